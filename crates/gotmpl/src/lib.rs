@@ -1,0 +1,1 @@
+//! Go's text/template in Rust: lexer, parser, evaluator, built-in functions.

@@ -1,0 +1,1 @@
+//! Helm charts: load, metadata, values, --set grammar, schema.

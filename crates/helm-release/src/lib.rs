@@ -1,0 +1,1 @@
+//! Helm release records, history, hook and kind order.

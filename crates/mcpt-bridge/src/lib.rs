@@ -1,0 +1,1 @@
+//! A stdio MCP server as streamable HTTP.

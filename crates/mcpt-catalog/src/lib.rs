@@ -1,0 +1,1 @@
+//! Server templates: find, check, and compile with settings to a Plan.

@@ -1,0 +1,1 @@
+//! MCP client for the CLI and for readiness checks, over rmcp.

@@ -1,0 +1,112 @@
+//! [`Failure`]: an error shaped for people once, for all commands and backends.
+
+use std::fmt;
+
+/// What sort of failure it is; the command line maps each to one exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FailureKind {
+    /// It was tried and failed (exit 1).
+    Failed,
+    /// The command or its input is wrong; nothing was touched (exit 2).
+    Usage,
+    /// The named thing does not exist (exit 3).
+    NotFound,
+    /// The backend or the server cannot be reached (exit 4).
+    Unreachable,
+    /// The tool itself answered with an error (exit 5).
+    ToolError,
+    /// It did not happen in time (exit 6).
+    TimedOut,
+    /// The user interrupted it (exit 130).
+    Interrupted,
+}
+
+/// What failed, why, and what mends it. Crates keep their own typed errors and convert them at the [`crate::Backend`] seam.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// Sort, for the exit code.
+    pub kind: FailureKind,
+    /// What failed, as one sentence fragment: `cannot deploy demo`.
+    pub what: String,
+    /// Causes, the most telling first; several when an input has several faults.
+    pub why: Vec<String>,
+    /// Last log lines of the server, when they explain the failure.
+    pub log_tail: Vec<String>,
+    /// What to do next: a command or a fact to check.
+    pub hint: Option<String>,
+}
+
+impl Failure {
+    /// A failure without causes yet.
+    pub fn new(kind: FailureKind, what: impl Into<String>) -> Self {
+        Self {
+            kind,
+            what: what.into(),
+            why: Vec::new(),
+            log_tail: Vec::new(),
+            hint: None,
+        }
+    }
+
+    /// Adds one cause.
+    #[must_use]
+    pub fn because(mut self, why: impl Into<String>) -> Self {
+        self.why.push(why.into());
+        self
+    }
+
+    /// Adds an error and all of its sources as one cause, `outer: inner: innermost`.
+    #[must_use]
+    pub fn caused_by(self, error: &(dyn std::error::Error + 'static)) -> Self {
+        let mut text = error.to_string();
+        let mut source = error.source();
+        while let Some(inner) = source {
+            let inner_text = inner.to_string();
+            // Many libraries repeat the source's text in their own.
+            if !text.contains(&inner_text) {
+                text.push_str(": ");
+                text.push_str(&inner_text);
+            }
+            source = inner.source();
+        }
+        self.because(text)
+    }
+
+    /// Sets what to do next.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+/// `what: why; why`, for logs and tests. The command line prints the parts by itself.
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.what)?;
+        for (i, why) in self.why.iter().enumerate() {
+            write!(f, "{}{why}", if i == 0 { ": " } else { "; " })?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Failure {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("outer")]
+    struct Outer(#[source] fmt::Error);
+
+    #[test]
+    fn sources_are_joined() {
+        let failure = Failure::new(FailureKind::Failed, "cannot x").caused_by(&Outer(fmt::Error));
+        assert_eq!(
+            failure.to_string(),
+            format!("cannot x: outer: {}", fmt::Error)
+        );
+    }
+}

@@ -1,0 +1,25 @@
+//! What every part of mcpt shares: ids, the [`Plan`], the [`Backend`] trait, [`Failure`]s and redaction.
+//!
+//! A template plus settings compiles to one typed [`Plan`]; a [`Backend`] only executes plans. This crate does no
+//! I/O and knows neither Kubernetes nor MCP messages, so that each backend and the command line can depend on it alone.
+
+mod backend;
+mod failure;
+mod ids;
+mod plan;
+mod progress;
+mod secret;
+mod server;
+
+pub use self::{
+    backend::{
+        Backend, BackendKind, Connection, DeleteOptions, DeployOptions, Deployed, DryRun, LogLine,
+        LogOptions, LogStream, Tunnel,
+    },
+    failure::{Failure, FailureKind},
+    ids::{InvalidId, Namespace, Revision, ServerName, TemplateId},
+    plan::{Arg, Image, Mount, Plan, Resources, Sessions, Transport},
+    progress::{Progress, ProgressEvent, Silent},
+    secret::{REDACTED, Secret},
+    server::{Replica, Server, ServerState},
+};

@@ -1,0 +1,169 @@
+//! The [`Plan`]: all that a backend must know to run one MCP server, and nothing about where the facts came from.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Secret, ServerName, TemplateId};
+
+/// One MCP server to run. Compiled by `mcpt-catalog` from a template and the user's settings; backends only execute it.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// Name of the server and of its release.
+    pub name: ServerName,
+    /// Template it came from.
+    pub template: TemplateId,
+    /// Version of that template.
+    pub template_version: String,
+    /// How clients reach the server's own endpoint.
+    pub transport: Transport,
+    /// Container image; `None` when the template can only run as a local process.
+    pub image: Option<Image>,
+    /// Program and leading arguments inside the image; empty means the image's own entrypoint.
+    /// Never empty for [`Transport::Stdio`] with an image, since the bridge must start it.
+    pub container_command: Vec<String>,
+    /// Program and leading arguments on the local machine; empty when the template cannot run as a local process.
+    /// The word `mcpt` in first place stands for the running binary itself.
+    pub local_command: Vec<String>,
+    /// Arguments after the command, on every backend.
+    pub args: Vec<Arg>,
+    /// Environment variables.
+    pub env: BTreeMap<String, String>,
+    /// Environment variables whose values are secret.
+    pub secrets: BTreeMap<String, Secret>,
+    /// Folders that the server works on.
+    pub mounts: Vec<Mount>,
+    /// Number of instances; `None` leaves it to the backend's default (1) or to what is running.
+    pub replicas: Option<u32>,
+    /// Compute resources; empty fields mean the backend's default.
+    pub resources: Resources,
+    /// Whether a session must stay on one instance.
+    pub sessions: Sessions,
+}
+
+/// How the server itself speaks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "lowercase")]
+pub enum Transport {
+    /// Newline-delimited JSON on standard input and output; served to clients by `mcpt bridge`.
+    Stdio,
+    /// Streamable HTTP.
+    Http {
+        /// TCP port that it listens on (in a container; a local process is told a free one by `port_env`).
+        port: u16,
+        /// Path of the MCP endpoint, with a leading slash.
+        path: String,
+        /// Environment variable that tells the server its port, if it reads one.
+        port_env: Option<String>,
+    },
+}
+
+/// A container image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Image {
+    /// Registry and repository, without tag.
+    pub repository: String,
+    /// Tag (without `:`) or digest (`sha256:…`).
+    pub tag: String,
+    /// `Always`, `IfNotPresent` or `Never`, as Kubernetes spells it; `None` means the backend's default.
+    pub pull_policy: Option<String>,
+}
+
+impl Image {
+    /// Splits a reference as Docker does: `repository[:tag][@digest]`, where a registry may carry a port.
+    /// A digest wins over a tag; without either the tag is `latest`.
+    pub fn parse(reference: &str) -> Self {
+        let (repository, tag) = match reference.split_once('@') {
+            Some((name, digest)) => (split_tag(name).0, digest),
+            None => match split_tag(reference) {
+                (repository, Some(tag)) => (repository, tag),
+                (repository, None) => (repository, "latest"),
+            },
+        };
+        Self {
+            repository: repository.to_owned(),
+            tag: tag.to_owned(),
+            pull_policy: None,
+        }
+    }
+
+    /// The full reference: `repository:tag`, or `repository@digest`.
+    pub fn reference(&self) -> String {
+        let separator = if self.tag.contains(':') { '@' } else { ':' };
+        format!("{}{separator}{}", self.repository, self.tag)
+    }
+}
+
+/// A colon is a tag's only after the last slash; before it, it belongs to the registry's port.
+fn split_tag(name: &str) -> (&str, Option<&str>) {
+    match name.rsplit_once(':') {
+        Some((repository, tag)) if !tag.contains('/') => (repository, Some(tag)),
+        _ => (name, None),
+    }
+}
+
+/// One argument of the server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Arg {
+    /// The same on every backend.
+    Text(String),
+    /// The path of [`Plan::mounts`]`[index]`: on this machine for a process, in the container elsewhere.
+    Mount(usize),
+}
+
+/// A folder that the server works on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mount {
+    /// Folder on this machine, if the user named one.
+    pub host: Option<PathBuf>,
+    /// Absolute path inside a container.
+    pub container: String,
+}
+
+/// Compute resources in Kubernetes' notation (`100m`, `128Mi`).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Resources {
+    /// What the scheduler reserves: `cpu`, `memory`, …
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub requests: BTreeMap<String, String>,
+    /// What the kernel allows at most.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub limits: BTreeMap<String, String>,
+}
+
+/// Whether the server keeps state per MCP session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Sessions {
+    /// A session must stay on the instance that began it.
+    Stateful,
+    /// Any instance answers any request.
+    Stateless,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn image_references() {
+        for (text, repository, tag) in [
+            ("demo", "demo", "latest"),
+            ("demo:1", "demo", "1"),
+            ("localhost:5000/demo", "localhost:5000/demo", "latest"),
+            ("localhost:5000/a/demo:1.2", "localhost:5000/a/demo", "1.2"),
+            ("demo@sha256:ab", "demo", "sha256:ab"),
+            ("r:5000/demo:1@sha256:ab", "r:5000/demo", "sha256:ab"),
+        ] {
+            let image = Image::parse(text);
+            assert_eq!(
+                (image.repository.as_str(), image.tag.as_str()),
+                (repository, tag),
+                "{text}"
+            );
+        }
+        assert_eq!(Image::parse("a@sha256:ab").reference(), "a@sha256:ab");
+        assert_eq!(Image::parse("h:1/a").reference(), "h:1/a:latest");
+    }
+}

@@ -1,0 +1,1 @@
+//! The demo MCP server inside the mcpt binary.

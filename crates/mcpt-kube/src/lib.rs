@@ -1,0 +1,1 @@
+//! The Kubernetes backend: plans as Helm releases on a cluster.

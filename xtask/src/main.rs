@@ -1,0 +1,3 @@
+//! Repository tasks, one file each: `cargo xtask --help`.
+
+fn main() {}
