@@ -1,1 +1,20 @@
-//! What the black-box suites share.
+//! What the black-box suites share: the real binary, a throw-away home for its state, and the cluster's namespaces.
+//!
+//! The suites know mcpt only as a user does: arguments, exit codes, standard output and error. What must hold on the
+//! cluster is checked with kubectl and helm, never with mcpt's own code.
+
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "linked into tests only: a panic is how they fail"
+)]
+
+mod bare;
+mod binary;
+mod cluster;
+
+pub use self::{
+    bare::{BareHttp, BareServer, list_tools},
+    binary::{Mcpt, Outcome, mcpt_binary},
+    cluster::{Helm, TestNamespace, kubectl, kubectl_json, kubectl_with_input},
+};

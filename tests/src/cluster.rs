@@ -1,0 +1,184 @@
+//! A namespace of its own on the cluster of `KUBECONFIG`, looked at with kubectl and helm.
+
+use std::{
+    collections::BTreeSet,
+    io::Write as _,
+    path::PathBuf,
+    process::{Command, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
+};
+
+use serde_json::Value;
+
+/// A program that the suites find in a variable, else on the path.
+fn tool(variable: &str, name: &str) -> Command {
+    Command::new(std::env::var_os(variable).map_or_else(|| PathBuf::from(name), PathBuf::from))
+}
+
+/// Runs kubectl and gives its standard output.
+///
+/// # Panics
+/// When it fails.
+pub fn kubectl(arguments: &[&str]) -> String {
+    kubectl_with_input(arguments, "")
+}
+
+/// Runs kubectl with text on its standard input.
+///
+/// # Panics
+/// When it fails.
+pub fn kubectl_with_input(arguments: &[&str], input: &str) -> String {
+    let mut child = tool("MCPT_KUBECTL", "kubectl")
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("starting kubectl");
+    child
+        .stdin
+        .take()
+        .expect("stdin of kubectl")
+        .write_all(input.as_bytes())
+        .expect("writing to kubectl");
+    let output = child.wait_with_output().expect("waiting for kubectl");
+    assert!(
+        output.status.success(),
+        "kubectl {}: {}",
+        arguments.join(" "),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8(output.stdout).expect("UTF-8 from kubectl")
+}
+
+/// Runs `kubectl … -o json` and gives the document.
+///
+/// # Panics
+/// When it fails.
+pub fn kubectl_json(arguments: &[&str]) -> Value {
+    let mut arguments = arguments.to_vec();
+    arguments.extend(["-o", "json"]);
+    serde_json::from_str(&kubectl(&arguments)).expect("JSON from kubectl")
+}
+
+/// A namespace of one test; deleted with it. Its pods must pass Pod Security *restricted*.
+#[derive(Debug)]
+pub struct TestNamespace {
+    name: String,
+}
+
+impl TestNamespace {
+    /// Makes one whose name begins with this word.
+    pub fn new(word: &str) -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("test-{word}-{}-{number}", std::process::id());
+        kubectl_with_input(
+            &["apply", "-f", "-"],
+            &format!(
+                "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: {name}\n  labels:\n    \
+                 pod-security.kubernetes.io/enforce: restricted\n"
+            ),
+        );
+        // Pods are refused until the namespace has its account and its CA bundle.
+        kubectl(&[
+            "wait",
+            "-n",
+            &name,
+            "--for=create",
+            "serviceaccount/default",
+            "--timeout=30s",
+        ]);
+        kubectl(&[
+            "wait",
+            "-n",
+            &name,
+            "--for=create",
+            "configmap/kube-root-ca.crt",
+            "--timeout=30s",
+        ]);
+        Self { name }
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Applies a manifest in it.
+    pub fn apply(&self, manifest: &str) {
+        kubectl_with_input(&["apply", "-n", &self.name, "-f", "-"], manifest);
+    }
+
+    /// One object of it as JSON.
+    pub fn get(&self, object: &str) -> Value {
+        kubectl_json(&["get", "-n", &self.name, object])
+    }
+
+    /// Names of all objects in it, over every kind that can be listed. Events and metrics are left out: the cluster's
+    /// own records of the past, which nobody deletes.
+    pub fn objects(&self) -> BTreeSet<String> {
+        let kinds = kubectl(&[
+            "api-resources",
+            "--namespaced",
+            "--verbs=list",
+            "-o",
+            "name",
+        ]);
+        let kinds: Vec<&str> = kinds
+            .lines()
+            .filter(|kind| !kind.starts_with("events") && !kind.ends_with("metrics.k8s.io"))
+            .collect();
+        kubectl(&["get", "-n", &self.name, &kinds.join(","), "-o", "name"])
+            .lines()
+            .map(str::to_owned)
+            .collect()
+    }
+}
+
+impl Drop for TestNamespace {
+    fn drop(&mut self) {
+        // Not waited for: the test is over, and names are never used again.
+        drop(
+            tool("MCPT_KUBECTL", "kubectl")
+                .args(["delete", "namespace", &self.name, "--wait=false"])
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .status(),
+        );
+    }
+}
+
+/// One of the real helm programs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Helm {
+    /// Helm 3, from `MCPT_HELM3`.
+    V3,
+    /// Helm 4, from `MCPT_HELM4`.
+    V4,
+}
+
+impl Helm {
+    /// Runs it in a namespace and gives its standard output.
+    ///
+    /// # Panics
+    /// When it fails.
+    pub fn run(self, namespace: &TestNamespace, arguments: &[&str]) -> String {
+        let mut command = match self {
+            Self::V3 => tool("MCPT_HELM3", "helm3"),
+            Self::V4 => tool("MCPT_HELM4", "helm4"),
+        };
+        let output = command
+            .args(["--namespace", namespace.name()])
+            .args(arguments)
+            .output()
+            .expect("starting helm");
+        assert!(
+            output.status.success(),
+            "{self:?} {}: {}",
+            arguments.join(" "),
+            String::from_utf8_lossy(&output.stderr)
+        );
+        String::from_utf8(output.stdout).expect("UTF-8 from helm")
+    }
+}

@@ -1,0 +1,305 @@
+//! The whole life of a server, the same on every backend: `MCPT_TEST_BACKEND` says which (default: process).
+//!
+//! Deploy, tools compared with the server run bare, calls with a result, with a tool error and with progress, a config
+//! value that is changed and arrives, logs, delete. On Kubernetes with two replicas over two nodes.
+
+#![expect(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a panic is how a test fails"
+)]
+
+use std::process::Command;
+
+use mcpt_tests::{BareHttp, Mcpt, TestNamespace, list_tools, mcpt_binary};
+use serde_json::Value;
+
+/// The backend under test and what it needs.
+struct Place {
+    mcpt: Mcpt,
+    namespace: Option<TestNamespace>,
+}
+
+impl Place {
+    fn new(word: &str) -> Self {
+        match std::env::var("MCPT_TEST_BACKEND").as_deref() {
+            Ok("kubernetes") => {
+                let namespace = TestNamespace::new(word);
+                let mcpt = Mcpt::new(&["--backend", "kubernetes", "--namespace", namespace.name()]);
+                Self {
+                    mcpt,
+                    namespace: Some(namespace),
+                }
+            }
+            Ok("process") | Err(_) => Self {
+                mcpt: Mcpt::new(&["--backend", "process"]),
+                namespace: None,
+            },
+            Ok(other) => panic!("MCPT_TEST_BACKEND={other}: process or kubernetes"),
+        }
+    }
+
+    /// Deploys with two replicas where there is more than one machine.
+    fn deploy(&self, arguments: &[&str]) {
+        let mut arguments = [&["deploy"], arguments].concat();
+        if self.namespace.is_some() {
+            arguments.extend(["--replicas", "2"]);
+        }
+        let _ = self.mcpt.run(&arguments).ok();
+    }
+
+    fn call(&self, name: &str, tool: &str, json: &str) -> Value {
+        self.mcpt.json(&["call", name, tool, "--json", json])
+    }
+
+    /// The whole cycle around what differs between servers.
+    fn lifecycle(&self, name: &str, deploy: &[&str], bare: Vec<Value>, body: impl Fn(&Self)) {
+        let before = self.objects();
+        self.deploy(deploy);
+        if self.namespace.is_some() {
+            self.runs_on_two_nodes(name);
+        }
+        assert_eq!(
+            by_name(
+                self.mcpt
+                    .json(&["tools", name])
+                    .as_array()
+                    .expect("a list")
+                    .clone()
+            ),
+            by_name(bare),
+            "tools of {name} as the server itself lists them"
+        );
+        body(self);
+        let status = self.mcpt.json(&["status", name]);
+        assert_eq!(status["state"], "running", "{status}");
+        assert_eq!(status["ready"], status["desired"], "{status}");
+        assert!(names(&self.mcpt.json(&["list"])).contains(&name.to_owned()));
+        let logs = self.mcpt.run(&["logs", name]).ok();
+        assert!(!logs.stdout.trim().is_empty(), "{name} logged nothing");
+
+        let _ = self.mcpt.run(&["delete", name]).ok();
+        assert!(!names(&self.mcpt.json(&["list"])).contains(&name.to_owned()));
+        assert_eq!(self.objects(), before, "what a deploy and a delete leave");
+        let _ = self.mcpt.run(&["status", name]).exits(3);
+        let _ = self.mcpt.run(&["delete", name]).exits(3);
+    }
+
+    fn objects(&self) -> Vec<String> {
+        match &self.namespace {
+            Some(namespace) => namespace.objects().into_iter().collect(),
+            None => std::fs::read_dir(self.mcpt.home().join("state/servers"))
+                .map(|entries| {
+                    entries
+                        .map(|e| e.unwrap().file_name().to_string_lossy().into_owned())
+                        .collect()
+                })
+                .unwrap_or_default(),
+        }
+    }
+
+    fn runs_on_two_nodes(&self, name: &str) {
+        let status = self.mcpt.json(&["status", name]);
+        let mut nodes: Vec<_> = status["replicas"]
+            .as_array()
+            .expect("replicas")
+            .iter()
+            .map(|r| r["node"].clone())
+            .collect();
+        nodes.sort_by_key(ToString::to_string);
+        nodes.dedup();
+        assert_eq!(nodes.len(), 2, "replicas spread over two nodes: {status}");
+    }
+}
+
+fn names(list: &Value) -> Vec<String> {
+    list.as_array()
+        .expect("a list")
+        .iter()
+        .map(|server| server["name"].as_str().expect("a name").to_owned())
+        .collect()
+}
+
+fn by_name(mut tools: Vec<Value>) -> Vec<Value> {
+    tools.sort_by_key(|tool| tool["name"].to_string());
+    tools
+}
+
+fn text(result: &Value) -> &str {
+    result["content"][0]["text"]
+        .as_str()
+        .unwrap_or_else(|| panic!("no text in {result}"))
+}
+
+/// A program that is already in npm's or uv's cache: suites on the cluster have no network.
+fn cached(program: &str) -> Command {
+    let mut command = Command::new(program);
+    if std::env::var("MCPT_TEST_BACKEND").as_deref() == Ok("kubernetes") {
+        command
+            .env("npm_config_offline", "true")
+            .env("UV_OFFLINE", "1");
+    }
+    command
+}
+
+fn everything_bare() -> Vec<Value> {
+    list_tools(cached("npx").args(["-y", "@modelcontextprotocol/server-everything@2026.8.31"]))
+}
+
+#[test]
+fn demo() {
+    let place = Place::new("demo");
+    let bare = BareHttp::start(&mut Command::new(mcpt_binary()), "demo");
+    place.lifecycle(
+        "demo",
+        &["demo", "-c", "greeting=Hello"],
+        bare.list_tools(),
+        |place| {
+            assert_eq!(
+                text(&place.call("demo", "echo", r#"{"message":"you"}"#)),
+                "Hello you"
+            );
+            assert_eq!(text(&place.call("demo", "add", r#"{"a":2,"b":40}"#)), "42");
+
+            let failed = place
+                .mcpt
+                .run(&["call", "demo", "fail", "-o", "json"])
+                .exits(5);
+            assert_eq!(failed.json()["isError"], true);
+
+            let slow = place
+                .mcpt
+                .run(&["call", "demo", "slow", "--arg", "seconds=1"])
+                .ok();
+            assert!(
+                slow.stderr.contains("100%") || slow.stderr.contains("1/1"),
+                "{}",
+                slow.stderr
+            );
+
+            place.deploy(&["demo", "-c", "greeting=Goodbye"]);
+            assert_eq!(
+                text(&place.call("demo", "echo", r#"{"message":"you"}"#)),
+                "Goodbye you"
+            );
+        },
+    );
+}
+
+#[test]
+fn everything_over_http() {
+    let place = Place::new("everything-http");
+    place.lifecycle("everything", &["everything"], everything_bare(), |place| {
+        everything_answers(place, "everything");
+    });
+}
+
+#[test]
+fn everything_over_stdio() {
+    let place = Place::new("everything-stdio");
+    let deploy = ["everything", "--transport", "stdio", "--name", "bridged"];
+    place.lifecycle("bridged", &deploy, everything_bare(), |place| {
+        everything_answers(place, "bridged");
+    });
+}
+
+fn everything_answers(place: &Place, name: &str) {
+    assert_eq!(
+        text(&place.call(name, "echo", r#"{"message":"over"}"#)),
+        "Echo: over"
+    );
+    let failed = place.mcpt.run(&[
+        "call",
+        name,
+        "get-sum",
+        "--json",
+        r#"{"a":"x"}"#,
+        "-o",
+        "json",
+    ]);
+    assert_eq!(failed.exits(5).json()["isError"], true);
+    let slow = place
+        .mcpt
+        .run(&[
+            "call",
+            name,
+            "trigger-long-running-operation",
+            "--json",
+            r#"{"duration":2,"steps":2}"#,
+        ])
+        .ok();
+    assert!(
+        slow.stderr.contains("1/2"),
+        "progress on stderr:\n{}",
+        slow.stderr
+    );
+    assert!(slow.stdout.contains("completed"), "{}", slow.stdout);
+}
+
+#[test]
+fn filesystem() {
+    let place = Place::new("filesystem");
+    let folder = place.mcpt.home().join("data");
+    std::fs::create_dir(&folder).expect("making a folder");
+    let folder = folder.to_str().expect("UTF-8 path");
+    let bare = list_tools(cached("npx").args([
+        "-y",
+        "@modelcontextprotocol/server-filesystem@2026.8.31",
+        folder,
+    ]));
+    let setting = format!("allowed_dirs={folder}:/data");
+    let inside = if place.namespace.is_some() {
+        "/data"
+    } else {
+        folder
+    };
+    place.lifecycle(
+        "filesystem",
+        &["filesystem", "-c", &setting],
+        bare,
+        |place| {
+            let allowed = place.call("filesystem", "list_allowed_directories", "{}");
+            assert!(text(&allowed).contains(inside), "{allowed}");
+            let file = format!(r#"{{"path":"{inside}/a.txt","content":"kept"}}"#);
+            place.call("filesystem", "write_file", &file);
+            let outside = [
+                "call",
+                "filesystem",
+                "read_text_file",
+                "--arg",
+                "path=/etc/passwd",
+            ];
+            let refused = place.mcpt.run(&outside).exits(5);
+            assert!(!refused.stdout.contains("root:"), "{}", refused.stdout);
+        },
+    );
+}
+
+#[test]
+fn time() {
+    let place = Place::new("time");
+    let bare =
+        list_tools(cached("uvx").args(["mcp-server-time@2026.10.19", "--local-timezone", "UTC"]));
+    place.lifecycle(
+        "time",
+        &["time", "-c", "local_timezone=UTC"],
+        bare,
+        |place| {
+            let converted = place.call(
+                "time",
+                "convert_time",
+                r#"{"source_timezone":"UTC","time":"12:00","target_timezone":"Asia/Tokyo"}"#,
+            );
+            assert!(text(&converted).contains("21:00"), "{converted}");
+            let failed = place.mcpt.run(&[
+                "call",
+                "time",
+                "get_current_time",
+                "--arg",
+                "timezone=Moon/Base",
+            ]);
+            let _ = failed.exits(5);
+        },
+    );
+}

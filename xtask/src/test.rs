@@ -1,0 +1,222 @@
+//! `cargo xtask test`: all tests in one go, and one line for each part that this machine cannot do.
+
+use std::{
+    collections::BTreeSet,
+    path::PathBuf,
+    process::{Command, ExitCode},
+    time::Instant,
+};
+
+use anyhow::{Context, bail};
+
+use crate::{cache, command, image, packages, report};
+
+/// Suites that need the cluster; each is one file in tests/tests.
+const CLUSTER_SUITES: &[&str] = &["kubernetes_helm", "kubernetes_failures", "kubernetes_interrupted"];
+
+/// What a part of the tests needs from the machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
+enum Need {
+    /// The real helm programs, built by Go
+    Helm,
+    /// MCP servers that others wrote, run by Node and uv
+    Servers,
+    /// A Kubernetes cluster of our own: root, Go and some Debian packages
+    Cluster,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// Fail when the machine cannot do these parts, instead of skipping them
+    #[arg(long, value_enum, value_delimiter = ',')]
+    require: Vec<Need>,
+    /// Leave the cluster running afterwards
+    #[arg(long)]
+    keep_cluster: bool,
+}
+
+/// Runs the parts, goes on after a failed one, and says at the end what failed and what was skipped.
+pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let mut missing = Vec::new();
+    for need in [Need::Helm, Need::Servers, Need::Cluster] {
+        if let Err(why) = need.check() {
+            missing.push((need, why));
+        }
+    }
+    if let Some((need, why)) = missing.iter().find(|(need, _)| arguments.require.contains(need)) {
+        bail!("{} is required, but {why:#}", need.name());
+    }
+    let can = |need| !missing.iter().any(|(lacking, _)| *lacking == need);
+
+    let mut run = Run::default();
+    run.step("mcpt", &mut cargo(&["build", "--quiet", "--package", "mcpt"]));
+    run.step("workspace", &mut workspace(&can)?);
+    if can(Need::Cluster) {
+        run.cluster(&can, arguments.keep_cluster)?;
+    }
+    for (need, why) in &missing {
+        report::result(&format!("skipped {}: {why:#}", need.name()));
+    }
+    run.finish()
+}
+
+impl Need {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Helm => "helm",
+            Self::Servers => "servers",
+            Self::Cluster => "cluster",
+        }
+    }
+
+    /// Why this machine cannot do it.
+    fn check(self) -> anyhow::Result<()> {
+        match self {
+            Self::Helm => needs_program("go", "Go 1.26 or newer"),
+            Self::Servers => {
+                needs_program("npx", "Node 20 or newer")?;
+                needs_program("python3", "Python 3.11 or newer")
+            }
+            Self::Cluster => {
+                needs_program("go", "Go 1.26 or newer")?;
+                needs_program("npm", "Node 20 or newer")?;
+                if !nix::unistd::geteuid().is_root() {
+                    bail!("it needs root");
+                }
+                packages::require("cluster")?;
+                packages::require("image")
+            }
+        }
+    }
+}
+
+fn needs_program(name: &str, what: &str) -> anyhow::Result<()> {
+    let found = std::env::var_os("PATH")
+        .is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join(name).is_file()));
+    if !found {
+        bail!("it needs {what} (no `{name}` on the PATH)");
+    }
+    Ok(())
+}
+
+/// `cargo` in the repository.
+fn cargo(arguments: &[&str]) -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.args(arguments).current_dir(cache::repository());
+    command
+}
+
+/// This program itself, with other arguments.
+fn xtask(arguments: &[&str]) -> anyhow::Result<Command> {
+    let mut command = Command::new(std::env::current_exe().context("path of xtask")?);
+    command.args(arguments);
+    Ok(command)
+}
+
+/// Everything that needs no cluster.
+fn workspace(can: &dyn Fn(Need) -> bool) -> anyhow::Result<Command> {
+    let mut command = cargo(&["test", "--workspace"]);
+    let mut features = Vec::new();
+    if can(Need::Helm) {
+        features.push("mcpt-tests/helm");
+        tools(&mut command)?;
+    }
+    if can(Need::Servers) {
+        features.push("mcpt-tests/servers");
+        with_uvx(&mut command)?;
+    }
+    if !features.is_empty() {
+        command.args(["--features", &features.join(",")]);
+    }
+    Ok(command)
+}
+
+/// Where the suites find the real helm and kubectl.
+fn tools(command: &mut Command) -> anyhow::Result<()> {
+    for (variable, name) in
+        [("MCPT_HELM3", "helm3"), ("MCPT_HELM4", "helm4"), ("MCPT_KUBECTL", "kubectl")]
+    {
+        let path = command::output(&mut xtask(&["tools", name])?)?;
+        command.env(variable, path.trim());
+    }
+    Ok(())
+}
+
+/// Puts uvx first on the command's PATH.
+fn with_uvx(command: &mut Command) -> anyhow::Result<()> {
+    let mut path: Vec<PathBuf> = vec![image::uv_folder()?];
+    path.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()));
+    command.env("PATH", std::env::join_paths(path)?);
+    Ok(())
+}
+
+#[derive(Default)]
+struct Run {
+    failed: BTreeSet<String>,
+}
+
+impl Run {
+    fn step(&mut self, name: &str, command: &mut Command) {
+        let began = Instant::now();
+        report::progress(&format!("== {name}: {}", command::shown(command)));
+        let outcome = command.status();
+        let seconds = began.elapsed().as_secs();
+        match outcome {
+            Ok(status) if status.success() => report::progress(&format!("== {name}: {seconds} s")),
+            Ok(status) => self.fail(name, &format!("{status} after {seconds} s")),
+            Err(error) => self.fail(name, &error.to_string()),
+        }
+    }
+
+    fn fail(&mut self, name: &str, why: &str) {
+        report::progress(&format!("== {name}: FAILED, {why}"));
+        self.failed.insert(name.to_owned());
+    }
+
+    /// The same end-to-end file as for processes, and what only a cluster can show.
+    fn cluster(&mut self, can: &dyn Fn(Need) -> bool, keep: bool) -> anyhow::Result<()> {
+        let images = cache::repository().join("target/images");
+        let images = images.to_str().context("a repository path that is UTF-8")?;
+        // Tests compile here, since in the cluster's network there is no registry.
+        let features = if can(Need::Helm) { "cluster,servers,helm" } else { "cluster,servers" };
+        let test = ["test", "--package", "mcpt-tests", "--features", features];
+        self.step("images", &mut xtask(&["image", "--out", images])?);
+        self.step("cluster up", &mut xtask(&["cluster", "up"])?);
+        let mut load = xtask(&["cluster", "load"])?;
+        for archive in std::fs::read_dir(images).context("reading the images")? {
+            load.arg(archive?.path());
+        }
+        self.step("cluster load", &mut load);
+        self.step("cluster suites", cargo(&test).arg("--no-run"));
+        if !self.failed.iter().any(|name| name.starts_with("cluster") || name == "images") {
+            for suite in [&["end_to_end"], CLUSTER_SUITES].concat() {
+                if suite == "kubernetes_helm" && !can(Need::Helm) {
+                    continue;
+                }
+                let mut command = xtask(&["cluster", "exec", "--"])?;
+                command
+                    .arg(cargo(&[]).get_program())
+                    .args(test)
+                    .args(["--test", suite])
+                    .current_dir(cache::repository())
+                    .env("CARGO_NET_OFFLINE", "true")
+                    .env("MCPT_TEST_BACKEND", "kubernetes");
+                tools(&mut command)?;
+                with_uvx(&mut command)?;
+                self.step(&format!("{suite} on the cluster"), &mut command);
+            }
+        }
+        if !keep {
+            self.step("cluster down", &mut xtask(&["cluster", "down"])?);
+        }
+        Ok(())
+    }
+
+    fn finish(self) -> anyhow::Result<ExitCode> {
+        if self.failed.is_empty() {
+            report::result("all parts passed");
+            return Ok(ExitCode::SUCCESS);
+        }
+        bail!("failed: {}", self.failed.into_iter().collect::<Vec<_>>().join(", "));
+    }
+}

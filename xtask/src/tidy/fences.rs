@@ -1,0 +1,110 @@
+//! The fences of the design: which crate may depend on what.
+
+use std::{collections::BTreeMap, path::Path};
+
+use anyhow::{Context, Result};
+
+use super::Finding;
+
+/// A dependency that only these crates may name.
+const ONLY_IN: &[(&str, &[&str])] = &[
+    ("kube", &["mcpt-kube"]),
+    ("k8s-openapi", &["mcpt-kube"]),
+    ("clap", &["mcpt-cli", "mcpt", "xtask"]),
+    ("clap_complete", &["mcpt-cli", "mcpt", "xtask"]),
+    ("rmcp", &["mcpt-client", "mcpt-demo"]),
+    ("reqwest", &["mcpt-client"]),
+    ("axum", &["mcpt-bridge", "mcpt-demo"]),
+    ("anyhow", &["xtask", "mcpt-tests"]),
+    ("indicatif", &["mcpt-cli"]),
+];
+
+/// The Helm engine: pure, and fit to be published alone.
+const ENGINE: &[&str] =
+    &["gotmpl", "goyaml", "helm-funcs", "helm-chart", "helm-render", "helm-release"];
+
+/// What would bring I/O or a product's knowledge into the engine or the core.
+const NOT_PURE: &[&str] = &["tokio", "hyper", "axum", "reqwest", "kube", "rmcp", "clap", "nix"];
+
+pub(super) fn check(root: &Path) -> Result<Vec<Finding>> {
+    let mut findings = Vec::new();
+    let folders = std::fs::read_dir(root.join("crates")).context("reading crates/")?;
+    let mut manifests = vec!["xtask/Cargo.toml".to_owned(), "tests/Cargo.toml".to_owned()];
+    for folder in folders {
+        manifests.push(format!("crates/{}/Cargo.toml", folder?.file_name().to_string_lossy()));
+    }
+    manifests.sort();
+    for path in manifests {
+        let text = std::fs::read_to_string(root.join(&path)).with_context(|| path.clone())?;
+        findings.extend(check_manifest(&path, &text)?);
+    }
+    Ok(findings)
+}
+
+fn check_manifest(path: &str, text: &str) -> Result<Vec<Finding>> {
+    let manifest: BTreeMap<String, toml::Value> =
+        toml::from_str(text).with_context(|| format!("parsing {path}"))?;
+    let name = manifest
+        .get("package")
+        .and_then(|package| package.get("name"))
+        .and_then(toml::Value::as_str)
+        .with_context(|| format!("{path} has no package name"))?;
+    let mut findings = Vec::new();
+    if manifest.get("lints").and_then(|l| l.get("workspace")).and_then(toml::Value::as_bool)
+        != Some(true)
+    {
+        findings.push(Finding::new(path, "does not take the workspace's lints"));
+    }
+    // Tests may use anything; what ships is fenced.
+    let Some(dependencies) = manifest.get("dependencies").and_then(toml::Value::as_table) else {
+        return Ok(findings);
+    };
+    for dependency in dependencies.keys() {
+        if let Some((_, allowed)) = ONLY_IN.iter().find(|(fenced, _)| fenced == dependency)
+            && !allowed.contains(&name)
+        {
+            findings.push(Finding::new(path, format!("`{dependency}` only in {}", allowed.join(", "))));
+        }
+        let pure = ENGINE.contains(&name) || name == "mcpt-core" || name == "mcpt-protocol";
+        if pure && NOT_PURE.contains(&dependency.as_str()) {
+            findings.push(Finding::new(path, format!("`{dependency}` in a crate that does no I/O")));
+        }
+        if ENGINE.contains(&name)
+            && dependency.starts_with("mcpt")
+        {
+            findings.push(Finding::new(path, "the Helm engine knows nothing of mcpt"));
+        }
+    }
+    Ok(findings)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rules(text: &str) -> Vec<String> {
+        check_manifest("x/Cargo.toml", text).unwrap().into_iter().map(|f| f.rule).collect()
+    }
+
+    fn manifest(name: &str, dependency: &str) -> String {
+        format!(
+            "[package]\nname = \"{name}\"\n[lints]\nworkspace = true\n[dependencies]\n{dependency}.workspace = true\n"
+        )
+    }
+
+    #[test]
+    fn fences_hold() {
+        for (name, dependency, broken) in [
+            ("mcpt-kube", "kube", false),
+            ("mcpt-core", "kube", true),
+            ("gotmpl", "mcpt-core", true),
+            ("helm-chart", "tokio", true),
+            ("helm-chart", "goyaml", false),
+            ("mcpt-process", "clap", true),
+        ] {
+            let found = rules(&manifest(name, dependency));
+            assert_eq!(!found.is_empty(), broken, "{name} -> {dependency}: {found:?}");
+        }
+        assert!(rules("[package]\nname = \"a\"\n")[0].contains("lints"));
+    }
+}
