@@ -12,7 +12,13 @@ use anyhow::{Context, bail};
 use crate::{cache, command, image, packages, report};
 
 /// Suites that need the cluster; each is one file in tests/tests.
-const CLUSTER_SUITES: &[&str] = &["kubernetes_helm", "kubernetes_failures", "kubernetes_interrupted"];
+const CLUSTER_SUITES: &[&str] = &[
+    "documents",
+    "kubernetes_helm",
+    "kubernetes_secrets",
+    "kubernetes_interrupted",
+    "kubernetes_failures",
+];
 
 /// What a part of the tests needs from the machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
@@ -26,7 +32,7 @@ enum Need {
 }
 
 #[derive(Debug, clap::Args)]
-pub struct Arguments {
+pub(crate) struct Arguments {
     /// Fail when the machine cannot do these parts, instead of skipping them
     #[arg(long, value_enum, value_delimiter = ',')]
     require: Vec<Need>,
@@ -36,7 +42,7 @@ pub struct Arguments {
 }
 
 /// Runs the parts, goes on after a failed one, and says at the end what failed and what was skipped.
-pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let mut missing = Vec::new();
     for need in [Need::Helm, Need::Servers, Need::Cluster] {
         if let Err(why) = need.check() {

@@ -1,0 +1,146 @@
+//! Bad input: one clear report with all faults, exit 2, and nothing touched.
+
+#![expect(clippy::expect_used, reason = "a panic is how a test fails")]
+
+use std::fs;
+
+use mcpt_tests::Mcpt;
+
+/// Runs a deploy that must be refused, and looks for traces of it.
+fn refused(mcpt: &Mcpt, arguments: &[&str], texts: &[&str]) {
+    let outcome = mcpt
+        .run(&[&["deploy"], arguments].concat())
+        .exits(2)
+        .says(texts);
+    assert!(
+        outcome.stdout.is_empty(),
+        "stdout is for results: {}",
+        outcome.stdout
+    );
+    let servers = mcpt.home().join("state/servers");
+    let left = fs::read_dir(&servers)
+        .map(Iterator::count)
+        .unwrap_or_default();
+    assert_eq!(left, 0, "files in {}", servers.display());
+}
+
+#[test]
+fn unknown_template_with_a_near_match() {
+    refused(&Mcpt::default(), &["dmeo"], &["dmeo", "demo"]);
+}
+
+#[test]
+fn invalid_name() {
+    refused(
+        &Mcpt::default(),
+        &["demo", "--name", "My_Server"],
+        &["My_Server", "lower-case"],
+    );
+}
+
+#[test]
+fn all_faults_of_the_settings_at_once() {
+    refused(
+        &Mcpt::default(),
+        &["demo", "-c", "greting=x", "-c", "log_level=loud"],
+        &["greting", "greeting", "log_level"],
+    );
+}
+
+#[test]
+fn missing_required_setting() {
+    let mcpt = Mcpt::default();
+    let template = template(
+        &mcpt,
+        r#"{"required": ["api_url"], "properties": {"api_url": {"type": "string"}}}"#,
+    );
+    refused(&mcpt, &[&template], &["api_url", "-c api_url="]);
+}
+
+#[test]
+fn wrong_type() {
+    let mcpt = Mcpt::default();
+    let template = template(
+        &mcpt,
+        r#"{"properties": {"limit": {"type": "integer", "minimum": 1}}}"#,
+    );
+    refused(
+        &mcpt,
+        &[&template, "-c", "limit=many"],
+        &["limit", "integer"],
+    );
+    refused(&mcpt, &[&template, "-c", "limit=0"], &["limit", "1"]);
+}
+
+#[test]
+fn broken_template() {
+    let mcpt = Mcpt::default();
+    let folder = mcpt.home().join("broken");
+    fs::create_dir(&folder).expect("a folder");
+    fs::write(folder.join("template.json"), "{\"name\": \"x\",\n  oops}\n").expect("a file");
+    let folder = folder.to_str().expect("UTF-8");
+    refused(&mcpt, &[folder], &["template.json", "2"]);
+
+    fs::write(
+        std::path::Path::new(folder).join("template.json"),
+        r#"{"name": 1, "descripton": "x", "docker_image": "a"}"#,
+    )
+    .expect("a file");
+    refused(&mcpt, &[folder], &["name", "descripton", "description"]);
+}
+
+#[test]
+fn broken_values() {
+    let mcpt = Mcpt::new(&["--backend", "kubernetes", "--kubeconfig", "/dev/null"]);
+    let broken = mcpt.file("broken.yaml", "image: {tag: [\n");
+    let _ = mcpt
+        .run(&["deploy", "demo", "--dry-run", "-f", &broken])
+        .exits(2)
+        .says(&["broken.yaml"]);
+    let _ = mcpt
+        .run(&[
+            "deploy",
+            "demo",
+            "--dry-run",
+            "--set",
+            "replicaCount=two",
+            "--set",
+            "nosuch=1",
+        ])
+        .exits(2)
+        .says(&["replicaCount", "nosuch"]);
+    let _ = mcpt
+        .run(&["deploy", "demo", "--dry-run", "--set", "a[=1"])
+        .exits(2)
+        .says(&["a["]);
+}
+
+#[test]
+fn usage() {
+    let mcpt = Mcpt::default();
+    let _ = mcpt.run(&["deploy"]).exits(2);
+    let _ = mcpt.run(&["no-such-command"]).exits(2);
+    let _ = mcpt
+        .run(&["--backend", "mainframe", "list"])
+        .exits(2)
+        .says(&["mainframe", "kubernetes"]);
+    let _ = mcpt.run(&["status", "absent"]).exits(3).says(&["absent"]);
+    let _ = mcpt.run(&["tools", "absent"]).exits(3).says(&["absent"]);
+    let _ = mcpt
+        .run(&["deploy", "demo", "--set", "a=b"])
+        .exits(2)
+        .says(&["--set", "kubernetes"]);
+}
+
+/// A template folder of the user with this config schema.
+fn template(mcpt: &Mcpt, config_schema: &str) -> String {
+    let folder = mcpt.home().join("custom");
+    fs::create_dir_all(&folder).expect("a folder");
+    let text = format!(
+        r#"{{"name": "Custom", "description": "A test.", "version": "1.0.0", "docker_image": "localhost/none",
+            "transport": {{"default": "http", "supported": ["http"], "port": 8080}},
+            "config_schema": {config_schema}}}"#
+    );
+    fs::write(folder.join("template.json"), text).expect("a file");
+    folder.to_str().expect("UTF-8").to_owned()
+}
