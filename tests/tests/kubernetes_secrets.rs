@@ -1,5 +1,14 @@
 //! On the cluster a secret setting is found in Secret objects and nowhere else.
 
+#![expect(clippy::expect_used, reason = "a panic is how a test fails")]
+
+use mcpt_tests::{Mcpt, TestNamespace, kubectl};
+
+const SECRET: &str = "s3cr3t-51d2b6e0aa";
+/// Its first characters in base64.
+const ENCODED: &str = "czNjcjN0LTUxZDJi";
+
+#[test]
 fn a_secret_reaches_only_secret_objects() {
     let namespace = TestNamespace::new("secrets");
     let mcpt = Mcpt::new(&[
