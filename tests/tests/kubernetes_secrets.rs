@@ -1,7 +1,5 @@
 //! On the cluster a secret setting is found in Secret objects and nowhere else.
 
-#![expect(clippy::expect_used, reason = "a panic is how a test fails")]
-
 use mcpt_tests::{Mcpt, TestNamespace, kubectl};
 
 const SECRET: &str = "s3cr3t-51d2b6e0aa";

@@ -1,10 +1,6 @@
 //! A secret given as configuration is found nowhere but in Secret objects and in the server's environment.
 
-#![expect(
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a panic is how a test fails"
-)]
+#![expect(clippy::expect_used, reason = "a panic is how a test fails")]
 
 use std::{fs, path::Path};
 
