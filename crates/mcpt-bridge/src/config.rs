@@ -1,0 +1,51 @@
+//! What the bridge runs and how: [`BridgeConfig`].
+
+use std::{collections::BTreeMap, ffi::OsString, net::SocketAddr, time::Duration};
+
+use mcpt_protocol::AccessRules;
+
+/// How to serve one stdio server over streamable HTTP.
+#[derive(Debug, Clone)]
+pub struct BridgeConfig {
+    /// Address to listen on; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Path of the MCP endpoint, with a leading slash.
+    pub path: String,
+    /// Program and arguments of the stdio server. Never run through a shell.
+    pub command: Vec<OsString>,
+    /// Environment added to the bridge's own for the server.
+    pub env: BTreeMap<OsString, OsString>,
+    /// Accepted `Host` and `Origin` headers.
+    pub access: AccessRules,
+    /// How long requests in progress may go on after the shutdown was asked for.
+    pub drain_grace: Duration,
+    /// How long a child may take to leave after its stdin was closed, and again after SIGTERM, before it is killed.
+    pub exit_grace: Duration,
+    /// A session without any request or open stream is ended after this time.
+    pub session_idle: Duration,
+    /// How long a child may take to answer `initialize`.
+    pub initialize_timeout: Duration,
+    /// Longest accepted line from the server and longest request body, in bytes.
+    pub max_message: usize,
+    /// Most sessions, that is children, at once.
+    pub max_sessions: usize,
+}
+
+impl BridgeConfig {
+    /// The defaults for a command.
+    pub fn new(listen: SocketAddr, command: Vec<OsString>) -> Self {
+        Self {
+            listen,
+            path: "/mcp".to_owned(),
+            command,
+            env: BTreeMap::new(),
+            access: AccessRules::for_listener(listen),
+            drain_grace: Duration::from_secs(20),
+            exit_grace: Duration::from_secs(3),
+            session_idle: Duration::from_secs(30 * 60),
+            initialize_timeout: Duration::from_secs(60),
+            max_message: 16 * 1024 * 1024,
+            max_sessions: 1000,
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! Which `Host` and `Origin` headers an endpoint accepts: the guard against DNS rebinding and foreign web pages.
+//!
+//! A web page can make a browser send requests to a server on the user's machine or network if a name that the page's
+//! owner controls resolves there. Such a request carries that public name as its `Host` and, being a POST, the page's
+//! `Origin`. Names that nobody can own in the public DNS (IP addresses, `localhost`, single labels, `*.svc`,
+//! `*.cluster.local`) cannot be abused in this way.
+
+use std::net::{IpAddr, SocketAddr};
+
+/// Rules for the `Host` and `Origin` headers of an endpoint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccessRules {
+    /// Whether names of private networks are accepted as `Host`, not just loopback ones.
+    private_hosts: bool,
+    /// Further host names without port; `*` accepts every host, a leading `.` every name below a domain.
+    hosts: Vec<String>,
+    /// Further origins as browsers send them (`https://app.example.com`); `*` accepts every origin.
+    origins: Vec<String>,
+}
+
+impl AccessRules {
+    /// The rules for an endpoint that listens on `listen`: loopback names only when it is bound to loopback, else also
+    /// IP addresses and names that only private networks resolve. Origins: pages served from loopback.
+    pub fn for_listener(listen: SocketAddr) -> Self {
+        Self {
+            private_hosts: !listen.ip().is_loopback(),
+            hosts: Vec::new(),
+            origins: Vec::new(),
+        }
+    }
+
+    /// Accepts more hosts: names without port, `.example.com` for all names below a domain, `*` for all.
+    #[must_use]
+    pub fn allow_hosts(mut self, hosts: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.hosts
+            .extend(hosts.into_iter().map(|h| h.into().to_ascii_lowercase()));
+        self
+    }
+
+    /// Accepts more origins, in the form `scheme://host[:port]`, `*` for all.
+    #[must_use]
+    pub fn allow_origins(mut self, origins: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.origins
+            .extend(origins.into_iter().map(|o| o.into().to_ascii_lowercase()));
+        self
+    }
+
+    /// Whether a `Host` header (or a request target's authority) names this endpoint.
+    pub fn accepts_host(&self, authority: &str) -> bool {
+        let host = host_of(authority).to_ascii_lowercase();
+        is_loopback(&host)
+            || (self.private_hosts && is_private(&host))
+            || self.hosts.iter().any(|rule| match rule.strip_prefix('.') {
+                Some(domain) => host
+                    .strip_suffix(domain)
+                    .is_some_and(|name| name.len() > 1 && name.ends_with('.')),
+                None => rule == "*" || *rule == host,
+            })
+    }
+
+    /// Whether an `Origin` header is accepted. A request without one does not come from a web page and needs no check.
+    pub fn accepts_origin(&self, origin: &str) -> bool {
+        let origin = origin.to_ascii_lowercase();
+        let from_loopback = ["http://", "https://"]
+            .iter()
+            .find_map(|scheme| origin.strip_prefix(scheme))
+            .is_some_and(|authority| is_loopback(host_of(authority)));
+        from_loopback || self.origins.iter().any(|o| o == "*" || *o == origin)
+    }
+}
+
+/// The host of `host[:port]`, an IPv6 address without its brackets.
+fn host_of(authority: &str) -> &str {
+    if let Some(rest) = authority.strip_prefix('[') {
+        return rest.split(']').next().unwrap_or(rest);
+    }
+    match authority.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|b| b.is_ascii_digit()) => host,
+        _ => authority,
+    }
+}
+
+fn is_loopback(host: &str) -> bool {
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+fn is_private(host: &str) -> bool {
+    const CLUSTER_SUFFIXES: [&str; 3] = [".svc", ".cluster.local", ".internal"];
+    if host.parse::<IpAddr>().is_ok() {
+        return true;
+    }
+    let plain = !host.is_empty()
+        && host
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'.');
+    plain && (!host.contains('.') || CLUSTER_SUFFIXES.iter().any(|s| host.ends_with(s)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rules(listen: &str) -> AccessRules {
+        AccessRules::for_listener(listen.parse().unwrap())
+    }
+
+    #[test]
+    fn hosts() {
+        let local = rules("127.0.0.1:80");
+        let pod = rules("0.0.0.0:8080");
+        let named = rules("127.0.0.1:80").allow_hosts(["mcp.example.com", ".Corp.example"]);
+        for (host, on_loopback, in_pod, with_names) in [
+            ("localhost", true, true, true),
+            ("LocalHost:3000", true, true, true),
+            ("127.0.0.1:1", true, true, true),
+            ("[::1]:80", true, true, true),
+            ("10.1.2.3:8080", false, true, false),
+            ("[fd00::1]:8080", false, true, false),
+            ("demo:8080", false, true, false),
+            ("demo.mcp-servers.svc", false, true, false),
+            (
+                "demo.mcp-servers.svc.cluster.local:8080",
+                false,
+                true,
+                false,
+            ),
+            ("evil.example.com", false, false, false),
+            ("localhost.evil.com", false, false, false),
+            ("127.0.0.1.evil.com", false, false, false),
+            ("svc.evil.com", false, false, false),
+            ("", false, false, false),
+            ("mcp.example.com:443", false, false, true),
+            ("a.corp.example", false, false, true),
+            ("corp.example", false, false, false),
+            ("evilcorp.example", false, false, false),
+        ] {
+            assert_eq!(local.accepts_host(host), on_loopback, "loopback: {host}");
+            assert_eq!(pod.accepts_host(host), in_pod, "pod: {host}");
+            assert_eq!(named.accepts_host(host), with_names, "named: {host}");
+        }
+        assert!(
+            rules("127.0.0.1:80")
+                .allow_hosts(["*"])
+                .accepts_host("any.example.com")
+        );
+    }
+
+    #[test]
+    fn origins() {
+        let rules = rules("0.0.0.0:80").allow_origins(["https://app.example.com"]);
+        for (origin, accepted) in [
+            ("http://localhost:6274", true),
+            ("https://127.0.0.1", true),
+            ("http://[::1]:8080", true),
+            ("https://app.example.com", true),
+            ("http://app.example.com", false),
+            ("https://app.example.com:444", false),
+            ("http://localhost.evil.com", false),
+            ("http://10.0.0.1", false),
+            ("null", false),
+            ("", false),
+        ] {
+            assert_eq!(rules.accepts_origin(origin), accepted, "{origin}");
+        }
+    }
+}
