@@ -10,7 +10,7 @@ use crate::{cache, command, report, tidy};
 const CARGO_DENY: &str = "0.20.2";
 
 /// Format, repository rules, lints, documentation, dependencies; the tests are `cargo xtask test`.
-pub fn run() -> anyhow::Result<std::process::ExitCode> {
+pub(crate) fn run() -> anyhow::Result<std::process::ExitCode> {
     let checks: [(&str, &[&str]); 3] = [
         ("format", &["fmt", "--all", "--check"]),
         (

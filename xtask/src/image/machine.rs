@@ -1,0 +1,88 @@
+//! The images that the test cluster itself runs: pause, coredns and busybox.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::Context;
+
+use super::oci::Image;
+use super::tree::Tree;
+use crate::cache::{self, Key};
+use crate::lock::Lock;
+use crate::{command, go_tools};
+
+/// The name of the image that holds a pod's namespaces.
+pub(crate) const PAUSE: &str = "localhost/pause:1";
+/// The name of the image of the cluster's DNS server.
+pub(crate) const COREDNS: &str = "localhost/coredns:1";
+/// The name of the image with a shell, for helper pods and tests.
+pub(crate) const BUSYBOX: &str = "localhost/busybox:1";
+
+const BUSYBOX_BINARY: &str = "/usr/bin/busybox";
+
+/// Builds the static program that waits and reaps; also the first process of a cluster machine.
+pub(crate) fn pause_program() -> anyhow::Result<PathBuf> {
+    let source = cache::repository().join("xtask/images/pause.c");
+    let compiler = command::output(Command::new("cc").arg("--version"))?;
+    let key = Key::new().with_file(&source)?.with(&compiler).finish();
+    let tools = cache::folder()?.join("tools");
+    let program = tools.join(format!("pause-{key}"));
+    let _lock = Lock::take(&tools.join("pause.lock"), "pause")?;
+    if !program.is_file() {
+        let partial = tools.join(".pause");
+        command::output(
+            Command::new("cc")
+                .args(["-static", "-Os", "-s", "-Wall", "-Werror", "-o"])
+                .arg(&partial)
+                .arg(&source),
+        )?;
+        std::fs::rename(&partial, &program)
+            .with_context(|| format!("cannot write {}", program.display()))?;
+    }
+    Ok(program)
+}
+
+pub(crate) fn pause() -> anyhow::Result<(Key, Image)> {
+    let program = pause_program()?;
+    Ok((
+        Key::new().with_file(&program)?,
+        single(PAUSE, "pause", &program),
+    ))
+}
+
+pub(crate) fn coredns() -> anyhow::Result<(Key, Image)> {
+    let program = go_tools::build("coredns")?.join("coredns");
+    // The folder's name has the key of everything that the program depends on.
+    let key = Key::new().with(program.as_os_str().as_encoded_bytes());
+    Ok((key, single(COREDNS, "coredns", &program)))
+}
+
+pub(crate) fn busybox() -> anyhow::Result<(Key, Image)> {
+    let applets = command::output(Command::new(BUSYBOX_BINARY).arg("--list"))
+        .context("install the Debian package busybox-static")?;
+    let key = Key::new().with_file(Path::new(BUSYBOX_BINARY))?;
+    let mut tree = Tree::default();
+    tree.program("bin/busybox", Path::new(BUSYBOX_BINARY));
+    for applet in applets.lines().filter(|applet| *applet != "busybox") {
+        tree.link(&format!("bin/{applet}"), "busybox");
+    }
+    tree.directory("tmp", 0o1777);
+    let image = Image {
+        name: BUSYBOX.to_owned(),
+        arguments: vec!["/bin/sh".to_owned()],
+        tree,
+        ..Image::default()
+    };
+    Ok((key, image))
+}
+
+fn single(name: &str, program: &str, source: &Path) -> Image {
+    let mut tree = Tree::default();
+    tree.program(program, source);
+    Image {
+        name: name.to_owned(),
+        entrypoint: vec![format!("/{program}")],
+        tree,
+        ..Image::default()
+    }
+}
