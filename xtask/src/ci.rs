@@ -26,19 +26,32 @@ pub(crate) fn run() -> anyhow::Result<std::process::ExitCode> {
                 "warnings",
             ],
         ),
-        ("documentation", &["doc", "--workspace", "--no-deps", "--quiet", "--document-private-items"]),
+        (
+            "documentation",
+            &[
+                "doc",
+                "--workspace",
+                "--no-deps",
+                "--quiet",
+                "--document-private-items",
+            ],
+        ),
     ];
-    tidy::run(cache::repository())?;
+    tidy::run()?;
     for (name, arguments) in checks {
-        report::progress(&format!("== {name}"));
+        report::progress(format!("== {name}"));
         let mut cargo = Command::new("cargo");
-        cargo.args(arguments).current_dir(cache::repository()).env("RUSTDOCFLAGS", "--deny warnings");
+        cargo
+            .args(arguments)
+            .current_dir(cache::repository())
+            .env("RUSTDOCFLAGS", "--deny warnings");
         command::show(&mut cargo).with_context(|| name.to_owned())?;
     }
     report::progress("== dependencies");
     let mut deny = Command::new(cargo_deny()?);
     // The list of advisories is not to be had offline; `cargo deny check` alone takes them in too.
-    deny.args(["--offline", "check", "licenses", "bans", "sources"]).current_dir(cache::repository());
+    deny.args(["--offline", "check", "licenses", "bans", "sources"])
+        .current_dir(cache::repository());
     command::show(&mut deny)?;
     report::result("all checks passed");
     Ok(std::process::ExitCode::SUCCESS)
@@ -52,7 +65,15 @@ fn cargo_deny() -> anyhow::Result<PathBuf> {
         report::progress("building cargo-deny (once)");
         let mut install = Command::new("cargo");
         install
-            .args(["install", "cargo-deny", "--locked", "--debug", "--quiet", "--version", CARGO_DENY])
+            .args([
+                "install",
+                "cargo-deny",
+                "--locked",
+                "--debug",
+                "--quiet",
+                "--version",
+                CARGO_DENY,
+            ])
             .arg("--root")
             .arg(&root)
             // Outside the repository: its toolchain and target folder are not meant for this.

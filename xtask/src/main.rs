@@ -2,7 +2,9 @@
 
 use clap::{Parser, Subcommand};
 
+mod bench;
 mod cache;
+mod ci;
 mod cluster;
 mod command;
 mod go_tools;
@@ -10,6 +12,7 @@ mod image;
 mod lock;
 mod packages;
 mod report;
+mod tidy;
 
 #[derive(Parser)]
 #[command(
@@ -24,6 +27,13 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Task {
+    /// Everything that must hold before a change lands, but the tests
+    Ci,
+    /// The rules of this repository that a compiler does not check
+    Tidy,
+    /// Figures, always against a rival or a floor in the same run
+    #[command(subcommand)]
+    Bench(bench::Benchmark),
     /// A real multi-node Kubernetes in network namespaces of its own
     #[command(subcommand)]
     Cluster(cluster::Action),
@@ -37,6 +47,9 @@ enum Task {
 
 fn main() -> anyhow::Result<std::process::ExitCode> {
     match Arguments::parse().task {
+        Task::Ci => ci::run(),
+        Task::Tidy => tidy::run(),
+        Task::Bench(benchmark) => bench::run(&benchmark),
         Task::Cluster(action) => cluster::run(action),
         Task::Image(arguments) => image::run(&arguments),
         Task::Tools(arguments) => go_tools::run(&arguments),

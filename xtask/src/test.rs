@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context, bail};
 
-use crate::{cache, command, image, packages, report};
+use crate::{cache, command, go_tools, image, packages, report};
 
 /// Suites that need the cluster; each is one file in tests/tests.
 const CLUSTER_SUITES: &[&str] = &[
@@ -61,7 +61,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         run.cluster(&can, arguments.keep_cluster)?;
     }
     for (need, why) in &missing {
-        report::result(&format!("skipped {}: {why:#}", need.name()));
+        report::result(format!("skipped {}: {why:#}", need.name()));
     }
     run.finish()
 }
@@ -125,7 +125,7 @@ fn workspace(can: &dyn Fn(Need) -> bool) -> anyhow::Result<Command> {
     let mut features = Vec::new();
     if can(Need::Helm) {
         features.push("mcpt-tests/helm");
-        tools(&mut command)?;
+        helm(&mut command)?;
     }
     if can(Need::Servers) {
         features.push("mcpt-tests/servers");
@@ -137,13 +137,10 @@ fn workspace(can: &dyn Fn(Need) -> bool) -> anyhow::Result<Command> {
     Ok(command)
 }
 
-/// Where the suites find the real helm and kubectl.
-fn tools(command: &mut Command) -> anyhow::Result<()> {
-    for (variable, name) in
-        [("MCPT_HELM3", "helm3"), ("MCPT_HELM4", "helm4"), ("MCPT_KUBECTL", "kubectl")]
-    {
-        let path = command::output(&mut xtask(&["tools", name])?)?;
-        command.env(variable, path.trim());
+/// Where the suites find the real helm.
+fn helm(command: &mut Command) -> anyhow::Result<()> {
+    for (variable, name) in [("MCPT_HELM3", "helm3"), ("MCPT_HELM4", "helm4")] {
+        command.env(variable, go_tools::build(name)?.join(name));
     }
     Ok(())
 }
@@ -164,7 +161,7 @@ struct Run {
 impl Run {
     fn step(&mut self, name: &str, command: &mut Command) {
         let began = Instant::now();
-        report::progress(&format!("== {name}: {}", command::shown(command)));
+        report::progress(format!("== {name}: {}", command::shown(command)));
         let outcome = command.status();
         let seconds = began.elapsed().as_secs();
         match outcome {
@@ -175,7 +172,7 @@ impl Run {
     }
 
     fn fail(&mut self, name: &str, why: &str) {
-        report::progress(&format!("== {name}: FAILED, {why}"));
+        report::progress(format!("== {name}: FAILED, {why}"));
         self.failed.insert(name.to_owned());
     }
 
@@ -207,7 +204,7 @@ impl Run {
                     .current_dir(cache::repository())
                     .env("CARGO_NET_OFFLINE", "true")
                     .env("MCPT_TEST_BACKEND", "kubernetes");
-                tools(&mut command)?;
+                helm(&mut command)?;
                 with_uvx(&mut command)?;
                 self.step(&format!("{suite} on the cluster"), &mut command);
             }

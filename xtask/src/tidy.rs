@@ -4,11 +4,14 @@ mod fences;
 mod files;
 mod prose;
 
-use std::{path::Path, process::Command};
+use std::{
+    path::Path,
+    process::{Command, ExitCode},
+};
 
 use anyhow::{Context, Result, bail};
 
-use crate::report;
+use crate::{cache, report};
 
 /// One broken rule: where, and what to do.
 pub(crate) struct Finding {
@@ -19,16 +22,25 @@ pub(crate) struct Finding {
 
 impl Finding {
     pub(crate) fn new(path: impl Into<String>, rule: impl Into<String>) -> Self {
-        Self { path: path.into(), line: None, rule: rule.into() }
+        Self {
+            path: path.into(),
+            line: None,
+            rule: rule.into(),
+        }
     }
 
     pub(crate) fn at(path: impl Into<String>, line: usize, rule: impl Into<String>) -> Self {
-        Self { path: path.into(), line: Some(line), rule: rule.into() }
+        Self {
+            path: path.into(),
+            line: Some(line),
+            rule: rule.into(),
+        }
     }
 }
 
 /// Checks every file that git tracks or would track.
-pub(crate) fn run(root: &Path) -> Result<()> {
+pub(crate) fn run() -> Result<ExitCode> {
+    let root = cache::repository();
     let tracked = tracked_files(root)?;
     let mut findings = Vec::new();
     for path in &tracked {
@@ -39,7 +51,7 @@ pub(crate) fn run(root: &Path) -> Result<()> {
     findings.extend(prose::check(root, &tracked)?);
     if findings.is_empty() {
         report::result(format!("tidy: {} files, no finding", tracked.len()));
-        return Ok(());
+        return Ok(ExitCode::SUCCESS);
     }
     for finding in &findings {
         match finding.line {
@@ -52,12 +64,21 @@ pub(crate) fn run(root: &Path) -> Result<()> {
 
 fn tracked_files(root: &Path) -> Result<Vec<String>> {
     let output = Command::new("git")
-        .args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"])
+        .args([
+            "ls-files",
+            "-z",
+            "--cached",
+            "--others",
+            "--exclude-standard",
+        ])
         .current_dir(root)
         .output()
         .context("running git ls-files")?;
     if !output.status.success() {
-        bail!("git ls-files failed: {}", String::from_utf8_lossy(&output.stderr));
+        bail!(
+            "git ls-files failed: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
     }
     let names = String::from_utf8(output.stdout).context("a file name that is not UTF-8")?;
     Ok(names

@@ -20,18 +20,29 @@ const ONLY_IN: &[(&str, &[&str])] = &[
 ];
 
 /// The Helm engine: pure, and fit to be published alone.
-const ENGINE: &[&str] =
-    &["gotmpl", "goyaml", "helm-funcs", "helm-chart", "helm-render", "helm-release"];
+const ENGINE: &[&str] = &[
+    "gotmpl",
+    "goyaml",
+    "helm-funcs",
+    "helm-chart",
+    "helm-render",
+    "helm-release",
+];
 
 /// What would bring I/O or a product's knowledge into the engine or the core.
-const NOT_PURE: &[&str] = &["tokio", "hyper", "axum", "reqwest", "kube", "rmcp", "clap", "nix"];
+const NOT_PURE: &[&str] = &[
+    "tokio", "hyper", "axum", "reqwest", "kube", "rmcp", "clap", "nix",
+];
 
 pub(super) fn check(root: &Path) -> Result<Vec<Finding>> {
     let mut findings = Vec::new();
     let folders = std::fs::read_dir(root.join("crates")).context("reading crates/")?;
     let mut manifests = vec!["xtask/Cargo.toml".to_owned(), "tests/Cargo.toml".to_owned()];
     for folder in folders {
-        manifests.push(format!("crates/{}/Cargo.toml", folder?.file_name().to_string_lossy()));
+        manifests.push(format!(
+            "crates/{}/Cargo.toml",
+            folder?.file_name().to_string_lossy()
+        ));
     }
     manifests.sort();
     for path in manifests {
@@ -50,7 +61,10 @@ fn check_manifest(path: &str, text: &str) -> Result<Vec<Finding>> {
         .and_then(toml::Value::as_str)
         .with_context(|| format!("{path} has no package name"))?;
     let mut findings = Vec::new();
-    if manifest.get("lints").and_then(|l| l.get("workspace")).and_then(toml::Value::as_bool)
+    if manifest
+        .get("lints")
+        .and_then(|l| l.get("workspace"))
+        .and_then(toml::Value::as_bool)
         != Some(true)
     {
         findings.push(Finding::new(path, "does not take the workspace's lints"));
@@ -63,15 +77,19 @@ fn check_manifest(path: &str, text: &str) -> Result<Vec<Finding>> {
         if let Some((_, allowed)) = ONLY_IN.iter().find(|(fenced, _)| fenced == dependency)
             && !allowed.contains(&name)
         {
-            findings.push(Finding::new(path, format!("`{dependency}` only in {}", allowed.join(", "))));
+            findings.push(Finding::new(
+                path,
+                format!("`{dependency}` only in {}", allowed.join(", ")),
+            ));
         }
         let pure = ENGINE.contains(&name) || name == "mcpt-core" || name == "mcpt-protocol";
         if pure && NOT_PURE.contains(&dependency.as_str()) {
-            findings.push(Finding::new(path, format!("`{dependency}` in a crate that does no I/O")));
+            findings.push(Finding::new(
+                path,
+                format!("`{dependency}` in a crate that does no I/O"),
+            ));
         }
-        if ENGINE.contains(&name)
-            && dependency.starts_with("mcpt")
-        {
+        if ENGINE.contains(&name) && dependency.starts_with("mcpt") {
             findings.push(Finding::new(path, "the Helm engine knows nothing of mcpt"));
         }
     }
@@ -83,7 +101,11 @@ mod tests {
     use super::*;
 
     fn rules(text: &str) -> Vec<String> {
-        check_manifest("x/Cargo.toml", text).unwrap().into_iter().map(|f| f.rule).collect()
+        check_manifest("x/Cargo.toml", text)
+            .unwrap()
+            .into_iter()
+            .map(|f| f.rule)
+            .collect()
     }
 
     fn manifest(name: &str, dependency: &str) -> String {
@@ -103,7 +125,11 @@ mod tests {
             ("mcpt-process", "clap", true),
         ] {
             let found = rules(&manifest(name, dependency));
-            assert_eq!(!found.is_empty(), broken, "{name} -> {dependency}: {found:?}");
+            assert_eq!(
+                !found.is_empty(),
+                broken,
+                "{name} -> {dependency}: {found:?}"
+            );
         }
         assert!(rules("[package]\nname = \"a\"\n")[0].contains("lints"));
     }

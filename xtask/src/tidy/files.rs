@@ -9,7 +9,9 @@ const MAX_LINES: usize = 600;
 const LONG_TABLES: &[&str] = &[];
 
 /// Words that say nothing about what a file is for.
-const EMPTY_NAMES: &[&str] = &["util", "utils", "common", "helper", "helpers", "manager", "misc"];
+const EMPTY_NAMES: &[&str] = &[
+    "util", "utils", "common", "helper", "helpers", "manager", "misc",
+];
 
 /// Endings of files that are made, not written.
 const ARTEFACTS: &[&str] = &["tar", "tgz", "gz", "zip", "exe", "so", "o", "rlib", "wasm"];
@@ -20,7 +22,10 @@ pub(super) fn check(path: &str, bytes: &[u8]) -> Vec<Finding> {
     let (stem, extension) = name.rsplit_once('.').unwrap_or((name, ""));
 
     if ARTEFACTS.contains(&extension) && !path.contains("/tests/") {
-        findings.push(Finding::new(path, "a generated artefact; keep it out of the repository"));
+        findings.push(Finding::new(
+            path,
+            "a generated artefact; keep it out of the repository",
+        ));
     }
     let Ok(text) = std::str::from_utf8(bytes) else {
         if !path.contains("/tests/") {
@@ -51,21 +56,39 @@ fn check_rust(path: &str, name: &str, stem: &str, text: &str) -> Vec<Finding> {
         findings.push(Finding::new(path, "no mod.rs: use foo.rs beside foo/"));
     }
     if EMPTY_NAMES.contains(&stem) {
-        findings.push(Finding::new(path, format!("`{stem}` says nothing; name what is in it")));
+        findings.push(Finding::new(
+            path,
+            format!("`{stem}` says nothing; name what is in it"),
+        ));
     }
     if !text.starts_with("//!") {
-        findings.push(Finding::new(path, "begins without a `//!` line that says what it is for"));
+        findings.push(Finding::new(
+            path,
+            "begins without a `//!` line that says what it is for",
+        ));
     }
     let lines = text.lines().count();
     if lines > MAX_LINES && !LONG_TABLES.contains(&path) {
-        findings.push(Finding::new(path, format!("{lines} lines, more than {MAX_LINES}: split it")));
+        findings.push(Finding::new(
+            path,
+            format!("{lines} lines, more than {MAX_LINES}: split it"),
+        ));
     }
     // Spelled in parts, so that this file does not find itself.
-    let leftovers = [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("XX", "X:"), concat!("#[ign", "ore")];
+    let leftovers = [
+        concat!("TO", "DO"),
+        concat!("FIX", "ME"),
+        concat!("XX", "X:"),
+        concat!("#[ign", "ore"),
+    ];
     for (index, line) in text.lines().enumerate() {
         for leftover in leftovers {
             if line.contains(leftover) {
-                findings.push(Finding::at(path, index + 1, format!("`{leftover}` left behind")));
+                findings.push(Finding::at(
+                    path,
+                    index + 1,
+                    format!("`{leftover}` left behind"),
+                ));
             }
         }
     }
@@ -77,7 +100,10 @@ mod tests {
     use super::*;
 
     fn rules(path: &str, text: &str) -> Vec<String> {
-        check(path, text.as_bytes()).into_iter().map(|f| f.rule).collect()
+        check(path, text.as_bytes())
+            .into_iter()
+            .map(|f| f.rule)
+            .collect()
     }
 
     #[test]
@@ -93,12 +119,23 @@ mod tests {
             ("a/util.rs", "//! X.\n", "says nothing"),
             ("a/x.rs", "//! X.", "line feed"),
             ("a/x.rs", "//! X. \n", "trailing"),
-            ("a/x.rs", concat!("//! X.\n// TO", "DO later\n"), "left behind"),
+            (
+                "a/x.rs",
+                concat!("//! X.\n// TO", "DO later\n"),
+                "left behind",
+            ),
             ("a/x.tgz", "", "artefact"),
-            ("a/x.rs", &format!("//! X.\n{}", "//\n".repeat(600)), "split it"),
+            (
+                "a/x.rs",
+                &format!("//! X.\n{}", "//\n".repeat(600)),
+                "split it",
+            ),
         ] {
             let found = rules(path, text);
-            assert!(found.iter().any(|r| r.contains(rule)), "{path}: {found:?} lacks {rule:?}");
+            assert!(
+                found.iter().any(|r| r.contains(rule)),
+                "{path}: {found:?} lacks {rule:?}"
+            );
         }
     }
 }

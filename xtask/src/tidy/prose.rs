@@ -20,7 +20,11 @@ pub(super) fn check(root: &Path, tracked: &[String]) -> Result<Vec<Finding>> {
                 continue;
             }
             if !root.join(folder).join(file).exists() {
-                findings.push(Finding::at(path, line, format!("link to {file}, which is not there")));
+                findings.push(Finding::at(
+                    path,
+                    line,
+                    format!("link to {file}, which is not there"),
+                ));
             }
         }
     }
@@ -43,11 +47,15 @@ fn check_architecture(root: &Path, tracked: &[String]) -> Result<Vec<Finding>> {
     let text = std::fs::read_to_string(root.join(name)).context("reading ARCHITECTURE.md")?;
     let mut findings = Vec::new();
     if text.lines().count() >= ARCHITECTURE_MAX_LINES {
-        findings.push(Finding::new(name, format!("{ARCHITECTURE_MAX_LINES} lines or more")));
+        findings.push(Finding::new(
+            name,
+            format!("{ARCHITECTURE_MAX_LINES} lines or more"),
+        ));
     }
     for path in tracked {
-        if let Some(crate_name) =
-            path.strip_prefix("crates/").and_then(|rest| rest.strip_suffix("/Cargo.toml"))
+        if let Some(crate_name) = path
+            .strip_prefix("crates/")
+            .and_then(|rest| rest.strip_suffix("/Cargo.toml"))
             && !text.contains(&format!("`{crate_name}`"))
             && !text.contains(&format!("crates/{crate_name}"))
         {
@@ -58,7 +66,9 @@ fn check_architecture(root: &Path, tracked: &[String]) -> Result<Vec<Finding>> {
 }
 
 fn has_extension(path: &str, extension: &str) -> bool {
-    Path::new(path).extension().is_some_and(|found| found == extension)
+    Path::new(path)
+        .extension()
+        .is_some_and(|found| found == extension)
 }
 
 /// Targets of inline Markdown links outside code blocks, with their line numbers.

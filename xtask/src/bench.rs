@@ -1,0 +1,39 @@
+//! `cargo xtask bench`: figures, always against a rival or a floor in the same run, printed as ratios.
+
+use std::process::ExitCode;
+
+mod deploy;
+mod start;
+
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum Benchmark {
+    /// Command to ready on Kubernetes, against kubectl with the same manifests; requests per deploy; start-up time
+    Deploy {
+        /// How many times each side deploys, in turns
+        #[arg(long, default_value_t = 7)]
+        turns: usize,
+    },
+}
+
+pub(crate) fn run(benchmark: &Benchmark) -> anyhow::Result<ExitCode> {
+    match benchmark {
+        Benchmark::Deploy { turns } => deploy::run(*turns),
+    }
+}
+
+/// The middle one of the sorted figures.
+fn median(figures: &mut [f64]) -> f64 {
+    figures.sort_by(f64::total_cmp);
+    figures.get(figures.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_is_the_middle() {
+        assert!((median(&mut [3.0, 1.0, 2.0]) - 2.0).abs() < f64::EPSILON);
+        assert!(median(&mut []).is_nan());
+    }
+}
