@@ -1,0 +1,65 @@
+//! Values with fields and methods of their own: Go's structs and named types.
+
+use std::any::Any;
+use std::fmt;
+use std::rc::Rc;
+
+use super::Value;
+use crate::func::Func;
+use crate::types::Type;
+
+/// A field of a struct.
+#[derive(Debug, Clone)]
+pub struct Field {
+    /// The name in Go.
+    pub name: &'static str,
+    /// The static type; [`Type::Any`] for a field that is an interface.
+    pub of: Type,
+    /// The value.
+    pub value: Value,
+}
+
+/// What a named type is made of.
+#[derive(Debug, Clone)]
+pub enum Shape {
+    /// A struct with these fields, in order.
+    Struct(Vec<Field>),
+    /// A pointer to a struct with these fields.
+    Pointer(Vec<Field>),
+    /// A named map, slice, string or number.
+    Alias(Value),
+}
+
+/// A Go value of a named type, with methods.
+pub trait Object {
+    /// The type's name as `%T` prints it, e.g. `time.Duration` or `*url.URL`.
+    fn type_name(&self) -> &str;
+
+    /// What the type is made of, with the present values.
+    fn shape(&self) -> Shape;
+
+    /// The method of that name, bound to this value.
+    fn method(self: Rc<Self>, name: &str) -> Option<Func>;
+
+    /// The text of Go's `String` or `Error` method, if the type has one.
+    fn display(&self) -> Option<String>;
+
+    /// What a JSON encoder makes of the value; by default its fields under their Go names.
+    fn marshal(&self) -> Value {
+        match self.shape() {
+            Shape::Alias(value) => value,
+            Shape::Struct(fields) | Shape::Pointer(fields) => {
+                Value::map(fields.into_iter().map(|field| (field.name, field.value)))
+            }
+        }
+    }
+
+    /// The value itself, for functions that know the type.
+    fn as_any(&self) -> &dyn Any;
+}
+
+impl fmt::Debug for dyn Object {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {:?}", self.type_name(), self.shape())
+    }
+}
