@@ -7,6 +7,17 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+/// Why a request is refused, with HTTP status 403.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// Its `Host` is missing or does not name this endpoint.
+    #[error("host not allowed")]
+    Host,
+    /// It comes from a web page that may not use this endpoint.
+    #[error("origin not allowed")]
+    Origin,
+}
+
 /// Rules for the `Host` and `Origin` headers of an endpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AccessRules {
@@ -43,6 +54,26 @@ impl AccessRules {
         self.origins
             .extend(origins.into_iter().map(|o| o.into().to_ascii_lowercase()));
         self
+    }
+
+    /// Checks the two header values of a request as raw bytes; `None` for an absent header.
+    ///
+    /// # Errors
+    /// [`Refused`] when one of them is not accepted.
+    pub fn check(&self, host: Option<&[u8]>, origin: Option<&[u8]>) -> Result<(), Refused> {
+        let text = |bytes| str::from_utf8(bytes).ok();
+        if !host
+            .and_then(text)
+            .is_some_and(|host| self.accepts_host(host))
+        {
+            return Err(Refused::Host);
+        }
+        match origin {
+            Some(origin) if !text(origin).is_some_and(|o| self.accepts_origin(o)) => {
+                Err(Refused::Origin)
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Whether a `Host` header (or a request target's authority) names this endpoint.
@@ -143,6 +174,18 @@ mod tests {
                 .allow_hosts(["*"])
                 .accepts_host("any.example.com")
         );
+    }
+
+    #[test]
+    fn both_headers_are_checked() {
+        let rules = rules("127.0.0.1:80");
+        let local = Some("localhost".as_bytes());
+        assert_eq!(rules.check(local, None), Ok(()));
+        assert_eq!(rules.check(None, None), Err(Refused::Host));
+        assert_eq!(rules.check(Some(&[0xff]), None), Err(Refused::Host));
+        assert_eq!(rules.check(local, Some(b"null")), Err(Refused::Origin));
+        assert_eq!(rules.check(local, Some(&[0xff])), Err(Refused::Origin));
+        assert_eq!(rules.check(local, Some(b"http://localhost:1")), Ok(()));
     }
 
     #[test]

@@ -2,4 +2,4 @@
 
 mod access;
 
-pub use self::access::AccessRules;
+pub use self::access::{AccessRules, Refused};

@@ -1,0 +1,49 @@
+//! What the demo server can be told from outside: [`DemoSettings`].
+
+use std::{env, net::SocketAddr, time::Duration};
+
+use mcpt_protocol::AccessRules;
+
+/// Settings of the demo server.
+#[derive(Debug, Clone)]
+pub struct DemoSettings {
+    /// Put before each message that `echo` answers; empty for none.
+    pub greeting: String,
+    /// Whether a token was given. The token itself is of no use to the demo and is not kept.
+    pub token_set: bool,
+    /// Name of this instance: its pod or host.
+    pub instance: String,
+    /// Accepted `Host` and `Origin` headers.
+    pub access: AccessRules,
+    /// How long calls in progress may go on after the shutdown was asked for.
+    pub drain_grace: Duration,
+}
+
+impl DemoSettings {
+    /// Settings from the environment: `MCPT_DEMO_GREETING`, `MCPT_DEMO_TOKEN`, `POD_NAME`, and `MCPT_ALLOWED_HOSTS` and
+    /// `MCPT_ALLOWED_ORIGINS` (comma-separated, added to what [`AccessRules::for_listener`] accepts).
+    pub fn from_env(listen: SocketAddr) -> Self {
+        let var = |name| env::var(name).ok().filter(|value| !value.is_empty());
+        let list = |name| {
+            var(name)
+                .unwrap_or_default()
+                .split(',')
+                .map(|entry| entry.trim().to_owned())
+                .filter(|entry| !entry.is_empty())
+                .collect::<Vec<_>>()
+        };
+        let host_name = || {
+            nix::unistd::gethostname()
+                .map_or_else(|_| "unknown".to_owned(), |n| n.to_string_lossy().into())
+        };
+        Self {
+            greeting: var("MCPT_DEMO_GREETING").unwrap_or_default(),
+            token_set: var("MCPT_DEMO_TOKEN").is_some(),
+            instance: var("POD_NAME").unwrap_or_else(host_name),
+            access: AccessRules::for_listener(listen)
+                .allow_hosts(list("MCPT_ALLOWED_HOSTS"))
+                .allow_origins(list("MCPT_ALLOWED_ORIGINS")),
+            drain_grace: Duration::from_secs(20),
+        }
+    }
+}
