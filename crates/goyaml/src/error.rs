@@ -11,15 +11,23 @@ pub enum Error {
         /// What is wrong, in go-yaml's words where they are known.
         message: String,
     },
+    /// The text is YAML, but it has no form in JSON.
+    #[error("error converting YAML to JSON: {0}")]
+    NotJson(String),
     /// Strict reading found keys twice in one map.
     #[error("error converting YAML to JSON: yaml: unmarshal errors:\n{}", indented(.0))]
     Duplicates(Vec<Duplicate>),
     /// The document is YAML but not a map of keys to values.
-    #[error("error unmarshaling JSON: while decoding JSON: json: cannot unmarshal {found} into Go value of type map[string]interface {{}}")]
+    #[error(
+        "error unmarshaling JSON: while decoding JSON: json: cannot unmarshal {found} into Go value of type map[string]interface {{}}"
+    )]
     NotAMap {
         /// The JSON kind that was found instead.
         found: &'static str,
     },
+    /// Something stands behind the `---` between two documents.
+    #[error("error reading yaml document: invalid Yaml document separator: {0}")]
+    Separator(String),
     /// The value cannot be written; Go fails on it too, since it reads its own JSON back as YAML.
     #[error("yaml: {0}")]
     Write(String),
@@ -47,13 +55,14 @@ impl Error {
         match self {
             Self::Read { line, .. } => *line,
             Self::Duplicates(all) => all.first().map(|duplicate| duplicate.line),
-            Self::NotAMap { .. } | Self::Write(_) => None,
+            Self::NotJson(_) | Self::NotAMap { .. } | Self::Separator(_) | Self::Write(_) => None,
         }
     }
 }
 
 fn line_prefix(line: Option<usize>) -> String {
-    line.map(|line| format!("line {line}: ")).unwrap_or_default()
+    line.map(|line| format!("line {line}: "))
+        .unwrap_or_default()
 }
 
 fn indented(duplicates: &[Duplicate]) -> String {

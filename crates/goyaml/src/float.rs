@@ -33,7 +33,10 @@ impl Decimal {
         let dot = if rest.is_empty() { "" } else { "." };
         let sign = if exponent < 0 { '-' } else { '+' };
         let exponent = exponent.unsigned_abs();
-        format!("{}{first}{dot}{rest}e{sign}{exponent:0exponent_width$}", self.sign())
+        format!(
+            "{}{first}{dot}{rest}e{sign}{exponent:0exponent_width$}",
+            self.sign()
+        )
     }
 
     fn positional(&self) -> String {
@@ -41,9 +44,15 @@ impl Decimal {
         let digits = &self.digits;
         let length = digits.len() as i32;
         if self.point <= 0 {
-            format!("{sign}0.{}{digits}", "0".repeat(self.point.unsigned_abs() as usize))
+            format!(
+                "{sign}0.{}{digits}",
+                "0".repeat(self.point.unsigned_abs() as usize)
+            )
         } else if self.point >= length {
-            format!("{sign}{digits}{}", "0".repeat((self.point - length) as usize))
+            format!(
+                "{sign}{digits}{}",
+                "0".repeat((self.point - length) as usize)
+            )
         } else {
             let (whole, fraction) = digits.split_at(self.point as usize);
             format!("{sign}{whole}.{fraction}")

@@ -1,1 +1,93 @@
-//! YAML as Helm reads and prints it: go-yaml v2 resolution and emitter, JSON round trip.
+//! YAML as Helm and kubectl read and print it.
+//!
+//! Both use sigs.k8s.io/yaml, which is go-yaml v2 with a round trip through JSON. Its dialect is neither YAML 1.1 nor 1.2:
+//! `yes`, `on` and `y` are booleans, `0644` is octal, `1_000` is a number, times stay text, keys become strings, and what it
+//! prints is sorted, quoted and folded by rules of its own. This crate has the same dialect over [`serde_json::Value`].
+//!
+//! | function | mirrors |
+//! |---|---|
+//! | [`from_str`] | `yaml.Unmarshal` into an untyped value: **every number is a float64** |
+//! | [`from_str_exact`] | `yaml.YAMLToJSON`: whole numbers stay whole, for manifests that go to an API server |
+//! | [`from_str_strict`] | `yaml.UnmarshalStrict`: keys that are set twice are errors |
+//! | [`to_string`] | `yaml.Marshal` |
+
+mod decode;
+mod documents;
+mod emit;
+mod error;
+mod float;
+mod json_text;
+mod key_order;
+mod node;
+mod resolve;
+mod scalar_style;
+
+use serde_json::{Map, Value};
+
+use decode::{Numbers, decode};
+pub use documents::documents;
+pub use error::{Duplicate, Error};
+pub use float::format_json;
+
+/// Reads the first document of a text as `yaml.Unmarshal` of sigs.k8s.io/yaml reads it into an untyped value: all numbers are
+/// float64, of a key that is set twice the last value counts, an empty document is null.
+///
+/// # Errors
+/// When the text is not YAML, or means something that JSON cannot say.
+pub fn from_str(text: &str) -> Result<Value, Error> {
+    decode(text, Numbers::Float64, false)
+}
+
+/// Like [`from_str`], but whole numbers stay whole, as in `yaml.YAMLToJSON`.
+///
+/// # Errors
+/// As [`from_str`].
+pub fn from_str_exact(text: &str) -> Result<Value, Error> {
+    decode(text, Numbers::Exact, false)
+}
+
+/// Like [`from_str`], but a key that is set twice is an error, as in `yaml.UnmarshalStrict`.
+///
+/// # Errors
+/// As [`from_str`], and with all doubled keys at once.
+pub fn from_str_strict(text: &str) -> Result<Value, Error> {
+    decode(text, Numbers::Float64, true)
+}
+
+/// Like [`from_str`] into a map: an empty document is an empty map.
+///
+/// # Errors
+/// As [`from_str`], and when the document is something else than a map.
+pub fn map_from_str(text: &str) -> Result<Map<String, Value>, Error> {
+    let found = match from_str(text)? {
+        Value::Object(map) => return Ok(map),
+        Value::Null => return Ok(Map::new()),
+        Value::Array(_) => "array",
+        Value::String(_) => "string",
+        Value::Number(_) => "number",
+        Value::Bool(_) => "bool",
+    };
+    Err(Error::NotAMap { found })
+}
+
+/// Writes a value as `yaml.Marshal` of sigs.k8s.io/yaml does, with a newline at the end.
+///
+/// # Errors
+/// Where Go fails too, since it reads its own JSON back as YAML: control characters, and keys longer than 1,000 characters or so.
+pub fn to_string(value: &Value) -> Result<String, Error> {
+    let value = json_text::as_read_back(value)?;
+    Ok(emit::emit(&value))
+}
+
+/// What sigs.k8s.io/yaml makes of a scalar where a string is wanted: numbers and booleans become text. `None` for the rest.
+pub fn scalar_text(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Bool(flag) => Some(flag.to_string()),
+        Value::Number(number) => Some(match (number.as_i64(), number.as_u64(), number.as_f64()) {
+            (None, None, Some(float)) => float::format_g32(float),
+            _ => number.to_string(),
+        }),
+        Value::Null | Value::Array(_) | Value::Object(_) => None,
+    }
+}

@@ -9,7 +9,6 @@ pub(crate) enum Tag {
     Float,
     Str,
     Timestamp,
-    Merge,
 }
 
 impl Tag {
@@ -21,7 +20,6 @@ impl Tag {
             Self::Float => "float",
             Self::Str => "str",
             Self::Timestamp => "timestamp",
-            Self::Merge => "merge",
         }
     }
 }
@@ -64,9 +62,10 @@ fn named(text: &str) -> Option<(Tag, Scalar)> {
         }
         "" | "~" | "null" | "Null" | "NULL" => (Tag::Null, Scalar::Null),
         ".nan" | ".NaN" | ".NAN" => (Tag::Float, Scalar::Float(f64::NAN)),
-        ".inf" | ".Inf" | ".INF" | "+.inf" | "+.Inf" | "+.INF" => (Tag::Float, Scalar::Float(f64::INFINITY)),
+        ".inf" | ".Inf" | ".INF" | "+.inf" | "+.Inf" | "+.INF" => {
+            (Tag::Float, Scalar::Float(f64::INFINITY))
+        }
         "-.inf" | "-.Inf" | "-.INF" => (Tag::Float, Scalar::Float(f64::NEG_INFINITY)),
-        // go-yaml finds this one only by its first character, which is none of those it looks up.
         _ => return None,
     })
 }
@@ -175,7 +174,12 @@ fn is_timestamp(text: &str) -> bool {
     if !with_zone && !take(&mut rest, b' ') {
         return false;
     }
-    is_time(&mut rest) && if with_zone { is_zone(rest) } else { rest.is_empty() }
+    is_time(&mut rest)
+        && if with_zone {
+            is_zone(rest)
+        } else {
+            rest.is_empty()
+        }
 }
 
 fn is_time(rest: &mut &str) -> bool {
@@ -198,7 +202,9 @@ fn is_time(rest: &mut &str) -> bool {
         return false;
     }
     // Go reads a fraction after a dot or a comma, of any length.
-    if (rest.starts_with('.') || rest.starts_with(',')) && rest[1..].starts_with(|c: char| c.is_ascii_digit()) {
+    if (rest.starts_with('.') || rest.starts_with(','))
+        && rest[1..].starts_with(|c: char| c.is_ascii_digit())
+    {
         *rest = rest[1..].trim_start_matches(|c: char| c.is_ascii_digit());
     }
     true
@@ -211,7 +217,9 @@ fn is_zone(zone: &str) -> bool {
     let bytes = zone.as_bytes();
     let pair = |at: usize| {
         let text = zone.get(at..at + 2)?;
-        text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse::<u32>().ok())?
+        text.bytes()
+            .all(|byte| byte.is_ascii_digit())
+            .then(|| text.parse::<u32>().ok())?
     };
     bytes.len() == 6
         && matches!(bytes[0], b'+' | b'-')
@@ -229,7 +237,11 @@ fn take(rest: &mut &str, byte: u8) -> bool {
 }
 
 fn take_digits(rest: &mut &str, least: usize, most: usize) -> Option<u32> {
-    let count = rest.bytes().take(most).take_while(u8::is_ascii_digit).count();
+    let count = rest
+        .bytes()
+        .take(most)
+        .take_while(u8::is_ascii_digit)
+        .count();
     if count < least {
         return None;
     }
@@ -241,7 +253,9 @@ fn take_digits(rest: &mut &str, least: usize, most: usize) -> Option<u32> {
 fn days_in(year: u32, month: u32) -> u32 {
     match month {
         4 | 6 | 9 | 11 => 30,
-        2 if year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400)) => 29,
+        2 if year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400)) => {
+            29
+        }
         2 => 28,
         _ => 31,
     }

@@ -1,1 +1,30 @@
-//! Helm charts: load, metadata, values, --set grammar, schema.
+//! Helm charts without a cluster: loading, metadata, dependencies, values, `--set`, schema and capabilities, as Helm 4 has them.
+//!
+//! Values are [`serde_json::Map`]s. Their numbers tell where they come from, as in Helm: what was read from YAML or JSON is
+//! floating point (`Number::as_f64` only, also for `1`), what came from `--set` is an integer (`Number::as_i64`). A template
+//! prints the first kind as Go's float64 (`1e+06`) and the second as its int64.
+
+mod archive;
+mod capabilities;
+mod chart;
+mod coalesce;
+mod dependencies;
+mod error;
+mod ignore;
+mod load;
+mod metadata;
+mod schema;
+mod strvals;
+mod values;
+mod version;
+
+pub use capabilities::{Capabilities, HelmVersion, KubeVersion};
+pub use chart::{Chart, File};
+pub use coalesce::{Coalesced, coalesce_values, merge_values};
+pub use dependencies::process_dependencies;
+pub use error::{Error, SchemaError, SchemaProblem};
+pub use metadata::{Dependency, Lock, Maintainer, Metadata};
+pub use schema::validate_schema;
+pub use strvals::{set, set_file, set_json, set_literal, set_string};
+pub use values::{Overrides, Values, values_for_rendering};
+pub use version::{Constraint, Version};

@@ -1,0 +1,124 @@
+//! The first document of a text as a tree of nodes, before any scalar has a type.
+
+use std::collections::HashMap;
+
+use saphyr_parser::{Event, Parser, ScalarStyle};
+
+use crate::Error;
+
+/// Deeper nesting is refused, so that neither reading nor dropping a value can exhaust the stack.
+pub(crate) const MAX_DEPTH: usize = 1000;
+
+/// The place of a node in its [`Tree`].
+pub(crate) type Id = usize;
+
+/// One node.
+#[derive(Debug)]
+pub(crate) struct Node {
+    pub(crate) kind: Kind,
+    /// Counted from 1.
+    pub(crate) line: usize,
+}
+
+#[derive(Debug)]
+pub(crate) enum Kind {
+    Scalar {
+        text: String,
+        /// Plain and without a tag, so that the text decides the type.
+        implicit: bool,
+        /// The whole tag, such as `tag:yaml.org,2002:int`; empty without one.
+        tag: String,
+    },
+    Sequence(Vec<Id>),
+    /// Keys and values in turns.
+    Mapping(Vec<Id>),
+    Alias(Id),
+}
+
+/// The nodes of one document.
+#[derive(Debug)]
+pub(crate) struct Tree {
+    nodes: Vec<Node>,
+    pub(crate) root: Option<Id>,
+}
+
+impl Tree {
+    pub(crate) fn node(&self, id: Id) -> &Node {
+        &self.nodes[id]
+    }
+
+    /// Reads the first document; like go-yaml, it does not look at what follows it.
+    pub(crate) fn read(text: &str) -> Result<Self, Error> {
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        reject_control_characters(text)?;
+        let mut tree = Self {
+            nodes: Vec::new(),
+            root: None,
+        };
+        let mut open: Vec<Id> = Vec::new();
+        let mut anchors: HashMap<usize, Id> = HashMap::new();
+        for event in Parser::new_from_str(text) {
+            let (event, span) = event.map_err(|error| {
+                Error::read(Some(error.marker().line()), error.info().to_owned())
+            })?;
+            let line = span.start.line();
+            let (kind, anchor, opens) = match event {
+                Event::Nothing | Event::StreamStart | Event::DocumentStart(_) => continue,
+                Event::StreamEnd | Event::DocumentEnd => break,
+                Event::SequenceEnd | Event::MappingEnd => {
+                    open.pop();
+                    continue;
+                }
+                Event::Alias(anchor) => {
+                    let target = anchors
+                        .get(&anchor)
+                        .ok_or_else(|| Error::read(Some(line), "unknown anchor referenced"))?;
+                    (Kind::Alias(*target), 0, false)
+                }
+                Event::Scalar(value, style, anchor, tag) => {
+                    let tag = tag
+                        .map(|tag| format!("{}{}", tag.handle, tag.suffix))
+                        .unwrap_or_default();
+                    let implicit = tag == "!" || tag.is_empty() && style == ScalarStyle::Plain;
+                    let kind = Kind::Scalar {
+                        text: value.into_owned(),
+                        implicit,
+                        tag: if tag == "!" { String::new() } else { tag },
+                    };
+                    (kind, anchor, false)
+                }
+                Event::SequenceStart(anchor, _) => (Kind::Sequence(Vec::new()), anchor, true),
+                Event::MappingStart(anchor, _) => (Kind::Mapping(Vec::new()), anchor, true),
+            };
+            let id = tree.nodes.len();
+            tree.nodes.push(Node { kind, line });
+            match open.last().map(|parent| &mut tree.nodes[*parent].kind) {
+                Some(Kind::Sequence(children) | Kind::Mapping(children)) => children.push(id),
+                _ => tree.root = tree.root.or(Some(id)),
+            }
+            if anchor != 0 {
+                anchors.insert(anchor, id);
+            }
+            if opens {
+                open.push(id);
+                if open.len() > MAX_DEPTH {
+                    return Err(Error::read(
+                        Some(line),
+                        format!("exceeded max depth of {MAX_DEPTH}"),
+                    ));
+                }
+            }
+        }
+        Ok(tree)
+    }
+}
+
+/// Refuses what go-yaml's reader refuses.
+fn reject_control_characters(text: &str) -> Result<(), Error> {
+    let allowed = |c: char| matches!(c, '\t' | '\n' | '\r' | ' '..='~' | '\u{85}' | '\u{a0}'..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..);
+    if text.chars().all(allowed) {
+        Ok(())
+    } else {
+        Err(Error::read(None, "control characters are not allowed"))
+    }
+}

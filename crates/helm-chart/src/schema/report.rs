@@ -1,0 +1,551 @@
+//! Lays schema errors out as Helm's validator does: a tree by schema, where several errors of one value form a group.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use jsonschema::error::{TypeKind, ValidationErrorKind};
+use jsonschema::{JsonType, ValidationError};
+use serde_json::Value;
+
+/// What is wrong, as a tree.
+pub(super) struct Report {
+    causes: Vec<Entry>,
+}
+
+/// One line of the report with those below it.
+struct Entry {
+    /// Where in the values, as a JSON pointer.
+    path: String,
+    message: String,
+    causes: Vec<Entry>,
+    /// Several errors of one schema for one value: at the top of a list its parts take its place.
+    group: bool,
+}
+
+impl Report {
+    /// `None` without errors.
+    pub(super) fn of<'a>(errors: impl Iterator<Item = ValidationError<'a>>) -> Option<Self> {
+        let mut root = Schema::default();
+        errors.for_each(|error| root.add(&error));
+        let entry = root.entry()?;
+        Some(Self {
+            causes: if entry.group {
+                entry.causes
+            } else {
+                vec![entry]
+            },
+        })
+    }
+
+    /// The innermost problems, each with its path in the values.
+    pub(super) fn problems(&self) -> Vec<(String, String)> {
+        fn collect(entries: &[Entry], found: &mut Vec<(String, String)>) {
+            for entry in entries {
+                if entry.group {
+                    collect(&entry.causes, found);
+                } else {
+                    found.push((entry.path.clone(), entry.message.clone()));
+                }
+            }
+        }
+        let mut found = Vec::new();
+        collect(&self.causes, &mut found);
+        found
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_entries(f, &self.causes, 0, true)
+    }
+}
+
+fn write_entries(
+    f: &mut fmt::Formatter<'_>,
+    entries: &[Entry],
+    depth: usize,
+    first: bool,
+) -> fmt::Result {
+    for (place, entry) in entries.iter().enumerate() {
+        if !(first && place == 0) {
+            writeln!(f)?;
+        }
+        write!(
+            f,
+            "{}- at {}: {}",
+            "  ".repeat(depth),
+            quoted(&entry.path),
+            entry.message
+        )?;
+        write_entries(f, &entry.causes, depth + 1, false)?;
+    }
+    Ok(())
+}
+
+/// A step from a schema to one below it: the keyword with its argument, and the key or index in the value, if it leads there.
+type Step = (String, Option<String>);
+
+/// The errors of one schema for one value.
+#[derive(Default)]
+struct Schema {
+    path: String,
+    /// The errors of its own keywords, by the place at which Helm's validator looks at the keyword.
+    own: Vec<(Rank, Finding)>,
+    below: BTreeMap<Step, Schema>,
+}
+
+/// The order in which Helm's validator reports the errors of a schema.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Rank {
+    Type,
+    Const,
+    Enum,
+    Format,
+    Reference,
+    Size,
+    Required,
+    Members,
+    AdditionalMembers,
+    Other,
+    Not,
+    AllOf,
+    AnyOf,
+    OneOf,
+    Branch,
+}
+
+enum Finding {
+    Message(String),
+    Missing(Vec<String>),
+    Alternatives(String, Vec<Schema>),
+}
+
+impl Schema {
+    fn add(&mut self, error: &ValidationError<'_>) {
+        let evaluation: Vec<String> = error
+            .evaluation_path()
+            .iter()
+            .map(|segment| segment.to_string())
+            .collect();
+        let instance: Vec<String> = error
+            .instance_path()
+            .iter()
+            .map(|segment| segment.to_string())
+            .collect();
+        self.add_at(error, &evaluation, &instance, 0);
+    }
+
+    /// Walks the evaluation path down to the schema that the error belongs to.
+    fn add_at(
+        &mut self,
+        error: &ValidationError<'_>,
+        evaluation: &[String],
+        instance: &[String],
+        depth: usize,
+    ) {
+        self.path = pointer(&instance[..depth.min(instance.len())]);
+        let Some((keyword, rest)) = evaluation.split_first() else {
+            return self.record(error);
+        };
+        let (arguments, descends) = match keyword.as_str() {
+            "properties" | "patternProperties" => (1, true),
+            "prefixItems" => (1, true),
+            "items"
+                if rest
+                    .first()
+                    .is_some_and(|next| next.parse::<usize>().is_ok()) =>
+            {
+                (1, true)
+            }
+            "additionalProperties"
+            | "items"
+            | "additionalItems"
+            | "unevaluatedProperties"
+            | "unevaluatedItems" => (0, true),
+            "allOf" | "dependentSchemas" | "dependencies" => (1, false),
+            "$ref" | "$dynamicRef" | "$recursiveRef" | "then" | "else" => (0, false),
+            _ => return self.record(error),
+        };
+        if rest.len() <= arguments {
+            return self.record(error);
+        }
+        let (argument, rest) = rest.split_at(arguments);
+        let member = if descends {
+            instance.get(depth).cloned()
+        } else {
+            None
+        };
+        let step = (format!("{keyword}/{}", argument.join("/")), member);
+        let below = self.below.entry(step).or_default();
+        below.add_at(error, rest, instance, depth + usize::from(descends));
+    }
+
+    fn record(&mut self, error: &ValidationError<'_>) {
+        let (rank, finding) = finding(error);
+        if let Finding::Missing(property) = &finding {
+            let earlier = self.own.iter_mut().find_map(|(_, finding)| match finding {
+                Finding::Missing(properties) => Some(properties),
+                _ => None,
+            });
+            if let Some(earlier) = earlier {
+                earlier.extend(property.iter().cloned());
+                return;
+            }
+        }
+        self.own.push((rank, finding));
+    }
+
+    fn entry(mut self) -> Option<Entry> {
+        self.own.sort_by_key(|(rank, _)| *rank);
+        // These end the look at a schema.
+        if matches!(
+            self.own.first(),
+            Some((Rank::Type | Rank::Const | Rank::Enum | Rank::Format, _))
+        ) {
+            self.own.truncate(1);
+            self.below.clear();
+        }
+        let path = self.path;
+        let mut entries: Vec<(Rank, Entry)> = Vec::new();
+        for (rank, finding) in self.own {
+            let (message, causes) = match finding {
+                Finding::Message(message) => (message, Vec::new()),
+                Finding::Missing(properties) => (missing(&properties), Vec::new()),
+                Finding::Alternatives(message, alternatives) => {
+                    let causes = alternatives.into_iter().filter_map(Schema::entry);
+                    (message, causes.collect())
+                }
+            };
+            entries.push((
+                rank,
+                Entry {
+                    path: path.clone(),
+                    message,
+                    causes,
+                    group: false,
+                },
+            ));
+        }
+        let mut all_of = Vec::new();
+        for ((keyword, member), schema) in self.below {
+            let Some(entry) = schema.entry() else {
+                continue;
+            };
+            let keyword = keyword.split('/').next().unwrap_or_default();
+            match keyword {
+                "allOf" => all_of.push(entry),
+                "$ref" | "$dynamicRef" | "$recursiveRef" => {
+                    entries.push((Rank::Reference, entry));
+                }
+                _ if member.is_some() => entries.push((Rank::Members, entry)),
+                _ => entries.push((Rank::Branch, entry)),
+            }
+        }
+        if !all_of.is_empty() {
+            let message = "'allOf' failed".to_owned();
+            let entry = Entry {
+                path: path.clone(),
+                message,
+                causes: all_of,
+                group: false,
+            };
+            entries.push((Rank::AllOf, entry));
+        }
+        entries.sort_by_key(|(rank, _)| *rank);
+        let mut entries: Vec<Entry> = entries.into_iter().map(|(_, entry)| entry).collect();
+        match entries.len() {
+            0 => None,
+            1 => entries.pop(),
+            _ => Some(Entry {
+                path,
+                message: "validation failed".to_owned(),
+                causes: entries,
+                group: true,
+            }),
+        }
+    }
+}
+
+/// The schemas that a value was tried against in vain.
+fn alternatives(
+    context: &[Vec<ValidationError<'static>>],
+    depth: usize,
+    keyword_depth: usize,
+) -> Vec<Schema> {
+    context
+        .iter()
+        .map(|errors| {
+            let mut schema = Schema::default();
+            for error in errors {
+                let evaluation: Vec<String> = error
+                    .evaluation_path()
+                    .iter()
+                    .skip(keyword_depth)
+                    .map(|segment| segment.to_string())
+                    .collect();
+                let instance: Vec<String> = error
+                    .instance_path()
+                    .iter()
+                    .map(|segment| segment.to_string())
+                    .collect();
+                schema.add_at(error, &evaluation, &instance, depth);
+            }
+            schema
+        })
+        .collect()
+}
+
+fn finding(error: &ValidationError<'_>) -> (Rank, Finding) {
+    use ValidationErrorKind as Kind;
+    let value = error.instance().as_ref();
+    let depth = error.instance_path().iter().count();
+    // The path to the keyword and the number of the alternative.
+    let keyword_depth = error.evaluation_path().iter().count() + 1;
+    let tried = |message: &str, context: &[Vec<ValidationError<'static>>]| {
+        Finding::Alternatives(
+            message.to_owned(),
+            alternatives(context, depth, keyword_depth),
+        )
+    };
+    let (rank, message) = match error.kind() {
+        Kind::Required { property } => {
+            let property = property.as_str().unwrap_or_default().to_owned();
+            return (Rank::Required, Finding::Missing(vec![property]));
+        }
+        Kind::AnyOf { context } => return (Rank::AnyOf, tried("'anyOf' failed", context)),
+        Kind::OneOfNotValid { context } => {
+            return (Rank::OneOf, tried("'oneOf' failed, none matched", context));
+        }
+        Kind::OneOfMultipleValid { context } => {
+            let mut matched = context
+                .iter()
+                .enumerate()
+                .filter(|(_, errors)| errors.is_empty());
+            let mut next = || matched.next().map_or(0, |(place, _)| place);
+            let (first, second) = (next(), next());
+            (
+                Rank::OneOf,
+                format!("'oneOf' failed, subschemas {first}, {second} matched"),
+            )
+        }
+        Kind::Type { kind } => (
+            Rank::Type,
+            format!("got {}, want {}", type_name(value), wanted(kind)),
+        ),
+        Kind::Constant { expected_value } => (
+            Rank::Const,
+            match expected_value.as_ref() {
+                Value::Array(_) | Value::Object(_) => "'const' failed".to_owned(),
+                expected => format!("value must be {}", display(expected)),
+            },
+        ),
+        Kind::Enum { options } => (Rank::Enum, enumeration(options)),
+        Kind::Format { format } => (
+            Rank::Format,
+            format!("{} is not valid {format}", display(value)),
+        ),
+        Kind::AdditionalProperties { unexpected } | Kind::UnevaluatedProperties { unexpected } => {
+            let names: Vec<String> = unexpected.iter().map(|name| quoted(name)).collect();
+            (
+                Rank::AdditionalMembers,
+                format!("additional properties {} not allowed", names.join(", ")),
+            )
+        }
+        Kind::AdditionalItems { limit } => {
+            let count = value.as_array().map_or(0, Vec::len).saturating_sub(*limit);
+            (
+                Rank::AdditionalMembers,
+                format!("last {count} additionalItem(s) not allowed"),
+            )
+        }
+        Kind::MinProperties { limit } => (Rank::Size, size("minProperties", value, *limit)),
+        Kind::MaxProperties { limit } => (Rank::Size, size("maxProperties", value, *limit)),
+        Kind::MinItems { limit } => (Rank::Size, size("minItems", value, *limit)),
+        Kind::MaxItems { limit } => (Rank::Size, size("maxItems", value, *limit)),
+        Kind::MinLength { limit } => (Rank::Size, size("minLength", value, *limit)),
+        Kind::MaxLength { limit } => (Rank::Size, size("maxLength", value, *limit)),
+        Kind::Minimum { limit } => (Rank::Size, bound("minimum", value, limit)),
+        Kind::Maximum { limit } => (Rank::Size, bound("maximum", value, limit)),
+        Kind::ExclusiveMinimum { limit } => {
+            (Rank::Required, bound("exclusiveMinimum", value, limit))
+        }
+        Kind::ExclusiveMaximum { limit } => {
+            (Rank::Required, bound("exclusiveMaximum", value, limit))
+        }
+        Kind::MultipleOf { multiple_of } => {
+            let got = grouped(value.as_f64().unwrap_or_default());
+            (
+                Rank::Other,
+                format!("multipleOf: got {got}, want {}", grouped(*multiple_of)),
+            )
+        }
+        Kind::Pattern { pattern } => {
+            let got = value.as_str().unwrap_or_default();
+            (
+                Rank::Required,
+                format!("{} does not match pattern {}", quoted(got), quoted(pattern)),
+            )
+        }
+        Kind::PropertyNames { error } => {
+            let name = error.instance().as_str().unwrap_or_default().to_owned();
+            let mut schema = Schema::default();
+            schema.record(error);
+            return (
+                Rank::Other,
+                Finding::Alternatives(
+                    format!("invalid propertyName {}", quoted(&name)),
+                    vec![schema],
+                ),
+            );
+        }
+        Kind::UniqueItems => (Rank::Other, duplicates(value)),
+        Kind::Contains => (Rank::Other, "no items match contains schema".to_owned()),
+        Kind::Not { .. } => (Rank::Not, "'not' failed".to_owned()),
+        Kind::FalseSchema => (Rank::Type, "false schema".to_owned()),
+        _ => (Rank::Other, error.to_string()),
+    };
+    (rank, Finding::Message(message))
+}
+
+fn missing(properties: &[String]) -> String {
+    match properties {
+        [one] => format!("missing property {}", quoted(one)),
+        several => {
+            let names: Vec<String> = several.iter().map(|name| quoted(name)).collect();
+            format!("missing properties {}", names.join(", "))
+        }
+    }
+}
+
+fn enumeration(options: &Value) -> String {
+    let options = options.as_array().map(Vec::as_slice).unwrap_or_default();
+    if options
+        .iter()
+        .any(|option| option.is_array() || option.is_object())
+    {
+        return "'enum' failed".to_owned();
+    }
+    match options {
+        [one] => format!("value must be {}", display(one)),
+        several => {
+            let several: Vec<String> = several.iter().map(display).collect();
+            format!("value must be one of {}", several.join(", "))
+        }
+    }
+}
+
+fn size(keyword: &str, value: &Value, limit: u64) -> String {
+    let got = match value {
+        Value::Array(items) => items.len(),
+        Value::Object(map) => map.len(),
+        Value::String(text) => text.chars().count(),
+        _ => 0,
+    };
+    format!(
+        "{keyword}: got {}, want {}",
+        grouped(got as f64),
+        grouped(limit as f64)
+    )
+}
+
+fn bound(keyword: &str, value: &Value, limit: &Value) -> String {
+    let number = |value: &Value| grouped(value.as_f64().unwrap_or_default());
+    format!("{keyword}: got {}, want {}", number(value), number(limit))
+}
+
+/// A number with English marks between thousands, which the validator's printer makes.
+fn grouped(number: f64) -> String {
+    let text = goyaml::format_json(number).unwrap_or_default();
+    let (sign, text) = text
+        .strip_prefix('-')
+        .map_or(("", text.as_str()), |rest| ("-", rest));
+    let (whole, fraction) = text
+        .find(['.', 'e'])
+        .map_or((text, ""), |at| text.split_at(at));
+    let mut marked = String::new();
+    for (place, digit) in whole.chars().enumerate() {
+        if place > 0 && (whole.len() - place).is_multiple_of(3) {
+            marked.push(',');
+        }
+        marked.push(digit);
+    }
+    format!("{sign}{marked}{fraction}")
+}
+
+fn duplicates(value: &Value) -> String {
+    let items = value.as_array().map(Vec::as_slice).unwrap_or_default();
+    let pair = items.iter().enumerate().find_map(|(second, item)| {
+        let first = items[..second].iter().position(|earlier| earlier == item)?;
+        Some((first, second))
+    });
+    let (first, second) = pair.unwrap_or_default();
+    format!("items at {first} and {second} are equal")
+}
+
+fn wanted(kind: &TypeKind) -> String {
+    let order = [
+        (JsonType::Null, "null"),
+        (JsonType::Boolean, "boolean"),
+        (JsonType::Number, "number"),
+        (JsonType::Integer, "integer"),
+        (JsonType::String, "string"),
+        (JsonType::Array, "array"),
+        (JsonType::Object, "object"),
+    ];
+    let contains = |wanted: JsonType| match kind {
+        TypeKind::Single(one) => *one == wanted,
+        TypeKind::Multiple(several) => several.contains(wanted),
+    };
+    let names: Vec<&str> = order
+        .into_iter()
+        .filter(|(wanted, _)| contains(*wanted))
+        .map(|(_, name)| name)
+        .collect();
+    names.join(" or ")
+}
+
+fn type_name(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "boolean",
+        Value::Number(_) => "number",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    }
+}
+
+fn display(value: &Value) -> String {
+    match value {
+        Value::String(text) => quoted(text),
+        Value::Array(_) | Value::Object(_) => "value".to_owned(),
+        Value::Null => "<nil>".to_owned(),
+        Value::Number(number) if number.is_f64() => {
+            goyaml::format_json(number.as_f64().unwrap_or_default()).unwrap_or_default()
+        }
+        other => other.to_string(),
+    }
+}
+
+/// The validator's single quotes: what Go would write in double quotes.
+fn quoted(text: &str) -> String {
+    let mut quoted = String::from("'");
+    for c in text.chars() {
+        match c {
+            '\'' => quoted.push_str("\\'"),
+            '\\' => quoted.push_str("\\\\"),
+            '\n' => quoted.push_str("\\n"),
+            '\t' => quoted.push_str("\\t"),
+            '\r' => quoted.push_str("\\r"),
+            c => quoted.push(c),
+        }
+    }
+    quoted.push('\'');
+    quoted
+}
+
+fn pointer(parts: &[String]) -> String {
+    parts.iter().fold(String::new(), |path, part| {
+        format!("{path}/{}", part.replace('~', "~0").replace('/', "~1"))
+    })
+}
