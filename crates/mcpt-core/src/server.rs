@@ -41,6 +41,9 @@ pub struct Server {
     pub source: String,
     /// Last deployment, RFC 3339 in UTC.
     pub updated: String,
+    /// File that its log is written to, where there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log: Option<String>,
     /// Its instances; empty in `list`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub replicas: Vec<Replica>,

@@ -1,3 +1,7 @@
 //! The mcpt binary: starts the command line of `mcpt-cli` and leaves with its exit code.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    mcpt_cli::run()
+}

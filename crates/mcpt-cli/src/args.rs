@@ -1,0 +1,131 @@
+//! The grammar of the command line: global options and commands.
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
+use mcpt_core::{BackendKind, Namespace};
+
+use crate::commands;
+
+/// What stands below the help of `mcpt` alone.
+const EXAMPLES: &str = "Examples:
+  mcpt template list                       what can be deployed
+  mcpt deploy demo                         run the demo server on this machine
+  mcpt tools demo                          what it offers
+  mcpt call demo echo --arg message=hi     call one of its tools
+  mcpt delete demo                         end it
+  mcpt -b kubernetes -n tools deploy demo --create-namespace --replicas 2
+
+Exit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 unreachable, 5 the tool answered with an error,
+6 timed out, 130 interrupted.";
+
+/// Deploy, watch and call MCP servers: as local processes or on Kubernetes.
+#[derive(Debug, Parser)]
+#[command(
+    name = "mcpt",
+    version,
+    after_help = EXAMPLES,
+    subcommand_required = true,
+    arg_required_else_help = true,
+    disable_help_subcommand = true,
+    max_term_width = 110
+)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Options of every command.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct Global {
+    /// Where servers run: process or kubernetes [default: the configuration file's, else process]
+    #[arg(
+        short,
+        long,
+        global = true,
+        value_name = "BACKEND",
+        env = "MCPT_BACKEND",
+        hide_env = true
+    )]
+    pub(crate) backend: Option<BackendKind>,
+    /// Kubernetes namespace [default: the context's, else mcp-servers]
+    #[arg(short, long, global = true, value_name = "NAMESPACE")]
+    pub(crate) namespace: Option<Namespace>,
+    /// Context of the kubeconfig
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) context: Option<String>,
+    /// Kubeconfig file [default: KUBECONFIG, else ~/.kube/config]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) kubeconfig: Option<PathBuf>,
+    /// Form of the result on standard output
+    #[arg(
+        short,
+        long,
+        global = true,
+        value_name = "FORMAT",
+        value_enum,
+        default_value_t
+    )]
+    pub(crate) output: Format,
+    /// No progress, no hints: errors only
+    #[arg(short, long, global = true)]
+    pub(crate) quiet: bool,
+    /// More on standard error; twice for still more
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub(crate) verbose: u8,
+    /// Progress as plain lines, also on a terminal
+    #[arg(long, global = true)]
+    pub(crate) no_progress: bool,
+}
+
+/// Form of results.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// Aligned columns.
+    #[default]
+    Table,
+    /// More columns.
+    Wide,
+    /// One JSON document.
+    Json,
+    /// One YAML document.
+    Yaml,
+    /// Names only, one a line.
+    Name,
+}
+
+/// All commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Serve a stdio MCP server over streamable HTTP
+    Bridge(commands::bridge::Bridge),
+    /// Print the version
+    Version,
+    /// Serve the demo MCP server
+    #[command(hide = true)]
+    Demo(commands::demo::Demo),
+    /// Check that an MCP server answers at a URL
+    #[command(hide = true)]
+    Probe(commands::probe::Probe),
+    /// Copy this binary into a folder
+    #[command(hide = true)]
+    Install(commands::install::Install),
+}
+
+/// Prints the help of `mcpt` on standard output.
+pub(crate) fn print_help() -> std::io::Result<()> {
+    Cli::command().print_help()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_grammar_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,37 @@
+//! `mcpt probe`: whether an MCP server answers; the exec probe of pods, so it must start in milliseconds.
+
+use std::time::Duration;
+
+use clap::Args;
+
+use crate::{ending::Ending, runtime};
+
+/// Arguments of `mcpt probe`.
+#[derive(Debug, Args)]
+pub(crate) struct Probe {
+    /// URL of the MCP endpoint
+    url: String,
+    /// Seconds to wait for an answer
+    #[arg(long, value_name = "SECONDS", default_value_t = 5.0, value_parser = seconds)]
+    timeout: f64,
+}
+
+impl Probe {
+    /// Succeeds when one MCP exchange did.
+    pub(crate) fn run(&self) -> Result<(), Ending> {
+        let timeout = Duration::from_secs_f64(self.timeout);
+        runtime::run(async {
+            mcpt_client::probe(&self.url, timeout)
+                .await
+                .map(drop)
+                .map_err(|error| error.into_failure("the probe failed").into())
+        })
+    }
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(seconds) if seconds > 0.0 && seconds <= 86_400.0 => Ok(seconds),
+        _ => Err("expected seconds above 0".to_owned()),
+    }
+}

@@ -1,0 +1,36 @@
+//! Standard output: results and nothing else, as text or as documents.
+
+use std::io::{self, Write as _};
+
+use mcpt_core::{Failure, FailureKind};
+use serde::Serialize;
+
+use crate::ending::Ending;
+
+/// Writes a text as it is.
+pub(crate) fn text(text: &str) -> Result<(), Ending> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    out.flush()?;
+    Ok(())
+}
+
+/// Writes one line.
+pub(crate) fn line(line: &str) -> Result<(), Ending> {
+    text(&format!("{line}\n"))
+}
+
+/// Writes a value as one indented JSON document.
+pub(crate) fn json(value: &impl Serialize) -> Result<(), Ending> {
+    line(&serde_json::to_string_pretty(value).map_err(|error| unprintable(&error))?)
+}
+
+/// Writes a value as one YAML document.
+pub(crate) fn yaml(value: &impl Serialize) -> Result<(), Ending> {
+    let value = serde_json::to_value(value).map_err(|error| unprintable(&error))?;
+    text(&goyaml::to_string(&value).map_err(|error| unprintable(&error))?)
+}
+
+fn unprintable(error: &(dyn std::error::Error + 'static)) -> Failure {
+    Failure::new(FailureKind::Failed, "cannot print the result").caused_by(error)
+}

@@ -1,0 +1,143 @@
+//! The one place that puts a [`Failure`] into words for people, or into JSON for programs, and chooses the exit code.
+
+use std::{
+    io::{self, IsTerminal as _, Write},
+    process::ExitCode,
+};
+
+use mcpt_core::{Failure, FailureKind};
+use serde::Serialize;
+
+use crate::{args::Format, ending::Ending};
+
+/// Reports how a command ended and gives the exit code of the process.
+pub(crate) fn exit(outcome: Result<(), Ending>, format: Format) -> ExitCode {
+    match outcome {
+        Ok(()) | Err(Ending::ReaderGone) => ExitCode::SUCCESS,
+        Err(Ending::Failure(failure)) => {
+            let stderr = io::stderr();
+            let written = if format == Format::Json {
+                write_json(&mut stderr.lock(), &failure)
+            } else {
+                let styled = stderr.is_terminal() && std::env::var_os("NO_COLOR").is_none();
+                write_text(&mut stderr.lock(), &failure, styled)
+            };
+            // With standard error gone the exit code still tells.
+            drop(written);
+            ExitCode::from(exit_code(failure.kind))
+        }
+    }
+}
+
+/// The documented exit code of each sort of failure.
+fn exit_code(kind: FailureKind) -> u8 {
+    match kind {
+        FailureKind::Failed => 1,
+        FailureKind::Usage => 2,
+        FailureKind::NotFound => 3,
+        FailureKind::Unreachable => 4,
+        FailureKind::ToolError => 5,
+        FailureKind::TimedOut => 6,
+        FailureKind::Interrupted => 130,
+    }
+}
+
+fn write_text(out: &mut impl Write, failure: &Failure, styled: bool) -> io::Result<()> {
+    let (red, dim, cyan, plain) = if styled {
+        ("\x1b[1;31m", "\x1b[2m", "\x1b[36m", "\x1b[0m")
+    } else {
+        ("", "", "", "")
+    };
+    writeln!(out, "{red}error:{plain} {}", failure.what)?;
+    for why in &failure.why {
+        let mut lines = why.lines();
+        writeln!(out, "  - {}", lines.next().unwrap_or_default())?;
+        for line in lines {
+            writeln!(out, "    {line}")?;
+        }
+    }
+    if !failure.log_tail.is_empty() {
+        writeln!(out, "last log lines:")?;
+        for line in &failure.log_tail {
+            writeln!(out, "  {dim}|{plain} {line}")?;
+        }
+    }
+    if let Some(hint) = &failure.hint {
+        writeln!(out, "{cyan}hint:{plain} {hint}")?;
+    }
+    Ok(())
+}
+
+/// A failure as `-o json` prints it on standard error; a contract of the command line.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct WireFailure<'a> {
+    kind: &'static str,
+    exit_code: u8,
+    what: &'a str,
+    why: &'a [String],
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    log_tail: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<&'a str>,
+}
+
+fn write_json(out: &mut impl Write, failure: &Failure) -> io::Result<()> {
+    let wire = WireFailure {
+        kind: match failure.kind {
+            FailureKind::Failed => "failed",
+            FailureKind::Usage => "usage",
+            FailureKind::NotFound => "notFound",
+            FailureKind::Unreachable => "unreachable",
+            FailureKind::ToolError => "toolError",
+            FailureKind::TimedOut => "timedOut",
+            FailureKind::Interrupted => "interrupted",
+        },
+        exit_code: exit_code(failure.kind),
+        what: &failure.what,
+        why: &failure.why,
+        log_tail: &failure.log_tail,
+        hint: failure.hint.as_deref(),
+    };
+    writeln!(out, "{}", serde_json::json!({ "error": wire }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failure() -> Failure {
+        let mut failure = Failure::new(FailureKind::Failed, "cannot deploy demo")
+            .because("it exited with code 3\nat once")
+            .because("and again")
+            .hint("mcpt logs demo");
+        failure.log_tail = vec!["boom".to_owned()];
+        failure
+    }
+
+    #[test]
+    fn text() {
+        let mut out = Vec::new();
+        write_text(&mut out, &failure(), false).unwrap();
+        assert_eq!(
+            String::from_utf8(out).unwrap(),
+            "error: cannot deploy demo\n  - it exited with code 3\n    at once\n  - and again\n\
+             last log lines:\n  | boom\nhint: mcpt logs demo\n"
+        );
+    }
+
+    #[test]
+    fn json() {
+        let mut out = Vec::new();
+        write_json(&mut out, &failure()).unwrap();
+        let value: serde_json::Value = serde_json::from_slice(&out).unwrap();
+        assert_eq!(
+            value,
+            serde_json::json!({"error": {
+                "kind": "failed", "exitCode": 1, "what": "cannot deploy demo",
+                "why": ["it exited with code 3\nat once", "and again"],
+                "logTail": ["boom"], "hint": "mcpt logs demo",
+            }})
+        );
+    }
+}
