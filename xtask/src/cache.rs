@@ -82,6 +82,17 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
         })
 }
 
+/// Removes a file or a folder with all in it; nothing to remove is fine.
+pub(crate) fn remove(path: &Path) -> anyhow::Result<()> {
+    let removed = match std::fs::symlink_metadata(path) {
+        Ok(metadata) if metadata.is_dir() => std::fs::remove_dir_all(path),
+        Ok(_) => std::fs::remove_file(path),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    };
+    removed.with_context(|| format!("cannot remove {}", path.display()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -122,12 +133,7 @@ mod tests {
 
     #[test]
     fn a_key_tells_inputs_apart() {
-        let key = |inputs: &[&str]| {
-            inputs
-                .iter()
-                .fold(Key::new(), |key, input| key.with(input))
-                .finish()
-        };
+        let key = |inputs: &[&str]| inputs.iter().fold(Key::new(), Key::with).finish();
         assert_eq!(key(&["ab", "c"]), key(&["ab", "c"]));
         assert_ne!(key(&["ab", "c"]), key(&["a", "bc"]));
         assert_ne!(key(&["a"]), key(&["a", ""]));

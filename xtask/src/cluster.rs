@@ -11,7 +11,7 @@ use anyhow::{Context, bail};
 use nix::sched::{CloneFlags, setns};
 
 use crate::lock::Lock;
-use crate::{command, go_tools, report};
+use crate::{command, go_tools, report, tools};
 
 mod addons;
 mod boot;
@@ -157,7 +157,7 @@ fn environment(layout: &Layout, state: &State) -> anyhow::Result<Vec<(&'static s
         ("KUBECONFIG", layout::text(&layout.kubeconfig("admin"))),
         ("MCPT_CLUSTER_AUDIT_LOG", layout::text(&layout.audit_log())),
         ("MCPT_CLUSTER_NETWORK", network_namespace(&control_plane)),
-        ("PATH", format!("{}:{path}", go_tools::links()?.display())),
+        ("PATH", format!("{}:{path}", tools::links()?.display())),
     ])
 }
 

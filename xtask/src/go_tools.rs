@@ -3,22 +3,16 @@
 //! Each module's binaries are kept in the cache under a key of everything they depend on, and
 //! reachable under `bin` in the cache folder.
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::Command;
 use std::time::Instant;
 
 use anyhow::{Context, bail};
 
 use crate::cache::{self, Key};
 use crate::lock::Lock;
-use crate::{command, report};
-
-#[derive(Debug, clap::Args)]
-pub(crate) struct Arguments {
-    /// Modules to build, for example helm4
-    #[arg(value_parser = clap::builder::PossibleValuesParser::new(MODULES.iter().map(|m| m.name)))]
-    modules: Vec<String>,
-}
+use crate::{command, report, tools};
 
 /// A Go module with the binaries that are built from it.
 #[derive(Debug)]
@@ -156,30 +150,30 @@ const MODULES: &[Module] = &[
     },
 ];
 
-pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    for module in MODULES {
-        if arguments.modules.is_empty() || arguments.modules.iter().any(|name| name == module.name)
-        {
-            let folder = module.build()?;
-            for (binary, _) in module.binaries {
-                report::result(folder.join(binary).display());
-            }
-        }
-    }
-    Ok(ExitCode::SUCCESS)
+/// The names of all modules.
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    MODULES.iter().map(|module| module.name)
 }
 
-/// Builds the binaries of a module unless the cache has them, and returns their folder.
+/// Builds the programs of a module unless the cache has them, and returns their folder.
 pub(crate) fn build(name: &str) -> anyhow::Result<PathBuf> {
-    let module = MODULES.iter().find(|module| module.name == name);
-    module
-        .with_context(|| format!("no Go module is named {name}"))?
-        .build()
+    find(name)?.build()
 }
 
-/// The folder in which all built tools are reachable by their names.
-pub(crate) fn links() -> anyhow::Result<PathBuf> {
-    Ok(cache::folder()?.join("bin"))
+/// Builds the programs of a module unless the cache has them, and returns their paths.
+pub(crate) fn build_programs(name: &str) -> anyhow::Result<Vec<PathBuf>> {
+    let module = find(name)?;
+    let folder = module.build()?;
+    Ok(module
+        .binaries
+        .iter()
+        .map(|(binary, _)| folder.join(binary))
+        .collect())
+}
+
+fn find(name: &str) -> anyhow::Result<&'static Module> {
+    let module = MODULES.iter().find(|module| module.name == name);
+    module.with_context(|| format!("no Go module is named {name}"))
 }
 
 impl Module {
@@ -208,7 +202,7 @@ impl Module {
             self.compile(&source, &ldflags, &folder)?;
         }
         for (binary, _) in self.binaries {
-            link(&folder.join(binary), &links()?.join(binary))?;
+            tools::link(binary, &folder.join(binary))?;
         }
         Ok(folder)
     }
@@ -262,7 +256,7 @@ impl Module {
                 Stamp::Text(text) => text,
             };
             for variable in *variables {
-                flags.push_str(&format!(" -X {variable}={value}"));
+                let _ = write!(flags, " -X {variable}={value}");
             }
         }
         Ok(flags)
@@ -289,20 +283,6 @@ fn minor(version: &str) -> anyhow::Result<&str> {
         .split('.')
         .nth(1)
         .with_context(|| format!("{version} has no minor number"))
-}
-
-/// Makes `link` point to `target`, also when it is there already and in use.
-fn link(target: &Path, link: &Path) -> anyhow::Result<()> {
-    if std::fs::read_link(link).is_ok_and(|current| current == target) {
-        return Ok(());
-    }
-    let folder = link.parent().context("a link needs a folder")?;
-    std::fs::create_dir_all(folder)
-        .with_context(|| format!("cannot create {}", folder.display()))?;
-    let fresh = link.with_extension(format!("new-{}", std::process::id()));
-    std::os::unix::fs::symlink(target, &fresh)
-        .and_then(|()| std::fs::rename(&fresh, link))
-        .with_context(|| format!("cannot make the link {}", link.display()))
 }
 
 #[cfg(test)]

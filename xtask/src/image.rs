@@ -7,15 +7,21 @@ use std::time::Instant;
 use anyhow::Context;
 use clap::ValueEnum;
 
-use crate::cache::{self, Key};
 use crate::lock::Lock;
-use crate::report;
+use crate::{cache, report};
 
+mod debian;
 pub(crate) mod machine;
+mod mcpt;
 mod oci;
+mod recipe;
+mod servers;
 mod tree;
 
-use oci::Image;
+use recipe::Recipe;
+
+/// What the test suites deploy.
+const SUITES: &[Name] = &[Name::Mcpt, Name::Everything, Name::Filesystem, Name::Time];
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -29,6 +35,14 @@ pub(crate) struct Arguments {
 /// An image that this repository makes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Name {
+    /// The mcpt binary, static, and nothing else
+    Mcpt,
+    /// npm @modelcontextprotocol/server-everything
+    Everything,
+    /// npm @modelcontextprotocol/server-filesystem
+    Filesystem,
+    /// `PyPI` mcp-server-time
+    Time,
     /// The first container of each pod of the test cluster
     Pause,
     /// DNS of the test cluster
@@ -40,15 +54,22 @@ pub(crate) enum Name {
 impl Name {
     fn file_stem(self) -> &'static str {
         match self {
+            Self::Mcpt => "mcpt",
+            Self::Everything => "everything",
+            Self::Filesystem => "filesystem",
+            Self::Time => "time",
             Self::Pause => "pause",
             Self::Coredns => "coredns",
             Self::Busybox => "busybox",
         }
     }
 
-    /// What the image depends on, and the image.
-    fn image(self) -> anyhow::Result<(Key, Image)> {
+    fn recipe(self) -> anyhow::Result<Recipe> {
         match self {
+            Self::Mcpt => mcpt::image(),
+            Self::Everything => servers::node("everything", &["stdio"]),
+            Self::Filesystem => servers::node("filesystem", &["/data"]),
+            Self::Time => servers::time(),
             Self::Pause => machine::pause(),
             Self::Coredns => machine::coredns(),
             Self::Busybox => machine::busybox(),
@@ -59,17 +80,19 @@ impl Name {
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     std::fs::create_dir_all(&arguments.out)
         .with_context(|| format!("cannot create {}", arguments.out.display()))?;
-    for name in &arguments.names {
+    let names = if arguments.names.is_empty() {
+        SUITES
+    } else {
+        &arguments.names
+    };
+    for name in names {
         let begin = Instant::now();
         let archive = archive(*name)?;
         let copy = arguments.out.join(format!("{}.tar", name.file_stem()));
         std::fs::copy(&archive, &copy)
             .with_context(|| format!("cannot write {}", copy.display()))?;
-        report::progress(format_args!(
-            "made {} in {}",
-            name.file_stem(),
-            report::seconds(begin.elapsed())
-        ));
+        let took = report::seconds(begin.elapsed());
+        report::progress(format_args!("made {} in {took}", name.file_stem()));
         report::result(copy.display());
     }
     Ok(ExitCode::SUCCESS)
@@ -78,14 +101,9 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 /// Makes the archive of an image unless the cache has it, and returns its path there.
 pub(crate) fn archive(name: Name) -> anyhow::Result<PathBuf> {
     let images = cache::folder()?.join("images");
-    let _lock = Lock::take(
-        &images.join(format!("{}.lock", name.file_stem())),
-        name.file_stem(),
-    )?;
-    let (key, image) = name.image()?;
-    let path = images.join(format!("{}-{}.tar", name.file_stem(), key.finish()));
-    if !path.is_file() {
-        image.write(&path)?;
-    }
-    Ok(path)
+    let stem = name.file_stem();
+    let _lock = Lock::take(&images.join(format!("{stem}.lock")), stem)?;
+    name.recipe()?
+        .archive(&images, stem)
+        .with_context(|| format!("cannot make the image {stem}"))
 }

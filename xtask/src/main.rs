@@ -1,5 +1,7 @@
 //! Repository tasks, one file each: `cargo xtask --help`.
 
+use std::process::ExitCode;
+
 use clap::{Parser, Subcommand};
 
 mod bench;
@@ -13,6 +15,8 @@ mod lock;
 mod packages;
 mod report;
 mod tidy;
+mod tools;
+mod wheels;
 
 #[derive(Parser)]
 #[command(
@@ -39,20 +43,24 @@ enum Task {
     Cluster(cluster::Action),
     /// Make OCI archives of mcpt and of the test servers, without a registry
     Image(image::Arguments),
-    /// Build pinned Go tools (all when none is named) and print their paths
-    Tools(go_tools::Arguments),
+    /// Make pinned programs (all when none is named) and print their paths
+    Tools(tools::Arguments),
     /// Print the Debian packages that a task needs
     Packages(packages::Arguments),
 }
 
-fn main() -> anyhow::Result<std::process::ExitCode> {
-    match Arguments::parse().task {
+fn main() -> ExitCode {
+    let outcome = match Arguments::parse().task {
         Task::Ci => ci::run(),
         Task::Tidy => tidy::run(),
         Task::Bench(benchmark) => bench::run(&benchmark),
         Task::Cluster(action) => cluster::run(action),
         Task::Image(arguments) => image::run(&arguments),
-        Task::Tools(arguments) => go_tools::run(&arguments),
+        Task::Tools(arguments) => tools::run(&arguments),
         Task::Packages(arguments) => packages::run(&arguments),
-    }
+    };
+    outcome.unwrap_or_else(|error| {
+        report::progress(format_args!("error: {error:#}"));
+        ExitCode::FAILURE
+    })
 }

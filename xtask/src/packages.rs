@@ -1,7 +1,6 @@
 //! `cargo xtask packages`: the Debian packages that tasks need, and which of them are missing.
 
-use std::path::Path;
-use std::process::ExitCode;
+use std::process::{Command, ExitCode, Stdio};
 
 use anyhow::bail;
 
@@ -19,12 +18,27 @@ pub(crate) struct Arguments {
 }
 
 /// One line of the list.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Package<'a> {
     task: &'a str,
     name: &'a str,
-    /// A file that is there when the package is installed.
-    file: &'a str,
+    /// A command that succeeds when the package, or the same from elsewhere, is installed.
+    probe: Vec<&'a str>,
+}
+
+impl Package<'_> {
+    fn is_missing(&self) -> bool {
+        let [program, arguments @ ..] = &self.probe[..] else {
+            return true;
+        };
+        let mut probe = Command::new(program);
+        probe
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        !probe.status().is_ok_and(|status| status.success())
+    }
 }
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
@@ -36,7 +50,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
                 .as_deref()
                 .is_none_or(|task| task == package.task)
         })
-        .filter(|package| !arguments.missing || !Path::new(package.file).exists())
+        .filter(|package| !arguments.missing || package.is_missing())
         .map(|package| package.name)
         .collect();
     names.sort_unstable();
@@ -51,7 +65,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 pub(crate) fn require(task: &str) -> anyhow::Result<()> {
     let missing: Vec<_> = parse(LIST)?
         .into_iter()
-        .filter(|package| package.task == task && !Path::new(package.file).exists())
+        .filter(|package| package.task == task && package.is_missing())
         .map(|package| package.name)
         .collect();
     if !missing.is_empty() {
@@ -69,8 +83,12 @@ fn parse(list: &str) -> anyhow::Result<Vec<Package<'_>>> {
         .filter(|line| !line.trim_start().starts_with('#') && !line.trim().is_empty())
         .map(
             |line| match line.split_whitespace().collect::<Vec<_>>()[..] {
-                [task, name, file] if file.starts_with('/') => Ok(Package { task, name, file }),
-                _ => bail!("debian-packages.txt: expected TASK PACKAGE /FILE, got {line:?}"),
+                [task, name, ref probe @ ..] if !probe.is_empty() => Ok(Package {
+                    task,
+                    name,
+                    probe: probe.to_vec(),
+                }),
+                _ => bail!("debian-packages.txt: expected TASK PACKAGE COMMAND, got {line:?}"),
             },
         )
         .collect()
@@ -97,7 +115,18 @@ mod tests {
     #[test]
     fn a_malformed_line_is_refused() {
         assert!(parse("cluster runc").is_err());
-        assert!(parse("cluster runc usr/sbin/runc").is_err());
         assert_eq!(parse("# comment\n\n").unwrap(), []);
+    }
+
+    #[test]
+    fn a_package_is_missing_when_its_probe_fails_or_cannot_be_run() {
+        for (probe, missing) in [
+            ("test -d /", false),
+            ("test -f /", true),
+            ("/no/such/program --version", true),
+        ] {
+            let line = format!("task package {probe}");
+            assert_eq!(parse(&line).unwrap()[0].is_missing(), missing, "{probe}");
+        }
     }
 }

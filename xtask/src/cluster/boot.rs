@@ -18,7 +18,7 @@ use crate::{command, go_tools, packages, report};
 
 /// How long any one step of the boot may take. It is bounded for the sake of an answer; on a machine
 /// that does nothing else, each takes a few seconds.
-const STEP: Duration = Duration::from_secs(120);
+const STEP: Duration = Duration::from_mins(2);
 
 /// Boots the cluster unless it runs already.
 pub(crate) fn up(layout: &Layout, nodes: u8) -> anyhow::Result<()> {
@@ -199,12 +199,18 @@ impl<'a> Boot<'a> {
     ) -> anyhow::Result<()> {
         let timeout = format!("--timeout={}s", STEP.as_secs());
         for (node, _) in nodes {
-            let object = format!("node/{}", node.name());
+            let name = node.name();
             let kubelet = format!("kubelet-{}", node.0);
-            for condition in ["--for=create", "--for=condition=Ready"] {
+            for (condition, what) in [("create", "registered"), ("condition=Ready", "ready")] {
                 let mut command = kubectl(self.layout, control_plane)?;
-                command.args(["wait", condition, &object, &timeout]);
-                self.wait_for_command(&object, &kubelet, command)?;
+                command.args([
+                    "wait",
+                    "--for",
+                    condition,
+                    &format!("node/{name}"),
+                    &timeout,
+                ]);
+                self.wait_for_command(&format!("{name} to be {what}"), &kubelet, command)?;
             }
         }
         let mut rollout = kubectl(self.layout, control_plane)?;

@@ -136,10 +136,9 @@ mod tests {
     use super::*;
 
     fn version_one(controllers: &[&str]) -> String {
-        controllers
-            .iter()
-            .map(|name| format!("cgroup /sys/fs/cgroup/{name} cgroup rw,relatime 0 0\n"))
-            .collect()
+        controllers.iter().fold(String::new(), |mounts, name| {
+            mounts + &format!("cgroup /sys/fs/cgroup/{name} cgroup rw,relatime 0 0\n")
+        })
     }
 
     #[test]

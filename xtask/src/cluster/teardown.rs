@@ -6,9 +6,9 @@ use anyhow::Context;
 
 use super::cgroups::Hierarchies;
 use super::layout::{Layout, MAX_NODES, Node};
-use super::state::{State, current_boot};
+use super::state::{Process, State, current_boot};
 use super::wait;
-use crate::report;
+use crate::{cache, report};
 
 /// Takes down whatever is left of the cluster; nothing to do is fine.
 pub(crate) fn down(layout: &Layout) -> anyhow::Result<()> {
@@ -20,12 +20,7 @@ pub(crate) fn down(layout: &Layout) -> anyhow::Result<()> {
     for node in Node::all(MAX_NODES) {
         hierarchies.remove(&layout.cgroup(node))?;
     }
-    match std::fs::remove_dir_all(&layout.run) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(error).with_context(|| format!("cannot remove {}", layout.run.display()))
-        }
-        _ => Ok(()),
-    }
+    cache::remove(&layout.run)
 }
 
 /// Ends the machines, and with them all that runs in them. The control plane goes last but is not
@@ -49,7 +44,7 @@ fn stop(state: &State) -> anyhow::Result<()> {
     {
         // The first process holds the namespaces; its parent, which is recorded, ends after it.
         match record.process.child() {
-            Some(init) => super::state::Process::of(init).map_or(Ok(()), |init| init.kill())?,
+            Some(init) => Process::of(init).map_or(Ok(()), Process::kill)?,
             None => record.process.kill()?,
         }
     }

@@ -6,6 +6,7 @@ use std::process::Command;
 use anyhow::Context;
 
 use super::oci::Image;
+use super::recipe::Recipe;
 use super::tree::Tree;
 use crate::cache::{self, Key};
 use crate::lock::Lock;
@@ -17,8 +18,6 @@ pub(crate) const PAUSE: &str = "localhost/pause:1";
 pub(crate) const COREDNS: &str = "localhost/coredns:1";
 /// The name of the image with a shell, for helper pods and tests.
 pub(crate) const BUSYBOX: &str = "localhost/busybox:1";
-
-const BUSYBOX_BINARY: &str = "/usr/bin/busybox";
 
 /// Builds the static program that waits and reaps; also the first process of a cluster machine.
 pub(crate) fn pause_program() -> anyhow::Result<PathBuf> {
@@ -42,38 +41,46 @@ pub(crate) fn pause_program() -> anyhow::Result<PathBuf> {
     Ok(program)
 }
 
-pub(crate) fn pause() -> anyhow::Result<(Key, Image)> {
+pub(super) fn pause() -> anyhow::Result<Recipe> {
     let program = pause_program()?;
-    Ok((
-        Key::new().with_file(&program)?,
-        single(PAUSE, "pause", &program),
-    ))
+    let key = Key::new()
+        .with(include_str!("machine.rs"))
+        .with_file(&program)?;
+    Ok(Recipe::new(key, move |_| {
+        Ok(single(PAUSE, "pause", &program))
+    }))
 }
 
-pub(crate) fn coredns() -> anyhow::Result<(Key, Image)> {
+pub(super) fn coredns() -> anyhow::Result<Recipe> {
     let program = go_tools::build("coredns")?.join("coredns");
     // The folder's name has the key of everything that the program depends on.
-    let key = Key::new().with(program.as_os_str().as_encoded_bytes());
-    Ok((key, single(COREDNS, "coredns", &program)))
+    let path = program.as_os_str().as_encoded_bytes();
+    let key = Key::new().with(include_str!("machine.rs")).with(path);
+    Ok(Recipe::new(key, move |_| {
+        Ok(single(COREDNS, "coredns", &program))
+    }))
 }
 
-pub(crate) fn busybox() -> anyhow::Result<(Key, Image)> {
-    let applets = command::output(Command::new(BUSYBOX_BINARY).arg("--list"))
-        .context("install the Debian package busybox-static")?;
-    let key = Key::new().with_file(Path::new(BUSYBOX_BINARY))?;
-    let mut tree = Tree::default();
-    tree.program("bin/busybox", Path::new(BUSYBOX_BINARY));
-    for applet in applets.lines().filter(|applet| *applet != "busybox") {
-        tree.link(&format!("bin/{applet}"), "busybox");
-    }
-    tree.directory("tmp", 0o1777);
-    let image = Image {
-        name: BUSYBOX.to_owned(),
-        arguments: vec!["/bin/sh".to_owned()],
-        tree,
-        ..Image::default()
-    };
-    Ok((key, image))
+pub(super) fn busybox() -> anyhow::Result<Recipe> {
+    let program = Path::new("/usr/bin/busybox");
+    let key = Key::new()
+        .with(include_str!("machine.rs"))
+        .with_file(program)?;
+    Ok(Recipe::new(key, move |_| {
+        let applets = command::output(Command::new(program).arg("--list"))?;
+        let mut tree = Tree::default();
+        tree.program("bin/busybox", program);
+        for applet in applets.lines().filter(|applet| *applet != "busybox") {
+            tree.link(&format!("bin/{applet}"), "busybox");
+        }
+        tree.directory("tmp", 0o1777);
+        Ok(Image {
+            name: BUSYBOX.to_owned(),
+            arguments: vec!["/bin/sh".to_owned()],
+            tree,
+            ..Image::default()
+        })
+    }))
 }
 
 fn single(name: &str, program: &str, source: &Path) -> Image {
