@@ -3,7 +3,16 @@
 use std::time::Duration;
 
 use mcpt_core::{Failure, FailureKind};
+use rmcp::{
+    ErrorData, ServiceError, service::ClientInitializeError,
+    transport::streamable_http_client::StreamableHttpError,
+};
 use serde_json::Value;
+
+use crate::{answer::innermost, probe};
+
+/// How long the second look at a server that refused the handshake may take.
+const DIAGNOSIS_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Failure of a [`crate::Client`] operation or a [`crate::probe`].
 #[derive(Debug, thiserror::Error)]
@@ -75,5 +84,91 @@ impl ClientError {
     /// The failure of `what`, for the command line.
     pub fn into_failure(self, what: impl Into<String>) -> Failure {
         Failure::new(self.kind(), what).because(self.to_string())
+    }
+}
+
+impl From<ErrorData> for ClientError {
+    fn from(error: ErrorData) -> Self {
+        Self::Server {
+            code: i64::from(error.code.0),
+            message: error.message.into_owned(),
+            data: error.data,
+        }
+    }
+}
+
+/// What is needed to word the errors of one connection.
+#[derive(Debug, Clone)]
+pub(crate) struct Context {
+    pub(crate) url: String,
+}
+
+impl Context {
+    /// The error of a handshake that failed. rmcp's error does not say what answered, so a probe has a second look.
+    pub(crate) async fn refused_start(&self, error: &ClientInitializeError) -> ClientError {
+        let mut cause = error;
+        while let ClientInitializeError::LegacyFallbackFailed { fallback, .. } = cause {
+            cause = fallback;
+        }
+        if let ClientInitializeError::JsonRpcError(error) = cause {
+            return error.clone().into();
+        }
+        if let ClientInitializeError::TransportError { error, .. } = cause
+            && let Some(known) = self.transport(error.error.as_ref())
+        {
+            return known;
+        }
+        match probe(&self.url, DIAGNOSIS_TIMEOUT).await {
+            Err(diagnosis) if !matches!(diagnosis, ClientError::BadUrl { .. }) => diagnosis,
+            _ => ClientError::Protocol(cause.to_string()),
+        }
+    }
+
+    /// The error of a request on an open connection.
+    pub(crate) fn failed_request(&self, error: ServiceError) -> ClientError {
+        match error {
+            ServiceError::McpError(error) => error.into(),
+            ServiceError::Timeout { timeout } => ClientError::TimedOut { after: timeout },
+            ServiceError::TransportClosed => ClientError::Connect {
+                url: self.url.clone(),
+                reason: "the connection was closed".to_owned(),
+            },
+            ServiceError::TransportSend(error) => self
+                .transport(error.error.as_ref())
+                .unwrap_or_else(|| ClientError::Protocol(innermost(error.error.as_ref()))),
+            other => ClientError::Protocol(other.to_string()),
+        }
+    }
+
+    /// What the HTTP client or an HTTP answer says, when that is the cause.
+    fn transport(&self, error: &(dyn std::error::Error + 'static)) -> Option<ClientError> {
+        let mut cause = Some(error);
+        while let Some(current) = cause {
+            if let Some(http) = current.downcast_ref::<reqwest::Error>() {
+                return (http.is_connect() || http.is_request()).then(|| ClientError::Connect {
+                    url: self.url.clone(),
+                    reason: innermost(http),
+                });
+            }
+            match current.downcast_ref::<StreamableHttpError<reqwest::Error>>() {
+                Some(StreamableHttpError::UnexpectedServerResponse(answer)) => {
+                    return Some(ClientError::NotMcp {
+                        url: self.url.clone(),
+                        answer: answer.to_string(),
+                    });
+                }
+                Some(StreamableHttpError::Client(http))
+                    if http.is_connect() || http.is_request() =>
+                {
+                    return Some(ClientError::Connect {
+                        url: self.url.clone(),
+                        reason: innermost(http),
+                    });
+                }
+                _ => {}
+            }
+            cause = current.source();
+        }
+        None
     }
 }

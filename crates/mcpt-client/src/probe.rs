@@ -1,8 +1,31 @@
 //! [`probe`]: one small real MCP exchange, for readiness and liveness checks.
+//!
+//! Runs every few seconds in each pod, so it speaks plain HTTP/1.1 by hand: no TLS, no connection pool, no session left
+//! behind. A server of the stateless era answers one `server/discover`; an older one refuses that, and then answers
+//! `initialize`, whose session is deleted at once.
 
 use std::time::Duration;
 
-use crate::ClientError;
+use bytes::Bytes;
+use futures_util::StreamExt;
+use http::{Method, Request, StatusCode, Uri, header};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
+use hyper_util::rt::TokioIo;
+use serde_json::{Value, json};
+use sse_stream::SseStream;
+use tokio::net::TcpStream;
+
+use crate::{
+    ClientError,
+    answer::{describe, innermost, is_type},
+    versions::{LEGACY, MODERN, is_modern},
+};
+
+/// Largest answer that is read, in bytes.
+const ANSWER_MAX: usize = 1024 * 1024;
+const SESSION_ID: &str = "mcp-session-id";
+const PROTOCOL_VERSION: &str = "mcp-protocol-version";
 
 /// What answered a probe.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,14 +36,265 @@ pub struct ProbeAnswer {
     pub server_name: Option<String>,
 }
 
-/// Asks the server at `url` for one MCP exchange and ends the session it made, if any.
+/// Asks the server at `url` for one MCP exchange and ends the session it made, if any. Plain http only.
 ///
 /// # Errors
 /// [`ClientError`] that says what answered instead.
 pub async fn probe(url: &str, timeout: Duration) -> Result<ProbeAnswer, ClientError> {
-    let _ = timeout;
-    Err(ClientError::Connect {
-        url: url.to_owned(),
-        reason: "no client".to_owned(),
-    })
+    let target = Target::parse(url)?;
+    tokio::time::timeout(timeout, exchange(&target))
+        .await
+        .unwrap_or(Err(ClientError::TimedOut { after: timeout }))
+}
+
+async fn exchange(target: &Target<'_>) -> Result<ProbeAnswer, ClientError> {
+    let discover = target
+        .call(
+            "server/discover",
+            &json!({"_meta": {
+                "io.modelcontextprotocol/protocolVersion": MODERN,
+                "io.modelcontextprotocol/clientInfo": client_info(),
+                "io.modelcontextprotocol/clientCapabilities": {},
+            }}),
+            &[
+                (PROTOCOL_VERSION, MODERN),
+                ("mcp-method", "server/discover"),
+            ],
+        )
+        .await?;
+    if let Reply::Result(result) = &discover {
+        let versions = result.get("supportedVersions").and_then(Value::as_array);
+        let modern = versions
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+            .find(|version| is_modern(version));
+        if let Some(version) = modern {
+            let name = result.pointer("/_meta/io.modelcontextprotocol~1serverInfo/name");
+            return Ok(ProbeAnswer {
+                protocol_version: version.to_owned(),
+                server_name: name.and_then(Value::as_str).map(str::to_owned),
+            });
+        }
+    }
+    let initialize = target
+        .call(
+            "initialize",
+            &json!({"protocolVersion": LEGACY, "capabilities": {}, "clientInfo": client_info()}),
+            &[],
+        )
+        .await?;
+    match initialize {
+        Reply::Result(result) => match result.get("protocolVersion").and_then(Value::as_str) {
+            Some(version) => Ok(ProbeAnswer {
+                protocol_version: version.to_owned(),
+                server_name: result
+                    .pointer("/serverInfo/name")
+                    .and_then(Value::as_str)
+                    .map(str::to_owned),
+            }),
+            None => Err(ClientError::Protocol(
+                "its answer to initialize names no protocol version".to_owned(),
+            )),
+        },
+        Reply::Error {
+            code,
+            message,
+            data,
+        } => Err(ClientError::Server {
+            code,
+            message,
+            data,
+        }),
+        Reply::NotMcp(answer) => Err(ClientError::NotMcp {
+            url: target.url.to_owned(),
+            answer,
+        }),
+    }
+}
+
+fn client_info() -> Value {
+    json!({"name": "mcpt-probe", "version": env!("CARGO_PKG_VERSION")})
+}
+
+/// What came back for a request.
+enum Reply {
+    Result(Value),
+    Error {
+        code: i64,
+        message: String,
+        data: Option<Value>,
+    },
+    /// An HTTP answer without a JSON-RPC message in it, described.
+    NotMcp(String),
+}
+
+struct Target<'a> {
+    url: &'a str,
+    /// Host and port as the `Host` header wants them.
+    authority: String,
+    host: String,
+    port: u16,
+    path: String,
+}
+
+impl<'a> Target<'a> {
+    fn parse(url: &'a str) -> Result<Self, ClientError> {
+        let bad = |reason: String| ClientError::BadUrl {
+            url: url.to_owned(),
+            reason,
+        };
+        let uri: Uri = url
+            .parse()
+            .map_err(|e: http::uri::InvalidUri| bad(e.to_string()))?;
+        if uri.scheme_str() != Some("http") {
+            return Err(bad("a probe speaks plain http only".to_owned()));
+        }
+        let (Some(authority), Some(host)) = (uri.authority(), uri.host()) else {
+            return Err(bad("it names no host".to_owned()));
+        };
+        Ok(Self {
+            url,
+            authority: authority.to_string(),
+            host: host.trim_matches(['[', ']']).to_owned(),
+            port: uri.port_u16().unwrap_or(80),
+            path: uri
+                .path_and_query()
+                .map_or_else(|| "/".to_owned(), ToString::to_string),
+        })
+    }
+
+    /// Sends one JSON-RPC request on a connection of its own, and ends the session that the answer opened.
+    async fn call(
+        &self,
+        method: &str,
+        params: &Value,
+        headers: &[(&str, &str)],
+    ) -> Result<Reply, ClientError> {
+        let body = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
+        let response = self
+            .send(Method::POST, headers, Bytes::from(body.to_string()))
+            .await?;
+        let session = response
+            .headers()
+            .get(SESSION_ID)
+            .and_then(|value| value.to_str().ok())
+            .map(str::to_owned);
+        let reply = self.read(response).await;
+        if let Some(session) = session {
+            let headers = [(SESSION_ID, session.as_str()), (PROTOCOL_VERSION, LEGACY)];
+            // The exchange is what was asked for; a server may refuse to delete sessions (405).
+            drop(self.send(Method::DELETE, &headers, Bytes::new()).await);
+        }
+        reply
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        headers: &[(&str, &str)],
+        body: Bytes,
+    ) -> Result<http::Response<Incoming>, ClientError> {
+        let stream = TcpStream::connect((self.host.as_str(), self.port))
+            .await
+            .map_err(|e| self.lost(&e))?;
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+            .await
+            .map_err(|e| self.lost(&e))?;
+        tokio::spawn(async move {
+            // Its errors reach the request or the body that they concern.
+            drop(connection.await);
+        });
+        let mut request = Request::builder()
+            .method(method)
+            .uri(&self.path)
+            .header(header::HOST, &self.authority)
+            .header(header::CONNECTION, "close")
+            .header(header::ACCEPT, "application/json, text/event-stream")
+            .header(header::CONTENT_TYPE, "application/json");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(Full::new(body)).map_err(|e| {
+            ClientError::Protocol(format!("its session id is not a header value: {e}"))
+        })?;
+        sender.send_request(request).await.map_err(|e| {
+            if e.is_parse() {
+                ClientError::NotMcp {
+                    url: self.url.to_owned(),
+                    answer: "something that is not HTTP".to_owned(),
+                }
+            } else {
+                self.lost(&e)
+            }
+        })
+    }
+
+    async fn read(&self, response: http::Response<Incoming>) -> Result<Reply, ClientError> {
+        let status = response.status();
+        let content_type = response
+            .headers()
+            .get(header::CONTENT_TYPE)
+            .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+        let content_type = content_type.as_deref();
+        if status.is_success() && is_type(content_type, "text/event-stream") {
+            return self.read_events(response).await;
+        }
+        let body = Limited::new(response.into_body(), ANSWER_MAX)
+            .collect()
+            .await
+            .map_err(|e| self.lost(e.as_ref()))?
+            .to_bytes();
+        Ok(match serde_json::from_slice(&body).map(reply_of) {
+            Ok(Some(reply)) => reply,
+            Ok(None) => Reply::NotMcp(format!(
+                "JSON that is not JSON-RPC, {}",
+                describe(status, content_type, &body)
+            )),
+            Err(_) => Reply::NotMcp(describe(status, content_type, &body)),
+        })
+    }
+
+    /// The response among the events of a stream; notifications may come before it.
+    async fn read_events(&self, response: http::Response<Incoming>) -> Result<Reply, ClientError> {
+        let mut events = SseStream::new(response.into_body());
+        while let Some(event) = events.next().await {
+            let event = event.map_err(|e| ClientError::Protocol(e.to_string()))?;
+            let message = event.data.and_then(|data| serde_json::from_str(&data).ok());
+            if let Some(reply) = message.and_then(reply_of) {
+                return Ok(reply);
+            }
+        }
+        Ok(Reply::NotMcp(describe(
+            StatusCode::OK,
+            Some("text/event-stream"),
+            b"a stream that ends without an answer",
+        )))
+    }
+
+    fn lost(&self, error: &(dyn std::error::Error + 'static)) -> ClientError {
+        ClientError::Connect {
+            url: self.url.to_owned(),
+            reason: innermost(error),
+        }
+    }
+}
+
+/// The response in a JSON-RPC message; `None` when it is no response.
+fn reply_of(mut message: Value) -> Option<Reply> {
+    if message.get("jsonrpc").and_then(Value::as_str) != Some("2.0") {
+        return None;
+    }
+    if let Some(error) = message.get_mut("error") {
+        return Some(Reply::Error {
+            code: error.get("code").and_then(Value::as_i64)?,
+            message: error
+                .get("message")
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .to_owned(),
+            data: error.get_mut("data").map(Value::take),
+        });
+    }
+    message.get_mut("result").map(|r| Reply::Result(r.take()))
 }

@@ -1,0 +1,91 @@
+//! How an HTTP answer that is not MCP is described to people: status, content type, first bytes.
+
+/// How much of a body is shown.
+const SHOWN_BYTES: usize = 120;
+
+/// `HTTP 404 text/html: <!DOCTYPE html> …`, in one line.
+pub(crate) fn describe(
+    status: http::StatusCode,
+    content_type: Option<&str>,
+    body: &[u8],
+) -> String {
+    let mut text = format!("HTTP {}", status.as_u16());
+    if let Some(content_type) = content_type {
+        // Parameters such as the charset do not help to tell what answered.
+        let essence = content_type
+            .split(';')
+            .next()
+            .unwrap_or(content_type)
+            .trim();
+        text.push(' ');
+        text.push_str(essence);
+    }
+    let shown = String::from_utf8_lossy(body.get(..SHOWN_BYTES).unwrap_or(body));
+    let line: Vec<&str> = shown
+        .split(|c: char| c.is_whitespace() || c.is_control())
+        .filter(|word| !word.is_empty())
+        .collect();
+    if line.is_empty() {
+        text.push_str(" with an empty body");
+    } else {
+        text.push_str(": ");
+        text.push_str(&line.join(" "));
+        if body.len() > SHOWN_BYTES {
+            text.push_str(" …");
+        }
+    }
+    text
+}
+
+/// Whether a `Content-Type` names `essence`, parameters and case aside.
+pub(crate) fn is_type(content_type: Option<&str>, essence: &str) -> bool {
+    content_type
+        .and_then(|value| value.split(';').next())
+        .is_some_and(|value| value.trim().eq_ignore_ascii_case(essence))
+}
+
+/// The innermost cause of an error, which is what people need to read: `Connection refused (os error 111)`.
+pub(crate) fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut innermost = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    innermost.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn descriptions() {
+        let check = |status: u16, content_type, body: &str, expect: &str| {
+            let status = http::StatusCode::from_u16(status).unwrap();
+            assert_eq!(describe(status, content_type, body.as_bytes()), expect);
+        };
+        check(
+            404,
+            Some("text/html; charset=utf-8"),
+            "<a>\n  b\r\n",
+            "HTTP 404 text/html: <a> b",
+        );
+        check(200, None, "\n", "HTTP 200 with an empty body");
+        let long = "x".repeat(121);
+        check(
+            502,
+            None,
+            &long,
+            &format!("HTTP 502: {} …", "x".repeat(120)),
+        );
+    }
+
+    #[test]
+    fn content_types() {
+        assert!(is_type(
+            Some("Application/JSON; charset=utf-8"),
+            "application/json"
+        ));
+        assert!(!is_type(Some("application/jsonl"), "application/json"));
+        assert!(!is_type(None, "application/json"));
+    }
+}
