@@ -1,1 +1,26 @@
-//! Server templates: find, check, and compile with settings to a Plan.
+//! Server templates: find them, check them, and compile them with the user's settings to a [`Plan`].
+//!
+//! The way through the crate: a [`Catalog`] finds a [`Template`], [`compile`] checks [`Settings`] against it and makes
+//! the [`Plan`], and [`chart_values`] turns a plan into values of the chart that [`builtin_chart`] gives.
+//! Every check reports all problems at once, and no report ever contains the value of a sensitive setting.
+
+mod catalog;
+mod chart;
+mod chart_values;
+mod compile;
+mod near;
+mod schema_error;
+mod settings;
+mod template;
+
+pub use self::{
+    catalog::{Catalog, CatalogError, Entry, Origin},
+    chart::{PROFILES, builtin_chart, profile_values},
+    chart_values::chart_values,
+    compile::{CompileError, SettingProblem, compile},
+    settings::Settings,
+    template::{ConfigSchema, Property, Template, TemplateError, TemplateProblem, TransportSpec},
+};
+
+#[cfg(doc)]
+use mcpt_core::Plan;

@@ -1,0 +1,189 @@
+//! Where templates come from: built into the binary, or folders of the user.
+
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use include_dir::{Dir, include_dir};
+use mcpt_core::{Failure, FailureKind, InvalidId, TemplateId};
+
+use crate::{
+    near,
+    template::{Template, TemplateError},
+};
+
+static BUILT_IN: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../templates");
+const FILE: &str = "template.json";
+
+/// All templates that can be named.
+#[derive(Debug, Clone, Default)]
+pub struct Catalog {
+    folders: Vec<PathBuf>,
+}
+
+/// Where a template comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// Part of the binary.
+    BuiltIn,
+    /// A folder of the user.
+    Folder(PathBuf),
+}
+
+/// One template of a list, readable or not.
+#[derive(Debug)]
+pub struct Entry {
+    /// Its id.
+    pub id: TemplateId,
+    /// Where it comes from.
+    pub origin: Origin,
+    /// The template, or what is wrong with it.
+    pub template: Result<Template, CatalogError>,
+}
+
+/// Why a template cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum CatalogError {
+    /// No template of that name.
+    #[error("unknown template {name:?}{hint}")]
+    Unknown {
+        /// What was asked for.
+        name: String,
+        /// A near match in words, or nothing.
+        hint: String,
+    },
+    /// The folder's name cannot be a template's id.
+    #[error("the folder {} cannot be a template", folder.display())]
+    Id {
+        /// The folder.
+        folder: PathBuf,
+        /// Why not.
+        #[source]
+        source: InvalidId,
+    },
+    /// A file or folder cannot be read.
+    #[error("cannot read {}", path.display())]
+    Read {
+        /// File or folder.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// The template itself is wrong.
+    #[error(transparent)]
+    Template(#[from] TemplateError),
+}
+
+impl From<CatalogError> for Failure {
+    fn from(error: CatalogError) -> Self {
+        match error {
+            CatalogError::Template(error) => error.into(),
+            CatalogError::Unknown { .. } => Self::new(FailureKind::Usage, error.to_string())
+                .hint("mcpt template list shows the templates; a folder is given as ./FOLDER"),
+            error => Self::new(FailureKind::Usage, "cannot use the template").caused_by(&error),
+        }
+    }
+}
+
+impl Catalog {
+    /// The built-in templates and those in the folders, each of which holds one folder per template. Of templates with the
+    /// same id the one of the first folder counts; the built-in ones come last.
+    pub fn new(folders: impl IntoIterator<Item = PathBuf>) -> Self {
+        Self {
+            folders: folders.into_iter().collect(),
+        }
+    }
+
+    /// The template of that id, or, for a text with a slash (`./my-template`), the one in that folder.
+    ///
+    /// # Errors
+    /// [`CatalogError`] when there is none, with a near match; or when it cannot be read, with all that is wrong with it.
+    pub fn get(&self, name: &str) -> Result<Template, CatalogError> {
+        if name.contains(['/', std::path::MAIN_SEPARATOR]) || matches!(name, "." | "..") {
+            return read_folder(Path::new(name));
+        }
+        for folder in &self.folders {
+            let folder = folder.join(name);
+            if TemplateId::new(name).is_ok() && folder.join(FILE).is_file() {
+                return read_folder(&folder);
+            }
+        }
+        if let Ok(id) = TemplateId::new(name)
+            && let Some(text) = built_in_text(&id)
+        {
+            return Ok(Template::parse(id, &PathBuf::from(name).join(FILE), text)?);
+        }
+        let ids = self.ids()?;
+        Err(CatalogError::Unknown {
+            name: name.to_owned(),
+            hint: near::hint(name, ids.keys().map(TemplateId::as_str)),
+        })
+    }
+
+    /// All templates by id. One that cannot be read is among them, with the reason.
+    ///
+    /// # Errors
+    /// [`CatalogError::Read`] when a folder of the user cannot be listed.
+    pub fn list(&self) -> Result<Vec<Entry>, CatalogError> {
+        let ids = self.ids()?;
+        Ok(ids
+            .into_iter()
+            .map(|(id, origin)| Entry {
+                template: self.get(id.as_str()),
+                id,
+                origin,
+            })
+            .collect())
+    }
+
+    fn ids(&self) -> Result<BTreeMap<TemplateId, Origin>, CatalogError> {
+        let mut ids: BTreeMap<_, _> = BUILT_IN
+            .dirs()
+            .filter_map(|dir| dir.path().file_name()?.to_str())
+            .filter_map(|name| TemplateId::new(name).ok())
+            .map(|id| (id, Origin::BuiltIn))
+            .collect();
+        for folder in self.folders.iter().rev() {
+            let failed = |source| CatalogError::Read {
+                path: folder.clone(),
+                source,
+            };
+            for entry in fs::read_dir(folder).map_err(failed)? {
+                let path = entry.map_err(failed)?.path();
+                let id = path.file_name().and_then(|name| name.to_str());
+                if let Some(Ok(id)) = id.map(TemplateId::new)
+                    && path.join(FILE).is_file()
+                {
+                    ids.insert(id, Origin::Folder(path));
+                }
+            }
+        }
+        Ok(ids)
+    }
+}
+
+fn built_in_text(id: &TemplateId) -> Option<&'static str> {
+    BUILT_IN
+        .get_file(Path::new(id.as_str()).join(FILE))?
+        .contents_utf8()
+}
+
+fn read_folder(folder: &Path) -> Result<Template, CatalogError> {
+    let failed = |path: &Path| {
+        let path = path.to_owned();
+        move |source| CatalogError::Read { path, source }
+    };
+    let file = folder.join(FILE);
+    let text = fs::read_to_string(&file).map_err(failed(&file))?;
+    // `.` and `..` have names too, once they are resolved.
+    let resolved = folder.canonicalize().map_err(failed(folder))?;
+    let name = resolved.file_name().unwrap_or_default().to_string_lossy();
+    let id = TemplateId::new(name).map_err(|source| CatalogError::Id {
+        folder: folder.to_owned(),
+        source,
+    })?;
+    Ok(Template::parse(id, &file, &text)?)
+}

@@ -1,0 +1,90 @@
+//! The charts embedded in the binary, and the values of their profiles.
+
+use include_dir::{Dir, include_dir};
+
+static MCP_SERVER: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../charts/mcp-server");
+
+/// Names of the profiles that the chart `mcp-server` has values for.
+pub const PROFILES: [&str; 3] = ["dev", "staging", "prod"];
+
+/// Files of an embedded chart as paths relative to the chart's folder and their bytes, in the order of the paths.
+/// `None` when there is no chart of that name.
+pub fn builtin_chart(
+    name: &str,
+) -> Option<impl Iterator<Item = (&'static str, &'static [u8])> + use<>> {
+    if name != "mcp-server" {
+        return None;
+    }
+    let mut files = Vec::new();
+    collect(&MCP_SERVER, &mut files);
+    files.sort_unstable();
+    Some(files.into_iter())
+}
+
+/// The YAML text of a profile's values for the chart `mcp-server`; `None` when there is no such profile.
+pub fn profile_values(profile: &str) -> Option<&'static str> {
+    if !PROFILES.contains(&profile) {
+        return None;
+    }
+    MCP_SERVER
+        .get_file(format!("values-{profile}.yaml"))?
+        .contents_utf8()
+}
+
+fn collect(dir: &'static Dir<'static>, files: &mut Vec<(&'static str, &'static [u8])>) {
+    for file in dir.files() {
+        if let Some(path) = file.path().to_str() {
+            files.push((path, file.contents()));
+        }
+    }
+    for child in dir.dirs() {
+        collect(child, files);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_chart_is_embedded_whole() {
+        let paths: Vec<_> = builtin_chart("mcp-server")
+            .unwrap()
+            .map(|(path, bytes)| {
+                assert!(!bytes.is_empty(), "{path}");
+                path
+            })
+            .collect();
+        for path in [
+            ".helmignore",
+            "Chart.yaml",
+            "README.md",
+            "templates/_helpers.tpl",
+            "templates/tests/test-connection.yaml",
+            "values.schema.json",
+            "values.yaml",
+        ] {
+            assert!(paths.contains(&path), "{path} not in {paths:?}");
+        }
+        assert!(paths.is_sorted());
+        assert!(builtin_chart("nginx").is_none());
+    }
+
+    #[test]
+    fn every_profile_has_values() {
+        for profile in PROFILES {
+            assert!(profile_values(profile).unwrap().contains("replicaCount:"));
+        }
+        assert_eq!(profile_values("../values"), None);
+    }
+
+    #[test]
+    fn the_chart_names_the_image_of_this_version() {
+        let (_, bytes) = builtin_chart("mcp-server")
+            .unwrap()
+            .find(|(path, _)| *path == "Chart.yaml")
+            .unwrap();
+        let expected = format!("appVersion: {:?}", env!("CARGO_PKG_VERSION"));
+        assert!(std::str::from_utf8(bytes).unwrap().contains(&expected));
+    }
+}

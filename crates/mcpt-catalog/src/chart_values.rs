@@ -1,0 +1,123 @@
+//! From a [`Plan`] to values of the chart `mcp-server`.
+
+use mcpt_core::{Arg, Mount, Plan, Sessions, Transport};
+use serde_json::{Map, Value, json};
+
+/// Port of the bridge, which serves stdio servers in a container.
+const BRIDGE_PORT: u16 = 8080;
+/// Path of the bridge's MCP endpoint.
+const BRIDGE_PATH: &str = "/mcp";
+
+/// Values that make the chart `mcp-server` run the plan; what the plan leaves open is left to the chart's defaults.
+///
+/// The values contain the plan's secrets in clear, under `secrets` alone, from where they reach the release's Secret
+/// and nothing else. A plan without image gives values without image.
+pub fn chart_values(plan: &Plan) -> Map<String, Value> {
+    let mut values = Map::new();
+    if let Some(image) = &plan.image {
+        let mut block = Map::new();
+        block.insert("repository".into(), json!(image.repository));
+        block.insert("tag".into(), json!(image.tag));
+        if let Some(policy) = &image.pull_policy {
+            block.insert("pullPolicy".into(), json!(policy));
+        }
+        values.insert("image".into(), Value::Object(block));
+    }
+    if let Some(replicas) = plan.replicas {
+        values.insert("replicaCount".into(), json!(replicas));
+    }
+    values.insert("mcp".into(), mcp(plan));
+    if !plan.env.is_empty() {
+        values.insert("env".into(), json!(plan.env));
+    }
+    if !plan.secrets.is_empty() {
+        let secrets: Map<_, _> = plan
+            .secrets
+            .iter()
+            .map(|(name, secret)| (name.clone(), json!(secret.expose())))
+            .collect();
+        values.insert("secrets".into(), Value::Object(secrets));
+    }
+    if !plan.mounts.is_empty() {
+        values.insert(
+            "workspace".into(),
+            json!({ "mounts": workspace_mounts(&plan.mounts) }),
+        );
+    }
+    let mut resources = Map::new();
+    for (kind, amounts) in [
+        ("requests", &plan.resources.requests),
+        ("limits", &plan.resources.limits),
+    ] {
+        if !amounts.is_empty() {
+            resources.insert(kind.into(), json!(amounts));
+        }
+    }
+    if !resources.is_empty() {
+        values.insert("resources".into(), Value::Object(resources));
+    }
+    values
+}
+
+fn mcp(plan: &Plan) -> Value {
+    let (transport, port, path, port_env) = match &plan.transport {
+        Transport::Stdio => ("stdio", BRIDGE_PORT, BRIDGE_PATH, None),
+        Transport::Http {
+            port,
+            path,
+            port_env,
+        } => ("http", *port, path.as_str(), port_env.as_deref()),
+    };
+    let args: Vec<_> = plan
+        .args
+        .iter()
+        .map(|arg| match arg {
+            Arg::Text(text) => text.as_str(),
+            Arg::Mount(index) => plan
+                .mounts
+                .get(*index)
+                .map_or("", |mount| mount.container.as_str()),
+        })
+        .map(literal)
+        .collect();
+    let command: Vec<_> = plan.container_command.iter().map(|s| literal(s)).collect();
+    json!({
+        "transport": transport,
+        "port": port,
+        "path": path,
+        "portEnv": port_env.unwrap_or_default(),
+        "command": command,
+        "args": args,
+        "sessions": match plan.sessions {
+            Sessions::Stateful => "stateful",
+            Sessions::Stateless => "stateless",
+        },
+        "template": plan.template.as_str(),
+        "templateVersion": plan.template_version,
+    })
+}
+
+/// Kubernetes expands `$(NAME)` in commands and reads `$$` as one dollar; a plan's words are meant as they stand.
+fn literal(word: &str) -> String {
+    word.replace('$', "$$")
+}
+
+/// All mounts share one volume, so each gets a folder of its own there, named after its path: adding a mount later
+/// does not move the data of another.
+fn workspace_mounts(mounts: &[Mount]) -> Vec<Value> {
+    let mut taken: Vec<String> = Vec::new();
+    mounts
+        .iter()
+        .map(|mount| {
+            let base = mount.container.trim_matches('/').replace('/', "-");
+            let mut folder = base.clone();
+            let mut n = 2;
+            while taken.contains(&folder) {
+                folder = format!("{base}-{n}");
+                n += 1;
+            }
+            taken.push(folder.clone());
+            json!({ "path": mount.container, "subPath": folder })
+        })
+        .collect()
+}

@@ -1,0 +1,130 @@
+//! Folders of the server: what a setting with `volume_mount` means.
+
+use std::path::{Component, Path, PathBuf};
+
+use mcpt_core::Mount;
+
+/// Where folders of the host appear in a container when no place is given.
+const DEFAULT_ROOT: &str = "/mnt";
+
+/// Reads `HOST`, `HOST:CONTAINER` or `:CONTAINER`.
+///
+/// The last has no folder on this machine: the backend provides one. A relative host path starts from `working_dir`.
+/// With `same_place`, a folder has one path everywhere, since the server is told only one.
+pub(super) fn parse(
+    text: &str,
+    working_dir: Option<&Path>,
+    same_place: bool,
+) -> Result<Mount, String> {
+    let (host, container) = match text.rsplit_once(':') {
+        Some((host, container)) => (host, Some(container)),
+        None => (text, None),
+    };
+    let host = match host {
+        "" => None,
+        host if host.starts_with('~') => {
+            return Err(format!(
+                "{host:?} is not expanded here: write the full path"
+            ));
+        }
+        host => Some(absolute(Path::new(host), working_dir)?),
+    };
+    let container = match (container, &host) {
+        (Some(container), None) => container_path(container)?,
+        (Some(container), Some(_)) if !same_place => container_path(container)?,
+        (Some(_), Some(host)) => {
+            return Err(format!(
+                "the server is told one path, so {:?} cannot be at another place in a container",
+                host.display()
+            ));
+        }
+        (None, Some(host)) => {
+            let host = host
+                .to_str()
+                .ok_or_else(|| format!("{:?} is not UTF-8", host.display()))?;
+            if same_place {
+                container_path(host)?
+            } else {
+                container_path(&format!("{DEFAULT_ROOT}{host}"))?
+            }
+        }
+        (None, None) => return Err("it is empty".to_owned()),
+    };
+    Ok(Mount { host, container })
+}
+
+fn absolute(path: &Path, working_dir: Option<&Path>) -> Result<PathBuf, String> {
+    let joined = match working_dir {
+        _ if path.is_absolute() => path.to_owned(),
+        Some(dir) => dir.join(path),
+        None => return Err(format!("{:?} is not an absolute path", path.display())),
+    };
+    // Lexically, so that a folder need not exist on this machine when the server runs elsewhere.
+    let mut clean = PathBuf::new();
+    for component in joined.components() {
+        match component {
+            Component::CurDir => {}
+            Component::ParentDir => {
+                clean.pop();
+            }
+            other => clean.push(other),
+        }
+    }
+    Ok(clean)
+}
+
+fn container_path(path: &str) -> Result<String, String> {
+    if !path.starts_with('/') {
+        return Err(format!("{path:?} is not an absolute path in the container"));
+    }
+    let parts: Vec<_> = path
+        .split('/')
+        .filter(|part| !part.is_empty() && *part != ".")
+        .collect();
+    if parts.contains(&"..") {
+        return Err(format!("{path:?} leads out of its folder"));
+    }
+    if parts.is_empty() {
+        return Err("the container's root cannot be a mounted folder".to_owned());
+    }
+    Ok(format!("/{}", parts.join("/")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn grammar() {
+        let dir = Some(Path::new("/home/me"));
+        for (text, host, container) in [
+            ("/data", Some("/data"), "/mnt/data"),
+            ("/data/./x/../y/", Some("/data/y"), "/mnt/data/y"),
+            ("docs", Some("/home/me/docs"), "/mnt/home/me/docs"),
+            (".", Some("/home/me"), "/mnt/home/me"),
+            ("/a:/b//c/", Some("/a"), "/b/c"),
+            (":/work", None, "/work"),
+        ] {
+            let mount = parse(text, dir, false).unwrap();
+            assert_eq!(
+                (mount.host.as_deref(), mount.container.as_str()),
+                (host.map(Path::new), container),
+                "{text}"
+            );
+        }
+        assert_eq!(parse("/k/f", None, true).unwrap().container, "/k/f");
+        for (text, same_place, reason) in [
+            ("", false, "empty"),
+            ("~/x", false, "full path"),
+            ("x", false, "not an absolute path"),
+            ("/a:b", false, "in the container"),
+            ("/a:/../b", false, "leads out"),
+            (":/", false, "root"),
+            ("/:/.", false, "root"),
+            ("/a:/b", true, "one path"),
+        ] {
+            let error = parse(text, None, same_place).unwrap_err();
+            assert!(error.contains(reason), "{text}: {error}");
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! Types of settings: from the text of a command line to a JSON value, and from there to the text of a variable.
+
+use serde_json::{Number, Value};
+
+use crate::template::Property;
+
+/// Reads a text as the setting's type. The error is a sentence without subject and without the text itself.
+pub(crate) fn parse(property: &Property, text: &str) -> Result<Value, String> {
+    parse_as(property.type_name(), property, text)
+}
+
+/// A value that the template itself gives. Older templates write numbers and booleans as texts.
+pub(crate) fn from_template(property: &Property, value: &Value) -> Result<Value, String> {
+    match value {
+        Value::String(text) if property.type_name() != "string" => {
+            parse(property, text).map_err(|expected| format!("{value} is {expected}"))
+        }
+        other => Ok(other.clone()),
+    }
+}
+
+fn parse_as(type_name: &str, property: &Property, text: &str) -> Result<Value, String> {
+    let trimmed = text.trim();
+    match type_name {
+        "integer" => trimmed
+            .parse::<i64>()
+            .map(Value::from)
+            .or_else(|_| trimmed.parse::<u64>().map(Value::from))
+            .map_err(|_| "not an integer".to_owned()),
+        "number" => serde_json::from_str::<Number>(trimmed)
+            .map(Value::Number)
+            .map_err(|_| "not a number".to_owned()),
+        "boolean" => match trimmed.to_ascii_lowercase().as_str() {
+            "true" | "yes" | "on" | "1" => Ok(Value::Bool(true)),
+            "false" | "no" | "off" | "0" => Ok(Value::Bool(false)),
+            _ => Err("not a boolean: true or false".to_owned()),
+        },
+        "array" => array(property, trimmed),
+        "object" => match serde_json::from_str(trimmed) {
+            Ok(value @ Value::Object(_)) => Ok(value),
+            _ => Err("not a JSON object".to_owned()),
+        },
+        _ => Ok(Value::String(text.to_owned())),
+    }
+}
+
+/// A JSON array, or items between separators.
+fn array(property: &Property, text: &str) -> Result<Value, String> {
+    if text.starts_with('[') {
+        return match serde_json::from_str(text) {
+            Ok(value @ Value::Array(_)) => Ok(value),
+            _ => Err("not a JSON array".to_owned()),
+        };
+    }
+    let item_type = property
+        .schema
+        .get("items")
+        .and_then(|items| items.get("type")?.as_str())
+        .unwrap_or("string");
+    // Folders are separated by spaces, as the original platform separates them.
+    let items: Vec<&str> = if property.volume_mount && property.env_separator.is_none() {
+        text.split_whitespace().collect()
+    } else {
+        text.split(property.separator()).map(str::trim).collect()
+    };
+    items
+        .into_iter()
+        .filter(|item| !item.is_empty())
+        .enumerate()
+        .map(|(i, item)| {
+            if matches!(item_type, "array" | "object") {
+                return Err(format!("a list of {item_type}s: write it as a JSON array"));
+            }
+            parse_as(item_type, property, item)
+                .map_err(|error| format!("wrong: item {} is {error}", i + 1))
+        })
+        .collect::<Result<Vec<_>, _>>()
+        .map(Value::Array)
+}
+
+/// The value as text of an environment variable or argument.
+pub(crate) fn text(property: &Property, value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Array(items) => {
+            if items.iter().any(|item| item.is_array() || item.is_object()) {
+                return value.to_string();
+            }
+            let items: Vec<_> = items.iter().map(|item| text_of_scalar(item)).collect();
+            items.join(property.separator())
+        }
+        other => other.to_string(),
+    }
+}
+
+fn text_of_scalar(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
