@@ -9,6 +9,7 @@ use crate::error::{Duplicate, Error};
 use crate::float::format_g32;
 use crate::node::{Id, Kind, MAX_DEPTH, Node, Tree};
 use crate::resolve::{Scalar, Tag, resolve};
+use crate::scalar_text;
 
 const TAG_PREFIX: &str = "tag:yaml.org,2002:";
 
@@ -58,7 +59,7 @@ struct Decoder<'tree> {
 
 impl Decoder<'_> {
     fn value(&mut self, id: Id) -> Result<Value, Error> {
-        self.count(id)?;
+        self.count()?;
         let node = self.tree.node(id);
         match &node.kind {
             Kind::Alias(target) => self.inside_alias(id, *target, Self::value),
@@ -67,7 +68,7 @@ impl Decoder<'_> {
                 implicit,
                 tag,
             } => {
-                let scalar = scalar(node, text, *implicit, tag)?;
+                let scalar = scalar(text, *implicit, tag)?;
                 json_scalar(scalar, self.numbers)
             }
             Kind::Sequence(children) => {
@@ -132,7 +133,7 @@ impl Decoder<'_> {
     }
 
     fn merge_map(&mut self, id: Id, map: &mut Map<String, Value>) -> Result<(), Error> {
-        self.count(id)?;
+        self.count()?;
         let node = self.tree.node(id);
         match &node.kind {
             Kind::Mapping(children) => self.mapping(node, children, map),
@@ -148,7 +149,7 @@ impl Decoder<'_> {
     }
 
     fn key(&mut self, id: Id) -> Result<String, Error> {
-        self.count(id)?;
+        self.count()?;
         let node = self.tree.node(id);
         match &node.kind {
             Kind::Alias(target) => self.inside_alias(id, *target, Self::key),
@@ -156,7 +157,7 @@ impl Decoder<'_> {
                 text,
                 implicit,
                 tag,
-            } => match scalar(node, text, *implicit, tag)? {
+            } => match scalar(text, *implicit, tag)? {
                 Scalar::Str(text) => Ok(text),
                 Scalar::Bool(flag) => Ok(flag.to_string()),
                 Scalar::Int(number) => Ok(number.to_string()),
@@ -168,8 +169,10 @@ impl Decoder<'_> {
                     "unsupported map key of type: %!s(<nil>), key: <nil>".to_owned(),
                 )),
             },
-            Kind::Sequence(_) => Err(Error::read(None, "invalid map key: a sequence")),
-            Kind::Mapping(_) => Err(Error::read(None, "invalid map key: a map")),
+            Kind::Sequence(_) | Kind::Mapping(_) => {
+                let key = as_go_syntax(&self.value(id)?);
+                Err(Error::read(None, format!("invalid map key: {key}")))
+            }
         }
     }
 
@@ -199,7 +202,7 @@ impl Decoder<'_> {
     }
 
     /// go-yaml's guard against documents whose aliases blow up: the more is decoded, the less of it may come from aliases.
-    fn count(&mut self, id: Id) -> Result<(), Error> {
+    fn count(&mut self) -> Result<(), Error> {
         const LOW: u64 = 400_000;
         const HIGH: u64 = 4_000_000;
         self.decoded += 1;
@@ -213,18 +216,14 @@ impl Decoder<'_> {
         };
         let share = self.decoded_in_aliases as f64 / self.decoded as f64;
         if self.decoded_in_aliases > 100 && self.decoded > 1000 && share > allowed {
-            let line = self.tree.node(id).line;
-            return Err(Error::read(
-                Some(line),
-                "document contains excessive aliasing",
-            ));
+            return Err(Error::read(None, "document contains excessive aliasing"));
         }
         Ok(())
     }
 }
 
 /// The typed value of a scalar node.
-fn scalar(node: &Node, text: &str, implicit: bool, tag: &str) -> Result<Scalar, Error> {
+fn scalar(text: &str, implicit: bool, tag: &str) -> Result<Scalar, Error> {
     if tag.is_empty() {
         return Ok(if implicit {
             resolve(text).1
@@ -237,7 +236,7 @@ fn scalar(node: &Node, text: &str, implicit: bool, tag: &str) -> Result<Scalar, 
     };
     let (found, value) = match known {
         "bool" | "int" | "float" | "null" | "timestamp" => resolve(text),
-        "binary" => return binary(node, text),
+        "binary" => return binary(text),
         _ => return Ok(Scalar::Str(text.to_owned())),
     };
     match (known, found, value) {
@@ -250,17 +249,12 @@ fn scalar(node: &Node, text: &str, implicit: bool, tag: &str) -> Result<Scalar, 
     }
 }
 
-fn binary(node: &Node, text: &str) -> Result<Scalar, Error> {
+fn binary(text: &str) -> Result<Scalar, Error> {
     // Go's decoder skips line ends.
     let text: String = text.chars().filter(|c| !matches!(c, '\n' | '\r')).collect();
     let bytes = base64::engine::general_purpose::STANDARD
         .decode(text)
-        .map_err(|_| {
-            Error::read(
-                Some(node.line),
-                "!!binary value contains invalid base64 data",
-            )
-        })?;
+        .map_err(|_| Error::read(None, "!!binary value contains invalid base64 data"))?;
     Ok(Scalar::Str(String::from_utf8_lossy(&bytes).into_owned()))
 }
 
@@ -285,6 +279,36 @@ fn json_scalar(scalar: Scalar, numbers: Numbers) -> Result<Value, Error> {
         (Scalar::Uint(number), Numbers::Exact) => Ok(number.into()),
         (Scalar::Int(number), Numbers::Float64) => float(number as f64),
         (Scalar::Uint(number), Numbers::Float64) => float(number as f64),
+        // JSON text has no sign of what was whole and floating point.
+        (Scalar::Float(number), Numbers::Exact)
+            if number.fract() == 0.0 && number.abs() < 9.2e18 =>
+        {
+            Ok((number as i64).into())
+        }
         (Scalar::Float(number), _) => float(number),
+    }
+}
+
+/// A value as Go's `%#v` prints it.
+fn as_go_syntax(value: &Value) -> String {
+    match value {
+        Value::Null => "interface {}(nil)".to_owned(),
+        Value::Bool(flag) => flag.to_string(),
+        Value::Number(number) => scalar_text(&Value::Number(number.clone())).unwrap_or_default(),
+        Value::String(text) => format!("{text:?}"),
+        Value::Array(items) => {
+            let items: Vec<String> = items.iter().map(as_go_syntax).collect();
+            format!("[]interface {{}}{{{}}}", items.join(", "))
+        }
+        Value::Object(map) => {
+            let entries: Vec<String> = map
+                .iter()
+                .map(|(key, value)| format!("{key:?}:{}", as_go_syntax(value)))
+                .collect();
+            format!(
+                "map[interface {{}}]interface {{}}{{{}}}",
+                entries.join(", ")
+            )
+        }
     }
 }

@@ -178,9 +178,11 @@ impl Emitter {
         self.spaced = false;
         self.fresh = false;
         let chars: Vec<char> = text.chars().collect();
+        // go-yaml looks for a byte order mark at the first character whatever character it is about to write.
+        let escape_all = text.starts_with('\u{feff}');
         let mut after_space = false;
         for (at, c) in chars.iter().copied().enumerate() {
-            if !is_printable(c) || is_break(c) || matches!(c, '"' | '\\') {
+            if escape_all || !is_printable(c) || is_break(c) || matches!(c, '"' | '\\') {
                 escape(c).chars().for_each(|c| self.put(c));
                 after_space = false;
             } else if c == ' ' {

@@ -29,7 +29,8 @@ fn check(value: &Value, depth: usize) -> Result<(), Error> {
         Value::Array(items) => items.iter().try_for_each(|item| check(item, depth + 1)),
         Value::Object(map) => map.iter().try_for_each(|(key, value)| {
             check_text(key)?;
-            if token_length(key) > LONGEST_KEY {
+            // U+0085 is a line end to YAML, and a key in braces has one line.
+            if token_length(key) > LONGEST_KEY || key.contains('\u{85}') {
                 return Err(Error::Write("did not find expected ',' or '}'".to_owned()));
             }
             check(value, depth + 1)
@@ -64,9 +65,7 @@ fn holds_next_line(value: &Value) -> bool {
     match value {
         Value::String(text) => text.contains('\u{85}'),
         Value::Array(items) => items.iter().any(holds_next_line),
-        Value::Object(map) => map
-            .iter()
-            .any(|(key, value)| key.contains('\u{85}') || holds_next_line(value)),
+        Value::Object(map) => map.values().any(holds_next_line),
         _ => false,
     }
 }
@@ -78,7 +77,7 @@ fn fold_next_lines(value: &Value) -> Value {
         Value::Object(map) => {
             let folded = map
                 .iter()
-                .map(|(key, value)| (fold(key), fold_next_lines(value)));
+                .map(|(key, value)| (key.clone(), fold_next_lines(value)));
             Value::Object(folded.collect::<Map<_, _>>())
         }
         other => other.clone(),

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use saphyr_parser::{Event, Parser, ScalarStyle};
+use saphyr_parser::{Event, Parser, ScalarStyle, ScanError};
 
 use crate::Error;
 
@@ -55,12 +55,18 @@ impl Tree {
             nodes: Vec::new(),
             root: None,
         };
+        let length = text.chars().count();
         let mut open: Vec<Id> = Vec::new();
         let mut anchors: HashMap<usize, Id> = HashMap::new();
         for event in Parser::new_from_str(text) {
-            let (event, span) = event.map_err(|error| {
-                Error::read(Some(error.marker().line()), error.info().to_owned())
-            })?;
+            let (event, span) = match event {
+                Ok(event) => event,
+                // What follows the document is none of its business, as for go-yaml.
+                Err(error) if open.is_empty() && error.info().ends_with("<document start>") => {
+                    break;
+                }
+                Err(error) => return Err(in_go_words(&error, text)),
+            };
             let line = span.start.line();
             let (kind, anchor, opens) = match event {
                 Event::Nothing | Event::StreamStart | Event::DocumentStart(_) => continue,
@@ -76,12 +82,17 @@ impl Tree {
                     (Kind::Alias(*target), 0, false)
                 }
                 Event::Scalar(value, style, anchor, tag) => {
+                    let mut value = value.into_owned();
+                    let is_block = matches!(style, ScalarStyle::Literal | ScalarStyle::Folded);
+                    if is_block && span.end.index() == length && lacks_last_break(text, &value) {
+                        value.pop();
+                    }
                     let tag = tag
                         .map(|tag| format!("{}{}", tag.handle, tag.suffix))
                         .unwrap_or_default();
                     let implicit = tag == "!" || tag.is_empty() && style == ScalarStyle::Plain;
                     let kind = Kind::Scalar {
-                        text: value.into_owned(),
+                        text: value,
                         implicit,
                         tag: if tag == "!" { String::new() } else { tag },
                     };
@@ -121,4 +132,54 @@ fn reject_control_characters(text: &str) -> Result<(), Error> {
     } else {
         Err(Error::read(None, "control characters are not allowed"))
     }
+}
+
+/// Whether a block scalar at the end of the text ends in the middle of a line. go-yaml gives it no line end then.
+fn lacks_last_break(text: &str, value: &str) -> bool {
+    let last_line = |text: &str| text.rsplit('\n').next().unwrap_or_default().to_owned();
+    let (Some(value), line) = (value.strip_suffix('\n'), last_line(text)) else {
+        return false;
+    };
+    let blank = |line: &str| line.bytes().all(|byte| byte == b' ');
+    // A line of blanks belongs to the scalar only where it is longer than the indentation.
+    !line.is_empty() && (!blank(&line) || !last_line(value).is_empty() && blank(&last_line(value)))
+}
+
+/// The parser's complaints in the words of go-yaml, with its line numbers: it counts from 1 in the scanner, from 0 in the
+/// parser, and leaves out 0.
+fn in_go_words(error: &ScanError, text: &str) -> Error {
+    let line = error.marker().line();
+    let known = |line: usize| (line > 0).then_some(line);
+    if let Some((_, problem)) = error
+        .info()
+        .strip_prefix("while parsing ")
+        .and_then(|rest| rest.split_once(", "))
+    {
+        if problem == "found unknown anchor" {
+            let name = text
+                .chars()
+                .skip(error.marker().index())
+                .skip_while(|c| *c == '*');
+            let name: String = name
+                .take_while(|c| c.is_alphanumeric() || matches!(c, '_' | '-'))
+                .collect();
+            return Error::read(None, format!("unknown anchor '{name}' referenced"));
+        }
+        let problem = match problem.strip_prefix("expected") {
+            Some(wanted) => format!("did not find expected{wanted}"),
+            None => problem.to_owned(),
+        };
+        return Error::read(known(line - 1), problem);
+    }
+    if error.info() == "\"-\" is only valid inside a block" {
+        return Error::read(known(line - 1), "did not find expected node content");
+    }
+    let problem = match error.info() {
+        "simple key expect ':'" | "simple key expected" => "could not find expected ':'",
+        info if info.starts_with("unexpected character") || info.starts_with("tabs disallowed") => {
+            "found character that cannot start any token"
+        }
+        info => info,
+    };
+    Error::read(known(line).filter(|line| *line > 1), problem)
 }
