@@ -54,7 +54,7 @@ pub fn sprintln(args: &[Value]) -> Result<Vec<u8>, Error> {
 /// As [`sprint`].
 pub fn sprintf(format: &[u8], args: &[Value]) -> Result<Vec<u8>, Error> {
     let mut f = Format {
-        format,
+        text: format,
         at: 0,
         args,
         next: 0,

@@ -61,15 +61,21 @@ impl TemplateSet {
     /// # Errors
     /// The parse error, with Go's text.
     pub fn parse(&mut self, name: &str, text: &str) -> Result<(), Error> {
+        self.add(name, text).map(|_| ())
+    }
+
+    /// Adds what a text defines; returns its own tree.
+    fn add(&mut self, name: &str, text: &str) -> Result<Option<Rc<Tree>>, Error> {
         let known = |f: &str| self.funcs.contains_key(f) || crate::builtin::find(f).is_some();
         let trees = crate::parse::parse(name, text, &known)?;
+        let own = trees.get(name).cloned();
         for (name, tree) in trees {
             if self.trees.contains_key(&name) && tree.root.is_empty_tree() {
                 continue;
             }
             self.trees.insert(name, tree);
         }
-        Ok(())
+        Ok(own)
     }
 
     /// Executes template `name` with `data` as dot; returns the text, which is UTF-8 unless
@@ -85,6 +91,24 @@ impl TemplateSet {
                 quote(self.name.as_bytes())
             )));
         };
+        self.run(tree, data)
+    }
+
+    /// Parses a text under the set's own name and executes it, even where it is empty and an
+    /// earlier text of that name stays in the set: Helm's `tpl`.
+    ///
+    /// # Errors
+    /// The parse or execution error; [`Error::stage`] tells which.
+    pub fn execute_text(&mut self, text: &str, data: &Value) -> Result<Vec<u8>, Error> {
+        let name = self.name().to_owned();
+        let tree = self.add(&name, text)?;
+        match tree {
+            Some(tree) => self.run(&tree, data),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    fn run(&self, tree: &Tree, data: &Value) -> Result<Vec<u8>, Error> {
         if self.running.get() >= MAX_NESTED_EXECUTIONS {
             return Err(Error::call(format!(
                 "exceeded maximum depth of nested executions ({MAX_NESTED_EXECUTIONS})"

@@ -1,1 +1,57 @@
 //! The functions of Helm templates: sprig's and Helm's own, for gotmpl.
+//!
+//! [`functions`] gives a [`FuncMap`] with the names, signatures and results of Helm 4's engine.
+//! Where a Go function would panic the call fails, as it does in Go's templates. Time, randomness
+//! and the cluster come in through [`Sources`], so that a rendering can be repeated. A function
+//! that is missing here is unknown to the parser, which says so by name.
+
+mod args;
+mod convert;
+mod crypto;
+mod dates;
+mod defaults;
+mod dicts;
+mod encoding;
+mod flow;
+mod lists;
+mod math;
+mod nesting;
+mod paths;
+mod random;
+mod reflection;
+mod regexes;
+mod semvers;
+mod sources;
+mod strings;
+mod urls;
+
+pub use convert::{from_json, to_json};
+pub use dates::time::Time;
+pub use encoding::json_text;
+pub use encoding::yaml_text;
+pub use flow::{WARN_END, WARN_START};
+pub use sources::{Lookup, NoLookup, Sources};
+
+use gotmpl::FuncMap;
+
+/// All functions. `include` counts its recursion in the map it is part of, so each rendering
+/// needs a map of its own.
+pub fn functions(sources: &Sources) -> FuncMap {
+    let mut registry = args::Registry::default();
+    strings::register(&mut registry);
+    lists::register(&mut registry);
+    dicts::register(&mut registry);
+    math::register(&mut registry);
+    defaults::register(&mut registry);
+    reflection::register(&mut registry);
+    encoding::register(&mut registry);
+    crypto::register(&mut registry);
+    random::register(&mut registry, sources);
+    dates::register(&mut registry, sources);
+    regexes::register(&mut registry);
+    semvers::register(&mut registry);
+    paths::register(&mut registry);
+    urls::register(&mut registry);
+    flow::register(&mut registry, sources);
+    registry.into_map()
+}

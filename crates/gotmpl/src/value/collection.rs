@@ -37,8 +37,22 @@ impl List {
     pub fn new(elem: &'static Type, items: Vec<Value>) -> Self {
         Self {
             elem,
+            nil: false,
             items: Rc::new(Items(RefCell::new(items))),
         }
+    }
+
+    /// The nil slice: empty, and `null` in JSON.
+    pub fn nil(elem: &'static Type) -> Self {
+        Self {
+            nil: true,
+            ..Self::new(elem, Vec::new())
+        }
+    }
+
+    /// Whether this is a nil slice.
+    pub fn is_nil(&self) -> bool {
+        self.nil
     }
 
     /// The type of the elements.
@@ -84,8 +98,22 @@ impl Map {
     pub fn new(elem: &'static Type) -> Self {
         Self {
             elem,
+            nil: false,
             entries: Rc::new(Entries(RefCell::new(BTreeMap::new()))),
         }
+    }
+
+    /// The nil map: empty, `null` in JSON, and not to be written to.
+    pub fn nil(elem: &'static Type) -> Self {
+        Self {
+            nil: true,
+            ..Self::new(elem)
+        }
+    }
+
+    /// Whether this is a nil map.
+    pub fn is_nil(&self) -> bool {
+        self.nil
     }
 
     /// The type of the values.

@@ -1,0 +1,146 @@
+//! Dates and durations.
+
+mod duration;
+mod layout;
+pub(crate) mod time;
+
+use std::rc::Rc;
+
+use gotmpl::{Error, IntKind, Type, Value};
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp, Zoned};
+
+use crate::args::{Registry, Returned};
+use crate::sources::Sources;
+use duration::{duration_text, parse_duration};
+use time::{Time, time_type};
+
+const ANY: Type = Type::Any;
+const STR: Type = Type::Str;
+
+pub(crate) fn register(r: &mut Registry, sources: &Sources) {
+    let s = Rc::new(sources.clone());
+    let world = Rc::clone(&s);
+    r.add("now", &[], time_type(), move |_| {
+        Ok(Time::value((world.now)().to_zoned(world.local.clone())))
+    });
+    let world = Rc::clone(&s);
+    r.add("date", &[STR, ANY], STR, move |a| {
+        formatted(&world, &a.text(0), a.any(1), world.local.clone())
+    });
+    for name in ["dateInZone", "date_in_zone"] {
+        let world = Rc::clone(&s);
+        r.add(name, &[STR, ANY, STR], STR, move |a| {
+            formatted(&world, &a.text(0), a.any(1), zone(&world, &a.text(2)))
+        });
+    }
+    let world = Rc::clone(&s);
+    r.add("htmlDate", &[ANY], STR, move |a| {
+        formatted(&world, "2006-01-02", a.any(0), world.local.clone())
+    });
+    let world = Rc::clone(&s);
+    r.add("htmlDateInZone", &[ANY, STR], STR, move |a| {
+        formatted(&world, "2006-01-02", a.any(0), zone(&world, &a.text(1)))
+    });
+    for (name, must) in [
+        ("dateModify", false),
+        ("date_modify", false),
+        ("mustDateModify", true),
+        ("must_date_modify", true),
+    ] {
+        r.add(name, &[STR, time_type()], time_type(), move |a| {
+            let Some(time) = Time::of(a.any(1)) else {
+                return Ok(a.any(1).clone());
+            };
+            match parse_duration(&a.text(0)) {
+                Ok(by) => Ok(Time::value(moved(&time, by))),
+                Err(e) if must => Err(Error::call(e)),
+                Err(_) => Ok(a.any(1).clone()),
+            }
+        });
+    }
+    r.add("unixEpoch", &[time_type()], STR, |a| {
+        let seconds = Time::of(a.any(0)).map_or(0, |time| time.timestamp().as_second());
+        Ok(Value::from(seconds.to_string()))
+    });
+    let world = Rc::clone(&s);
+    r.add("ago", &[ANY], STR, move |a| {
+        let then = instant(&world, a.any(0));
+        let since = (world.now)().duration_since(then);
+        let seconds = since.as_millis() + 500 * since.as_millis().signum();
+        let rounded = i64::try_from(seconds / 1000).unwrap_or(i64::MAX);
+        Ok(Value::from(duration_text(nanos(
+            SignedDuration::from_secs(rounded),
+        ))))
+    });
+    r.add("duration", &[ANY], STR, |a| {
+        let seconds = match a.any(0) {
+            Value::Str(s) => s.text().parse().unwrap_or(0),
+            Value::Int(IntKind::Int64, v) => *v,
+            _ => 0,
+        };
+        Ok(Value::from(duration_text(
+            seconds.wrapping_mul(1_000_000_000),
+        )))
+    });
+    let world = Rc::clone(&s);
+    r.add("durationRound", &[ANY], STR, move |a| {
+        let length = match a.any(0) {
+            Value::Str(s) => parse_duration(&s.text()).unwrap_or(0),
+            Value::Int(IntKind::Int64, v) => *v,
+            other => Time::of(other).map_or(0, |time| {
+                nanos((world.now)().duration_since(time.timestamp()))
+            }),
+        };
+        Ok(Value::from(duration::coarse(length)))
+    });
+    for (name, must) in [("toDate", false), ("mustToDate", true)] {
+        let world = Rc::clone(&s);
+        r.add(
+            name,
+            &[STR, STR],
+            time_type(),
+            move |a| match layout::parse(&a.text(0), &a.text(1), &world.local) {
+                Ok(time) => Ok(Time::value(time)),
+                Err(e) if must => Err(Error::call(e)),
+                Err(_) => Ok(Time::zero()),
+            },
+        );
+    }
+}
+
+fn nanos(length: SignedDuration) -> i64 {
+    i64::try_from(length.as_nanos()).unwrap_or(if length.is_negative() {
+        i64::MIN
+    } else {
+        i64::MAX
+    })
+}
+
+fn moved(time: &Zoned, by: i64) -> Zoned {
+    time.checked_add(SignedDuration::from_nanos(by))
+        .unwrap_or_else(|_| time.clone())
+}
+
+/// The instant that a value stands for; now, if it stands for none.
+fn instant(sources: &Sources, value: &Value) -> Timestamp {
+    match value {
+        Value::Int(IntKind::Int | IntKind::Int64 | IntKind::Int32, v) => {
+            Timestamp::from_second(*v).unwrap_or(Timestamp::UNIX_EPOCH)
+        }
+        other => Time::of(other).map_or_else(|| (sources.now)(), |time| time.timestamp()),
+    }
+}
+
+fn zone(sources: &Sources, name: &str) -> TimeZone {
+    match name {
+        "Local" => sources.local.clone(),
+        "" => TimeZone::UTC,
+        _ => TimeZone::get(name).unwrap_or(TimeZone::UTC),
+    }
+}
+
+fn formatted(sources: &Sources, layout: &str, value: &Value, zone: TimeZone) -> Returned {
+    let time = instant(sources, value).to_zoned(zone);
+    Ok(Value::from(layout::format(layout, &time)))
+}

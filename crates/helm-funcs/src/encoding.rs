@@ -1,0 +1,208 @@
+//! Base64, base32, JSON and YAML.
+
+mod json;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use gotmpl::{Error, Type, Value};
+use serde_json::Value as Json;
+
+use crate::args::{Args, Registry, Returned};
+use crate::convert::{from_json, to_json};
+
+pub use json::json_text;
+
+const ANY: Type = Type::Any;
+const STR: Type = Type::Str;
+
+pub(crate) fn register(r: &mut Registry) {
+    r.add("b64enc", &[STR], STR, |a| {
+        Ok(Value::str(base64_text(a.bytes(0))))
+    });
+    r.add("b64dec", &[STR], STR, |a| {
+        Ok(Value::str(base64_decoded(a.bytes(0))))
+    });
+    r.add("b32enc", &[STR], STR, |a| {
+        Ok(Value::str(base32_text(a.bytes(0))))
+    });
+    r.add("b32dec", &[STR], STR, |a| {
+        Ok(Value::str(base32_decoded(a.bytes(0))))
+    });
+    json_functions(r);
+    yaml_functions(r);
+}
+
+/// Standard base64 with padding.
+pub(crate) fn base64_text(bytes: &[u8]) -> String {
+    STANDARD.encode(bytes)
+}
+
+/// The decoded bytes, or the text of Go's error.
+fn base64_decoded(text: &[u8]) -> Vec<u8> {
+    let text: Vec<u8> = text
+        .iter()
+        .copied()
+        .filter(|b| !matches!(b, b'\r' | b'\n'))
+        .collect();
+    STANDARD.decode(&text).unwrap_or_else(|e| {
+        let at = match e {
+            base64::DecodeError::InvalidByte(at, b'=') => at.min(text.len()),
+            base64::DecodeError::InvalidByte(at, _)
+            | base64::DecodeError::InvalidLastSymbol(at, _) => at,
+            base64::DecodeError::InvalidLength(_) | base64::DecodeError::InvalidPadding => {
+                text.len() / 4 * 4
+            }
+        };
+        format!("illegal base64 data at input byte {at}").into_bytes()
+    })
+}
+
+const BASE32: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+
+fn base32_text(bytes: &[u8]) -> String {
+    let mut out = String::new();
+    for chunk in bytes.chunks(5) {
+        let mut group = [0u8; 5];
+        group[..chunk.len()].copy_from_slice(chunk);
+        let bits = group.iter().fold(0u64, |bits, b| bits << 8 | u64::from(*b));
+        let used = (chunk.len() * 8).div_ceil(5);
+        for i in 0..8 {
+            let index = (bits >> (35 - 5 * i)) & 31;
+            out.push(if i < used {
+                char::from(BASE32[index as usize])
+            } else {
+                '='
+            });
+        }
+    }
+    out
+}
+
+fn base32_decoded(text: &[u8]) -> Vec<u8> {
+    let text: Vec<u8> = text
+        .iter()
+        .copied()
+        .filter(|b| !matches!(b, b'\r' | b'\n'))
+        .collect();
+    let body = text
+        .iter()
+        .rposition(|b| *b != b'=')
+        .map_or(0, |last| last + 1);
+    let corrupt = |at: usize| format!("illegal base32 data at input byte {at}").into_bytes();
+    if text.len() % 8 != 0 || text.len() - body > 6 {
+        return corrupt(body);
+    }
+    let mut out = Vec::new();
+    for (group, chunk) in text[..body].chunks(8).enumerate() {
+        let mut bits = 0u64;
+        for (i, byte) in chunk.iter().enumerate() {
+            let Some(index) = BASE32.iter().position(|b| b == byte) else {
+                return corrupt(group * 8 + i);
+            };
+            bits |= (index as u64) << (35 - 5 * i);
+        }
+        let bytes = bits.to_be_bytes();
+        out.extend_from_slice(&bytes[3..3 + chunk.len() * 5 / 8]);
+    }
+    out
+}
+
+fn json_functions(r: &mut Registry) {
+    for (name, must, indented, escaped) in [
+        ("toJson", "mustToJson", false, true),
+        ("toPrettyJson", "mustToPrettyJson", true, true),
+    ] {
+        r.add(name, &[ANY], STR, move |a| {
+            Ok(Value::str(
+                json_text(a.any(0), indented, escaped).unwrap_or_default(),
+            ))
+        });
+        r.add(must, &[ANY], STR, move |a| {
+            Ok(Value::str(json_text(a.any(0), indented, escaped)?))
+        });
+    }
+    r.add("toRawJson", &[ANY], STR, |a| {
+        Ok(Value::str(json_text(a.any(0), false, false)?))
+    });
+    r.alias("mustToRawJson", "toRawJson");
+    r.add("mustFromJson", &[STR], ANY, |a| {
+        json::parse(&a.text(0))
+            .map(|json| from_json(&json))
+            .map_err(Error::call)
+    });
+    r.add("fromJson", &[STR], Type::MAP, |a| {
+        Ok(match json::parse(&a.text(0)) {
+            Ok(Json::Null) => Value::map::<&str>([]),
+            Ok(json @ Json::Object(_)) => from_json(&json),
+            Ok(other) => error_map(&not_a("map[string]interface {}", &other)),
+            Err(e) => error_map(&e),
+        })
+    });
+    r.add("fromJsonArray", &[STR], Type::LIST, |a| {
+        Ok(match json::parse(&a.text(0)) {
+            Ok(Json::Null) => Value::zero(&Type::LIST),
+            Ok(json @ Json::Array(_)) => from_json(&json),
+            Ok(other) => Value::list(vec![Value::from(not_a("[]interface {}", &other))]),
+            Err(e) => Value::list(vec![Value::from(e)]),
+        })
+    });
+}
+
+fn error_map(text: &str) -> Value {
+    Value::map([("Error", Value::from(text))])
+}
+
+/// The text of Go's refusal to decode JSON of another kind.
+fn not_a(wanted: &str, found: &Json) -> String {
+    let found = match found {
+        Json::Null => "null",
+        Json::Bool(_) => "bool",
+        Json::Number(_) => "number",
+        Json::String(_) => "string",
+        Json::Array(_) => "array",
+        Json::Object(_) => "object",
+    };
+    format!("json: cannot unmarshal {found} into Go value of type {wanted}")
+}
+
+fn yaml_functions(r: &mut Registry) {
+    r.add("toYaml", &[ANY], STR, |a| {
+        Ok(Value::str(yaml_text(a.any(0)).unwrap_or_default()))
+    });
+    r.add("mustToYaml", &[ANY], STR, |a| {
+        Ok(Value::str(yaml_text(a.any(0))?))
+    });
+    r.add("fromYaml", &[STR], Type::MAP, |a| {
+        Ok(match goyaml::map_from_str(&a.text(0)) {
+            Ok(map) => from_json(&Json::Object(map)),
+            Err(e) => error_map(&e.to_string()),
+        })
+    });
+    r.add("fromYamlArray", &[STR], Type::LIST, from_yaml_array);
+}
+
+fn from_yaml_array(a: Args<'_>) -> Returned {
+    Ok(match goyaml::from_str(&a.text(0)) {
+        Ok(Json::Null) => Value::zero(&Type::LIST),
+        Ok(json @ Json::Array(_)) => from_json(&json),
+        Ok(other) => {
+            let text = not_a("[]interface {}", &other);
+            let text = format!("error unmarshaling JSON: while decoding JSON: {text}");
+            Value::list(vec![Value::from(text)])
+        }
+        Err(e) => Value::list(vec![Value::from(e.to_string())]),
+    })
+}
+
+/// A value as YAML, without the newline at the end.
+///
+/// # Errors
+/// Where Go's encoder fails.
+pub fn yaml_text(value: &Value) -> Result<String, Error> {
+    let json = to_json(value)?;
+    let mut text = goyaml::to_string(&json).map_err(|e| Error::call(e.to_string()))?;
+    if text.ends_with('\n') {
+        text.pop();
+    }
+    Ok(text)
+}

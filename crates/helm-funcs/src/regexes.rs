@@ -1,0 +1,134 @@
+//! Regular expressions in Go's dialect.
+
+mod dialect;
+
+use gotmpl::{Error, List, Type, Value};
+use regex::{NoExpand, Regex};
+
+use crate::args::{Args, Registry, Returned};
+
+const STR: Type = Type::Str;
+
+pub(crate) fn register(r: &mut Registry) {
+    r.add("regexMatch", &[STR, STR], Type::Bool, |a| {
+        Ok(Value::Bool(
+            compile(a).is_ok_and(|re| re.is_match(&a.text(1))),
+        ))
+    });
+    r.add("mustRegexMatch", &[STR, STR], Type::Bool, |a| {
+        Ok(Value::Bool(compile(a)?.is_match(&a.text(1))))
+    });
+    both(r, "regexFind", &[STR, STR], &STR, |a| {
+        let text = a.text(1);
+        Ok(Value::str(
+            compile(a)?.find(&text).map_or("", |m| m.as_str()),
+        ))
+    });
+    both(
+        r,
+        "regexFindAll",
+        &[STR, STR, Type::INT],
+        &Type::STRINGS,
+        |a| {
+            let text = a.text(1);
+            let limit = usize::try_from(a.int(2)).unwrap_or(usize::MAX);
+            let re = compile(a)?;
+            let found: Vec<&str> = re
+                .find_iter(&text)
+                .take(limit)
+                .map(|m| m.as_str())
+                .collect();
+            Ok(if found.is_empty() {
+                none()
+            } else {
+                Value::strings(found)
+            })
+        },
+    );
+    both(r, "regexReplaceAll", &[STR, STR, STR], &STR, |a| {
+        Ok(Value::str(compile(a)?.replace_all(&a.text(1), &*a.text(2))))
+    });
+    both(r, "regexReplaceAllLiteral", &[STR, STR, STR], &STR, |a| {
+        Ok(Value::str(
+            compile(a)?.replace_all(&a.text(1), NoExpand(&a.text(2))),
+        ))
+    });
+    both(
+        r,
+        "regexSplit",
+        &[STR, STR, Type::INT],
+        &Type::STRINGS,
+        split,
+    );
+    r.text("regexQuoteMeta", |s| {
+        let mut out = String::new();
+        for c in s.chars() {
+            if r"\.+*?()|[]{}^$".contains(c) {
+                out.push('\\');
+            }
+            out.push(c);
+        }
+        out
+    });
+}
+
+/// Registers a function under its own name and its `must` name.
+fn both(
+    r: &mut Registry,
+    name: &str,
+    params: &[Type],
+    result: &Type,
+    body: impl Fn(Args<'_>) -> Returned + 'static,
+) {
+    r.add(name, params, result.clone(), body);
+    r.alias(&format!("mustR{}", &name[1..]), name);
+}
+
+fn none() -> Value {
+    Value::List(List::nil(&Type::Str))
+}
+
+/// The expression in the first argument.
+fn compile(a: Args<'_>) -> Result<Regex, Error> {
+    let pattern = a.text(0);
+    Regex::new(&dialect::from_go(&pattern)).map_err(|e| {
+        // The last line of the message says what is wrong.
+        let text = e.to_string();
+        let reason = text
+            .lines()
+            .last()
+            .unwrap_or("")
+            .trim_start_matches("error: ")
+            .to_owned();
+        Error::call(format!("error parsing regexp: {reason}: `{pattern}`"))
+    })
+}
+
+/// Go's `Regexp.Split`: at most `n` parts, all for a negative `n`, none for 0.
+fn split(a: Args<'_>) -> Returned {
+    let (pattern, text, limit) = (a.bytes(0), a.text(1), a.int(2));
+    if limit == 0 {
+        return Ok(none());
+    }
+    let re = compile(a)?;
+    if !pattern.is_empty() && text.is_empty() {
+        return Ok(Value::strings([""]));
+    }
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let mut parts = Vec::new();
+    let (mut begin, mut end) = (0, 0);
+    for found in re.find_iter(&text) {
+        if parts.len() + 1 == limit {
+            break;
+        }
+        end = found.start();
+        if found.end() != 0 {
+            parts.push(&text[begin..end]);
+        }
+        begin = found.end();
+    }
+    if end != text.len() {
+        parts.push(&text[begin..]);
+    }
+    Ok(Value::strings(parts))
+}

@@ -1,0 +1,67 @@
+//! What functions may ask of the world: the time, randomness, the cluster.
+
+use std::fmt;
+use std::rc::Rc;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use serde_json::{Map, Value};
+
+/// Reads objects of the cluster, for the function `lookup`.
+pub trait Lookup {
+    /// The object of that name; the list of all, if the name is empty. An empty map if there is
+    /// none. An empty namespace means all namespaces, or an object without a namespace.
+    ///
+    /// # Errors
+    /// The text of what went wrong; rendering then fails with it.
+    fn lookup(
+        &self,
+        api_version: &str,
+        kind: &str,
+        namespace: &str,
+        name: &str,
+    ) -> Result<Map<String, Value>, String>;
+}
+
+/// Finds nothing, as `helm template` and `helm lint` do.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoLookup;
+
+impl Lookup for NoLookup {
+    fn lookup(&self, _: &str, _: &str, _: &str, _: &str) -> Result<Map<String, Value>, String> {
+        Ok(Map::new())
+    }
+}
+
+/// Where functions get from what is not in their arguments.
+#[derive(Clone)]
+pub struct Sources {
+    /// The time.
+    pub now: Rc<dyn Fn() -> Timestamp>,
+    /// The time zone that `date` and others call local.
+    pub local: TimeZone,
+    /// Fills a buffer with random bytes.
+    pub random: Rc<dyn Fn(&mut [u8]) -> Result<(), String>>,
+    /// The cluster.
+    pub lookup: Rc<dyn Lookup>,
+}
+
+impl Sources {
+    /// The system's clock, time zone and randomness, and no cluster.
+    pub fn system() -> Self {
+        Self {
+            now: Rc::new(Timestamp::now),
+            local: TimeZone::system(),
+            random: Rc::new(|buffer| getrandom::fill(buffer).map_err(|e| e.to_string())),
+            lookup: Rc::new(NoLookup),
+        }
+    }
+}
+
+impl fmt::Debug for Sources {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sources")
+            .field("local", &self.local)
+            .finish_non_exhaustive()
+    }
+}
