@@ -1,1 +1,22 @@
 //! The process backend: servers as supervised local processes.
+//!
+//! Each server has a supervisor: a detached `mcpt supervise` that outlives the command which started it (see `supervisor`).
+//! It gets its spec, secrets included, through a pipe; on disk it keeps a state file without secrets, the log, and a lock
+//! that tells the living from the dead. [`Processes`] is what commands see of it.
+
+mod backend;
+mod become_server;
+mod command;
+mod configuration;
+mod deploy;
+mod environment;
+mod folder;
+mod lock;
+mod logs;
+mod marked;
+mod state;
+mod supervisor;
+mod trial;
+mod wire;
+
+pub use self::{backend::Processes, become_server::become_server, supervisor::supervise};

@@ -1,0 +1,220 @@
+//! [`Processes`]: the backend as the command line sees it.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use mcpt_core::{
+    Backend, BackendKind, Connection, DeleteOptions, DeployOptions, Deployed, DryRun, Failure,
+    FailureKind, LogOptions, LogStream, Plan, Progress, ProgressEvent, Server, ServerName,
+    ServerState,
+};
+
+use crate::{
+    configuration::{manifest, server_spec},
+    deploy::{self, change_lock, end_run, state_failure},
+    folder::{RunFolder, StateFolder},
+    logs,
+    state::RunState,
+    supervisor::terminate,
+};
+
+/// The servers that run as processes of this user on this machine.
+#[derive(Debug)]
+pub struct Processes {
+    state: StateFolder,
+}
+
+impl Processes {
+    /// With the state folder of the environment: `MCPT_STATE_DIR`, else `$XDG_STATE_HOME/mcpt`, else
+    /// `~/.local/state/mcpt`.
+    ///
+    /// # Errors
+    /// When none of these is set.
+    pub fn new() -> Result<Self, Failure> {
+        let state = StateFolder::of_environment().map_err(|error| {
+            Failure::new(FailureKind::Failed, "cannot find the state folder").caused_by(&error)
+        })?;
+        Ok(Self { state })
+    }
+
+    /// The run that is the server, with what its supervisor wrote down. Before the first deployment of a server has ended
+    /// that is its newest run.
+    fn find(&self, name: &ServerName) -> Result<Option<(RunFolder, RunState)>, Failure> {
+        let folder = self.state.server(name);
+        let look = || -> std::io::Result<_> {
+            let run = match folder.current()? {
+                Some(run) => Some(run),
+                None => folder.runs()?.pop(),
+            };
+            let Some(run) = run else { return Ok(None) };
+            Ok(RunState::read(&run)?.map(|state| (run, state)))
+        };
+        look().map_err(|error| state_failure(&format!("cannot look at {name}"), &folder, &error))
+    }
+
+    fn existing(&self, name: &ServerName) -> Result<(RunFolder, RunState), Failure> {
+        self.find(name)?.ok_or_else(|| not_found(name))
+    }
+}
+
+fn not_found(name: &ServerName) -> Failure {
+    Failure::new(
+        FailureKind::NotFound,
+        format!("there is no server {name} on this machine"),
+    )
+    .hint("mcpt list shows those that are there")
+}
+
+#[async_trait]
+impl Backend for Processes {
+    fn kind(&self) -> BackendKind {
+        BackendKind::Process
+    }
+
+    async fn deploy(
+        &self,
+        plan: &Plan,
+        options: &DeployOptions,
+        progress: &dyn Progress,
+    ) -> Result<Deployed, Failure> {
+        refuse_what_needs_a_cluster(plan, options)?;
+        let server = server_spec(plan)?;
+        if options.dry_run.is_some() {
+            return Ok(Deployed {
+                server: None,
+                revision: None,
+                manifest: Some(manifest(&server)),
+            });
+        }
+        let run = deploy::deploy(&self.state, plan, server, options, progress).await?;
+        let what = format!("cannot look at {}", plan.name);
+        let state = RunState::read(&run)
+            .map_err(|error| state_failure(&what, &run.server(), &error))?
+            .ok_or_else(|| not_found(&plan.name))?;
+        Ok(Deployed {
+            server: Some(state.server(&run)),
+            revision: None,
+            manifest: None,
+        })
+    }
+
+    async fn list(&self) -> Result<Vec<Server>, Failure> {
+        let names = self.state.names().map_err(|error| {
+            Failure::new(
+                FailureKind::Failed,
+                "cannot list the servers of this machine",
+            )
+            .because(format!(
+                "state folder {}: {error}",
+                self.state.path().display()
+            ))
+        })?;
+        let mut servers = Vec::new();
+        for name in names {
+            if let Some((run, state)) = self.find(&name)? {
+                let mut server = state.server(&run);
+                server.replicas.clear();
+                servers.push(server);
+            }
+        }
+        Ok(servers)
+    }
+
+    async fn status(&self, name: &ServerName) -> Result<Server, Failure> {
+        let (run, state) = self.existing(name)?;
+        Ok(state.server(&run))
+    }
+
+    async fn logs(&self, name: &ServerName, options: &LogOptions) -> Result<LogStream, Failure> {
+        let (run, state) = self.existing(name)?;
+        let replica = state
+            .process
+            .map_or_else(|| name.to_string(), |pid| pid.to_string());
+        logs::stream(&run, &replica, options)
+            .map_err(|error| logs::failure(&format!("cannot read the log of {name}"), &error))
+    }
+
+    async fn delete(
+        &self,
+        name: &ServerName,
+        options: &DeleteOptions,
+        progress: &dyn Progress,
+    ) -> Result<(), Failure> {
+        let what = format!("cannot delete {name}");
+        let folder = self.state.server(name);
+        let io_failure = |error: std::io::Error| state_failure(&what, &folder, &error);
+        if folder.runs().map_err(io_failure)?.is_empty() {
+            return Err(not_found(name));
+        }
+        let _lock = change_lock(&folder, &what, name)?;
+        let runs = folder.runs().map_err(io_failure)?;
+        // From here on a deletion that is interrupted goes on: the supervisor sees this file, or the next command does.
+        std::fs::write(folder.ending_file(), "").map_err(io_failure)?;
+        for run in &runs {
+            terminate(run).map_err(io_failure)?;
+        }
+        progress.event(ProgressEvent::Step(format!("ending {name}")));
+        match options.wait {
+            None => {
+                if runs.iter().any(crate::lock::is_alive) {
+                    return Ok(());
+                }
+            }
+            Some(_) => progress.event(ProgressEvent::Waiting("waiting for its end".to_owned())),
+        }
+        for run in &runs {
+            end_run(run, options.wait.unwrap_or(Duration::ZERO))
+                .await
+                .map_err(io_failure)?;
+        }
+        folder.remove().map_err(io_failure)
+    }
+
+    async fn connect(&self, name: &ServerName) -> Result<Connection, Failure> {
+        let (run, state) = self.existing(name)?;
+        let server = state.server(&run);
+        match server.state {
+            ServerState::Running | ServerState::Pending | ServerState::Degraded => Ok(Connection {
+                url: state.url,
+                tunnel: None,
+            }),
+            ServerState::Failed | ServerState::Stopped => {
+                let failure =
+                    Failure::new(FailureKind::Unreachable, format!("{name} does not run"));
+                let failure = server.reason.into_iter().fold(failure, Failure::because);
+                Err(failure.hint(match server.state {
+                    ServerState::Failed => format!("mcpt logs {name}"),
+                    _ => format!("mcpt deploy {} starts it again", state.template),
+                }))
+            }
+        }
+    }
+}
+
+/// Refuses, with all reasons at once, what a process cannot do.
+fn refuse_what_needs_a_cluster(plan: &Plan, options: &DeployOptions) -> Result<(), Failure> {
+    let mut why = Vec::new();
+    if plan.replicas.is_some_and(|replicas| replicas != 1) {
+        why.push("the process backend runs exactly one instance of a server (--replicas)");
+    }
+    if !options.values.is_empty() {
+        why.push("there is no chart whose values could be set (-f, --set, --profile)");
+    }
+    if options.dry_run == Some(DryRun::Server) {
+        why.push("there is no API server to ask (--dry-run=server)");
+    }
+    if options.create_namespace {
+        why.push("there are no namespaces (--create-namespace)");
+    }
+    if why.is_empty() {
+        return Ok(());
+    }
+    let failure = Failure::new(
+        FailureKind::Usage,
+        format!("cannot deploy {} as a process on this machine", plan.name),
+    );
+    Err(why
+        .into_iter()
+        .fold(failure, Failure::because)
+        .hint("these belong to Kubernetes: add --backend kubernetes"))
+}

@@ -1,0 +1,168 @@
+//! From a plan to a command line on this machine, and whether its program is there.
+
+use std::{
+    env,
+    ffi::OsString,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+};
+
+use mcpt_core::{Arg, Failure, FailureKind, Plan};
+
+/// The word in a plan's command that stands for the running binary.
+pub(crate) const SELF: &str = "mcpt";
+
+/// The server's program and arguments.
+///
+/// # Errors
+/// When the plan cannot run as a local process.
+pub(crate) fn command_line(plan: &Plan) -> Result<Vec<String>, Failure> {
+    let cannot = || {
+        Failure::new(
+            FailureKind::Usage,
+            format!("cannot run {} as a process on this machine", plan.name),
+        )
+    };
+    if plan.local_command.is_empty() {
+        return Err(cannot()
+            .because(format!(
+                "template {} names no local command, only an image",
+                plan.template
+            ))
+            .hint("deploy it to Kubernetes: --backend kubernetes"));
+    }
+    let mut command = plan.local_command.clone();
+    for arg in &plan.args {
+        command.push(match arg {
+            Arg::Text(text) => text.clone(),
+            Arg::Mount(index) => {
+                let host = plan
+                    .mounts
+                    .get(*index)
+                    .and_then(|mount| mount.host.as_ref());
+                let host = host.ok_or_else(|| {
+                    cannot().because("one of its folders has no path on this machine")
+                })?;
+                if !host.is_dir() {
+                    return Err(cannot()
+                        .because(format!("{} is not a folder", host.display()))
+                        .hint(format!("mkdir -p {}", host.display())));
+                }
+                host.display().to_string()
+            }
+        });
+    }
+    Ok(command)
+}
+
+/// Checks that the program of a command can be started.
+///
+/// # Errors
+/// A failure that says what is missing and how to get it.
+pub(crate) fn check_program(command: &[String], what: &str) -> Result<(), Failure> {
+    let program = command.first().map_or("", String::as_str);
+    if program == SELF || find(program, env::var_os("PATH")).is_some() {
+        return Ok(());
+    }
+    let failure = Failure::new(FailureKind::Failed, what);
+    if program.contains('/') {
+        return Err(failure
+            .because(format!("{program} is not there or is not executable"))
+            .hint("check the path in the template"));
+    }
+    let failure = failure.because(format!(
+        "the program {program:?} is not installed: not found on PATH"
+    ));
+    Err(match program {
+        "npx" | "node" | "npm" => failure.hint("install Node.js: https://nodejs.org/en/download"),
+        "uvx" | "uv" => {
+            failure.hint("install uv: https://docs.astral.sh/uv/getting-started/installation/")
+        }
+        "python" | "python3" => failure.hint("install Python: https://www.python.org/downloads/"),
+        "docker" | "podman" => {
+            failure.hint(format!("install {program}, or choose another template"))
+        }
+        _ => failure.hint(format!("install {program}, or add its folder to PATH")),
+    })
+}
+
+/// Where a program is, searched as `execvp` does.
+fn find(program: &str, path: Option<OsString>) -> Option<PathBuf> {
+    if program.contains('/') {
+        return Some(PathBuf::from(program)).filter(|path| is_executable(path));
+    }
+    env::split_paths(&path?)
+        .map(|folder| folder.join(program))
+        .find(|path| is_executable(path))
+}
+
+fn is_executable(path: &Path) -> bool {
+    path.metadata()
+        .is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
+}
+
+/// The running binary. An installation of a new version may have replaced its file; the system still has the old one.
+///
+/// # Errors
+/// When the system does not tell.
+pub(crate) fn own_binary() -> std::io::Result<PathBuf> {
+    let path = env::current_exe()?;
+    let by_process = Path::new("/proc/self/exe");
+    Ok(if !path.exists() && by_process.exists() {
+        by_process.to_owned()
+    } else {
+        path
+    })
+}
+
+/// A command line as one text, quoted where a shell would need it.
+pub(crate) fn display(command: &[String]) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@,+%".contains(c);
+    let words: Vec<String> = command
+        .iter()
+        .map(|word| {
+            if !word.is_empty() && word.chars().all(plain) {
+                word.clone()
+            } else {
+                format!("'{}'", word.replace('\'', r"'\''"))
+            }
+        })
+        .collect();
+    words.join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn programs_are_found_on_the_path() {
+        let folder = tempfile::tempdir().unwrap();
+        let program = folder.path().join("tool");
+        std::fs::write(&program, "").unwrap();
+        let path = Some(env::join_paths(["/nonexistent".as_ref(), folder.path()]).unwrap());
+        assert_eq!(find("tool", path.clone()), None, "not executable");
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+        assert_eq!(find("tool", path.clone()), Some(program.clone()));
+        assert_eq!(find("other", path), None);
+        assert_eq!(find(program.to_str().unwrap(), None), Some(program));
+    }
+
+    #[test]
+    fn a_missing_program_comes_with_advice() {
+        let failure =
+            check_program(&["no-such-program-here".to_owned()], "cannot start x").unwrap_err();
+        assert!(
+            failure.to_string().contains("no-such-program-here"),
+            "{failure}"
+        );
+        assert!(failure.hint.is_some());
+        assert!(check_program(&[SELF.to_owned()], "x").is_ok());
+    }
+
+    #[test]
+    fn shown_as_a_shell_takes_it() {
+        let command = ["npx", "-y", "a b", "it's", ""].map(str::to_owned);
+        assert_eq!(display(&command), r"npx -y 'a b' 'it'\''s' ''");
+    }
+}

@@ -1,0 +1,226 @@
+//! Deploying: start a new run beside the old one, wait until it answers, then let it take over.
+
+use std::{collections::VecDeque, fs, io, time::Duration};
+
+use mcpt_core::{
+    DeployOptions, Failure, FailureKind, Plan, Progress, ProgressEvent, REDACTED, ServerName,
+};
+use tokio::time::timeout;
+
+use crate::{
+    command,
+    configuration::{digest_matches, salted_digest},
+    folder::{RunFolder, ServerFolder, StateFolder},
+    lock::{self, ChangeLock},
+    marked,
+    state::{Phase, RunState, now},
+    supervisor::terminate,
+    trial::Trial,
+    wire::{ServerSpec, Spec},
+};
+
+/// Longest time for a supervisor to end its server and itself; longer than it gives the server.
+pub(crate) const END_OF_RUN: Duration = Duration::from_secs(45);
+/// Log lines that a failure shows.
+const TAIL: usize = 15;
+
+/// Takes the right to change a server.
+///
+/// # Errors
+/// When another command has it.
+pub(crate) fn change_lock(
+    folder: &ServerFolder,
+    what: &str,
+    name: &ServerName,
+) -> Result<ChangeLock, Failure> {
+    ChangeLock::take(folder)
+        .map_err(|error| state_failure(what, folder, &error))?
+        .ok_or_else(|| {
+            Failure::new(FailureKind::Failed, what)
+                .because(format!("another operation on {name} is in progress"))
+                .hint("wait until that command has ended, then run this one again")
+        })
+}
+
+/// A failure of reading or writing the state folder.
+pub(crate) fn state_failure(what: &str, folder: &ServerFolder, error: &io::Error) -> Failure {
+    Failure::new(FailureKind::Failed, what)
+        .because(format!("state folder {}: {error}", folder.path().display()))
+        .hint("check its permissions and free space, or choose another one with MCPT_STATE_DIR")
+}
+
+/// Makes the server or updates it.
+///
+/// # Errors
+/// A failure that names the cause, with the last log lines.
+pub(crate) async fn deploy(
+    state: &StateFolder,
+    plan: &Plan,
+    server: ServerSpec,
+    options: &DeployOptions,
+    progress: &dyn Progress,
+) -> Result<RunFolder, Failure> {
+    let what = format!("cannot deploy {}", plan.name);
+    command::check_program(&server.command, &what)?;
+    let folder = state.server(&plan.name);
+    let io_failure = |error: io::Error| state_failure(&what, &folder, &error);
+
+    let _lock = change_lock(&folder, &what, &plan.name)?;
+    let current = clear_leftovers(&folder).await.map_err(io_failure)?;
+    let old = match &current {
+        Some(run) => RunState::read(run).map_err(io_failure)?,
+        None => None,
+    };
+    let serving = current.clone().filter(|run| {
+        lock::is_alive(run) && old.as_ref().is_some_and(|old| old.phase == Phase::Ready)
+    });
+    if let (Some(run), Some(old)) = (&serving, &old)
+        && digest_matches(&old.digest, &server)
+    {
+        progress.event(ProgressEvent::Step(format!(
+            "{} already runs with this configuration",
+            plan.name
+        )));
+        return Ok(run.clone());
+    }
+
+    progress.event(ProgressEvent::Step(format!(
+        "starting {}",
+        command::display(&server.command)
+    )));
+    fs::create_dir_all(folder.work()).map_err(io_failure)?;
+    let run = folder.create_run().map_err(io_failure)?;
+    let spec = Spec {
+        run: run.path().to_owned(),
+        predecessor: current.as_ref().map(|run| run.path().to_owned()),
+        keep_port: old.map(|old| old.port),
+        digest: salted_digest(&format!("{}@{}", run.path().display(), now()), &server),
+        server,
+    };
+    let mut trial = Trial::begin(&spec, run.clone()).await.map_err(io_failure)?;
+
+    let outcome = if options.wait {
+        timeout(options.timeout, trial.until_ready(progress))
+            .await
+            .unwrap_or_else(|_| {
+                let last = trial
+                    .last_why()
+                    .unwrap_or_else(|| "it has not answered yet".to_owned());
+                Err(Failure::new(FailureKind::TimedOut, &what)
+                    .because(format!("not ready within {} s", options.timeout.as_secs()))
+                    .because(last)
+                    .hint("give it more time with --timeout, or look at its log"))
+            })
+    } else {
+        trial.until_started().await
+    };
+    match outcome {
+        Ok(()) => {
+            trial
+                .commit()
+                .await
+                .map_err(|failure| shown(failure, &what, &run, plan))?;
+            if let Some(old) = current {
+                retire(old, progress).await;
+            }
+            Ok(run)
+        }
+        Err(failure) => {
+            let mut failure = shown(failure, &what, &run, plan);
+            // A first deployment that fails is left there to be looked at and repaired. One that would replace a server which
+            // answers is not: that server goes on.
+            if options.atomic || serving.is_some() {
+                trial.undo().await;
+                if serving.is_some() {
+                    failure.hint = Some(format!("{} goes on as it was before", plan.name));
+                }
+            } else if trial.commit().await.is_ok() {
+                if let Some(old) = current {
+                    retire(old, progress).await;
+                }
+                failure
+                    .hint
+                    .get_or_insert_with(|| format!("mcpt logs {0}; mcpt delete {0}", plan.name));
+            }
+            Err(failure)
+        }
+    }
+}
+
+/// Completes the failure of a trial: what was tried, and the server's last words.
+fn shown(mut failure: Failure, what: &str, run: &RunFolder, plan: &Plan) -> Failure {
+    what.clone_into(&mut failure.what);
+    failure.log_tail = tail(run, plan);
+    failure
+}
+
+fn tail(run: &RunFolder, plan: &Plan) -> Vec<String> {
+    let text = fs::read(run.log_file()).unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    let mut lines = VecDeque::new();
+    for line in text.lines().filter(|line| !line.starts_with("[mcpt] ")) {
+        if lines.len() == TAIL {
+            lines.pop_front();
+        }
+        lines.push_back(plan.secrets.values().fold(line.to_owned(), |line, secret| {
+            if secret.expose().is_empty() {
+                line
+            } else {
+                line.replace(secret.expose(), REDACTED)
+            }
+        }));
+    }
+    lines.into()
+}
+
+/// Ends and removes every run but the current one, and a server whose deletion was begun. Gives the current run.
+///
+/// # Errors
+/// When the folder cannot be read or a run cannot be removed.
+pub(crate) async fn clear_leftovers(folder: &ServerFolder) -> io::Result<Option<RunFolder>> {
+    let doomed = folder.ending_file().exists();
+    let current = folder.current()?.filter(|_| !doomed);
+    for run in folder.runs()? {
+        if Some(&run) != current.as_ref() {
+            end_run(&run, END_OF_RUN).await?;
+        } else if !lock::is_alive(&run) {
+            // Its supervisor was killed; what is left of its server must not stand in the new one's way.
+            marked::kill_all(run.path());
+        }
+    }
+    if doomed {
+        fs::remove_file(folder.ending_file())?;
+    }
+    Ok(current)
+}
+
+/// Ends a run, by force when it takes longer than `patience`, and removes it.
+///
+/// # Errors
+/// When its folder cannot be removed.
+pub(crate) async fn end_run(run: &RunFolder, patience: Duration) -> io::Result<()> {
+    terminate(run)?;
+    let waiting = run.clone();
+    let death = tokio::task::spawn_blocking(move || lock::wait_for_death(&waiting));
+    if timeout(patience, death).await.is_err()
+        && let Some(state) = RunState::read(run)?
+        && lock::is_alive(run)
+    {
+        nix::sys::signal::kill(
+            nix::unistd::Pid::from_raw(state.supervisor.cast_signed()),
+            nix::sys::signal::Signal::SIGKILL,
+        )?;
+        lock::wait_for_death(run)?;
+    }
+    marked::kill_all(run.path());
+    run.remove()
+}
+
+/// Waits for the end of the run that was replaced: it lets calls in progress finish.
+async fn retire(old: RunFolder, progress: &dyn Progress) {
+    if lock::is_alive(&old) {
+        progress.event(ProgressEvent::Step("ending the old one".to_owned()));
+    }
+    // The new one serves already; a rest that cannot be removed is removed by the next command.
+    drop(end_run(&old, END_OF_RUN).await);
+}

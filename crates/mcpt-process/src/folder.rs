@@ -1,0 +1,300 @@
+//! Where things lie on disk: one folder per server, and in it one folder per run of a supervisor.
+//!
+//! ```text
+//! $MCPT_STATE_DIR | $XDG_STATE_HOME/mcpt | ~/.local/state/mcpt
+//!   servers/NAME/lock        held by the command that changes the server
+//!   servers/NAME/current     number of the run that is the server
+//!   servers/NAME/ending      there once a deletion was asked for
+//!   servers/NAME/work/       the server's working directory
+//!   servers/NAME/run-N/      alive (held by the supervisor as long as it lives), state.json, server.log, …
+//! ```
+
+use std::{
+    env, fs, io,
+    os::unix::fs::DirBuilderExt as _,
+    path::{Path, PathBuf},
+};
+
+use mcpt_core::ServerName;
+
+/// The state folder of this user.
+#[derive(Debug, Clone)]
+pub(crate) struct StateFolder {
+    path: PathBuf,
+}
+
+impl StateFolder {
+    pub(crate) fn new(path: PathBuf) -> Self {
+        Self { path }
+    }
+
+    /// The one that the environment names: `MCPT_STATE_DIR`, else the XDG one.
+    ///
+    /// # Errors
+    /// When it names none.
+    pub(crate) fn of_environment() -> io::Result<Self> {
+        let variable = |name| {
+            env::var_os(name)
+                .filter(|value| !value.is_empty())
+                .map(PathBuf::from)
+        };
+        let path = variable("MCPT_STATE_DIR")
+            .or_else(|| variable("XDG_STATE_HOME").map(|path| path.join("mcpt")))
+            .or_else(|| variable("HOME").map(|path| path.join(".local/state/mcpt")))
+            .ok_or_else(|| {
+                io::Error::other("none of MCPT_STATE_DIR, XDG_STATE_HOME and HOME is set")
+            })?;
+        Ok(Self::new(std::path::absolute(path)?))
+    }
+
+    /// Its path.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The folder of one server, whether it is there or not.
+    pub(crate) fn server(&self, name: &ServerName) -> ServerFolder {
+        ServerFolder {
+            path: self.path.join("servers").join(name.as_str()),
+        }
+    }
+
+    /// The names that have a folder, in order.
+    pub(crate) fn names(&self) -> io::Result<Vec<ServerName>> {
+        let entries = match fs::read_dir(self.path.join("servers")) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries?,
+        };
+        let mut names = Vec::new();
+        for entry in entries {
+            // Whatever has no valid name was not made by mcpt.
+            if let Some(name) = entry?
+                .file_name()
+                .to_str()
+                .and_then(|n| ServerName::new(n).ok())
+            {
+                names.push(name);
+            }
+        }
+        names.sort();
+        Ok(names)
+    }
+}
+
+/// The folder of one server.
+#[derive(Debug, Clone)]
+pub(crate) struct ServerFolder {
+    path: PathBuf,
+}
+
+impl ServerFolder {
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(crate) fn lock_file(&self) -> PathBuf {
+        self.path.join("lock")
+    }
+
+    /// The file whose presence says that the server is being deleted.
+    pub(crate) fn ending_file(&self) -> PathBuf {
+        self.path.join("ending")
+    }
+
+    pub(crate) fn work(&self) -> PathBuf {
+        self.path.join("work")
+    }
+
+    fn current_file(&self) -> PathBuf {
+        self.path.join("current")
+    }
+
+    /// Makes it, readable for the user alone.
+    pub(crate) fn create(&self) -> io::Result<()> {
+        private_folder().recursive(true).create(&self.path)
+    }
+
+    /// All runs, oldest first.
+    pub(crate) fn runs(&self) -> io::Result<Vec<RunFolder>> {
+        let entries = match fs::read_dir(&self.path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries?,
+        };
+        let mut runs = Vec::new();
+        for entry in entries {
+            let entry = entry?;
+            let number = entry
+                .file_name()
+                .to_str()
+                .and_then(|name| name.strip_prefix("run-")?.parse().ok());
+            if let Some(number) = number {
+                runs.push(RunFolder {
+                    path: entry.path(),
+                    number,
+                });
+            }
+        }
+        runs.sort_by_key(|run| run.number);
+        Ok(runs)
+    }
+
+    /// Makes the folder of the next run.
+    pub(crate) fn create_run(&self) -> io::Result<RunFolder> {
+        let number = self.runs()?.last().map_or(0, |run| run.number) + 1;
+        let path = self.path.join(format!("run-{number}"));
+        private_folder().create(&path)?;
+        Ok(RunFolder { path, number })
+    }
+
+    /// The run that is the server: what `current` names, as long as it is there.
+    pub(crate) fn current(&self) -> io::Result<Option<RunFolder>> {
+        let number = match fs::read_to_string(self.current_file()) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            text => text?.trim().parse::<u32>().ok(),
+        };
+        Ok(self
+            .runs()?
+            .into_iter()
+            .find(|run| Some(run.number) == number))
+    }
+
+    /// Makes a run the server, in one step.
+    pub(crate) fn set_current(&self, run: &RunFolder) -> io::Result<()> {
+        replace_file(&self.current_file(), run.number.to_string().as_bytes())
+    }
+
+    /// Removes it with all that is in it.
+    pub(crate) fn remove(&self) -> io::Result<()> {
+        remove_tree(&self.path)
+    }
+}
+
+/// The folder of one run of a supervisor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct RunFolder {
+    path: PathBuf,
+    number: u32,
+}
+
+impl RunFolder {
+    /// The folder at a path that [`RunFolder::path`] gave to another process.
+    pub(crate) fn at(path: PathBuf) -> Option<Self> {
+        let number = path
+            .file_name()?
+            .to_str()?
+            .strip_prefix("run-")?
+            .parse()
+            .ok()?;
+        Some(Self { path, number })
+    }
+
+    /// The folder of the server that it belongs to.
+    pub(crate) fn server(&self) -> ServerFolder {
+        let path = self.path.parent().unwrap_or(&self.path).to_owned();
+        ServerFolder { path }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(crate) fn alive_file(&self) -> PathBuf {
+        self.path.join("alive")
+    }
+
+    pub(crate) fn state_file(&self) -> PathBuf {
+        self.path.join("state.json")
+    }
+
+    /// Log of the server since its last start.
+    pub(crate) fn log_file(&self) -> PathBuf {
+        self.path.join("server.log")
+    }
+
+    /// Log of the server from its last start but one.
+    pub(crate) fn previous_log_file(&self) -> PathBuf {
+        self.path.join("previous.log")
+    }
+
+    pub(crate) fn remove(&self) -> io::Result<()> {
+        remove_tree(&self.path)
+    }
+}
+
+fn private_folder() -> fs::DirBuilder {
+    let mut builder = fs::DirBuilder::new();
+    builder.mode(0o700);
+    builder
+}
+
+fn remove_tree(path: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed,
+    }
+}
+
+/// Writes a file in one step: whoever reads it sees all of the old or all of the new text. For the user alone (0600).
+pub(crate) fn replace_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    use std::{io::Write as _, os::unix::fs::OpenOptionsExt as _};
+    let partial = path.with_extension("partial");
+    let mut file = fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&partial)?;
+    file.write_all(bytes)?;
+    fs::rename(&partial, path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn server(root: &Path) -> ServerFolder {
+        StateFolder::new(root.to_owned()).server(&ServerName::new("demo").unwrap())
+    }
+
+    #[test]
+    fn runs_are_counted_and_one_is_current() {
+        let root = tempfile::tempdir().unwrap();
+        let server = server(root.path());
+        assert!(server.runs().unwrap().is_empty());
+        assert!(server.current().unwrap().is_none());
+        server.create().unwrap();
+        let first = server.create_run().unwrap();
+        let second = server.create_run().unwrap();
+        assert_eq!(server.runs().unwrap(), [first.clone(), second.clone()]);
+        server.set_current(&second).unwrap();
+        assert_eq!(server.current().unwrap(), Some(second.clone()));
+        assert_eq!(
+            RunFolder::at(second.path().to_owned()),
+            Some(second.clone())
+        );
+        second.remove().unwrap();
+        assert_eq!(
+            server.current().unwrap(),
+            None,
+            "a run that is gone is not current"
+        );
+        assert_eq!(second.server().path(), server.path());
+        first.remove().unwrap();
+        first.remove().unwrap();
+    }
+
+    #[test]
+    fn only_valid_names_count() {
+        let root = tempfile::tempdir().unwrap();
+        let state = StateFolder::new(root.path().to_owned());
+        assert!(state.names().unwrap().is_empty());
+        for name in ["b", "a", "Not_One"] {
+            fs::create_dir_all(root.path().join("servers").join(name)).unwrap();
+        }
+        let names = state.names().unwrap();
+        assert_eq!(
+            names.iter().map(ServerName::as_str).collect::<Vec<_>>(),
+            ["a", "b"]
+        );
+    }
+}

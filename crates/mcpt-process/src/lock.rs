@@ -1,0 +1,153 @@
+//! Locks of the system on files: held as long as the holder lives, also when it is killed.
+
+use std::{
+    fs::{File, OpenOptions, TryLockError},
+    io,
+    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
+    path::Path,
+};
+
+use crate::folder::{RunFolder, ServerFolder};
+
+/// The right to change a server. One command has it at a time.
+#[derive(Debug)]
+pub(crate) struct ChangeLock {
+    _file: File,
+    folder: ServerFolder,
+}
+
+impl ChangeLock {
+    /// Takes it, making the server's folder; `None` when another command has it.
+    pub(crate) fn take(folder: &ServerFolder) -> io::Result<Option<Self>> {
+        loop {
+            folder.create()?;
+            let path = folder.lock_file();
+            let file = match open(&path) {
+                // A deletion ended between the two lines.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                file => file?,
+            };
+            match file.try_lock() {
+                Err(TryLockError::WouldBlock) => return Ok(None),
+                Err(TryLockError::Error(error)) => return Err(error),
+                Ok(()) => {}
+            }
+            // The holder before us may have deleted the folder: then this lock is on a file that nobody will see again.
+            if is_at(&file, &path) {
+                return Ok(Some(Self {
+                    _file: file,
+                    folder: folder.clone(),
+                }));
+            }
+        }
+    }
+}
+
+/// A server without a run is no server: its folder goes with the last command that looked at it.
+impl Drop for ChangeLock {
+    fn drop(&mut self) {
+        if self.folder.runs().is_ok_and(|runs| runs.is_empty()) {
+            // What cannot be removed now is removed by the next command.
+            drop(self.folder.remove());
+        }
+    }
+}
+
+/// What a supervisor holds as long as it lives.
+#[derive(Debug)]
+pub(crate) struct AliveLock {
+    _file: File,
+}
+
+impl AliveLock {
+    /// Takes it; waits for those who only look.
+    pub(crate) fn take(run: &RunFolder) -> io::Result<Self> {
+        let file = open(&run.alive_file())?;
+        file.lock()?;
+        Ok(Self { _file: file })
+    }
+}
+
+/// Whether the supervisor of a run lives.
+pub(crate) fn is_alive(run: &RunFolder) -> bool {
+    // Opened for reading only: a look must not bring the file into being.
+    let Ok(file) = File::open(run.alive_file()) else {
+        return false;
+    };
+    matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
+}
+
+/// Waits until the supervisor of a run is gone. Blocks the thread.
+pub(crate) fn wait_for_death(run: &RunFolder) -> io::Result<()> {
+    match File::open(run.alive_file()) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        file => file?.lock_shared(),
+    }
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)
+}
+
+fn is_at(file: &File, path: &Path) -> bool {
+    let (Ok(ours), Ok(there)) = (file.metadata(), std::fs::metadata(path)) else {
+        return false;
+    };
+    (ours.dev(), ours.ino()) == (there.dev(), there.ino())
+}
+
+#[cfg(test)]
+mod tests {
+    use mcpt_core::ServerName;
+
+    use super::*;
+    use crate::folder::StateFolder;
+
+    fn server(root: &Path) -> ServerFolder {
+        StateFolder::new(root.to_owned()).server(&ServerName::new("demo").unwrap())
+    }
+
+    #[test]
+    fn one_changes_at_a_time_and_leaves_no_empty_folder() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = server(root.path());
+        let first = ChangeLock::take(&folder).unwrap().unwrap();
+        assert!(ChangeLock::take(&folder).unwrap().is_none());
+        drop(first);
+        assert!(!folder.path().exists());
+        let again = ChangeLock::take(&folder).unwrap().unwrap();
+        folder.create_run().unwrap();
+        drop(again);
+        assert!(folder.path().exists());
+    }
+
+    #[test]
+    fn a_lock_on_a_removed_folder_does_not_count() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = server(root.path());
+        let first = ChangeLock::take(&folder).unwrap().unwrap();
+        folder.remove().unwrap();
+        let second = ChangeLock::take(&folder).unwrap();
+        assert!(second.is_some(), "the new folder has a lock of its own");
+        drop(first);
+    }
+
+    #[test]
+    fn life_is_seen_by_the_lock() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = server(root.path());
+        folder.create().unwrap();
+        let run = folder.create_run().unwrap();
+        assert!(!is_alive(&run));
+        let alive = AliveLock::take(&run).unwrap();
+        assert!(is_alive(&run));
+        drop(alive);
+        assert!(!is_alive(&run));
+        wait_for_death(&run).unwrap();
+    }
+}

@@ -1,0 +1,196 @@
+//! The state file of a run: what its supervisor last knew, and how it reads as a [`Server`].
+
+use std::{collections::BTreeMap, fs, io};
+
+use mcpt_core::{BackendKind, Replica, Server, ServerName, ServerState, TemplateId};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    folder::{RunFolder, replace_file},
+    lock,
+};
+
+/// What a supervisor writes down. No secret is in it: of secret variables it has the names.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct RunState {
+    pub(crate) name: ServerName,
+    pub(crate) template: TemplateId,
+    pub(crate) template_version: String,
+    /// `stdio` or `http`.
+    pub(crate) transport: String,
+    /// Command line of the server.
+    pub(crate) source: String,
+    /// Environment, secret values redacted.
+    pub(crate) env: BTreeMap<String, String>,
+    /// Digest of the whole configuration, secrets included, with a salt of its own.
+    pub(crate) digest: String,
+    /// RFC 3339 in UTC.
+    pub(crate) deployed: String,
+    /// Process id of the supervisor.
+    pub(crate) supervisor: u32,
+    /// Port of [`RunState::url`].
+    pub(crate) port: u16,
+    pub(crate) url: String,
+    pub(crate) phase: Phase,
+    /// Why the phase is what it is, when it is not ready.
+    pub(crate) reason: Option<String>,
+    /// Process id of the server while it runs.
+    pub(crate) process: Option<u32>,
+    /// When the server last started, RFC 3339 in UTC.
+    pub(crate) started: Option<String>,
+    pub(crate) restarts: u32,
+}
+
+/// Where the server stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Phase {
+    /// It runs but has not answered yet.
+    Starting,
+    /// It has answered an MCP request since its last start.
+    Ready,
+    /// It ended and is started again after a pause.
+    Restarting,
+    /// It was ended on order.
+    Stopped,
+}
+
+impl RunState {
+    /// Reads the state of a run; `None` when its supervisor has not written one yet.
+    pub(crate) fn read(run: &RunFolder) -> io::Result<Option<Self>> {
+        let text = match fs::read(run.state_file()) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            text => text?,
+        };
+        serde_json::from_slice(&text)
+            .map(Some)
+            .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+    }
+
+    /// Writes it in one step.
+    pub(crate) fn write(&self, run: &RunFolder) -> io::Result<()> {
+        let text = serde_json::to_vec_pretty(self).map_err(io::Error::other)?;
+        replace_file(&run.state_file(), &text)
+    }
+
+    /// The server as users see it. Whether the supervisor lives is asked of the system, not of the file.
+    pub(crate) fn server(&self, run: &RunFolder) -> Server {
+        let alive = lock::is_alive(run);
+        let (state, platform_state) = match (alive, self.phase) {
+            (true, Phase::Ready) => (ServerState::Running, "Running"),
+            (true, Phase::Starting) => (ServerState::Pending, "Starting"),
+            (true, Phase::Restarting) => (ServerState::Failed, "CrashLoop"),
+            (_, Phase::Stopped) => (ServerState::Stopped, "Stopped"),
+            (false, _) => (ServerState::Stopped, "Gone"),
+        };
+        let reason = match state {
+            ServerState::Running => None,
+            ServerState::Stopped if self.phase == Phase::Stopped => {
+                Some("it was stopped".to_owned())
+            }
+            ServerState::Stopped => {
+                Some("its supervisor is gone: killed, or the machine was restarted".to_owned())
+            }
+            _ => self.reason.clone(),
+        };
+        let ready = state == ServerState::Running;
+        Server {
+            name: self.name.clone(),
+            backend: BackendKind::Process,
+            namespace: None,
+            template: Some(self.template.to_string()),
+            transport: self.transport.clone(),
+            state,
+            reason,
+            desired: 1,
+            ready: u32::from(ready),
+            url: Some(self.url.clone()),
+            revision: None,
+            source: self.source.clone(),
+            updated: self.deployed.clone(),
+            log: Some(run.log_file().display().to_string()),
+            replicas: vec![Replica {
+                name: self
+                    .process
+                    .map_or_else(|| "-".to_owned(), |pid| pid.to_string()),
+                node: None,
+                ready,
+                state: platform_state.to_owned(),
+                restarts: self.restarts,
+                started: self.started.clone(),
+            }],
+            env: self.env.clone(),
+        }
+    }
+}
+
+/// Now, RFC 3339 in UTC, to the second.
+pub(crate) fn now() -> String {
+    let now = jiff::Timestamp::now();
+    jiff::Timestamp::from_second(now.as_second())
+        .unwrap_or(now)
+        .to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{folder::StateFolder, lock::AliveLock};
+
+    fn state(phase: Phase) -> RunState {
+        RunState {
+            name: ServerName::new("demo").unwrap(),
+            template: TemplateId::new("demo").unwrap(),
+            template_version: "1.0.0".to_owned(),
+            transport: "http".to_owned(),
+            source: "mcpt demo".to_owned(),
+            env: BTreeMap::new(),
+            digest: String::new(),
+            deployed: now(),
+            supervisor: 1,
+            port: 1,
+            url: "http://127.0.0.1:1/mcp".to_owned(),
+            phase,
+            reason: Some("why".to_owned()),
+            process: Some(2),
+            started: None,
+            restarts: 0,
+        }
+    }
+
+    #[test]
+    fn only_a_held_lock_makes_it_live() {
+        let root = tempfile::tempdir().unwrap();
+        let folder =
+            StateFolder::new(root.path().to_owned()).server(&ServerName::new("demo").unwrap());
+        folder.create().unwrap();
+        let run = folder.create_run().unwrap();
+        for (phase, alive, dead) in [
+            (Phase::Starting, ServerState::Pending, ServerState::Stopped),
+            (Phase::Ready, ServerState::Running, ServerState::Stopped),
+            (Phase::Restarting, ServerState::Failed, ServerState::Stopped),
+            (Phase::Stopped, ServerState::Stopped, ServerState::Stopped),
+        ] {
+            let written = state(phase);
+            written.write(&run).unwrap();
+            let read = RunState::read(&run).unwrap().unwrap();
+            assert_eq!(read, written);
+            assert_eq!(read.server(&run).state, dead, "{phase:?}");
+            let lock = AliveLock::take(&run).unwrap();
+            let server = read.server(&run);
+            drop(lock);
+            assert_eq!(server.state, alive, "{phase:?}");
+            assert_eq!(
+                server.reason.is_none(),
+                alive == ServerState::Running,
+                "{phase:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn times_have_seconds() {
+        assert_eq!(now().len(), "2026-01-01T00:00:00Z".len());
+    }
+}

@@ -1,0 +1,322 @@
+//! The supervisor: a process of its own session that outlives the command which started it, keeps one server running, and
+//! owns the port that clients use.
+//!
+//! Until it is told to commit it is on trial: when the command that started it ends, for whatever reason, it ends the server
+//! and removes its folder. When it commits, it takes the port, becomes the current run, and ends its predecessor. So the old
+//! server answers until the new one does, and a command killed at any moment leaves one of them.
+
+mod backoff;
+mod child;
+mod control;
+mod forward;
+pub(crate) mod log_file;
+
+use std::{io, path::PathBuf, time::Duration};
+
+use mcpt_core::REDACTED;
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::{Pid, setsid},
+};
+use tokio::time::{Instant, sleep};
+
+use self::{
+    backoff::Backoff,
+    child::Server,
+    control::{Control, Voice, Wish},
+    forward::Forward,
+};
+use crate::{
+    command,
+    folder::RunFolder,
+    lock::{self, AliveLock, ChangeLock},
+    state::{Phase, RunState, now},
+    wire::{Endpoint, Event, Spec},
+};
+
+/// How long one probe may take.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Pause between two probes. Nothing tells when a foreign program has opened its port.
+const PROBE_PAUSE: Duration = Duration::from_millis(100);
+
+/// Path of the bridge's endpoint.
+const BRIDGE_PATH: &str = "/mcp";
+
+/// Runs a supervisor in this process until its server is ended. The spec comes on standard input.
+///
+/// # Errors
+/// When the spec or the folders cannot be used.
+pub fn supervise() -> io::Result<()> {
+    // Fails for the leader of a process group, which is never how a command starts it.
+    let _ = setsid();
+    // One thread, this one: the system ends the server when the thread that started it ends.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        let mut control = Control::new()?;
+        let voice = Voice::new()?;
+        let spec = control.spec().await?;
+        match Supervisor::new(spec, control, &voice) {
+            Ok(supervisor) => {
+                supervisor.run(&voice).await;
+                Ok(())
+            }
+            Err(error) => {
+                voice.tell(&Event::Failed {
+                    why: error.to_string(),
+                });
+                Err(error)
+            }
+        }
+    })
+}
+
+struct Supervisor {
+    spec: Spec,
+    run: RunFolder,
+    predecessor: Option<RunFolder>,
+    state: RunState,
+    control: Control,
+    forward: Forward,
+    committed: bool,
+    _alive: AliveLock,
+}
+
+impl Supervisor {
+    fn new(spec: Spec, control: Control, voice: &Voice) -> io::Result<Self> {
+        let folder = |path: PathBuf| {
+            RunFolder::at(path).ok_or_else(|| io::Error::other("the spec names no folder of a run"))
+        };
+        let run = folder(spec.run.clone())?;
+        let predecessor = spec.predecessor.clone().map(folder).transpose()?;
+        let alive = AliveLock::take(&run)?;
+        let shared = predecessor.as_ref().is_some_and(lock::is_alive);
+        let forward = Forward::reserve(spec.keep_port, shared)?;
+        if let Some(wanted) = spec.keep_port.filter(|wanted| *wanted != forward.port()) {
+            let why = format!(
+                "port {wanted} is taken by now: the new one is {}",
+                forward.port()
+            );
+            voice.tell(&Event::Waiting { why });
+        }
+        let state = initial_state(&spec, forward.port());
+        state.write(&run)?;
+        Ok(Self {
+            spec,
+            run,
+            predecessor,
+            state,
+            control,
+            forward,
+            committed: false,
+            _alive: alive,
+        })
+    }
+
+    /// Keeps the server running until a wish ends it.
+    async fn run(mut self, voice: &Voice) {
+        let mut backoff = Backoff::default();
+        let last_wish = loop {
+            let began = Instant::now();
+            let how = match Server::start(&self.spec.server, &self.run) {
+                Err(error) => {
+                    let why = format!("cannot be started: {error}");
+                    voice.tell(&Event::Failed { why: why.clone() });
+                    why
+                }
+                Ok(mut server) => {
+                    self.forward.set_target(server.port());
+                    match self.attend(&mut server, voice).await {
+                        Attended::Ended(how) => {
+                            voice.tell(&Event::Exited { why: how.clone() });
+                            how
+                        }
+                        Attended::Told(wish) => {
+                            self.forward.close();
+                            server.note("stopping");
+                            server.stop().await;
+                            break wish;
+                        }
+                    }
+                }
+            };
+            let pause = backoff.after(began.elapsed());
+            let reason = format!("it {how}; starts so far: {}", self.state.restarts + 1);
+            self.enter(Phase::Restarting, Some(reason), None);
+            if let Some(wish) = self.pause(pause, voice).await {
+                break wish;
+            }
+            self.state.restarts += 1;
+        };
+        self.leave(last_wish);
+    }
+
+    /// Stays with the running server: probes it until it is ready, and carries out wishes.
+    async fn attend(&mut self, server: &mut Server, voice: &Voice) -> Attended {
+        self.state.started = Some(now());
+        self.enter(
+            Phase::Starting,
+            Some("it has not answered yet".to_owned()),
+            Some(server.pid()),
+        );
+        voice.tell(&Event::Started);
+        let url = url(&self.spec.server.endpoint, server.port());
+        let mut probe = std::pin::pin!(probe(url.clone(), Duration::ZERO));
+        let mut ready = false;
+        loop {
+            tokio::select! {
+                how = server.ended() => return Attended::Ended(how),
+                answer = &mut probe, if !ready => match answer {
+                    Ok(()) => {
+                        ready = true;
+                        self.enter(Phase::Ready, None, Some(server.pid()));
+                        voice.tell(&Event::Ready);
+                    }
+                    Err(why) => {
+                        if self.state.reason.as_ref() != Some(&why) {
+                            self.enter(Phase::Starting, Some(why.clone()), Some(server.pid()));
+                            voice.tell(&Event::Waiting { why });
+                        }
+                        probe.set(self::probe(url.clone(), PROBE_PAUSE));
+                    }
+                },
+                wish = self.control.next() => if let Some(wish) = self.heed(wish, voice) {
+                    return Attended::Told(wish);
+                }
+            }
+        }
+    }
+
+    /// Waits before the next start; gives the wish that ends the waiting for good.
+    async fn pause(&mut self, pause: Duration, voice: &Voice) -> Option<Wish> {
+        let over = sleep(pause);
+        tokio::pin!(over);
+        loop {
+            tokio::select! {
+                () = &mut over => return None,
+                wish = self.control.next() => if let Some(wish) = self.heed(wish, voice) {
+                    return Some(wish);
+                }
+            }
+        }
+    }
+
+    /// Carries a wish out; gives it back when it means the end.
+    fn heed(&mut self, wish: Wish, voice: &Voice) -> Option<Wish> {
+        if wish != Wish::Commit {
+            return Some(wish);
+        }
+        match self.commit() {
+            Ok(()) => {
+                self.committed = true;
+                voice.tell(&Event::Committed);
+                None
+            }
+            Err(error) => {
+                voice.tell(&Event::Failed {
+                    why: format!("cannot take over: {error}"),
+                });
+                Some(Wish::Undo)
+            }
+        }
+    }
+
+    fn commit(&mut self) -> io::Result<()> {
+        self.forward.open()?;
+        self.run.server().set_current(&self.run)?;
+        if let Some(predecessor) = &self.predecessor {
+            terminate(predecessor)?;
+        }
+        Ok(())
+    }
+
+    fn enter(&mut self, phase: Phase, reason: Option<String>, process: Option<u32>) {
+        self.state.phase = phase;
+        self.state.reason = reason;
+        self.state.process = process;
+        // A full disk must not end the server; the next change tries again.
+        drop(self.state.write(&self.run));
+    }
+
+    /// The server is ended: leaves what the last wish wants to be left.
+    fn leave(mut self, wish: Wish) {
+        self.enter(Phase::Stopped, None, None);
+        let folder = self.run.server();
+        let deleted = folder.ending_file().exists();
+        if wish == Wish::Undo || !self.committed || deleted {
+            // Whoever changes the server next removes what could not be removed.
+            drop(self.run.remove());
+            // Taken and let go, this removes the folder of a server that has no run. A command that has the lock does it.
+            drop(ChangeLock::take(&folder));
+        }
+    }
+}
+
+/// How attending the server ended.
+enum Attended {
+    Ended(String),
+    Told(Wish),
+}
+
+/// Asks the supervisor of a run to end its server. Nothing happens when it is gone.
+pub(crate) fn terminate(run: &RunFolder) -> io::Result<()> {
+    if lock::is_alive(run)
+        && let Some(state) = RunState::read(run)?
+    {
+        kill(
+            Pid::from_raw(state.supervisor.cast_signed()),
+            Signal::SIGTERM,
+        )?;
+    }
+    Ok(())
+}
+
+async fn probe(url: String, pause: Duration) -> Result<(), String> {
+    sleep(pause).await;
+    mcpt_client::probe(&url, PROBE_TIMEOUT)
+        .await
+        .map(drop)
+        .map_err(|error| error.to_string())
+}
+
+fn url(endpoint: &Endpoint, port: u16) -> String {
+    let path = match endpoint {
+        Endpoint::Stdio => BRIDGE_PATH,
+        Endpoint::Http { path, .. } => path,
+    };
+    format!("http://127.0.0.1:{port}{path}")
+}
+
+fn initial_state(spec: &Spec, port: u16) -> RunState {
+    let server = &spec.server;
+    let mut env = server.env.clone();
+    env.extend(
+        server
+            .secrets
+            .keys()
+            .map(|name| (name.clone(), REDACTED.to_owned())),
+    );
+    RunState {
+        name: server.name.clone(),
+        template: server.template.clone(),
+        template_version: server.template_version.clone(),
+        transport: match server.endpoint {
+            Endpoint::Stdio => "stdio",
+            Endpoint::Http { .. } => "http",
+        }
+        .to_owned(),
+        source: command::display(&server.command),
+        env,
+        digest: spec.digest.clone(),
+        deployed: now(),
+        supervisor: std::process::id(),
+        port,
+        url: url(&server.endpoint, port),
+        phase: Phase::Starting,
+        reason: None,
+        process: None,
+        started: None,
+        restarts: 0,
+    }
+}
