@@ -13,7 +13,7 @@ use crate::{cache, report};
 mod debian;
 pub(crate) mod machine;
 mod mcpt;
-mod oci;
+pub(crate) mod oci;
 mod recipe;
 mod servers;
 mod tree;

@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context, bail};
 
-use crate::{cache, command, go_tools, image, packages, report};
+use crate::{cache, command, go_tools, packages, report, tools};
 
 /// Suites that need the cluster; each is one file in tests/tests.
 const CLUSTER_SUITES: &[&str] = &[
@@ -147,7 +147,7 @@ fn helm(command: &mut Command) -> anyhow::Result<()> {
 
 /// Puts uvx first on the command's PATH.
 fn with_uvx(command: &mut Command) -> anyhow::Result<()> {
-    let mut path: Vec<PathBuf> = vec![image::uv_folder()?];
+    let mut path: Vec<PathBuf> = vec![tools::package_runners()?];
     path.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()));
     command.env("PATH", std::env::join_paths(path)?);
     Ok(())

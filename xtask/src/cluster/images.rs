@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::thread;
 
 use anyhow::{Context, bail};
@@ -10,6 +10,7 @@ use anyhow::{Context, bail};
 use super::layout::Node;
 use super::machine::Machine;
 use super::state::State;
+use crate::image::oci::{self, Reference};
 use crate::{command, go_tools};
 
 /// Imports the archives into each node of a running cluster.
@@ -20,20 +21,17 @@ pub(crate) fn load(state: &State, archives: &[PathBuf]) -> anyhow::Result<()> {
     import(&nodes, archives)
 }
 
-/// Imports the archives into the given nodes, all at once.
+/// Imports the archives into the given nodes, all at once. What a node has is left as it is.
 pub(crate) fn import(nodes: &[Machine], archives: &[PathBuf]) -> anyhow::Result<()> {
     let ctr = go_tools::build("containerd")?.join("ctr");
+    let archives = archives
+        .iter()
+        .map(|archive| Ok((archive.as_path(), oci::references(archive)?)))
+        .collect::<anyhow::Result<Vec<_>>>()?;
     thread::scope(|scope| {
         let imports: Vec<_> = nodes
             .iter()
-            .map(|node| {
-                let ctr = &ctr;
-                scope.spawn(move || {
-                    archives
-                        .iter()
-                        .try_for_each(|archive| import_one(node, ctr, archive))
-                })
-            })
+            .map(|node| scope.spawn(|| import_missing(node, &ctr, &archives)))
             .collect();
         imports
             .into_iter()
@@ -44,14 +42,44 @@ pub(crate) fn import(nodes: &[Machine], archives: &[PathBuf]) -> anyhow::Result<
     })
 }
 
+fn import_missing(
+    node: &Machine,
+    ctr: &Path,
+    archives: &[(&Path, Vec<Reference>)],
+) -> anyhow::Result<()> {
+    let listing = command::output(ctr_images(node, ctr).arg("list"))?;
+    let present = present(&listing);
+    for (archive, images) in archives {
+        if images.is_empty() || images.iter().any(|image| !present.contains(image)) {
+            import_one(node, ctr, archive)?;
+        }
+    }
+    Ok(())
+}
+
+/// The images in a listing of ctr: name, media type and digest begin each line after the title.
+fn present(listing: &str) -> Vec<Reference> {
+    let lines = listing
+        .lines()
+        .skip(1)
+        .map(|line| line.split_whitespace().collect::<Vec<_>>());
+    lines
+        .filter_map(|fields| match fields[..] {
+            [name, _, digest, ..] => Some(Reference {
+                name: name.to_owned(),
+                digest: digest.to_owned(),
+            }),
+            _ => None,
+        })
+        .collect()
+}
+
 /// The archive is read from standard input: the node sees other folders at `/run` and `/var`.
 fn import_one(node: &Machine, ctr: &Path, archive: &Path) -> anyhow::Result<()> {
     let file = File::open(archive).with_context(|| format!("cannot read {}", archive.display()))?;
-    let mut import = node.enter(&["--mount"]);
-    import
-        .arg(ctr)
-        .args(["--namespace", "k8s.io", "images", "import", "-"]);
+    let mut import = ctr_images(node, ctr);
     let output = import
+        .args(["import", "-"])
         .stdin(file)
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
@@ -66,4 +94,27 @@ fn import_one(node: &Machine, ctr: &Path, archive: &Path) -> anyhow::Result<()> 
         );
     }
     Ok(())
+}
+
+/// The kubelet's images are in containerd's namespace `k8s.io`.
+fn ctr_images(node: &Machine, ctr: &Path) -> Command {
+    let mut command = node.enter(&["--mount"]);
+    command.arg(ctr).args(["--namespace", "k8s.io", "images"]);
+    command
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_listing_is_read() {
+        let listing = "REF TYPE DIGEST SIZE PLATFORMS LABELS\n\
+            localhost/a:1 application/vnd.oci.image.manifest.v1+json sha256:1 2.0 MiB linux/amd64 -\n";
+        let expected = Reference {
+            name: "localhost/a:1".to_owned(),
+            digest: "sha256:1".to_owned(),
+        };
+        assert_eq!(present(listing), [expected]);
+    }
 }

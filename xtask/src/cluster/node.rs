@@ -140,6 +140,8 @@ oomScoreAdj: 0
 containerRuntimeEndpoint: unix:///run/containerd/containerd.sock
 podLogsDir: {NODE_FOLDER}/pod-logs
 resolvConf: {NODE_FOLDER}/resolv.conf
+# A loaded image could not be pulled again: the limit of the disk's use below which none is removed.
+imageGCHighThresholdPercent: 100
 evictionHard: {{nodefs.available: "1%", imagefs.available: "1%", memory.available: "50Mi"}}
 "#,
         pki = pki.display(),

@@ -4,13 +4,16 @@ use std::fs::File;
 use std::io::{BufWriter, Read, Write};
 use std::path::Path;
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use tar::{EntryType, Header};
 
 use super::tree::Tree;
 use crate::cache;
+
+/// The annotation by which containerd names an imported image.
+const NAME: &str = "io.containerd.image.name";
 
 /// An image with one layer.
 #[derive(Debug, Default)]
@@ -93,7 +96,7 @@ impl Image {
         let mut descriptor = manifest.descriptor("application/vnd.oci.image.manifest.v1+json");
         let tag = self.name.rsplit_once(':').map_or("latest", |(_, tag)| tag);
         descriptor["annotations"] = json!({
-            "io.containerd.image.name": self.name,
+            NAME: self.name,
             "org.opencontainers.image.ref.name": tag,
         });
         json!({
@@ -102,6 +105,37 @@ impl Image {
             "manifests": [descriptor],
         })
     }
+}
+
+/// An image in an archive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Reference {
+    /// The full name with its tag.
+    pub(crate) name: String,
+    /// The digest of its manifest.
+    pub(crate) digest: String,
+}
+
+/// The images that an archive has, by its index; none when it has no names as containerd writes them.
+pub(crate) fn references(archive: &Path) -> anyhow::Result<Vec<Reference>> {
+    let file = File::open(archive).with_context(|| format!("cannot read {}", archive.display()))?;
+    let explain = || format!("{} is no OCI archive", archive.display());
+    for entry in tar::Archive::new(file).entries()? {
+        let entry = entry.with_context(explain)?;
+        if entry.path()?.as_ref() == Path::new("index.json") {
+            let index: serde_json::Value = serde_json::from_reader(entry).with_context(explain)?;
+            let manifests = index["manifests"].as_array().with_context(explain)?;
+            return Ok(manifests.iter().filter_map(reference).collect());
+        }
+    }
+    Err(anyhow!("it has no index.json")).with_context(explain)
+}
+
+fn reference(descriptor: &serde_json::Value) -> Option<Reference> {
+    Some(Reference {
+        name: descriptor["annotations"][NAME].as_str()?.to_owned(),
+        digest: descriptor["digest"].as_str()?.to_owned(),
+    })
 }
 
 /// The digest and the size of a part of the archive.
@@ -218,6 +252,25 @@ mod tests {
     }
 
     #[test]
+    fn what_is_in_an_archive_is_read_back() {
+        let path = std::env::temp_dir().join(format!("xtask-read-{}.tar", std::process::id()));
+        sample().write(&path).unwrap();
+        let [found] = &references(&path).unwrap()[..] else {
+            panic!("not one image")
+        };
+        assert_eq!(found.name, "localhost/server:1.2");
+        assert!(found.digest.starts_with("sha256:"));
+        std::fs::write(&path, [0; 1024]).unwrap();
+        assert!(
+            references(&path)
+                .unwrap_err()
+                .to_string()
+                .contains("no OCI archive")
+        );
+        std::fs::remove_file(&path).unwrap();
+    }
+
+    #[test]
     fn every_descriptor_names_a_part_of_that_digest_and_size() {
         let parts = parts(&written(&sample(), "layout"));
         let part = |descriptor: &serde_json::Value| {
@@ -231,10 +284,7 @@ mod tests {
         let index: serde_json::Value = serde_json::from_slice(&parts["index.json"]).unwrap();
         let descriptor = &index["manifests"][0];
         let annotations = &descriptor["annotations"];
-        assert_eq!(
-            annotations["io.containerd.image.name"],
-            "localhost/server:1.2"
-        );
+        assert_eq!(annotations[NAME], "localhost/server:1.2");
         assert_eq!(annotations["org.opencontainers.image.ref.name"], "1.2");
         let manifest: serde_json::Value = serde_json::from_slice(part(descriptor)).unwrap();
         let config: serde_json::Value = serde_json::from_slice(part(&manifest["config"])).unwrap();
