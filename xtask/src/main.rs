@@ -14,6 +14,7 @@ mod image;
 mod lock;
 mod packages;
 mod report;
+mod test;
 mod tidy;
 mod tools;
 mod wheels;
@@ -31,6 +32,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Task {
+    /// All tests in one go, and one line for each part that this machine cannot do
+    Test(test::Arguments),
     /// Everything that must hold before a change lands, but the tests
     Ci,
     /// The rules of this repository that a compiler does not check
@@ -51,6 +54,7 @@ enum Task {
 
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().task {
+        Task::Test(arguments) => test::run(&arguments),
         Task::Ci => ci::run(),
         Task::Tidy => tidy::run(),
         Task::Bench(benchmark) => bench::run(&benchmark),

@@ -25,7 +25,7 @@ const CLUSTER_SUITES: &[&str] = &[
 enum Need {
     /// The real helm programs, built by Go
     Helm,
-    /// MCP servers that others wrote, run by Node and uv
+    /// MCP servers that others wrote, run by Node and uv from Python wheels
     Servers,
     /// A Kubernetes cluster of our own: root, Go and some Debian packages
     Cluster,
@@ -49,13 +49,19 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             missing.push((need, why));
         }
     }
-    if let Some((need, why)) = missing.iter().find(|(need, _)| arguments.require.contains(need)) {
+    if let Some((need, why)) = missing
+        .iter()
+        .find(|(need, _)| arguments.require.contains(need))
+    {
         bail!("{} is required, but {why:#}", need.name());
     }
     let can = |need| !missing.iter().any(|(lacking, _)| *lacking == need);
 
     let mut run = Run::default();
-    run.step("mcpt", &mut cargo(&["build", "--quiet", "--package", "mcpt"]));
+    run.step(
+        "mcpt",
+        &mut cargo(&["build", "--quiet", "--package", "mcpt"]),
+    );
     run.step("workspace", &mut workspace(&can)?);
     if can(Need::Cluster) {
         run.cluster(&can, arguments.keep_cluster)?;
@@ -79,13 +85,9 @@ impl Need {
     fn check(self) -> anyhow::Result<()> {
         match self {
             Self::Helm => needs_program("go", "Go 1.26 or newer"),
-            Self::Servers => {
-                needs_program("npx", "Node 20 or newer")?;
-                needs_program("python3", "Python 3.11 or newer")
-            }
+            Self::Servers => packages::require("image"),
             Self::Cluster => {
                 needs_program("go", "Go 1.26 or newer")?;
-                needs_program("npm", "Node 20 or newer")?;
                 if !nix::unistd::geteuid().is_root() {
                     bail!("it needs root");
                 }
@@ -129,7 +131,7 @@ fn workspace(can: &dyn Fn(Need) -> bool) -> anyhow::Result<Command> {
     }
     if can(Need::Servers) {
         features.push("mcpt-tests/servers");
-        with_uvx(&mut command)?;
+        with_package_runners(&mut command)?;
     }
     if !features.is_empty() {
         command.args(["--features", &features.join(",")]);
@@ -145,10 +147,12 @@ fn helm(command: &mut Command) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Puts uvx first on the command's PATH.
-fn with_uvx(command: &mut Command) -> anyhow::Result<()> {
+/// Puts npx and uvx first on the command's PATH.
+fn with_package_runners(command: &mut Command) -> anyhow::Result<()> {
     let mut path: Vec<PathBuf> = vec![tools::package_runners()?];
-    path.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()));
+    path.extend(std::env::split_paths(
+        &std::env::var_os("PATH").unwrap_or_default(),
+    ));
     command.env("PATH", std::env::join_paths(path)?);
     Ok(())
 }
@@ -165,7 +169,7 @@ impl Run {
         let outcome = command.status();
         let seconds = began.elapsed().as_secs();
         match outcome {
-            Ok(status) if status.success() => report::progress(&format!("== {name}: {seconds} s")),
+            Ok(status) if status.success() => report::progress(format!("== {name}: {seconds} s")),
             Ok(status) => self.fail(name, &format!("{status} after {seconds} s")),
             Err(error) => self.fail(name, &error.to_string()),
         }
@@ -181,7 +185,11 @@ impl Run {
         let images = cache::repository().join("target/images");
         let images = images.to_str().context("a repository path that is UTF-8")?;
         // Tests compile here, since in the cluster's network there is no registry.
-        let features = if can(Need::Helm) { "cluster,servers,helm" } else { "cluster,servers" };
+        let features = if can(Need::Helm) {
+            "cluster,servers,helm"
+        } else {
+            "cluster,servers"
+        };
         let test = ["test", "--package", "mcpt-tests", "--features", features];
         self.step("images", &mut xtask(&["image", "--out", images])?);
         self.step("cluster up", &mut xtask(&["cluster", "up"])?);
@@ -191,7 +199,11 @@ impl Run {
         }
         self.step("cluster load", &mut load);
         self.step("cluster suites", cargo(&test).arg("--no-run"));
-        if !self.failed.iter().any(|name| name.starts_with("cluster") || name == "images") {
+        if !self
+            .failed
+            .iter()
+            .any(|name| name.starts_with("cluster") || name == "images")
+        {
             for suite in [&["end_to_end"], CLUSTER_SUITES].concat() {
                 if suite == "kubernetes_helm" && !can(Need::Helm) {
                     continue;
@@ -205,7 +217,7 @@ impl Run {
                     .env("CARGO_NET_OFFLINE", "true")
                     .env("MCPT_TEST_BACKEND", "kubernetes");
                 helm(&mut command)?;
-                with_uvx(&mut command)?;
+                with_package_runners(&mut command)?;
                 self.step(&format!("{suite} on the cluster"), &mut command);
             }
         }
@@ -220,6 +232,9 @@ impl Run {
             report::result("all parts passed");
             return Ok(ExitCode::SUCCESS);
         }
-        bail!("failed: {}", self.failed.into_iter().collect::<Vec<_>>().join(", "));
+        bail!(
+            "failed: {}",
+            self.failed.into_iter().collect::<Vec<_>>().join(", ")
+        );
     }
 }
