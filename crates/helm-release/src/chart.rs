@@ -28,7 +28,7 @@ pub struct ChartRecord {
     #[serde(with = "optional_base64")]
     pub schema: Option<Vec<u8>>,
     /// When the schema was last changed.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schemamodtime: Option<String>,
     /// The chart's other files.
     #[serde(deserialize_with = "null_as_default")]
