@@ -7,12 +7,20 @@ use anyhow::{Context, bail};
 
 const ROOT: &str = "/sys/fs/cgroup";
 
-/// How the machine's cgroups are laid out.
+/// The hierarchies of the machine's cgroups.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Hierarchies {
+pub(crate) struct Hierarchies {
+    layout: Layout,
+    /// A version 2 hierarchy without controllers beside those of version 1 (hybrid): the container
+    /// runtime makes cgroups there too.
+    beside: Option<PathBuf>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Layout {
     /// Version 2: one hierarchy for all controllers.
     Unified(PathBuf),
-    /// Version 1: one hierarchy per controller, perhaps beside a version 2 without controllers (hybrid).
+    /// Version 1: one hierarchy per controller.
     PerController(Vec<PathBuf>),
 }
 
@@ -26,13 +34,20 @@ impl Hierarchies {
 
     fn parse(mounts: &str) -> anyhow::Result<Self> {
         let mut controllers = Vec::new();
+        let mut beside = None;
         for line in mounts.lines() {
             let fields: Vec<_> = line.split(' ').collect();
             let [_, point, kind, ..] = fields[..] else {
                 continue;
             };
             match kind {
-                "cgroup2" if point == ROOT => return Ok(Self::Unified(point.into())),
+                "cgroup2" if point == ROOT => {
+                    return Ok(Self {
+                        layout: Layout::Unified(point.into()),
+                        beside: None,
+                    });
+                }
+                "cgroup2" => beside = Some(PathBuf::from(point)),
                 "cgroup" => controllers.push(PathBuf::from(point)),
                 _ => {}
             }
@@ -49,13 +64,16 @@ impl Hierarchies {
                 );
             }
         }
-        Ok(Self::PerController(controllers))
+        Ok(Self {
+            layout: Layout::PerController(controllers),
+            beside,
+        })
     }
 
     fn roots(&self) -> &[PathBuf] {
-        match self {
-            Self::Unified(root) => std::slice::from_ref(root),
-            Self::PerController(roots) => roots,
+        match &self.layout {
+            Layout::Unified(root) => std::slice::from_ref(root),
+            Layout::PerController(roots) => roots,
         }
     }
 
@@ -67,12 +85,12 @@ impl Hierarchies {
                 .with_context(|| format!("cannot create {}", group.display()))?;
             // A version 1 cpuset accepts no process until it is told its processors and memory.
             for file in ["cpuset.cpus", "cpuset.mems"] {
-                if matches!(self, Self::PerController(_)) && group.join(file).exists() {
+                if matches!(self.layout, Layout::PerController(_)) && group.join(file).exists() {
                     copy(&root.join(file), &group.join(file))?;
                 }
             }
         }
-        if let Self::Unified(root) = self {
+        if let Layout::Unified(root) = &self.layout {
             let controllers = std::fs::read_to_string(root.join("cgroup.controllers"))?;
             let enabled: Vec<_> = controllers
                 .split_whitespace()
@@ -95,7 +113,7 @@ impl Hierarchies {
     /// ended; the kernel may need a moment to let go of them.
     pub(crate) fn remove(&self, name: &str) -> anyhow::Result<()> {
         let deadline = Instant::now() + Duration::from_secs(10);
-        for root in self.roots() {
+        for root in self.roots().iter().chain(&self.beside) {
             let group = root.join(name);
             while let Err(error) = remove_below(&group) {
                 if Instant::now() > deadline {
@@ -144,22 +162,22 @@ mod tests {
     #[test]
     fn each_layout_is_recognised() {
         let unified = "proc /proc proc rw 0 0\ncgroup2 /sys/fs/cgroup cgroup2 rw 0 0\n";
-        assert_eq!(
-            Hierarchies::parse(unified).unwrap(),
-            Hierarchies::Unified("/sys/fs/cgroup".into())
-        );
-        let hybrid = version_one(&[
+        let unified = Hierarchies::parse(unified).unwrap();
+        assert_eq!(unified.layout, Layout::Unified("/sys/fs/cgroup".into()));
+        let version_one = version_one(&[
             "cpu,cpuacct",
             "cpuset",
             "memory",
             "pids",
             "devices",
             "freezer",
-        ]) + "cgroup2 /sys/fs/cgroup/unified cgroup2 rw 0 0\n";
-        let Hierarchies::PerController(roots) = Hierarchies::parse(&hybrid).unwrap() else {
-            panic!("not recognised as version 1");
-        };
-        assert_eq!(roots.len(), 6);
+        ]);
+        let pure = Hierarchies::parse(&version_one).unwrap();
+        assert_eq!((pure.roots().len(), &pure.beside), (6, &None));
+        let hybrid = version_one + "cgroup2 /sys/fs/cgroup/unified cgroup2 rw 0 0\n";
+        let hybrid = Hierarchies::parse(&hybrid).unwrap();
+        assert_eq!(hybrid.layout, pure.layout);
+        assert_eq!(hybrid.beside, Some("/sys/fs/cgroup/unified".into()));
     }
 
     #[test]
