@@ -84,7 +84,7 @@ fn tpl(a: Args<'_>) -> Returned {
 }
 
 /// Removes every `<no value>`, which Go prints for what is not there.
-pub(crate) fn without_no_value(text: &[u8]) -> Vec<u8> {
+pub fn without_no_value(text: &[u8]) -> Vec<u8> {
     const NO_VALUE: &[u8] = b"<no value>";
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text;

@@ -29,7 +29,7 @@ pub use convert::{from_json, to_json};
 pub use dates::time::Time;
 pub use encoding::json_text;
 pub use encoding::yaml_text;
-pub use flow::{WARN_END, WARN_START};
+pub use flow::{WARN_END, WARN_START, without_no_value};
 pub use sources::{Lookup, NoLookup, Sources};
 
 use gotmpl::FuncMap;

@@ -1,1 +1,155 @@
-//! Chart and values to manifests, hooks and notes, as helm template does.
+//! Chart and values to manifests, hooks and notes, as `helm template` of Helm 4.3.1 does.
+//!
+//! ```no_run
+//! use helm_chart::{Capabilities, Chart, Overrides};
+//! use helm_render::{ReleaseOptions, Sources, render};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let chart = Chart::from_dir("charts/mcp-server".as_ref())?;
+//! let overrides = Overrides { set: vec!["replicaCount=2".into()], ..Overrides::default() };
+//! let release = ReleaseOptions::install("demo", "mcp-servers");
+//! let capabilities = Capabilities::default();
+//! let rendered =
+//!     render(&chart, &overrides.merge()?, &release, &capabilities, &Sources::system())?;
+//! // Byte for byte what `helm template demo charts/mcp-server -n mcp-servers --set …` prints:
+//! print!("{}", rendered.template_text());
+//! // What an installer needs:
+//! for manifest in &rendered.manifests {
+//!     println!("{} {}: {}", manifest.kind, manifest.name, manifest.object);
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! [`render`] applies the chart's dependencies, coalesces the values, checks them against the
+//! schemas, renders all templates in Helm's order, and sorts what comes out. The cluster, the
+//! clock and randomness are behind [`Sources`]; there is no other I/O.
+
+mod capabilities;
+mod engine;
+mod error;
+mod files;
+mod glob;
+mod kinds;
+mod manifests;
+mod scope;
+
+use helm_chart::{Capabilities, Chart, Constraint, Values, Version};
+pub use helm_funcs::{Lookup, NoLookup, Sources};
+pub use helm_release::{Hook, HookEvent};
+
+pub use error::Error;
+pub use kinds::{install_order, uninstall_order};
+pub use manifests::{Manifest, split_documents};
+
+/// What templates see as `.Release`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReleaseOptions {
+    /// The release's name.
+    pub name: String,
+    /// The namespace it goes to.
+    pub namespace: String,
+    /// Which revision this is, from 1 on.
+    pub revision: u64,
+    /// Whether it replaces an earlier revision; otherwise it is an install.
+    pub is_upgrade: bool,
+}
+
+impl ReleaseOptions {
+    /// The first revision of a release.
+    pub fn install(name: impl Into<String>, namespace: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            namespace: namespace.into(),
+            revision: 1,
+            is_upgrade: false,
+        }
+    }
+}
+
+/// A rendered chart.
+#[derive(Debug, Clone, Default)]
+pub struct Rendered {
+    /// The objects, in the order in which Helm installs them.
+    pub manifests: Vec<Manifest>,
+    /// The hooks, in the order of their kinds; `helm_release::hooks_for` gives those of an event.
+    pub hooks: Vec<Hook>,
+    /// The text of the chart's own `NOTES.txt`; empty if it has none.
+    pub notes: String,
+    /// What Helm logs on the way.
+    pub warnings: Vec<String>,
+}
+
+impl Rendered {
+    /// The manifest as a release records it: each document after a line with its source.
+    pub fn manifest_text(&self) -> String {
+        let document = |m: &Manifest| format!("---\n# Source: {}\n{}\n", m.source, m.text);
+        self.manifests.iter().map(document).collect()
+    }
+
+    /// Exactly what `helm template` prints: the manifest, then the hooks.
+    pub fn template_text(&self) -> String {
+        let mut out = self.manifest_text().trim().to_owned();
+        out.push('\n');
+        for hook in &self.hooks {
+            out.push_str(&format!(
+                "---\n# Source: {}\n{}\n",
+                hook.path, hook.manifest
+            ));
+        }
+        out
+    }
+}
+
+/// Renders a chart with a user's values.
+///
+/// # Errors
+/// The chart does not fit the cluster's version, the values break a schema, a template does not
+/// parse or fails, or what it prints is no YAML. The texts are those of Helm.
+pub fn render(
+    chart: &Chart,
+    user: &Values,
+    release: &ReleaseOptions,
+    capabilities: &Capabilities,
+    sources: &Sources,
+) -> Result<Rendered, Error> {
+    let mut chart = chart.clone();
+    let mut warnings = chart.warnings.clone();
+    warnings.append(&mut helm_chart::process_dependencies(&mut chart, user)?);
+    let mut values = helm_chart::values_for_rendering(&chart, user)?;
+    warnings.append(&mut values.warnings);
+    check_kube_version(&chart, capabilities)?;
+
+    let templates = scope::templates(&chart, &values.values, release, capabilities);
+    let mut files = engine::render(&templates, sources)?;
+    let notes = files
+        .remove(&format!("{}/templates/NOTES.txt", chart.name()))
+        .unwrap_or_default();
+    files.retain(|path, _| !path.ends_with("NOTES.txt"));
+    let (manifests, hooks) = manifests::sort(&files)?;
+    Ok(Rendered {
+        manifests,
+        hooks,
+        notes,
+        warnings,
+    })
+}
+
+fn check_kube_version(chart: &Chart, capabilities: &Capabilities) -> Result<(), Error> {
+    let wanted = &chart.metadata.kube_version;
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    let version = Version::parse(&capabilities.kube_version.normalized);
+    let fits = match (Constraint::parse(wanted), version) {
+        (Ok(constraint), Ok(version)) => constraint.check(&version),
+        _ => false,
+    };
+    if fits {
+        return Ok(());
+    }
+    Err(Error::KubeVersion {
+        wanted: wanted.clone(),
+        found: capabilities.kube_version.version.clone(),
+    })
+}

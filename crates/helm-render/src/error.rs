@@ -1,0 +1,33 @@
+//! Why a chart could not be rendered, in Helm's words.
+
+/// An error of rendering. The texts are Helm's, without its `Error: `.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Dependencies or values.
+    #[error(transparent)]
+    Chart(#[from] helm_chart::Error),
+    /// The chart does not fit the cluster.
+    #[error("chart requires kubeVersion: {wanted} which is incompatible with Kubernetes {found}")]
+    KubeVersion {
+        /// The constraint in `Chart.yaml`.
+        wanted: String,
+        /// The cluster's version.
+        found: String,
+    },
+    /// A template does not parse or failed.
+    #[error("{text}")]
+    Template {
+        /// Where and why, as Helm words it.
+        text: String,
+        /// The engine's own error.
+        source: gotmpl::Error,
+    },
+    /// A template's output is no YAML, or not that of an object.
+    #[error("YAML parse error on {path}: {reason}")]
+    Yaml {
+        /// The template.
+        path: String,
+        /// What is wrong.
+        reason: String,
+    },
+}

@@ -1,0 +1,128 @@
+//! What each template sees as dot: values, release, chart, files and capabilities of its chart.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use gotmpl::{Map, Type, Value};
+use helm_chart::{Capabilities, Chart, Values};
+use helm_funcs::from_json;
+use serde_json::Value as Json;
+
+use crate::ReleaseOptions;
+use crate::capabilities::CapabilitiesObject;
+use crate::files::Files;
+
+/// A template with its dot.
+#[derive(Debug)]
+pub(crate) struct Template {
+    pub(crate) text: String,
+    /// The dot, shared by all templates of the chart.
+    pub(crate) dot: Map,
+    /// `.Template.BasePath`
+    pub(crate) base_path: String,
+}
+
+/// All templates of a chart and its subcharts, by path.
+pub(crate) fn templates(
+    chart: &Chart,
+    values: &Values,
+    release: &ReleaseOptions,
+    capabilities: &Capabilities,
+) -> BTreeMap<String, Template> {
+    let root = Root {
+        release: release_map(release),
+        capabilities: CapabilitiesObject::value(capabilities),
+    };
+    let values = from_json(&Json::Object(values.clone()));
+    let mut templates = BTreeMap::new();
+    add_chart(chart, chart.name(), true, &values, &root, &mut templates);
+    templates
+}
+
+/// What all charts see the same.
+struct Root {
+    release: Value,
+    capabilities: Value,
+}
+
+fn release_map(release: &ReleaseOptions) -> Value {
+    Value::map([
+        ("Name", Value::from(release.name.as_str())),
+        ("Namespace", Value::from(release.namespace.as_str())),
+        (
+            "Revision",
+            Value::int(i64::try_from(release.revision).unwrap_or(i64::MAX)),
+        ),
+        ("IsUpgrade", Value::Bool(release.is_upgrade)),
+        ("IsInstall", Value::Bool(!release.is_upgrade)),
+        ("Service", Value::from("Helm")),
+    ])
+}
+
+/// Adds a chart's templates and those of its subcharts; returns the chart's dot.
+fn add_chart(
+    chart: &Chart,
+    path: &str,
+    is_root: bool,
+    values: &Value,
+    root: &Root,
+    templates: &mut BTreeMap<String, Template>,
+) -> Map {
+    let subcharts = Map::new(&Type::Any);
+    let dot = Map::new(&Type::Any);
+    dot.set("Chart", metadata(chart, is_root));
+    dot.set("Files", Value::Object(Rc::new(Files::new(&chart.files))));
+    dot.set("Release", root.release.clone());
+    dot.set("Capabilities", root.capabilities.clone());
+    dot.set("Values", values.clone());
+    dot.set("Subcharts", Value::Map(subcharts.clone()));
+    for subchart in &chart.dependencies {
+        let name = subchart.name();
+        let path = format!("{path}/charts/{name}");
+        let values = table(values, name).unwrap_or_else(|| Value::Map(Map::new(&Type::Any)));
+        let sub_dot = add_chart(subchart, &path, false, &values, root, templates);
+        subcharts.set(name, Value::Map(sub_dot));
+    }
+    for file in &chart.templates {
+        let base = file.name.rsplit('/').next().unwrap_or(&file.name);
+        if chart.metadata.is_library() && !base.starts_with('_') {
+            continue;
+        }
+        let template = Template {
+            text: String::from_utf8_lossy(&file.data).into_owned(),
+            dot: dot.clone(),
+            base_path: format!("{path}/templates"),
+        };
+        templates.insert(format!("{path}/{}", file.name), template);
+    }
+    dot
+}
+
+/// The table below a dotted path; the very map, not a copy.
+fn table(values: &Value, path: &str) -> Option<Value> {
+    let mut value = values.clone();
+    for key in path.split('.') {
+        let Value::Map(map) = &value else { return None };
+        value = map.get(key.as_bytes())?;
+    }
+    matches!(value, Value::Map(_)).then_some(value)
+}
+
+fn metadata(chart: &Chart, is_root: bool) -> Value {
+    let map = Map::new(&Type::Any);
+    for (key, value) in chart.metadata.to_template_map() {
+        map.set(key, from_json(&value));
+    }
+    // A Go map of strings: what it lacks is the empty string.
+    let annotations = if chart.metadata.annotations.is_empty() {
+        Map::nil(&Type::Str)
+    } else {
+        Map::new(&Type::Str)
+    };
+    for (key, value) in &chart.metadata.annotations {
+        annotations.set(key, Value::from(value.as_str()));
+    }
+    map.set("Annotations", Value::Map(annotations));
+    map.set("IsRoot", Value::Bool(is_root));
+    Value::Map(map)
+}
