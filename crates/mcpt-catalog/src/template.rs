@@ -217,11 +217,12 @@ impl Property {
     }
 
     /// Whether its value is a secret: as the template says, else by the format `password` or by a name that sounds so,
-    /// if it is a free text.
+    /// if it is a free text and no path of a folder.
     pub fn is_sensitive(&self, name: &str) -> bool {
         self.sensitive.unwrap_or_else(|| {
-            self.schema.get("format").and_then(Value::as_str) == Some("password")
-                || (self.type_name() == "string" && self.choices().is_none() && sounds_secret(name))
+            let free_text = self.type_name() == "string" && self.choices().is_none();
+            let password = self.schema.get("format").and_then(Value::as_str) == Some("password");
+            password || (free_text && !self.volume_mount && sounds_secret(name))
         })
     }
 

@@ -132,6 +132,11 @@ impl<'a> Report<'a> {
             self.setting(&name, message);
             return;
         }
+        // What is wrong with one setting may be all that is wrong with their combination.
+        let of_combination = error.schema_path().as_str() != "/required";
+        if of_combination && !self.mistyped.is_empty() {
+            return;
+        }
         match error.kind() {
             ValidationErrorKind::Required { property } => {
                 let name = plain(property);
@@ -140,8 +145,6 @@ impl<'a> Report<'a> {
                     self.general(message);
                 }
             }
-            // What is wrong with one setting may be all that is wrong with their combination.
-            _ if !self.mistyped.is_empty() => {}
             ValidationErrorKind::AnyOf { context }
             | ValidationErrorKind::OneOfNotValid { context } => {
                 let mut ways: Vec<String> = Vec::new();
@@ -175,8 +178,13 @@ impl<'a> Report<'a> {
 
     /// What would satisfy one branch of a condition.
     fn way_out(&self, branch: &[ValidationError<'_>]) -> String {
-        let steps: Vec<_> = branch
-            .iter()
+        let is_choice = |error: &&ValidationError<'_>| {
+            matches!(error.kind(), ValidationErrorKind::Constant { .. })
+        };
+        // The choice first, then what it needs.
+        let choices = branch.iter().filter(is_choice);
+        let steps: Vec<_> = choices
+            .chain(branch.iter().filter(|error| !is_choice(error)))
             .map(|error| match (error.kind(), self.about_one(error)) {
                 (ValidationErrorKind::Required { property }, None) => {
                     format!("-c {}=VALUE", plain(property))

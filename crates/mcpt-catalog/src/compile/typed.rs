@@ -2,7 +2,7 @@
 
 use serde_json::{Number, Value};
 
-use crate::template::Property;
+use crate::{schema_error::plain, template::Property};
 
 /// Reads a text as the setting's type. The error is a sentence without subject and without the text itself.
 pub(crate) fn parse(property: &Property, text: &str) -> Result<Value, String> {
@@ -81,21 +81,10 @@ fn array(property: &Property, text: &str) -> Result<Value, String> {
 /// The value as text of an environment variable or argument.
 pub(crate) fn text(property: &Property, value: &Value) -> String {
     match value {
-        Value::String(text) => text.clone(),
-        Value::Array(items) => {
-            if items.iter().any(|item| item.is_array() || item.is_object()) {
-                return value.to_string();
-            }
-            let items: Vec<_> = items.iter().map(|item| text_of_scalar(item)).collect();
+        Value::Array(items) if !items.iter().any(|item| item.is_array() || item.is_object()) => {
+            let items: Vec<_> = items.iter().map(plain).collect();
             items.join(property.separator())
         }
-        other => other.to_string(),
-    }
-}
-
-fn text_of_scalar(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
+        other => plain(other),
     }
 }

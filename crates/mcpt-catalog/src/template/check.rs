@@ -130,7 +130,7 @@ pub(super) fn read(file: &Path, text: &str) -> Result<Raw, TemplateError> {
     serde_json::from_str(text).map_err(|error| syntax_error(&error))
 }
 
-/// serde_json ends its texts with the place, which a problem shows in its own way.
+/// `serde_json` ends its texts with the place, which a problem shows in its own way.
 fn without_place(error: &serde_json::Error) -> String {
     let text = error.to_string();
     match text.rfind(" at line ") {
@@ -171,6 +171,12 @@ pub(super) fn meaning(template: &Template, file: &Path, text: &str) -> Result<()
                 &format!("{at}/command_arg"),
                 "a secret cannot be an argument, where every process list shows it; if it is none, say \"sensitive\": false"
                     .to_owned(),
+            );
+        }
+        if property.volume_mount && property.is_sensitive(name) {
+            report.add(
+                &format!("{at}/volume_mount"),
+                "a folder cannot be a secret".to_owned(),
             );
         }
         if property.volume_mount && !matches!(property.type_name(), "string" | "array") {
@@ -300,7 +306,7 @@ fn field_of(pointer: &str) -> String {
     for part in pointer.split('/').skip(1) {
         let part = part.replace("~1", "/").replace("~0", "~");
         if !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()) {
-            field.push_str(&format!("[{part}]"));
+            field = format!("{field}[{part}]");
         } else {
             if !field.is_empty() {
                 field.push('.');

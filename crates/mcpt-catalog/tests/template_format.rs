@@ -1,0 +1,240 @@
+//! The template format: what is accepted, and the exact reports of what is not.
+
+#![expect(clippy::expect_used, reason = "a panic is how a test fails")]
+
+use std::{fs, path::Path};
+
+use mcpt_catalog::{Catalog, CatalogError, Origin, Settings, Template, compile};
+use mcpt_core::{Failure, FailureKind, TemplateId};
+
+fn parse(text: &str) -> Result<Template, String> {
+    let id = TemplateId::new("mine").expect("an id");
+    Template::parse(id, Path::new("mine/template.json"), text).map_err(|error| error.to_string())
+}
+
+fn report(text: &str) -> String {
+    parse(text).expect_err("a template with problems")
+}
+
+#[test]
+fn the_least_template() {
+    let template =
+        parse(r#"{"name": "M", "description": "", "local_command": ["m"]}"#).expect("good");
+    assert_eq!(template.version, "latest");
+    assert_eq!(template.transport.default, "stdio");
+    let plan = compile(&template, &Settings::default()).expect("a plan");
+    assert_eq!(plan.local_command, ["m"]);
+    assert_eq!(plan.image, None);
+    assert!(plan.env.is_empty());
+}
+
+#[test]
+fn broken_json_names_line_and_column() {
+    assert_eq!(
+        report("{\"name\": \"x\",\n  oops}\n"),
+        "mine/template.json:2:3: key must be a string"
+    );
+    assert_eq!(
+        report(""),
+        "mine/template.json:1:0: EOF while parsing a value"
+    );
+}
+
+#[test]
+fn every_problem_of_the_format_at_once() {
+    let text = r#"{
+  "name": 1,
+  "descripton": "x",
+  "docker_image": "a b",
+  "tags": ["a", 2],
+  "transport": {
+    "default": "htpp",
+    "port": 0, "prot": 1
+  },
+  "config_schema": {
+    "properties": {
+      "a": {"type": "strng"},
+      "b": {"type": "string", "env_maping": "B"},
+      "b": {"env_mapping": "1B"}
+    }
+  },
+  "sessions": "some",
+  "x-note": "free"
+}"#;
+    let lines: Vec<_> = report(text).lines().map(str::to_owned).collect();
+    assert_eq!(
+        lines,
+        [
+            "mine/template.json:1: description is missing",
+            "mine/template.json:2: name: 1 is not a string",
+            "mine/template.json:3: descripton: unknown field: did you mean \"description\"?",
+            "mine/template.json:4: docker_image: \"a b\" does not match the pattern ^[^\\s]+$",
+            "mine/template.json:5: tags[1]: 2 is not a string",
+            "mine/template.json:7: transport.default: \"htpp\" is not one of stdio, http, streamable-http, sse",
+            "mine/template.json:8: transport.port: 0 is less than 1",
+            "mine/template.json:8: transport.prot: unknown field: did you mean \"port\"?",
+            "mine/template.json:12: config_schema.properties.a.type: \"strng\" is not one of string, integer, number, boolean, array, object, null, and \"strng\" is not an array",
+            "mine/template.json:14: config_schema.properties.b: it is given twice",
+            "mine/template.json:14: config_schema.properties.b.env_mapping: \"1B\" does not match the pattern ^[A-Za-z_][A-Za-z0-9_]*$",
+            "mine/template.json:17: sessions: \"some\" is not one of stateful, stateless",
+        ]
+    );
+}
+
+#[test]
+fn what_no_schema_can_say() {
+    let text = r#"{
+  "name": "M", "description": "", "docker_image": "m",
+  "transport": {"default": "http", "supported": ["stdio"]},
+  "config_schema": {
+    "properties": {
+      "key": {"type": "string", "sensitive": true, "command_arg": true},
+      "level": {"enum": ["a", "b"], "default": "c"},
+      "count": {"type": "integer", "default": "many"},
+      "dirs": {"type": "boolean", "volume_mount": true},
+      "one": {"env_mapping": "LEVEL"},
+      "keys": {"volume_mount": true, "sensitive": true}
+    },
+    "required": ["levle"]
+  }
+}"#;
+    let report = report(text);
+    let lines: Vec<_> = report.lines().collect();
+    for (line, expected) in [
+        "mine/template.json:3: transport.default: \"http\" is not among the supported transports stdio",
+        "mine/template.json:6: config_schema.properties.key.command_arg: a secret cannot be an argument, where every process list shows it; if it is none, say \"sensitive\": false",
+        "mine/template.json:7: config_schema.properties.level.default: \"c\" is not one of a, b",
+        "mine/template.json:8: config_schema.properties.count.default: \"many\" is not an integer",
+        "mine/template.json:9: config_schema.properties.dirs.volume_mount: a setting of type boolean cannot name folders",
+        "mine/template.json:10: config_schema.properties.one: it has the same environment variable LEVEL as level",
+        "mine/template.json:11: config_schema.properties.keys.volume_mount: a folder cannot be a secret",
+        "mine/template.json:13: config_schema.required[0]: there is no setting \"levle\": did you mean \"level\"?",
+    ]
+    .iter()
+    .enumerate()
+    {
+        assert!(lines.contains(expected), "{line}: {expected}\nin\n{report}");
+    }
+}
+
+#[test]
+fn patterns_and_conditions_must_be_schemas() {
+    let with = |schema: &str| {
+        report(&format!(
+            r#"{{"name": "M", "description": "", "docker_image": "m", "config_schema": {schema}}}"#
+        ))
+    };
+    assert_eq!(
+        with(r#"{"properties": {"a": {"pattern": "(?<"}}}"#),
+        "mine/template.json:1: config_schema.properties.a.pattern: \"(?<\" is not of the format regex"
+    );
+    let report = with(r#"{"anyOf": [{"required": 1}]}"#);
+    assert!(
+        report.starts_with("mine/template.json:1: config_schema: not a valid schema: "),
+        "{report}"
+    );
+    let report = with(r#"{"allOf": [{"$ref": "https://example.org/x.json"}]}"#);
+    assert!(report.contains("not a valid schema"), "{report}");
+}
+
+#[test]
+fn a_template_without_anything_to_run() {
+    assert_eq!(
+        report(r#"{"name": "M", "description": ""}"#),
+        "mine/template.json:1: docker_image or local_command is missing"
+    );
+}
+
+#[test]
+fn built_in_templates() {
+    let entries = Catalog::default().list().expect("a list");
+    let ids: Vec<_> = entries.iter().map(|entry| entry.id.as_str()).collect();
+    assert_eq!(ids, ["demo", "everything", "filesystem", "time"]);
+    for entry in entries {
+        assert_eq!(entry.origin, Origin::BuiltIn);
+        let template = match entry.template {
+            Ok(template) => template,
+            Err(error) => panic!("{error}"),
+        };
+        let plan = compile(&template, &Settings::default()).expect("a first try needs no settings");
+        assert!(plan.image.is_some() && !plan.local_command.is_empty());
+        for transport in &template.transport.supported {
+            let settings = Settings {
+                transport: Some(transport.clone()),
+                ..Settings::default()
+            };
+            compile(&template, &settings).expect("every supported transport");
+        }
+    }
+    let demo = Catalog::default().get("demo").expect("demo");
+    let image = demo.image.expect("an image");
+    assert_eq!(
+        image.tag,
+        env!("CARGO_PKG_VERSION"),
+        "the image of this version"
+    );
+    assert_eq!(demo.version, env!("CARGO_PKG_VERSION"));
+}
+
+#[test]
+fn unknown_templates() {
+    let error = Catalog::default()
+        .get("dmeo")
+        .expect_err("no such template");
+    assert_eq!(
+        error.to_string(),
+        "unknown template \"dmeo\": did you mean \"demo\"?"
+    );
+    assert_eq!(Failure::from(error).kind, FailureKind::Usage);
+    let error = Catalog::default()
+        .get("Gärtner")
+        .expect_err("no such template");
+    assert_eq!(error.to_string(), "unknown template \"Gärtner\"");
+}
+
+#[test]
+fn folders_of_the_user() {
+    let root = tempfile::tempdir().expect("a folder");
+    let text = r#"{"name": "Mine", "description": "", "local_command": ["m"]}"#;
+    for (folder, text) in [
+        ("mine", text),
+        ("demo", text),
+        ("broken", "{}"),
+        ("Upper", text),
+    ] {
+        fs::create_dir(root.path().join(folder)).expect("a folder");
+        fs::write(root.path().join(folder).join("template.json"), text).expect("a file");
+    }
+    fs::create_dir(root.path().join("empty")).expect("a folder");
+
+    let catalog = Catalog::new([root.path().to_owned()]);
+    let entries = catalog.list().expect("a list");
+    let ids: Vec<_> = entries.iter().map(|entry| entry.id.as_str()).collect();
+    assert_eq!(
+        ids,
+        ["broken", "demo", "everything", "filesystem", "mine", "time"]
+    );
+    assert!(matches!(
+        entries[0].template,
+        Err(CatalogError::Template(_))
+    ));
+    assert_eq!(entries[1].origin, Origin::Folder(root.path().join("demo")));
+    assert_eq!(catalog.get("demo").expect("mine").name, "Mine");
+
+    let path = |folder: &str| root.path().join(folder).to_str().expect("UTF-8").to_owned();
+    let by_path = Catalog::default().get(&path("mine")).expect("by its path");
+    assert_eq!(by_path.id.as_str(), "mine");
+    let dotted = Catalog::default()
+        .get(&path("mine/../mine/."))
+        .expect("by its path");
+    assert_eq!(dotted.id.as_str(), "mine");
+    assert!(matches!(
+        Catalog::default().get(&path("Upper")),
+        Err(CatalogError::Id { .. })
+    ));
+    assert!(matches!(
+        Catalog::default().get(&path("empty")),
+        Err(CatalogError::Read { .. })
+    ));
+    assert!(Catalog::new([root.path().join("nowhere")]).list().is_err());
+}
