@@ -1,0 +1,133 @@
+//! [`Endpoint`]: one instance of a server as the gateway sees it: how loaded it is and whether it could be reached.
+
+use std::{
+    ops::Deref,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
+    },
+};
+
+use crate::{Address, EndpointId, EndpointSpec};
+
+/// How long an endpoint is passed over after its first failed connection; doubled for each further one.
+const FIRST_PAUSE_MS: u64 = 250;
+/// Longest such time.
+const MAX_PAUSE_MS: u64 = 10_000;
+
+/// One instance. It lives on across snapshots as long as id and address stay, and `link` (the transport's connections
+/// to it) with it.
+#[derive(Debug)]
+pub struct Endpoint<L> {
+    id: EndpointId,
+    address: Address,
+    link: L,
+    sessions: AtomicU32,
+    in_flight: AtomicU32,
+    failures: AtomicU32,
+    paused_until: AtomicU64,
+}
+
+impl<L: for<'a> From<&'a Address>> Endpoint<L> {
+    pub(crate) fn new(spec: &EndpointSpec) -> Self {
+        Self {
+            id: spec.id.clone(),
+            link: L::from(&spec.address),
+            address: spec.address.clone(),
+            sessions: AtomicU32::new(0),
+            in_flight: AtomicU32::new(0),
+            failures: AtomicU32::new(0),
+            paused_until: AtomicU64::new(0),
+        }
+    }
+}
+
+impl<L> Endpoint<L> {
+    /// Its identity.
+    pub fn id(&self) -> &EndpointId {
+        &self.id
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> &Address {
+        &self.address
+    }
+
+    /// What the transport keeps for it.
+    pub fn link(&self) -> &L {
+        &self.link
+    }
+
+    /// Sessions that this gateway knows of.
+    pub fn sessions(&self) -> u32 {
+        self.sessions.load(Relaxed)
+    }
+
+    /// Requests that this gateway has sent and that are not answered to their end.
+    pub fn in_flight(&self) -> u32 {
+        self.in_flight.load(Relaxed)
+    }
+
+    /// Sessions and requests together.
+    pub(crate) fn load(&self) -> u32 {
+        self.sessions().saturating_add(self.in_flight())
+    }
+
+    pub(crate) fn session_began(&self) {
+        self.sessions.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn session_ended(&self) {
+        self.sessions.fetch_sub(1, Relaxed);
+    }
+
+    /// Counts a request until the guard is dropped.
+    pub fn begin(self: &Arc<Self>) -> InFlight<L> {
+        self.in_flight.fetch_add(1, Relaxed);
+        InFlight(Arc::clone(self))
+    }
+
+    /// No connection could be made: others are preferred for a while. `now` is any monotonic clock in milliseconds.
+    pub fn unreachable(&self, now: u64) {
+        let doublings = self.failures.fetch_add(1, Relaxed).min(16);
+        let pause = (FIRST_PAUSE_MS << doublings).min(MAX_PAUSE_MS);
+        self.paused_until.store(now + pause, Relaxed);
+    }
+
+    /// It answered: whatever was held against it is forgotten.
+    pub fn answered(&self) {
+        // Read first: this is on the path of each request, and a write would take the cache line from other threads.
+        if self.failures.load(Relaxed) != 0 {
+            self.failures.store(0, Relaxed);
+            self.paused_until.store(0, Relaxed);
+        }
+    }
+
+    pub(crate) fn is_paused(&self, now: u64) -> bool {
+        self.paused_until.load(Relaxed) > now
+    }
+}
+
+/// A request in progress at an endpoint.
+#[derive(Debug)]
+pub struct InFlight<L>(Arc<Endpoint<L>>);
+
+impl<L> InFlight<L> {
+    /// The endpoint itself.
+    pub fn endpoint(&self) -> &Arc<Endpoint<L>> {
+        &self.0
+    }
+}
+
+impl<L> Deref for InFlight<L> {
+    type Target = Endpoint<L>;
+    fn deref(&self) -> &Endpoint<L> {
+        &self.0
+    }
+}
+
+impl<L> Drop for InFlight<L> {
+    fn drop(&mut self) {
+        self.0.in_flight.fetch_sub(1, Relaxed);
+    }
+}

@@ -1,0 +1,23 @@
+//! Where a request of an MCP client goes: servers and their endpoints, balancing, and session ids that need no store.
+//!
+//! No I/O and no clock: a [`Discovery`] source tells what there is, [`RoutingTable`] holds it, [`Server::pick`] chooses
+//! where a new session begins, and [`SessionKeys`] seal that choice into the session id that the client carries. The
+//! path of a request takes no lock that others wait for.
+
+mod discovery;
+mod endpoint;
+mod ledger;
+mod pick;
+mod seal;
+mod spec;
+mod table;
+
+pub use self::{
+    discovery::{Change, Discovery},
+    endpoint::{Endpoint, InFlight},
+    ledger::SessionLedger,
+    pick::{Policy, Work},
+    seal::{MAX_SEALED, MAX_UPSTREAM_SESSION, SealError, SessionKeys, SessionKeysError, Ticket},
+    spec::{Address, Conditions, EndpointId, EndpointSpec, InvalidAddress, ServerKey, ServerSpec},
+    table::{Applied, Pinned, RoutingTable, Server, Servers},
+};

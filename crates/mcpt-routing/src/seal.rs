@@ -1,0 +1,194 @@
+//! Sealed session ids: the client carries, encrypted and authenticated, where its session lives.
+//!
+//! ```text
+//! base64url( version 1 | key id 4 | nonce 12 | AES-256-GCM-SIV( ticket ) | tag 16 )      version and key id: associated data
+//! ticket = issued 4 | n namespace | n name | n endpoint | upstream session id            n: one byte, a length
+//! ```
+//! Any replica with the same key opens any id; none needs a store. A key is derived once when it is read. Nonces are
+//! random; the SIV mode is chosen since many replicas draw them independently and a repeated one must do no harm.
+
+mod ticket;
+
+use std::fmt;
+
+use aws_lc_rs::{
+    aead::{AES_256_GCM_SIV, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey},
+    error::Unspecified,
+    hkdf,
+};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use mcpt_core::Secret;
+
+pub use self::ticket::Ticket;
+
+/// Longest session id that a client is given, in characters. Far below what clients and proxies take as a header.
+pub const MAX_SEALED: usize = 2048;
+/// Longest session id of an upstream server that can be sealed, in bytes.
+pub const MAX_UPSTREAM_SESSION: usize = 1024;
+
+const VERSION: u8 = 1;
+const KEY_ID_LEN: usize = 4;
+const HEADER_LEN: usize = 1 + KEY_ID_LEN;
+/// Shortest text that a key is derived from: 32 characters hold more than the 128 bits that nobody can try out.
+const MIN_KEY_TEXT: usize = 32;
+
+/// The keys of a gateway: the first seals, all open.
+pub struct SessionKeys {
+    keys: Vec<SessionKey>,
+}
+
+struct SessionKey {
+    id: [u8; KEY_ID_LEN],
+    key: LessSafeKey,
+}
+
+/// Key ids are no secret; keys are not shown.
+impl fmt::Debug for SessionKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list()
+            .entries(self.keys.iter().map(|key| key.id))
+            .finish()
+    }
+}
+
+/// Why there are no usable keys.
+#[derive(Debug, thiserror::Error)]
+pub enum SessionKeysError {
+    /// The text is empty.
+    #[error("there is no key in it")]
+    Empty,
+    /// A line is too short to be a key.
+    #[error("line {0} is shorter than 32 characters")]
+    Short(usize),
+    /// The system gave no random bytes.
+    #[error("no random bytes from the system")]
+    Random(#[source] getrandom::Error),
+    /// The cryptographic library refused.
+    #[error("the key could not be derived")]
+    Derive,
+}
+
+/// Why a session id could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum SealError {
+    /// The server's own session id does not fit.
+    #[error("the server's session id is longer than {MAX_UPSTREAM_SESSION} bytes")]
+    TooLong,
+    /// The system gave no random bytes.
+    #[error("no random bytes from the system")]
+    Random(#[source] getrandom::Error),
+    /// The cryptographic library refused.
+    #[error("the session id could not be encrypted")]
+    Encrypt,
+}
+
+impl SessionKeys {
+    /// Reads keys, one a line, each of at least 32 characters (`openssl rand -base64 32` makes a good one). To rotate:
+    /// add the new key as last line everywhere, then move it to the first, then remove the old one.
+    ///
+    /// # Errors
+    /// [`SessionKeysError`] when there is none, or one is too short.
+    pub fn parse(text: &Secret) -> Result<Self, SessionKeysError> {
+        let mut keys = Vec::new();
+        for (index, line) in text.expose().lines().enumerate() {
+            let line = line.trim();
+            if line.is_empty() {
+                continue;
+            }
+            if line.len() < MIN_KEY_TEXT {
+                return Err(SessionKeysError::Short(index + 1));
+            }
+            keys.push(SessionKey::derive(line.as_bytes())?);
+        }
+        if keys.is_empty() {
+            return Err(SessionKeysError::Empty);
+        }
+        Ok(Self { keys })
+    }
+
+    /// One key that nobody else has: sessions end with this process.
+    ///
+    /// # Errors
+    /// [`SessionKeysError::Random`] when the system has no random bytes.
+    pub fn random() -> Result<Self, SessionKeysError> {
+        let mut bytes = [0; 32];
+        getrandom::fill(&mut bytes).map_err(SessionKeysError::Random)?;
+        Ok(Self {
+            keys: vec![SessionKey::derive(&bytes)?],
+        })
+    }
+
+    /// Seals a ticket into a session id of visible ASCII characters, at most [`MAX_SEALED`] of them.
+    ///
+    /// # Errors
+    /// [`SealError`], usually since the server's own id is too long.
+    pub fn seal(&self, ticket: &Ticket) -> Result<String, SealError> {
+        let [key, ..] = self.keys.as_slice() else {
+            return Err(SealError::Encrypt);
+        };
+        let mut nonce = [0; NONCE_LEN];
+        getrandom::fill(&mut nonce).map_err(SealError::Random)?;
+        let header = key.header();
+        let mut payload = ticket.encode().ok_or(SealError::TooLong)?;
+        key.key
+            .seal_in_place_append_tag(
+                Nonce::assume_unique_for_key(nonce),
+                Aad::from(header),
+                &mut payload,
+            )
+            .map_err(|Unspecified| SealError::Encrypt)?;
+        let mut bytes = Vec::with_capacity(HEADER_LEN + NONCE_LEN + payload.len());
+        bytes.extend_from_slice(&header);
+        bytes.extend_from_slice(&nonce);
+        bytes.extend_from_slice(&payload);
+        Ok(URL_SAFE_NO_PAD.encode(bytes))
+    }
+
+    /// Opens a session id; `None` when it is not one of ours, was changed, or its key is no longer known.
+    pub fn open(&self, sealed: &[u8]) -> Option<Ticket> {
+        if sealed.len() > MAX_SEALED {
+            return None;
+        }
+        let mut bytes = URL_SAFE_NO_PAD.decode(sealed).ok()?;
+        let (header, rest) = bytes.split_first_chunk_mut::<HEADER_LEN>()?;
+        let (nonce, payload) = rest.split_first_chunk_mut::<NONCE_LEN>()?;
+        // The key id is no secret, so it may be compared as any other number.
+        let key = self.keys.iter().find(|key| key.header() == *header)?;
+        let nonce = Nonce::assume_unique_for_key(*nonce);
+        let plain = key
+            .key
+            .open_in_place(nonce, Aad::from(*header), payload)
+            .ok()?;
+        Ticket::decode(plain)
+    }
+}
+
+impl SessionKey {
+    fn derive(secret: &[u8]) -> Result<Self, SessionKeysError> {
+        let prk = hkdf::Salt::new(hkdf::HKDF_SHA256, b"mcpt session id 1").extract(secret);
+        let failed = |Unspecified| SessionKeysError::Derive;
+        let key = UnboundKey::from(prk.expand(&[b"key"], &AES_256_GCM_SIV).map_err(failed)?);
+        let mut id = [0; KEY_ID_LEN];
+        prk.expand(&[b"id"], KeyIdLength)
+            .and_then(|okm| okm.fill(&mut id))
+            .map_err(failed)?;
+        Ok(Self {
+            id,
+            key: LessSafeKey::new(key),
+        })
+    }
+
+    fn header(&self) -> [u8; HEADER_LEN] {
+        let [a, b, c, d] = self.id;
+        [VERSION, a, b, c, d]
+    }
+}
+
+/// Length of a key id, as HKDF wants it told.
+struct KeyIdLength;
+
+impl hkdf::KeyType for KeyIdLength {
+    fn len(&self) -> usize {
+        KEY_ID_LEN
+    }
+}

@@ -1,0 +1,227 @@
+//! [`RoutingTable`]: all servers and endpoints of all sources, read without a lock, changed as diffs.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::{Arc, Mutex, PoisonError, atomic::AtomicUsize},
+};
+
+use arc_swap::ArcSwap;
+use mcpt_core::Sessions;
+
+use crate::{Address, Change, Conditions, Endpoint, EndpointId, ServerKey, ServerSpec};
+
+/// Servers by namespace and name. `L` is what the transport keeps per endpoint.
+#[derive(Debug)]
+pub struct RoutingTable<L> {
+    current: ArcSwap<Servers<L>>,
+    /// What each source said last. A source of a lower number wins where two know the same server.
+    sources: Mutex<Vec<BTreeMap<ServerKey, ServerSpec>>>,
+}
+
+/// One state of the table.
+#[derive(Debug)]
+pub struct Servers<L> {
+    by_namespace: HashMap<String, HashMap<String, Arc<Server<L>>>>,
+}
+
+/// One server in one state of the table.
+#[derive(Debug)]
+pub struct Server<L> {
+    spec: ServerSpec,
+    endpoints: Vec<(Arc<Endpoint<L>>, Conditions)>,
+    by_id: HashMap<EndpointId, usize>,
+    /// Whose turn it is among equals.
+    pub(crate) turn: Arc<AtomicUsize>,
+}
+
+/// Where a session lives.
+#[derive(Debug)]
+pub enum Pinned<L> {
+    /// There.
+    Endpoint(Arc<Endpoint<L>>),
+    /// Its endpoint is gone, and the session with it.
+    Gone,
+}
+
+/// What a change did.
+#[derive(Debug)]
+pub struct Applied<L> {
+    /// Servers that are new or whose endpoints changed.
+    pub changed: Vec<Arc<Server<L>>>,
+    /// Servers that are gone.
+    pub removed: Vec<ServerKey>,
+    /// Endpoints that are gone, of both.
+    pub gone: Vec<Arc<Endpoint<L>>>,
+}
+
+impl<L> Servers<L> {
+    /// One server.
+    pub fn get(&self, namespace: &str, name: &str) -> Option<&Arc<Server<L>>> {
+        self.by_namespace.get(namespace)?.get(name)
+    }
+
+    /// All servers, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Server<L>>> {
+        self.by_namespace.values().flat_map(HashMap::values)
+    }
+}
+
+impl<L> Server<L> {
+    /// Which server it is.
+    pub fn key(&self) -> &ServerKey {
+        &self.spec.key
+    }
+
+    /// Whether its sessions stay where they began.
+    pub fn sessions(&self) -> Sessions {
+        self.spec.sessions
+    }
+
+    /// Its endpoints with what may be sent to them.
+    pub fn endpoints(&self) -> &[(Arc<Endpoint<L>>, Conditions)] {
+        &self.endpoints
+    }
+
+    /// The endpoint that a session is bound to. It keeps its sessions as long as it is there, whatever its conditions:
+    /// one that terminates or has stopped being ready may well go on answering.
+    pub fn pinned(&self, id: &EndpointId) -> Pinned<L> {
+        match self
+            .by_id
+            .get(id)
+            .and_then(|index| self.endpoints.get(*index))
+        {
+            Some((endpoint, _)) => Pinned::Endpoint(Arc::clone(endpoint)),
+            None => Pinned::Gone,
+        }
+    }
+}
+
+impl<L: for<'a> From<&'a Address>> RoutingTable<L> {
+    /// An empty table for that many sources.
+    pub fn new(sources: usize) -> Self {
+        Self {
+            current: ArcSwap::from_pointee(Servers {
+                by_namespace: HashMap::new(),
+            }),
+            sources: Mutex::new(vec![BTreeMap::new(); sources]),
+        }
+    }
+
+    /// The state as it is now.
+    pub fn current(&self) -> arc_swap::Guard<Arc<Servers<L>>> {
+        self.current.load()
+    }
+
+    /// Takes in what a source says. Endpoints that stay keep their load and their connections.
+    pub fn apply(&self, source: usize, change: Change) -> Applied<L> {
+        let mut sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut touched = BTreeSet::new();
+        if let Some(known) = sources.get_mut(source) {
+            match change {
+                Change::Snapshot(servers) => {
+                    touched.extend(known.keys().cloned());
+                    *known = servers.into_iter().map(|s| (s.key.clone(), s)).collect();
+                    touched.extend(known.keys().cloned());
+                }
+                Change::Set(server) => {
+                    touched.insert(server.key.clone());
+                    known.insert(server.key.clone(), server);
+                }
+                Change::Remove(key) => {
+                    known.remove(&key);
+                    touched.insert(key);
+                }
+            }
+        }
+        // Still under the lock: two changes at once must not overwrite each other's state.
+        self.rebuild(&sources, touched)
+    }
+
+    fn rebuild(
+        &self,
+        sources: &[BTreeMap<ServerKey, ServerSpec>],
+        touched: BTreeSet<ServerKey>,
+    ) -> Applied<L> {
+        let old = self.current.load_full();
+        let mut by_namespace = old.by_namespace.clone();
+        let mut applied = Applied {
+            changed: Vec::new(),
+            removed: Vec::new(),
+            gone: Vec::new(),
+        };
+        for key in touched {
+            let before = old.get(key.namespace.as_str(), key.name.as_str());
+            let now = sources.iter().find_map(|source| source.get(&key));
+            match (before, now) {
+                (None, None) => {}
+                (Some(before), Some(now)) if before.spec == *now => {}
+                (before, Some(now)) => {
+                    let server = Arc::new(Server::new(now.clone(), before));
+                    if let Some(before) = before {
+                        applied.gone.extend(before.endpoints_not_in(&server));
+                    }
+                    by_namespace
+                        .entry(key.namespace.as_str().to_owned())
+                        .or_default()
+                        .insert(key.name.as_str().to_owned(), Arc::clone(&server));
+                    applied.changed.push(server);
+                }
+                (Some(before), None) => {
+                    applied
+                        .gone
+                        .extend(before.endpoints.iter().map(|(e, _)| Arc::clone(e)));
+                    if let Some(names) = by_namespace.get_mut(key.namespace.as_str()) {
+                        names.remove(key.name.as_str());
+                    }
+                    applied.removed.push(key);
+                }
+            }
+        }
+        by_namespace.retain(|_, names| !names.is_empty());
+        if !(applied.changed.is_empty() && applied.removed.is_empty()) {
+            self.current.store(Arc::new(Servers { by_namespace }));
+        }
+        applied
+    }
+}
+
+impl<L: for<'a> From<&'a Address>> Server<L> {
+    /// A server as its spec says, with the endpoints of the state before that are still the same.
+    fn new(spec: ServerSpec, before: Option<&Arc<Self>>) -> Self {
+        let mut endpoints = Vec::with_capacity(spec.endpoints.len());
+        let mut by_id = HashMap::with_capacity(spec.endpoints.len());
+        for endpoint in &spec.endpoints {
+            if by_id.contains_key(&endpoint.id) {
+                continue;
+            }
+            let kept = before
+                .and_then(|before| before.endpoints.get(*before.by_id.get(&endpoint.id)?))
+                .filter(|(old, _)| *old.address() == endpoint.address)
+                .map(|(old, _)| Arc::clone(old));
+            by_id.insert(endpoint.id.clone(), endpoints.len());
+            let kept = kept.unwrap_or_else(|| Arc::new(Endpoint::new(endpoint)));
+            endpoints.push((kept, endpoint.conditions));
+        }
+        let turn = before.map_or_else(Arc::default, |before| Arc::clone(&before.turn));
+        Self {
+            spec,
+            endpoints,
+            by_id,
+            turn,
+        }
+    }
+}
+
+impl<L> Server<L> {
+    fn endpoints_not_in(&self, other: &Self) -> impl Iterator<Item = Arc<Endpoint<L>>> {
+        self.endpoints
+            .iter()
+            .filter(|(endpoint, _)| {
+                !other
+                    .endpoints
+                    .iter()
+                    .any(|(kept, _)| Arc::ptr_eq(kept, endpoint))
+            })
+            .map(|(endpoint, _)| Arc::clone(endpoint))
+    }
+}
