@@ -281,7 +281,9 @@ fn json_scalar(scalar: Scalar, numbers: Numbers) -> Result<Value, Error> {
         (Scalar::Uint(number), Numbers::Float64) => float(number as f64),
         // JSON text has no sign of what was whole and floating point.
         (Scalar::Float(number), Numbers::Exact)
-            if number.fract() == 0.0 && number.abs() < 9.2e18 =>
+            if number.fract() == 0.0
+                && number.abs() < 9.2e18
+                && !(number == 0.0 && number.is_sign_negative()) =>
         {
             Ok((number as i64).into())
         }

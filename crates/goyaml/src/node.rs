@@ -90,7 +90,7 @@ impl Tree {
                     let tag = tag
                         .map(|tag| format!("{}{}", tag.handle, tag.suffix))
                         .unwrap_or_default();
-                    let implicit = tag == "!" || tag.is_empty() && style == ScalarStyle::Plain;
+                    let implicit = tag.is_empty() && style == ScalarStyle::Plain;
                     let kind = Kind::Scalar {
                         text: value,
                         implicit,
@@ -174,7 +174,15 @@ fn in_go_words(error: &ScanError, text: &str) -> Error {
     if error.info() == "\"-\" is only valid inside a block" {
         return Error::read(known(line - 1), "did not find expected node content");
     }
-    let problem = match error.info() {
+    let info = match error
+        .info()
+        .strip_prefix("while scanning ")
+        .and_then(|rest| rest.split_once(", "))
+    {
+        Some((_, problem)) => problem,
+        None => error.info(),
+    };
+    let problem = match info {
         "simple key expect ':'" | "simple key expected" => "could not find expected ':'",
         info if info.starts_with("unexpected character") || info.starts_with("tabs disallowed") => {
             "found character that cannot start any token"
