@@ -144,10 +144,19 @@ fn exec(layout: &Layout, words: &[String]) -> anyhow::Result<ExitCode> {
     setns(file, CloneFlags::CLONE_NEWNET).with_context(|| format!("cannot enter {network}"))?;
     let error = Command::new(program)
         .args(arguments)
+        .envs(OFFLINE.iter().copied())
         .envs(environment(layout, &state)?)
         .exec();
     Err(error).with_context(|| format!("cannot run {program}"))
 }
+
+/// Settings by which programs use what they have fetched before: from the cluster's network no registry
+/// can be reached.
+const OFFLINE: &[(&str, &str)] = &[
+    ("CARGO_NET_OFFLINE", "true"),
+    ("UV_OFFLINE", "1"),
+    ("npm_config_offline", "true"),
+];
 
 /// What a command needs to use the cluster.
 fn environment(layout: &Layout, state: &State) -> anyhow::Result<Vec<(&'static str, String)>> {

@@ -27,8 +27,9 @@ pub(crate) fn up(layout: &Layout, nodes: u8) -> anyhow::Result<()> {
     let parts = Parts::build()?;
     let _lock = Lock::take(&layout.lock(), "the cluster")?;
     let begin = Instant::now();
+    let fingerprint = parts.fingerprint()?;
     match State::read(&layout.state())? {
-        Some(state) if is_whole(layout, &state, &parts.fingerprint(), nodes) => {
+        Some(state) if is_whole(layout, &state, &fingerprint, nodes) => {
             report::progress(format_args!("the cluster with {nodes} nodes runs already"));
             return Ok(());
         }
@@ -89,9 +90,28 @@ impl Parts {
         })
     }
 
-    /// The paths have the keys of what the parts were built from.
-    fn fingerprint(&self) -> String {
-        Key::new().with(format!("{self:?}")).finish()
+    /// The paths of programs have the keys of what these were built from; images have digests.
+    fn fingerprint(&self) -> anyhow::Result<String> {
+        let programs = [
+            &self.pause,
+            &self.kubernetes,
+            &self.containerd,
+            &self.etcd,
+            &self.metrics_server,
+            &self.local_path_provisioner,
+        ];
+        let key = programs.into_iter().fold(Key::new(), |key, program| {
+            key.with(program.as_os_str().as_encoded_bytes())
+        });
+        let key = self.images.iter().try_fold(key, |key, archive| {
+            let images = image::oci::references(archive)?;
+            anyhow::Ok(
+                images
+                    .into_iter()
+                    .fold(key, |key, image| key.with(image.digest)),
+            )
+        })?;
+        Ok(key.finish())
     }
 }
 
@@ -108,7 +128,7 @@ impl<'a> Boot<'a> {
             .with_context(|| format!("cannot create {}", layout.run.display()))?;
         let state = State {
             boot: current_boot()?,
-            fingerprint: parts.fingerprint(),
+            fingerprint: parts.fingerprint()?,
             nodes,
             ..State::default()
         };
