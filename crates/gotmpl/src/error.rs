@@ -1,16 +1,17 @@
 //! Errors with exactly the texts that Go's text/template produces.
 
+use std::fmt;
+
 /// What went wrong while parsing or executing a template, or inside a function it called.
 ///
-/// The [`Display`](std::fmt::Display) text is the one Go prints. An error that passed through
-/// several executions (`include` in `include`) keeps each of them as its source, as Go's
-/// wrapped errors do.
-#[derive(Debug, Clone, thiserror::Error)]
-#[error("{text}")]
+/// The [`Display`](fmt::Display) text is the one Go prints. An error that passed through several
+/// executions (`include` in `include`) keeps each of them as its cause, as Go's wrapped errors do.
+#[derive(Debug, Clone)]
 pub struct Error {
+    /// The text, up to where that of the cause begins.
     text: String,
     stage: Stage,
-    source: Option<Box<Error>>,
+    cause: Option<Box<Error>>,
 }
 
 /// Where an [`Error`] was made.
@@ -32,17 +33,18 @@ impl Error {
         Self {
             text: text.into(),
             stage: Stage::Call,
-            source: None,
+            cause: None,
         }
     }
 
     /// An error of a template function that was caused by another one; Go's `%w` at the end of
-    /// the text. `context` is put before the text of `source`.
-    pub fn wrap(context: &str, source: Error) -> Self {
+    /// the text. `context` is put before the text of `cause`.
+    #[must_use]
+    pub fn wrap(context: &str, cause: Error) -> Self {
         Self {
-            text: format!("{context}{source}"),
+            text: context.to_owned(),
             stage: Stage::Call,
-            source: Some(Box::new(source)),
+            cause: Some(Box::new(cause)),
         }
     }
 
@@ -50,7 +52,7 @@ impl Error {
         Self {
             text,
             stage: Stage::Parse,
-            source: None,
+            cause: None,
         }
     }
 
@@ -58,15 +60,15 @@ impl Error {
         Self {
             text,
             stage: Stage::Lookup,
-            source: None,
+            cause: None,
         }
     }
 
-    pub(crate) fn exec(text: String, source: Option<Error>) -> Self {
+    pub(crate) fn exec(text: String, cause: Option<Error>) -> Self {
         Self {
             text,
             stage: Stage::Exec,
-            source: source.map(Box::new),
+            cause: cause.map(Box::new),
         }
     }
 
@@ -77,6 +79,20 @@ impl Error {
 
     /// The error that this one wraps, if any.
     pub fn cause(&self) -> Option<&Error> {
-        self.source.as_deref()
+        self.cause.as_deref()
     }
 }
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut error = Some(self);
+        while let Some(Error { text, cause, .. }) = error {
+            f.write_str(text)?;
+            error = cause.as_deref();
+        }
+        Ok(())
+    }
+}
+
+/// The text says all that the causes say, so they are no [`source`](std::error::Error::source).
+impl std::error::Error for Error {}

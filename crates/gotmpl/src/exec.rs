@@ -9,7 +9,7 @@ pub(crate) use slot::Slot;
 use std::fmt::Display;
 
 use crate::error::Error;
-use crate::fmt::{quote, sprint};
+use crate::fmt::{quote, sprint, sprint_struct};
 use crate::func::Call;
 use crate::parse::node::{Branch, Command, List, Node, Operand, Pipe, Tree};
 use crate::set::TemplateSet;
@@ -143,9 +143,16 @@ impl<'a> State<'a> {
             self.out.extend_from_slice(b"<no value>");
             return Ok(());
         }
-        let text = sprint(std::slice::from_ref(&value.value));
-        self.out
-            .append(&mut text.map_err(|e| self.error(&e.to_string()))?);
+        // A pointer prints as what it points to.
+        let text = match &value.value {
+            Value::Object(object) if object.display().is_none() => match object.shape() {
+                Shape::Pointer(fields) => sprint_struct(&fields),
+                _ => sprint(std::slice::from_ref(&value.value)),
+            },
+            value => sprint(std::slice::from_ref(value)),
+        };
+        let mut text = text.map_err(|e| self.error(&e.to_string()))?;
+        self.out.append(&mut text);
         Ok(())
     }
 

@@ -9,7 +9,7 @@ pub use quote::quote;
 pub(crate) use quote::{is_decimal_digit, is_print, unicode};
 
 use crate::error::Error;
-use crate::value::Value;
+use crate::value::{Field, Value};
 use print::Printer;
 
 /// Go's `fmt.Sprint`: the values in their default format, with a blank between two values
@@ -28,6 +28,13 @@ pub fn sprint(args: &[Value]) -> Result<Vec<u8>, Error> {
         printer.arg(arg, 'v')?;
         previous_string = is_string;
     }
+    Ok(printer.out)
+}
+
+/// The default format of a struct with these fields.
+pub(crate) fn sprint_struct(fields: &[Field]) -> Result<Vec<u8>, Error> {
+    let mut printer = Printer::default();
+    printer.fields("", fields, 'v', 0)?;
     Ok(printer.out)
 }
 
@@ -78,7 +85,7 @@ pub fn sprintf(format: &[u8], args: &[Value]) -> Result<Vec<u8>, Error> {
     Ok(printer.out)
 }
 
-/// The widest field and precision that fmt accepts.
+/// Beyond this, fmt takes a width or precision for a mistake.
 const MAX_NUMBER: usize = 1_000_000;
 
 struct Format<'a> {
@@ -216,12 +223,11 @@ impl Format<'_> {
     fn number(&mut self) -> Option<usize> {
         let mut value = None;
         while let Some(digit @ b'0'..=b'9') = self.peek() {
-            let next = value.unwrap_or(0) * 10 + usize::from(digit - b'0');
-            if next > MAX_NUMBER {
+            if value.is_some_and(|v| v > MAX_NUMBER) {
                 self.at = self.text.len();
                 return None;
             }
-            value = Some(next);
+            value = Some(value.unwrap_or(0) * 10 + usize::from(digit - b'0'));
             self.at += 1;
         }
         value

@@ -35,7 +35,7 @@ pub struct TemplateSet {
 
 /// How many executions may be under way inside each other, through functions that execute
 /// templates. Go has no such limit and dies of it.
-const MAX_NESTED_EXECUTIONS: usize = 10_000;
+const MAX_NESTED_EXECUTIONS: usize = 5_000;
 
 impl TemplateSet {
     /// An empty set whose templates may call `funcs` besides the built-in functions. The name is

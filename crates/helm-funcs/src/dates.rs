@@ -10,7 +10,7 @@ use gotmpl::{Error, IntKind, Type, Value};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, Zoned};
 
-use crate::args::{Registry, Returned};
+use crate::args::Registry;
 use crate::sources::Sources;
 use duration::{duration_text, parse_duration};
 use time::{Time, time_type};
@@ -26,21 +26,36 @@ pub(crate) fn register(r: &mut Registry, sources: &Sources) {
     });
     let world = Rc::clone(&s);
     r.add("date", &[STR, ANY], STR, move |a| {
-        formatted(&world, &a.text(0), a.any(1), world.local.clone())
+        Ok(formatted(&world, &a.text(0), a.any(1), world.local.clone()))
     });
     for name in ["dateInZone", "date_in_zone"] {
         let world = Rc::clone(&s);
         r.add(name, &[STR, ANY, STR], STR, move |a| {
-            formatted(&world, &a.text(0), a.any(1), zone(&world, &a.text(2)))
+            Ok(formatted(
+                &world,
+                &a.text(0),
+                a.any(1),
+                zone(&world, &a.text(2)),
+            ))
         });
     }
     let world = Rc::clone(&s);
     r.add("htmlDate", &[ANY], STR, move |a| {
-        formatted(&world, "2006-01-02", a.any(0), world.local.clone())
+        Ok(formatted(
+            &world,
+            "2006-01-02",
+            a.any(0),
+            world.local.clone(),
+        ))
     });
     let world = Rc::clone(&s);
     r.add("htmlDateInZone", &[ANY, STR], STR, move |a| {
-        formatted(&world, "2006-01-02", a.any(0), zone(&world, &a.text(1)))
+        Ok(formatted(
+            &world,
+            "2006-01-02",
+            a.any(0),
+            zone(&world, &a.text(1)),
+        ))
     });
     for (name, must) in [
         ("dateModify", false),
@@ -140,7 +155,7 @@ fn zone(sources: &Sources, name: &str) -> TimeZone {
     }
 }
 
-fn formatted(sources: &Sources, layout: &str, value: &Value, zone: TimeZone) -> Returned {
+fn formatted(sources: &Sources, layout: &str, value: &Value, zone: TimeZone) -> Value {
     let time = instant(sources, value).to_zoned(zone);
-    Ok(Value::from(layout::format(layout, &time)))
+    Value::from(layout::format(layout, &time))
 }

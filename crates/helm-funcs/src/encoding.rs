@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use gotmpl::{Error, Type, Value};
 use serde_json::Value as Json;
 
-use crate::args::{Args, Registry, Returned};
+use crate::args::Registry;
 use crate::convert::{from_json, to_json};
 
 pub use json::json_text;
@@ -89,7 +89,7 @@ fn base32_decoded(text: &[u8]) -> Vec<u8> {
         .rposition(|b| *b != b'=')
         .map_or(0, |last| last + 1);
     let corrupt = |at: usize| format!("illegal base32 data at input byte {at}").into_bytes();
-    if text.len() % 8 != 0 || text.len() - body > 6 {
+    if !text.len().is_multiple_of(8) || text.len() - body > 6 {
         return corrupt(body);
     }
     let mut out = Vec::new();
@@ -178,11 +178,13 @@ fn yaml_functions(r: &mut Registry) {
             Err(e) => error_map(&e.to_string()),
         })
     });
-    r.add("fromYamlArray", &[STR], Type::LIST, from_yaml_array);
+    r.add("fromYamlArray", &[STR], Type::LIST, |a| {
+        Ok(from_yaml_array(&a.text(0)))
+    });
 }
 
-fn from_yaml_array(a: Args<'_>) -> Returned {
-    Ok(match goyaml::from_str(&a.text(0)) {
+fn from_yaml_array(text: &str) -> Value {
+    match goyaml::from_str(text) {
         Ok(Json::Null) => Value::zero(&Type::LIST),
         Ok(json @ Json::Array(_)) => from_json(&json),
         Ok(other) => {
@@ -191,7 +193,7 @@ fn from_yaml_array(a: Args<'_>) -> Returned {
             Value::list(vec![Value::from(text)])
         }
         Err(e) => Value::list(vec![Value::from(e.to_string())]),
-    })
+    }
 }
 
 /// A value as YAML, without the newline at the end.

@@ -5,15 +5,13 @@ use std::rc::Rc;
 use gotmpl::{Error, Type, Value};
 
 use crate::args::{Registry, fail};
-use crate::sources::Sources;
+use crate::sources::{RandomSource as Source, Sources};
 
 const DIGITS: &str = "0123456789";
 const LETTERS: &str = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
 
 /// The longest random string.
 const MAX_LEN: i64 = 1 << 24;
-
-type Source = Rc<dyn Fn(&mut [u8]) -> Result<(), String>>;
 
 pub(crate) fn register(r: &mut Registry, sources: &Sources) {
     let printable: String = (' '..='~').collect();

@@ -33,6 +33,9 @@ impl Lookup for NoLookup {
     }
 }
 
+/// Fills a buffer with random bytes, or says why it cannot.
+pub type RandomSource = Rc<dyn Fn(&mut [u8]) -> Result<(), String>>;
+
 /// Where functions get from what is not in their arguments.
 #[derive(Clone)]
 pub struct Sources {
@@ -41,7 +44,7 @@ pub struct Sources {
     /// The time zone that `date` and others call local.
     pub local: TimeZone,
     /// Fills a buffer with random bytes.
-    pub random: Rc<dyn Fn(&mut [u8]) -> Result<(), String>>,
+    pub random: RandomSource,
     /// The cluster.
     pub lookup: Rc<dyn Lookup>,
 }

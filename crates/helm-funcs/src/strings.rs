@@ -79,7 +79,7 @@ pub(crate) fn register(r: &mut Registry) {
     r.text("nospace", |s| {
         s.chars().filter(|c| !c.is_whitespace()).collect()
     });
-    r.add_variadic("quote", &[], Type::Any, STR, |a| quoted(a, |s| quote(s)));
+    r.add_variadic("quote", &[], Type::Any, STR, |a| quoted(a, quote));
     r.add_variadic("squote", &[], Type::Any, STR, |a| {
         quoted(a, |s| format!("'{}'", String::from_utf8_lossy(s)))
     });
@@ -184,7 +184,7 @@ fn cat(a: Args<'_>) -> Returned {
         .iter()
         .filter(|value| !matches!(value, Value::Nil));
     let texts: Vec<Vec<u8>> = given
-        .map(|value| gotmpl::fmt::sprintf(b"%v", &[value.clone()]))
+        .map(|value| gotmpl::fmt::sprintf(b"%v", std::slice::from_ref(value)))
         .collect::<Result<_, _>>()?;
     Ok(Value::str(texts.join(&b' ')))
 }

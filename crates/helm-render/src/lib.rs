@@ -34,6 +34,8 @@ mod kinds;
 mod manifests;
 mod scope;
 
+use std::fmt::Write;
+
 use helm_chart::{Capabilities, Chart, Constraint, Values, Version};
 pub use helm_funcs::{Lookup, NoLookup, Sources};
 pub use helm_release::{Hook, HookEvent};
@@ -92,10 +94,9 @@ impl Rendered {
         let mut out = self.manifest_text().trim().to_owned();
         out.push('\n');
         for hook in &self.hooks {
-            out.push_str(&format!(
-                "---\n# Source: {}\n{}\n",
-                hook.path, hook.manifest
-            ));
+            let (path, manifest) = (&hook.path, &hook.manifest);
+            // Writing to a string cannot fail.
+            let _ = write!(out, "---\n# Source: {path}\n{manifest}\n");
         }
         out
     }

@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 
 use crate::error::Error;
 use crate::exec::Slot;
-use crate::fmt::sprint;
+use crate::fmt::sprintf;
 use crate::value::{Shape, Value};
 
 /// A value by its basic kind.
@@ -81,12 +81,13 @@ fn composite_equal(a: &Value, b: &Value) -> Result<bool, Error> {
     if matches!(a, Value::Nil) || matches!(b, Value::Nil) {
         return Ok(matches!(a, Value::Nil) && matches!(b, Value::Nil));
     }
-    let shown = |v: &Value| {
-        sprint(std::slice::from_ref(v)).map(|text| String::from_utf8_lossy(&text).into_owned())
+    let shown = |format: &[u8], v: &Value| {
+        sprintf(format, std::slice::from_ref(v))
+            .map(|text| String::from_utf8_lossy(&text).into_owned())
     };
     if a.kind_name() != b.kind_name() {
         let (of_a, of_b) = (a.type_name(), b.type_name());
-        let (a, b) = (shown(a)?, shown(b)?);
+        let (a, b) = (shown(b"%s", a)?, shown(b"%v", b)?);
         return Err(Error::call(format!(
             "non-comparable types {a}: {of_a}, {of_b}: {b}"
         )));
@@ -99,7 +100,7 @@ fn composite_equal(a: &Value, b: &Value) -> Result<bool, Error> {
     }
     Err(Error::call(format!(
         "non-comparable type {}: {}",
-        shown(b)?,
+        shown(b"%s", b)?,
         b.type_name()
     )))
 }

@@ -12,7 +12,7 @@ fn text(args: &[Slot]) -> Result<Vec<u8>, Error> {
     let values: Vec<Value> = args
         .iter()
         .map(|slot| match &slot.value {
-            Value::Nil if args.len() > 1 || !slot.in_interface => Value::from("<no value>"),
+            Value::Nil => Value::from("<no value>"),
             value => value.clone(),
         })
         .collect();

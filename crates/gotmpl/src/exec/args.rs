@@ -79,7 +79,7 @@ impl<'a> State<'a> {
         };
         result.map_err(|e| {
             self.at = node;
-            Error::exec(self.located(&format!("error calling {name}: {e}")), Some(e))
+            Error::exec(self.located(&format!("error calling {name}: ")), Some(e))
         })
     }
 

@@ -5,7 +5,8 @@ pub fn float_text(v: f64) -> String {
     format_float(v, 'g', None, false)
 }
 
-/// Go's `strconv.FormatFloat(v, verb, prec, bits)` for the verbs e, E, f, F, g and G; no
+/// Go's `strconv.FormatFloat(v, verb, prec, bits)` for the verbs e, E, f, F, g, G, x,
+/// X and b; no
 /// precision means the fewest digits that identify the value, as a float32 if `single`.
 pub fn format_float(v: f64, verb: char, prec: Option<usize>, single: bool) -> String {
     if v.is_nan() {
@@ -26,6 +27,8 @@ pub fn format_float(v: f64, verb: char, prec: Option<usize>, single: bool) -> St
             digits.exponential(places, verb)
         }
         'g' | 'G' => general(v, verb, prec, single),
+        'x' | 'X' => hexadecimal(v, verb, prec),
+        'b' => binary(v, single),
         _ => match prec {
             None => Digits::shortest(v, single).plain(),
             Some(prec) => format!("{v:.prec$}"),
@@ -54,6 +57,70 @@ fn general(v: f64, verb: char, prec: Option<usize>, single: bool) -> String {
         return digits.exponential(count - 1, letter);
     }
     digits.plain()
+}
+
+/// The significand as an integer and the power of two it is multiplied with.
+fn decompose(v: f64) -> (u64, i32) {
+    let bits = v.to_bits();
+    let exponent = ((bits >> 52) & 0x7ff) as i32;
+    let fraction = bits & ((1 << 52) - 1);
+    match exponent {
+        0 => (fraction, -1074),
+        _ => (fraction | 1 << 52, exponent - 1075),
+    }
+}
+
+fn binary(v: f64, single: bool) -> String {
+    let (mut significand, mut exponent) = decompose(v);
+    if single {
+        // A float32 has 29 bits less.
+        significand >>= 29;
+        exponent += 29;
+    }
+    format!("{significand}p{exponent:+}")
+}
+
+fn hexadecimal(v: f64, verb: char, prec: Option<usize>) -> String {
+    let (mut significand, mut exponent) = decompose(v);
+    if significand == 0 {
+        exponent = 0;
+    } else {
+        let shift = significand.leading_zeros() as i32 - 11;
+        significand <<= shift;
+        exponent += 52 - shift;
+    }
+    if let Some(prec) = prec.filter(|prec| *prec < 13) {
+        // Half of the last place goes to the even neighbour.
+        let cut = 52 - 4 * prec as u32;
+        let (low, half) = (significand & ((1 << cut) - 1), 1 << (cut - 1));
+        significand >>= cut;
+        if low > half || (low == half && significand & 1 == 1) {
+            significand += 1;
+        }
+        significand <<= cut;
+        if significand >> 53 != 0 {
+            significand >>= 1;
+            exponent += 1;
+        }
+    }
+    let fraction = format!("{:013x}", significand & ((1 << 52) - 1));
+    let fraction = match prec {
+        None => fraction.trim_end_matches('0').to_owned(),
+        Some(prec) if prec <= 13 => fraction[..prec].to_owned(),
+        Some(prec) => format!("{fraction:0<prec$}"),
+    };
+    let point = if fraction.is_empty() { "" } else { "." };
+    let sign = if exponent < 0 { '-' } else { '+' };
+    let text = format!(
+        "0x{}{point}{fraction}p{sign}{:02}",
+        significand >> 52,
+        exponent.abs()
+    );
+    if verb == 'X' {
+        text.to_uppercase()
+    } else {
+        text
+    }
 }
 
 /// Decimal digits `d.ddd` times ten to the `exponent`.

@@ -6,7 +6,7 @@ use super::float::format_float;
 use super::quote::{first_char, is_print, quote_with};
 use crate::error::Error;
 use crate::types::Type;
-use crate::value::{Field, Object, Shape, Value};
+use crate::value::{Field, Map, Object, Shape, Value};
 
 /// How deep a value may nest; deeper ones contain themselves.
 const MAX_DEPTH: usize = 10_000;
@@ -44,6 +44,9 @@ impl Printer {
         match (arg, verb) {
             (Value::Nil, 'T' | 'v') => self.pad(b"<nil>"),
             (_, 'T') => self.string(arg.type_name().as_bytes(), 's'),
+            // Nothing here is a pointer that may be shown, and %w belongs to errors.
+            (Value::Bytes(_), 'w') => return self.value(arg, verb, 0),
+            (_, 'p' | 'w') => return self.bad_verb(arg, verb),
             _ => return self.value(arg, verb, 0),
         }
         Ok(())
@@ -73,7 +76,7 @@ impl Printer {
             }
             Value::Uint(_, v) => return self.integer(value, *v, false, verb),
             Value::Float(kind, v) => match verb {
-                'v' | 'g' | 'G' | 'e' | 'E' | 'f' | 'F' => {
+                'v' | 'g' | 'G' | 'e' | 'E' | 'f' | 'F' | 'x' | 'X' | 'b' => {
                     let single = *kind == crate::types::FloatKind::Float32;
                     self.float(*v, verb, single);
                 }
@@ -92,19 +95,22 @@ impl Printer {
                         .iter()
                         .map(|b| Value::Uint(crate::types::UintKind::Uint8, u64::from(*b)))
                         .collect();
-                    self.list(&items, &Type::Bytes, verb, depth)?;
+                    self.list(&items, "[]byte", verb, depth)?;
                 }
             },
             Value::List(list) => {
-                self.list(&list.to_vec(), &Type::List(list.elem()), verb, depth)?;
+                let name = Type::List(list.elem()).to_string();
+                self.list(&list.to_vec(), &name, verb, depth)?;
             }
-            Value::Map(map) => self.map(map, verb, depth)?,
+            Value::Map(map) => {
+                self.map(map, &Type::Map(map.elem()).to_string(), verb, depth)?;
+            }
             Value::Object(object) => self.object(value, object.as_ref(), verb, depth)?,
         }
         Ok(())
     }
 
-    fn list(&mut self, items: &[Value], of: &Type, verb: char, depth: usize) -> Result<(), Error> {
+    fn list(&mut self, items: &[Value], of: &str, verb: char, depth: usize) -> Result<(), Error> {
         let (open, separator, close) = if self.flags.sharp_v {
             (format!("{of}{{"), ", ", "}")
         } else {
@@ -121,10 +127,10 @@ impl Printer {
         Ok(())
     }
 
-    fn map(&mut self, map: &crate::value::Map, verb: char, depth: usize) -> Result<(), Error> {
+    fn map(&mut self, map: &Map, of: &str, verb: char, depth: usize) -> Result<(), Error> {
         let sharp = self.flags.sharp_v;
         let open = if sharp {
-            format!("{}{{", Type::Map(map.elem()))
+            format!("{of}{{")
         } else {
             "map[".to_owned()
         };
@@ -182,7 +188,11 @@ impl Printer {
         depth: usize,
     ) -> Result<(), Error> {
         let start = self.out.len();
-        self.value(plain, verb, depth)?;
+        match plain {
+            Value::Map(map) => self.map(map, &value.type_name(), verb, depth)?,
+            Value::List(list) => self.list(&list.to_vec(), &value.type_name(), verb, depth)?,
+            plain => self.value(plain, verb, depth)?,
+        }
         let wrong = format!("%!{verb}({}=", plain.type_name());
         if self.out[start..].starts_with(wrong.as_bytes()) {
             self.out.truncate(start);
@@ -191,7 +201,7 @@ impl Printer {
         Ok(())
     }
 
-    fn fields(
+    pub(super) fn fields(
         &mut self,
         name: &str,
         fields: &[Field],
@@ -329,10 +339,13 @@ impl Printer {
         match verb {
             'v' | 'd' | 'b' | 'o' | 'O' | 'x' | 'X' => self.digits(magnitude, negative, verb),
             'c' | 'q' | 'U' => {
-                let code = u32::try_from(magnitude).ok().filter(|_| !negative);
-                let c = code
-                    .and_then(char::from_u32)
-                    .unwrap_or(char::REPLACEMENT_CHARACTER);
+                let code = if negative {
+                    magnitude.wrapping_neg()
+                } else {
+                    magnitude
+                };
+                let known = u32::try_from(code).ok().and_then(char::from_u32);
+                let c = known.unwrap_or(char::REPLACEMENT_CHARACTER);
                 match verb {
                     'c' => self.pad(c.to_string().as_bytes()),
                     'q' => {
@@ -340,8 +353,8 @@ impl Printer {
                         self.pad(quoted.as_bytes());
                     }
                     _ => {
-                        let mut text = format!("U+{magnitude:04X}");
-                        if self.flags.sharp && is_print(c) {
+                        let mut text = format!("U+{code:04X}");
+                        if self.flags.sharp && known.is_some_and(is_print) {
                             let _ = write!(text, " '{c}'");
                         }
                         self.pad(text.as_bytes());
@@ -396,14 +409,16 @@ impl Printer {
     }
 
     fn float(&mut self, v: f64, verb: char, single: bool) {
-        let default = if matches!(verb, 'v' | 'g' | 'G') {
-            None
-        } else {
-            Some(6)
+        let default = match verb {
+            'e' | 'E' | 'f' | 'F' => Some(6),
+            _ => None,
         };
         let prec = self.flags.prec.or(default);
         let letter = if verb == 'v' { 'g' } else { verb };
-        let text = format_float(v, letter, prec, single);
+        let mut text = format_float(v, letter, prec, single);
+        if self.flags.sharp && verb != 'b' && v.is_finite() {
+            text = with_point(&text, verb, prec);
+        }
         let (sign, digits) = match text.as_bytes().first() {
             Some(b'-') => ("-", &text[1..]),
             Some(b'+') => ("+", &text[1..]),
@@ -432,6 +447,36 @@ impl Printer {
         }
         self.flags.zero = zero;
     }
+}
+
+/// The number with a decimal point and the zeros that the `#` flag keeps.
+fn with_point(text: &str, verb: char, prec: Option<usize>) -> String {
+    let exponent_marks: &[char] = if matches!(verb, 'x' | 'X') {
+        &['p', 'P']
+    } else {
+        &['e', 'E']
+    };
+    let (number, tail) = text.split_at(text.find(exponent_marks).unwrap_or(text.len()));
+    let mut out = number.to_owned();
+    let unsigned = number.trim_start_matches('-');
+    let significant = unsigned
+        .chars()
+        .filter(|c| *c != '.')
+        .skip_while(|c| *c == '0')
+        .count();
+    let wanted = match verb {
+        'v' | 'g' | 'G' | 'x' => prec.unwrap_or(6),
+        _ => 0,
+    };
+    let mut missing = wanted.saturating_sub(significant);
+    if !number.contains('.') {
+        if unsigned == "0" {
+            missing = missing.saturating_sub(1);
+        }
+        out.push('.');
+    }
+    out.push_str(&"0".repeat(missing));
+    out + tail
 }
 
 fn char_count(text: &[u8]) -> usize {

@@ -1,4 +1,4 @@
-//! Letter case: upper, title, snake_case, camelCase and kin, as Go's packages and xstrings do.
+//! Letter case: upper, title, `snake_case`, `PascalCase` and kin, as Go's packages and xstrings do.
 
 use crate::args::Registry;
 
@@ -82,7 +82,7 @@ fn is_connector(c: char) -> bool {
     c == '-' || c == '_' || c.is_whitespace()
 }
 
-/// PascalCase: connectors vanish and the letter after them goes up; a run of capitals at the
+/// `PascalCase`: connectors vanish and the letter after them goes up; a run of capitals at the
 /// start of a word goes down after the first.
 fn pascal(s: &str) -> String {
     let chars: Vec<char> = s.chars().collect();
