@@ -2,11 +2,13 @@
 
 #![expect(clippy::expect_used, reason = "a panic is how a test fails")]
 
-use std::path::Path;
+use std::{path::Path, sync::LazyLock};
 
 use mcpt_catalog::{Catalog, Settings, Template, chart_values, compile};
 use mcpt_core::Failure;
 use proptest::prelude::*;
+
+static TEMPLATES: LazyLock<Vec<Template>> = LazyLock::new(templates);
 
 fn templates() -> Vec<Template> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/templates");
@@ -36,8 +38,7 @@ proptest! {
         unknown in prop::collection::vec((any::<String>(), value()), 0..2),
         working_dir in prop::option::of(Just("/w")),
     ) {
-        let templates = templates();
-        let template = &templates[which % templates.len()];
+        let template = &TEMPLATES[which % TEMPLATES.len()];
         let names: Vec<_> = template.config.properties.keys().cloned().chain(["transport".to_owned()]).collect();
         let mut settings = Settings {
             config: picks.into_iter().map(|(i, value)| (names[i % names.len()].clone(), value)).collect(),
@@ -64,8 +65,7 @@ proptest! {
     ) {
         // Marked, so that no word of a report is taken for it.
         let secret = format!("§{secret}§");
-        let templates = templates();
-        let template = &templates[which % templates.len()];
+        let template = &TEMPLATES[which % TEMPLATES.len()];
         let mut config: Vec<_> = template
             .config
             .properties

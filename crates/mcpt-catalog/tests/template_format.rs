@@ -6,6 +6,7 @@ use std::{fs, path::Path};
 
 use mcpt_catalog::{Catalog, CatalogError, Origin, Settings, Template, compile};
 use mcpt_core::{Failure, FailureKind, TemplateId};
+use serde_json::Value;
 
 fn parse(text: &str) -> Result<Template, String> {
     let id = TemplateId::new("mine").expect("an id");
@@ -237,4 +238,25 @@ fn folders_of_the_user() {
         Err(CatalogError::Read { .. })
     ));
     assert!(Catalog::new([root.path().join("nowhere")]).list().is_err());
+}
+
+/// The guide's chapter names every field of the format.
+#[test]
+fn the_guide_knows_every_field() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read = |path: &str| fs::read_to_string(root.join(path)).expect("a file");
+    let schema: Value =
+        serde_json::from_str(&read("schema/template.schema.json")).expect("the format's schema");
+    let chapter = read("../../docs/src/templates-and-values.md");
+    for place in [
+        "/properties",
+        "/$defs/transport/properties",
+        "/$defs/config_schema/properties",
+        "/$defs/property/properties",
+    ] {
+        let fields = schema.pointer(place).and_then(Value::as_object);
+        for field in fields.expect("fields").keys() {
+            assert!(chapter.contains(&format!("`{field}`")), "{place}/{field}");
+        }
+    }
 }
