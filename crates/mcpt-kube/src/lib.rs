@@ -1,1 +1,29 @@
 //! The Kubernetes backend: plans as Helm releases on a cluster.
+
+mod apply;
+mod backend;
+mod chart;
+mod claim;
+mod cluster;
+mod connect;
+mod delete;
+mod deploy;
+mod diagnosis;
+mod exchange;
+mod failure;
+mod forward;
+mod heartbeat;
+mod kinds;
+mod kubeconfig;
+mod logs;
+mod manifest;
+mod namespace;
+mod records;
+mod removal;
+mod rollout;
+mod server;
+mod takeover;
+mod wait;
+mod watch;
+
+pub use self::{backend::Kubernetes, connect::ConnectOptions};

@@ -1,0 +1,300 @@
+//! Sending objects to the API server: dry run, server-side apply, delete.
+
+use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream};
+use kube::{
+    Api, Client, Error,
+    api::{
+        DeleteParams, DynamicObject, Patch, PatchParams, PostParams, Preconditions, Request,
+        ValidationDirective,
+    },
+    core::ObjectMeta,
+};
+use mcpt_core::{Failure, FailureKind, Namespace};
+
+use crate::{
+    cluster::{Cluster, FIELD_MANAGER},
+    kinds::Kinds,
+    manifest::{self, Object},
+};
+
+/// Dry runs under way at once.
+const AT_ONCE: usize = 4;
+
+/// Applies the objects of one release.
+#[derive(Debug, Clone)]
+pub(crate) struct Applier {
+    cluster: Cluster,
+    kinds: Kinds,
+    release: String,
+}
+
+/// What is known of an object before it is applied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Expected {
+    /// The release should not have it yet.
+    Absent,
+    /// It is an object of the release's last revision.
+    Ours,
+}
+
+impl Applier {
+    /// For a release of the cluster's namespace.
+    pub(crate) fn new(cluster: Cluster, release: String) -> Self {
+        let kinds = Kinds::new(cluster.client.clone());
+        Self {
+            cluster,
+            kinds,
+            release,
+        }
+    }
+
+    fn namespace(&self) -> &Namespace {
+        &self.cluster.namespace
+    }
+
+    async fn api(&self, object: &Object) -> Result<Api<DynamicObject>, Failure> {
+        let kind = self
+            .kinds
+            .get(&object.api_version, &object.kind)
+            .await
+            .map_err(|error| {
+                let what = format!("cannot find out about kind {}", object.kind);
+                match &error {
+                    Error::Discovery(_) => unknown_kind(object),
+                    Error::Api(status) if status.code == 404 => unknown_kind(object),
+                    _ => self.cluster.failure(what, &error),
+                }
+            })?;
+        let client: Client = self.cluster.client.clone();
+        let api = if kind.namespaced {
+            let namespace = object
+                .namespace
+                .as_deref()
+                .unwrap_or(self.namespace().as_str());
+            Api::namespaced_with(client, namespace, &kind.resource)
+        } else {
+            Api::all_with(client, &kind.resource)
+        };
+        Ok(api)
+    }
+
+    /// Lets the API server check all objects without storing any.
+    ///
+    /// # Errors
+    /// All refusals in one failure; an object that exists and is not of this release is one of them.
+    pub(crate) async fn check(
+        &self,
+        objects: &[(Object, Expected)],
+        what: &str,
+    ) -> Result<(), Failure> {
+        // Boxed: the compiler cannot tell that closures over borrowed pairs fit every lifetime.
+        let mut checks: Vec<BoxFuture<'_, Result<(), Failure>>> = Vec::new();
+        for (object, expected) in objects {
+            checks.push(self.check_one(object, *expected).boxed());
+        }
+        let results: Vec<Result<(), Failure>> =
+            stream::iter(checks).buffered(AT_ONCE).collect().await;
+        let failures = results.into_iter().filter_map(Result::err).collect();
+        match join(what, failures) {
+            Some(failure) => Err(failure),
+            None => Ok(()),
+        }
+    }
+
+    async fn check_one(&self, object: &Object, expected: Expected) -> Result<(), Failure> {
+        let api = self.api(object).await?;
+        if expected == Expected::Absent {
+            // Creating, not applying: only that tells whether the name is taken, without a request more.
+            match self.create_dry(&api, object).await {
+                Ok(()) => return Ok(()),
+                Err(Error::Api(status)) if status.is_already_exists() => {
+                    let live = api
+                        .get_metadata_opt(&object.name)
+                        .await
+                        .map_err(|e| self.refused(object, &e))?;
+                    if let Some(why) = live.and_then(|live| self.foreign(&live.metadata)) {
+                        return Err(Failure::new(FailureKind::Failed, String::new())
+                            .because(format!("{} exists already: {why}", object.label()))
+                            .hint("choose another name with --name, or delete that object first"));
+                    }
+                }
+                Err(error) => return Err(self.refused(object, &error)),
+            }
+        }
+        self.patch(&api, object, true)
+            .await
+            .map(drop)
+            .map_err(|e| self.refused(object, &e))
+    }
+
+    async fn create_dry(&self, api: &Api<DynamicObject>, object: &Object) -> Result<(), Error> {
+        let params = PostParams {
+            dry_run: true,
+            field_manager: Some(FIELD_MANAGER.into()),
+        };
+        let body = serde_json::to_vec(&object.body).map_err(Error::SerdeError)?;
+        let mut request = Request::new(api.resource_url())
+            .create(&params, body)
+            .map_err(Error::BuildRequest)?;
+        // Unknown fields must not wait for the apply to be found.
+        let strict = format!("{}&fieldValidation=Strict", request.uri());
+        *request.uri_mut() = strict
+            .parse::<http::Uri>()
+            .map_err(|e| Error::HttpError(e.into()))?;
+        request.extensions_mut().insert("create");
+        self.cluster
+            .client
+            .request::<DynamicObject>(request)
+            .await
+            .map(drop)
+    }
+
+    async fn patch(
+        &self,
+        api: &Api<DynamicObject>,
+        object: &Object,
+        dry: bool,
+    ) -> Result<DynamicObject, Error> {
+        let params = PatchParams {
+            dry_run: dry,
+            field_manager: Some(FIELD_MANAGER.into()),
+            field_validation: Some(ValidationDirective::Strict),
+            ..PatchParams::default()
+        };
+        api.patch(&object.name, &params, &Patch::Apply(&object.body))
+            .await
+    }
+
+    /// Makes or changes an object.
+    ///
+    /// # Errors
+    /// When the API server refuses it.
+    pub(crate) async fn apply(
+        &self,
+        object: &Object,
+        what: &str,
+    ) -> Result<DynamicObject, Failure> {
+        let api = self.api(object).await?;
+        self.patch(&api, object, false).await.map_err(|error| {
+            let refused = self.refused(object, &error);
+            Failure {
+                what: what.to_owned(),
+                ..refused
+            }
+        })
+    }
+
+    /// The live object's metadata, `None` when it is gone.
+    ///
+    /// # Errors
+    /// When the API server refuses to tell.
+    pub(crate) async fn live(&self, object: &Object) -> Result<Option<ObjectMeta>, Failure> {
+        let api = self.api(object).await?;
+        let live = api
+            .get_metadata_opt(&object.name)
+            .await
+            .map_err(|error| self.refused(object, &error))?;
+        Ok(live.map(|live| live.metadata))
+    }
+
+    /// Why a live object is not of this release; `None` when it is.
+    pub(crate) fn foreign(&self, live: &ObjectMeta) -> Option<String> {
+        manifest::foreign(live, &self.release, self.namespace().as_str())
+    }
+
+    /// Asks for the deletion of exactly this object; its dependents go first. True when it was there.
+    ///
+    /// # Errors
+    /// When the API server refuses it.
+    pub(crate) async fn delete(&self, object: &Object, live: &ObjectMeta) -> Result<bool, Failure> {
+        let api = self.api(object).await?;
+        let params = DeleteParams::foreground().preconditions(Preconditions {
+            uid: live.uid.clone(),
+            resource_version: None,
+        });
+        match api.delete(&object.name, &params).await {
+            Ok(_) => Ok(true),
+            // Gone, or another object by that name now: either way not ours to delete.
+            Err(Error::Api(status)) if status.is_not_found() || status.is_conflict() => Ok(false),
+            Err(error) => Err(self.refused(object, &error)),
+        }
+    }
+
+    /// Waits until exactly this object is gone.
+    ///
+    /// # Errors
+    /// When it cannot be watched.
+    pub(crate) async fn gone(&self, object: &Object, live: &ObjectMeta) -> Result<(), Failure> {
+        let api = self.api(object).await?;
+        let uid = live.uid.clone().unwrap_or_default();
+        let what = || format!("cannot watch {}", object.label());
+        kube::runtime::wait::await_condition(
+            api,
+            &object.name,
+            kube::runtime::wait::conditions::is_deleted(&uid),
+        )
+        .await
+        .map(drop)
+        .map_err(|kube::runtime::wait::Error::ProbeFailed(error)| {
+            self.cluster.watch_failure(what(), &error)
+        })
+    }
+
+    fn refused(&self, object: &Object, error: &Error) -> Failure {
+        let mut failure = self.cluster.failure(String::new(), error);
+        let conflict = matches!(error, Error::Api(status) if status.is_conflict());
+        if conflict {
+            failure.hint = Some(
+                "another tool changed these fields of the object: undo that change, or set the same value".into(),
+            );
+        }
+        // Refusals that name the object themselves need no prefix.
+        for why in &mut failure.why {
+            if !why.contains(&format!("{:?}", object.name)) && failure.kind == FailureKind::Failed {
+                *why = format!("{}: {why}", object.label());
+            }
+        }
+        failure
+    }
+}
+
+fn unknown_kind(object: &Object) -> Failure {
+    Failure::new(FailureKind::Failed, String::new())
+        .because(format!("{}: the cluster does not serve {} {}", object.label(), object.api_version, object.kind))
+        .hint("install the operator or CRDs that bring this kind, or switch the part of the chart off")
+}
+
+/// One failure of many: what they have in common is told once.
+fn join(what: &str, failures: Vec<Failure>) -> Option<Failure> {
+    let mut all = failures.into_iter();
+    let mut joined = all.next()?;
+    what.clone_into(&mut joined.what);
+    for failure in all {
+        for why in failure.why {
+            if !joined.why.contains(&why) {
+                joined.why.push(why);
+            }
+        }
+        joined.hint = joined.hint.or(failure.hint);
+    }
+    Some(joined)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_are_joined_without_repetition() {
+        let failure = |why: &str| Failure::new(FailureKind::Failed, "x").because(why);
+        let joined = join(
+            "cannot deploy",
+            vec![failure("a"), failure("a"), failure("b").hint("h")],
+        )
+        .unwrap();
+        assert_eq!(joined.what, "cannot deploy");
+        assert_eq!(joined.why, ["a", "b"]);
+        assert_eq!(joined.hint.as_deref(), Some("h"));
+        assert_eq!(join("x", Vec::new()), None);
+    }
+}

@@ -1,0 +1,211 @@
+//! From a plan to the built-in chart rendered with its values. Nothing here needs a cluster.
+
+use helm_chart::{Capabilities, Chart, KubeVersion, Values, values_for_rendering};
+use helm_release::{ChartRecord, Hook, Status};
+use helm_render::{ReleaseOptions, Sources};
+use mcpt_core::{DeployOptions, Failure, FailureKind, Namespace, Plan};
+use serde_json::{Map, Value};
+
+use crate::failure::chain;
+
+/// The chart that servers are deployed with.
+const CHART: &str = "mcp-server";
+
+/// Which revision a chart is rendered for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum When {
+    /// The first.
+    Install {
+        /// Its number.
+        revision: u32,
+    },
+    /// One over another.
+    Upgrade {
+        /// Its number.
+        revision: u32,
+    },
+}
+
+impl When {
+    /// Number of the revision.
+    pub(crate) fn revision(self) -> u32 {
+        match self {
+            Self::Install { revision } | Self::Upgrade { revision } => revision,
+        }
+    }
+
+    /// Status while it is worked on.
+    pub(crate) fn pending(self) -> Status {
+        match self {
+            Self::Install { .. } => Status::PendingInstall,
+            Self::Upgrade { .. } => Status::PendingUpgrade,
+        }
+    }
+
+    /// Helm's description of the beginning.
+    pub(crate) fn begun(self) -> &'static str {
+        match self {
+            Self::Install { .. } => "Initial install underway",
+            Self::Upgrade { .. } => "Preparing upgrade",
+        }
+    }
+}
+
+/// What a chart became.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Rendered {
+    /// Objects in install order, as one YAML stream.
+    pub(crate) manifest: String,
+    /// Hooks.
+    pub(crate) hooks: Vec<Hook>,
+    /// Notes.
+    pub(crate) notes: String,
+    /// What Helm would log on the way.
+    pub(crate) warnings: Vec<String>,
+}
+
+/// The chart with values that its schema accepts.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    name: String,
+    what: String,
+    chart: Chart,
+    /// The user's values: those of the plan with the given ones over them.
+    values: Values,
+}
+
+impl Prepared {
+    /// Makes the values and checks them.
+    ///
+    /// # Errors
+    /// [`FailureKind::Usage`] with everything that is wrong with the values.
+    pub(crate) fn new(plan: &Plan, options: &DeployOptions, what: &str) -> Result<Self, Failure> {
+        let files = mcpt_catalog::builtin_chart(CHART).into_iter().flatten();
+        let files = files.map(|(path, bytes)| (path.to_owned(), bytes.to_vec()));
+        let chart = Chart::from_files(files).map_err(|error| broken(what, &error))?;
+        let mut values = mcpt_catalog::chart_values(plan);
+        lay_over(&mut values, &options.values);
+        let prepared = Self {
+            name: plan.name.to_string(),
+            what: what.to_owned(),
+            chart,
+            values,
+        };
+        values_for_rendering(&prepared.chart, &prepared.values)
+            .map_err(|error| invalid(what, &error))?;
+        Ok(prepared)
+    }
+
+    /// The user's values, as Helm records them.
+    pub(crate) fn values(&self) -> &Values {
+        &self.values
+    }
+
+    /// The chart, as Helm records it.
+    pub(crate) fn chart_record(&self) -> ChartRecord {
+        ChartRecord::from(&self.chart)
+    }
+
+    /// Renders a first revision without a cluster.
+    ///
+    /// # Errors
+    /// When a template fails.
+    pub(crate) fn offline(&self, namespace: &Namespace) -> Result<Rendered, Failure> {
+        self.render(When::Install { revision: 1 }, namespace, None)
+    }
+
+    /// Renders a revision.
+    ///
+    /// # Errors
+    /// When a template fails; [`FailureKind::Usage`], since what a template refuses are values.
+    pub(crate) fn render(
+        &self,
+        when: When,
+        namespace: &Namespace,
+        kube_version: Option<&str>,
+    ) -> Result<Rendered, Failure> {
+        let mut capabilities = Capabilities::default();
+        if let Some(version) = kube_version {
+            capabilities.kube_version =
+                KubeVersion::parse(version).map_err(|error| self.refused(&error))?;
+        }
+        let release = ReleaseOptions {
+            name: self.name.clone(),
+            namespace: namespace.to_string(),
+            revision: when.revision().into(),
+            is_upgrade: matches!(when, When::Upgrade { .. }),
+        };
+        let sources = Sources::system();
+        let rendered =
+            helm_render::render(&self.chart, &self.values, &release, &capabilities, &sources)
+                .map_err(|error| self.refused(&error))?;
+        Ok(Rendered {
+            manifest: rendered.manifest_text(),
+            hooks: rendered.hooks,
+            notes: rendered.notes,
+            warnings: rendered.warnings,
+        })
+    }
+
+    fn refused(&self, error: &dyn std::error::Error) -> Failure {
+        Failure::new(FailureKind::Usage, &self.what).because(chain(error))
+    }
+}
+
+/// Puts `over` over `base`: maps are merged, all else is replaced.
+fn lay_over(base: &mut Map<String, Value>, over: &Map<String, Value>) {
+    for (key, value) in over {
+        match (base.get_mut(key), value) {
+            (Some(Value::Object(below)), Value::Object(above)) => lay_over(below, above),
+            _ => {
+                base.insert(key.clone(), value.clone());
+            }
+        }
+    }
+}
+
+fn broken(what: &str, error: &dyn std::error::Error) -> Failure {
+    Failure::new(FailureKind::Failed, what)
+        .because(format!("the built-in chart is broken: {}", chain(error)))
+}
+
+/// What a schema refuses, one cause per value.
+fn invalid(what: &str, error: &helm_chart::Error) -> Failure {
+    let mut failure = Failure::new(FailureKind::Usage, what);
+    match error {
+        helm_chart::Error::Schema(schema) => {
+            let told = |p: &helm_chart::SchemaProblem| {
+                let path = p.path.trim_start_matches('/').replace('/', ".");
+                let place = if path.is_empty() {
+                    "values".to_owned()
+                } else {
+                    format!("value {path}")
+                };
+                format!("{place}: {}", p.message)
+            };
+            failure.why = schema.problems.iter().map(told).collect();
+            failure.hint("see which values there are: mcpt chart show values mcp-server")
+        }
+        other => failure.because(chain(other)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn given_values_win_at_all_depths() {
+        let mut base = json!({"a": {"b": 1, "c": 2}, "l": [1], "n": {"x": 1}})
+            .as_object()
+            .unwrap()
+            .clone();
+        let over = json!({"a": {"b": 3, "d": 4}, "l": [2], "n": null});
+        lay_over(&mut base, over.as_object().unwrap());
+        assert_eq!(
+            Value::Object(base),
+            json!({"a": {"b": 3, "c": 2, "d": 4}, "l": [2], "n": null})
+        );
+    }
+}

@@ -1,0 +1,122 @@
+//! [`Cluster`]: one reachable API server, the namespace to work in, and how its errors are told.
+
+use std::time::Duration;
+
+use kube::{Api, Client, core::NamespaceResourceScope};
+use mcpt_core::{Failure, FailureKind, Namespace};
+
+use crate::failure::{self, Explained};
+
+/// Longest time for establishing a connection to the API server.
+pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Field manager of everything that belongs to a release. It is Helm's own name, so that a later `helm upgrade` owns the
+/// same fields and meets no conflict.
+pub(crate) const FIELD_MANAGER: &str = "helm";
+
+/// A connected cluster.
+#[derive(Clone)]
+pub(crate) struct Cluster {
+    /// Client with credentials.
+    pub(crate) client: Client,
+    /// Namespace that releases live in.
+    pub(crate) namespace: Namespace,
+    /// URL of the API server, for messages.
+    pub(crate) address: String,
+    /// Version of the API server.
+    pub(crate) version: ServerVersion,
+}
+
+/// Version of an API server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ServerVersion {
+    /// Full version as it names itself: `v1.37.2`.
+    pub(crate) git: String,
+    /// Minor version, 0 when it cannot be read.
+    pub(crate) minor: u32,
+}
+
+impl ServerVersion {
+    /// Reads what `/version` answers. Providers append `+` to the minor version.
+    pub(crate) fn new(git: String, minor: &str) -> Self {
+        let digits: String = minor.chars().take_while(char::is_ascii_digit).collect();
+        Self {
+            git,
+            minor: digits.parse().unwrap_or(0),
+        }
+    }
+
+    /// Whether a watch can begin with the existing objects, which saves the list request (on by default since 1.34).
+    pub(crate) fn streams_lists(&self) -> bool {
+        self.minor >= 34
+    }
+}
+
+impl Cluster {
+    /// API of a namespaced kind in the cluster's working namespace.
+    pub(crate) fn api<K>(&self) -> Api<K>
+    where
+        K: kube::Resource<Scope = NamespaceResourceScope>,
+        K::DynamicType: Default,
+    {
+        Api::namespaced(self.client.clone(), self.namespace.as_str())
+    }
+
+    /// Turns a client error into a failure of `what`.
+    pub(crate) fn failure(&self, what: impl Into<String>, error: &kube::Error) -> Failure {
+        failure::explain(error, &self.address).failure(what)
+    }
+
+    /// Turns a watch error into a failure of `what`.
+    pub(crate) fn watch_failure(
+        &self,
+        what: impl Into<String>,
+        error: &kube::runtime::watcher::Error,
+    ) -> Failure {
+        use kube::runtime::watcher::Error;
+        match error {
+            Error::InitialListFailed(e) | Error::WatchStartFailed(e) | Error::WatchFailed(e) => {
+                self.failure(what, e)
+            }
+            Error::WatchError(status) => failure::explain_status(status).failure(what),
+            Error::NoResourceVersion => Explained {
+                kind: FailureKind::Failed,
+                why: vec!["the API server sent an object without a resourceVersion".into()],
+                hint: None,
+            }
+            .failure(what),
+        }
+    }
+}
+
+impl std::fmt::Debug for Cluster {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Cluster")
+            .field("address", &self.address)
+            .field("namespace", &self.namespace)
+            .field("version", &self.version)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn minor_versions() {
+        for (minor, number, streams) in [
+            ("37", 37, true),
+            ("34+", 34, true),
+            ("33", 33, false),
+            ("", 0, false),
+        ] {
+            let version = ServerVersion::new("v1".into(), minor);
+            assert_eq!(
+                (version.minor, version.streams_lists()),
+                (number, streams),
+                "{minor}"
+            );
+        }
+    }
+}

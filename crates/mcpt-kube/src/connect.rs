@@ -1,0 +1,76 @@
+//! Connecting: from [`ConnectOptions`] to a cluster that answered once.
+
+use std::{path::PathBuf, time::Duration};
+
+use kube::{Client, client::ClientBuilder};
+use mcpt_core::{Failure, FailureKind, Namespace};
+
+use crate::{
+    cluster::{CONNECT_TIMEOUT, Cluster, ServerVersion},
+    failure,
+    kubeconfig::{self, Surroundings},
+};
+
+const CANNOT_CONNECT: &str = "cannot connect to Kubernetes";
+
+/// Longest time for the first answer, handshake included.
+const FIRST_ANSWER: Duration = Duration::from_secs(8);
+
+/// Namespace when neither the user nor the context names one.
+const DEFAULT_NAMESPACE: &str = "mcp-servers";
+
+/// Which cluster and which namespace.
+#[derive(Debug, Clone, Default)]
+pub struct ConnectOptions {
+    /// Kubeconfig file; `None` means `KUBECONFIG`, then `~/.kube/config`, then the account of the pod.
+    pub kubeconfig: Option<PathBuf>,
+    /// Context of the kubeconfig; `None` means its current one.
+    pub context: Option<String>,
+    /// Namespace; `None` means that of the context, then `mcp-servers`.
+    pub namespace: Option<Namespace>,
+}
+
+/// Connects and asks the API server for its version, so that whatever is wrong shows here and not half-way.
+pub(crate) async fn connect(options: &ConnectOptions) -> Result<Cluster, Failure> {
+    // A second installation of the same provider is refused, and is no error.
+    let _already_there = rustls::crypto::aws_lc_rs::default_provider().install_default();
+
+    let found = kubeconfig::find(
+        options.kubeconfig.as_deref(),
+        options.context.as_deref(),
+        &Surroundings::read(),
+    )
+    .await?;
+    let namespace = match (&options.namespace, found.namespace) {
+        (Some(namespace), _) => namespace.clone(),
+        (None, named) => Namespace::new(named.unwrap_or_else(|| DEFAULT_NAMESPACE.to_owned()))
+            .map_err(|error| {
+                Failure::new(FailureKind::Usage, CANNOT_CONNECT).because(error.to_string())
+            })?,
+    };
+    let mut config = found.config;
+    config.connect_timeout = Some(CONNECT_TIMEOUT);
+    let address = config
+        .cluster_url
+        .to_string()
+        .trim_end_matches('/')
+        .to_owned();
+
+    // Building the client runs the credential plugin, which blocks.
+    let builder = tokio::task::spawn_blocking(move || ClientBuilder::try_from(config))
+        .await
+        .map_err(|error| Failure::new(FailureKind::Failed, CANNOT_CONNECT).caused_by(&error))?
+        .map_err(|error| failure::explain(&error, &address).failure(CANNOT_CONNECT))?;
+    let client: Client = builder.build();
+
+    let version = tokio::time::timeout(FIRST_ANSWER, client.apiserver_version())
+        .await
+        .map_err(|_| failure::silent(&address, FIRST_ANSWER.as_secs()).failure(CANNOT_CONNECT))?
+        .map_err(|error| failure::explain(&error, &address).failure(CANNOT_CONNECT))?;
+    Ok(Cluster {
+        client,
+        namespace,
+        address,
+        version: ServerVersion::new(version.git_version, &version.minor),
+    })
+}

@@ -1,0 +1,414 @@
+//! A deploy from plan to ready server: check, record, apply, wait, record again; and back when it fails.
+
+mod rollout;
+mod undo;
+
+use std::collections::BTreeMap;
+
+use futures_util::future::OptionFuture;
+use helm_release::{
+    APPLY_METHOD_SERVER_SIDE, DEFAULT_MAX_HISTORY, History, Info, Next, Release, Status,
+};
+use jiff::Timestamp;
+use mcpt_core::{
+    DeployOptions, Deployed, DryRun, Failure, FailureKind, Plan, Progress, ProgressEvent, Revision,
+    Server,
+};
+
+use self::rollout::RolledOut;
+use crate::{
+    apply::{Applier, Expected},
+    chart::{Prepared, Rendered, When},
+    claim,
+    cluster::Cluster,
+    heartbeat::Heartbeat,
+    manifest::{self, Object},
+    namespace::{self, Made},
+    records::{Record, Records, Work},
+    server::{self, SERVER_LABEL, TEMPLATE_LABEL},
+};
+
+/// Deploys a plan as a Helm release.
+pub(crate) async fn deploy(
+    cluster: &Cluster,
+    plan: &Plan,
+    options: &DeployOptions,
+    progress: &dyn Progress,
+) -> Result<Deployed, Failure> {
+    let what = format!("cannot deploy {}", plan.name);
+    let prepared = Prepared::new(plan, options, &what)?;
+    let deploy = Deploy {
+        cluster,
+        plan,
+        options,
+        progress,
+        applier: Applier::new(cluster.clone(), plan.name.to_string()),
+        records: Records::new(cluster.clone(), plan.name.as_str()),
+        what,
+    };
+    match options.dry_run {
+        Some(DryRun::Client) => Ok(dry(&prepared.offline(&cluster.namespace)?, &deploy.what)?),
+        Some(DryRun::Server) => deploy.check_only(&prepared).await,
+        None => deploy.run(&prepared).await,
+    }
+}
+
+/// What a dry run returns.
+pub(crate) fn dry(rendered: &Rendered, what: &str) -> Result<Deployed, Failure> {
+    let manifest = manifest::redact(&rendered.manifest).map_err(|error| unusable(what, &error))?;
+    Ok(Deployed {
+        server: None,
+        revision: None,
+        manifest: Some(manifest),
+    })
+}
+
+fn unusable(what: &str, error: &manifest::ManifestError) -> Failure {
+    Failure::new(FailureKind::Failed, what).because(format!(
+        "the rendered chart cannot be used: {}",
+        crate::failure::chain(error)
+    ))
+}
+
+/// One deploy and all that its steps need.
+struct Deploy<'a> {
+    cluster: &'a Cluster,
+    plan: &'a Plan,
+    options: &'a DeployOptions,
+    progress: &'a dyn Progress,
+    applier: Applier,
+    records: Records,
+    what: String,
+}
+
+/// What a deploy changes: computed before anything is written.
+struct Change {
+    /// Records on which nobody works, the oldest first.
+    history: Vec<Record>,
+    /// The new revision.
+    release: Release,
+    /// Its objects, in the order of the manifest, and what is known of each.
+    objects: Vec<(Object, Expected)>,
+    /// Objects of older revisions that it does not have any more.
+    gone: Vec<Object>,
+}
+
+impl Change {
+    /// The newest revision that runs or ran; nothing to go back to when there is none.
+    fn deployed(&self) -> Option<&Record> {
+        self.history
+            .iter()
+            .rev()
+            .find(|record| record.release.info.status == Status::Deployed)
+    }
+
+    /// Whether no revision was ever deployed, so that undoing means removing.
+    fn is_first(&self) -> bool {
+        let ran = |record: &Record| {
+            matches!(
+                record.release.info.status,
+                Status::Deployed | Status::Superseded
+            )
+        };
+        !self.history.iter().any(ran)
+    }
+}
+
+impl Deploy<'_> {
+    async fn check_only(&self, prepared: &Prepared) -> Result<Deployed, Failure> {
+        let history = self.records.all(&self.what).await?;
+        if let Some(last) = history
+            .last()
+            .filter(|record| claim::under_way(record.release.info.status))
+        {
+            return Err(claim::busy(last, &self.what));
+        }
+        let (change, rendered) = self.plan_change(prepared, history)?;
+        if self.options.create_namespace && !namespace::exists(self.cluster, &self.what).await? {
+            self.progress.event(ProgressEvent::Warning(format!(
+                "namespace {} does not exist yet: the API server cannot check objects in it",
+                self.cluster.namespace
+            )));
+        } else {
+            self.check(&change).await?;
+        }
+        dry(&rendered, &self.what)
+    }
+
+    async fn run(&self, prepared: &Prepared) -> Result<Deployed, Failure> {
+        let history =
+            claim::settled(self.cluster, &self.records, &self.what, self.progress).await?;
+        let (change, _) = self.plan_change(prepared, history)?;
+        let made: Option<Made> = if self.options.create_namespace {
+            namespace::ensure(self.cluster, &self.what, self.progress).await?
+        } else {
+            None
+        };
+        let mut written = false;
+        let result = Box::pin(self.perform(&change, &mut written)).await;
+        match result {
+            Err(mut failure) if self.options.atomic || !written => {
+                let removed: OptionFuture<_> = made
+                    .as_ref()
+                    .map(|made| namespace::remove(self.cluster, made, &self.what))
+                    .into();
+                if let Some(Err(also)) = removed.await {
+                    failure.why.push(format!(
+                        "its namespace was not removed: {}",
+                        also.why.join("; ")
+                    ));
+                }
+                Err(failure)
+            }
+            other => other,
+        }
+    }
+
+    /// Renders and compares with what is there.
+    fn plan_change(
+        &self,
+        prepared: &Prepared,
+        history: Vec<Record>,
+    ) -> Result<(Change, Rendered), Failure> {
+        let name = self.plan.name.as_str();
+        let releases = History::new(name, history.iter().map(|r| r.release.clone()).collect());
+        let next = releases
+            .next()
+            .map_err(|error| Failure::new(FailureKind::Failed, &self.what).caused_by(&error))?;
+        let (when, first_deployed) = match next {
+            Next::Install { revision } => (When::Install { revision }, None),
+            Next::Upgrade { current, revision } => (
+                When::Upgrade { revision },
+                Some(current.info.first_deployed.clone()),
+            ),
+        };
+        let rendered = prepared.render(
+            when,
+            &self.cluster.namespace,
+            Some(&self.cluster.version.git),
+        )?;
+        for warning in &rendered.warnings {
+            self.progress.event(ProgressEvent::Warning(warning.clone()));
+        }
+        let now = Timestamp::now().to_string();
+        let release = Release {
+            name: name.to_owned(),
+            namespace: self.cluster.namespace.to_string(),
+            version: when.revision(),
+            chart: Some(prepared.chart_record()),
+            config: prepared.values().clone(),
+            manifest: rendered.manifest.clone(),
+            hooks: rendered.hooks.clone(),
+            apply_method: APPLY_METHOD_SERVER_SIDE.to_owned(),
+            info: Info {
+                first_deployed: first_deployed.unwrap_or_else(|| now.clone()),
+                last_deployed: now,
+                description: when.begun().to_owned(),
+                status: when.pending(),
+                notes: rendered.notes.clone(),
+                ..Info::default()
+            },
+            ..Release::default()
+        };
+
+        let parse =
+            |text: &str| manifest::parse(text).map_err(|error| unusable(&self.what, &error));
+        let mut objects = parse(&release.manifest)?;
+        for object in &mut objects {
+            object.claim(name, self.cluster.namespace.as_str());
+        }
+        // What the deployed revision has is known to be there and ours. Revisions after it failed: some of their objects may
+        // be there, and are removed or taken over.
+        let since = history
+            .iter()
+            .rposition(|r| r.release.info.status == Status::Deployed)
+            .unwrap_or(0);
+        let mut ours = Vec::new();
+        let mut old = Vec::new();
+        for record in &history[since..] {
+            let found = parse(&record.release.manifest)?;
+            if record.release.info.status == Status::Deployed {
+                ours.clone_from(&found);
+            }
+            old.extend(found);
+        }
+        let gone = manifest::pruned(&old, &objects);
+        let expect = |object: Object| {
+            let known = ours.iter().any(|other| other.same(&object));
+            (
+                object,
+                if known {
+                    Expected::Ours
+                } else {
+                    Expected::Absent
+                },
+            )
+        };
+        let objects = objects.into_iter().map(expect).collect();
+        Ok((
+            Change {
+                history,
+                release,
+                objects,
+                gone,
+            },
+            rendered,
+        ))
+    }
+
+    async fn check(&self, change: &Change) -> Result<(), Failure> {
+        self.step(format!(
+            "checking {} objects with the API server",
+            change.objects.len()
+        ));
+        self.applier.check(&change.objects, &self.what).await
+    }
+
+    /// Checks, then takes the lock by making the record, then works. `written` tells whether anything was.
+    async fn perform(&self, change: &Change, written: &mut bool) -> Result<Deployed, Failure> {
+        self.check(change).await?;
+        let Some(record) = self
+            .records
+            .create(change.release.clone(), &self.labels(change), &self.what)
+            .await?
+        else {
+            return Err(self.lost_race(change.release.version).await?);
+        };
+        *written = true;
+        let mut heartbeat = Heartbeat::start(
+            self.cluster,
+            record.secret_name(),
+            record.resource_version(),
+        );
+        match heartbeat.during(Box::pin(self.roll_out(change))).await? {
+            Ok(rolled_out) => {
+                let version = heartbeat.stop().await?;
+                self.succeed(change, &record, version, rolled_out).await
+            }
+            Err(failure) => Err(Box::pin(self.give_up(change, record, heartbeat, failure)).await),
+        }
+    }
+
+    /// Labels of the record's Secret besides Helm's own.
+    fn labels(&self, change: &Change) -> BTreeMap<String, String> {
+        let kept = change
+            .history
+            .last()
+            .map(|last| crate::records::custom_labels(&last.metadata));
+        let mut labels = kept.unwrap_or_default();
+        labels.insert(SERVER_LABEL.to_owned(), self.plan.name.to_string());
+        labels.insert(TEMPLATE_LABEL.to_owned(), self.plan.template.to_string());
+        labels
+    }
+
+    /// Another command made this revision first.
+    async fn lost_race(&self, revision: u32) -> Result<Failure, Failure> {
+        let winner = self.records.get(revision, &self.what).await?;
+        Ok(match winner {
+            Some(record) if claim::under_way(record.release.info.status) => {
+                claim::busy(&record, &self.what)
+            }
+            _ => Failure::new(FailureKind::Failed, &self.what)
+                .because(format!(
+                    "another command made revision {revision} at the same time"
+                ))
+                .hint("try again"),
+        })
+    }
+
+    async fn succeed(
+        &self,
+        change: &Change,
+        record: &Record,
+        version: String,
+        rolled_out: RolledOut,
+    ) -> Result<Deployed, Failure> {
+        let mut release = record.release.clone();
+        let done = if change.history.is_empty() {
+            "Install complete"
+        } else {
+            "Upgrade complete"
+        };
+        release.info.status = Status::Deployed;
+        done.clone_into(&mut release.info.description);
+        let record = self.finish(record, release, version).await?;
+        self.supersede(change, &record).await?;
+        Ok(Deployed {
+            revision: Some(Revision(record.release.version)),
+            server: Some(self.server(&record, &rolled_out)),
+            manifest: None,
+        })
+    }
+
+    /// Writes the end of an operation into its record.
+    async fn finish(
+        &self,
+        record: &Record,
+        release: Release,
+        version: String,
+    ) -> Result<Record, Failure> {
+        let done = self
+            .records
+            .replace(record, release, Work::Done, version, &self.what)
+            .await?;
+        done.ok_or_else(|| {
+            Failure::new(FailureKind::Failed, &self.what)
+                .because("another command took the release over")
+                .hint(format!(
+                    "look at its state with: mcpt status {}",
+                    self.plan.name
+                ))
+        })
+    }
+
+    /// Marks what ran before `record`, and forgets the oldest revisions.
+    async fn supersede(&self, change: &Change, record: &Record) -> Result<(), Failure> {
+        for old in &change.history {
+            if old.release.info.status != Status::Deployed {
+                continue;
+            }
+            let mut release = old.release.clone();
+            release.info.status = Status::Superseded;
+            let version = old.resource_version();
+            if self
+                .records
+                .replace(old, release, Work::Done, version, &self.what)
+                .await?
+                .is_none()
+            {
+                tracing::debug!(
+                    revision = old.release.version,
+                    "record changed or gone, not superseded"
+                );
+            }
+        }
+        let mut revisions: Vec<_> = change.history.iter().map(|r| r.release.clone()).collect();
+        // The history counts one more to come; that one is there by now.
+        for old in &mut revisions {
+            old.info.status = Status::Superseded;
+        }
+        let history = History::new(self.plan.name.as_str(), revisions);
+        for revision in history.to_prune(DEFAULT_MAX_HISTORY) {
+            if revision != record.release.version {
+                self.records.delete(revision, &self.what).await?;
+            }
+        }
+        Ok(())
+    }
+
+    fn server(&self, record: &Record, rolled_out: &RolledOut) -> Server {
+        let mut server = server::server(
+            self.plan.name.clone(),
+            &self.cluster.namespace,
+            Some(&record.facts()),
+            &rolled_out.observed,
+            rolled_out.service.as_ref(),
+        );
+        server.env = server::env(&record.release.config);
+        server
+    }
+
+    fn step(&self, text: String) {
+        self.progress.event(ProgressEvent::Step(text));
+    }
+}

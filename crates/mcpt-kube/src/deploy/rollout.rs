@@ -1,0 +1,145 @@
+//! The part of a deploy that changes the cluster: apply, prune, wait, speak.
+
+use k8s_openapi::api::{apps::v1::Deployment, core::v1::Service};
+use kube::{Resource, api::DynamicObject};
+use mcpt_core::{Failure, Plan, Transport};
+use serde::de::DeserializeOwned;
+use tokio::time::Instant;
+
+use super::{Change, Deploy};
+use crate::{
+    backend::selector_of,
+    exchange,
+    manifest::Object,
+    removal,
+    rollout::Observed,
+    server::PATH_ANNOTATION,
+    wait::{self, Wanted},
+};
+
+/// Path of the MCP endpoint of a stdio server behind the bridge.
+const BRIDGE_PATH: &str = "/mcp";
+
+/// What runs now.
+#[derive(Debug, Default)]
+pub(super) struct RolledOut {
+    /// The workload.
+    pub(super) observed: Observed,
+    /// Its Service.
+    pub(super) service: Option<Service>,
+}
+
+impl Deploy<'_> {
+    /// Brings the cluster to the new revision and waits until the server answers.
+    pub(super) async fn roll_out(&self, change: &Change) -> Result<RolledOut, Failure> {
+        let objects: Vec<&Object> = change.objects.iter().map(|(object, _)| object).collect();
+        let mut rolled_out = self.apply(&objects, &change.gone).await?;
+        if self.options.wait || self.options.atomic {
+            let deadline = Instant::now() + self.options.timeout;
+            self.wait(&mut rolled_out, deadline).await?;
+            self.speak(&rolled_out, deadline).await?;
+        }
+        Ok(rolled_out)
+    }
+
+    /// Applies objects in their order and deletes those that are `gone`.
+    pub(super) async fn apply(
+        &self,
+        objects: &[&Object],
+        gone: &[Object],
+    ) -> Result<RolledOut, Failure> {
+        self.step(format!("applying {} objects", objects.len()));
+        let mut rolled_out = RolledOut::default();
+        for object in objects {
+            let live = self.applier.apply(object, &self.what).await?;
+            match object.kind.as_str() {
+                "Deployment" => {
+                    rolled_out.observed.deployment = Some(typed::<Deployment>(live, &self.what)?);
+                }
+                "Service" => {
+                    rolled_out.service = Some(typed::<Service>(live, &self.what)?);
+                }
+                _ => {}
+            }
+        }
+        if !gone.is_empty() {
+            self.step(format!(
+                "deleting {} objects that are no longer part of it",
+                gone.len()
+            ));
+            removal::ask(&self.applier, gone, &self.what).await?;
+        }
+        Ok(rolled_out)
+    }
+
+    /// Waits for the Deployment's rollout.
+    pub(super) async fn wait(
+        &self,
+        rolled_out: &mut RolledOut,
+        deadline: Instant,
+    ) -> Result<(), Failure> {
+        let Some(deployment) = &rolled_out.observed.deployment else {
+            return Ok(());
+        };
+        let wanted = Wanted {
+            deployment: deployment.metadata.name.clone().unwrap_or_default(),
+            generation: deployment.metadata.generation.unwrap_or(0),
+            selector: selector_of(deployment),
+        };
+        self.step("waiting for the pods".to_owned());
+        let timeout = self.options.timeout;
+        rolled_out.observed = wait::until_rolled_out(
+            self.cluster,
+            &wanted,
+            &self.what,
+            timeout,
+            deadline,
+            self.progress,
+        )
+        .await?;
+        Ok(())
+    }
+
+    /// Makes sure that what runs is an MCP server.
+    async fn speak(&self, rolled_out: &RolledOut, deadline: Instant) -> Result<(), Failure> {
+        let observed = &rolled_out.observed;
+        let Some(deployment) = observed
+            .deployment
+            .as_ref()
+            .filter(|_| !observed.current_pods().is_empty())
+        else {
+            return Ok(());
+        };
+        self.step("asking the server over MCP".to_owned());
+        let annotated = deployment
+            .metadata
+            .annotations
+            .as_ref()
+            .and_then(|a| a.get(PATH_ANNOTATION));
+        let path = annotated.map_or_else(|| planned_path(self.plan), String::as_str);
+        exchange::speak(
+            self.cluster,
+            observed,
+            &selector_of(deployment),
+            path,
+            &self.what,
+            deadline,
+        )
+        .await
+    }
+}
+
+fn planned_path(plan: &Plan) -> &str {
+    match &plan.transport {
+        Transport::Http { path, .. } => path,
+        Transport::Stdio => BRIDGE_PATH,
+    }
+}
+
+fn typed<K: Resource + DeserializeOwned>(object: DynamicObject, what: &str) -> Result<K, Failure> {
+    object.try_parse().map_err(|error| {
+        Failure::new(mcpt_core::FailureKind::Failed, what)
+            .because("the API server answered with an object of another shape")
+            .caused_by(&error)
+    })
+}

@@ -1,0 +1,75 @@
+//! One real MCP exchange with a new pod, from here, through the API server's port-forward.
+
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::LogParams;
+use mcpt_client::ClientError;
+use mcpt_core::Failure;
+use tokio::time::Instant;
+
+use crate::{
+    cluster::Cluster,
+    forward::{self, Target, mcp_port},
+    rollout::{Observed, is_ready},
+};
+
+/// Longest time for one exchange.
+const EXCHANGE: Duration = Duration::from_secs(15);
+
+/// Pause before an exchange is tried again whose connection was lost.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// Lines of the pod's log that go into a failure.
+const LOG_LINES: i64 = 20;
+
+/// Asks one ready new pod over MCP. A lost connection is tried again until the deadline; any other answer counts.
+///
+/// # Errors
+/// When what answers is not an MCP server, or nothing answers.
+pub(crate) async fn speak(
+    cluster: &Cluster,
+    observed: &Observed,
+    selector: &str,
+    path: &str,
+    what: &str,
+    deadline: Instant,
+) -> Result<(), Failure> {
+    let pods = observed.current_pods();
+    let ready = pods.iter().find(|pod| is_ready(pod));
+    let known = ready.and_then(|pod| Some((pod.metadata.name.clone()?, mcp_port(pod)?)));
+    let pod = known.as_ref().map(|(name, _)| name.clone());
+    let target = Target::new(cluster.clone(), selector.to_owned(), known);
+    let tunnel = forward::open(target).await.map_err(|f| Failure {
+        what: what.to_owned(),
+        ..f
+    })?;
+    let url = format!("http://{}{path}", tunnel.address);
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let Err(error) = mcpt_client::probe(&url, EXCHANGE.min(left).max(PAUSE)).await else {
+            return Ok(());
+        };
+        if matches!(error, ClientError::Connect { .. }) && left > PAUSE {
+            tokio::time::sleep(PAUSE).await;
+            continue;
+        }
+        let mut failure = error.into_failure(what);
+        // The address here means nothing to the user.
+        for why in &mut failure.why {
+            *why = why.replace(&url, &format!("the server at port-forwarded {path}"));
+        }
+        failure.why.extend(tunnel.trouble().await);
+        if let Some(pod) = pod {
+            let api: kube::Api<Pod> = cluster.api();
+            let params = LogParams {
+                tail_lines: Some(LOG_LINES),
+                ..LogParams::default()
+            };
+            if let Ok(text) = api.logs(&pod, &params).await {
+                failure.log_tail = text.lines().map(str::to_owned).collect();
+            }
+        }
+        return Err(failure);
+    }
+}

@@ -1,0 +1,432 @@
+//! What the API server's and the client's errors mean, in words a user can act on.
+
+use std::{error::Error, io};
+
+use kube::{
+    client::AuthError,
+    core::{Status, response::StatusCause},
+};
+use mcpt_core::{Failure, FailureKind};
+
+/// An error understood: sort, causes and what mends it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Explained {
+    /// Sort of failure.
+    pub(crate) kind: FailureKind,
+    /// Causes, the most telling first.
+    pub(crate) why: Vec<String>,
+    /// What to do.
+    pub(crate) hint: Option<String>,
+}
+
+impl Explained {
+    fn new(kind: FailureKind, why: impl Into<String>) -> Self {
+        Self {
+            kind,
+            why: vec![why.into()],
+            hint: None,
+        }
+    }
+
+    fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// As a failure of `what`.
+    pub(crate) fn failure(self, what: impl Into<String>) -> Failure {
+        Failure {
+            why: self.why,
+            hint: self.hint,
+            ..Failure::new(self.kind, what)
+        }
+    }
+}
+
+/// Explains an error of a request to the API server at `address`.
+pub(crate) fn explain(error: &kube::Error, address: &str) -> Explained {
+    match error {
+        kube::Error::Api(status) => explain_status(status),
+        kube::Error::Auth(auth) => explain_auth(auth),
+        kube::Error::Service(error) => explain_transport(error.as_ref(), address),
+        kube::Error::HyperError(error) => explain_transport(error, address),
+        kube::Error::ReadEvents(error) => explain_transport(error, address),
+        kube::Error::UpgradeConnection(error) => Explained::new(
+            FailureKind::Failed,
+            format!(
+                "{address} does not open a connection to the pod: {}",
+                chain(error)
+            ),
+        ),
+        other => Explained::new(FailureKind::Failed, chain(other)),
+    }
+}
+
+/// Explains a refusal by the API server.
+pub(crate) fn explain_status(status: &Status) -> Explained {
+    match status.code {
+        401 => Explained::new(
+            FailureKind::Failed,
+            "the cluster does not accept the credentials (401 Unauthorized): they are wrong or expired",
+        )
+        .hint("log in again, or check the user of the context: kubectl config view --minify"),
+        403 => explain_forbidden(&status.message),
+        404 if missing_namespace(status).is_some() => Explained::new(
+            FailureKind::NotFound,
+            format!("namespace {:?} does not exist", missing_namespace(status).unwrap_or_default()),
+        )
+        .hint("make it with --create-namespace"),
+        // A validation error lists its faults one by one; the message is all of them in one line.
+        422 if faults(status).len() > 1 => {
+            Explained { kind: FailureKind::Failed, why: faults(status), hint: None }
+        }
+        0 => Explained::new(FailureKind::Failed, status.message.clone()),
+        code if status.message.trim().is_empty() => Explained::new(
+            FailureKind::Failed,
+            format!("the API server answered {code} {}", status.reason).trim_end().to_owned(),
+        ),
+        429 | 500..=599 => Explained::new(
+            FailureKind::Failed,
+            format!("the API server answered {}: {}", status.code, status.message),
+        ),
+        _ => Explained::new(FailureKind::Failed, status.message.clone()),
+    }
+}
+
+fn faults(status: &Status) -> Vec<String> {
+    let Some(details) = &status.details else {
+        return Vec::new();
+    };
+    let fault = |c: &StatusCause| {
+        format!(
+            "{} {:?}: {}: {}",
+            details.kind, details.name, c.field, c.message
+        )
+    };
+    details.causes.iter().map(fault).collect()
+}
+
+/// Name of the namespace, when its absence is what the API server complains of.
+pub(crate) fn missing_namespace(status: &Status) -> Option<&str> {
+    let details = status.details.as_ref()?;
+    (status.code == 404 && details.kind == "namespaces").then_some(details.name.as_str())
+}
+
+/// What a `403` of the authorizer says: `… cannot VERB resource "R" in API group "G" in the namespace "N"`.
+#[derive(Debug, PartialEq, Eq)]
+struct Denied<'a> {
+    user: &'a str,
+    verb: &'a str,
+    resource: &'a str,
+    group: &'a str,
+    namespace: Option<&'a str>,
+}
+
+impl<'a> Denied<'a> {
+    fn parse(message: &'a str) -> Option<Self> {
+        fn quoted<'a>(text: &'a str, before: &str) -> Option<&'a str> {
+            text.split_once(before)?
+                .1
+                .split_once('"')
+                .map(|(value, _)| value)
+        }
+        let verb = message.split_once("\" cannot ")?.1.split_once(' ')?.0;
+        Some(Self {
+            user: quoted(message, "User \"")?,
+            verb,
+            resource: quoted(message, "resource \"")?,
+            group: quoted(message, "API group \"").unwrap_or_default(),
+            namespace: quoted(message, "in the namespace \""),
+        })
+    }
+}
+
+fn explain_forbidden(message: &str) -> Explained {
+    let Some(denied) = Denied::parse(message) else {
+        // Quota and admission refuse with 403 as well; their own words are the cause.
+        return Explained::new(FailureKind::Failed, message);
+    };
+    if denied.user == "system:anonymous" {
+        return Explained::new(
+            FailureKind::Failed,
+            "the cluster was given no credentials that it knows (user system:anonymous)",
+        )
+        .hint("check the user of the context: kubectl config view --minify");
+    }
+    let group = if denied.group.is_empty() {
+        String::new()
+    } else {
+        format!(".{}", denied.group)
+    };
+    let (scope, flag) = match denied.namespace {
+        Some(namespace) => (
+            format!("in namespace {namespace:?}"),
+            format!(" --namespace {namespace}"),
+        ),
+        None => ("in the whole cluster".to_owned(), String::new()),
+    };
+    Explained::new(
+        FailureKind::Failed,
+        format!(
+            "user {:?} has no right to {} {}{group} {scope}",
+            denied.user, denied.verb, denied.resource
+        ),
+    )
+    .hint(format!(
+        "ask for a role with verb {:?} on {:?} {scope}; check with: kubectl auth can-i {} {}{group}{flag}",
+        denied.verb, denied.resource, denied.verb, denied.resource
+    ))
+}
+
+/// Explains why credentials could not be had. The plugin's standard output may hold a token, so only its exit status and
+/// standard error are told.
+pub(crate) fn explain_auth(error: &AuthError) -> Explained {
+    match error {
+        AuthError::AuthExecStart(error) => Explained::new(
+            FailureKind::Failed,
+            format!("the credential plugin of the kubeconfig cannot be started: {error}"),
+        )
+        .hint("install the program named under users[].user.exec.command, or put it on PATH"),
+        AuthError::AuthExecRun { cmd, out } => {
+            let said = String::from_utf8_lossy(&out.stderr);
+            let lines: Vec<&str> = said
+                .lines()
+                .map(str::trim)
+                .filter(|l| !l.is_empty())
+                .collect();
+            let last = lines[lines.len().saturating_sub(3)..].join(" / ");
+            let program = cmd
+                .trim_matches('"')
+                .split(['"', ' '])
+                .next()
+                .unwrap_or_default();
+            Explained::new(
+                FailureKind::Failed,
+                format!(
+                    "the credential plugin {program:?} of the kubeconfig failed ({}){}{last}",
+                    out.status,
+                    if last.is_empty() { "" } else { ": " },
+                ),
+            )
+            .hint("log in again with the tool that made this kubeconfig")
+        }
+        AuthError::AuthExecParse(_) | AuthError::ExecPluginFailed => Explained::new(
+            FailureKind::Failed,
+            "the credential plugin of the kubeconfig did not print an ExecCredential",
+        ),
+        other => Explained::new(
+            FailureKind::Failed,
+            format!(
+                "the credentials of the kubeconfig cannot be used: {}",
+                chain(other)
+            ),
+        ),
+    }
+}
+
+fn explain_transport(error: &(dyn Error + 'static), address: &str) -> Explained {
+    let mut next: Option<&(dyn Error + 'static)> = Some(error);
+    while let Some(current) = next {
+        if let Some(auth) = current.downcast_ref::<AuthError>() {
+            return explain_auth(auth);
+        }
+        if let Some(io) = current.downcast_ref::<io::Error>() {
+            if let Some(tls) = io.get_ref().and_then(|e| e.downcast_ref::<rustls::Error>()) {
+                return explain_tls(tls, address);
+            }
+            match io.kind() {
+                io::ErrorKind::ConnectionRefused => {
+                    return unreachable(address, "connection refused");
+                }
+                io::ErrorKind::TimedOut => return unreachable(address, "no answer in time"),
+                io::ErrorKind::HostUnreachable => return unreachable(address, "no route to host"),
+                io::ErrorKind::NetworkUnreachable => {
+                    return unreachable(address, "network is unreachable");
+                }
+                _ => {}
+            }
+        }
+        next = current.source();
+    }
+    unreachable(address, &chain(error))
+}
+
+fn unreachable(address: &str, why: &str) -> Explained {
+    Explained::new(
+        FailureKind::Unreachable,
+        format!("the API server at {address} cannot be reached: {why}"),
+    )
+    .hint("is the cluster running, and is this the right context? kubectl config current-context")
+}
+
+/// The API server gave no answer at all within the time it was given.
+pub(crate) fn silent(address: &str, seconds: u64) -> Explained {
+    unreachable(address, &format!("no answer within {seconds} s"))
+}
+
+fn explain_tls(error: &rustls::Error, address: &str) -> Explained {
+    let why = match error {
+        rustls::Error::InvalidCertificate(reason) => {
+            use rustls::CertificateError as E;
+            match reason {
+                E::UnknownIssuer | E::BadSignature => {
+                    "its certificate is not signed by the authority that the kubeconfig names"
+                        .to_owned()
+                }
+                E::Expired | E::ExpiredContext { .. } => "its certificate has expired".to_owned(),
+                E::NotValidForName | E::NotValidForNameContext { .. } => {
+                    "its certificate is for another host name".to_owned()
+                }
+                other => format!("its certificate is not valid: {other}"),
+            }
+        }
+        rustls::Error::InvalidMessage(_) => "it does not speak TLS".to_owned(),
+        other => other.to_string(),
+    };
+    Explained::new(
+        FailureKind::Unreachable,
+        format!("the API server at {address} cannot be trusted: {why}"),
+    )
+    .hint("check certificate-authority and server of the context: kubectl config view --minify")
+}
+
+/// An error and its sources, each told once.
+pub(crate) fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(inner) = source {
+        let inner_text = inner.to_string();
+        if !text.contains(&inner_text) {
+            text.push_str(": ");
+            text.push_str(&inner_text);
+        }
+        source = inner.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(code: u16, reason: &str, message: &str) -> Status {
+        Status::failure(message, reason).with_code(code)
+    }
+
+    #[test]
+    fn refusals_name_verb_resource_and_namespace() {
+        for (message, why, hint) in [
+            (
+                r#"secrets is forbidden: User "bob" cannot create resource "secrets" in API group "" in the namespace "x""#,
+                r#"user "bob" has no right to create secrets in namespace "x""#,
+                "kubectl auth can-i create secrets --namespace x",
+            ),
+            (
+                r#"deployments.apps "a" is forbidden: User "bob" cannot patch resource "deployments" in API group "apps" in the namespace "x""#,
+                r#"user "bob" has no right to patch deployments.apps in namespace "x""#,
+                "kubectl auth can-i patch deployments.apps --namespace x",
+            ),
+            (
+                r#"namespaces is forbidden: User "bob" cannot create resource "namespaces" in API group "" at the cluster scope"#,
+                r#"user "bob" has no right to create namespaces in the whole cluster"#,
+                "kubectl auth can-i create namespaces",
+            ),
+            (
+                r#"secrets is forbidden: User "system:anonymous" cannot list resource "secrets" in API group "" in the namespace "x""#,
+                "the cluster was given no credentials that it knows (user system:anonymous)",
+                "kubectl config view --minify",
+            ),
+        ] {
+            let explained = explain_status(&status(403, "Forbidden", message));
+            assert_eq!(explained.kind, FailureKind::Failed);
+            assert_eq!(explained.why, [why]);
+            let given = explained.hint.unwrap();
+            assert!(given.contains(hint), "{given}");
+        }
+    }
+
+    #[test]
+    fn admission_keeps_its_own_words() {
+        let message = r#"pods "x" is forbidden: exceeded quota: q, requested: pods=1"#;
+        assert_eq!(
+            explain_status(&status(403, "Forbidden", message)).why,
+            [message]
+        );
+    }
+
+    #[test]
+    fn statuses_without_words_are_still_told() {
+        assert_eq!(
+            explain_status(&status(503, "ServiceUnavailable", "")).why,
+            ["the API server answered 503 ServiceUnavailable"]
+        );
+        assert_eq!(explain_status(&status(0, "", "odd")).why, ["odd"]);
+    }
+
+    #[test]
+    fn a_missing_namespace_names_the_flag() {
+        let mut missing = status(404, "NotFound", r#"namespaces "x" not found"#);
+        missing.details = Some(kube::core::response::StatusDetails {
+            name: "x".into(),
+            kind: "namespaces".into(),
+            group: String::new(),
+            uid: String::new(),
+            causes: Vec::new(),
+            retry_after_seconds: 0,
+        });
+        let explained = explain_status(&missing);
+        assert_eq!(explained.kind, FailureKind::NotFound);
+        assert_eq!(explained.why, [r#"namespace "x" does not exist"#]);
+        assert_eq!(
+            explained.hint.as_deref(),
+            Some("make it with --create-namespace")
+        );
+    }
+
+    #[test]
+    fn transport_errors_name_the_address() {
+        let address = "https://10.0.0.1:6443";
+        for (error, why) in [
+            (
+                io::Error::from(io::ErrorKind::ConnectionRefused),
+                "the API server at https://10.0.0.1:6443 cannot be reached: connection refused",
+            ),
+            (
+                io::Error::from(io::ErrorKind::TimedOut),
+                "the API server at https://10.0.0.1:6443 cannot be reached: no answer in time",
+            ),
+            (
+                io::Error::new(
+                    io::ErrorKind::InvalidData,
+                    rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer),
+                ),
+                "the API server at https://10.0.0.1:6443 cannot be trusted: its certificate is not signed by the authority that the kubeconfig names",
+            ),
+        ] {
+            let explained = explain(&kube::Error::Service(Box::new(error)), address);
+            assert_eq!(explained.kind, FailureKind::Unreachable);
+            assert_eq!(explained.why, [why]);
+        }
+    }
+
+    #[test]
+    fn plugin_output_is_never_told() {
+        use std::os::unix::process::ExitStatusExt;
+        let out = std::process::Output {
+            status: std::process::ExitStatus::from_raw(256),
+            stdout: b"hunter2".to_vec(),
+            stderr: b"\nplease log in\n".to_vec(),
+        };
+        let error = AuthError::AuthExecRun {
+            cmd: r#""cloud" "token""#.into(),
+            out: Box::new(out),
+        };
+        let explained = explain_auth(&error);
+        assert_eq!(
+            explained.why,
+            [
+                r#"the credential plugin "cloud" of the kubeconfig failed (exit status: 1): please log in"#
+            ]
+        );
+    }
+}

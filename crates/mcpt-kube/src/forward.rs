@@ -1,0 +1,272 @@
+//! A local TCP listener whose connections go to a pod by the API server's port-forward, one stream each.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    sync::Arc,
+};
+
+use k8s_openapi::api::core::v1::Pod;
+use kube::{Api, api::ListParams};
+use mcpt_core::{Failure, FailureKind, Tunnel};
+use tokio::{
+    io::{AsyncWriteExt, copy_bidirectional},
+    net::{TcpListener, TcpStream},
+    sync::Mutex,
+    task::{AbortHandle, JoinSet},
+};
+
+use crate::{cluster::Cluster, failure::chain, rollout::is_ready};
+
+/// Names that the port of an MCP endpoint has in a pod, the likeliest first.
+const PORT_NAMES: [&str; 2] = ["mcp", "http"];
+
+/// A listener on the loopback; dropping it closes it and all of its connections.
+#[derive(Debug)]
+pub(crate) struct Forward {
+    /// Where it listens.
+    pub(crate) address: SocketAddr,
+    trouble: Arc<Mutex<Option<String>>>,
+    accepting: AbortHandle,
+}
+
+impl Tunnel for Forward {}
+
+impl Drop for Forward {
+    fn drop(&mut self) {
+        self.accepting.abort();
+    }
+}
+
+impl Forward {
+    /// What went wrong with the last connection that failed, if one did.
+    pub(crate) async fn trouble(&self) -> Option<String> {
+        self.trouble.lock().await.clone()
+    }
+}
+
+/// Pods that a forward may go to.
+#[derive(Debug, Clone)]
+pub(crate) struct Target {
+    cluster: Cluster,
+    /// Label selector of the release's pods.
+    selector: String,
+    /// Pod and port that connections go to now. Sessions may live in one pod, so it changes only when that one fails.
+    current: Arc<Mutex<Option<(String, u16)>>>,
+}
+
+impl Target {
+    /// Ready pods that match a label selector; `known` is one of them with its port, if one is known already.
+    pub(crate) fn new(cluster: Cluster, selector: String, known: Option<(String, u16)>) -> Self {
+        Self {
+            cluster,
+            selector,
+            current: Arc::new(Mutex::new(known)),
+        }
+    }
+
+    /// The pod to connect to; with `not`, another one than that if there is another.
+    async fn choose(&self, not: Option<&str>) -> Result<(String, u16), Failure> {
+        let mut current = self.current.lock().await;
+        if let Some((pod, port)) = current.as_ref()
+            && Some(pod.as_str()) != not
+        {
+            return Ok((pod.clone(), *port));
+        }
+        let api: Api<Pod> = self.cluster.api();
+        let pods = api
+            .list(&ListParams::default().labels(&self.selector))
+            .await
+            .map_err(|error| self.cluster.failure("cannot connect to the server", &error))?;
+        let chosen = best_pod(&pods.items, not).ok_or_else(|| {
+            Failure::new(FailureKind::Unreachable, "cannot connect to the server").because(
+                if pods.items.is_empty() {
+                    "it has no pods"
+                } else {
+                    "none of its pods is ready"
+                },
+            )
+        })?;
+        *current = Some(chosen.clone());
+        Ok(chosen)
+    }
+
+    async fn connect(&self, mut local: TcpStream) -> Result<(), String> {
+        let api: Api<Pod> = self.cluster.api();
+        let (pod, port) = self.choose(None).await.map_err(|f| f.to_string())?;
+        let (mut forwarder, port) = match api.portforward(&pod, &[port]).await {
+            Ok(forwarder) => (forwarder, port),
+            Err(error) => {
+                tracing::debug!(
+                    pod,
+                    error = chain(&error),
+                    "port-forward refused, trying another pod"
+                );
+                let (pod, port) = self.choose(Some(&pod)).await.map_err(|f| f.to_string())?;
+                let forwarder = api.portforward(&pod, &[port]).await.map_err(|error| {
+                    format!(
+                        "pod {pod}: {}",
+                        self.cluster.failure("", &error).why.join("; ")
+                    )
+                })?;
+                (forwarder, port)
+            }
+        };
+        let (Some(mut remote), Some(error)) =
+            (forwarder.take_stream(port), forwarder.take_error(port))
+        else {
+            return Err(format!(
+                "port-forward of pod {pod} gave no stream for port {port}"
+            ));
+        };
+        let copied = copy_bidirectional(&mut local, &mut remote).await;
+        // Closing our end lets the forwarder finish; what the kubelet has to say comes before that.
+        let _closed_by_peer = remote.shutdown().await;
+        drop(remote);
+        let joined = forwarder.join().await;
+        if let Some(said) = error.await {
+            return Err(format!("pod {pod}: {}", said.trim()));
+        }
+        if let Err(error) = copied {
+            // Clients often leave with a reset; that is no trouble of the tunnel.
+            tracing::debug!(pod, %error, "connection ended");
+        }
+        if let Err(error) = joined {
+            tracing::debug!(pod, error = chain(&error), "port-forward ended");
+        }
+        Ok(())
+    }
+}
+
+/// Begins to listen on a free port of the loopback.
+pub(crate) async fn open(target: Target) -> Result<Forward, Failure> {
+    // Whether there is a pod at all is told now, not to the first connection.
+    target.choose(None).await?;
+    let no_port = |error: std::io::Error| {
+        Failure::new(FailureKind::Failed, "cannot listen on 127.0.0.1").caused_by(&error)
+    };
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+        .await
+        .map_err(no_port)?;
+    let address = listener.local_addr().map_err(no_port)?;
+    let trouble = Arc::new(Mutex::new(None));
+    let seen = Arc::clone(&trouble);
+    let accepting = tokio::spawn(accept(listener, target, seen)).abort_handle();
+    Ok(Forward {
+        address,
+        trouble,
+        accepting,
+    })
+}
+
+async fn accept(listener: TcpListener, target: Target, trouble: Arc<Mutex<Option<String>>>) {
+    // Dropped with this task, which ends every connection.
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((local, _)) => {
+                    let (target, trouble) = (target.clone(), Arc::clone(&trouble));
+                    connections.spawn(async move {
+                        if let Err(said) = target.connect(local).await {
+                            tracing::debug!(said, "forwarded connection failed");
+                            *trouble.lock().await = Some(said);
+                        }
+                    });
+                }
+                Err(error) => {
+                    *trouble.lock().await = Some(format!("cannot accept a connection: {error}"));
+                    return;
+                }
+            },
+            Some(_ended) = connections.join_next() => {}
+        }
+    }
+}
+
+/// A ready pod and its MCP port, another one than `not` if possible.
+fn best_pod(pods: &[Pod], not: Option<&str>) -> Option<(String, u16)> {
+    let mut ready: Vec<_> = pods
+        .iter()
+        .filter(|pod| is_ready(pod))
+        .filter_map(|pod| Some((pod.metadata.name.clone()?, mcp_port(pod)?)))
+        .collect();
+    // The excluded one last: it may be the only one, and may have come back.
+    ready.sort_by_key(|(name, _)| (Some(name.as_str()) == not, name.clone()));
+    ready.into_iter().next()
+}
+
+/// Port of the MCP endpoint in a pod: the one named for it, else the first.
+pub(crate) fn mcp_port(pod: &Pod) -> Option<u16> {
+    let containers = &pod.spec.as_ref()?.containers;
+    let ports: Vec<_> = containers
+        .iter()
+        .flat_map(|c| c.ports.iter().flatten())
+        .collect();
+    let named = PORT_NAMES
+        .iter()
+        .find_map(|name| ports.iter().find(|port| port.name.as_deref() == Some(name)));
+    let port = named.or(ports.first())?;
+    u16::try_from(port.container_port).ok()
+}
+
+#[cfg(test)]
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "json! literals read best as arguments"
+)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn pod(name: &str, ready: bool, ports: Value) -> Pod {
+        serde_json::from_value(json!({
+            "metadata": {"name": name},
+            "spec": {"containers": [{"name": "side"}, {"name": "server", "ports": ports}]},
+            "status": {"conditions": [{"type": "Ready", "status": if ready {"True"} else {"False"}}]},
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn ports() {
+        for (ports, expected) in [
+            (
+                json!([{"containerPort": 1, "name": "metrics"}, {"containerPort": 2, "name": "http"}]),
+                Some(2),
+            ),
+            (
+                json!([{"containerPort": 1, "name": "http"}, {"containerPort": 2, "name": "mcp"}]),
+                Some(2),
+            ),
+            (
+                json!([{"containerPort": 1, "name": "x"}, {"containerPort": 2}]),
+                Some(1),
+            ),
+            (json!([]), None),
+        ] {
+            assert_eq!(
+                mcp_port(&pod("a", true, ports.clone())),
+                expected,
+                "{ports}"
+            );
+        }
+    }
+
+    #[test]
+    fn ready_pods_are_chosen_and_a_failed_one_only_as_the_last() {
+        let port = json!([{"containerPort": 8080, "name": "mcp"}]);
+        let pods = [
+            pod("a", false, port.clone()),
+            pod("b", true, port.clone()),
+            pod("c", true, port),
+        ];
+        let chosen = |not| best_pod(&pods, not).map(|(name, _)| name);
+        assert_eq!(chosen(None).as_deref(), Some("b"));
+        assert_eq!(chosen(Some("b")).as_deref(), Some("c"));
+        assert_eq!(
+            best_pod(&pods[..2], Some("b")).map(|(n, _)| n).as_deref(),
+            Some("b")
+        );
+        assert_eq!(best_pod(&pods[..1], None), None);
+    }
+}

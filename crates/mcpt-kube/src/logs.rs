@@ -1,0 +1,220 @@
+//! Log lines of all pods of a release as one stream, with pods that come while it is followed.
+
+use std::collections::HashSet;
+
+use futures_util::{AsyncBufReadExt, StreamExt, TryStreamExt, stream};
+use k8s_openapi::api::core::v1::Pod;
+use kube::{
+    Api,
+    api::{ListParams, LogParams},
+    runtime::{
+        WatchStreamExt,
+        watcher::{self, watcher},
+    },
+};
+use mcpt_core::{Failure, FailureKind, LogLine, LogOptions, LogStream};
+use tokio::{sync::mpsc, task::JoinSet};
+
+use crate::cluster::Cluster;
+
+/// Annotation that names the container whose log is meant when none is named, as kubectl reads it.
+const DEFAULT_CONTAINER: &str = "kubectl.kubernetes.io/default-container";
+
+/// Lines that may wait for a slow reader.
+const BUFFER: usize = 256;
+
+/// Opens the stream for the pods that match `selector`.
+pub(crate) async fn open(
+    cluster: &Cluster,
+    selector: &str,
+    options: &LogOptions,
+) -> Result<LogStream, Failure> {
+    let api: Api<Pod> = cluster.api();
+    let pods = api
+        .list(&ListParams::default().labels(selector))
+        .await
+        .map_err(|error| cluster.failure("cannot read logs", &error))?;
+    if pods.items.is_empty() && !options.follow {
+        return Err(Failure::new(FailureKind::NotFound, "cannot read logs")
+            .because("the server has no pods"));
+    }
+    let (lines, reader) = mpsc::channel(BUFFER);
+    let follower = Follower {
+        cluster: cluster.clone(),
+        options: options.clone(),
+        lines,
+        known: HashSet::new(),
+        readers: JoinSet::new(),
+    };
+    let task = tokio::spawn(follower.run(pods.items, selector.to_owned()));
+    // The task ends when nobody reads any more.
+    let stream = stream::unfold(
+        (reader, AbortOnDrop(task.abort_handle())),
+        |(mut reader, guard)| async move { reader.recv().await.map(|line| (line, (reader, guard))) },
+    );
+    Ok(stream.boxed())
+}
+
+struct AbortOnDrop(tokio::task::AbortHandle);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+type Line = Result<LogLine, Failure>;
+
+struct Follower {
+    cluster: Cluster,
+    options: LogOptions,
+    lines: mpsc::Sender<Line>,
+    /// Runs of containers that are being read, as pod uid and container id.
+    known: HashSet<String>,
+    readers: JoinSet<()>,
+}
+
+impl Follower {
+    async fn run(mut self, pods: Vec<Pod>, selector: String) {
+        let tail = self.options.tail;
+        for pod in &pods {
+            self.read(pod, tail);
+        }
+        if !self.options.follow {
+            while self.readers.join_next().await.is_some() {}
+            return;
+        }
+        let api: Api<Pod> = self.cluster.api();
+        let config = watcher::Config::default().labels(&selector);
+        let mut changes = watcher(api, config)
+            .default_backoff()
+            .applied_objects()
+            .boxed();
+        loop {
+            tokio::select! {
+                () = self.lines.closed() => return,
+                Some(_ended) = self.readers.join_next() => {}
+                change = changes.next() => match change {
+                    // What begins while it is followed is new to the reader as a whole.
+                    Some(Ok(pod)) => self.read(&pod, None),
+                    Some(Err(error)) => tracing::debug!(%error, "watch of pods interrupted"),
+                    None => return,
+                },
+            }
+        }
+    }
+
+    /// Begins to read the pod's present run, once.
+    fn read(&mut self, pod: &Pod, tail: Option<u32>) {
+        let (Some(name), Some(container)) = (pod.metadata.name.clone(), container(pod)) else {
+            return;
+        };
+        let Some(run) = run(pod, &container) else {
+            // Not started: when followed, the watch tells when it is.
+            return;
+        };
+        if !self.known.insert(run) {
+            return;
+        }
+        let api: Api<Pod> = self.cluster.api();
+        let params = LogParams {
+            container: Some(container),
+            follow: self.options.follow,
+            tail_lines: tail.map(i64::from),
+            previous: self.options.previous,
+            ..LogParams::default()
+        };
+        let (cluster, lines) = (self.cluster.clone(), self.lines.clone());
+        self.readers.spawn(async move {
+            let what = || format!("cannot read the log of pod {name}");
+            let mut text = match api.log_stream(&name, &params).await {
+                Ok(stream) => stream.lines(),
+                Err(error) => {
+                    let _reader_is_gone = lines.send(Err(cluster.failure(what(), &error))).await;
+                    return;
+                }
+            };
+            loop {
+                let line = match text.try_next().await {
+                    Ok(Some(text)) => Ok(LogLine {
+                        replica: name.clone(),
+                        text,
+                    }),
+                    Ok(None) => return,
+                    Err(error) => {
+                        Err(Failure::new(FailureKind::Unreachable, what()).caused_by(&error))
+                    }
+                };
+                let failed = line.is_err();
+                if lines.send(line).await.is_err() || failed {
+                    return;
+                }
+            }
+        });
+    }
+}
+
+/// The container that is meant when none is named.
+fn container(pod: &Pod) -> Option<String> {
+    let named = pod
+        .metadata
+        .annotations
+        .as_ref()
+        .and_then(|a| a.get(DEFAULT_CONTAINER))
+        .cloned();
+    named.or_else(|| {
+        pod.spec
+            .as_ref()?
+            .containers
+            .first()
+            .map(|c| c.name.clone())
+    })
+}
+
+/// Identity of the container's run, once it has started.
+fn run(pod: &Pod, container: &str) -> Option<String> {
+    let statuses = pod.status.as_ref()?.container_statuses.as_ref()?;
+    let status = statuses.iter().find(|status| status.name == container)?;
+    let state = status.state.as_ref()?;
+    let begun = state.running.is_some() || state.terminated.is_some() || status.restart_count > 0;
+    begun.then(|| {
+        format!(
+            "{}/{}",
+            pod.metadata.uid.as_deref().unwrap_or_default(),
+            status.restart_count
+        )
+    })
+}
+
+#[cfg(test)]
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "json! literals read best as arguments"
+)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn pod(state: Value, restarts: u32) -> Pod {
+        serde_json::from_value(json!({
+            "metadata": {"name": "p", "uid": "u", "annotations": {DEFAULT_CONTAINER: "server"}},
+            "spec": {"containers": [{"name": "side"}, {"name": "server"}]},
+            "status": {"containerStatuses": [{"name": "server", "image": "", "imageID": "", "ready": false,
+                "restartCount": restarts, "state": state}]},
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn a_run_is_read_once_it_began() {
+        let running = pod(json!({"running": {}}), 0);
+        assert_eq!(container(&running).as_deref(), Some("server"));
+        assert_eq!(run(&running, "server").as_deref(), Some("u/0"));
+        assert_eq!(run(&pod(json!({"waiting": {}}), 0), "server"), None);
+        assert_eq!(
+            run(&pod(json!({"waiting": {}}), 2), "server").as_deref(),
+            Some("u/2")
+        );
+        assert_eq!(run(&running, "side"), None);
+    }
+}

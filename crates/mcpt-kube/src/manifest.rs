@@ -1,0 +1,406 @@
+//! Objects of a rendered manifest: parsing, the marks of their release, whose they are, which ones go, redaction. Pure.
+
+use helm_render::split_documents;
+use mcpt_core::REDACTED;
+use serde_json::{Map, Value};
+
+/// Label that Helm sets on every object of a release.
+const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "Helm");
+/// Annotation that names the release.
+const RELEASE_NAME: &str = "meta.helm.sh/release-name";
+/// Annotation that names the release's namespace.
+const RELEASE_NAMESPACE: &str = "meta.helm.sh/release-namespace";
+/// Annotation that lets an object outlive its release.
+const RESOURCE_POLICY: &str = "helm.sh/resource-policy";
+
+/// Annotation that makes an object a hook.
+const HOOK: &str = "helm.sh/hook";
+
+/// Why a manifest cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ManifestError {
+    /// A document is not YAML.
+    #[error("document {number} is not YAML")]
+    Yaml {
+        /// Number of the document, from 1.
+        number: usize,
+        #[source]
+        source: goyaml::Error,
+    },
+    /// A document is no Kubernetes object.
+    #[error("document {number} has no {field}")]
+    NoObject {
+        /// Number of the document, from 1.
+        number: usize,
+        /// What it lacks.
+        field: &'static str,
+    },
+    /// A document could not be written again.
+    #[error("document {number} cannot be written")]
+    Write {
+        /// Number of the document, from 1.
+        number: usize,
+        #[source]
+        source: goyaml::Error,
+    },
+}
+
+/// One object of a manifest.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Object {
+    /// `apps/v1`.
+    pub(crate) api_version: String,
+    /// `Deployment`.
+    pub(crate) kind: String,
+    /// Name.
+    pub(crate) name: String,
+    /// Namespace, if the manifest names one.
+    pub(crate) namespace: Option<String>,
+    /// All of it.
+    pub(crate) body: Value,
+}
+
+impl Object {
+    fn read(number: usize, body: Value) -> Result<Self, ManifestError> {
+        let text = |pointer: &str, field: &'static str| {
+            let value = body
+                .pointer(pointer)
+                .and_then(Value::as_str)
+                .filter(|v| !v.is_empty());
+            value
+                .map(str::to_owned)
+                .ok_or(ManifestError::NoObject { number, field })
+        };
+        Ok(Self {
+            api_version: text("/apiVersion", "apiVersion")?,
+            kind: text("/kind", "kind")?,
+            name: text("/metadata/name", "metadata.name")?,
+            namespace: text("/metadata/namespace", "metadata.namespace").ok(),
+            body,
+        })
+    }
+
+    /// `deployment "demo"`, for messages.
+    pub(crate) fn label(&self) -> String {
+        format!("{} {:?}", self.kind.to_lowercase(), self.name)
+    }
+
+    /// What tells objects apart. The version is left out: it is another view of the same object.
+    fn key(&self) -> (&str, &str, Option<&str>, &str) {
+        let group = self
+            .api_version
+            .split_once('/')
+            .map_or("", |(group, _)| group);
+        (group, &self.kind, self.namespace.as_deref(), &self.name)
+    }
+
+    /// Whether both are views of the same object.
+    pub(crate) fn same(&self, other: &Self) -> bool {
+        self.key() == other.key()
+    }
+
+    /// Marks it as an object of a release, as Helm does before it applies one.
+    pub(crate) fn claim(&mut self, release: &str, namespace: &str) {
+        let Some(metadata) = self.body.get_mut("metadata").and_then(Value::as_object_mut) else {
+            return;
+        };
+        set(metadata, "labels", MANAGED_BY.0, MANAGED_BY.1);
+        set(metadata, "annotations", RELEASE_NAME, release);
+        set(metadata, "annotations", RELEASE_NAMESPACE, namespace);
+    }
+
+    /// Whether it is to outlive its release.
+    pub(crate) fn is_kept(&self) -> bool {
+        self.body
+            .pointer("/metadata/annotations")
+            .and_then(|all| all.get(RESOURCE_POLICY))
+            .and_then(Value::as_str)
+            .is_some_and(is_keep)
+    }
+}
+
+fn set(metadata: &mut Map<String, Value>, field: &str, key: &str, value: &str) {
+    let slot = metadata
+        .entry(field)
+        .or_insert_with(|| Value::Object(Map::new()));
+    // `annotations:` with nothing below it is null.
+    if !slot.is_object() {
+        *slot = Value::Object(Map::new());
+    }
+    if let Some(map) = slot.as_object_mut() {
+        map.insert(key.to_owned(), value.into());
+    }
+}
+
+fn is_keep(policy: &str) -> bool {
+    policy.trim().eq_ignore_ascii_case("keep")
+}
+
+/// Why a live object does not belong to a release; `None` when it does. The rule is Helm's for adopting objects.
+pub(crate) fn foreign(
+    live: &kube::core::ObjectMeta,
+    release: &str,
+    namespace: &str,
+) -> Option<String> {
+    let label = live
+        .labels
+        .as_ref()
+        .and_then(|l| l.get(MANAGED_BY.0))
+        .map(String::as_str);
+    let annotation = |key: &str| {
+        live.annotations
+            .as_ref()
+            .and_then(|a| a.get(key))
+            .map(String::as_str)
+    };
+    if label != Some(MANAGED_BY.1) {
+        return Some(match label {
+            Some(other) => format!("it is managed by {other}"),
+            None => "it was not made by mcpt or Helm".to_owned(),
+        });
+    }
+    match (annotation(RELEASE_NAME), annotation(RELEASE_NAMESPACE)) {
+        (Some(name), Some(space)) if name == release && space == namespace => None,
+        (Some(name), Some(space)) => Some(format!(
+            "it belongs to release {name:?} in namespace {space:?}"
+        )),
+        _ => Some("it belongs to no release".to_owned()),
+    }
+}
+
+/// Whether a live object says that it is to outlive its release.
+pub(crate) fn kept_alive(live: &kube::core::ObjectMeta) -> bool {
+    live.annotations
+        .as_ref()
+        .and_then(|a| a.get(RESOURCE_POLICY))
+        .is_some_and(|p| is_keep(p))
+}
+
+/// Whether a live object was made by a hook of a release.
+pub(crate) fn is_hook(live: &kube::core::ObjectMeta) -> bool {
+    let label = live.labels.as_ref().and_then(|l| l.get(MANAGED_BY.0));
+    let hook = live
+        .annotations
+        .as_ref()
+        .is_some_and(|a| a.contains_key(HOOK));
+    hook && label.map(String::as_str) == Some(MANAGED_BY.1)
+}
+
+/// All objects of a manifest, in its order.
+pub(crate) fn parse(manifest: &str) -> Result<Vec<Object>, ManifestError> {
+    let mut objects = Vec::new();
+    for (index, document) in split_documents(manifest).into_iter().enumerate() {
+        let number = index + 1;
+        let body = goyaml::from_str_exact(document)
+            .map_err(|source| ManifestError::Yaml { number, source })?;
+        if !body.is_null() {
+            objects.push(Object::read(number, body)?);
+        }
+    }
+    Ok(objects)
+}
+
+/// Objects of the old manifests that none of the new ones is, each once, without those that are kept.
+pub(crate) fn pruned(old: &[Object], new: &[Object]) -> Vec<Object> {
+    let mut gone: Vec<Object> = Vec::new();
+    for object in old {
+        let stays = new.iter().chain(&gone).any(|other| other.same(object));
+        if !stays && !object.is_kept() {
+            gone.push(object.clone());
+        }
+    }
+    gone
+}
+
+/// A manifest that may be shown: the values of its Secrets are replaced, everything else is as it was.
+pub(crate) fn redact(manifest: &str) -> Result<String, ManifestError> {
+    let mut shown = String::new();
+    for (index, document) in split_documents(manifest).into_iter().enumerate() {
+        let number = index + 1;
+        shown.push_str("---\n");
+        let mut body = goyaml::from_str_exact(document)
+            .map_err(|source| ManifestError::Yaml { number, source })?;
+        if body.get("kind").and_then(Value::as_str) == Some("Secret") {
+            for field in ["data", "stringData"] {
+                for value in body
+                    .get_mut(field)
+                    .and_then(Value::as_object_mut)
+                    .into_iter()
+                    .flat_map(Map::values_mut)
+                {
+                    *value = REDACTED.into();
+                }
+            }
+            let comments = document
+                .lines()
+                .map(str::trim)
+                .filter(|l| l.starts_with("# Source: "));
+            comments.for_each(|line| {
+                shown.push_str(line);
+                shown.push('\n');
+            });
+            shown.push_str(
+                &goyaml::to_string(&body)
+                    .map_err(|source| ManifestError::Write { number, source })?,
+            );
+        } else {
+            shown.push_str(document);
+        }
+        if !shown.ends_with('\n') {
+            shown.push('\n');
+        }
+    }
+    Ok(shown)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MANIFEST: &str = "---
+# Source: c/templates/a.yaml
+apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: a
+  annotations:
+data:
+  text: |
+    --- not a separator
+---
+# Source: c/templates/empty.yaml
+# only a comment
+--- # Source: c/templates/b.yaml
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: b, namespace: other, annotations: {helm.sh/resource-policy: Keep}}
+spec: {replicas: 2}
+";
+
+    fn names(objects: &[Object]) -> Vec<&str> {
+        objects.iter().map(|o| o.name.as_str()).collect()
+    }
+
+    #[test]
+    fn objects_are_read_in_order() {
+        let objects = parse(MANIFEST).unwrap();
+        assert_eq!(names(&objects), ["a", "b"]);
+        assert_eq!(objects[0].body["data"]["text"], "--- not a separator\n");
+        assert_eq!(objects[1].namespace.as_deref(), Some("other"));
+        // A float would not be a valid number of replicas.
+        assert!(objects[1].body["spec"]["replicas"].is_u64());
+        assert!(objects[1].is_kept() && !objects[0].is_kept());
+    }
+
+    #[test]
+    fn broken_documents_are_told_by_number() {
+        assert_eq!(
+            parse("a: b").unwrap_err().to_string(),
+            "document 1 has no apiVersion"
+        );
+        let nameless = "apiVersion: v1\nkind: Pod\nmetadata: {}";
+        assert_eq!(
+            parse(nameless).unwrap_err().to_string(),
+            "document 1 has no metadata.name"
+        );
+        assert_eq!(
+            parse("{}\n---\na: [").unwrap_err().to_string(),
+            "document 1 has no apiVersion"
+        );
+    }
+
+    #[test]
+    fn claiming_sets_what_helm_sets_and_foreign_asks_for_it() {
+        let mut object = parse(MANIFEST).unwrap().remove(0);
+        object.claim("demo", "space");
+        let live: kube::core::ObjectMeta =
+            serde_json::from_value(object.body["metadata"].clone()).unwrap();
+        assert_eq!(foreign(&live, "demo", "space"), None);
+        assert_eq!(
+            foreign(&live, "other", "space").as_deref(),
+            Some(r#"it belongs to release "demo" in namespace "space""#)
+        );
+        let bare = kube::core::ObjectMeta::default();
+        assert_eq!(
+            foreign(&bare, "demo", "space").as_deref(),
+            Some("it was not made by mcpt or Helm")
+        );
+    }
+
+    #[test]
+    fn objects_that_left_the_manifest_are_pruned() {
+        let object = |api: &str, kind: &str, name: &str, annotations: Value| {
+            Object::read(
+                1,
+                serde_json::json!({"apiVersion": api, "kind": kind, "metadata": {"name": name, "annotations": annotations}}),
+            )
+            .unwrap()
+        };
+        let old = [
+            object("v1", "Service", "a", Value::Null),
+            object("v1", "ConfigMap", "a", Value::Null),
+            object("v1", "ConfigMap", "a", Value::Null),
+            object(
+                "v1",
+                "Secret",
+                "k",
+                serde_json::json!({"helm.sh/resource-policy": "keep"}),
+            ),
+            object(
+                "autoscaling/v2",
+                "HorizontalPodAutoscaler",
+                "a",
+                Value::Null,
+            ),
+        ];
+        let new = [
+            object("v1", "Service", "a", Value::Null),
+            object(
+                "autoscaling/v3",
+                "HorizontalPodAutoscaler",
+                "a",
+                Value::Null,
+            ),
+        ];
+        let gone = pruned(&old, &new);
+        assert_eq!(
+            gone.iter().map(Object::label).collect::<Vec<_>>(),
+            [r#"configmap "a""#]
+        );
+    }
+
+    #[test]
+    fn secrets_are_not_shown() {
+        let manifest = "---
+# Source: c/templates/secret.yaml
+apiVersion: v1
+kind: Secret
+metadata:
+  name: s
+stringData:
+  TOKEN: hunter2
+data:
+  KEY: aHVudGVyMg==
+---
+# Source: c/templates/a.yaml
+kind: ConfigMap # stays as it is
+";
+        assert_eq!(
+            redact(manifest).unwrap(),
+            "---
+# Source: c/templates/secret.yaml
+apiVersion: v1
+data:
+  KEY: '[redacted]'
+kind: Secret
+metadata:
+  name: s
+stringData:
+  TOKEN: '[redacted]'
+---
+# Source: c/templates/a.yaml
+kind: ConfigMap # stays as it is
+"
+        );
+    }
+}

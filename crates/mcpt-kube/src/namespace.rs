@@ -1,0 +1,99 @@
+//! The namespace of a release: there, made for it, or taken away again.
+
+use k8s_openapi::api::core::v1::Namespace;
+use kube::{
+    Api, Error,
+    api::{DeleteParams, PostParams, Preconditions},
+    runtime::wait::{await_condition, conditions},
+};
+use mcpt_core::{Failure, FailureKind, Progress, ProgressEvent};
+use serde_json::json;
+
+use crate::cluster::{Cluster, FIELD_MANAGER};
+
+/// A namespace that this command made; only then may it be deleted again.
+#[derive(Debug, Clone)]
+pub(crate) struct Made {
+    uid: String,
+}
+
+/// Makes the namespace if it is not there.
+///
+/// # Errors
+/// When it is being deleted, or may not be made.
+pub(crate) async fn ensure(
+    cluster: &Cluster,
+    what: &str,
+    progress: &dyn Progress,
+) -> Result<Option<Made>, Failure> {
+    let api: Api<Namespace> = Api::all(cluster.client.clone());
+    let name = cluster.namespace.as_str();
+    match api.get_opt(name).await {
+        Ok(Some(found)) if found.metadata.deletion_timestamp.is_some() => {
+            return Err(Failure::new(FailureKind::Failed, what)
+                .because(format!("namespace {name:?} is being deleted"))
+                .hint(format!(
+                    "wait until it is gone: kubectl get namespace {name}"
+                )));
+        }
+        Ok(Some(_)) => return Ok(None),
+        Ok(None) => {}
+        // Who may not read namespaces may be allowed to make them, and the other way round.
+        Err(Error::Api(status)) if status.is_forbidden() => {}
+        Err(error) => return Err(cluster.failure(what, &error)),
+    }
+    let namespace =
+        serde_json::from_value(json!({"metadata": {"name": name, "labels": {"name": name}}}));
+    let namespace =
+        namespace.map_err(|error| Failure::new(FailureKind::Failed, what).caused_by(&error))?;
+    let params = PostParams {
+        field_manager: Some(FIELD_MANAGER.into()),
+        ..PostParams::default()
+    };
+    match api.create(&params, &namespace).await {
+        Ok(made) => {
+            progress.event(ProgressEvent::Step(format!("made namespace {name}")));
+            Ok(made.metadata.uid.map(|uid| Made { uid }))
+        }
+        Err(Error::Api(status)) if status.is_already_exists() => Ok(None),
+        Err(error) => Err(cluster.failure(what, &error)),
+    }
+}
+
+/// Whether it is there; for dry runs, which make nothing.
+///
+/// # Errors
+/// When the API server refuses to tell.
+pub(crate) async fn exists(cluster: &Cluster, what: &str) -> Result<bool, Failure> {
+    let api: Api<Namespace> = Api::all(cluster.client.clone());
+    match api.get_opt(cluster.namespace.as_str()).await {
+        Ok(found) => Ok(found.is_some()),
+        // The objects' own checks will tell.
+        Err(Error::Api(status)) if status.is_forbidden() => Ok(true),
+        Err(error) => Err(cluster.failure(what, &error)),
+    }
+}
+
+/// Deletes a namespace that this command made, and waits until it is gone.
+///
+/// # Errors
+/// When the API server refuses it.
+pub(crate) async fn remove(cluster: &Cluster, made: &Made, what: &str) -> Result<(), Failure> {
+    let api: Api<Namespace> = Api::all(cluster.client.clone());
+    let name = cluster.namespace.as_str();
+    let params = DeleteParams::background().preconditions(Preconditions {
+        uid: Some(made.uid.clone()),
+        resource_version: None,
+    });
+    match api.delete(name, &params).await {
+        Ok(_) => {}
+        Err(Error::Api(status)) if status.is_not_found() || status.is_conflict() => return Ok(()),
+        Err(error) => return Err(cluster.failure(what, &error)),
+    }
+    await_condition(api, name, conditions::is_deleted(&made.uid))
+        .await
+        .map(drop)
+        .map_err(|kube::runtime::wait::Error::ProbeFailed(error)| {
+            cluster.watch_failure(what, &error)
+        })
+}

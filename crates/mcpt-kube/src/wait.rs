@@ -1,0 +1,302 @@
+//! Waiting for a rollout by watching, saying what it waits for, and ending early when the cause does not pass.
+
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::LogParams;
+use mcpt_core::{Failure, FailureKind, Progress, ProgressEvent};
+use tokio::time::Instant;
+
+use crate::{
+    cluster::Cluster,
+    diagnosis::{Diagnosis, Gravity, LogSource, diagnose},
+    rollout::{Observed, Rollout, rollout},
+    watch::Watch,
+};
+
+/// How long a grave finding must stay before it ends the wait: long enough for what mends itself with one retry.
+const GRAVE_FOR: Duration = Duration::from_secs(7);
+
+/// Lines of a log that go into a failure.
+const LOG_LINES: i64 = 20;
+
+/// What to wait for.
+#[derive(Debug, Clone)]
+pub(crate) struct Wanted {
+    /// The Deployment.
+    pub(crate) deployment: String,
+    /// Generation that was applied; what is older does not count.
+    pub(crate) generation: i64,
+    /// Label selector of its pods.
+    pub(crate) selector: String,
+}
+
+/// What the picture says about going on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Step {
+    /// Ready.
+    Done,
+    /// Not ready, for the reason told; the finding, if there is one.
+    Wait(String, Option<Diagnosis>),
+}
+
+/// Waits until the rollout is complete; returns what is there then.
+///
+/// # Errors
+/// [`FailureKind::TimedOut`] with what it waited for last; [`FailureKind::Failed`] as soon as it cannot become ready.
+pub(crate) async fn until_rolled_out(
+    cluster: &Cluster,
+    wanted: &Wanted,
+    what: &str,
+    timeout: Duration,
+    deadline: Instant,
+    progress: &dyn Progress,
+) -> Result<Observed, Failure> {
+    let mut watch = Watch::new(cluster, &wanted.deployment, &wanted.selector, progress);
+    let mut told = String::new();
+    let mut grave_since: Option<Instant> = None;
+    let mut last: Option<(String, Option<Diagnosis>)> = None;
+    loop {
+        let give_up = grave_since.map_or(deadline, |since| deadline.min(since + GRAVE_FOR));
+        tokio::select! {
+            changed = watch.changed() => changed?,
+            () = tokio::time::sleep_until(give_up) => {
+                let (waiting, finding) = last.unwrap_or_else(|| ("the API server has not told its state".to_owned(), None));
+                let timed_out = Instant::now() >= deadline;
+                let mut failure = if timed_out {
+                    Failure::new(FailureKind::TimedOut, format!("{what}: not ready after {} s", timeout.as_secs()))
+                } else {
+                    Failure::new(FailureKind::Failed, what)
+                };
+                if finding.is_none() {
+                    failure = failure.because(waiting);
+                }
+                return Err(explained(cluster, failure, finding).await);
+            }
+        }
+        match step(&watch.observed(), wanted) {
+            Step::Done => return Ok(watch.observed()),
+            Step::Wait(text, finding) => {
+                if text != told {
+                    progress.event(ProgressEvent::Waiting(text.clone()));
+                    told.clone_from(&text);
+                }
+                match finding.as_ref().map(|found| found.gravity) {
+                    Some(Gravity::Fatal) => {
+                        let failure = Failure::new(FailureKind::Failed, what);
+                        return Err(explained(cluster, failure, finding).await);
+                    }
+                    Some(Gravity::Grave) => {
+                        grave_since = grave_since.or_else(|| Some(Instant::now()));
+                    }
+                    Some(Gravity::Waiting) | None => grave_since = None,
+                }
+                last = Some((text, finding));
+            }
+        }
+    }
+}
+
+fn step(observed: &Observed, wanted: &Wanted) -> Step {
+    let Some(deployment) = &observed.deployment else {
+        return Step::Wait(
+            format!("deployment {:?} does not exist", wanted.deployment),
+            None,
+        );
+    };
+    if deployment.metadata.generation.unwrap_or(0) < wanted.generation {
+        return Step::Wait("the deployment's change to be seen".to_owned(), None);
+    }
+    match rollout(deployment) {
+        Rollout::Complete { .. } => Step::Done,
+        Rollout::Unseen => Step::Wait("the deployment controller to begin".to_owned(), None),
+        Rollout::Progressing {
+            wanted,
+            available,
+            old,
+        } => {
+            let finding = diagnose(observed);
+            let counts = format!("{available} of {wanted} pods ready");
+            let text = match &finding {
+                Some(found) => format!("{counts}: {}", found.cause),
+                None if available >= wanted && old > 0 => {
+                    format!(
+                        "{counts}, {old} old {} to end",
+                        if old == 1 { "pod" } else { "pods" }
+                    )
+                }
+                None => format!("{counts}: {}", stage(&observed.current_pods())),
+            };
+            Step::Wait(text, finding)
+        }
+    }
+}
+
+/// What healthy pods that are not ready are doing: the one that is furthest behind.
+fn stage(pods: &[&Pod]) -> &'static str {
+    let stages = pods.iter().map(|pod| {
+        let Some(status) = &pod.status else { return 0 };
+        let containers = || status.container_statuses.iter().flatten();
+        let scheduled = status
+            .conditions
+            .iter()
+            .flatten()
+            .any(|c| c.type_ == "PodScheduled" && c.status == "True");
+        let initialized = status
+            .conditions
+            .iter()
+            .flatten()
+            .any(|c| c.type_ == "Initialized" && c.status == "True");
+        match () {
+            () if !scheduled => 0,
+            () if !initialized => 1,
+            () if !containers().all(|c| c.state.as_ref().is_some_and(|s| s.running.is_some())) => 2,
+            () if !containers().all(|c| c.ready) => 3,
+            () => 4,
+        }
+    });
+    match stages.min() {
+        None => "making pods",
+        Some(0) => "scheduling",
+        Some(1) => "preparing the pod",
+        Some(2) => "pulling the image, starting the container",
+        Some(3) => "the server is starting",
+        Some(_) => "almost there",
+    }
+}
+
+/// Adds the finding and the log lines that explain it.
+async fn explained(cluster: &Cluster, mut failure: Failure, finding: Option<Diagnosis>) -> Failure {
+    let Some(finding) = finding else {
+        return failure;
+    };
+    failure.why.push(finding.cause);
+    failure.hint = finding.hint.map(str::to_owned);
+    if let Some(source) = finding.log {
+        match log_tail(cluster, &source).await {
+            Ok(lines) => failure.log_tail = lines,
+            Err(error) => failure.why.push(format!(
+                "its log cannot be read: {}",
+                cluster.failure("", &error).why.join("; ")
+            )),
+        }
+    }
+    failure
+}
+
+/// The last lines of a container's log; of the run before when the present one has said nothing yet.
+async fn log_tail(cluster: &Cluster, source: &LogSource) -> Result<Vec<String>, kube::Error> {
+    let api: kube::Api<Pod> = cluster.api();
+    let read = async |previous: bool| {
+        let params = LogParams {
+            container: Some(source.container.clone()),
+            tail_lines: Some(LOG_LINES),
+            previous,
+            ..LogParams::default()
+        };
+        let text = api.logs(&source.pod, &params).await?;
+        Ok(text.lines().map(str::to_owned).collect::<Vec<_>>())
+    };
+    match read(source.previous).await {
+        // A run that was never logged answers 400.
+        Ok(lines) if !lines.is_empty() => Ok(lines),
+        Ok(_) | Err(kube::Error::Api(_)) => match read(!source.previous).await {
+            Ok(lines) => Ok(lines),
+            Err(kube::Error::Api(status)) if status.code == 400 => Ok(Vec::new()),
+            Err(error) => Err(error),
+        },
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "json! literals read best as arguments"
+)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn observed(status: Value) -> Observed {
+        Observed {
+            deployment: serde_json::from_value(json!({
+                "metadata": {"name": "demo", "uid": "d", "generation": 4,
+                    "annotations": {"deployment.kubernetes.io/revision": "1"}},
+                "spec": {"replicas": 2, "selector": {}, "template": {}},
+                "status": status,
+            }))
+            .unwrap(),
+            ..Observed::default()
+        }
+    }
+
+    #[test]
+    fn steps() {
+        let wanted = |generation| Wanted {
+            deployment: "demo".into(),
+            generation,
+            selector: String::new(),
+        };
+        let waits = |text: &str| Step::Wait(text.to_owned(), None);
+        let done = json!({"observedGeneration": 4, "replicas": 2, "updatedReplicas": 2, "availableReplicas": 2});
+        assert_eq!(step(&observed(done.clone()), &wanted(4)), Step::Done);
+        // A picture from before the apply is no success.
+        assert_eq!(
+            step(&observed(done), &wanted(5)),
+            waits("the deployment's change to be seen")
+        );
+        assert_eq!(
+            step(&observed(json!({"observedGeneration": 3})), &wanted(4)),
+            waits("the deployment controller to begin")
+        );
+        assert_eq!(
+            step(&Observed::default(), &wanted(4)),
+            waits("deployment \"demo\" does not exist")
+        );
+        assert_eq!(
+            step(
+                &observed(
+                    json!({"observedGeneration": 4, "replicas": 3, "updatedReplicas": 2, "availableReplicas": 3})
+                ),
+                &wanted(4)
+            ),
+            waits("2 of 2 pods ready, 1 old pod to end")
+        );
+        assert_eq!(
+            step(&observed(json!({"observedGeneration": 4})), &wanted(4)),
+            waits("0 of 2 pods ready: making pods")
+        );
+    }
+
+    #[test]
+    fn stages() {
+        let pod =
+            |status: Value| -> Pod { serde_json::from_value(json!({"status": status})).unwrap() };
+        let scheduled = json!({"type": "PodScheduled", "status": "True"});
+        let initialized = json!({"type": "Initialized", "status": "True"});
+        let container = |state: &str| json!([{"name": "s", "image": "", "imageID": "", "ready": false, "restartCount": 0, "state": {state: {}}}]);
+        let all = [
+            pod(json!({})),
+            pod(json!({"conditions": [scheduled]})),
+            pod(
+                json!({"conditions": [scheduled, initialized], "containerStatuses": container("waiting")}),
+            ),
+            pod(
+                json!({"conditions": [scheduled, initialized], "containerStatuses": container("running")}),
+            ),
+        ];
+        let texts: Vec<_> = all.iter().map(|p| stage(&[p])).collect();
+        assert_eq!(
+            texts,
+            [
+                "scheduling",
+                "preparing the pod",
+                "pulling the image, starting the container",
+                "the server is starting"
+            ]
+        );
+        assert_eq!(stage(&[&all[3], &all[1]]), "preparing the pod");
+        assert_eq!(stage(&[]), "making pods");
+    }
+}
