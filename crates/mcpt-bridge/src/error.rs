@@ -9,7 +9,7 @@ pub enum BridgeError {
     #[error("no command given for the stdio server")]
     NoCommand,
     /// The endpoint's path is not usable.
-    #[error("path {0:?} must begin with '/' and be neither /healthz nor /readyz")]
+    #[error("path {0:?} must begin with '/' and be none of /, /healthz and /readyz")]
     BadPath(String),
     /// The address is taken or not ours.
     #[error("cannot listen on {address}")]
@@ -20,6 +20,9 @@ pub enum BridgeError {
         #[source]
         source: io::Error,
     },
+    /// The system does not let us watch for orphans.
+    #[error("cannot take in orphaned processes")]
+    Reaper(#[source] io::Error),
     /// Accepting connections failed for good.
     #[error("cannot serve HTTP")]
     Serve(#[source] io::Error),

@@ -1,16 +1,29 @@
 //! A stdio MCP server as streamable HTTP.
+//!
+//! Each session of a client has a child process of its own, which its `initialize` started; so requests, notifications
+//! and the server's own requests have one owner, and the state of one client is never seen by another. What the bridge
+//! changes in a message are request ids and progress tokens, exactly and back; all else passes as it is.
 
+mod child;
 mod config;
 mod error;
+mod http;
+mod lines;
+mod orphans;
+mod readiness;
+mod session;
+mod sessions;
+mod sse;
 
-use std::future::Future;
+use std::{future::Future, sync::Arc};
 
 use tokio::net::TcpListener;
 
 pub use self::{config::BridgeConfig, error::BridgeError};
 
 /// Serves the command of `config` until `shutdown` completes, then drains: no new sessions, requests in progress
-/// finish within the grace, children are ended.
+/// finish within the grace, children are ended. Meant to be all that its process does: it also takes in and reaps the
+/// orphans that children leave behind, as process 1 of a container must.
 ///
 /// # Errors
 /// [`BridgeError`] when the configuration is not usable or the address cannot be bound.
@@ -25,10 +38,14 @@ pub async fn run(
                 address: config.listen,
                 source,
             })?;
-    serve(listener, config, shutdown).await
+    let reaper = orphans::start_reaper().map_err(BridgeError::Reaper)?;
+    let served = serve(listener, config, shutdown).await;
+    reaper.finish().await;
+    served
 }
 
-/// Like [`run`], on a listener that is already bound.
+/// Like [`run`], on a listener that is already bound and without taking in orphans, so that it can be one part of a
+/// process among others.
 ///
 /// # Errors
 /// [`BridgeError`] when the configuration is not usable.
@@ -40,7 +57,11 @@ pub async fn serve(
     if config.command.is_empty() {
         return Err(BridgeError::NoCommand);
     }
-    drop(listener);
-    shutdown.await;
-    Ok(())
+    if !config.path.starts_with('/') || ["/", "/healthz", "/readyz"].contains(&config.path.as_str())
+    {
+        return Err(BridgeError::BadPath(config.path));
+    }
+    http::serve(listener, Arc::new(config), shutdown)
+        .await
+        .map_err(BridgeError::Serve)
 }

@@ -1,0 +1,194 @@
+//! The HTTP side: routes, access rules, health, and the drain at the end.
+
+mod post;
+mod reply;
+
+use std::{future::Future, io, sync::Arc, time::Duration};
+
+use axum::{
+    Router,
+    extract::{Request, State},
+    http::{
+        HeaderMap, HeaderValue, StatusCode,
+        header::{HOST, ORIGIN},
+    },
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use mcpt_protocol::{Era, era_of_version};
+use tokio::net::TcpListener;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use self::reply::{accepts, refuse, session_of};
+use crate::{
+    BridgeConfig,
+    readiness::{self, Readiness},
+    sessions::Sessions,
+    sse,
+};
+
+/// How long connections may take to close after everything was answered.
+const CLOSE_GRACE: Duration = Duration::from_secs(1);
+const PROTOCOL_VERSION: &str = "mcp-protocol-version";
+
+/// What the handlers share.
+#[derive(Debug)]
+struct Bridge {
+    config: Arc<BridgeConfig>,
+    sessions: Arc<Sessions>,
+    readiness: Arc<Readiness>,
+    /// Requests whose answers were not sent to their ends.
+    requests: TaskTracker,
+}
+
+pub(crate) async fn serve(
+    listener: TcpListener,
+    config: Arc<BridgeConfig>,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<()> {
+    let readiness = Arc::new(Readiness::new());
+    let children = TaskTracker::new();
+    let sessions = Arc::new(Sessions::new(
+        Arc::clone(&config),
+        Arc::clone(&readiness),
+        children.clone(),
+    ));
+    let bridge = Arc::new(Bridge {
+        config: Arc::clone(&config),
+        sessions: Arc::clone(&sessions),
+        readiness: Arc::clone(&readiness),
+        requests: TaskTracker::new(),
+    });
+    let stop = CancellationToken::new();
+    tracing::info!(address = %listener.local_addr()?, path = config.path, "bridge listens");
+    let server = axum::serve(listener, router(&bridge))
+        .with_graceful_shutdown(stop.clone().cancelled_owned());
+
+    let checks = {
+        let (readiness, config) = (Arc::clone(&readiness), Arc::clone(&config));
+        let children = children.clone();
+        async move { readiness.keep_checking(config, children).await }
+    };
+    let drain = async {
+        shutdown.await;
+        tracing::info!(requests = bridge.requests.len(), "bridge drains");
+        readiness.drain();
+        bridge.requests.close();
+        if tokio::time::timeout(config.drain_grace, bridge.requests.wait())
+            .await
+            .is_err()
+        {
+            let requests = bridge.requests.len();
+            tracing::warn!(requests, "requests still in progress are cut off");
+        }
+        sessions.end_all();
+        children.close();
+        children.wait().await;
+        stop.cancel();
+        tokio::time::sleep(CLOSE_GRACE).await;
+    };
+    tokio::select! {
+        served = server.into_future() => served,
+        () = drain => Ok(()),
+        // Both go on for ever until then.
+        () = async { tokio::join!(checks, sessions.end_idle()); } => Ok(()),
+    }
+}
+
+fn router(bridge: &Arc<Bridge>) -> Router {
+    Router::new()
+        .route(
+            &bridge.config.path,
+            get(open_stream).post(post::post).delete(end_session),
+        )
+        .layer(middleware::from_fn_with_state(Arc::clone(bridge), guard))
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(ready))
+        .with_state(Arc::clone(bridge))
+}
+
+/// Refuses requests whose `Host` or `Origin` is not accepted.
+async fn guard(State(bridge): State<Arc<Bridge>>, request: Request, next: Next) -> Response {
+    let [host, origin] =
+        [HOST, ORIGIN].map(|name| request.headers().get(name).map(HeaderValue::as_bytes));
+    if let Err(refused) = bridge.config.access.check(host, origin) {
+        return refuse(StatusCode::FORBIDDEN, &refused.to_string());
+    }
+    next.run(request).await
+}
+
+/// `/readyz`: whether a new session would work, and if not, why, with the server's last words.
+async fn ready(State(bridge): State<Arc<Bridge>>) -> Response {
+    let unready = |text: String| (StatusCode::SERVICE_UNAVAILABLE, text).into_response();
+    match bridge.readiness.state() {
+        readiness::State::Ready => "ready\n".into_response(),
+        readiness::State::Starting => unready("the server is starting\n".to_owned()),
+        readiness::State::Draining => unready("the server is shutting down\n".to_owned()),
+        readiness::State::Failing(failure) => {
+            let mut text = failure.reason;
+            for line in failure.tail {
+                text.push('\n');
+                text.push_str(&line);
+            }
+            text.push('\n');
+            unready(text)
+        }
+    }
+}
+
+/// The era that the version header names.
+///
+/// # Errors
+/// The response that refuses a version which nobody knows.
+fn header_era(headers: &HeaderMap) -> Result<Option<Era>, Box<Response>> {
+    let Some(value) = headers.get(PROTOCOL_VERSION) else {
+        return Ok(None);
+    };
+    match value.to_str().ok().and_then(era_of_version) {
+        Some(era) => Ok(Some(era)),
+        None => Err(Box::new(refuse(
+            StatusCode::BAD_REQUEST,
+            "MCP-Protocol-Version is not a version that is supported",
+        ))),
+    }
+}
+
+/// GET: the stream of messages that belong to no request.
+async fn open_stream(State(bridge): State<Arc<Bridge>>, headers: HeaderMap) -> Response {
+    match header_era(&headers) {
+        Err(refusal) => return *refusal,
+        Ok(Some(Era::Modern)) => return StatusCode::METHOD_NOT_ALLOWED.into_response(),
+        Ok(_) => {}
+    }
+    if !accepts(&headers, "text/event-stream") {
+        return refuse(
+            StatusCode::NOT_ACCEPTABLE,
+            "Accept must list text/event-stream",
+        );
+    }
+    let session = match session_of(&bridge.sessions, &headers) {
+        Ok(session) => session,
+        Err(refusal) => return *refusal,
+    };
+    match session.open_general() {
+        Ok(events) => sse::response(None, events, ()),
+        Err(over) => refuse(StatusCode::NOT_FOUND, &over.to_string()),
+    }
+}
+
+/// DELETE: the client is done with its session.
+async fn end_session(State(bridge): State<Arc<Bridge>>, headers: HeaderMap) -> Response {
+    match header_era(&headers) {
+        Err(refusal) => return *refusal,
+        Ok(Some(Era::Modern)) => return StatusCode::METHOD_NOT_ALLOWED.into_response(),
+        Ok(_) => {}
+    }
+    match session_of(&bridge.sessions, &headers) {
+        Ok(session) => {
+            bridge.sessions.end(session.id());
+            StatusCode::NO_CONTENT.into_response()
+        }
+        Err(refusal) => *refusal,
+    }
+}

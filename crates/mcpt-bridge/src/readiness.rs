@@ -1,0 +1,187 @@
+//! Whether a child could be started now: checked with a throw-away child at the start and after each failure.
+
+use std::{sync::Arc, time::Duration};
+
+use mcpt_protocol::{Kind, Message};
+use serde_json::json;
+use tokio::{io::AsyncWriteExt, sync::watch};
+use tokio_util::task::TaskTracker;
+
+use crate::{
+    BridgeConfig,
+    child::{self, Started, describe_exit},
+    lines::{Line, read_line},
+};
+
+const BACKOFF_FIRST: Duration = Duration::from_millis(500);
+const BACKOFF_MAX: Duration = Duration::from_secs(30);
+/// How long to wait for the exit code and the last log lines of a child that closed its output.
+const EXIT_STATUS_WAIT: Duration = Duration::from_secs(1);
+
+/// Whether new sessions can be made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum State {
+    /// The first check is under way.
+    Starting,
+    /// The last child that was started answered `initialize`.
+    Ready,
+    /// The last child that was started did not.
+    Failing(StartFailure),
+    /// The bridge is shutting down.
+    Draining,
+}
+
+/// Why a child could not be started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct StartFailure {
+    pub(crate) reason: String,
+    /// Last lines of its stderr.
+    pub(crate) tail: Vec<String>,
+}
+
+/// The state, for those who ask and those who tell.
+#[derive(Debug)]
+pub(crate) struct Readiness(watch::Sender<State>);
+
+impl Readiness {
+    pub(crate) fn new() -> Self {
+        Self(watch::Sender::new(State::Starting))
+    }
+
+    pub(crate) fn state(&self) -> State {
+        self.0.borrow().clone()
+    }
+
+    /// A child of a session did not start.
+    pub(crate) fn failed(&self, failure: StartFailure) {
+        self.change(State::Failing(failure));
+    }
+
+    /// A child of a session started.
+    pub(crate) fn succeeded(&self) {
+        self.change(State::Ready);
+    }
+
+    /// The bridge is shutting down: from now on nothing else is said.
+    pub(crate) fn drain(&self) {
+        self.change(State::Draining);
+    }
+
+    fn change(&self, new: State) {
+        self.0.send_if_modified(|state| {
+            let changes = *state != State::Draining && *state != new;
+            if changes {
+                match &new {
+                    State::Ready => tracing::info!("ready: the server answers"),
+                    State::Failing(failure) => {
+                        tracing::error!("not ready: {}", failure.reason);
+                        for line in &failure.tail {
+                            tracing::error!("its last words: {line}");
+                        }
+                    }
+                    State::Starting | State::Draining => {}
+                }
+                *state = new;
+            }
+            changes
+        });
+    }
+
+    /// Checks whenever the state is not known or bad, at growing intervals, until the bridge shuts down.
+    pub(crate) async fn keep_checking(&self, config: Arc<BridgeConfig>, tasks: TaskTracker) {
+        let mut changes = self.0.subscribe();
+        let mut pause = BACKOFF_FIRST;
+        loop {
+            let state = changes.borrow_and_update().clone();
+            match state {
+                State::Draining => return,
+                State::Ready => {
+                    pause = BACKOFF_FIRST;
+                    if changes.changed().await.is_err() {
+                        return;
+                    }
+                }
+                State::Starting | State::Failing(_) => match check(&config, &tasks).await {
+                    Ok(()) => self.succeeded(),
+                    Err(failure) => {
+                        self.failed(failure);
+                        changes.mark_unchanged();
+                        let draining = changes.wait_for(|s| *s == State::Draining);
+                        if tokio::time::timeout(pause, draining).await.is_ok() {
+                            return;
+                        }
+                        pause = (pause * 2).min(BACKOFF_MAX);
+                    }
+                },
+            }
+        }
+    }
+}
+
+/// Starts a child, has it answer `initialize`, and ends it.
+async fn check(config: &BridgeConfig, tasks: &TaskTracker) -> Result<(), StartFailure> {
+    let Started {
+        mut process,
+        mut stdin,
+        mut stdout,
+    } = child::start(config, "readiness-check").map_err(|e| cannot_start(config, &e))?;
+    let initialize = json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {
+        "protocolVersion": "2025-11-25",
+        "capabilities": {},
+        "clientInfo": {"name": "mcpt-bridge", "version": env!("CARGO_PKG_VERSION")},
+    }});
+    let answer = async {
+        let request = format!("{initialize}\n");
+        let mut line = Vec::new();
+        let mut open = stdin.write_all(request.as_bytes()).await.is_ok();
+        while open {
+            match read_line(&mut stdout, &mut line, config.max_message).await {
+                Ok(Line::Complete) => match Message::parse(&line).map(|m| m.kind().clone()) {
+                    Ok(Kind::Response { is_error, .. }) => return Some((line, is_error)),
+                    // Noise and notifications do no harm.
+                    _ => {}
+                },
+                Ok(Line::TooLong) => {}
+                Ok(Line::End) | Err(_) => open = false,
+            }
+        }
+        None
+    };
+    let outcome = match tokio::time::timeout(config.initialize_timeout, answer).await {
+        Ok(Some((_, false))) => Ok(()),
+        Ok(Some((line, true))) => Err(format!(
+            "the server refuses initialize: {}",
+            String::from_utf8_lossy(&line)
+        )),
+        Ok(None) => Err(
+            match tokio::time::timeout(EXIT_STATUS_WAIT, process.wait()).await {
+                Ok(status) => format!(
+                    "the server process ended before it answered initialize: {}",
+                    describe_exit(status)
+                ),
+                Err(_) => "the server closed its output before it answered initialize".to_owned(),
+            },
+        ),
+        Err(_) => Err(format!(
+            "the server did not answer initialize within {} s",
+            config.initialize_timeout.as_secs_f64()
+        )),
+    };
+    let tail = process.tail().clone();
+    drop(stdin);
+    drop(stdout);
+    tasks.spawn(process.end());
+    outcome.map_err(|reason| StartFailure {
+        reason,
+        tail: tail.lines(),
+    })
+}
+
+/// The failure of a command that cannot be executed at all.
+pub(crate) fn cannot_start(config: &BridgeConfig, error: &std::io::Error) -> StartFailure {
+    let program = config.command.first().cloned().unwrap_or_default();
+    StartFailure {
+        reason: format!("cannot start {}: {error}", program.display()),
+        tail: Vec::new(),
+    }
+}
