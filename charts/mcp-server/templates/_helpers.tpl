@@ -124,6 +124,25 @@ Image reference from repository and tag or digest. Call with (dict "image" IMAGE
 {{- end }}
 
 {{/*
+Host names by which clients from outside reach the server, for those servers that check the Host header.
+A leading dot stands for every name below a domain.
+*/}}
+{{- define "mcp-server.publicHosts" -}}
+{{- $hosts := list }}
+{{- if .Values.ingress.enabled }}
+{{- range .Values.ingress.hosts }}
+{{- $hosts = append $hosts (trimPrefix "*" .host) }}
+{{- end }}
+{{- end }}
+{{- if .Values.httpRoute.enabled }}
+{{- range .Values.httpRoute.hostnames }}
+{{- $hosts = append $hosts (trimPrefix "*" .) }}
+{{- end }}
+{{- end }}
+{{- $hosts | uniq | join "," }}
+{{- end }}
+
+{{/*
 Text of a value, however YAML read it: numbers are printed in full, never as 1e+06.
 */}}
 {{- define "mcp-server.text" -}}
