@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::float::{format_g64, format_json};
+use crate::float::{format_general, format_json};
 use crate::key_order::sorted;
 use crate::resolve::{Scalar, resolve};
 use crate::scalar_style::{Analysis, Style, is_break, is_printable};
@@ -318,7 +318,7 @@ fn number_text(number: &serde_json::Number) -> String {
     match resolve(&json).1 {
         Scalar::Int(number) => number.to_string(),
         Scalar::Uint(number) => number.to_string(),
-        Scalar::Float(number) => format_g64(number),
+        Scalar::Float(number) => format_general(number),
         _ => json,
     }
 }

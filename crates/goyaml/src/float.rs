@@ -60,8 +60,8 @@ impl Decimal {
     }
 }
 
-/// `strconv.FormatFloat(f, 'g', -1, 64)`, with go-yaml's names of what is not a number.
-pub(crate) fn format_g64(number: f64) -> String {
+/// A number as `strconv.FormatFloat(f, 'g', -1, 64)` prints it, with go-yaml's names of what is not a number.
+pub fn format_general(number: f64) -> String {
     special(number).unwrap_or_else(|| general(&format!("{number:e}")))
 }
 

@@ -27,7 +27,7 @@ use serde_json::{Map, Value};
 use decode::{Numbers, decode};
 pub use documents::documents;
 pub use error::{Duplicate, Error};
-pub use float::format_json;
+pub use float::{format_general, format_json};
 
 /// Reads the first document of a text as `yaml.Unmarshal` of sigs.k8s.io/yaml reads it into an untyped value: all numbers are
 /// float64, of a key that is set twice the last value counts, an empty document is null.

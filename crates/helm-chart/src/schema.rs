@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::error::SchemaProblem;
 use crate::{Chart, Error, SchemaError, Values};
 
+mod messages;
 mod report;
 
 use report::Report;

@@ -203,11 +203,11 @@ impl<'a> Parser<'a> {
         result
     }
 
-    /// After `[`: the number and the `]`.
+    /// After `[`: the number and the `]`. Without the `]` Helm sets nothing and says nothing.
     fn index(&mut self) -> Result<usize, Stop> {
         let (text, mark) = self.until(&[']']);
         if mark.is_none() {
-            return failed("error parsing index: EOF");
+            return Err(Stop::End);
         }
         let Ok(index) = text.parse::<i64>() else {
             return failed(format!(

@@ -3,9 +3,13 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use jsonschema::error::{TypeKind, ValidationErrorKind};
-use jsonschema::{JsonType, ValidationError};
+use jsonschema::ValidationError;
+use jsonschema::error::ValidationErrorKind;
 use serde_json::Value;
+
+use super::messages::{
+    bound, display, duplicates, enumeration, localized, missing, quoted, size, type_name, wanted,
+};
 
 /// What is wrong, as a tree.
 pub(super) struct Report {
@@ -26,7 +30,7 @@ impl Report {
     /// `None` without errors.
     pub(super) fn of<'a>(errors: impl Iterator<Item = ValidationError<'a>>) -> Option<Self> {
         let mut root = Schema::default();
-        errors.for_each(|error| root.add(&error));
+        errors.for_each(|error| root.add(&error, &evaluation_path(&error, 0), 0));
         let entry = root.entry()?;
         Some(Self {
             causes: if entry.group {
@@ -121,42 +125,25 @@ enum Finding {
 }
 
 impl Schema {
-    fn add(&mut self, error: &ValidationError<'_>) {
-        let evaluation: Vec<String> = error
-            .evaluation_path()
-            .iter()
-            .map(|segment| segment.to_string())
-            .collect();
-        let instance: Vec<String> = error
-            .instance_path()
-            .iter()
-            .map(|segment| segment.to_string())
-            .collect();
-        self.add_at(error, &evaluation, &instance, 0);
+    fn at(path: &str) -> Self {
+        Self {
+            path: path.to_owned(),
+            ..Self::default()
+        }
     }
 
-    /// Walks the evaluation path down to the schema that the error belongs to.
-    fn add_at(
-        &mut self,
-        error: &ValidationError<'_>,
-        evaluation: &[String],
-        instance: &[String],
-        depth: usize,
-    ) {
-        self.path = pointer(&instance[..depth.min(instance.len())]);
+    /// Walks the evaluation path down to the schema that the error belongs to. Of the path in the values the first `depth`
+    /// steps are made.
+    fn add(&mut self, error: &ValidationError<'_>, evaluation: &[String], depth: usize) {
         let Some((keyword, rest)) = evaluation.split_first() else {
             return self.record(error);
         };
+        let has_index = rest
+            .first()
+            .is_some_and(|next| next.parse::<usize>().is_ok());
         let (arguments, descends) = match keyword.as_str() {
-            "properties" | "patternProperties" => (1, true),
-            "prefixItems" => (1, true),
-            "items"
-                if rest
-                    .first()
-                    .is_some_and(|next| next.parse::<usize>().is_ok()) =>
-            {
-                (1, true)
-            }
+            "properties" | "patternProperties" | "prefixItems" => (1, true),
+            "items" if has_index => (1, true),
             "additionalProperties"
             | "items"
             | "additionalItems"
@@ -166,18 +153,28 @@ impl Schema {
             "$ref" | "$dynamicRef" | "$recursiveRef" | "then" | "else" => (0, false),
             _ => return self.record(error),
         };
-        if rest.len() <= arguments {
+        if rest.is_empty() || rest.len() < arguments {
             return self.record(error);
         }
         let (argument, rest) = rest.split_at(arguments);
-        let member = if descends {
-            instance.get(depth).cloned()
-        } else {
-            None
+        let argument = argument.join("/");
+        let member = match keyword.as_str() {
+            _ if !descends => None,
+            // An error about the name of a property comes without that name in its path.
+            "properties" => Some(argument.clone()),
+            _ => error
+                .instance_path()
+                .iter()
+                .nth(depth)
+                .map(|member| member.to_string()),
         };
-        let step = (format!("{keyword}/{}", argument.join("/")), member);
-        let below = self.below.entry(step).or_default();
-        below.add_at(error, rest, instance, depth + usize::from(descends));
+        let path = match &member {
+            Some(member) => format!("{}/{}", self.path, escaped(member)),
+            None => self.path.clone(),
+        };
+        let below = self.below.entry((format!("{keyword}/{argument}"), member));
+        let below = below.or_insert_with(|| Self::at(&path));
+        below.add(error, rest, depth + usize::from(descends));
     }
 
     fn record(&mut self, error: &ValidationError<'_>) {
@@ -268,44 +265,42 @@ impl Schema {
 
 /// The schemas that a value was tried against in vain.
 fn alternatives(
+    error: &ValidationError<'_>,
     context: &[Vec<ValidationError<'static>>],
-    depth: usize,
-    keyword_depth: usize,
 ) -> Vec<Schema> {
-    context
+    let path = error.instance_path();
+    let depth = path.iter().count();
+    // The path to the keyword and the number of the alternative.
+    let keyword = error.evaluation_path().iter().count() + 1;
+    let alternative = |errors: &Vec<ValidationError<'static>>| {
+        let mut schema = Schema::at(path.as_str());
+        for error in errors {
+            schema.add(error, &evaluation_path(error, keyword), depth);
+        }
+        schema
+    };
+    context.iter().map(alternative).collect()
+}
+
+fn evaluation_path(error: &ValidationError<'_>, skip: usize) -> Vec<String> {
+    error
+        .evaluation_path()
         .iter()
-        .map(|errors| {
-            let mut schema = Schema::default();
-            for error in errors {
-                let evaluation: Vec<String> = error
-                    .evaluation_path()
-                    .iter()
-                    .skip(keyword_depth)
-                    .map(|segment| segment.to_string())
-                    .collect();
-                let instance: Vec<String> = error
-                    .instance_path()
-                    .iter()
-                    .map(|segment| segment.to_string())
-                    .collect();
-                schema.add_at(error, &evaluation, &instance, depth);
-            }
-            schema
-        })
+        .skip(skip)
+        .map(|step| step.to_string())
         .collect()
+}
+
+/// A step of a JSON pointer.
+fn escaped(step: &str) -> String {
+    step.replace('~', "~0").replace('/', "~1")
 }
 
 fn finding(error: &ValidationError<'_>) -> (Rank, Finding) {
     use ValidationErrorKind as Kind;
     let value = error.instance().as_ref();
-    let depth = error.instance_path().iter().count();
-    // The path to the keyword and the number of the alternative.
-    let keyword_depth = error.evaluation_path().iter().count() + 1;
     let tried = |message: &str, context: &[Vec<ValidationError<'static>>]| {
-        Finding::Alternatives(
-            message.to_owned(),
-            alternatives(context, depth, keyword_depth),
-        )
+        Finding::Alternatives(message.to_owned(), alternatives(error, context))
     };
     let (rank, message) = match error.kind() {
         Kind::Required { property } => {
@@ -373,10 +368,10 @@ fn finding(error: &ValidationError<'_>) -> (Rank, Finding) {
             (Rank::Required, bound("exclusiveMaximum", value, limit))
         }
         Kind::MultipleOf { multiple_of } => {
-            let got = grouped(value.as_f64().unwrap_or_default());
+            let got = localized(value.as_f64().unwrap_or_default());
             (
                 Rank::Other,
-                format!("multipleOf: got {got}, want {}", grouped(*multiple_of)),
+                format!("multipleOf: got {got}, want {}", localized(*multiple_of)),
             )
         }
         Kind::Pattern { pattern } => {
@@ -405,147 +400,4 @@ fn finding(error: &ValidationError<'_>) -> (Rank, Finding) {
         _ => (Rank::Other, error.to_string()),
     };
     (rank, Finding::Message(message))
-}
-
-fn missing(properties: &[String]) -> String {
-    match properties {
-        [one] => format!("missing property {}", quoted(one)),
-        several => {
-            let names: Vec<String> = several.iter().map(|name| quoted(name)).collect();
-            format!("missing properties {}", names.join(", "))
-        }
-    }
-}
-
-fn enumeration(options: &Value) -> String {
-    let options = options.as_array().map(Vec::as_slice).unwrap_or_default();
-    if options
-        .iter()
-        .any(|option| option.is_array() || option.is_object())
-    {
-        return "'enum' failed".to_owned();
-    }
-    match options {
-        [one] => format!("value must be {}", display(one)),
-        several => {
-            let several: Vec<String> = several.iter().map(display).collect();
-            format!("value must be one of {}", several.join(", "))
-        }
-    }
-}
-
-fn size(keyword: &str, value: &Value, limit: u64) -> String {
-    let got = match value {
-        Value::Array(items) => items.len(),
-        Value::Object(map) => map.len(),
-        Value::String(text) => text.chars().count(),
-        _ => 0,
-    };
-    format!(
-        "{keyword}: got {}, want {}",
-        grouped(got as f64),
-        grouped(limit as f64)
-    )
-}
-
-fn bound(keyword: &str, value: &Value, limit: &Value) -> String {
-    let number = |value: &Value| grouped(value.as_f64().unwrap_or_default());
-    format!("{keyword}: got {}, want {}", number(value), number(limit))
-}
-
-/// A number with English marks between thousands, which the validator's printer makes.
-fn grouped(number: f64) -> String {
-    let text = goyaml::format_json(number).unwrap_or_default();
-    let (sign, text) = text
-        .strip_prefix('-')
-        .map_or(("", text.as_str()), |rest| ("-", rest));
-    let (whole, fraction) = text
-        .find(['.', 'e'])
-        .map_or((text, ""), |at| text.split_at(at));
-    let mut marked = String::new();
-    for (place, digit) in whole.chars().enumerate() {
-        if place > 0 && (whole.len() - place).is_multiple_of(3) {
-            marked.push(',');
-        }
-        marked.push(digit);
-    }
-    format!("{sign}{marked}{fraction}")
-}
-
-fn duplicates(value: &Value) -> String {
-    let items = value.as_array().map(Vec::as_slice).unwrap_or_default();
-    let pair = items.iter().enumerate().find_map(|(second, item)| {
-        let first = items[..second].iter().position(|earlier| earlier == item)?;
-        Some((first, second))
-    });
-    let (first, second) = pair.unwrap_or_default();
-    format!("items at {first} and {second} are equal")
-}
-
-fn wanted(kind: &TypeKind) -> String {
-    let order = [
-        (JsonType::Null, "null"),
-        (JsonType::Boolean, "boolean"),
-        (JsonType::Number, "number"),
-        (JsonType::Integer, "integer"),
-        (JsonType::String, "string"),
-        (JsonType::Array, "array"),
-        (JsonType::Object, "object"),
-    ];
-    let contains = |wanted: JsonType| match kind {
-        TypeKind::Single(one) => *one == wanted,
-        TypeKind::Multiple(several) => several.contains(wanted),
-    };
-    let names: Vec<&str> = order
-        .into_iter()
-        .filter(|(wanted, _)| contains(*wanted))
-        .map(|(_, name)| name)
-        .collect();
-    names.join(" or ")
-}
-
-fn type_name(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "boolean",
-        Value::Number(_) => "number",
-        Value::String(_) => "string",
-        Value::Array(_) => "array",
-        Value::Object(_) => "object",
-    }
-}
-
-fn display(value: &Value) -> String {
-    match value {
-        Value::String(text) => quoted(text),
-        Value::Array(_) | Value::Object(_) => "value".to_owned(),
-        Value::Null => "<nil>".to_owned(),
-        Value::Number(number) if number.is_f64() => {
-            goyaml::format_json(number.as_f64().unwrap_or_default()).unwrap_or_default()
-        }
-        other => other.to_string(),
-    }
-}
-
-/// The validator's single quotes: what Go would write in double quotes.
-fn quoted(text: &str) -> String {
-    let mut quoted = String::from("'");
-    for c in text.chars() {
-        match c {
-            '\'' => quoted.push_str("\\'"),
-            '\\' => quoted.push_str("\\\\"),
-            '\n' => quoted.push_str("\\n"),
-            '\t' => quoted.push_str("\\t"),
-            '\r' => quoted.push_str("\\r"),
-            c => quoted.push(c),
-        }
-    }
-    quoted.push('\'');
-    quoted
-}
-
-fn pointer(parts: &[String]) -> String {
-    parts.iter().fold(String::new(), |path, part| {
-        format!("{path}/{}", part.replace('~', "~0").replace('/', "~1"))
-    })
 }
