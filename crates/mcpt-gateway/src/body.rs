@@ -1,0 +1,133 @@
+//! Bodies on their way through: chunks as they come, with what must happen when they end or are given up.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use http_body_util::{Either, Full, Limited};
+use hyper::body::{Body, Frame, Incoming, SizeHint};
+use mcpt_routing::InFlight;
+use tokio_util::sync::WaitForCancellationFutureOwned;
+
+use crate::upstream::{Connection, Upstream};
+
+/// A request's body on its way to a server: read already, or streamed with a limit.
+pub(crate) type RequestBody = Either<Full<Bytes>, Limited<Incoming>>;
+
+/// A response's body.
+#[derive(Debug)]
+pub(crate) enum GatewayBody {
+    /// The gateway's own.
+    Own(Full<Bytes>),
+    /// A server's.
+    Forwarded(Box<Forwarded>),
+}
+
+/// A server's answer on its way to the client.
+///
+/// When the client goes away, this is dropped and the connection to the server with it: the server sees exactly what it
+/// would see without a gateway, and does what its era demands. One of the stateless era stops the call; one with
+/// sessions goes on and keeps the events for a client that resumes.
+#[derive(Debug)]
+pub(crate) struct Forwarded {
+    inner: Incoming,
+    /// Counted as load until the end.
+    in_flight: InFlight<Upstream>,
+    /// Given back for the next request once the body is complete.
+    connection: Option<Connection>,
+    /// For streams that have no end of their own: when the gateway ends them.
+    until: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
+}
+
+impl Forwarded {
+    pub(crate) fn new(
+        inner: Incoming,
+        in_flight: InFlight<Upstream>,
+        connection: Connection,
+        until: Option<WaitForCancellationFutureOwned>,
+    ) -> Self {
+        Self {
+            inner,
+            in_flight,
+            connection: Some(connection),
+            until: until.map(Box::pin),
+        }
+    }
+
+    fn give_back(&mut self) {
+        if let Some(connection) = self.connection.take() {
+            Upstream::give_back(self.in_flight.endpoint(), connection);
+        }
+    }
+}
+
+impl Body for Forwarded {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        if let Some(until) = &mut self.until
+            && until.as_mut().poll(context).is_ready()
+        {
+            return Poll::Ready(None);
+        }
+        let frame = Pin::new(&mut self.inner).poll_frame(context);
+        if let Poll::Ready(None) = frame {
+            self.give_back();
+        }
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+/// A body of known length is not polled past its last byte.
+impl Drop for Forwarded {
+    fn drop(&mut self) {
+        if self.inner.is_end_stream() {
+            self.give_back();
+        }
+    }
+}
+
+impl Body for GatewayBody {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        match self.get_mut() {
+            Self::Own(body) => Pin::new(body)
+                .poll_frame(context)
+                .map_err(|never| match never {}),
+            Self::Forwarded(body) => Pin::new(body.as_mut()).poll_frame(context),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Own(body) => body.is_end_stream(),
+            Self::Forwarded(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Own(body) => body.size_hint(),
+            Self::Forwarded(body) => body.size_hint(),
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! What the gateway serves and how: [`GatewayConfig`].
+
+use std::{net::SocketAddr, time::Duration};
+
+use mcpt_core::Namespace;
+use mcpt_protocol::AccessRules;
+use mcpt_routing::{Discovery, Policy, SessionKeys};
+
+/// How to run a gateway.
+#[derive(Debug)]
+pub struct GatewayConfig {
+    /// Address to listen on; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Who knows the servers. Where two know the same one, the first has the say.
+    pub sources: Vec<Box<dyn Discovery>>,
+    /// Keys of session ids. Replicas of one gateway share them.
+    pub keys: SessionKeys,
+    /// Namespace of servers that are asked for by name alone.
+    pub default_namespace: Namespace,
+    /// Accepted `Host` and `Origin` headers.
+    pub access: AccessRules,
+    /// How new sessions are spread.
+    pub policy: Policy,
+    /// Largest request body in bytes.
+    pub max_body: usize,
+    /// A session without any request is no longer counted as load after this time. It goes on working.
+    pub session_idle: Duration,
+    /// How long requests in progress may go on after the shutdown was asked for.
+    pub drain_grace: Duration,
+}
+
+impl GatewayConfig {
+    /// The defaults for an address, with keys that replicas share or that are random.
+    pub fn new(listen: SocketAddr, default_namespace: Namespace, keys: SessionKeys) -> Self {
+        Self {
+            listen,
+            sources: Vec::new(),
+            keys,
+            default_namespace,
+            access: AccessRules::for_listener(listen),
+            policy: Policy::default(),
+            max_body: 16 * 1024 * 1024,
+            session_idle: Duration::from_mins(30),
+            drain_grace: Duration::from_secs(20),
+        }
+    }
+}

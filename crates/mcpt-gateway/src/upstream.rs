@@ -1,0 +1,226 @@
+//! [`Upstream`]: the connections to one endpoint, and sending a request over one of them.
+
+use std::{
+    error::Error,
+    io,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use http_body_util::LengthLimitError;
+use hyper::{
+    Request, Response, Uri,
+    body::Incoming,
+    client::conn::http1::{self, SendRequest},
+    header::{HOST, HeaderValue},
+};
+use hyper_util::rt::TokioIo;
+use mcpt_routing::{Address, Endpoint};
+use tokio::net::TcpStream;
+
+use crate::body::RequestBody;
+
+/// How long a connection may take to be made.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long an unused connection is kept. Node's and uvicorn's servers close theirs after 5 seconds; a request sent
+/// at that very moment would be lost.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
+/// Most unused connections to one endpoint.
+const MAX_IDLE: usize = 256;
+
+/// The gateway's side of one endpoint.
+#[derive(Debug)]
+pub(crate) struct Upstream {
+    host: String,
+    port: u16,
+    /// `None` when the address cannot be put into a request, which [`Address`] rules out.
+    target: Option<Target>,
+    /// Unused connections, the last used one last.
+    idle: Mutex<Vec<Idle>>,
+}
+
+#[derive(Debug)]
+struct Target {
+    host: HeaderValue,
+    uri: Uri,
+}
+
+#[derive(Debug)]
+struct Idle {
+    sender: SendRequest<RequestBody>,
+    since: Instant,
+}
+
+/// A connection whose response is still being read.
+#[derive(Debug)]
+pub(crate) struct Connection(SendRequest<RequestBody>);
+
+/// Why there is no response.
+#[derive(Debug)]
+pub(crate) enum SendError {
+    /// No connection could be made: nothing was sent, and the request can go elsewhere.
+    Unreachable {
+        request: Box<Request<RequestBody>>,
+        reason: io::Error,
+    },
+    /// The connection broke when the request was on its way: nobody knows what became of it.
+    Broken(hyper::Error),
+    /// The client's body was too large or broke off.
+    Body { too_large: bool },
+}
+
+impl From<&Address> for Upstream {
+    fn from(address: &Address) -> Self {
+        let host = HeaderValue::try_from(address.authority()).ok();
+        let uri = Uri::try_from(address.path()).ok();
+        Self {
+            host: address.host().to_owned(),
+            port: address.port(),
+            target: host.zip(uri).map(|(host, uri)| Target { host, uri }),
+            idle: Mutex::default(),
+        }
+    }
+}
+
+impl Upstream {
+    /// Sends a request whose `Host` and target are replaced by this endpoint's.
+    pub(crate) async fn send(
+        &self,
+        mut request: Request<RequestBody>,
+    ) -> Result<(Response<Incoming>, Connection), SendError> {
+        let Some(target) = &self.target else {
+            let reason = io::Error::new(io::ErrorKind::InvalidInput, "its address is not valid");
+            return Err(SendError::Unreachable {
+                request: Box::new(request),
+                reason,
+            });
+        };
+        request.headers_mut().insert(HOST, target.host.clone());
+        *request.uri_mut() = match request.uri().query() {
+            None => target.uri.clone(),
+            Some(query) => match Uri::try_from(format!("{}?{query}", target.uri)) {
+                Ok(uri) => uri,
+                Err(error) => {
+                    let reason = io::Error::new(io::ErrorKind::InvalidInput, error);
+                    return Err(SendError::Unreachable {
+                        request: Box::new(request),
+                        reason,
+                    });
+                }
+            },
+        };
+        loop {
+            let reused = self.take_idle();
+            let fresh = reused.is_none();
+            let mut sender = match reused {
+                Some(sender) => sender,
+                None => match self.connect().await {
+                    Ok(sender) => sender,
+                    Err(reason) => {
+                        return Err(SendError::Unreachable {
+                            request: Box::new(request),
+                            reason,
+                        });
+                    }
+                },
+            };
+            match sender.try_send_request(request).await {
+                Ok(response) => return Ok((response, Connection(sender))),
+                Err(mut error) => match error.take_message() {
+                    // An unused connection that the server had closed: nothing was sent.
+                    Some(unsent) if !fresh => request = unsent,
+                    Some(unsent) => {
+                        return Err(SendError::Unreachable {
+                            request: Box::new(unsent),
+                            reason: io::Error::other(error.into_error()),
+                        });
+                    }
+                    None => return Err(sent_error(error.into_error())),
+                },
+            }
+        }
+    }
+
+    async fn connect(&self) -> io::Result<SendRequest<RequestBody>> {
+        let connecting = TcpStream::connect((self.host.as_str(), self.port));
+        let stream = tokio::time::timeout(CONNECT_TIMEOUT, connecting).await??;
+        stream.set_nodelay(true)?;
+        let (sender, connection) = http1::handshake(TokioIo::new(stream))
+            .await
+            .map_err(io::Error::other)?;
+        tokio::spawn(async move {
+            // Whoever waits for the response is told; without anyone, the connection was merely closed.
+            if let Err(error) = connection.await {
+                tracing::trace!(%error, "connection to a server ended");
+            }
+        });
+        Ok(sender)
+    }
+
+    fn take_idle(&self) -> Option<SendRequest<RequestBody>> {
+        let mut idle = self.idle();
+        while let Some(last) = idle.pop() {
+            if last.since.elapsed() > IDLE_TIMEOUT {
+                // All others are older.
+                idle.clear();
+                return None;
+            }
+            if last.sender.is_ready() {
+                return Some(last.sender);
+            }
+        }
+        None
+    }
+
+    /// Takes a connection back once its response was read to the end.
+    pub(crate) fn give_back(endpoint: &Arc<Endpoint<Self>>, connection: Connection) {
+        let mut sender = connection.0;
+        if sender.is_ready() {
+            endpoint.link().keep(sender);
+        } else if !sender.is_closed() {
+            // The task of the connection has yet to see that the response is over.
+            let endpoint = Arc::clone(endpoint);
+            tokio::spawn(async move {
+                if sender.ready().await.is_ok() {
+                    endpoint.link().keep(sender);
+                }
+            });
+        }
+    }
+
+    fn keep(&self, sender: SendRequest<RequestBody>) {
+        let mut idle = self.idle();
+        if idle.len() < MAX_IDLE {
+            idle.push(Idle {
+                sender,
+                since: Instant::now(),
+            });
+        }
+    }
+
+    /// Closes connections that were not used for a while.
+    pub(crate) fn close_idle(&self) {
+        self.idle()
+            .retain(|kept| kept.since.elapsed() <= IDLE_TIMEOUT);
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Vec<Idle>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Tells a fault of the client's body from one of the connection.
+fn sent_error(error: hyper::Error) -> SendError {
+    let mut source = error.source();
+    while let Some(inner) = source {
+        if inner.is::<LengthLimitError>() {
+            return SendError::Body { too_large: true };
+        }
+        source = inner.source();
+    }
+    if error.is_user() {
+        SendError::Body { too_large: false }
+    } else {
+        SendError::Broken(error)
+    }
+}
