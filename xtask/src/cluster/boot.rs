@@ -23,6 +23,7 @@ const STEP: Duration = Duration::from_mins(2);
 /// Boots the cluster unless it runs already.
 pub(crate) fn up(layout: &Layout, nodes: u8) -> anyhow::Result<()> {
     packages::require("cluster")?;
+    network::require_bridge_filter()?;
     let hierarchies = Hierarchies::detect()?;
     let parts = Parts::build()?;
     let _lock = Lock::take(&layout.lock(), "the cluster")?;

@@ -2,12 +2,24 @@
 //! and static routes to the pods of each. There is no default route, so that nothing leaves.
 
 use std::fmt::Write as _;
+use std::path::Path;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 
 use super::layout::{CONTROL_PLANE_ADDRESS, Node, SERVICE_RANGE};
 use super::machine::Machine;
 use crate::command;
+
+/// Fails when the kernel lets packets between the pods of one node pass the rules of services by.
+pub(crate) fn require_bridge_filter() -> anyhow::Result<()> {
+    let switch = "/proc/sys/net/bridge/bridge-nf-call-iptables";
+    if !Path::new(switch).exists() {
+        bail!(
+            "the cluster needs the kernel module br_netfilter; load it with: modprobe br_netfilter"
+        );
+    }
+    Ok(())
+}
 
 /// Connects the machines.
 pub(crate) fn connect(control_plane: &Machine, nodes: &[(Node, Machine)]) -> anyhow::Result<()> {

@@ -10,7 +10,7 @@ use anyhow::Context;
 
 use super::tree::Tree;
 use crate::cache::Key;
-use crate::command;
+use crate::{command, report};
 
 /// The C library and the loader, and what programs in C++ need.
 pub(super) const LIBRARIES: &[&str] = &["libc6", "libgcc-s1", "libstdc++6"];
@@ -25,8 +25,12 @@ const UNUSED: &[&str] = &[
 
 /// Adds the names, versions and hashes of packages to a key.
 pub(super) fn with_packages(key: Key, packages: &[&str]) -> anyhow::Result<Key> {
-    let offered = command::output(apt_get_download(packages).arg("--print-uris"))
-        .context("apt does not offer the packages; has `apt-get update` been run?")?;
+    let offer = || command::output(apt_get_download(packages).arg("--print-uris"));
+    let offered = offer().or_else(|_| {
+        report::progress("apt has no lists of packages; running apt-get update");
+        command::output(Command::new("apt-get").args(["--quiet", "update"]))?;
+        offer().context("apt does not offer the packages of Debian 12 that the image needs")
+    })?;
     // A line has the address, the file's name with the version, its size and its hash.
     let mut files: Vec<_> = offered
         .lines()
