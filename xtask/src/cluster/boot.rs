@@ -253,7 +253,7 @@ impl<'a> Boot<'a> {
         self.wait_for_command("the metrics API", "metrics-server", metrics)
     }
 
-    /// Waits for what `component` is to bring about.
+    /// Waits for what `component` is to bring about, or until a component ends, which none should.
     fn wait(
         &self,
         what: &str,
@@ -261,21 +261,17 @@ impl<'a> Boot<'a> {
         mut check: impl FnMut() -> anyhow::Result<bool>,
     ) -> anyhow::Result<()> {
         report::progress(format_args!("waiting for {what}"));
+        let mut culprit = component;
         wait::until(STEP, || {
             if let [dead, ..] = self.state.dead()[..] {
-                return Err(anyhow!(
-                    "{} has ended; {}",
-                    dead,
-                    machine::tail(self.layout, dead)
-                ));
+                culprit = dead;
+                bail!("{dead} has ended");
             }
             check()
         })
-        .with_context(|| {
-            format!(
-                "no sign of {what}; {}",
-                machine::tail(self.layout, component)
-            )
+        .map_err(|error| {
+            let log = machine::tail(self.layout, culprit);
+            anyhow!("no sign of {what}: {error:#}; {log}")
         })
     }
 
