@@ -100,8 +100,28 @@ pub(crate) enum Format {
 /// All commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Make a server or update it
+    Deploy(commands::deploy::Deploy),
+    /// List the servers
+    #[command(alias = "ls")]
+    List,
+    /// Show everything about a server
+    Status(commands::status::Status),
+    /// Print what a server wrote to its log
+    Logs(commands::logs::Logs),
+    /// End a server and remove everything of it
+    #[command(alias = "rm")]
+    Delete(commands::delete::Delete),
+    /// List the tools that a server offers
+    Tools(commands::tools::Tools),
+    /// Call a tool
+    Call(commands::call::Call),
+    /// List, show and check templates
+    Template(commands::template::Template),
     /// Serve a stdio MCP server over streamable HTTP
     Bridge(commands::bridge::Bridge),
+    /// Print a completion script for a shell
+    Completion(commands::completion::Completion),
     /// Print the version
     Version,
     /// Serve the demo MCP server
@@ -110,6 +130,9 @@ pub(crate) enum Command {
     /// Check that an MCP server answers at a URL
     #[command(hide = true)]
     Probe(commands::probe::Probe),
+    /// Stay with a server of the process backend
+    #[command(hide = true)]
+    Supervise(commands::supervise::Supervise),
     /// Copy this binary into a folder
     #[command(hide = true)]
     Install(commands::install::Install),

@@ -1,24 +1,52 @@
 //! The commands, one file each: arguments and what they do.
 
 pub(crate) mod bridge;
+pub(crate) mod call;
+pub(crate) mod completion;
+pub(crate) mod delete;
 pub(crate) mod demo;
+pub(crate) mod deploy;
 pub(crate) mod install;
+mod list;
 mod listen;
+pub(crate) mod logs;
 pub(crate) mod probe;
+pub(crate) mod status;
+pub(crate) mod supervise;
+pub(crate) mod template;
+pub(crate) mod tools;
 mod version;
+
+use mcpt_catalog::Catalog;
 
 use crate::{
     args::{Command, Global},
     ending::Ending,
+    user_config::UserConfig,
 };
 
 /// Runs a command to its end.
 pub(crate) fn run(command: Command, global: &Global) -> Result<(), Ending> {
     match command {
+        Command::Deploy(deploy) => deploy.run(global),
+        Command::List => list::run(global),
+        Command::Status(status) => status.run(global),
+        Command::Logs(logs) => logs.run(global),
+        Command::Delete(delete) => delete.run(global),
+        Command::Tools(tools) => tools.run(global),
+        Command::Call(call) => call.run(global),
+        Command::Template(template) => template.run(global),
         Command::Bridge(bridge) => bridge.run(global),
+        Command::Completion(completion) => completion.run(),
         Command::Version => version::run(global),
         Command::Demo(demo) => demo.run(global),
         Command::Probe(probe) => probe.run(),
+        Command::Supervise(supervise) => supervise.run(),
         Command::Install(install) => install.run(),
     }
+}
+
+/// The built-in templates and those of the user's folders.
+fn catalog(config: &UserConfig) -> Catalog {
+    Catalog::new(config.templates.iter().cloned())
 }

@@ -6,11 +6,20 @@
 
 mod args;
 mod commands;
+mod duration;
 mod ending;
 mod inner_log;
+mod messages;
 mod output;
+mod place;
+mod progress;
 mod report;
 mod runtime;
+mod speak;
+mod table;
+mod tool_arguments;
+mod user_config;
+mod value_source;
 
 use std::process::ExitCode;
 

@@ -1,14 +1,14 @@
 //! The one place that puts a [`Failure`] into words for people, or into JSON for programs, and chooses the exit code.
 
 use std::{
-    io::{self, IsTerminal as _, Write},
+    io::{self, Write},
     process::ExitCode,
 };
 
 use mcpt_core::{Failure, FailureKind};
 use serde::Serialize;
 
-use crate::{args::Format, ending::Ending};
+use crate::{args::Format, ending::Ending, messages};
 
 /// Reports how a command ended and gives the exit code of the process.
 pub(crate) fn exit(outcome: Result<(), Ending>, format: Format) -> ExitCode {
@@ -19,8 +19,7 @@ pub(crate) fn exit(outcome: Result<(), Ending>, format: Format) -> ExitCode {
             let written = if format == Format::Json {
                 write_json(&mut stderr.lock(), &failure)
             } else {
-                let styled = stderr.is_terminal() && std::env::var_os("NO_COLOR").is_none();
-                write_text(&mut stderr.lock(), &failure, styled)
+                write_text(&mut stderr.lock(), &failure, messages::styled())
             };
             // With standard error gone the exit code still tells.
             drop(written);

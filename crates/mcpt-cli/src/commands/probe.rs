@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use clap::Args;
+use mcpt_core::Failure;
 
 use crate::{ending::Ending, runtime};
 
@@ -24,7 +25,7 @@ impl Probe {
             mcpt_client::probe(&self.url, timeout)
                 .await
                 .map(drop)
-                .map_err(|error| error.into_failure("the probe failed").into())
+                .map_err(|error| Failure::new(error.kind(), error.to_string()).into())
         })
     }
 }

@@ -1,0 +1,345 @@
+//! `mcpt deploy TEMPLATE`: makes a server or updates it.
+
+use std::{
+    fs,
+    io::{self, Read as _},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use clap::{Args, ValueEnum};
+use helm_chart::Overrides;
+use mcpt_catalog::{Settings, compile, profile_values};
+use mcpt_core::{
+    BackendKind, DeployOptions, Deployed, DryRun, Failure, FailureKind, Image, Plan, Server,
+    ServerName, ServerState,
+};
+use serde_json::{Map, Value, json};
+
+use crate::{
+    args::{Format, Global},
+    commands::catalog,
+    duration,
+    ending::Ending,
+    messages, output, place, progress, runtime,
+    user_config::UserConfig,
+    value_source,
+};
+
+/// Arguments of `mcpt deploy`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Values of -c: KEY=VALUE as it stands, KEY=@FILE from a file, KEY=@- from standard input,
+KEY=@env:NAME from the environment; secrets are best given in one of the last three ways.
+-e NAME without a value takes it from the environment. @@ stands for a leading @.
+
+Examples:
+  mcpt deploy demo
+  mcpt deploy demo --name hello -c greeting=Hello -c token=@token.txt
+  mcpt deploy ./my-template --config-file settings.yaml
+  mcpt -b kubernetes deploy demo --replicas 2 --atomic --timeout 2m
+  mcpt -b kubernetes deploy demo --profile prod --set resources.limits.memory=256Mi --dry-run"
+)]
+pub(crate) struct Deploy {
+    /// Template id, or path of a template folder (with a slash: ./my-template)
+    template: String,
+    /// Name of the server [default: the template's id]
+    #[arg(long, value_name = "NAME")]
+    name: Option<ServerName>,
+    /// Setting of the template; may be repeated
+    #[arg(
+        short,
+        long = "config",
+        value_name = "KEY=VALUE",
+        help_heading = "Settings"
+    )]
+    config: Vec<String>,
+    /// YAML or JSON file with settings; those of -c win
+    #[arg(long, value_name = "FILE", help_heading = "Settings")]
+    config_file: Option<PathBuf>,
+    /// Environment variable of the server; may be repeated
+    #[arg(
+        short,
+        long = "env",
+        value_name = "NAME[=VALUE]",
+        help_heading = "Settings"
+    )]
+    env: Vec<String>,
+    /// Transport of the server, where the template has several: stdio or http
+    #[arg(long, value_name = "TRANSPORT", help_heading = "Settings")]
+    transport: Option<String>,
+    /// Number of instances
+    #[arg(long, value_name = "N", help_heading = "Settings")]
+    replicas: Option<u32>,
+    /// Container image instead of the template's
+    #[arg(long, value_name = "IMAGE", help_heading = "Settings")]
+    image: Option<String>,
+    /// File with values of the chart (Kubernetes); may be repeated, - is standard input
+    #[arg(
+        short = 'f',
+        long = "values",
+        value_name = "FILE",
+        help_heading = "Chart values"
+    )]
+    values: Vec<PathBuf>,
+    /// Value of the chart by its path (Kubernetes); may be repeated
+    #[arg(long, value_name = "PATH=VALUE", help_heading = "Chart values")]
+    set: Vec<String>,
+    /// Values for a kind of place (Kubernetes): dev, staging or prod; -f and --set win
+    #[arg(long, value_name = "PROFILE", help_heading = "Chart values")]
+    profile: Option<String>,
+    /// Make the namespace when it is not there (Kubernetes)
+    #[arg(long, help_heading = "Deployment")]
+    create_namespace: bool,
+    /// Return when the server answers MCP requests; this is the default
+    #[arg(long, overrides_with = "no_wait", help_heading = "Deployment")]
+    wait: bool,
+    /// Return as soon as the server was started
+    #[arg(long, help_heading = "Deployment")]
+    no_wait: bool,
+    /// How long to wait at most
+    #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = duration::parse, help_heading = "Deployment")]
+    timeout: Duration,
+    /// When it fails, put everything back as it was before
+    #[arg(long, help_heading = "Deployment")]
+    atomic: bool,
+    /// Show what would be deployed and change nothing; =server also asks the API server
+    #[arg(
+        long,
+        value_name = "WHERE",
+        value_enum,
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "client",
+        help_heading = "Deployment"
+    )]
+    dry_run: Option<DryRunPlace>,
+}
+
+/// Where a dry run checks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum DryRunPlace {
+    /// On this machine.
+    Client,
+    /// Also on the API server.
+    Server,
+}
+
+impl Deploy {
+    /// Deploys.
+    pub(crate) fn run(self, global: &Global) -> Result<(), Ending> {
+        let config = UserConfig::load()?;
+        let kind = place::kind(global, &config);
+        self.refuse_chart_values_without_chart(kind)?;
+        let plan = self.plan(&config)?;
+        let options = self.options()?;
+        if kind == BackendKind::Process && self.create_namespace {
+            messages::warning(
+                global,
+                "--create-namespace means nothing to the process backend",
+            );
+        }
+        let deployed = runtime::run(async {
+            let progress = progress::display(global);
+            let backend = place::backend(global, &config).await?;
+            Ok(backend.deploy(&plan, &options, progress.as_ref()).await?)
+        })?;
+        show(global, &deployed)
+    }
+
+    fn plan(&self, config: &UserConfig) -> Result<Plan, Failure> {
+        let template = catalog(config).get(&self.template)?;
+        let mut settings = Settings {
+            name: self.name.clone(),
+            transport: self.transport.clone(),
+            replicas: self.replicas,
+            working_dir: std::env::current_dir().ok(),
+            ..Settings::default()
+        };
+        if let Some(path) = &self.config_file {
+            settings.config = settings_file(path)?;
+        }
+        for text in &self.config {
+            settings.config.push(value_source::pair(text)?);
+        }
+        for text in &self.env {
+            settings.env.push(value_source::variable(text)?);
+        }
+        let mut plan = compile(&template, &settings)?;
+        if let Some(image) = &self.image {
+            plan.image = Some(Image::parse(image));
+        }
+        Ok(plan)
+    }
+
+    fn options(&self) -> Result<DeployOptions, Failure> {
+        Ok(DeployOptions {
+            wait: !self.no_wait,
+            timeout: self.timeout,
+            atomic: self.atomic,
+            dry_run: self.dry_run.map(|place| match place {
+                DryRunPlace::Client => DryRun::Client,
+                DryRunPlace::Server => DryRun::Server,
+            }),
+            create_namespace: self.create_namespace,
+            values: self.chart_values()?,
+        })
+    }
+
+    /// The user's chart values as Helm merges them: profile, then files, then `--set`.
+    fn chart_values(&self) -> Result<Map<String, Value>, Failure> {
+        let mut overrides = Overrides::default();
+        if let Some(profile) = &self.profile {
+            let text = profile_values(profile).ok_or_else(|| {
+                Failure::new(FailureKind::Usage, format!("unknown profile {profile:?}")).hint(
+                    format!("the profiles are {}", mcpt_catalog::PROFILES.join(", ")),
+                )
+            })?;
+            overrides
+                .files
+                .push((format!("profile {profile}"), text.to_owned()));
+        }
+        for path in &self.values {
+            overrides
+                .files
+                .push((path.display().to_string(), read(path)?));
+        }
+        overrides.set.clone_from(&self.set);
+        overrides.merge().map_err(|error| {
+            Failure::new(FailureKind::Usage, "the chart values cannot be read").caused_by(&error)
+        })
+    }
+
+    fn refuse_chart_values_without_chart(&self, kind: BackendKind) -> Result<(), Failure> {
+        let given = [
+            ("-f", !self.values.is_empty()),
+            ("--set", !self.set.is_empty()),
+            ("--profile", self.profile.is_some()),
+        ];
+        let given: Vec<&str> = given
+            .into_iter()
+            .filter(|(_, given)| *given)
+            .map(|(option, _)| option)
+            .collect();
+        if kind == BackendKind::Kubernetes || given.is_empty() {
+            return Ok(());
+        }
+        Err(Failure::new(
+            FailureKind::Usage,
+            format!("{} cannot be used here", given.join(", ")),
+        )
+        .because(format!(
+            "chart values exist on Kubernetes only, and the backend is {kind}"
+        ))
+        .hint("add --backend kubernetes, or give settings of the template with -c KEY=VALUE"))
+    }
+}
+
+/// Settings from a file: a map of names to values. Lists and maps become JSON, which settings of these types read.
+fn settings_file(path: &Path) -> Result<Vec<(String, String)>, Failure> {
+    let values = goyaml::from_str_exact(&read(path)?).map_err(|error| {
+        Failure::new(
+            FailureKind::Usage,
+            format!("cannot read the settings in {}", path.display()),
+        )
+        .caused_by(&error)
+    })?;
+    match values {
+        Value::Null => Ok(Vec::new()),
+        Value::Object(values) => Ok(values
+            .into_iter()
+            .map(|(key, value)| match value {
+                Value::String(text) => (key, text),
+                other => (key, other.to_string()),
+            })
+            .collect()),
+        _ => Err(Failure::new(
+            FailureKind::Usage,
+            format!("cannot read the settings in {}", path.display()),
+        )
+        .because("it is no map of settings: write one KEY: VALUE per line")),
+    }
+}
+
+fn read(path: &Path) -> Result<String, Failure> {
+    let text = if path == Path::new("-") {
+        let mut text = String::new();
+        io::stdin().read_to_string(&mut text).map(|_| text)
+    } else {
+        fs::read_to_string(path)
+    };
+    text.map_err(|error| {
+        Failure::new(
+            FailureKind::Usage,
+            format!("cannot read {}", path.display()),
+        )
+        .caused_by(&error)
+    })
+}
+
+fn show(global: &Global, deployed: &Deployed) -> Result<(), Ending> {
+    if let Some(manifest) = &deployed.manifest {
+        return match global.output {
+            Format::Json => output::json(&json!({ "manifest": manifest })),
+            _ => output::text(manifest),
+        };
+    }
+    let Some(server) = &deployed.server else {
+        return Ok(());
+    };
+    match global.output {
+        Format::Json => output::json(server),
+        Format::Yaml => output::yaml(server),
+        Format::Name => output::line(server.name.as_str()),
+        Format::Table | Format::Wide => {
+            output::line(&sentence(server))?;
+            if server.state == ServerState::Running {
+                messages::hint(
+                    global,
+                    &format!("mcpt tools {} lists its tools", server.name),
+                );
+            }
+            Ok(())
+        }
+    }
+}
+
+fn sentence(server: &Server) -> String {
+    let revision = server
+        .revision
+        .map_or_else(String::new, |revision| format!(" (revision {revision})"));
+    let url = server
+        .url
+        .as_ref()
+        .map_or_else(String::new, |url| format!(" at {url}"));
+    match server.state {
+        ServerState::Running => format!("{}{revision} is running{url}", server.name),
+        _ => format!("{}{revision} was started{url}", server.name),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_of_a_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("s.yaml");
+        fs::write(&file, "a: text\nb: 3\nc: true\nd: [x, y]\n").unwrap();
+        let settings = settings_file(&file).unwrap();
+        let expected = [
+            ("a", "text"),
+            ("b", "3"),
+            ("c", "true"),
+            ("d", r#"["x","y"]"#),
+        ];
+        assert_eq!(
+            settings,
+            expected.map(|(key, value)| (key.to_owned(), value.to_owned()))
+        );
+        fs::write(&file, "- a\n").unwrap();
+        let failure = settings_file(&file).unwrap_err();
+        assert!(failure.to_string().contains("s.yaml"), "{failure}");
+    }
+}

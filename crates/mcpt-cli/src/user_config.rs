@@ -1,0 +1,100 @@
+//! The configuration file of the user: defaults for options that are the same at every call.
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+};
+
+use mcpt_core::{BackendKind, Failure, FailureKind, Namespace};
+use serde::Deserialize;
+
+/// What the file may say.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct UserConfig {
+    /// Backend when neither `--backend` nor `MCPT_BACKEND` names one.
+    pub(crate) backend: Option<BackendKind>,
+    /// Namespace when `--namespace` names none.
+    pub(crate) namespace: Option<Namespace>,
+    /// Folders with templates of the user; one that is not absolute starts at the file's own folder.
+    pub(crate) templates: Vec<PathBuf>,
+}
+
+impl UserConfig {
+    /// Reads `MCPT_CONFIG`, else `$XDG_CONFIG_HOME/mcpt/config.yaml`, else `~/.config/mcpt/config.yaml`. The last two need
+    /// not be there.
+    pub(crate) fn load() -> Result<Self, Failure> {
+        let variable = |name| {
+            env::var_os(name)
+                .filter(|value| !value.is_empty())
+                .map(PathBuf::from)
+        };
+        let named = variable("MCPT_CONFIG");
+        let usual = variable("XDG_CONFIG_HOME").or_else(|| Some(variable("HOME")?.join(".config")));
+        let Some(path) = named
+            .clone()
+            .or_else(|| Some(usual?.join("mcpt/config.yaml")))
+        else {
+            return Ok(Self::default());
+        };
+        match fs::read_to_string(&path) {
+            Ok(text) => Self::parse(&path, &text),
+            Err(error) if named.is_none() && error.kind() == std::io::ErrorKind::NotFound => {
+                Ok(Self::default())
+            }
+            Err(error) => Err(unusable(&path).caused_by(&error)),
+        }
+    }
+
+    fn parse(path: &Path, text: &str) -> Result<Self, Failure> {
+        let values =
+            goyaml::map_from_str(text).map_err(|error| unusable(path).caused_by(&error))?;
+        let mut config: Self = serde_json::from_value(values.into())
+            .map_err(|error| unusable(path).caused_by(&error))?;
+        let folder = path.parent().unwrap_or(path);
+        for templates in &mut config.templates {
+            *templates = folder.join(&*templates);
+        }
+        Ok(config)
+    }
+}
+
+fn unusable(path: &Path) -> Failure {
+    Failure::new(
+        FailureKind::Usage,
+        format!("cannot use the configuration file {}", path.display()),
+    )
+    .hint("it is YAML with the keys backend, namespace and templates")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn read_and_refused() {
+        let path = Path::new("/c/mcpt/config.yaml");
+        let config = UserConfig::parse(
+            path,
+            "backend: kubernetes\nnamespace: tools\ntemplates: [mine, /abs]\n",
+        )
+        .unwrap();
+        assert_eq!(config.backend, Some(BackendKind::Kubernetes));
+        assert_eq!(config.namespace, Some(Namespace::new("tools").unwrap()));
+        assert_eq!(
+            config.templates,
+            [PathBuf::from("/c/mcpt/mine"), PathBuf::from("/abs")]
+        );
+        assert_eq!(UserConfig::parse(path, "").unwrap(), UserConfig::default());
+        for (text, said) in [
+            ("backend: mainframe", "mainframe"),
+            ("namespace: No_Such", "No_Such"),
+            ("colour: red", "colour"),
+            ("- a", "map"),
+        ] {
+            let failure = UserConfig::parse(path, text).unwrap_err();
+            assert_eq!(failure.kind, FailureKind::Usage);
+            assert!(failure.to_string().contains(said), "{failure}");
+        }
+    }
+}
