@@ -130,7 +130,7 @@ fn an_http_plan() {
             "replicaCount": 2,
             "mcp": {
                 "transport": "http", "port": 8080, "path": "/mcp", "portEnv": "PORT",
-                "command": ["/mcpt", "demo"], "args": [],
+                "command": ["/mcpt", "demo", "--listen", "0.0.0.0"], "args": [],
                 "sessions": "stateful", "template": "demo", "templateVersion": version,
             },
             "env": {"MCPT_DEMO_GREETING": "Hi $(HOME) $5", "MCPT_LOG": "info"},
