@@ -2,6 +2,7 @@
 
 mod duration;
 mod layout;
+mod length;
 pub(crate) mod time;
 
 use std::rc::Rc;
@@ -19,6 +20,7 @@ const ANY: Type = Type::Any;
 const STR: Type = Type::Str;
 
 pub(crate) fn register(r: &mut Registry, sources: &Sources) {
+    length::register(r);
     let s = Rc::new(sources.clone());
     let world = Rc::clone(&s);
     r.add("now", &[], time_type(), move |_| {

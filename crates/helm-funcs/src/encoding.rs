@@ -1,15 +1,16 @@
 //! Base64, base32, JSON and YAML.
 
+mod base_n;
 mod json;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use gotmpl::{Error, Type, Value};
 use serde_json::Value as Json;
 
 use crate::args::Registry;
 use crate::convert::{from_json, to_json};
 
+pub(crate) use base_n::base64_text;
+use base_n::{base32_decoded, base32_text, base64_decoded};
 pub use json::json_text;
 
 const ANY: Type = Type::Any;
@@ -30,81 +31,6 @@ pub(crate) fn register(r: &mut Registry) {
     });
     json_functions(r);
     yaml_functions(r);
-}
-
-/// Standard base64 with padding.
-pub(crate) fn base64_text(bytes: &[u8]) -> String {
-    STANDARD.encode(bytes)
-}
-
-/// The decoded bytes, or the text of Go's error.
-fn base64_decoded(text: &[u8]) -> Vec<u8> {
-    let text: Vec<u8> = text
-        .iter()
-        .copied()
-        .filter(|b| !matches!(b, b'\r' | b'\n'))
-        .collect();
-    STANDARD.decode(&text).unwrap_or_else(|e| {
-        let at = match e {
-            base64::DecodeError::InvalidByte(at, b'=') => at.min(text.len()),
-            base64::DecodeError::InvalidByte(at, _)
-            | base64::DecodeError::InvalidLastSymbol(at, _) => at,
-            base64::DecodeError::InvalidLength(_) | base64::DecodeError::InvalidPadding => {
-                text.len() / 4 * 4
-            }
-        };
-        format!("illegal base64 data at input byte {at}").into_bytes()
-    })
-}
-
-const BASE32: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
-
-fn base32_text(bytes: &[u8]) -> String {
-    let mut out = String::new();
-    for chunk in bytes.chunks(5) {
-        let mut group = [0u8; 5];
-        group[..chunk.len()].copy_from_slice(chunk);
-        let bits = group.iter().fold(0u64, |bits, b| bits << 8 | u64::from(*b));
-        let used = (chunk.len() * 8).div_ceil(5);
-        for i in 0..8 {
-            let index = (bits >> (35 - 5 * i)) & 31;
-            out.push(if i < used {
-                char::from(BASE32[index as usize])
-            } else {
-                '='
-            });
-        }
-    }
-    out
-}
-
-fn base32_decoded(text: &[u8]) -> Vec<u8> {
-    let text: Vec<u8> = text
-        .iter()
-        .copied()
-        .filter(|b| !matches!(b, b'\r' | b'\n'))
-        .collect();
-    let body = text
-        .iter()
-        .rposition(|b| *b != b'=')
-        .map_or(0, |last| last + 1);
-    let corrupt = |at: usize| format!("illegal base32 data at input byte {at}").into_bytes();
-    if !text.len().is_multiple_of(8) || text.len() - body > 6 {
-        return corrupt(body);
-    }
-    let mut out = Vec::new();
-    for (group, chunk) in text[..body].chunks(8).enumerate() {
-        let mut bits = 0u64;
-        for (i, byte) in chunk.iter().enumerate() {
-            let Some(index) = BASE32.iter().position(|b| b == byte) else {
-                return corrupt(group * 8 + i);
-            };
-            bits |= (index as u64) << (35 - 5 * i);
-        }
-        let bytes = bits.to_be_bytes();
-        out.extend_from_slice(&bytes[3..3 + chunk.len() * 5 / 8]);
-    }
-    out
 }
 
 fn json_functions(r: &mut Registry) {

@@ -18,21 +18,18 @@ pub(crate) fn register(r: &mut Registry) {
     r.add("mustRegexMatch", &[STR, STR], Type::Bool, |a| {
         Ok(Value::Bool(compile(a)?.is_match(&a.text(1))))
     });
-    both(r, "regexFind", &[STR, STR], &STR, |a| {
+    both(r, "regexFind", &[STR, STR], &STR, |a, re| {
         let text = a.text(1);
-        Ok(Value::str(
-            compile(a)?.find(&text).map_or("", |m| m.as_str()),
-        ))
+        Ok(Value::str(re.find(&text).map_or("", |m| m.as_str())))
     });
     both(
         r,
         "regexFindAll",
         &[STR, STR, Type::INT],
         &Type::STRINGS,
-        |a| {
+        |a, re| {
             let text = a.text(1);
             let limit = usize::try_from(a.int(2)).unwrap_or(usize::MAX);
-            let re = compile(a)?;
             let found: Vec<&str> = re
                 .find_iter(&text)
                 .take(limit)
@@ -45,14 +42,16 @@ pub(crate) fn register(r: &mut Registry) {
             })
         },
     );
-    both(r, "regexReplaceAll", &[STR, STR, STR], &STR, |a| {
-        Ok(Value::str(compile(a)?.replace_all(&a.text(1), &*a.text(2))))
+    both(r, "regexReplaceAll", &[STR, STR, STR], &STR, |a, re| {
+        Ok(Value::str(re.replace_all(&a.text(1), &*a.text(2))))
     });
-    both(r, "regexReplaceAllLiteral", &[STR, STR, STR], &STR, |a| {
-        Ok(Value::str(
-            compile(a)?.replace_all(&a.text(1), NoExpand(&a.text(2))),
-        ))
-    });
+    both(
+        r,
+        "regexReplaceAllLiteral",
+        &[STR, STR, STR],
+        &STR,
+        |a, re| Ok(Value::str(re.replace_all(&a.text(1), NoExpand(&a.text(2))))),
+    );
     both(
         r,
         "regexSplit",
@@ -78,10 +77,15 @@ fn both(
     name: &str,
     params: &[Type],
     result: &Type,
-    body: impl Fn(Args<'_>) -> Returned + 'static,
+    body: fn(Args<'_>, &Regex) -> Returned,
 ) {
-    r.add(name, params, result.clone(), body);
-    r.alias(&format!("mustR{}", &name[1..]), name);
+    r.add(name, params, result.clone(), move |a| {
+        body(a, &must_compile(a)?)
+    });
+    let must = format!("mustR{}", &name[1..]);
+    r.add(&must, params, result.clone(), move |a| {
+        body(a, &compile(a)?)
+    });
 }
 
 fn none() -> Value {
@@ -91,26 +95,50 @@ fn none() -> Value {
 /// The expression in the first argument.
 fn compile(a: Args<'_>) -> Result<Regex, Error> {
     let pattern = a.text(0);
-    Regex::new(&dialect::from_go(&pattern)).map_err(|e| {
-        // The last line of the message says what is wrong.
-        let text = e.to_string();
-        let reason = text
-            .lines()
-            .last()
-            .unwrap_or("")
-            .trim_start_matches("error: ")
-            .to_owned();
-        Error::call(format!("error parsing regexp: {reason}: `{pattern}`"))
+    Regex::new(&dialect::from_go(&pattern))
+        .map_err(|e| Error::call(format!("error parsing regexp: {}", reason(&pattern, &e))))
+}
+
+/// As [`compile`]; the error is what Go's `regexp.MustCompile` panics with.
+fn must_compile(a: Args<'_>) -> Result<Regex, Error> {
+    compile(a).map_err(|e| {
+        let pattern = a.text(0);
+        let shown = if pattern.contains('`') {
+            gotmpl::fmt::quote(pattern.as_bytes())
+        } else {
+            format!("`{pattern}`")
+        };
+        Error::call(format!("regexp: Compile({shown}): {e}"))
     })
 }
 
+/// What is wrong with an expression: in Go's words where the mistake is a common one.
+fn reason(pattern: &str, e: &regex::Error) -> String {
+    let text = e.to_string();
+    // The last line of the message says what is wrong.
+    let reason = text
+        .lines()
+        .last()
+        .unwrap_or("")
+        .trim_start_matches("error: ")
+        .to_owned();
+    match reason.as_str() {
+        "unclosed character class" => {
+            let open = pattern.rfind('[').map_or(pattern, |at| &pattern[at..]);
+            format!("missing closing ]: `{open}`")
+        }
+        "unclosed group" => format!("missing closing ): `{pattern}`"),
+        "unopened group" => format!("unexpected ): `{pattern}`"),
+        _ => format!("{reason}: `{pattern}`"),
+    }
+}
+
 /// Go's `Regexp.Split`: at most `n` parts, all for a negative `n`, none for 0.
-fn split(a: Args<'_>) -> Returned {
+fn split(a: Args<'_>, re: &Regex) -> Returned {
     let (pattern, text, limit) = (a.bytes(0), a.text(1), a.int(2));
     if limit == 0 {
         return Ok(none());
     }
-    let re = compile(a)?;
     if !pattern.is_empty() && text.is_empty() {
         return Ok(Value::strings([""]));
     }

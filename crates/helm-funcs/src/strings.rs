@@ -1,6 +1,7 @@
 //! Strings: trimming, case, quoting, indenting, splitting.
 
 mod case;
+mod wrap;
 
 use gotmpl::fmt::quote;
 use gotmpl::{Map, Type, Value};
@@ -42,6 +43,8 @@ pub(crate) fn strslice(value: &Value) -> Result<Vec<Vec<u8>>, gotmpl::Error> {
 
 pub(crate) fn register(r: &mut Registry) {
     case::register(r);
+    wrap::register(r);
+    r.add("hello", &[], STR, |_| Ok(Value::from("Hello!")));
     r.text("trim", |s| s.trim().to_owned());
     for name in ["trimAll", "trimall"] {
         r.add(name, &[STR, STR], STR, |a| {

@@ -42,6 +42,21 @@ impl Time {
     }
 }
 
+/// Go's `Time.AddDate`: a day beyond the end of its month goes on into the next one.
+fn moved(time: &Zoned, years: i64, months: i64, days: i64) -> Option<Zoned> {
+    let months = i64::from(time.month()) - 1 + months;
+    let year = i64::from(time.year()) + years + months.div_euclid(12);
+    let month = i8::try_from(months.rem_euclid(12) + 1).ok()?;
+    let first = jiff::civil::Date::new(i16::try_from(year).ok()?, month, 1).ok()?;
+    let days = jiff::Span::new()
+        .try_days(i64::from(time.day()) - 1 + days)
+        .ok()?;
+    let date = first.checked_add(days).ok()?;
+    date.to_datetime(time.time())
+        .to_zoned(time.time_zone().clone())
+        .ok()
+}
+
 impl Object for Time {
     fn type_name(&self) -> &'static str {
         "time.Time"
@@ -95,14 +110,9 @@ impl Object for Time {
                         Some(Value::Int(_, v)) => *v,
                         _ => 0,
                     };
-                    let moved = jiff::Span::new()
-                        .try_years(by(0))
-                        .and_then(|span| span.try_months(by(1)))
-                        .and_then(|span| span.try_days(by(2)))
-                        .and_then(|span| self.0.checked_add(span));
-                    moved
+                    moved(&self.0, by(0), by(1), by(2))
                         .map(Time::value)
-                        .map_err(|e| Error::call(e.to_string()))
+                        .ok_or_else(|| Error::call("time is out of range"))
                 },
             ),
             _ => return None,

@@ -32,22 +32,36 @@ pub(super) fn parse(text: &str) -> Result<Json, String> {
     }
 }
 
-/// Go names the character that it did not expect.
+/// Go names the character that it did not expect, and what it was looking for.
 fn syntax_error(text: &str, e: &serde_json::Error) -> String {
+    let message = e.to_string();
+    let wanted = [
+        (
+            "key must be a string",
+            "looking for beginning of object key string",
+        ),
+        ("expected value", "looking for beginning of value"),
+        ("expected `:`", "after object key"),
+        ("expected `,` or `}`", "after object key:value pair"),
+        ("expected `,` or `]`", "after array element"),
+        ("trailing characters", "after top-level value"),
+        ("trailing comma", "looking for beginning of value"),
+        ("control character", "in string literal"),
+        ("invalid escape", "in string escape code"),
+    ];
+    let wanted = wanted
+        .iter()
+        .find(|(theirs, _)| message.starts_with(theirs));
     let line = text
         .split('\n')
         .nth(e.line().saturating_sub(1))
         .unwrap_or("");
-    let at = line
-        .as_bytes()
-        .get(..e.column().saturating_sub(1).min(line.len()));
-    let found = at
-        .map_or("", |before| line.get(before.len()..).unwrap_or(""))
-        .chars()
-        .next();
-    match found {
-        Some(c) => format!("invalid character '{c}' looking for beginning of value"),
-        None => e.to_string(),
+    let found = line
+        .get(e.column().saturating_sub(1)..)
+        .and_then(|rest| rest.chars().next());
+    match (wanted, found) {
+        (Some((_, wanted)), Some(c)) => format!("invalid character '{c}' {wanted}"),
+        _ => message,
     }
 }
 

@@ -88,7 +88,8 @@ fn pascal(s: &str) -> String {
     let chars: Vec<char> = s.chars().collect();
     let lead = chars.iter().take_while(|c| is_connector(**c)).count();
     if lead == chars.len() {
-        return s.to_owned();
+        // xstrings writes the last connector twice.
+        return s.chars().chain(s.chars().next_back()).collect();
     }
     let mut out: String = chars[..lead].iter().collect();
     let mut in_capitals = chars[lead].is_uppercase();

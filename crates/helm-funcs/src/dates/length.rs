@@ -1,0 +1,163 @@
+//! Helm's duration functions, and Go's time.Duration as templates see it.
+
+use std::any::Any;
+use std::rc::Rc;
+
+use gotmpl::{Error, Func, IntKind, Object, Shape, Type, Value};
+
+use super::duration::{duration_text, parse_duration};
+use crate::args::Registry;
+
+const ANY: Type = Type::Any;
+const SECOND: f64 = 1e9;
+
+fn duration_type() -> Type {
+    Type::Named("time.Duration".to_owned())
+}
+
+pub(super) fn register(r: &mut Registry) {
+    r.add("mustToDuration", &[ANY], duration_type(), |a| {
+        nanos(a.any(0)).map(Duration::value).map_err(Error::call)
+    });
+    for (name, unit) in [
+        ("durationSeconds", SECOND),
+        ("durationMinutes", 60.0 * SECOND),
+        ("durationHours", 3600.0 * SECOND),
+        ("durationDays", 24.0 * 3600.0 * SECOND),
+        ("durationWeeks", 7.0 * 24.0 * 3600.0 * SECOND),
+    ] {
+        r.add(name, &[ANY], Type::FLOAT64, move |a| {
+            Ok(Value::float(nanos(a.any(0)).unwrap_or(0) as f64 / unit))
+        });
+    }
+    for (name, unit) in [
+        ("durationMilliseconds", 1_000_000),
+        ("durationMicroseconds", 1_000),
+        ("durationNanoseconds", 1),
+    ] {
+        r.add(name, &[ANY], Type::INT64, move |a| {
+            Ok(Value::int64(nanos(a.any(0)).unwrap_or(0) / unit))
+        });
+    }
+    r.add("durationRoundTo", &[ANY, ANY], duration_type(), |a| {
+        Ok(Duration::value(to_multiple(a.any(0), a.any(1), true)))
+    });
+    r.add("durationTruncateTo", &[ANY, ANY], duration_type(), |a| {
+        Ok(Duration::value(to_multiple(a.any(0), a.any(1), false)))
+    });
+}
+
+/// The length that a value stands for, in nanoseconds; plain numbers are seconds.
+fn nanos(value: &Value) -> Result<i64, String> {
+    let overflow = |shown: String| format!("duration seconds overflow: {shown}");
+    match value.plain() {
+        Value::Nil => Err("invalid duration".to_owned()),
+        Value::Int(_, v) if matches!(value, Value::Object(_)) => Ok(v),
+        Value::Int(_, v) => v
+            .checked_mul(1_000_000_000)
+            .ok_or_else(|| overflow(v.to_string())),
+        Value::Uint(_, v) => i64::try_from(v)
+            .ok()
+            .and_then(|v| v.checked_mul(1_000_000_000))
+            .ok_or_else(|| overflow(v.to_string())),
+        Value::Float(_, v) => from_seconds(v),
+        Value::Str(s) => {
+            let text = s.text();
+            let trimmed = text.trim();
+            if trimmed.is_empty() {
+                return Err("empty duration".to_owned());
+            }
+            if let Ok(nanos) = parse_duration(trimmed) {
+                return Ok(nanos);
+            }
+            match crate::math::parse_float(trimmed) {
+                Some(seconds) => from_seconds(seconds),
+                None => {
+                    let shown = gotmpl::fmt::quote(s.as_bytes());
+                    Err(format!("could not parse duration {shown}"))
+                }
+            }
+        }
+        other => Err(format!("unsupported duration type {}", other.type_name())),
+    }
+}
+
+fn from_seconds(seconds: f64) -> Result<i64, String> {
+    let shown = gotmpl::fmt::float_text(seconds);
+    if !seconds.is_finite() {
+        return Err(format!("invalid duration seconds: {shown}"));
+    }
+    if (seconds * SECOND).abs() > i64::MAX as f64 {
+        return Err(format!("duration seconds overflow: {shown}"));
+    }
+    Ok((seconds * SECOND) as i64)
+}
+
+/// The length as a multiple of another, rounded (half away from zero) or truncated.
+fn to_multiple(value: &Value, of: &Value, round: bool) -> i64 {
+    let Ok(length) = nanos(value) else { return 0 };
+    match nanos(of) {
+        Ok(unit) if unit > 0 => {
+            let rest = length % unit;
+            let truncated = length - rest;
+            if round && rest.unsigned_abs() >= unit.unsigned_abs().div_ceil(2) {
+                truncated.saturating_add(unit * rest.signum())
+            } else {
+                truncated
+            }
+        }
+        _ => length,
+    }
+}
+
+/// `time.Duration`
+#[derive(Debug)]
+struct Duration(i64);
+
+impl Duration {
+    fn value(nanos: i64) -> Value {
+        Value::Object(Rc::new(Self(nanos)))
+    }
+}
+
+impl Object for Duration {
+    fn type_name(&self) -> &'static str {
+        "time.Duration"
+    }
+
+    fn shape(&self) -> Shape {
+        Shape::Alias(Value::Int(IntKind::Int64, self.0))
+    }
+
+    fn method(self: Rc<Self>, name: &str) -> Option<Func> {
+        let float = |unit: f64| {
+            let v = self.0 as f64 / unit;
+            Func::new(&[], Type::FLOAT64, move |_, _| Ok(Value::float(v)))
+        };
+        let int = |unit: i64| {
+            let v = self.0 / unit;
+            Func::new(&[], Type::INT64, move |_, _| Ok(Value::int64(v)))
+        };
+        Some(match name {
+            "Seconds" => float(SECOND),
+            "Minutes" => float(60.0 * SECOND),
+            "Hours" => float(3600.0 * SECOND),
+            "Milliseconds" => int(1_000_000),
+            "Microseconds" => int(1_000),
+            "Nanoseconds" => int(1),
+            "String" => {
+                let text = duration_text(self.0);
+                Func::new(&[], Type::Str, move |_, _| Ok(Value::from(text.as_str())))
+            }
+            _ => return None,
+        })
+    }
+
+    fn display(&self) -> Option<String> {
+        Some(duration_text(self.0))
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}

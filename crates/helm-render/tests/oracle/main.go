@@ -1,0 +1,70 @@
+// Fills in what Helm 4.3.1 makes of the templates in a case file.
+//
+//	go run . ../cases/functions.txt
+//
+// Each case of the file is the NOTES.txt of a chart whose values are cases/values.yaml. A case is
+// a template, a line "--- ok" or "--- error", and the output or error text, which this program
+// rewrites. Lines "===" stand between cases.
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+
+	"helm.sh/helm/v4/pkg/chart/common"
+	"helm.sh/helm/v4/pkg/chart/common/util"
+	"helm.sh/helm/v4/pkg/chart/loader/archive"
+	"helm.sh/helm/v4/pkg/chart/v2/loader"
+	"helm.sh/helm/v4/pkg/engine"
+)
+
+const chartYaml = "apiVersion: v2\nname: c\nversion: 1.2.3\nappVersion: \"4.5\"\nannotations:\n  note: x\n"
+
+func run(template string, values []byte) (string, error) {
+	files := []*archive.BufferedFile{
+		{Name: "Chart.yaml", Data: []byte(chartYaml)},
+		{Name: "values.yaml", Data: values},
+		{Name: "files/a.txt", Data: []byte("first\nsecond\n")},
+		{Name: "files/b.json", Data: []byte("{}")},
+		{Name: "files/sub/c.txt", Data: []byte("c\xff")},
+		{Name: "templates/NOTES.txt", Data: []byte(template)},
+	}
+	c, err := loader.LoadFiles(files)
+	if err != nil {
+		return "", err
+	}
+	options := common.ReleaseOptions{Name: "rel", Namespace: "ns", Revision: 1, IsInstall: true}
+	v, err := util.ToRenderValues(c, map[string]any{}, options, common.DefaultCapabilities)
+	if err != nil {
+		return "", err
+	}
+	out, err := engine.Render(c, v)
+	return out["c/templates/NOTES.txt"], err
+}
+
+func main() {
+	for _, path := range os.Args[1:] {
+		old, err := os.ReadFile(path)
+		if err != nil {
+			panic(err)
+		}
+		values, err := os.ReadFile(filepath.Join(filepath.Dir(path), "values.yaml"))
+		if err != nil {
+			panic(err)
+		}
+		var cases []string
+		for _, c := range strings.Split(strings.TrimSuffix(string(old), "\n"), "\n===\n") {
+			text, _, _ := strings.Cut(c, "\n--- ")
+			out, err := run(text, values)
+			if err != nil {
+				cases = append(cases, text+"\n--- error\n"+err.Error())
+			} else {
+				cases = append(cases, text+"\n--- ok\n"+out)
+			}
+		}
+		if err := os.WriteFile(path, []byte(strings.Join(cases, "\n===\n")+"\n"), 0o644); err != nil {
+			panic(err)
+		}
+	}
+}
