@@ -19,6 +19,8 @@ pub(crate) enum Refusal {
     UnknownPath,
     #[error("no server {0}")]
     UnknownServer(String),
+    #[error("the gateway does not know all servers yet")]
+    Starting,
     #[error("method not allowed")]
     Method { allow: &'static str },
     #[error("session not found")]
@@ -52,16 +54,18 @@ impl Refusal {
             Self::Method { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::SeveralSessions | Self::BodyMissing => StatusCode::BAD_REQUEST,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::NoEndpoint(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::NoEndpoint(_) | Self::Starting => StatusCode::SERVICE_UNAVAILABLE,
             Self::Unreachable(_) | Self::Broken | Self::Unsealable(_) => StatusCode::BAD_GATEWAY,
         }
     }
 
     fn code(&self) -> ErrorCode {
         match self {
-            Self::NoEndpoint(_) | Self::Unreachable(_) | Self::Broken | Self::Unsealable(_) => {
-                ErrorCode::INTERNAL_ERROR
-            }
+            Self::NoEndpoint(_)
+            | Self::Starting
+            | Self::Unreachable(_)
+            | Self::Broken
+            | Self::Unsealable(_) => ErrorCode::INTERNAL_ERROR,
             Self::SeveralSessions | Self::BodyMissing | Self::TooLarge(_) => {
                 ErrorCode::INVALID_REQUEST
             }
@@ -94,7 +98,7 @@ impl Refusal {
             Self::Method { allow } => {
                 headers.insert(ALLOW, HeaderValue::from_static(allow));
             }
-            Self::NoEndpoint(_) => {
+            Self::NoEndpoint(_) | Self::Starting => {
                 headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
             }
             _ => {}

@@ -10,11 +10,11 @@ use bytes::Bytes;
 use http_body_util::{BodyExt as _, Collected, Either, Full, LengthLimitError, Limited};
 use hyper::{
     Method, Request, Response, StatusCode,
-    body::{Body as _, Incoming},
+    body::{Body, Incoming},
     header::{CONTENT_LENGTH, HOST, HeaderValue, ORIGIN},
 };
 use mcpt_protocol::Era;
-use mcpt_routing::{EndpointId, InFlight, Pinned, Server, Ticket, Work};
+use mcpt_routing::{Endpoint, EndpointId, InFlight, Pinned, Server, Ticket, Work};
 
 use crate::{
     answer::{self, Refusal},
@@ -31,6 +31,10 @@ use crate::{
 const GLANCE: u64 = 64 * 1024;
 /// How long the body of a request may take that must be read before it can be routed.
 const BODY_TIMEOUT: Duration = Duration::from_mins(1);
+/// How old a session may be for its unknown endpoint to be a new one.
+const FRESH_SECONDS: u32 = 10;
+/// How long such an endpoint is waited for.
+const APPEAR_TIMEOUT: Duration = Duration::from_secs(2);
 
 type Answer = Response<GatewayBody>;
 
@@ -68,7 +72,12 @@ pub(crate) async fn handle(shared: &Shared, request: Request<Incoming>) -> Answe
     let server = shared.table.current().get(namespace, name).cloned();
     let Some(server) = server else {
         shared.metrics.nowhere();
-        let refusal = Refusal::UnknownServer(format!("{namespace}/{name}"));
+        // A client that is told 404 gives its session up: not before it is certain.
+        let refusal = if shared.awaited().is_empty() {
+            Refusal::UnknownServer(format!("{namespace}/{name}"))
+        } else {
+            Refusal::Starting
+        };
         return refuse(&refusal, request).await;
     };
     let begin = Instant::now();
@@ -140,7 +149,7 @@ async fn in_session(
         let refusal = Refusal::UnknownSession;
         return (refusal.outcome(), refuse(&refusal, request).await);
     };
-    let Pinned::Endpoint(endpoint) = server.pinned(&ticket.endpoint) else {
+    let Some(endpoint) = home_of(shared, server, &ticket).await else {
         shared.ledger.end(sealed.as_bytes());
         let refusal = Refusal::SessionGone;
         return (refusal.outcome(), refuse(&refusal, request).await);
@@ -162,18 +171,21 @@ async fn in_session(
     let (mut response, connection) = match endpoint.link().send(request).await {
         Ok(exchange) => exchange,
         Err(error) => {
-            let refusal = match error {
-                // Nobody listens there any more: whatever the server kept for the session is gone with it.
-                SendError::Unreachable { reason, .. }
-                    if reason.kind() == io::ErrorKind::ConnectionRefused =>
-                {
-                    endpoint.unreachable(shared.now());
-                    shared.ledger.end(sealed.as_bytes());
-                    Refusal::SessionGone
+            return match error {
+                SendError::Unreachable { request, reason } => {
+                    let mut refusal = unreachable(shared, &in_flight, &reason);
+                    // Nobody listens there any more: whatever the server kept for the session is gone with it.
+                    if reason.kind() == io::ErrorKind::ConnectionRefused {
+                        shared.ledger.end(sealed.as_bytes());
+                        refusal = Refusal::SessionGone;
+                    }
+                    (refusal.outcome(), refuse(&refusal, *request).await)
                 }
-                error => unsent(shared, &in_flight, error),
+                error => {
+                    let refusal = broken(shared, &in_flight, error);
+                    (refusal.outcome(), refusal.response(None))
+                }
             };
-            return (refusal.outcome(), refusal.response(None));
         }
     };
     endpoint.answered();
@@ -210,6 +222,42 @@ async fn in_session(
         outcome,
         answered(shared, response, in_flight, connection, streams),
     )
+}
+
+/// The endpoint that a session lives on; `None` when it is gone.
+///
+/// Replicas of the gateway do not hear of a new endpoint at the same moment: a session that has only just begun may
+/// live on one that is still to appear here.
+async fn home_of(
+    shared: &Shared,
+    server: &Arc<Server<Upstream>>,
+    ticket: &Ticket,
+) -> Option<Arc<Endpoint<Upstream>>> {
+    if let Pinned::Endpoint(endpoint) = server.pinned(&ticket.endpoint) {
+        return Some(endpoint);
+    }
+    if unix_time().saturating_sub(ticket.issued) > FRESH_SECONDS {
+        return None;
+    }
+    let appears = async {
+        loop {
+            let changed = shared.changed.notified();
+            let key = &ticket.server;
+            let server = shared
+                .table
+                .current()
+                .get(key.namespace.as_str(), key.name.as_str())
+                .cloned();
+            if let Pinned::Endpoint(endpoint) = server?.pinned(&ticket.endpoint) {
+                return Some(endpoint);
+            }
+            changed.await;
+        }
+    };
+    tokio::time::timeout(APPEAR_TIMEOUT, appears)
+        .await
+        .ok()
+        .flatten()
 }
 
 /// A request outside of any session: it may go to any endpoint, and to another one when it could not be sent.
@@ -290,19 +338,18 @@ async fn send_to_any(
             }) => {
                 tried.push(in_flight.id().clone());
                 request = *back;
-                let nothing = unsent_for(shared, &in_flight, &reason);
-                refusal = Some(nothing);
+                refusal = Some(unreachable(shared, &in_flight, &reason));
             }
-            Err(error) => return Err(unsent(shared, &in_flight, error)),
+            Err(error) => return Err(broken(shared, &in_flight, error)),
         }
     }
     Err(refusal.unwrap_or_else(|| Refusal::NoEndpoint(server.key().to_string())))
 }
 
-/// What the client is told when there is no response.
-fn unsent(shared: &Shared, in_flight: &InFlight<Upstream>, error: SendError) -> Refusal {
+/// What the client is told when the request was on its way and no response came.
+fn broken(shared: &Shared, in_flight: &InFlight<Upstream>, error: SendError) -> Refusal {
     match error {
-        SendError::Unreachable { reason, .. } => unsent_for(shared, in_flight, &reason),
+        SendError::Unreachable { reason, .. } => unreachable(shared, in_flight, &reason),
         SendError::Broken(error) => {
             tracing::warn!(endpoint = %in_flight.address(), %error, "connection broke before the answer");
             Refusal::Broken
@@ -312,7 +359,8 @@ fn unsent(shared: &Shared, in_flight: &InFlight<Upstream>, error: SendError) -> 
     }
 }
 
-fn unsent_for(shared: &Shared, in_flight: &InFlight<Upstream>, reason: &io::Error) -> Refusal {
+/// Notes that an endpoint cannot be reached.
+fn unreachable(shared: &Shared, in_flight: &InFlight<Upstream>, reason: &io::Error) -> Refusal {
     tracing::warn!(endpoint = %in_flight.address(), %reason, "endpoint cannot be reached");
     in_flight.unreachable(shared.now());
     // The address stays inside: it is nothing that clients should learn.
@@ -390,7 +438,7 @@ async fn read(shared: &Shared, body: Incoming) -> Result<Bytes, Refusal> {
 }
 
 /// Refuses a request whose body was not read; a short one is read for the id that the error answers.
-async fn refuse(refusal: &Refusal, request: Request<Incoming>) -> Answer {
+async fn refuse<B: Body>(refusal: &Refusal, request: Request<B>) -> Answer {
     let body = request.into_body();
     if body.size_hint().upper().is_none_or(|size| size > GLANCE) {
         return refusal.response(None);

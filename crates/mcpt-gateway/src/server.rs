@@ -16,7 +16,7 @@ use hyper_util::{
     server::graceful::GracefulShutdown,
 };
 use mcpt_routing::{Discovery, RoutingTable, SessionLedger};
-use tokio::{net::TcpListener, task::JoinSet};
+use tokio::{net::TcpListener, sync::Notify, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -101,7 +101,8 @@ impl Gateway {
         let (shared, sources) = shared(self.config);
         let mut background = JoinSet::new();
         for (index, source) in sources.into_iter().enumerate() {
-            background.spawn(sources::follow(index, source, Arc::clone(&shared)));
+            let changes = sources::begin(index, source, &shared);
+            background.spawn(sources::follow(index, changes, Arc::clone(&shared)));
         }
         background.spawn(sweep(Arc::clone(&shared)));
         tracing::info!(address = %self.address, "gateway listens");
@@ -172,6 +173,7 @@ fn shared(config: GatewayConfig) -> (Arc<Shared>, Vec<Box<dyn Discovery>>) {
             })
             .collect(),
         closing: CancellationToken::new(),
+        changed: Notify::new(),
         started: Instant::now(),
     };
     (Arc::new(shared), sources)

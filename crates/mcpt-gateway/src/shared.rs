@@ -8,6 +8,7 @@ use std::{
 use mcpt_core::Namespace;
 use mcpt_protocol::AccessRules;
 use mcpt_routing::{Change, Policy, RoutingTable, SessionKeys, SessionLedger};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::{metrics::Metrics, upstream::Upstream};
@@ -25,6 +26,8 @@ pub(crate) struct Shared {
     pub(crate) sources: Vec<SourceState>,
     /// Ends streams that have no end of their own.
     pub(crate) closing: CancellationToken,
+    /// Wakes those who wait for a change of the table.
+    pub(crate) changed: Notify,
     pub(crate) started: Instant,
 }
 
@@ -62,6 +65,7 @@ impl Shared {
                     .any(|gone| std::sync::Arc::ptr_eq(gone, endpoint))
             });
         }
+        self.changed.notify_waiters();
         if complete && let Some(state) = self.sources.get(source) {
             state.told.store(true, Relaxed);
         }

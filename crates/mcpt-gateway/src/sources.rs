@@ -4,18 +4,32 @@ mod fixed;
 
 use std::sync::Arc;
 
-use futures_util::StreamExt as _;
-use mcpt_routing::Discovery;
+use futures_util::{FutureExt as _, StreamExt as _, stream::BoxStream};
+use mcpt_routing::{Change, Discovery};
 
 pub use self::fixed::{InvalidStaticServer, StaticServer, StaticServers};
 use crate::shared::Shared;
 
-/// Follows a source for as long as it has something to say.
-pub(crate) async fn follow(index: usize, source: Box<dyn Discovery>, shared: Arc<Shared>) {
-    let name = source.name();
+/// What a source says, after what it could say at once was taken in: a static list is known before the first request.
+pub(crate) fn begin(
+    index: usize,
+    source: Box<dyn Discovery>,
+    shared: &Shared,
+) -> BoxStream<'static, Change> {
     let mut changes = source.watch();
+    while let Some(Some(change)) = changes.next().now_or_never() {
+        shared.apply(index, change);
+    }
+    changes
+}
+
+/// Follows a source for as long as it has something to say.
+pub(crate) async fn follow(
+    index: usize,
+    mut changes: BoxStream<'static, Change>,
+    shared: Arc<Shared>,
+) {
     while let Some(change) = changes.next().await {
         shared.apply(index, change);
     }
-    tracing::debug!(name, "source has nothing more to say");
 }
