@@ -19,7 +19,9 @@ pub use self::{
     chart_values::chart_values,
     compile::{CompileError, SettingProblem, compile},
     settings::Settings,
-    template::{ConfigSchema, Property, Template, TemplateError, TemplateProblem, TransportSpec},
+    template::{
+        CommandArg, ConfigSchema, Property, Template, TemplateError, TemplateProblem, TransportSpec,
+    },
 };
 
 #[cfg(doc)]

@@ -355,6 +355,15 @@ fn alternatives_are_spelled_out() {
 }
 
 #[test]
+fn a_session_of_a_stdio_server_stays_on_its_instance() {
+    let mut template = original("observatory");
+    template.sessions = Sessions::Stateless;
+    assert_eq!(plan(&template, &[]).sessions, Sessions::Stateless);
+    let by_stdio = plan(&template, &[("transport", "stdio")]);
+    assert_eq!(by_stdio.sessions, Sessions::Stateful);
+}
+
+#[test]
 fn a_stdio_image_needs_a_command() {
     let mut template = original("ticket-desk");
     template.command.clear();

@@ -1,0 +1,78 @@
+//! The user's settings, sorted: settings of the template, the transport, and variables that belong to no setting.
+
+use indexmap::IndexMap;
+
+use super::{report::Report, transport};
+use crate::{near, settings::Settings, template::Template};
+
+/// The user's settings, sorted by what they are for.
+pub(super) struct Given<'a> {
+    /// Texts of the template's settings, by name, with how each was given.
+    pub(super) settings: IndexMap<&'a str, &'a str>,
+    /// Variables that belong to no setting.
+    pub(super) variables: IndexMap<&'a str, &'a str>,
+    /// Transport that was asked for.
+    pub(super) transport: Option<&'a str>,
+}
+
+impl<'a> Given<'a> {
+    pub(super) fn sort(
+        template: &'a Template,
+        settings: &'a Settings,
+        report: &mut Report<'_>,
+    ) -> Self {
+        let mut given = Self {
+            settings: IndexMap::new(),
+            variables: IndexMap::new(),
+            transport: settings.transport.as_deref(),
+        };
+        let properties = &template.config.properties;
+        let transport_env = transport::variable(template);
+        let selects_transport = |name: &str| {
+            (name == "transport" && !properties.contains_key(name)) || Some(name) == transport_env
+        };
+        let by_variable = |variable: &str| {
+            properties
+                .iter()
+                .find(|(name, property)| property.env_name(name).as_deref() == Some(variable))
+                .map(|(name, _)| name.as_str())
+        };
+        for (key, value) in &settings.config {
+            if let Some((name, property)) = properties.get_key_value(key.as_str()) {
+                if transport_env.is_some() && property.env_name(name).as_deref() == transport_env {
+                    given.transport.get_or_insert(value);
+                }
+                given.settings.insert(name, value);
+            } else if let Some(name) = by_variable(key) {
+                given.settings.insert(name, value);
+            } else if selects_transport(key) {
+                given.transport.get_or_insert(value);
+            } else {
+                let known = properties.keys().map(String::as_str).chain(["transport"]);
+                report.general(format!("unknown setting {key:?}{}", near::hint(key, known)));
+            }
+        }
+        for (variable, value) in &settings.env {
+            if let Some(name) = by_variable(variable) {
+                given.settings.insert(name, value);
+            } else if Some(variable.as_str()) == transport_env {
+                given.transport.get_or_insert(value);
+            } else if !is_variable(variable) {
+                report.general(format!(
+                    "{variable:?} cannot name an environment variable: letters, digits and _ only, not beginning with a digit"
+                ));
+            } else if value.contains('\0') {
+                report.general(format!("the value of {variable} contains a zero byte"));
+            } else {
+                given.variables.insert(variable, value);
+            }
+        }
+        given
+    }
+}
+
+fn is_variable(name: &str) -> bool {
+    !name.is_empty()
+        && !name.starts_with(|c: char| c.is_ascii_digit())
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+}
