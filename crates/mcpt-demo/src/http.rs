@@ -13,6 +13,7 @@ use axum::{
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::get,
+    serve::ListenerExt as _,
 };
 use futures_util::TryStreamExt;
 use rmcp::transport::streamable_http_server::{
@@ -39,6 +40,8 @@ pub(crate) async fn serve(
     let stop = CancellationToken::new();
     let stopped = stop.clone().cancelled_owned();
     tracing::info!(address = %listener.local_addr()?, "demo server listens");
+    // Answers come in several small writes: held back until the client acknowledges, each would cost 40 ms.
+    let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
     let server = axum::serve(listener, app).with_graceful_shutdown(stopped);
     let drain = async move {
         shutdown.await;
