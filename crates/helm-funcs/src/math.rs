@@ -163,39 +163,54 @@ fn decimals(
     rest: &[Value],
     exact: fn(Decimal, Decimal) -> Option<Decimal>,
     float: fn(f64, f64) -> f64,
-) -> Returned {
+) -> Value {
     let numbers = rest.iter().map(to_float);
     let result = numbers.fold(first, |left, right| {
         let operands = Decimal::from_float(left).zip(Decimal::from_float(right));
         let result = operands.and_then(|(left, right)| exact(left, right));
         result.map_or_else(|| float(left, right), Decimal::to_float)
     });
-    Ok(Value::float(result))
+    Value::float(result)
 }
 
 fn decimal_operations(r: &mut Registry) {
     r.add_variadic("addf", &[], ANY, FLOAT, |a| {
-        decimals(0.0, a.rest(0), Decimal::add, |x, y| x + y)
+        Ok(decimals(0.0, a.rest(0), Decimal::add, |x, y| x + y))
     });
     r.add("add1f", &[ANY], FLOAT, |a| {
-        decimals(
+        Ok(decimals(
             to_float(a.any(0)),
             &[Value::int(1)],
             Decimal::add,
             |x, y| x + y,
-        )
+        ))
     });
     r.add_variadic("subf", &[ANY], ANY, FLOAT, |a| {
-        decimals(to_float(a.any(0)), a.rest(1), Decimal::sub, |x, y| x - y)
+        Ok(decimals(
+            to_float(a.any(0)),
+            a.rest(1),
+            Decimal::sub,
+            |x, y| x - y,
+        ))
     });
     r.add_variadic("mulf", &[ANY], ANY, FLOAT, |a| {
-        decimals(to_float(a.any(0)), a.rest(1), Decimal::mul, |x, y| x * y)
+        Ok(decimals(
+            to_float(a.any(0)),
+            a.rest(1),
+            Decimal::mul,
+            |x, y| x * y,
+        ))
     });
     r.add_variadic("divf", &[ANY], ANY, FLOAT, |a| {
         if a.rest(1).iter().any(|divisor| to_float(divisor) == 0.0) {
             return fail("decimal division by 0");
         }
-        decimals(to_float(a.any(0)), a.rest(1), Decimal::div, |x, y| x / y)
+        Ok(decimals(
+            to_float(a.any(0)),
+            a.rest(1),
+            Decimal::div,
+            |x, y| x / y,
+        ))
     });
 }
 

@@ -57,7 +57,7 @@ pub(crate) fn register(r: &mut Registry) {
         "regexSplit",
         &[STR, STR, Type::INT],
         &Type::STRINGS,
-        split,
+        |a, re| Ok(split(a, re)),
     );
     r.text("regexQuoteMeta", |s| {
         let mut out = String::new();
@@ -134,13 +134,13 @@ fn reason(pattern: &str, e: &regex::Error) -> String {
 }
 
 /// Go's `Regexp.Split`: at most `n` parts, all for a negative `n`, none for 0.
-fn split(a: Args<'_>, re: &Regex) -> Returned {
+fn split(a: Args<'_>, re: &Regex) -> Value {
     let (pattern, text, limit) = (a.bytes(0), a.text(1), a.int(2));
     if limit == 0 {
-        return Ok(none());
+        return none();
     }
     if !pattern.is_empty() && text.is_empty() {
-        return Ok(Value::strings([""]));
+        return Value::strings([""]);
     }
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let mut parts = Vec::new();
@@ -158,5 +158,5 @@ fn split(a: Args<'_>, re: &Regex) -> Returned {
     if end != text.len() {
         parts.push(&text[begin..]);
     }
-    Ok(Value::strings(parts))
+    Value::strings(parts)
 }

@@ -6,6 +6,22 @@ pub enum Error {
     /// Dependencies or values.
     #[error(transparent)]
     Chart(#[from] helm_chart::Error),
+    /// A library chart, or one of a type that nobody knows.
+    #[error("{chart_type} charts are not installable")]
+    NotInstallable {
+        /// The type in `Chart.yaml`.
+        chart_type: String,
+    },
+    /// `Chart.yaml` names charts that are not there.
+    #[error(
+        "an error occurred while checking for chart dependencies. You may need to run \
+         'helm dependency build' to fetch missing dependencies: found in Chart.yaml, but missing \
+         in charts/ directory: {}", names.join(", ")
+    )]
+    MissingDependencies {
+        /// Their names.
+        names: Vec<String>,
+    },
     /// The chart does not fit the cluster.
     #[error("chart requires kubeVersion: {wanted} which is incompatible with Kubernetes {found}")]
     KubeVersion {

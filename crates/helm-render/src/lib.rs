@@ -105,7 +105,7 @@ impl Rendered {
 /// Renders a chart with a user's values.
 ///
 /// # Errors
-/// The chart does not fit the cluster's version, the values break a schema, a template does not
+/// The chart is a library or lacks a dependency, does not fit the cluster's version, the values break a schema, a template does not
 /// parse or fails, or what it prints is no YAML. The texts are those of Helm.
 pub fn render(
     chart: &Chart,
@@ -114,6 +114,7 @@ pub fn render(
     capabilities: &Capabilities,
     sources: &Sources,
 ) -> Result<Rendered, Error> {
+    check_installable(chart)?;
     let mut chart = chart.clone();
     let mut warnings = chart.warnings.clone();
     warnings.append(&mut helm_chart::process_dependencies(&mut chart, user)?);
@@ -134,6 +135,30 @@ pub fn render(
         notes,
         warnings,
     })
+}
+
+/// What Helm checks before it looks at the values.
+fn check_installable(chart: &Chart) -> Result<(), Error> {
+    let chart_type = &chart.metadata.chart_type;
+    if !matches!(chart_type.as_str(), "" | "application") {
+        let chart_type = chart_type.clone();
+        return Err(Error::NotInstallable { chart_type });
+    }
+    let present: Vec<&str> = chart.dependencies.iter().map(Chart::name).collect();
+    let wanted = chart
+        .metadata
+        .dependencies
+        .iter()
+        .map(|dependency| &dependency.name);
+    let names: Vec<String> = wanted
+        .filter(|name| !present.contains(&name.as_str()))
+        .cloned()
+        .collect();
+    if names.is_empty() {
+        Ok(())
+    } else {
+        Err(Error::MissingDependencies { names })
+    }
 }
 
 fn check_kube_version(chart: &Chart, capabilities: &Capabilities) -> Result<(), Error> {

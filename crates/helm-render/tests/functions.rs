@@ -1,11 +1,7 @@
 //! Templates with the outputs and error texts of Helm 4.3.1 (`oracle/main.go`): the functions,
 //! the built-in objects, and how errors are worded.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "the checks of a test may panic"
-)]
+#![expect(clippy::unwrap_used, reason = "the checks of a test may panic")]
 
 use helm_chart::{Capabilities, Chart, Values};
 use helm_render::{ReleaseOptions, Sources, render};

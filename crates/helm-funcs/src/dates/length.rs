@@ -70,13 +70,13 @@ fn nanos(value: &Value) -> Result<i64, String> {
             if let Ok(nanos) = parse_duration(trimmed) {
                 return Ok(nanos);
             }
-            match crate::math::parse_float(trimmed) {
-                Some(seconds) => from_seconds(seconds),
-                None => {
+            crate::math::parse_float(trimmed).map_or_else(
+                || {
                     let shown = gotmpl::fmt::quote(s.as_bytes());
                     Err(format!("could not parse duration {shown}"))
-                }
-            }
+                },
+                from_seconds,
+            )
         }
         other => Err(format!("unsupported duration type {}", other.type_name())),
     }
