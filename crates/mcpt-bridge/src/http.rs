@@ -15,6 +15,7 @@ use axum::{
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::get,
+    serve::ListenerExt as _,
 };
 use mcpt_protocol::{Era, era_of_version};
 use tokio::net::TcpListener;
@@ -62,6 +63,8 @@ pub(crate) async fn serve(
     });
     let stop = CancellationToken::new();
     tracing::info!(address = %listener.local_addr()?, path = config.path, "bridge listens");
+    // Answers come in several small writes: held back until the client acknowledges, each would cost 40 ms.
+    let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
     let server = axum::serve(listener, router(&bridge))
         .with_graceful_shutdown(stop.clone().cancelled_owned());
 
