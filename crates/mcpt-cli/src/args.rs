@@ -120,6 +120,8 @@ pub(crate) enum Command {
     Template(commands::template::Template),
     /// Serve a stdio MCP server over streamable HTTP
     Bridge(commands::bridge::Bridge),
+    /// Serve all servers at one address
+    Gateway(commands::gateway::Gateway),
     /// Print a completion script for a shell
     Completion(commands::completion::Completion),
     /// Print the version

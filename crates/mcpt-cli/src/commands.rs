@@ -6,6 +6,7 @@ pub(crate) mod completion;
 pub(crate) mod delete;
 pub(crate) mod demo;
 pub(crate) mod deploy;
+pub(crate) mod gateway;
 pub(crate) mod install;
 mod list;
 mod listen;
@@ -37,6 +38,7 @@ pub(crate) fn run(command: Command, global: &Global) -> Result<(), Ending> {
         Command::Call(call) => call.run(global),
         Command::Template(template) => template.run(global),
         Command::Bridge(bridge) => bridge.run(global),
+        Command::Gateway(gateway) => gateway.run(global),
         Command::Completion(completion) => completion.run(),
         Command::Version => version::run(global),
         Command::Demo(demo) => demo.run(global),

@@ -1,4 +1,4 @@
-//! The log of the servers inside the binary (`bridge`, `demo`): lines on standard error.
+//! The log of the servers inside the binary (`bridge`, `demo`, `gateway`): lines on standard error.
 
 use std::io;
 
@@ -28,5 +28,7 @@ pub(crate) fn start(verbose: u8) {
 
 /// A level for our own parts; of libraries only what is wrong.
 fn of_our_own(level: &str) -> EnvFilter {
-    EnvFilter::new(format!("warn,mcpt_bridge={level},mcpt_demo={level}"))
+    EnvFilter::new(format!(
+        "warn,mcpt_bridge={level},mcpt_demo={level},mcpt_gateway={level}"
+    ))
 }

@@ -1,6 +1,6 @@
 //! [`Processes`]: the backend as the command line sees it.
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use async_trait::async_trait;
 use mcpt_core::{
@@ -35,6 +35,11 @@ impl Processes {
             Failure::new(FailureKind::Failed, "cannot find the state folder").caused_by(&error)
         })?;
         Ok(Self { state })
+    }
+
+    /// The state folder.
+    pub(crate) fn state_path(&self) -> &Path {
+        self.state.path()
     }
 
     /// The run that is the server, with what its supervisor wrote down. Before the first deployment of a server has ended

@@ -138,9 +138,12 @@ pub(crate) async fn deploy(
                 if let Some(old) = current {
                     retire(old, progress).await;
                 }
-                failure
-                    .hint
-                    .get_or_insert_with(|| format!("mcpt logs {0}; mcpt delete {0}", plan.name));
+                failure.hint.get_or_insert_with(|| {
+                    format!(
+                        "it is left for inspection: mcpt logs {0}; mcpt delete {0} removes it",
+                        plan.name
+                    )
+                });
             }
             Err(failure)
         }

@@ -9,6 +9,7 @@ mod become_server;
 mod command;
 mod configuration;
 mod deploy;
+mod discovery;
 mod environment;
 mod folder;
 mod lock;
@@ -19,4 +20,7 @@ mod supervisor;
 mod trial;
 mod wire;
 
-pub use self::{backend::Processes, become_server::become_server, supervisor::supervise};
+pub use self::{
+    backend::Processes, become_server::become_server, discovery::ProcessDiscovery,
+    supervisor::supervise,
+};

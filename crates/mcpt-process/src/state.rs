@@ -50,6 +50,8 @@ pub(crate) enum Phase {
     Starting,
     /// It has answered an MCP request since its last start.
     Ready,
+    /// It runs and answers, but not as an MCP server does.
+    Refusing,
     /// It ended and is started again after a pause.
     Restarting,
     /// It was ended on order.
@@ -80,6 +82,7 @@ impl RunState {
         let (state, platform_state) = match (alive, self.phase) {
             (true, Phase::Ready) => (ServerState::Running, "Running"),
             (true, Phase::Starting) => (ServerState::Pending, "Starting"),
+            (true, Phase::Refusing) => (ServerState::Failed, "NotReady"),
             (true, Phase::Restarting) => (ServerState::Failed, "CrashLoop"),
             (_, Phase::Stopped) => (ServerState::Stopped, "Stopped"),
             (false, _) => (ServerState::Stopped, "Gone"),
@@ -169,6 +172,7 @@ mod tests {
         for (phase, alive, dead) in [
             (Phase::Starting, ServerState::Pending, ServerState::Stopped),
             (Phase::Ready, ServerState::Running, ServerState::Stopped),
+            (Phase::Refusing, ServerState::Failed, ServerState::Stopped),
             (Phase::Restarting, ServerState::Failed, ServerState::Stopped),
             (Phase::Stopped, ServerState::Stopped, ServerState::Stopped),
         ] {

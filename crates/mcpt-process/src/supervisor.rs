@@ -13,6 +13,7 @@ pub(crate) mod log_file;
 
 use std::{io, path::PathBuf, time::Duration};
 
+use mcpt_client::ClientError;
 use mcpt_core::REDACTED;
 use nix::{
     sys::signal::{Signal, kill},
@@ -38,6 +39,9 @@ use crate::{
 const PROBE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Pause between two probes. Nothing tells when a foreign program has opened its port.
 const PROBE_PAUSE: Duration = Duration::from_millis(100);
+
+/// Pause after a probe that was answered wrongly: long enough for the bridge to have started its server anew.
+const REFUSED_PAUSE: Duration = Duration::from_secs(1);
 
 /// Path of the bridge's endpoint.
 const BRIDGE_PATH: &str = "/mcp";
@@ -164,6 +168,7 @@ impl Supervisor {
         let url = url(&self.spec.server.endpoint, server.port());
         let mut probe = std::pin::pin!(probe(url.clone(), Duration::ZERO));
         let mut ready = false;
+        let mut refusals = 0;
         loop {
             tokio::select! {
                 how = server.ended() => return Attended::Ended(how),
@@ -173,18 +178,46 @@ impl Supervisor {
                         self.enter(Phase::Ready, None, Some(server.pid()));
                         voice.tell(&Event::Ready);
                     }
-                    Err(why) => {
-                        if self.state.reason.as_ref() != Some(&why) {
-                            self.enter(Phase::Starting, Some(why.clone()), Some(server.pid()));
-                            voice.tell(&Event::Waiting { why });
-                        }
+                    Err(NoAnswer::NotYet(why)) => {
+                        self.not_ready(Phase::Starting, why, server, voice);
                         probe.set(self::probe(url.clone(), PROBE_PAUSE));
+                    }
+                    Err(NoAnswer::Refused(why)) => {
+                        refusals += 1;
+                        if refusals >= self.patience() {
+                            self.not_ready(Phase::Refusing, why, server, voice);
+                        } else {
+                            self.not_ready(Phase::Starting, why, server, voice);
+                        }
+                        probe.set(self::probe(url.clone(), REFUSED_PAUSE));
                     }
                 },
                 wish = self.control.next() => if let Some(wish) = self.heed(wish, voice) {
                     return Attended::Told(wish);
                 }
             }
+        }
+    }
+
+    /// Writes down and tells why the server is not ready, when that has changed.
+    fn not_ready(&mut self, phase: Phase, why: String, server: &Server, voice: &Voice) {
+        if self.state.phase == phase && self.state.reason.as_ref() == Some(&why) {
+            return;
+        }
+        self.enter(phase, Some(why.clone()), Some(server.pid()));
+        voice.tell(&if phase == Phase::Refusing {
+            Event::Refused { why }
+        } else {
+            Event::Waiting { why }
+        });
+    }
+
+    /// How many answers may be wrong before the server counts as failed. The bridge says what it knows of its server; a
+    /// server of its own may answer anything while it starts.
+    fn patience(&self) -> u32 {
+        match self.spec.server.endpoint {
+            Endpoint::Stdio => 3,
+            Endpoint::Http { .. } => 10,
         }
     }
 
@@ -272,12 +305,24 @@ pub(crate) fn terminate(run: &RunFolder) -> io::Result<()> {
     Ok(())
 }
 
-async fn probe(url: String, pause: Duration) -> Result<(), String> {
+/// Why a probe did not succeed.
+enum NoAnswer {
+    /// Nothing answered.
+    NotYet(String),
+    /// Something answered, but not as an MCP server does.
+    Refused(String),
+}
+
+async fn probe(url: String, pause: Duration) -> Result<(), NoAnswer> {
     sleep(pause).await;
-    mcpt_client::probe(&url, PROBE_TIMEOUT)
-        .await
-        .map(drop)
-        .map_err(|error| error.to_string())
+    match mcpt_client::probe(&url, PROBE_TIMEOUT).await {
+        Ok(_) => Ok(()),
+        Err(ClientError::Connect { reason, .. }) => Err(NoAnswer::NotYet(format!(
+            "nothing listens on its port yet: {reason}"
+        ))),
+        Err(error @ ClientError::TimedOut { .. }) => Err(NoAnswer::NotYet(error.to_string())),
+        Err(error) => Err(NoAnswer::Refused(error.to_string())),
+    }
 }
 
 fn url(endpoint: &Endpoint, port: u16) -> String {

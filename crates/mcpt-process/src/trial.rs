@@ -85,7 +85,9 @@ impl Trial {
     pub(crate) async fn until_started(&mut self) -> Result<(), Failure> {
         loop {
             match self.event().await {
-                Event::Started | Event::Ready | Event::Exited { .. } => return Ok(()),
+                Event::Started | Event::Ready | Event::Exited { .. } | Event::Refused { .. } => {
+                    return Ok(());
+                }
                 Event::Failed { why } => return Err(failed(why)),
                 Event::Waiting { .. } | Event::Committed => {}
             }
@@ -120,6 +122,7 @@ impl Trial {
                     )));
                     self.last_why = Some(format!("it {why}"));
                 }
+                Event::Refused { why } => return Err(failed(why)),
                 Event::Failed { why } => return Err(failed(why)),
                 Event::Committed => {}
             }

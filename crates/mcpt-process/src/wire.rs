@@ -94,6 +94,11 @@ pub(crate) enum Event {
     },
     /// It has answered an MCP request.
     Ready,
+    /// It has answered, again and again, but not as an MCP server does.
+    Refused {
+        /// What it answered.
+        why: String,
+    },
     /// Its process ended.
     Exited {
         /// How.

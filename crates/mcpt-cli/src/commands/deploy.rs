@@ -139,6 +139,14 @@ impl Deploy {
                 "--create-namespace means nothing to the process backend",
             );
         }
+        if kind == BackendKind::Kubernetes && options.dry_run == Some(DryRun::Client) {
+            // Needs no cluster, and so asks for none.
+            let namespace = place::cluster(global, &config).namespace;
+            return show(
+                global,
+                &mcpt_kube::dry_run(&plan, &options, namespace.as_ref())?,
+            );
+        }
         let deployed = runtime::run(async {
             let progress = progress::display(global);
             let backend = place::backend(global, &config).await?;
@@ -327,7 +335,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("s.yaml");
         fs::write(&file, "a: text\nb: 3\nc: true\nd: [x, y]\n").unwrap();
-        let settings = settings_file(&file).unwrap();
+        let mut settings = settings_file(&file).unwrap();
+        settings.sort();
         let expected = [
             ("a", "text"),
             ("b", "3"),
