@@ -1,0 +1,3 @@
+{{- define "shared.label" -}}
+app: {{ .Chart.Name }}
+{{- end }}
