@@ -1,6 +1,7 @@
-//! The bridge as a program of its own: `bridge ADDRESS COMMAND…`, until SIGTERM.
+//! The bridge as a program of its own, for the tests: `bridge COMMAND…` listens on a free port of loopback, prints it,
+//! and drains at SIGTERM.
 
-use std::{env, ffi::OsString};
+use std::{env, io::Write};
 
 use mcpt_bridge::BridgeConfig;
 use tokio::signal::unix::{SignalKind, signal};
@@ -10,15 +11,12 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
         .init();
-    let mut arguments = env::args_os().skip(1);
-    let listen = arguments
-        .next()
-        .and_then(|a| a.into_string().ok())
-        .ok_or("ADDRESS COMMAND…")?
-        .parse()?;
-    let command: Vec<OsString> = arguments.collect();
+    // `run` binds by itself, so a port is found first.
+    let listen = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+    writeln!(std::io::stdout(), "{listen}")?;
     let mut terminate = signal(SignalKind::terminate())?;
-    mcpt_bridge::run(BridgeConfig::new(listen, command), async move {
+    let config = BridgeConfig::new(listen, env::args_os().skip(1).collect());
+    mcpt_bridge::run(config, async move {
         terminate.recv().await;
     })
     .await?;

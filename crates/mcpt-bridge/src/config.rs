@@ -42,8 +42,8 @@ impl BridgeConfig {
             access: AccessRules::for_listener(listen),
             drain_grace: Duration::from_secs(20),
             exit_grace: Duration::from_secs(3),
-            session_idle: Duration::from_secs(30 * 60),
-            initialize_timeout: Duration::from_secs(60),
+            session_idle: Duration::from_mins(30),
+            initialize_timeout: Duration::from_mins(1),
             max_message: 16 * 1024 * 1024,
             max_sessions: 1000,
         }

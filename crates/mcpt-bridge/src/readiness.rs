@@ -136,11 +136,14 @@ async fn check(config: &BridgeConfig, tasks: &TaskTracker) -> Result<(), StartFa
         let mut open = stdin.write_all(request.as_bytes()).await.is_ok();
         while open {
             match read_line(&mut stdout, &mut line, config.max_message).await {
-                Ok(Line::Complete) => match Message::parse(&line).map(|m| m.kind().clone()) {
-                    Ok(Kind::Response { is_error, .. }) => return Some((line, is_error)),
-                    // Noise and notifications do no harm.
-                    _ => {}
-                },
+                // Noise and notifications do no harm.
+                Ok(Line::Complete) => {
+                    if let Ok(message) = Message::parse(&line)
+                        && let Kind::Response { is_error, .. } = *message.kind()
+                    {
+                        return Some((line, is_error));
+                    }
+                }
                 Ok(Line::TooLong) => {}
                 Ok(Line::End) | Err(_) => open = false,
             }

@@ -44,13 +44,16 @@ pub(crate) fn is_type(content_type: Option<&str>, essence: &str) -> bool {
         .is_some_and(|value| value.trim().eq_ignore_ascii_case(essence))
 }
 
-/// The innermost cause of an error, which is what people need to read: `Connection refused (os error 111)`.
+/// The innermost cause of an error, which is what people need to read: `connection refused`.
 pub(crate) fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
     let mut innermost = error;
     while let Some(source) = innermost.source() {
         innermost = source;
     }
-    innermost.to_string()
+    match innermost.downcast_ref::<std::io::Error>() {
+        Some(io) if io.raw_os_error().is_some() => io.kind().to_string(),
+        _ => innermost.to_string(),
+    }
 }
 
 #[cfg(test)]
@@ -77,6 +80,16 @@ mod tests {
             &long,
             &format!("HTTP 502: {} …", "x".repeat(120)),
         );
+    }
+
+    #[test]
+    fn causes() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("outer")]
+        struct Outer(#[source] std::io::Error);
+        let check = |error, expect| assert_eq!(innermost(&Outer(error)), expect);
+        check(std::io::Error::from_raw_os_error(111), "connection refused");
+        check(std::io::Error::other("something else"), "something else");
     }
 
     #[test]

@@ -7,8 +7,8 @@ use rmcp::{
     ClientHandler, RoleClient,
     model::{
         CallToolRequest, CallToolRequestParams, ClientCapabilities, ClientConfig, ClientRequest,
-        Implementation, ListToolsRequest, PaginatedRequestParams, ProgressNotificationParam,
-        ProgressToken, ProtocolVersion,
+        Extensions, Implementation, ListToolsRequest, ListToolsRequestMethod,
+        PaginatedRequestParams, ProgressNotificationParam, ProgressToken, ProtocolVersion,
     },
     service::{
         ClientLifecycleMode, ClientServiceExt, NotificationContext, PeerRequestOptions,
@@ -130,9 +130,9 @@ impl Client {
                 .take()
                 .map(|c| PaginatedRequestParams::default().with_cursor(Some(c)));
             let request = ListToolsRequest {
-                method: Default::default(),
+                method: ListToolsRequestMethod,
                 params,
-                extensions: Default::default(),
+                extensions: Extensions::new(),
             };
             let mut page = self
                 .request(ClientRequest::ListToolsRequest(request), timeout)

@@ -114,9 +114,10 @@ impl Context {
             return error.clone().into();
         }
         if let ClientInitializeError::TransportError { error, .. } = cause
-            && let Some(known) = self.transport(error.error.as_ref())
+            && let Some(connect @ ClientError::Connect { .. }) =
+                self.transport(error.error.as_ref())
         {
-            return known;
+            return connect;
         }
         match probe(&self.url, DIAGNOSIS_TIMEOUT).await {
             Err(diagnosis) if !matches!(diagnosis, ClientError::BadUrl { .. }) => diagnosis,

@@ -175,7 +175,7 @@ impl KeepingHttp {
             return legacy("no answer to server/discover");
         };
         match answer? {
-            StreamableHttpPostResponse::Json(message, _) if lists_no_modern_version(&message) => {
+            StreamableHttpPostResponse::Json(message, _) if is_of_older_server(&message) => {
                 legacy("only versions with sessions are supported")
             }
             other => Ok(other),
@@ -183,11 +183,12 @@ impl KeepingHttp {
     }
 }
 
-fn lists_no_modern_version(message: &ServerJsonRpcMessage) -> bool {
+/// Whether an answer to `server/discover` offers no version of the stateless era.
+fn is_of_older_server(message: &ServerJsonRpcMessage) -> bool {
     let supported = match message {
         ServerJsonRpcMessage::Response(response) => match &response.result {
             ServerResult::DiscoverResult(result) => result.supported_versions.clone(),
-            _ => return false,
+            _ => return true,
         },
         ServerJsonRpcMessage::Error(e)
             if e.error.code == ErrorCode::UNSUPPORTED_PROTOCOL_VERSION =>

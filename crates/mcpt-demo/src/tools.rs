@@ -91,7 +91,7 @@ impl DemoTools {
     }
 
     #[tool(description = "Adds two numbers")]
-    fn add(&self, Parameters(Add { a, b }): Parameters<Add>) -> String {
+    fn add(Parameters(Add { a, b }): Parameters<Add>) -> String {
         (a + b).to_string()
     }
 
@@ -141,7 +141,7 @@ impl DemoTools {
     }
 
     #[tool(description = "Always fails, as a tool")]
-    fn fail(&self) -> CallToolResult {
+    fn fail() -> CallToolResult {
         CallToolResult::error(vec![ContentBlock::text("this tool always fails")])
     }
 

@@ -1,0 +1,131 @@
+//! Servers that misbehave.
+
+use std::{fs, time::Duration};
+
+use serde_json::json;
+
+use crate::harness::{Bridge, example, scripted, text_of, until};
+
+#[tokio::test]
+async fn noise_on_stdout_is_dropped() {
+    let bridge = Bridge::ready().await;
+    assert_eq!(
+        bridge.session().await.text("noise").await,
+        "after the noise"
+    );
+}
+
+#[tokio::test]
+async fn large_answers_pass_up_to_the_limit() {
+    let bridge = Bridge::start(scripted(&[]), |c| c.max_message = 3_000_000).await;
+    bridge.until_ready().await;
+    let client = bridge.session().await;
+    let reply = client.call("1", "big", json!({"bytes": 2_900_000})).await;
+    assert_eq!(text_of(&reply.message()).len(), 2_900_000);
+    let reply = client.call("2", "big", json!({"bytes": 3_100_000})).await;
+    let message = reply.message();
+    assert_eq!(
+        (&message["id"], &message["error"]["code"]),
+        (&json!(2), &json!(-32603))
+    );
+    // The session lives on.
+    assert_eq!(client.text("noise").await, "after the noise");
+}
+
+#[tokio::test]
+async fn a_crash_answers_all_requests_and_ends_the_session() {
+    let bridge = Bridge::ready().await;
+    let client = bridge.session().await;
+    let other = bridge.session().await;
+    let mut held = client.stream("1", "hold", json!({})).await;
+    held.next().await.unwrap();
+    let reply = client.call("2", "crash", json!({})).await;
+    let message = reply.message();
+    assert_eq!(message["id"], 2);
+    let error = message["error"]["message"].as_str().unwrap();
+    assert!(error.contains("exit code 7"), "{error}");
+    assert_eq!(held.next().await.unwrap()["error"]["code"], -32603);
+    assert_eq!(held.next().await, None);
+    assert_eq!(client.call("3", "echo", json!({})).await.status, 404);
+    // Nobody else is touched, and the client can come back.
+    assert_eq!(other.text("noise").await, "after the noise");
+    assert_eq!(
+        bridge.session().await.text("noise").await,
+        "after the noise"
+    );
+}
+
+#[tokio::test]
+async fn a_crash_loop_is_told_with_its_reason_until_it_is_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let mended = folder.path().join("mended");
+    let script = r#"test -e "$1" && exec "$2"; exec "$2" crash"#;
+    let command = ["sh", "-c", script, "sh"].map(Into::into).into_iter();
+    let command = command.chain([mended.clone().into(), example("scripted_server").into()]);
+    let bridge = Bridge::start(command.collect(), |_| {}).await;
+    let mut client = bridge.client();
+    until("the failure is known", async || {
+        let reply = client.get("/readyz").await;
+        reply.status == 503 && reply.text.contains("exit code 3")
+    })
+    .await;
+    let text = client.get("/readyz").await.text;
+    assert!(text.contains("cannot read the secret plan"), "{text}");
+    assert_eq!(client.get("/healthz").await.status, 200);
+    let reply = client.initialize("2025-11-25").await;
+    assert_eq!(reply.status, 503);
+    assert!(reply.text.contains("exit code 3"), "{}", reply.text);
+
+    fs::write(&mended, "").unwrap();
+    bridge.until_ready().await;
+    bridge.session().await;
+}
+
+#[tokio::test]
+async fn a_command_that_does_not_exist_is_named() {
+    let bridge = Bridge::start(vec!["/no/such/program".into()], |_| {}).await;
+    until("the failure is known", async || {
+        let text = bridge.client().get("/readyz").await.text;
+        text.contains("cannot start /no/such/program: No such file")
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_server_that_never_answers_is_given_up() {
+    let command = vec!["sleep".into(), "1000".into()];
+    let bridge = Bridge::start(command, |c| {
+        c.initialize_timeout = Duration::from_millis(50);
+        c.exit_grace = Duration::from_millis(50);
+    })
+    .await;
+    until("the failure is known", async || {
+        let text = bridge.client().get("/readyz").await.text;
+        text.contains("did not answer initialize within 0.05 s")
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn sessions_have_a_limit_and_an_end() {
+    let bridge = Bridge::start(scripted(&[]), |c| {
+        c.max_sessions = 1;
+        c.session_idle = Duration::from_millis(300);
+    })
+    .await;
+    bridge.until_ready().await;
+    let client = bridge.session().await;
+    let stream = client.listen().await;
+    let refused = bridge.client().initialize("2025-11-25").await;
+    assert_eq!(
+        (refused.status.as_u16(), refused.error_code()),
+        (503, -32000)
+    );
+    // An open stream is use; without it the session ends by itself and makes room.
+    drop(stream);
+    until("the idle session is gone", async || {
+        bridge.client().initialize("2025-11-25").await.status == 200
+    })
+    .await;
+    assert_eq!(client.call("1", "echo", json!({})).await.status, 404);
+}

@@ -1,0 +1,13 @@
+//! The bridge in front of a scripted stdio server, over real HTTP and real processes.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a helper of a test fails as the test does"
+)]
+
+mod faults;
+mod harness;
+mod messages;
+mod processes;
+mod protocol;

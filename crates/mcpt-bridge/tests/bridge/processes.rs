@@ -1,0 +1,186 @@
+//! Ends: of sessions, of the bridge, and of everything that was started.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    path::Path,
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use serde_json::json;
+
+use crate::harness::{Bridge, RawClient, example, scripted, until};
+
+fn lives(pid: &str) -> bool {
+    Path::new("/proc").join(pid).exists()
+}
+
+#[tokio::test]
+async fn a_drain_lets_requests_finish() {
+    let mut bridge = Bridge::ready().await;
+    let client = bridge.session().await;
+    let pid = client.text("pid").await;
+    let _general = client.listen().await;
+    let mut events = client.stream("1", "hold", json!({})).await;
+    events.next().await.unwrap();
+    bridge.ask_to_stop();
+    until("the bridge drains", async || {
+        bridge
+            .client()
+            .get("/readyz")
+            .await
+            .text
+            .contains("shutting down")
+    })
+    .await;
+    assert_eq!(bridge.client().initialize("2025-11-25").await.status, 503);
+    assert_eq!(client.call("2", "echo", json!({})).await.status, 503);
+    assert!(lives(&pid));
+    let cancelled =
+        r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1}}"#;
+    assert_eq!(client.post(cancelled).await.status, 202);
+    assert_eq!(events.next().await, None);
+    bridge.stopped().await;
+    assert!(!lives(&pid));
+}
+
+#[tokio::test]
+async fn a_drain_waits_for_the_answer() {
+    let mut bridge = Bridge::ready().await;
+    let client = bridge.session().await;
+    let mut events = client
+        .stream("1", "slow", json!({"milliseconds": 700}))
+        .await;
+    events.next().await.unwrap();
+    bridge.ask_to_stop();
+    assert_eq!(
+        events.next().await.unwrap()["result"]["content"][0]["text"],
+        "slept"
+    );
+    assert_eq!(events.next().await, None);
+    bridge.stopped().await;
+}
+
+#[tokio::test]
+async fn a_drain_cuts_off_what_exceeds_the_grace() {
+    let mut bridge = Bridge::start(scripted(&[]), |c| {
+        c.drain_grace = Duration::from_millis(50);
+        c.exit_grace = Duration::from_millis(50);
+    })
+    .await;
+    bridge.until_ready().await;
+    let client = bridge.session().await;
+    client.text("stubborn").await;
+    let pid = client.text("pid").await;
+    let mut events = client.stream("1", "hold", json!({})).await;
+    events.next().await.unwrap();
+    bridge.ask_to_stop();
+    assert_eq!(events.next().await.unwrap()["error"]["code"], -32603);
+    bridge.stopped().await;
+    assert!(!lives(&pid));
+}
+
+/// A bridge in a process of its own, which owns its orphans.
+struct Program {
+    child: Child,
+    client: RawClient,
+}
+
+impl Program {
+    async fn start() -> Self {
+        let mut child = Command::new(example("bridge"))
+            .args(scripted(&[]))
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut address = String::new();
+        BufReader::new(child.stdout.take().unwrap())
+            .read_line(&mut address)
+            .unwrap();
+        let mut client = RawClient::new(&format!("http://{}", address.trim()));
+        let listening = address.trim().to_owned();
+        until("the bridge listens", async || {
+            tokio::net::TcpStream::connect(&listening).await.is_ok()
+        })
+        .await;
+        until("the bridge is ready", async || {
+            client.get("/readyz").await.status == 200
+        })
+        .await;
+        assert_eq!(client.initialize("2025-11-25").await.status, 200);
+        Self { child, client }
+    }
+
+    /// Processes whose parent it is, zombies included.
+    fn children(&self) -> Vec<String> {
+        let parent = self.child.id().to_string();
+        let stats = fs::read_dir("/proc")
+            .unwrap()
+            .filter_map(|entry| fs::read_to_string(entry.unwrap().path().join("stat")).ok());
+        stats
+            .filter(|stat| {
+                let (_, rest) = stat.rsplit_once(')').unwrap();
+                rest.split_whitespace().nth(1) == Some(parent.as_str())
+            })
+            .collect()
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        // It has ended already unless the test failed.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_left_of_a_session() {
+    let program = Program::start().await;
+    let litter = program.client.text("litter").await;
+    let pid = program.client.text("pid").await;
+    assert!(litter.split(' ').all(lives) && lives(&pid));
+    assert_eq!(program.client.delete().await.status, 204);
+    until("all processes are gone and reaped", async || {
+        !litter.split(' ').any(lives) && !lives(&pid) && program.children().is_empty()
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn nothing_is_left_of_a_child_that_was_killed() {
+    let program = Program::start().await;
+    let litter = program.client.text("litter").await;
+    let pid = program.client.text("pid").await;
+    let mut events = program.client.stream("1", "hold", json!({})).await;
+    events.next().await.unwrap();
+    kill(Pid::from_raw(pid.parse().unwrap()), Signal::SIGKILL).unwrap();
+    let error = events.next().await.unwrap();
+    let text = error["error"]["message"].as_str().unwrap();
+    assert!(text.contains("signal 9"), "{text}");
+    until("all processes are gone and reaped", async || {
+        !litter.split(' ').any(lives) && program.children().is_empty()
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn nothing_is_left_of_the_bridge() {
+    let mut program = Program::start().await;
+    let litter = program.client.text("litter").await;
+    let bridge = Pid::from_raw(program.child.id().cast_signed());
+    kill(bridge, Signal::SIGTERM).unwrap();
+    let mut status = None;
+    until("the bridge ends", async || {
+        status = program.child.try_wait().unwrap();
+        status.is_some()
+    })
+    .await;
+    assert!(status.unwrap().success());
+    assert!(!litter.split(' ').any(lives));
+}
