@@ -17,6 +17,18 @@ pub enum IntKind {
     Int64,
 }
 
+impl IntKind {
+    /// The value cut to the size, as a conversion in Go does.
+    pub(crate) fn wrap(self, v: i64) -> i64 {
+        match self {
+            IntKind::Int | IntKind::Int64 => v,
+            IntKind::Int8 => (v as i8).into(),
+            IntKind::Int16 => (v as i16).into(),
+            IntKind::Int32 => (v as i32).into(),
+        }
+    }
+}
+
 /// The size of an unsigned integer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UintKind {
@@ -30,6 +42,18 @@ pub enum UintKind {
     Uint32,
     /// `uint64`.
     Uint64,
+}
+
+impl UintKind {
+    /// The value cut to the size, as a conversion in Go does.
+    pub(crate) fn wrap(self, v: u64) -> u64 {
+        match self {
+            UintKind::Uint | UintKind::Uint64 => v,
+            UintKind::Uint8 => (v as u8).into(),
+            UintKind::Uint16 => (v as u16).into(),
+            UintKind::Uint32 => (v as u32).into(),
+        }
+    }
 }
 
 /// The size of a floating-point number.

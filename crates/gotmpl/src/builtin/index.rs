@@ -121,6 +121,10 @@ pub(super) fn slice(args: &[Slot]) -> Result<Slot, Error> {
     };
     let mut bounds = [0, len, len];
     for (bound, index) in bounds.iter_mut().zip(indexes) {
+        // Unlike index, slice does not look into interfaces.
+        if index.in_interface {
+            return fail("cannot index slice/array with type interface {}");
+        }
         *bound = position(index, len)?;
     }
     let [start, end, cap] = bounds;

@@ -31,6 +31,15 @@ impl<'f> Callee<'f> {
     }
 }
 
+/// The text of Go's `reflect.Value.String`.
+fn reflected(slot: &Slot) -> String {
+    match &slot.value {
+        Value::Str(s) => s.to_string(),
+        Value::Nil => "<invalid Value>".to_owned(),
+        value => format!("<{} Value>", value.type_name()),
+    }
+}
+
 impl<'a> State<'a> {
     pub(super) fn invoke(
         &mut self,
@@ -70,10 +79,10 @@ impl<'a> State<'a> {
                 (func.body)(self.call(), &values).map(|value| Slot::of(&func.result, value))
             }
             Callee::Builtin(builtin) => {
-                let callee_name = operands
-                    .first()
-                    .map(ToString::to_string)
-                    .unwrap_or_default();
+                let callee_name = match operands.first() {
+                    Some(operand) => operand.to_string(),
+                    None => args.first().map(reflected).unwrap_or_default(),
+                };
                 (builtin.body)(&callee_name, &args)
             }
         };
@@ -126,11 +135,15 @@ impl<'a> State<'a> {
                 _ => (None, "string"),
             },
             Type::Int(kind) => (
-                number.and_then(|n| n.int).map(|v| Value::Int(*kind, v)),
+                number
+                    .and_then(|n| n.int)
+                    .map(|v| Value::Int(*kind, kind.wrap(v))),
                 "integer",
             ),
             Type::Uint(kind) => (
-                number.and_then(|n| n.uint).map(|v| Value::Uint(*kind, v)),
+                number
+                    .and_then(|n| n.uint)
+                    .map(|v| Value::Uint(*kind, kind.wrap(v))),
                 "unsigned integer",
             ),
             Type::Float(kind) => {

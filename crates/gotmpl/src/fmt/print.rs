@@ -165,6 +165,8 @@ impl Printer {
         let fields = match object.shape() {
             Shape::Alias(plain) => return self.alias(value, &plain, verb, depth),
             Shape::Struct(fields) => fields,
+            // Go prints an address here, which tells nobody anything.
+            Shape::Pointer(_) if depth > 0 && verb != 'v' => return self.bad_verb(value, verb),
             Shape::Pointer(fields) => {
                 self.out.push(b'&');
                 fields
