@@ -110,9 +110,9 @@ fn broken_values() {
         .exits(2)
         .says(&["replicaCount", "nosuch"]);
     let _ = mcpt
-        .run(&["deploy", "demo", "--dry-run", "--set", "a[=1"])
+        .run(&["deploy", "demo", "--dry-run", "--set", "a[x]=1"])
         .exits(2)
-        .says(&["a["]);
+        .says(&["--set", "\"x\""]);
 }
 
 #[test]

@@ -26,7 +26,7 @@ fn a_secret_reaches_only_secret_objects() {
     ];
     let whoami = mcpt.run(&["call", "demo", "whoami"]).ok();
     assert!(
-        whoami.stdout.contains("token: set"),
+        whoami.stdout.contains(r#""token":"set""#),
         "the server has it: {}",
         whoami.stdout
     );

@@ -52,7 +52,7 @@ fn on_the_process_backend() {
 
     let whoami = mcpt.run(&["call", "demo", "whoami"]).ok();
     assert!(
-        whoami.stdout.contains("token: set"),
+        whoami.stdout.contains(r#""token":"set""#),
         "the server has it: {}",
         whoami.stdout
     );
