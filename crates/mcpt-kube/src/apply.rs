@@ -10,9 +10,11 @@ use kube::{
     core::ObjectMeta,
 };
 use mcpt_core::{Failure, FailureKind, Namespace};
+use serde_json::json;
 
 use crate::{
     cluster::{Cluster, FIELD_MANAGER},
+    field_managers,
     kinds::Kinds,
     manifest::{self, Object},
 };
@@ -35,6 +37,8 @@ pub(crate) enum Expected {
     Absent,
     /// It is an object of the release's last revision.
     Ours,
+    /// The same, but Helm 3 or a client-side apply made it, so that its fields have another manager.
+    OursByUpdate,
 }
 
 impl Applier {
@@ -121,7 +125,9 @@ impl Applier {
                 Err(error) => return Err(self.refused(object, &error)),
             }
         }
-        self.patch(&api, object, true)
+        // The manager of its fields is changed before it is applied; until then there are conflicts.
+        let force = expected == Expected::OursByUpdate;
+        self.patch(&api, object, true, force)
             .await
             .map(drop)
             .map_err(|e| self.refused(object, &e))
@@ -154,12 +160,13 @@ impl Applier {
         api: &Api<DynamicObject>,
         object: &Object,
         dry: bool,
+        force: bool,
     ) -> Result<DynamicObject, Error> {
         let params = PatchParams {
             dry_run: dry,
+            force,
             field_manager: Some(FIELD_MANAGER.into()),
             field_validation: Some(ValidationDirective::Strict),
-            ..PatchParams::default()
         };
         api.patch(&object.name, &params, &Patch::Apply(&object.body))
             .await
@@ -172,10 +179,17 @@ impl Applier {
     pub(crate) async fn apply(
         &self,
         object: &Object,
+        expected: Expected,
         what: &str,
     ) -> Result<DynamicObject, Failure> {
         let api = self.api(object).await?;
-        self.patch(&api, object, false).await.map_err(|error| {
+        let done = async {
+            if expected == Expected::OursByUpdate {
+                move_fields(&api, object).await?;
+            }
+            self.patch(&api, object, false, false).await
+        };
+        done.await.map_err(|error| {
             let refused = self.refused(object, &error);
             Failure {
                 what: what.to_owned(),
@@ -256,6 +270,25 @@ impl Applier {
         }
         failure
     }
+}
+
+/// Gives the fields that Helm changed by updates to its applies.
+async fn move_fields(api: &Api<DynamicObject>, object: &Object) -> Result<(), Error> {
+    let Some(live) = api.get_metadata_opt(&object.name).await? else {
+        return Ok(());
+    };
+    let entries = live.metadata.managed_fields.unwrap_or_default();
+    let Some(moved) = field_managers::moved(&entries) else {
+        return Ok(());
+    };
+    let body = json!({"metadata": {
+        "managedFields": moved,
+        "resourceVersion": live.metadata.resource_version,
+    }});
+    let params = PatchParams::default();
+    api.patch_metadata(&object.name, &params, &Patch::Merge(&body))
+        .await
+        .map(drop)
 }
 
 fn unknown_kind(object: &Object) -> Failure {

@@ -184,7 +184,7 @@ fn invalid(what: &str, error: &helm_chart::Error) -> Failure {
                 format!("{place}: {}", p.message)
             };
             failure.why = schema.problems.iter().map(told).collect();
-            failure.hint("see which values there are: mcpt chart show values mcp-server")
+            failure.hint("which values there are: charts/mcp-server/README.md")
         }
         other => failure.because(chain(other)),
     }

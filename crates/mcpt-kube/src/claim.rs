@@ -93,7 +93,16 @@ async fn look(
 ) -> Result<Seen, Failure> {
     let first = record.heartbeat();
     let begun = Instant::now();
-    match judge(first, first, begun.elapsed(), Timestamp::now()) {
+    let judged = |current: Option<&str>| {
+        judge(
+            first,
+            current,
+            begun.elapsed(),
+            Timestamp::now(),
+            record.process_lives(),
+        )
+    };
+    match judged(first) {
         Verdict::Busy => return Ok(Seen::Busy),
         Verdict::Dead => return Ok(Seen::Dead),
         Verdict::Watch(_) => {}
@@ -109,7 +118,7 @@ async fn look(
     let mut current = first.map(str::to_owned);
     let status = record.release.info.status.as_str();
     loop {
-        let left = match judge(first, current.as_deref(), begun.elapsed(), Timestamp::now()) {
+        let left = match judged(current.as_deref()) {
             Verdict::Busy => return Ok(Seen::Busy),
             Verdict::Dead => return Ok(Seen::Dead),
             Verdict::Watch(left) => left,

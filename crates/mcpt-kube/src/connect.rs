@@ -2,6 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
+use http::{HeaderValue, header::USER_AGENT};
 use kube::{Client, client::ClientBuilder};
 use mcpt_core::{Failure, FailureKind, Namespace};
 
@@ -17,7 +18,7 @@ const CANNOT_CONNECT: &str = "cannot connect to Kubernetes";
 const FIRST_ANSWER: Duration = Duration::from_secs(8);
 
 /// Namespace when neither the user nor the context names one.
-const DEFAULT_NAMESPACE: &str = "mcp-servers";
+pub(crate) const DEFAULT_NAMESPACE: &str = "mcp-servers";
 
 /// Which cluster and which namespace.
 #[derive(Debug, Clone, Default)]
@@ -50,6 +51,15 @@ pub(crate) async fn connect(options: &ConnectOptions) -> Result<Cluster, Failure
     };
     let mut config = found.config;
     config.connect_timeout = Some(CONNECT_TIMEOUT);
+    config.headers.push((
+        USER_AGENT,
+        HeaderValue::from_static(concat!("mcpt/", env!("CARGO_PKG_VERSION"))),
+    ));
+    let plugin = config
+        .auth_info
+        .exec
+        .as_ref()
+        .and_then(|exec| exec.command.clone());
     let address = config
         .cluster_url
         .to_string()
@@ -60,7 +70,11 @@ pub(crate) async fn connect(options: &ConnectOptions) -> Result<Cluster, Failure
     let builder = tokio::task::spawn_blocking(move || ClientBuilder::try_from(config))
         .await
         .map_err(|error| Failure::new(FailureKind::Failed, CANNOT_CONNECT).caused_by(&error))?
-        .map_err(|error| failure::explain(&error, &address).failure(CANNOT_CONNECT))?;
+        .map_err(|error| match &error {
+            kube::Error::Auth(auth) => failure::explain_auth(auth, plugin.as_deref()),
+            other => failure::explain(other, &address),
+        })
+        .map_err(|explained| explained.failure(CANNOT_CONNECT))?;
     let client: Client = builder.build();
 
     let version = tokio::time::timeout(FIRST_ANSWER, client.apiserver_version())

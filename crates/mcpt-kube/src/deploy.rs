@@ -11,8 +11,8 @@ use helm_release::{
 };
 use jiff::Timestamp;
 use mcpt_core::{
-    DeployOptions, Deployed, DryRun, Failure, FailureKind, Plan, Progress, ProgressEvent, Revision,
-    Server,
+    DeployOptions, Deployed, DryRun, Failure, FailureKind, Namespace, Plan, Progress,
+    ProgressEvent, Revision, Server,
 };
 
 use self::rollout::RolledOut;
@@ -21,6 +21,7 @@ use crate::{
     chart::{Prepared, Rendered, When},
     claim,
     cluster::Cluster,
+    connect::DEFAULT_NAMESPACE,
     heartbeat::Heartbeat,
     manifest::{self, Object},
     namespace::{self, Made},
@@ -51,6 +52,28 @@ pub(crate) async fn deploy(
         Some(DryRun::Server) => deploy.check_only(&prepared).await,
         None => deploy.run(&prepared).await,
     }
+}
+
+/// Renders and checks without a cluster: the deploy of [`DryRun::Client`]. Without a namespace the default one is meant, since
+/// no kubeconfig is read.
+///
+/// # Errors
+/// [`FailureKind::Usage`] with all faults of the values.
+pub fn dry_run(
+    plan: &Plan,
+    options: &DeployOptions,
+    namespace: Option<&Namespace>,
+) -> Result<Deployed, Failure> {
+    let what = format!("cannot deploy {}", plan.name);
+    let namespace = match namespace {
+        Some(namespace) => namespace.clone(),
+        None => Namespace::new(DEFAULT_NAMESPACE)
+            .map_err(|error| Failure::new(FailureKind::Usage, &what).caused_by(&error))?,
+    };
+    dry(
+        &Prepared::new(plan, options, &what)?.offline(&namespace)?,
+        &what,
+    )
 }
 
 /// What a dry run returns.
@@ -224,25 +247,25 @@ impl Deploy<'_> {
             .rposition(|r| r.release.info.status == Status::Deployed)
             .unwrap_or(0);
         let mut ours = Vec::new();
+        let mut by_update = false;
         let mut old = Vec::new();
         for record in &history[since..] {
             let found = parse(&record.release.manifest)?;
             if record.release.info.status == Status::Deployed {
                 ours.clone_from(&found);
+                by_update = record.release.apply_method != APPLY_METHOD_SERVER_SIDE;
             }
             old.extend(found);
         }
         let gone = manifest::pruned(&old, &objects);
         let expect = |object: Object| {
             let known = ours.iter().any(|other| other.same(&object));
-            (
-                object,
-                if known {
-                    Expected::Ours
-                } else {
-                    Expected::Absent
-                },
-            )
+            let expected = match known {
+                true if by_update => Expected::OursByUpdate,
+                true => Expected::Ours,
+                false => Expected::Absent,
+            };
+            (object, expected)
         };
         let objects = objects.into_iter().map(expect).collect();
         Ok((

@@ -5,7 +5,7 @@ use std::time::Duration;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::LogParams;
 use mcpt_client::ClientError;
-use mcpt_core::Failure;
+use mcpt_core::{Failure, FailureKind};
 use tokio::time::Instant;
 
 use crate::{
@@ -50,16 +50,28 @@ pub(crate) async fn speak(
         let Err(error) = mcpt_client::probe(&url, EXCHANGE.min(left).max(PAUSE)).await else {
             return Ok(());
         };
-        if matches!(error, ClientError::Connect { .. }) && left > PAUSE {
+        let trouble = tunnel.trouble().await;
+        // A refusal of the API server stays one; a pod that does not take connections yet may take the next.
+        let refused = trouble
+            .as_ref()
+            .is_some_and(|failure| failure.kind == FailureKind::Failed);
+        if matches!(error, ClientError::Connect { .. }) && left > PAUSE && !refused {
             tokio::time::sleep(PAUSE).await;
             continue;
         }
         let mut failure = error.into_failure(what);
-        // The address here means nothing to the user.
-        for why in &mut failure.why {
-            *why = why.replace(&url, &format!("the server at port-forwarded {path}"));
+        if failure.kind != FailureKind::TimedOut {
+            // The server was reached; it is the deployment that failed.
+            failure.kind = FailureKind::Failed;
         }
-        failure.why.extend(tunnel.trouble().await);
+        // The address of the tunnel means nothing to the user.
+        for why in &mut failure.why {
+            *why = why.replace(&url, &format!("the server's endpoint {path}"));
+        }
+        if let Some(trouble) = trouble {
+            failure.why.push(trouble.to_string());
+            failure.hint = trouble.hint;
+        }
         if let Some(pod) = pod {
             let api: kube::Api<Pod> = cluster.api();
             let params = LogParams {

@@ -47,7 +47,7 @@ impl Explained {
 pub(crate) fn explain(error: &kube::Error, address: &str) -> Explained {
     match error {
         kube::Error::Api(status) => explain_status(status),
-        kube::Error::Auth(auth) => explain_auth(auth),
+        kube::Error::Auth(auth) => explain_auth(auth, None),
         kube::Error::Service(error) => explain_transport(error.as_ref(), address),
         kube::Error::HyperError(error) => explain_transport(error, address),
         kube::Error::ReadEvents(error) => explain_transport(error, address),
@@ -178,16 +178,20 @@ fn explain_forbidden(message: &str) -> Explained {
     ))
 }
 
-/// Explains why credentials could not be had. The plugin's standard output may hold a token, so only its exit status and
-/// standard error are told.
-pub(crate) fn explain_auth(error: &AuthError) -> Explained {
+/// Explains why credentials could not be had; `plugin` is the program that should have given them, if it is known. Its
+/// standard output and its environment may hold a token, so only exit status and standard error are told.
+pub(crate) fn explain_auth(error: &AuthError, plugin: Option<&str>) -> Explained {
+    let plugin = match plugin {
+        Some(program) => format!("the credential plugin {program:?} of the kubeconfig"),
+        None => "the credential plugin of the kubeconfig".to_owned(),
+    };
     match error {
         AuthError::AuthExecStart(error) => Explained::new(
             FailureKind::Failed,
-            format!("the credential plugin of the kubeconfig cannot be started: {error}"),
+            format!("{plugin} cannot be started: {error}"),
         )
-        .hint("install the program named under users[].user.exec.command, or put it on PATH"),
-        AuthError::AuthExecRun { cmd, out } => {
+        .hint("install that program, or put it on PATH"),
+        AuthError::AuthExecRun { out, .. } => {
             let said = String::from_utf8_lossy(&out.stderr);
             let lines: Vec<&str> = said
                 .lines()
@@ -195,24 +199,16 @@ pub(crate) fn explain_auth(error: &AuthError) -> Explained {
                 .filter(|l| !l.is_empty())
                 .collect();
             let last = lines[lines.len().saturating_sub(3)..].join(" / ");
-            let program = cmd
-                .trim_matches('"')
-                .split(['"', ' '])
-                .next()
-                .unwrap_or_default();
+            let separator = if last.is_empty() { "" } else { ": " };
             Explained::new(
                 FailureKind::Failed,
-                format!(
-                    "the credential plugin {program:?} of the kubeconfig failed ({}){}{last}",
-                    out.status,
-                    if last.is_empty() { "" } else { ": " },
-                ),
+                format!("{plugin} failed ({}){separator}{last}", out.status),
             )
             .hint("log in again with the tool that made this kubeconfig")
         }
         AuthError::AuthExecParse(_) | AuthError::ExecPluginFailed => Explained::new(
             FailureKind::Failed,
-            "the credential plugin of the kubeconfig did not print an ExecCredential",
+            format!("{plugin} did not print an ExecCredential with a status"),
         ),
         other => Explained::new(
             FailureKind::Failed,
@@ -226,29 +222,39 @@ pub(crate) fn explain_auth(error: &AuthError) -> Explained {
 
 fn explain_transport(error: &(dyn Error + 'static), address: &str) -> Explained {
     let mut next: Option<&(dyn Error + 'static)> = Some(error);
+    let mut innermost = String::new();
     while let Some(current) = next {
+        innermost = current.to_string();
         if let Some(auth) = current.downcast_ref::<AuthError>() {
-            return explain_auth(auth);
+            return explain_auth(auth, None);
         }
-        if let Some(io) = current.downcast_ref::<io::Error>() {
-            if let Some(tls) = io.get_ref().and_then(|e| e.downcast_ref::<rustls::Error>()) {
-                return explain_tls(tls, address);
-            }
-            match io.kind() {
-                io::ErrorKind::ConnectionRefused => {
-                    return unreachable(address, "connection refused");
-                }
-                io::ErrorKind::TimedOut => return unreachable(address, "no answer in time"),
-                io::ErrorKind::HostUnreachable => return unreachable(address, "no route to host"),
-                io::ErrorKind::NetworkUnreachable => {
-                    return unreachable(address, "network is unreachable");
-                }
-                _ => {}
-            }
+        if let Some(tls) = current.downcast_ref::<rustls::Error>() {
+            return explain_tls(tls, address);
         }
-        next = current.source();
+        if innermost.contains("dns error") {
+            return unreachable(address, "its name cannot be resolved");
+        }
+        let io = current.downcast_ref::<io::Error>();
+        match io.map(io::Error::kind) {
+            Some(io::ErrorKind::ConnectionRefused) => {
+                return unreachable(address, "connection refused");
+            }
+            Some(io::ErrorKind::TimedOut) => return unreachable(address, "no answer in time"),
+            Some(io::ErrorKind::HostUnreachable) => {
+                return unreachable(address, "no route to host");
+            }
+            Some(io::ErrorKind::NetworkUnreachable) => {
+                return unreachable(address, "network is unreachable");
+            }
+            _ => {}
+        }
+        // The source of an I/O error is that of the error it wraps, which would be skipped.
+        next = match io.and_then(io::Error::get_ref) {
+            Some(wrapped) => Some(wrapped),
+            None => current.source(),
+        };
     }
-    unreachable(address, &chain(error))
+    unreachable(address, &innermost)
 }
 
 fn unreachable(address: &str, why: &str) -> Explained {
@@ -421,7 +427,7 @@ mod tests {
             cmd: r#""cloud" "token""#.into(),
             out: Box::new(out),
         };
-        let explained = explain_auth(&error);
+        let explained = explain_auth(&error, Some("cloud"));
         assert_eq!(
             explained.why,
             [

@@ -25,7 +25,7 @@ const PORT_NAMES: [&str; 2] = ["mcp", "http"];
 pub(crate) struct Forward {
     /// Where it listens.
     pub(crate) address: SocketAddr,
-    trouble: Arc<Mutex<Option<String>>>,
+    trouble: Arc<Mutex<Option<Failure>>>,
     accepting: AbortHandle,
 }
 
@@ -39,7 +39,7 @@ impl Drop for Forward {
 
 impl Forward {
     /// What went wrong with the last connection that failed, if one did.
-    pub(crate) async fn trouble(&self) -> Option<String> {
+    pub(crate) async fn trouble(&self) -> Option<Failure> {
         self.trouble.lock().await.clone()
     }
 }
@@ -90,33 +90,27 @@ impl Target {
         Ok(chosen)
     }
 
-    async fn connect(&self, mut local: TcpStream) -> Result<(), String> {
+    async fn connect(&self, mut local: TcpStream) -> Result<(), Failure> {
         let api: Api<Pod> = self.cluster.api();
-        let (pod, port) = self.choose(None).await.map_err(|f| f.to_string())?;
-        let (mut forwarder, port) = match api.portforward(&pod, &[port]).await {
-            Ok(forwarder) => (forwarder, port),
-            Err(error) => {
-                tracing::debug!(
-                    pod,
-                    error = chain(&error),
-                    "port-forward refused, trying another pod"
-                );
-                let (pod, port) = self.choose(Some(&pod)).await.map_err(|f| f.to_string())?;
-                let forwarder = api.portforward(&pod, &[port]).await.map_err(|error| {
-                    format!(
-                        "pod {pod}: {}",
-                        self.cluster.failure("", &error).why.join("; ")
-                    )
-                })?;
-                (forwarder, port)
-            }
-        };
+        let (mut pod, mut port) = self.choose(None).await?;
+        let mut forwarder = api.portforward(&pod, &[port]).await;
+        if let Err(error) = &forwarder {
+            tracing::debug!(
+                pod,
+                error = chain(error),
+                "port-forward refused, trying another pod"
+            );
+            (pod, port) = self.choose(Some(&pod)).await?;
+            forwarder = api.portforward(&pod, &[port]).await;
+        }
+        let what = format!("cannot forward a port to pod {pod}");
+        let mut forwarder = forwarder.map_err(|error| self.cluster.failure(&what, &error))?;
         let (Some(mut remote), Some(error)) =
             (forwarder.take_stream(port), forwarder.take_error(port))
         else {
-            return Err(format!(
-                "port-forward of pod {pod} gave no stream for port {port}"
-            ));
+            return Err(
+                Failure::new(FailureKind::Failed, what).because("there is no stream for it")
+            );
         };
         let copied = copy_bidirectional(&mut local, &mut remote).await;
         // Closing our end lets the forwarder finish; what the kubelet has to say comes before that.
@@ -124,7 +118,7 @@ impl Target {
         drop(remote);
         let joined = forwarder.join().await;
         if let Some(said) = error.await {
-            return Err(format!("pod {pod}: {}", said.trim()));
+            return Err(Failure::new(FailureKind::Unreachable, what).because(said.trim()));
         }
         if let Err(error) = copied {
             // Clients often leave with a reset; that is no trouble of the tunnel.
@@ -158,7 +152,7 @@ pub(crate) async fn open(target: Target) -> Result<Forward, Failure> {
     })
 }
 
-async fn accept(listener: TcpListener, target: Target, trouble: Arc<Mutex<Option<String>>>) {
+async fn accept(listener: TcpListener, target: Target, trouble: Arc<Mutex<Option<Failure>>>) {
     // Dropped with this task, which ends every connection.
     let mut connections = JoinSet::new();
     loop {
@@ -167,14 +161,15 @@ async fn accept(listener: TcpListener, target: Target, trouble: Arc<Mutex<Option
                 Ok((local, _)) => {
                     let (target, trouble) = (target.clone(), Arc::clone(&trouble));
                     connections.spawn(async move {
-                        if let Err(said) = target.connect(local).await {
-                            tracing::debug!(said, "forwarded connection failed");
-                            *trouble.lock().await = Some(said);
+                        if let Err(failure) = target.connect(local).await {
+                            tracing::debug!(%failure, "forwarded connection failed");
+                            *trouble.lock().await = Some(failure);
                         }
                     });
                 }
                 Err(error) => {
-                    *trouble.lock().await = Some(format!("cannot accept a connection: {error}"));
+                    let failure = Failure::new(FailureKind::Failed, "cannot accept a connection");
+                    *trouble.lock().await = Some(failure.caused_by(&error));
                     return;
                 }
             },

@@ -11,8 +11,10 @@ mod deploy;
 mod diagnosis;
 mod exchange;
 mod failure;
+mod field_managers;
 mod forward;
 mod heartbeat;
+mod holder;
 mod kinds;
 mod kubeconfig;
 mod logs;
@@ -26,4 +28,4 @@ mod takeover;
 mod wait;
 mod watch;
 
-pub use self::{backend::Kubernetes, connect::ConnectOptions};
+pub use self::{backend::Kubernetes, connect::ConnectOptions, deploy::dry_run};

@@ -17,6 +17,7 @@ use crate::{
     cluster::{Cluster, FIELD_MANAGER},
     failure::chain,
     heartbeat,
+    holder::{self, HOLDER},
     server::ReleaseFacts,
     takeover::HEARTBEAT,
 };
@@ -54,6 +55,11 @@ impl Record {
             .as_ref()?
             .get(HEARTBEAT)
             .map(String::as_str)
+    }
+
+    /// Whether the process that works on it lives, if that can be seen from here.
+    pub(crate) fn process_lives(&self) -> Option<bool> {
+        holder::alive(self.metadata.annotations.as_ref()?.get(HOLDER)?)
     }
 
     /// Name of its Secret.
@@ -245,7 +251,14 @@ fn write(
     let mut secret: Secret = serde_json::from_value(secret?.to_object())?;
     secret.metadata.resource_version = resource_version;
     if work == Work::UnderWay {
-        secret.metadata.annotations = Some([(HEARTBEAT.to_owned(), heartbeat::now())].into());
+        let marks = [
+            (HEARTBEAT, Some(heartbeat::now())),
+            (HOLDER, holder::this()),
+        ];
+        let marks = marks
+            .into_iter()
+            .filter_map(|(key, mark)| Some((key.to_owned(), mark?)));
+        secret.metadata.annotations = Some(marks.collect());
     }
     Ok(secret)
 }

@@ -2,7 +2,7 @@
 //!
 //! The record of a running operation carries a heartbeat annotation that its command renews. Clocks of machines differ, so
 //! a heartbeat is judged by whether it changes while one looks, not by its time; only one that is very old is believed to
-//! be dead at once.
+//! be dead at once. When the command ran on this machine, its process tells.
 
 use std::time::Duration;
 
@@ -31,19 +31,24 @@ pub(crate) enum Verdict {
     Watch(Duration),
 }
 
-/// Judges a pending record: its heartbeat when first seen, its heartbeat now, and how long it has been looked at.
+/// Judges a pending record: its heartbeat when first seen, its heartbeat now, how long it has been looked at, and whether
+/// its process lives, if that can be seen.
 pub(crate) fn judge(
     first: Option<&str>,
     now_is: Option<&str>,
     watched: Duration,
     now: Timestamp,
+    process: Option<bool>,
 ) -> Verdict {
     // Only mcpt's own operations have a heartbeat; nobody can tell whether another tool is still at work.
     let (Some(first), Some(current)) = (first, now_is) else {
         return Verdict::Busy;
     };
-    if first != current {
+    if first != current || process == Some(true) {
         return Verdict::Busy;
+    }
+    if process == Some(false) {
+        return Verdict::Dead;
     }
     let age = current
         .parse::<Timestamp>()
@@ -89,10 +94,24 @@ mod tests {
             ),
         ] {
             assert_eq!(
-                judge(first, current, watched, now),
+                judge(first, current, watched, now, None),
                 verdict,
                 "{first:?} {current:?} {watched:?}"
             );
         }
+    }
+
+    #[test]
+    fn a_process_that_can_be_seen_decides() {
+        let now: Timestamp = "2026-11-23T12:00:00Z".parse().unwrap();
+        let beat = Some("2026-11-23T11:59:58Z");
+        let verdict = |process| judge(beat, beat, Duration::ZERO, now, process);
+        assert_eq!(verdict(Some(true)), Verdict::Busy);
+        assert_eq!(verdict(Some(false)), Verdict::Dead);
+        // Another tool rewrote the record since.
+        assert_eq!(
+            judge(beat, None, Duration::ZERO, now, Some(false)),
+            Verdict::Busy
+        );
     }
 }

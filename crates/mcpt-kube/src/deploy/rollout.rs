@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::{Change, Deploy};
 use crate::{
+    apply::Expected,
     backend::selector_of,
     exchange,
     manifest::Object,
@@ -32,8 +33,7 @@ pub(super) struct RolledOut {
 impl Deploy<'_> {
     /// Brings the cluster to the new revision and waits until the server answers.
     pub(super) async fn roll_out(&self, change: &Change) -> Result<RolledOut, Failure> {
-        let objects: Vec<&Object> = change.objects.iter().map(|(object, _)| object).collect();
-        let mut rolled_out = self.apply(&objects, &change.gone).await?;
+        let mut rolled_out = self.apply(&change.objects, &change.gone).await?;
         if self.options.wait || self.options.atomic {
             let deadline = Instant::now() + self.options.timeout;
             self.wait(&mut rolled_out, deadline).await?;
@@ -45,13 +45,13 @@ impl Deploy<'_> {
     /// Applies objects in their order and deletes those that are `gone`.
     pub(super) async fn apply(
         &self,
-        objects: &[&Object],
+        objects: &[(Object, Expected)],
         gone: &[Object],
     ) -> Result<RolledOut, Failure> {
         self.step(format!("applying {} objects", objects.len()));
         let mut rolled_out = RolledOut::default();
-        for object in objects {
-            let live = self.applier.apply(object, &self.what).await?;
+        for (object, expected) in objects {
+            let live = self.applier.apply(object, *expected, &self.what).await?;
             match object.kind.as_str() {
                 "Deployment" => {
                     rolled_out.observed.deployment = Some(typed::<Deployment>(live, &self.what)?);

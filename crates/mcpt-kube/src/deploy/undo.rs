@@ -1,6 +1,6 @@
 //! When a deploy fails: record it, and with `atomic` put everything back as it was.
 
-use helm_release::{Release, Status};
+use helm_release::{APPLY_METHOD_SERVER_SIDE, Release, Status};
 use jiff::Timestamp;
 use mcpt_core::Failure;
 use serde_json::json;
@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::{Change, Deploy, unusable};
 use crate::{
+    apply::Expected,
     claim,
     heartbeat::Heartbeat,
     manifest::{self, Object},
@@ -140,6 +141,8 @@ impl Deploy<'_> {
 
         let parse =
             |text: &str| manifest::parse(text).map_err(|error| unusable(&self.what, &error));
+        let by_update = release.apply_method != APPLY_METHOD_SERVER_SIDE;
+        APPLY_METHOD_SERVER_SIDE.clone_into(&mut release.apply_method);
         let mut objects = parse(&release.manifest)?;
         for object in &mut objects {
             object.claim(&release.name, &release.namespace);
@@ -150,6 +153,15 @@ impl Deploy<'_> {
             .map(|(object, _)| object.clone())
             .collect();
         let gone = manifest::pruned(&newer, &objects);
+        let expected = if by_update {
+            Expected::OursByUpdate
+        } else {
+            Expected::Ours
+        };
+        let objects: Vec<_> = objects
+            .into_iter()
+            .map(|object| (object, expected))
+            .collect();
 
         let labels = crate::records::custom_labels(&back.metadata);
         let Some(record) = self.records.create(release, &labels, &self.what).await? else {
@@ -165,9 +177,7 @@ impl Deploy<'_> {
             record.resource_version(),
         );
         let work = async {
-            let mut rolled_out = self
-                .apply(&objects.iter().collect::<Vec<_>>(), &gone)
-                .await?;
+            let mut rolled_out = self.apply(&objects, &gone).await?;
             let deadline = Instant::now() + self.options.timeout;
             self.wait(&mut rolled_out, deadline).await
         };

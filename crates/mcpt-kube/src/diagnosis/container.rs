@@ -130,8 +130,7 @@ impl Subject<'_> {
             }
             _ => message,
         };
-        let never =
-            words.contains("image pull policy of Never") || words.contains("pull policy is Never");
+        let never = words.contains("policy of Never");
         let hint = if never {
             "load the image into the nodes, or allow pulling it with --set image.pullPolicy=IfNotPresent"
         } else {
@@ -232,7 +231,7 @@ impl Subject<'_> {
         .log(self.log(previous));
         if answers {
             found.hint(
-                "check that the image is an MCP server, and its port and path: mcpt template show",
+                "check that the image is an MCP server, and its port and path are those of the template",
             )
         } else {
             found
@@ -246,8 +245,8 @@ impl Subject<'_> {
             .iter()
             .rev()
             .find(|e| e.reason.as_deref() == Some("Unhealthy"))?;
-        let (kind, rest) = event.message.as_deref()?.split_once(" probe ")?;
-        let output = rest.split_once(": ").map_or(rest, |(_, output)| output);
+        // A probe that `errored` met no container to run in: what became of that says more.
+        let (kind, output) = event.message.as_deref()?.split_once(" probe failed: ")?;
         Some((kind, probe_words(output)))
     }
 
