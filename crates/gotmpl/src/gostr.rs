@@ -15,10 +15,23 @@ impl Str {
         &self.0
     }
 
-    /// The string as text, with each invalid byte sequence replaced by U+FFFD.
+    /// The string as text, with each invalid byte replaced by U+FFFD.
     pub fn text(&self) -> Cow<'_, str> {
-        String::from_utf8_lossy(&self.0)
+        text(&self.0)
     }
+}
+
+/// Bytes as text, with each invalid byte replaced by U+FFFD, as Go converts strings.
+pub fn text(bytes: &[u8]) -> Cow<'_, str> {
+    if let Ok(valid) = std::str::from_utf8(bytes) {
+        return Cow::Borrowed(valid);
+    }
+    let mut out = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        out.push_str(chunk.valid());
+        out.extend(chunk.invalid().iter().map(|_| char::REPLACEMENT_CHARACTER));
+    }
+    Cow::Owned(out)
 }
 
 impl Deref for Str {

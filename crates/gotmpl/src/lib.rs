@@ -31,7 +31,7 @@ mod value;
 
 pub use error::{Error, Stage};
 pub use func::{Call, Func, FuncMap};
-pub use gostr::Str;
+pub use gostr::{Str, text};
 pub use set::{MissingKey, TemplateSet};
 pub use types::{FloatKind, IntKind, Type, UintKind};
 pub use value::{Field, List, Map, Object, Shape, Value};

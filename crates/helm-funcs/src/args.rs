@@ -90,7 +90,7 @@ impl<'a> Args<'a> {
 
     /// A string as text.
     pub(crate) fn text(self, i: usize) -> Cow<'a, str> {
-        String::from_utf8_lossy(self.bytes(i))
+        gotmpl::text(self.bytes(i))
     }
 
     pub(crate) fn int(self, i: usize) -> i64 {

@@ -92,7 +92,7 @@ pub(crate) fn register(r: &mut Registry, sources: &Sources) {
     });
     r.add("duration", &[ANY], STR, |a| {
         let seconds = match a.any(0) {
-            Value::Str(s) => s.text().parse().unwrap_or(0),
+            Value::Str(s) => crate::math::parse_decimal(&s.text()),
             Value::Int(IntKind::Int64, v) => *v,
             _ => 0,
         };

@@ -69,8 +69,9 @@ pub(crate) fn register(r: &mut Registry) {
     }
     r.alias("mustMerge", "merge");
     r.alias("mustMergeOverwrite", "mergeOverwrite");
-    r.add("deepCopy", &[Type::Any], Type::Any, |a| {
-        deep_copy(a.any(0), 0)
+    r.add("deepCopy", &[Type::Any], Type::Any, |a| match a.any(0) {
+        Value::Nil => fail("reflect: call of reflect.Value.Type on zero Value"),
+        value => deep_copy(value, 0),
     });
     r.alias("mustDeepCopy", "deepCopy");
 }

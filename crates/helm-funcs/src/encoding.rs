@@ -111,7 +111,7 @@ fn yaml_functions(r: &mut Registry) {
 
 fn from_yaml_array(text: &str) -> Value {
     match goyaml::from_str(text) {
-        Ok(Json::Null) => Value::zero(&Type::LIST),
+        Ok(Json::Null) => Value::list(Vec::new()),
         Ok(json @ Json::Array(_)) => from_json(&json),
         Ok(other) => {
             let text = not_a("[]interface {}", &other);

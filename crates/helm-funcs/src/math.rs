@@ -61,6 +61,22 @@ fn parse_int(s: &str) -> Option<i64> {
     i64::from_str_radix(&format!("{sign}{}", body.replace('_', "")), radix).ok()
 }
 
+/// Go's `strconv.ParseInt(s, 10, 64)` without its error: 0 for what is no number, the nearest
+/// integer for what is out of range.
+pub(crate) fn parse_decimal(s: &str) -> i64 {
+    let (negative, digits) = match s.as_bytes().first() {
+        Some(b'-') => (true, &s[1..]),
+        Some(b'+') => (false, &s[1..]),
+        _ => (false, s),
+    };
+    if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return 0;
+    }
+    let limit = if negative { i64::MIN } else { i64::MAX };
+    let sign = if negative { "-" } else { "" };
+    format!("{sign}{digits}").parse().unwrap_or(limit)
+}
+
 /// The value as a float; 0 for what is none.
 pub(crate) fn to_float(value: &Value) -> f64 {
     match value {
@@ -80,12 +96,7 @@ pub(crate) fn parse_float(s: &str) -> Option<f64> {
 
 pub(crate) fn register(r: &mut Registry) {
     r.add("atoi", &[Type::Str], INT, |a| {
-        let text = a.text(0);
-        let text = text
-            .strip_prefix('+')
-            .filter(|t| !t.starts_with('-'))
-            .unwrap_or(&text);
-        Ok(Value::int(text.parse().unwrap_or(0)))
+        Ok(Value::int(parse_decimal(&a.text(0))))
     });
     r.add("int", &[ANY], INT, |a| Ok(Value::int(to_int(a.any(0)))));
     r.add("int64", &[ANY], INT64, |a| {

@@ -1,7 +1,7 @@
 //! Strings: trimming, case, quoting, indenting, splitting.
 
+mod bytewise;
 mod case;
-mod wrap;
 
 use gotmpl::fmt::quote;
 use gotmpl::{Map, Type, Value};
@@ -43,7 +43,7 @@ pub(crate) fn strslice(value: &Value) -> Result<Vec<Vec<u8>>, gotmpl::Error> {
 
 pub(crate) fn register(r: &mut Registry) {
     case::register(r);
-    wrap::register(r);
+    bytewise::register(r);
     r.add("hello", &[], STR, |_| Ok(Value::from("Hello!")));
     r.text("trim", |s| s.trim().to_owned());
     for name in ["trimAll", "trimall"] {
@@ -79,9 +79,6 @@ pub(crate) fn register(r: &mut Registry) {
         Ok(Value::str(trunc(a.int(0), a.bytes(1))))
     });
     r.add("substr", &[INT, INT, STR], STR, substr);
-    r.text("nospace", |s| {
-        s.chars().filter(|c| !c.is_whitespace()).collect()
-    });
     r.add_variadic("quote", &[], Type::Any, STR, |a| quoted(a, quote));
     r.add_variadic("squote", &[], Type::Any, STR, |a| {
         quoted(a, |s| format!("'{}'", String::from_utf8_lossy(s)))
@@ -113,15 +110,6 @@ pub(crate) fn register(r: &mut Registry) {
     });
     r.add("plural", &[STR, STR, INT], STR, |a| {
         Ok(Value::Str(a.str(usize::from(a.int(2) != 1))))
-    });
-    r.add("abbrev", &[INT, STR], STR, |a| {
-        let (width, text) = (a.int(0), a.text(1));
-        Ok(Value::str(abbreviate(&text, width)))
-    });
-    r.text("initials", |s| {
-        s.split_whitespace()
-            .filter_map(|w| w.chars().next())
-            .collect()
     });
 }
 
@@ -239,15 +227,4 @@ fn numbered(parts: Vec<String>) -> Value {
         map.set(format!("_{i}"), Value::from(part));
     }
     Value::Map(map)
-}
-
-fn abbreviate(text: &str, width: i64) -> String {
-    let Ok(width) = usize::try_from(width) else {
-        return text.to_owned();
-    };
-    if width < 4 || text.chars().count() <= width {
-        return text.to_owned();
-    }
-    let start: String = text.chars().take(width - 3).collect();
-    format!("{start}...")
 }

@@ -43,7 +43,7 @@ pub(crate) fn render(
             .execute(path, &Value::Map(template.dot.clone()))
             .map_err(|e| messages::execution_error(path, e))?;
         let text = without_no_value(&text);
-        rendered.insert(path.clone(), String::from_utf8_lossy(&text).into_owned());
+        rendered.insert(path.clone(), gotmpl::text(&text).into_owned());
     }
     Ok(rendered)
 }

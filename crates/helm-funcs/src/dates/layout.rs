@@ -1,5 +1,7 @@
 //! Go's time layouts: the reference time Mon Jan 2 15:04:05 MST 2006 as a pattern.
 
+use std::fmt::Write;
+
 use jiff::Zoned;
 use jiff::civil;
 use jiff::tz::{Offset, TimeZone};
@@ -207,7 +209,6 @@ fn offset(part: &str, seconds: i32) -> String {
 
 /// Go's `time.ParseInLocation`.
 pub(super) fn parse(layout: &str, text: &str, local: &TimeZone) -> Result<Zoned, String> {
-    let quote = |s: &str| gotmpl::fmt::quote(s.as_bytes());
     let mut read = Read {
         text,
         hour12: None,
@@ -226,9 +227,8 @@ pub(super) fn parse(layout: &str, text: &str, local: &TimeZone) -> Result<Zoned,
                 quote(what)
             )
         };
-        match read.text.strip_prefix(before) {
-            Some(after) => read.text = after,
-            None => return Err(cannot(&read, before)),
+        if !read.skip(before) {
+            return Err(cannot(&read, before));
         }
         if part.is_empty() {
             break;
@@ -244,6 +244,24 @@ pub(super) fn parse(layout: &str, text: &str, local: &TimeZone) -> Result<Zoned,
     }
     read.time(local)
         .ok_or_else(|| format!("parsing time {}: day out of range", quote(text)))
+}
+
+/// A text quoted as package time does it: bytes beyond ASCII are escaped one by one.
+fn quote(text: &str) -> String {
+    let mut out = String::from("\"");
+    for byte in text.bytes() {
+        match byte {
+            b'"' | b'\\' => {
+                out.push('\\');
+                out.push(char::from(byte));
+            }
+            b' '..=b'~' | 0x7f => out.push(char::from(byte)),
+            // Writing to a string cannot fail.
+            _ => drop(write!(out, "\\x{byte:02x}")),
+        }
+    }
+    out.push('"');
+    out
 }
 
 /// What has been read of a time.
@@ -263,6 +281,27 @@ struct Read<'a> {
 }
 
 impl Read<'_> {
+    /// Reads a literal part of the layout; a blank stands for any number of them.
+    fn skip(&mut self, literal: &str) -> bool {
+        let mut literal = literal;
+        while let Some(c) = literal.chars().next() {
+            if c == ' ' {
+                if !self.text.is_empty() && !self.text.starts_with(' ') {
+                    return false;
+                }
+                literal = literal.trim_start_matches(' ');
+                self.text = self.text.trim_start_matches(' ');
+                continue;
+            }
+            let Some(rest) = self.text.strip_prefix(c) else {
+                return false;
+            };
+            self.text = rest;
+            literal = &literal[c.len_utf8()..];
+        }
+        true
+    }
+
     fn number(&mut self, min: usize, max: usize) -> Option<i32> {
         let len = self
             .text

@@ -78,7 +78,7 @@ fn nanos(value: &Value) -> Result<i64, String> {
                 from_seconds,
             )
         }
-        other => Err(format!("unsupported duration type {}", other.type_name())),
+        _ => Err(format!("unsupported duration type {}", value.type_name())),
     }
 }
 

@@ -17,7 +17,7 @@ pub fn json_text(value: &Value, indented: bool, escaped: bool) -> Result<String,
     let mut writer = Writer {
         out: String::new(),
         indented,
-        escaped,
+        html_safe: escaped,
     };
     writer.value(value, 0)?;
     Ok(writer.out)
@@ -56,9 +56,12 @@ fn syntax_error(text: &str, e: &serde_json::Error) -> String {
         .split('\n')
         .nth(e.line().saturating_sub(1))
         .unwrap_or("");
+    // Go takes the byte for a character.
     let found = line
-        .get(e.column().saturating_sub(1)..)
-        .and_then(|rest| rest.chars().next());
+        .as_bytes()
+        .get(e.column().saturating_sub(1))
+        .copied()
+        .map(char::from);
     match (wanted, found) {
         (Some((_, wanted)), Some(c)) => format!("invalid character '{c}' {wanted}"),
         _ => message,
@@ -81,7 +84,7 @@ fn as_floats(json: Json) -> Json {
 struct Writer {
     out: String,
     indented: bool,
-    escaped: bool,
+    html_safe: bool,
 }
 
 impl Writer {
@@ -93,8 +96,8 @@ impl Writer {
             Value::Uint(_, v) => self.out.push_str(&v.to_string()),
             Value::Float(_, v) if !v.is_finite() => return Err(unsupported(*v)),
             Value::Float(_, v) => self.out.push_str(&float(*v)),
-            Value::Str(s) => self.string(&s.text()),
-            Value::Bytes(bytes) => self.string(&super::base64_text(bytes)),
+            Value::Str(s) => self.string(s),
+            Value::Bytes(bytes) => self.string(super::base64_text(bytes).as_bytes()),
             Value::List(list) if list.is_nil() => self.out.push_str("null"),
             Value::Map(map) if map.is_nil() => self.out.push_str("null"),
             Value::List(list) => {
@@ -110,7 +113,7 @@ impl Writer {
                 nesting::level(depth, |depth| {
                     self.group('{', '}', entries.len(), depth, |writer, i| {
                         let (key, item) = &entries[i];
-                        writer.string(&key.text());
+                        writer.string(key);
                         writer
                             .out
                             .push_str(if writer.indented { ": " } else { ":" });
@@ -155,8 +158,18 @@ impl Writer {
         }
     }
 
-    fn string(&mut self, text: &str) {
+    fn string(&mut self, bytes: &[u8]) {
         self.out.push('"');
+        for chunk in bytes.utf8_chunks() {
+            self.escaped(chunk.valid());
+            for _ in chunk.invalid() {
+                self.unicode(char::REPLACEMENT_CHARACTER);
+            }
+        }
+        self.out.push('"');
+    }
+
+    fn escaped(&mut self, text: &str) {
         for c in text.chars() {
             match c {
                 '"' | '\\' => {
@@ -169,11 +182,10 @@ impl Writer {
                 '\r' => self.out.push_str("\\r"),
                 '\t' => self.out.push_str("\\t"),
                 '\0'..='\x1f' | '\u{2028}' | '\u{2029}' => self.unicode(c),
-                '<' | '>' | '&' if self.escaped => self.unicode(c),
+                '<' | '>' | '&' if self.html_safe => self.unicode(c),
                 _ => self.out.push(c),
             }
         }
-        self.out.push('"');
     }
 
     fn unicode(&mut self, c: char) {

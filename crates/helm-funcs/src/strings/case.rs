@@ -61,19 +61,11 @@ fn untitle(s: &str) -> String {
 }
 
 fn swapcase(s: &str) -> String {
-    let mut start = true;
     s.chars()
-        .map(|c| {
-            let swapped = if c.is_uppercase() {
-                lower(c)
-            } else if c.is_lowercase() {
-                // At the start of a word Go's goutils takes the title case, which is upper here.
-                upper(c)
-            } else {
-                c
-            };
-            start = c.is_whitespace();
-            swapped
+        .map(|c| match c {
+            c if c.is_uppercase() => lower(c),
+            c if c.is_lowercase() => upper(c),
+            c => c,
         })
         .collect()
 }
