@@ -60,17 +60,19 @@ pub(crate) struct Global {
     /// Kubeconfig file [default: KUBECONFIG, else ~/.kube/config]
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) kubeconfig: Option<PathBuf>,
-    /// Form of the result on standard output
+    /// Form of the result: table, wide, json, yaml or name
     #[arg(
         short,
         long,
         global = true,
         value_name = "FORMAT",
         value_enum,
-        default_value_t
+        default_value_t,
+        hide_possible_values = true,
+        hide_default_value = true
     )]
     pub(crate) output: Format,
-    /// No progress, no hints: errors only
+    /// No progress, hints and warnings: results and errors only
     #[arg(short, long, global = true)]
     pub(crate) quiet: bool,
     /// More on standard error; twice for still more

@@ -23,11 +23,18 @@ use mcpt_catalog::Catalog;
 use crate::{
     args::{Command, Global},
     ending::Ending,
+    log,
     user_config::UserConfig,
 };
 
 /// Runs a command to its end.
 pub(crate) fn run(command: Command, global: &Global) -> Result<(), Ending> {
+    if !matches!(
+        command,
+        Command::Bridge(_) | Command::Demo(_) | Command::Gateway(_)
+    ) {
+        log::start_for_command(global.verbose);
+    }
     match command {
         Command::Deploy(deploy) => deploy.run(global),
         Command::List => list::run(global),

@@ -13,6 +13,19 @@ pub(crate) enum Ending {
     ReaderGone,
 }
 
+impl Ending {
+    /// What to do after an interruption.
+    #[must_use]
+    pub(crate) fn hint_when_interrupted(mut self, hint: &str) -> Self {
+        if let Self::Failure(failure) = &mut self
+            && failure.kind == FailureKind::Interrupted
+        {
+            failure.hint = Some(hint.to_owned());
+        }
+        self
+    }
+}
+
 impl From<Failure> for Ending {
     fn from(failure: Failure) -> Self {
         Self::Failure(Box::new(failure))

@@ -8,7 +8,7 @@ mod args;
 mod commands;
 mod duration;
 mod ending;
-mod inner_log;
+mod log;
 mod messages;
 mod output;
 mod place;

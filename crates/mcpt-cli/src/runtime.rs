@@ -17,9 +17,7 @@ pub(crate) fn run<T>(work: impl Future<Output = Result<T, Ending>>) -> Result<T,
     let outcome = runtime.block_on(async {
         tokio::select! {
             outcome = work => outcome,
-            () = termination() => Err(Failure::new(FailureKind::Interrupted, "interrupted")
-                .hint("run the same command again to finish what it began")
-                .into()),
+            () = termination() => Err(Failure::new(FailureKind::Interrupted, "interrupted").into()),
         }
     });
     // A thread that waits for standard input cannot be waited for.

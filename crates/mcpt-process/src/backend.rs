@@ -189,7 +189,9 @@ impl Backend for Processes {
                 let failure = server.reason.into_iter().fold(failure, Failure::because);
                 Err(failure.hint(match server.state {
                     ServerState::Failed => format!("mcpt logs {name}"),
-                    _ => format!("mcpt deploy {} starts it again", state.template),
+                    _ => {
+                        format!("deploy it again as before, or end it for good: mcpt delete {name}")
+                    }
                 }))
             }
         }

@@ -16,7 +16,7 @@ use crate::{
     state::{Phase, RunState, now},
     supervisor::terminate,
     trial::Trial,
-    wire::{ServerSpec, Spec},
+    wire::{Endpoint, ServerSpec, Spec},
 };
 
 /// Longest time for a supervisor to end its server and itself; longer than it gives the server.
@@ -83,6 +83,20 @@ pub(crate) async fn deploy(
         )));
         return Ok(run.clone());
     }
+    let (current, serving) = match (&server.endpoint, current) {
+        (
+            Endpoint::Http {
+                port,
+                port_env: None,
+                ..
+            },
+            Some(run),
+        ) if lock::is_alive(&run) => {
+            make_room(*port, &run, options, &what, progress).await?;
+            (None, None)
+        }
+        (_, current) => (current, serving),
+    };
 
     progress.event(ProgressEvent::Step(format!(
         "starting {}",
@@ -148,6 +162,27 @@ pub(crate) async fn deploy(
             Err(failure)
         }
     }
+}
+
+/// Ends the running server first, where the new one cannot be tried beside it.
+async fn make_room(
+    port: u16,
+    run: &RunFolder,
+    options: &DeployOptions,
+    what: &str,
+    progress: &dyn Progress,
+) -> Result<(), Failure> {
+    if options.atomic {
+        return Err(Failure::new(FailureKind::Usage, what)
+            .because(format!("the server listens on port {port} and no other, so the new one cannot be tried beside the old one"))
+            .hint("leave --atomic out: the old one is then ended first; or give the template a port_env"));
+    }
+    progress.event(ProgressEvent::Step(format!(
+        "ending the old one, which has port {port}"
+    )));
+    end_run(run, END_OF_RUN)
+        .await
+        .map_err(|error| state_failure(what, &run.server(), &error))
 }
 
 /// Completes the failure of a trial: what was tried, and the server's last words.

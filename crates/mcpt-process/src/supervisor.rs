@@ -133,6 +133,7 @@ impl Supervisor {
                     self.forward.set_target(server.port());
                     match self.attend(&mut server, voice).await {
                         Attended::Ended(how) => {
+                            server.note(&format!("it {how}"));
                             voice.tell(&Event::Exited { why: how.clone() });
                             how
                         }

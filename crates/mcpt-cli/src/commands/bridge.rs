@@ -6,7 +6,7 @@ use clap::Args;
 use mcpt_bridge::BridgeConfig;
 
 use super::listen::Listen;
-use crate::{args::Global, ending::Ending, inner_log, runtime};
+use crate::{args::Global, ending::Ending, log, runtime};
 
 /// Arguments of `mcpt bridge`.
 #[derive(Debug, Args)]
@@ -30,8 +30,8 @@ pub(crate) struct Bridge {
 impl Bridge {
     /// Serves until it is told to end.
     pub(crate) fn run(self, global: &Global) -> Result<(), Ending> {
-        inner_log::start(global.verbose);
-        let mut config = BridgeConfig::new(self.listen.address(), self.command);
+        log::start_for_server(global.verbose);
+        let mut config = BridgeConfig::new(self.listen.address(), self.command).allow_from_env();
         config.path = self.path;
         runtime::serve("the bridge failed", |shutdown| {
             mcpt_bridge::run(config, shutdown)

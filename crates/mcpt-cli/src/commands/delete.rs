@@ -40,7 +40,8 @@ impl Delete {
             Ok(backend
                 .delete(&self.name, &options, progress.as_ref())
                 .await?)
-        })?;
+        })
+        .map_err(|ending| ending.hint_when_interrupted("the same command again finishes it"))?;
         let done = if self.no_wait {
             "is being deleted"
         } else {

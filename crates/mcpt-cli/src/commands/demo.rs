@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::listen::Listen;
-use crate::{args::Global, ending::Ending, inner_log, runtime};
+use crate::{args::Global, ending::Ending, log, runtime};
 
 /// Arguments of `mcpt demo`.
 #[derive(Debug, Args)]
@@ -15,7 +15,7 @@ pub(crate) struct Demo {
 impl Demo {
     /// Serves until it is told to end.
     pub(crate) fn run(&self, global: &Global) -> Result<(), Ending> {
-        inner_log::start(global.verbose);
+        log::start_for_server(global.verbose);
         let address = self.listen.address();
         runtime::serve("the demo server failed", |shutdown| {
             mcpt_demo::run(address, shutdown)

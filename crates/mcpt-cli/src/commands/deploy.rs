@@ -147,10 +147,22 @@ impl Deploy {
                 &mcpt_kube::dry_run(&plan, &options, namespace.as_ref())?,
             );
         }
+        if kind == BackendKind::Kubernetes && options.dry_run == Some(DryRun::Client) {
+            // Rendering needs no cluster.
+            let namespace = place::cluster(global, &config).namespace;
+            return show(
+                global,
+                &mcpt_kube::dry_run(&plan, &options, namespace.as_ref())?,
+            );
+        }
         let deployed = runtime::run(async {
             let progress = progress::display(global);
             let backend = place::backend(global, &config).await?;
             Ok(backend.deploy(&plan, &options, progress.as_ref()).await?)
+        })
+        .map_err(|ending| {
+            ending
+                .hint_when_interrupted("the same command again finishes it; mcpt delete undoes it")
         })?;
         show(global, &deployed)
     }

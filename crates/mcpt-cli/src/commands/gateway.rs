@@ -10,8 +10,7 @@ use mcpt_routing::SessionKeys;
 
 use super::listen::Listen;
 use crate::{
-    args::Global, ending::Ending, inner_log, messages, output, place, runtime,
-    user_config::UserConfig,
+    args::Global, ending::Ending, log, messages, output, place, runtime, user_config::UserConfig,
 };
 
 /// Namespace of servers that are named without one.
@@ -61,7 +60,7 @@ impl Gateway {
 
 impl Run {
     fn run(self, global: &Global) -> Result<(), Ending> {
-        inner_log::start(global.verbose);
+        log::start_for_server(global.verbose);
         let user = UserConfig::load()?;
         let namespace = match global.namespace.clone().or_else(|| user.namespace.clone()) {
             Some(namespace) => namespace,

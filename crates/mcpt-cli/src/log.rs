@@ -1,0 +1,56 @@
+//! The log on standard error: of the servers inside the binary always, of other commands when `-v` asks for it.
+
+use std::io;
+
+use tracing_subscriber::EnvFilter;
+
+use crate::messages;
+
+/// Parts of mcpt that have something to tell.
+const PARTS: [&str; 6] = [
+    "mcpt_bridge",
+    "mcpt_client",
+    "mcpt_demo",
+    "mcpt_gateway",
+    "mcpt_kube",
+    "mcpt_process",
+];
+
+/// Starts the log of a server: what it does is worth telling.
+pub(crate) fn start_for_server(verbose: u8) {
+    start(["info", "debug", "trace"], verbose);
+}
+
+/// Starts the log of a command, if it was asked for.
+pub(crate) fn start_for_command(verbose: u8) {
+    if verbose > 0 {
+        start(["warn", "debug", "trace"], verbose);
+    }
+}
+
+/// `levels` by the number of `-v`. `MCPT_LOG` wins: a level, or a filter like `mcpt_bridge=debug`.
+fn start(levels: [&str; 3], verbose: u8) {
+    let [usual, more, most] = levels;
+    let level = match verbose {
+        0 => usual,
+        1 => more,
+        _ => most,
+    };
+    let wanted = std::env::var("MCPT_LOG").unwrap_or_default();
+    let filter = match wanted.as_str() {
+        "" => of_our_own(level),
+        "error" | "warn" | "info" | "debug" | "trace" => of_our_own(&wanted),
+        filter => EnvFilter::new(filter),
+    };
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_ansi(messages::styled())
+        .init();
+}
+
+/// A level for our own parts; of libraries only what is wrong.
+fn of_our_own(level: &str) -> EnvFilter {
+    let parts = PARTS.map(|part| format!(",{part}={level}"));
+    EnvFilter::new(format!("warn{}", parts.concat()))
+}
