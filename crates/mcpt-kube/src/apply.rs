@@ -58,8 +58,8 @@ impl Applier {
 
     async fn api(&self, object: &Object) -> Result<Api<DynamicObject>, Failure> {
         let kind = self
-            .kinds
-            .get(&object.api_version, &object.kind)
+            .cluster
+            .answer(self.kinds.get(&object.api_version, &object.kind))
             .await
             .map_err(|error| {
                 let what = format!("cannot find out about kind {}", object.kind);
@@ -109,11 +109,12 @@ impl Applier {
         let api = self.api(object).await?;
         if expected == Expected::Absent {
             // Creating, not applying: only that tells whether the name is taken, without a request more.
-            match self.create_dry(&api, object).await {
+            match self.cluster.answer(self.create_dry(&api, object)).await {
                 Ok(()) => return Ok(()),
                 Err(Error::Api(status)) if status.is_already_exists() => {
-                    let live = api
-                        .get_metadata_opt(&object.name)
+                    let live = self
+                        .cluster
+                        .answer(api.get_metadata_opt(&object.name))
                         .await
                         .map_err(|e| self.refused(object, &e))?;
                     if let Some(why) = live.and_then(|live| self.foreign(&live.metadata)) {
@@ -127,7 +128,8 @@ impl Applier {
         }
         // The manager of its fields is changed before it is applied; until then there are conflicts.
         let force = expected == Expected::OursByUpdate;
-        self.patch(&api, object, true, force)
+        self.cluster
+            .answer(self.patch(&api, object, true, force))
             .await
             .map(drop)
             .map_err(|e| self.refused(object, &e))
@@ -189,7 +191,7 @@ impl Applier {
             }
             self.patch(&api, object, false, false).await
         };
-        done.await.map_err(|error| {
+        self.cluster.answer(done).await.map_err(|error| {
             let refused = self.refused(object, &error);
             Failure {
                 what: what.to_owned(),
@@ -204,8 +206,9 @@ impl Applier {
     /// When the API server refuses to tell.
     pub(crate) async fn live(&self, object: &Object) -> Result<Option<ObjectMeta>, Failure> {
         let api = self.api(object).await?;
-        let live = api
-            .get_metadata_opt(&object.name)
+        let live = self
+            .cluster
+            .answer(api.get_metadata_opt(&object.name))
             .await
             .map_err(|error| self.refused(object, &error))?;
         Ok(live.map(|live| live.metadata))
@@ -226,7 +229,7 @@ impl Applier {
             uid: live.uid.clone(),
             resource_version: None,
         });
-        match api.delete(&object.name, &params).await {
+        match self.cluster.answer(api.delete(&object.name, &params)).await {
             Ok(_) => Ok(true),
             // Gone, or another object by that name now: either way not ours to delete.
             Err(Error::Api(status)) if status.is_not_found() || status.is_conflict() => Ok(false),

@@ -13,7 +13,7 @@ use kube::{
 };
 use mcpt_core::{
     Backend, BackendKind, Connection, DeleteOptions, DeployOptions, Deployed, Failure, FailureKind,
-    LogOptions, LogStream, Plan, Progress, Server, ServerName, ServerState,
+    LogOptions, LogStream, Namespace, Plan, Progress, Server, ServerName, ServerState,
 };
 use serde::de::DeserializeOwned;
 
@@ -33,6 +33,20 @@ const DEFAULT_PATH: &str = "/mcp";
 #[derive(Debug, Clone)]
 pub struct Kubernetes {
     cluster: Cluster,
+}
+
+/// Renders a plan as the first revision of its release, without a cluster: what a deploy with
+/// [`DryRun::Client`](mcpt_core::DryRun::Client) returns. `namespace` defaults to `mcp-servers`.
+///
+/// # Errors
+/// [`FailureKind::Usage`] with everything that is wrong with the values.
+pub fn render(
+    plan: &Plan,
+    options: &DeployOptions,
+    namespace: Option<&Namespace>,
+) -> Result<Deployed, Failure> {
+    let default = connect::default_namespace()?;
+    deploy::render(plan, options, namespace.unwrap_or(&default))
 }
 
 impl Kubernetes {
@@ -55,8 +69,9 @@ impl Kubernetes {
         what: &str,
     ) -> Result<Option<Deployment>, Failure> {
         let api: Api<Deployment> = self.cluster.api();
-        let found = api
-            .get_opt(name.as_str())
+        let found = self
+            .cluster
+            .answer(api.get_opt(name.as_str()))
             .await
             .map_err(|error| self.cluster.failure(what, &error))?;
         Ok(found.filter(|d| {
@@ -96,8 +111,9 @@ impl Kubernetes {
         K::DynamicType: Default,
     {
         let api: Api<K> = self.cluster.api();
-        let list = api
-            .list(&params)
+        let list = self
+            .cluster
+            .answer(api.list(&params))
             .await
             .map_err(|error| self.cluster.failure(what, &error))?;
         Ok(list.items)
@@ -230,8 +246,9 @@ impl Backend for Kubernetes {
             );
             observed.deployment = Some(deployment);
             let services: Api<Service> = self.cluster.api();
-            service = services
-                .get_opt(name.as_str())
+            service = self
+                .cluster
+                .answer(services.get_opt(name.as_str()))
                 .await
                 .map_err(|error| self.cluster.failure(&what, &error))?;
             let facts = latest.as_ref().map(Record::facts);

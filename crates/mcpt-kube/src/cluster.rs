@@ -1,6 +1,6 @@
 //! [`Cluster`]: one reachable API server, the namespace to work in, and how its errors are told.
 
-use std::time::Duration;
+use std::{io, time::Duration};
 
 use kube::{Api, Client, core::NamespaceResourceScope};
 use mcpt_core::{Failure, FailureKind, Namespace};
@@ -9,6 +9,9 @@ use crate::failure::{self, Explained};
 
 /// Longest time for establishing a connection to the API server.
 pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Longest time for the answer to a request that is no stream; webhooks may take 30 s alone.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(45);
 
 /// Field manager of everything that belongs to a release. It is Helm's own name, so that a later `helm upgrade` owns the
 /// same fields and meets no conflict.
@@ -60,6 +63,22 @@ impl Cluster {
         K::DynamicType: Default,
     {
         Api::namespaced(self.client.clone(), self.namespace.as_str())
+    }
+
+    /// Waits for the answer to a request, but not forever: a connection whose other end vanished says nothing.
+    ///
+    /// # Errors
+    /// Those of the request, and a time-out.
+    pub(crate) async fn answer<T>(
+        &self,
+        request: impl Future<Output = Result<T, kube::Error>>,
+    ) -> Result<T, kube::Error> {
+        match tokio::time::timeout(ANSWER_TIMEOUT, request).await {
+            Ok(answer) => answer,
+            Err(_) => Err(kube::Error::Service(Box::new(io::Error::from(
+                io::ErrorKind::TimedOut,
+            )))),
+        }
     }
 
     /// Turns a client error into a failure of `what`.

@@ -31,6 +31,17 @@ pub struct ConnectOptions {
     pub namespace: Option<Namespace>,
 }
 
+/// The namespace when nobody names one.
+pub(crate) fn default_namespace() -> Result<Namespace, Failure> {
+    valid(DEFAULT_NAMESPACE)
+}
+
+fn valid(namespace: &str) -> Result<Namespace, Failure> {
+    Namespace::new(namespace).map_err(|error| {
+        Failure::new(FailureKind::Usage, CANNOT_CONNECT).because(error.to_string())
+    })
+}
+
 /// Connects and asks the API server for its version, so that whatever is wrong shows here and not half-way.
 pub(crate) async fn connect(options: &ConnectOptions) -> Result<Cluster, Failure> {
     // A second installation of the same provider is refused, and is no error.
@@ -44,10 +55,8 @@ pub(crate) async fn connect(options: &ConnectOptions) -> Result<Cluster, Failure
     .await?;
     let namespace = match (&options.namespace, found.namespace) {
         (Some(namespace), _) => namespace.clone(),
-        (None, named) => Namespace::new(named.unwrap_or_else(|| DEFAULT_NAMESPACE.to_owned()))
-            .map_err(|error| {
-                Failure::new(FailureKind::Usage, CANNOT_CONNECT).because(error.to_string())
-            })?,
+        (None, Some(named)) => valid(&named)?,
+        (None, None) => default_namespace()?,
     };
     let mut config = found.config;
     config.connect_timeout = Some(CONNECT_TIMEOUT);

@@ -76,8 +76,24 @@ pub fn dry_run(
     )
 }
 
+/// What [`DryRun::Client`] returns, without a cluster.
+///
+/// # Errors
+/// [`FailureKind::Usage`] with everything that is wrong with the values.
+pub(crate) fn render(
+    plan: &Plan,
+    options: &DeployOptions,
+    namespace: &Namespace,
+) -> Result<Deployed, Failure> {
+    let what = format!("cannot render {}", plan.name);
+    dry(
+        &Prepared::new(plan, options, &what)?.offline(namespace)?,
+        &what,
+    )
+}
+
 /// What a dry run returns.
-pub(crate) fn dry(rendered: &Rendered, what: &str) -> Result<Deployed, Failure> {
+fn dry(rendered: &Rendered, what: &str) -> Result<Deployed, Failure> {
     let manifest = manifest::redact(&rendered.manifest).map_err(|error| unusable(what, &error))?;
     Ok(Deployed {
         server: None,
@@ -281,8 +297,8 @@ impl Deploy<'_> {
 
     async fn check(&self, change: &Change) -> Result<(), Failure> {
         self.step(format!(
-            "checking {} objects with the API server",
-            change.objects.len()
+            "checking {} with the API server",
+            rollout::counted(change.objects.len())
         ));
         self.applier.check(&change.objects, &self.what).await
     }

@@ -73,8 +73,9 @@ impl Target {
             return Ok((pod.clone(), *port));
         }
         let api: Api<Pod> = self.cluster.api();
-        let pods = api
-            .list(&ListParams::default().labels(&self.selector))
+        let pods = self
+            .cluster
+            .answer(api.list(&ListParams::default().labels(&self.selector)))
             .await
             .map_err(|error| self.cluster.failure("cannot connect to the server", &error))?;
         let chosen = best_pod(&pods.items, not).ok_or_else(|| {

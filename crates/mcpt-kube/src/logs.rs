@@ -30,13 +30,12 @@ pub(crate) async fn open(
     options: &LogOptions,
 ) -> Result<LogStream, Failure> {
     let api: Api<Pod> = cluster.api();
-    let pods = api
-        .list(&ListParams::default().labels(selector))
+    let pods = cluster
+        .answer(api.list(&ListParams::default().labels(selector)))
         .await
         .map_err(|error| cluster.failure("cannot read logs", &error))?;
-    if pods.items.is_empty() && !options.follow {
-        return Err(Failure::new(FailureKind::NotFound, "cannot read logs")
-            .because("the server has no pods"));
+    if !options.follow {
+        nothing_to_read(&pods.items, options.previous)?;
     }
     let (lines, reader) = mpsc::channel(BUFFER);
     let follower = Follower {
@@ -53,6 +52,26 @@ pub(crate) async fn open(
         |(mut reader, guard)| async move { reader.recv().await.map(|line| (line, (reader, guard))) },
     );
     Ok(stream.boxed())
+}
+
+/// Refuses what would be an empty answer, with the reason why there is nothing.
+fn nothing_to_read(pods: &[Pod], previous: bool) -> Result<(), Failure> {
+    let none = |why: &str| {
+        Err(Failure::new(FailureKind::NotFound, "cannot read logs")
+            .because(why)
+            .hint("see what its pods do: mcpt status"))
+    };
+    let readable =
+        |pod: &Pod| container(pod).is_some_and(|name| run(pod, &name, previous).is_some());
+    if pods.is_empty() {
+        none("the server has no pods")
+    } else if pods.iter().any(readable) {
+        Ok(())
+    } else if previous {
+        none("none of its pods was restarted, so that there is no previous run")
+    } else {
+        none("none of its pods has started yet")
+    }
 }
 
 struct AbortOnDrop(tokio::task::AbortHandle);
@@ -109,7 +128,7 @@ impl Follower {
         let (Some(name), Some(container)) = (pod.metadata.name.clone(), container(pod)) else {
             return;
         };
-        let Some(run) = run(pod, &container) else {
+        let Some(run) = run(pod, &container, self.options.previous) else {
             // Not started: when followed, the watch tells when it is.
             return;
         };
@@ -171,19 +190,15 @@ fn container(pod: &Pod) -> Option<String> {
     })
 }
 
-/// Identity of the container's run, once it has started.
-fn run(pod: &Pod, container: &str) -> Option<String> {
+/// Identity of the container's run that is meant, once there is one.
+fn run(pod: &Pod, container: &str, previous: bool) -> Option<String> {
     let statuses = pod.status.as_ref()?.container_statuses.as_ref()?;
     let status = statuses.iter().find(|status| status.name == container)?;
     let state = status.state.as_ref()?;
-    let begun = state.running.is_some() || state.terminated.is_some() || status.restart_count > 0;
-    begun.then(|| {
-        format!(
-            "{}/{}",
-            pod.metadata.uid.as_deref().unwrap_or_default(),
-            status.restart_count
-        )
-    })
+    let begun = state.running.is_some() || state.terminated.is_some();
+    let restarted = status.restart_count > 0;
+    let uid = pod.metadata.uid.as_deref().unwrap_or_default();
+    (restarted || (begun && !previous)).then(|| format!("{uid}/{}", status.restart_count))
 }
 
 #[cfg(test)]
@@ -209,12 +224,33 @@ mod tests {
     fn a_run_is_read_once_it_began() {
         let running = pod(json!({"running": {}}), 0);
         assert_eq!(container(&running).as_deref(), Some("server"));
-        assert_eq!(run(&running, "server").as_deref(), Some("u/0"));
-        assert_eq!(run(&pod(json!({"waiting": {}}), 0), "server"), None);
+        assert_eq!(run(&running, "server", false).as_deref(), Some("u/0"));
+        assert_eq!(run(&pod(json!({"waiting": {}}), 0), "server", false), None);
         assert_eq!(
-            run(&pod(json!({"waiting": {}}), 2), "server").as_deref(),
+            run(&pod(json!({"waiting": {}}), 2), "server", false).as_deref(),
             Some("u/2")
         );
-        assert_eq!(run(&running, "side"), None);
+        assert_eq!(run(&running, "side", false), None);
+        assert_eq!(run(&running, "server", true), None);
+        let again = pod(json!({"running": {}}), 1);
+        assert_eq!(run(&again, "server", true).as_deref(), Some("u/1"));
+    }
+
+    #[test]
+    fn an_empty_answer_has_a_reason() {
+        let why = |pods: &[Pod], previous| {
+            nothing_to_read(pods, previous)
+                .err()
+                .map(|failure| failure.why.join(";"))
+        };
+        let running = [pod(json!({"running": {}}), 0)];
+        assert_eq!(why(&[], false).as_deref(), Some("the server has no pods"));
+        assert_eq!(why(&running, false), None);
+        assert!(why(&running, true).unwrap().contains("no previous run"));
+        assert!(
+            why(&[pod(json!({"waiting": {}}), 0)], false)
+                .unwrap()
+                .contains("has started yet")
+        );
     }
 }

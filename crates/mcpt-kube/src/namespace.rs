@@ -28,7 +28,7 @@ pub(crate) async fn ensure(
 ) -> Result<Option<Made>, Failure> {
     let api: Api<Namespace> = Api::all(cluster.client.clone());
     let name = cluster.namespace.as_str();
-    match api.get_opt(name).await {
+    match cluster.answer(api.get_opt(name)).await {
         Ok(Some(found)) if found.metadata.deletion_timestamp.is_some() => {
             return Err(Failure::new(FailureKind::Failed, what)
                 .because(format!("namespace {name:?} is being deleted"))
@@ -50,7 +50,7 @@ pub(crate) async fn ensure(
         field_manager: Some(FIELD_MANAGER.into()),
         ..PostParams::default()
     };
-    match api.create(&params, &namespace).await {
+    match cluster.answer(api.create(&params, &namespace)).await {
         Ok(made) => {
             progress.event(ProgressEvent::Step(format!("made namespace {name}")));
             Ok(made.metadata.uid.map(|uid| Made { uid }))
@@ -66,7 +66,10 @@ pub(crate) async fn ensure(
 /// When the API server refuses to tell.
 pub(crate) async fn exists(cluster: &Cluster, what: &str) -> Result<bool, Failure> {
     let api: Api<Namespace> = Api::all(cluster.client.clone());
-    match api.get_opt(cluster.namespace.as_str()).await {
+    match cluster
+        .answer(api.get_opt(cluster.namespace.as_str()))
+        .await
+    {
         Ok(found) => Ok(found.is_some()),
         // The objects' own checks will tell.
         Err(Error::Api(status)) if status.is_forbidden() => Ok(true),
@@ -85,7 +88,7 @@ pub(crate) async fn remove(cluster: &Cluster, made: &Made, what: &str) -> Result
         uid: Some(made.uid.clone()),
         resource_version: None,
     });
-    match api.delete(name, &params).await {
+    match cluster.answer(api.delete(name, &params)).await {
         Ok(_) => {}
         Err(Error::Api(status)) if status.is_not_found() || status.is_conflict() => return Ok(()),
         Err(error) => return Err(cluster.failure(what, &error)),

@@ -109,8 +109,8 @@ impl Records {
     pub(crate) async fn all(&self, what: &str) -> Result<Vec<Record>, Failure> {
         let params = ListParams::default().labels(&format!("owner=helm,name={}", self.release));
         let secrets = self
-            .api()
-            .list(&params)
+            .cluster
+            .answer(self.api().list(&params))
             .await
             .map_err(|error| self.cluster.failure(what, &error))?;
         let mut records = Vec::new();
@@ -136,8 +136,8 @@ impl Records {
     pub(crate) async fn get(&self, revision: u32, what: &str) -> Result<Option<Record>, Failure> {
         let name = secret_name(&self.release, revision);
         let secret = self
-            .api()
-            .get_opt(&name)
+            .cluster
+            .answer(self.api().get_opt(&name))
             .await
             .map_err(|error| self.cluster.failure(what, &error))?;
         secret
@@ -158,7 +158,11 @@ impl Records {
     ) -> Result<Option<Record>, Failure> {
         let secret = ReleaseSecret::create(&release, labels, Timestamp::now().as_second());
         let secret = write(secret, Work::UnderWay, None).map_err(|why| broken(what, &why))?;
-        match self.api().create(&params(), &secret).await {
+        match self
+            .cluster
+            .answer(self.api().create(&params(), &secret))
+            .await
+        {
             Ok(stored) => Ok(Some(Record {
                 release,
                 metadata: stored.metadata,
@@ -185,8 +189,11 @@ impl Records {
         let secret =
             write(secret, work, Some(resource_version)).map_err(|why| broken(what, &why))?;
         match self
-            .api()
-            .replace(&record.secret_name(), &params(), &secret)
+            .cluster
+            .answer(
+                self.api()
+                    .replace(&record.secret_name(), &params(), &secret),
+            )
             .await
         {
             Ok(stored) => Ok(Some(Record {
@@ -204,7 +211,11 @@ impl Records {
     /// When the API server refuses it.
     pub(crate) async fn delete(&self, revision: u32, what: &str) -> Result<(), Failure> {
         let name = secret_name(&self.release, revision);
-        match self.api().delete(&name, &DeleteParams::default()).await {
+        match self
+            .cluster
+            .answer(self.api().delete(&name, &DeleteParams::default()))
+            .await
+        {
             Ok(_) => Ok(()),
             Err(Error::Api(status)) if status.is_not_found() => Ok(()),
             Err(error) => Err(self.cluster.failure(what, &error)),

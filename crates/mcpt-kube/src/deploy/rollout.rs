@@ -33,22 +33,26 @@ pub(super) struct RolledOut {
 impl Deploy<'_> {
     /// Brings the cluster to the new revision and waits until the server answers.
     pub(super) async fn roll_out(&self, change: &Change) -> Result<RolledOut, Failure> {
-        let mut rolled_out = self.apply(&change.objects, &change.gone).await?;
+        // Old pods need some objects as long as they run, and are all there is when the new ones fail.
+        let (later, first): (Vec<Object>, Vec<Object>) = change
+            .gone
+            .iter()
+            .cloned()
+            .partition(|object| pods_need(&object.kind));
+        let mut rolled_out = self.apply(&change.objects).await?;
+        self.prune(&first).await?;
         if self.options.wait || self.options.atomic {
             let deadline = Instant::now() + self.options.timeout;
             self.wait(&mut rolled_out, deadline).await?;
             self.speak(&rolled_out, deadline).await?;
         }
+        self.prune(&later).await?;
         Ok(rolled_out)
     }
 
-    /// Applies objects in their order and deletes those that are `gone`.
-    pub(super) async fn apply(
-        &self,
-        objects: &[(Object, Expected)],
-        gone: &[Object],
-    ) -> Result<RolledOut, Failure> {
-        self.step(format!("applying {} objects", objects.len()));
+    /// Applies objects in their order.
+    pub(super) async fn apply(&self, objects: &[(Object, Expected)]) -> Result<RolledOut, Failure> {
+        self.step(format!("applying {}", counted(objects.len())));
         let mut rolled_out = RolledOut::default();
         for (object, expected) in objects {
             let live = self.applier.apply(object, *expected, &self.what).await?;
@@ -56,20 +60,25 @@ impl Deploy<'_> {
                 "Deployment" => {
                     rolled_out.observed.deployment = Some(typed::<Deployment>(live, &self.what)?);
                 }
-                "Service" => {
-                    rolled_out.service = Some(typed::<Service>(live, &self.what)?);
-                }
+                "Service" => rolled_out.service = Some(typed::<Service>(live, &self.what)?),
                 _ => {}
             }
         }
-        if !gone.is_empty() {
-            self.step(format!(
-                "deleting {} objects that are no longer part of it",
-                gone.len()
-            ));
-            removal::ask(&self.applier, gone, &self.what).await?;
-        }
         Ok(rolled_out)
+    }
+
+    /// Deletes objects that the new revision does not have any more.
+    pub(super) async fn prune(&self, gone: &[Object]) -> Result<(), Failure> {
+        if gone.is_empty() {
+            return Ok(());
+        }
+        self.step(format!(
+            "deleting {} of earlier revisions",
+            counted(gone.len())
+        ));
+        removal::ask(&self.applier, gone, &self.what)
+            .await
+            .map(drop)
     }
 
     /// Waits for the Deployment's rollout.
@@ -127,6 +136,22 @@ impl Deploy<'_> {
         )
         .await
     }
+}
+
+/// Whether pods use objects of a kind while they run or start again.
+fn pods_need(kind: &str) -> bool {
+    matches!(
+        kind,
+        "ConfigMap" | "Secret" | "ServiceAccount" | "PersistentVolumeClaim" | "Service"
+    )
+}
+
+/// `1 object`, `4 objects`.
+pub(super) fn counted(number: usize) -> String {
+    format!(
+        "{number} {}",
+        if number == 1 { "object" } else { "objects" }
+    )
 }
 
 fn planned_path(plan: &Plan) -> &str {

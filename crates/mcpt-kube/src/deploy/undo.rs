@@ -177,9 +177,10 @@ impl Deploy<'_> {
             record.resource_version(),
         );
         let work = async {
-            let mut rolled_out = self.apply(&objects, &gone).await?;
+            let mut rolled_out = self.apply(&objects).await?;
             let deadline = Instant::now() + self.options.timeout;
-            self.wait(&mut rolled_out, deadline).await
+            self.wait(&mut rolled_out, deadline).await?;
+            self.prune(&gone).await
         };
         let outcome = heartbeat.during(Box::pin(work)).await?;
         let version = heartbeat.stop().await?;
