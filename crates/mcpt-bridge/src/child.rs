@@ -16,6 +16,7 @@ use nix::{
 use tokio::{
     io::BufReader,
     process::{Child, ChildStderr, ChildStdin, ChildStdout, Command},
+    task::JoinHandle,
 };
 
 use crate::{
@@ -28,6 +29,10 @@ use crate::{
 const TAIL_LINES: usize = 20;
 /// Longest line of stderr that is logged, in bytes.
 const LOG_LINE_MAX: usize = 16 * 1024;
+/// How long lines of stderr may still be on their way after a child has ended. What it left behind may hold it open.
+const LAST_LINES: Duration = Duration::from_millis(500);
+/// How long to wait for the exit code of a child that closed its output.
+const EXIT_STATUS_WAIT: Duration = Duration::from_secs(1);
 /// How soon to look again whether a process group is gone.
 const POLL: Duration = Duration::from_millis(10);
 
@@ -58,6 +63,7 @@ pub(crate) struct ServerProcess {
     owner: String,
     exit_grace: Duration,
     tail: Tail,
+    log: JoinHandle<()>,
 }
 
 /// A started child and its pipes. Dropping `stdin` asks it to end.
@@ -101,7 +107,7 @@ pub(crate) fn start(config: &BridgeConfig, owner: &str) -> io::Result<Started> {
         return Err(io::Error::other("the pipes of the process are missing"));
     };
     let tail = Tail::default();
-    tokio::spawn(log(stderr, pid, tail.clone()));
+    let log = tokio::spawn(log(stderr, pid, tail.clone()));
     tracing::debug!(pid, "server process started");
     Ok(Started {
         process: ServerProcess {
@@ -110,6 +116,7 @@ pub(crate) fn start(config: &BridgeConfig, owner: &str) -> io::Result<Started> {
             owner: owner.to_owned(),
             exit_grace: config.exit_grace,
             tail,
+            log,
         },
         stdin,
         stdout: BufReader::with_capacity(64 * 1024, stdout),
@@ -147,6 +154,18 @@ impl ServerProcess {
     /// Waits until it has ended by itself.
     pub(crate) async fn wait(&mut self) -> io::Result<ExitStatus> {
         self.child.wait().await
+    }
+
+    /// How it ended, once it has closed its output: `the server process ended: exit code 1`. Its last lines are then in
+    /// the tail.
+    pub(crate) async fn how_it_ended(&mut self) -> String {
+        let ended = tokio::time::timeout(EXIT_STATUS_WAIT, self.child.wait()).await;
+        let Ok(status) = ended else {
+            return "the server process closed its output".to_owned();
+        };
+        // When it takes longer, those lines are missing from the explanation and no more.
+        drop(tokio::time::timeout(LAST_LINES, &mut self.log).await);
+        format!("the server process ended: {}", describe_exit(status))
     }
 
     /// Ends it, after its stdin was closed: waits, then SIGTERM to its group, then SIGKILL; and ends what it left.
@@ -202,7 +221,7 @@ impl Drop for ServerProcess {
 }
 
 /// `exit code 1` or `signal 9`, for people.
-pub(crate) fn describe_exit(status: io::Result<ExitStatus>) -> String {
+fn describe_exit(status: io::Result<ExitStatus>) -> String {
     use std::os::unix::process::ExitStatusExt as _;
     match status {
         Ok(status) => match (status.code(), status.signal()) {

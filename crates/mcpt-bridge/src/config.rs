@@ -1,6 +1,6 @@
 //! What the bridge runs and how: [`BridgeConfig`].
 
-use std::{collections::BTreeMap, ffi::OsString, net::SocketAddr, time::Duration};
+use std::{collections::BTreeMap, env, ffi::OsString, net::SocketAddr, time::Duration};
 
 use mcpt_protocol::AccessRules;
 
@@ -47,5 +47,15 @@ impl BridgeConfig {
             max_message: 16 * 1024 * 1024,
             max_sessions: 1000,
         }
+    }
+
+    /// Accepts also the hosts and origins that `MCPT_ALLOWED_HOSTS` and `MCPT_ALLOWED_ORIGINS` list, separated by commas.
+    #[must_use]
+    pub fn allow_from_env(mut self) -> Self {
+        let list = |name| env::var(name).unwrap_or_default();
+        self.access = self
+            .access
+            .allow_lists(&list("MCPT_ALLOWED_HOSTS"), &list("MCPT_ALLOWED_ORIGINS"));
+        self
     }
 }

@@ -9,14 +9,12 @@ use tokio_util::task::TaskTracker;
 
 use crate::{
     BridgeConfig,
-    child::{self, Started, describe_exit},
+    child::{self, Started},
     lines::{Line, read_line},
 };
 
 const BACKOFF_FIRST: Duration = Duration::from_millis(500);
 const BACKOFF_MAX: Duration = Duration::from_secs(30);
-/// How long to wait for the exit code and the last log lines of a child that closed its output.
-const EXIT_STATUS_WAIT: Duration = Duration::from_secs(1);
 
 /// Whether new sessions can be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -156,15 +154,10 @@ async fn check(config: &BridgeConfig, tasks: &TaskTracker) -> Result<(), StartFa
             "the server refuses initialize: {}",
             String::from_utf8_lossy(&line)
         )),
-        Ok(None) => Err(
-            match tokio::time::timeout(EXIT_STATUS_WAIT, process.wait()).await {
-                Ok(status) => format!(
-                    "the server process ended before it answered initialize: {}",
-                    describe_exit(status)
-                ),
-                Err(_) => "the server closed its output before it answered initialize".to_owned(),
-            },
-        ),
+        Ok(None) => Err(format!(
+            "no answer to initialize: {}",
+            process.how_it_ended().await
+        )),
         Err(_) => Err(format!(
             "the server did not answer initialize within {} s",
             config.initialize_timeout.as_secs_f64()

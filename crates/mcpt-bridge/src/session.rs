@@ -17,7 +17,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    child::{Started, Tail, describe_exit},
+    child::{Started, Tail},
     lines::{Line, read_line},
     sse::Event,
 };
@@ -32,8 +32,6 @@ const SLOW_CLIENT: Duration = Duration::from_secs(30);
 const BACKLOG_MAX: usize = 256;
 /// How long output may still come from a child that has ended: its own last words, or those of what it left behind.
 const LAST_WORDS: Duration = Duration::from_millis(200);
-/// How long to wait for the exit code of a child that closed its output.
-const EXIT_STATUS_WAIT: Duration = Duration::from_secs(1);
 /// How much of a line that is no message is logged.
 const NOISE_SHOWN: usize = 200;
 
@@ -139,11 +137,17 @@ impl Session {
         self.end.cancel();
     }
 
-    /// Since when nobody uses it; `None` while a request or a stream is open.
+    /// Since when nobody uses it; `None` while a client waits for an answer or listens.
     pub(crate) fn idle_since(&self) -> Option<Instant> {
         let state = self.state();
-        let streaming = state.general.as_ref().is_some_and(|s| !s.is_closed());
-        (state.pending.is_empty() && !streaming).then_some(state.last_used)
+        let mut streams = state
+            .pending
+            .values()
+            .map(|p| &p.stream)
+            .chain(&state.general);
+        streams
+            .all(mpsc::Sender::is_closed)
+            .then_some(state.last_used)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -395,16 +399,11 @@ impl Session {
             let mut reading = std::pin::pin!(self.read(stdout, max_message));
             tokio::select! {
                 () = self.end.cancelled() => "the session was ended".to_owned(),
-                () = &mut reading => {
-                    match tokio::time::timeout(EXIT_STATUS_WAIT, process.wait()).await {
-                        Ok(status) => format!("the server process ended: {}", describe_exit(status)),
-                        Err(_) => "the server process closed its output".to_owned(),
-                    }
-                }
-                status = process.wait() => {
-                    // Nothing more is expected; what is still in the pipe is read, what others hold open is not awaited.
+                () = &mut reading => process.how_it_ended().await,
+                _ = process.wait() => {
+                    // What is still in the pipe is read; what others hold open is not awaited.
                     drop(tokio::time::timeout(LAST_WORDS, reading).await);
-                    format!("the server process ended: {}", describe_exit(status))
+                    process.how_it_ended().await
                 }
             }
         };

@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    ops::Deref,
     sync::{Arc, PoisonError, RwLock},
     time::Duration,
 };
@@ -23,6 +24,29 @@ pub(crate) struct Sessions {
     map: RwLock<HashMap<String, Arc<Session>>>,
     slots: Arc<Semaphore>,
     tasks: TaskTracker,
+}
+
+/// A session that nobody can find yet. Unless it is published, its end is asked for when this is dropped, as happens
+/// when a client leaves before `initialize` was answered.
+#[derive(Debug)]
+pub(crate) struct NewSession {
+    session: Arc<Session>,
+    published: bool,
+}
+
+impl Deref for NewSession {
+    type Target = Session;
+    fn deref(&self) -> &Session {
+        &self.session
+    }
+}
+
+impl Drop for NewSession {
+    fn drop(&mut self) {
+        if !self.published {
+            self.session.end();
+        }
+    }
 }
 
 /// Why no session can be made now.
@@ -62,7 +86,7 @@ impl Sessions {
     ///
     /// # Errors
     /// [`NoSession`] when there cannot be one now.
-    pub(crate) fn start(self: &Arc<Self>) -> Result<Arc<Session>, NoSession> {
+    pub(crate) fn start(self: &Arc<Self>) -> Result<NewSession, NoSession> {
         match self.readiness.state() {
             State::Draining => return Err(NoSession::Draining),
             State::Failing(failure) => return Err(NoSession::Failing(failure)),
@@ -87,11 +111,16 @@ impl Sessions {
             tracing::info!(session = runs.short_id(), pid, "session is over");
             drop(slot);
         });
-        Ok(session)
+        Ok(NewSession {
+            session,
+            published: false,
+        })
     }
 
     /// Makes a session known, unless it is over already.
-    pub(crate) fn publish(&self, session: &Arc<Session>) {
+    pub(crate) fn publish(&self, new: &mut NewSession) {
+        new.published = true;
+        let session = &new.session;
         let mut map = self.map.write().unwrap_or_else(PoisonError::into_inner);
         map.insert(session.id().to_owned(), Arc::clone(session));
         drop(map);

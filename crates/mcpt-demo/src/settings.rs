@@ -24,14 +24,6 @@ impl DemoSettings {
     /// `MCPT_ALLOWED_ORIGINS` (comma-separated, added to what [`AccessRules::for_listener`] accepts).
     pub fn from_env(listen: SocketAddr) -> Self {
         let var = |name| env::var(name).ok().filter(|value| !value.is_empty());
-        let list = |name| {
-            var(name)
-                .unwrap_or_default()
-                .split(',')
-                .map(|entry| entry.trim().to_owned())
-                .filter(|entry| !entry.is_empty())
-                .collect::<Vec<_>>()
-        };
         let host_name = || {
             nix::unistd::gethostname()
                 .map_or_else(|_| "unknown".to_owned(), |n| n.to_string_lossy().into())
@@ -40,9 +32,10 @@ impl DemoSettings {
             greeting: var("MCPT_DEMO_GREETING").unwrap_or_default(),
             token_set: var("MCPT_DEMO_TOKEN").is_some(),
             instance: var("POD_NAME").unwrap_or_else(host_name),
-            access: AccessRules::for_listener(listen)
-                .allow_hosts(list("MCPT_ALLOWED_HOSTS"))
-                .allow_origins(list("MCPT_ALLOWED_ORIGINS")),
+            access: AccessRules::for_listener(listen).allow_lists(
+                &var("MCPT_ALLOWED_HOSTS").unwrap_or_default(),
+                &var("MCPT_ALLOWED_ORIGINS").unwrap_or_default(),
+            ),
             drain_grace: Duration::from_secs(20),
         }
     }

@@ -56,6 +56,20 @@ impl AccessRules {
         self
     }
 
+    /// Accepts more hosts and origins, each list separated by commas, as they stand in environment variables.
+    #[must_use]
+    pub fn allow_lists(self, hosts: &str, origins: &str) -> Self {
+        let entries = |list: &str| -> Vec<String> {
+            let entries = list.split(',').map(str::trim);
+            entries
+                .filter(|entry| !entry.is_empty())
+                .map(str::to_owned)
+                .collect()
+        };
+        self.allow_hosts(entries(hosts))
+            .allow_origins(entries(origins))
+    }
+
     /// Checks the two header values of a request as raw bytes; `None` for an absent header.
     ///
     /// # Errors
@@ -186,6 +200,15 @@ mod tests {
         assert_eq!(rules.check(local, Some(b"null")), Err(Refused::Origin));
         assert_eq!(rules.check(local, Some(&[0xff])), Err(Refused::Origin));
         assert_eq!(rules.check(local, Some(b"http://localhost:1")), Ok(()));
+    }
+
+    #[test]
+    fn lists() {
+        let rules =
+            rules("127.0.0.1:80").allow_lists(" a.example , ,.b.example", "https://c.example");
+        assert!(rules.accepts_host("a.example") && rules.accepts_host("x.b.example"));
+        assert!(!rules.accepts_host("") && !rules.accepts_host("c.example"));
+        assert!(rules.accepts_origin("https://c.example") && !rules.accepts_origin(""));
     }
 
     #[test]

@@ -189,7 +189,7 @@ async fn initialize(
             None,
         );
     }
-    let session = match bridge.sessions.start() {
+    let mut session = match bridge.sessions.start() {
         Ok(session) => session,
         Err(none) => {
             let status = StatusCode::SERVICE_UNAVAILABLE;
@@ -211,7 +211,6 @@ async fn initialize(
     let answer = tokio::time::timeout(limit, answer).await;
     let failed = |reason: String| {
         let tail = session.tail().lines();
-        session.end();
         bridge.readiness.failed(StartFailure {
             reason: reason.clone(),
             tail,
@@ -235,12 +234,11 @@ async fn initialize(
     let version = agreed_version(&body);
     let Some(version) = version else {
         // Its own error: the client asked for something that this server does not give.
-        session.end();
         return json_response(StatusCode::OK, body);
     };
     bridge.readiness.succeeded();
     session.agree_on(version);
-    bridge.sessions.publish(&session);
+    bridge.sessions.publish(&mut session);
     let mut response = json_response(StatusCode::OK, body);
     match HeaderValue::from_str(session.id()) {
         Ok(id) => {

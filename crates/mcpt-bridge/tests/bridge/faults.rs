@@ -1,6 +1,6 @@
 //! Servers that misbehave.
 
-use std::{fs, time::Duration};
+use std::{fs, path::Path, time::Duration};
 
 use serde_json::json;
 
@@ -121,6 +121,10 @@ async fn sessions_have_a_limit_and_an_end() {
         (refused.status.as_u16(), refused.error_code()),
         (503, -32000)
     );
+    // An answer that nobody waits for any more is no use.
+    let mut left = client.stream("1", "hold", json!({})).await;
+    left.next().await.unwrap();
+    drop(left);
     // An open stream is use; without it the session ends by itself and makes room.
     drop(stream);
     until("the idle session is gone", async || {
@@ -128,4 +132,31 @@ async fn sessions_have_a_limit_and_an_end() {
     })
     .await;
     assert_eq!(client.call("1", "echo", json!({})).await.status, 404);
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_during_initialize_leaves_no_child() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("pids");
+    let script = r#"echo $$ >> "$1"; exec sleep 1000"#;
+    let command = ["sh", "-c", script, "sh"].map(Into::into).into_iter();
+    let command = command.chain([file.clone().into()]);
+    let bridge = Bridge::start(command.collect(), |c| {
+        c.exit_grace = Duration::from_millis(50)
+    })
+    .await;
+    let mut client = bridge.client();
+    let impatient = tokio::spawn(async move { client.initialize("2025-11-25").await.status });
+    let started = || fs::read_to_string(&file).unwrap_or_default();
+    let alive = |pid: &&str| Path::new("/proc").join(pid).exists();
+    until("the check and the session have children", async || {
+        started().lines().count() == 2
+    })
+    .await;
+    assert!(started().lines().all(|pid| alive(&pid)));
+    impatient.abort();
+    until("the child of the session is gone", async || {
+        started().lines().filter(alive).count() == 1
+    })
+    .await;
 }
