@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 pub use self::report::{CompileError, SettingProblem};
 use self::{given::Given, report::Report, sink::Sink};
 use crate::{
-    schema_error::plain,
+    schema_error::{plain, shorten},
     settings::Settings,
     template::{Template, sounds_secret},
 };
@@ -45,7 +45,9 @@ pub fn compile(template: &Template, settings: &Settings) -> Result<Plan, Compile
         mounts: Vec::new(),
     };
     for (name, value) in &template.environment {
-        sink.variable(name, plain(value), sounds_secret(name));
+        if chosen.port_env.as_ref() != Some(name) {
+            sink.variable(name, plain(value), sounds_secret(name));
+        }
     }
     if let Some(variable) = &chosen.transport_env {
         sink.variable(variable, chosen.name.clone(), false);
@@ -56,6 +58,11 @@ pub fn compile(template: &Template, settings: &Settings) -> Result<Plan, Compile
         }
     }
     for (name, value) in &given.variables {
+        if chosen.port_env.as_deref() == Some(name) {
+            report.general(format!(
+                "{name} tells the server the port that it is reached at, and mcpt sets it"
+            ));
+        }
         sink.variable(name, (*value).to_owned(), sounds_secret(name));
     }
 
@@ -122,7 +129,7 @@ fn typed_values(
                     let value = if property.is_sensitive(name) {
                         "the value".to_owned()
                     } else {
-                        format!("{text:?}")
+                        shorten(&format!("{text:?}"))
                     };
                     report.mistyped(name, format!("{value} is {expected}"));
                     continue;

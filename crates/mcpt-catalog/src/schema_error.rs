@@ -91,7 +91,7 @@ fn list(options: &Value) -> String {
 }
 
 /// Long values would bury what is said about them.
-fn shorten(text: &str) -> String {
+pub(crate) fn shorten(text: &str) -> String {
     const MAX: usize = 60;
     if text.chars().count() <= MAX {
         return text.to_owned();

@@ -249,6 +249,35 @@ fn variables() {
 }
 
 #[test]
+fn the_transport_and_its_port() {
+    let template = original("observatory");
+    let transport = |config: &[(&str, &str)], env: &[(&str, &str)], flag: Option<&str>| {
+        let mut settings = settings(config);
+        settings.env = pairs(env);
+        settings.transport = flag.map(str::to_owned);
+        let plan = compile(&template, &settings).expect("a plan");
+        plan.env["MCP_TRANSPORT"].clone()
+    };
+    assert_eq!(transport(&[("transport", "stdio")], &[], None), "stdio");
+    let twice = [("transport", "stdio"), ("MCP_TRANSPORT", "http")];
+    assert_eq!(transport(&twice, &[], None), "http");
+    let by_variable = [("MCP_TRANSPORT", "stdio")];
+    assert_eq!(
+        transport(&[("transport", "http")], &by_variable, None),
+        "stdio"
+    );
+    assert_eq!(transport(&[], &by_variable, Some("http")), "http");
+
+    let mut settings = settings(&[]);
+    settings.env = pairs(&[("MCP_PORT", "1")]);
+    let error = compile(&template, &settings).expect_err("a port that nobody asks");
+    assert_eq!(
+        error.problems[0].message,
+        "MCP_PORT tells the server the port that it is reached at, and mcpt sets it"
+    );
+}
+
+#[test]
 fn overrides() {
     let mut given = settings(&[]);
     given.name = Some("sky".parse().expect("a name"));

@@ -7,7 +7,7 @@ use crate::{near, settings::Settings, template::Template};
 
 /// The user's settings, sorted by what they are for.
 pub(super) struct Given<'a> {
-    /// Texts of the template's settings, by name, with how each was given.
+    /// Texts of the template's settings, by name.
     pub(super) settings: IndexMap<&'a str, &'a str>,
     /// Variables that belong to no setting.
     pub(super) variables: IndexMap<&'a str, &'a str>,
@@ -24,13 +24,10 @@ impl<'a> Given<'a> {
         let mut given = Self {
             settings: IndexMap::new(),
             variables: IndexMap::new(),
-            transport: settings.transport.as_deref(),
+            transport: None,
         };
         let properties = &template.config.properties;
         let transport_env = transport::variable(template);
-        let selects_transport = |name: &str| {
-            (name == "transport" && !properties.contains_key(name)) || Some(name) == transport_env
-        };
         let by_variable = |variable: &str| {
             properties
                 .iter()
@@ -38,25 +35,32 @@ impl<'a> Given<'a> {
                 .map(|(name, _)| name.as_str())
         };
         for (key, value) in &settings.config {
-            if let Some((name, property)) = properties.get_key_value(key.as_str()) {
-                if transport_env.is_some() && property.env_name(name).as_deref() == transport_env {
-                    given.transport.get_or_insert(value);
-                }
+            let property = properties.get_key_value(key.as_str());
+            let name = property.map(|(name, _)| name.as_str());
+            let variable = match property {
+                Some((name, property)) => property.env_name(name),
+                None => Some(key.clone()),
+            };
+            let carries_transport = variable.is_some() && variable.as_deref() == transport_env;
+            if carries_transport || (key == "transport" && name.is_none()) {
+                given.transport = Some(value);
+            }
+            if let Some(name) = name.or_else(|| by_variable(key)) {
                 given.settings.insert(name, value);
-            } else if let Some(name) = by_variable(key) {
-                given.settings.insert(name, value);
-            } else if selects_transport(key) {
-                given.transport.get_or_insert(value);
-            } else {
+            } else if !carries_transport && key != "transport" {
                 let known = properties.keys().map(String::as_str).chain(["transport"]);
                 report.general(format!("unknown setting {key:?}{}", near::hint(key, known)));
             }
         }
         for (variable, value) in &settings.env {
+            let carries_transport = Some(variable.as_str()) == transport_env;
+            if carries_transport {
+                given.transport = Some(value);
+            }
             if let Some(name) = by_variable(variable) {
                 given.settings.insert(name, value);
-            } else if Some(variable.as_str()) == transport_env {
-                given.transport.get_or_insert(value);
+            } else if carries_transport {
+                // It is not a variable of its own.
             } else if !is_variable(variable) {
                 report.general(format!(
                     "{variable:?} cannot name an environment variable: letters, digits and _ only, not beginning with a digit"
@@ -66,6 +70,9 @@ impl<'a> Given<'a> {
             } else {
                 given.variables.insert(variable, value);
             }
+        }
+        if settings.transport.is_some() {
+            given.transport = settings.transport.as_deref();
         }
         given
     }
