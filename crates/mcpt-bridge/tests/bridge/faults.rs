@@ -142,7 +142,7 @@ async fn a_client_that_leaves_during_initialize_leaves_no_child() {
     let command = ["sh", "-c", script, "sh"].map(Into::into).into_iter();
     let command = command.chain([file.clone().into()]);
     let bridge = Bridge::start(command.collect(), |c| {
-        c.exit_grace = Duration::from_millis(50)
+        c.exit_grace = Duration::from_millis(50);
     })
     .await;
     let mut client = bridge.client();
