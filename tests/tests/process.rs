@@ -1,0 +1,396 @@
+//! What only local processes have: a supervisor that can be killed, a state folder that can be stale, a port to be kept.
+
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a panic is how a test fails"
+)]
+
+use std::{
+    fs,
+    io::{BufRead as _, BufReader},
+    os::unix::process::ExitStatusExt as _,
+    path::Path,
+    process::{Child, Command, Stdio},
+};
+
+use mcpt_tests::{Mcpt, mcpt_binary};
+use serde_json::{Value, json};
+
+/// A template of the user whose server is a shell script. In it `$MCPT` is the binary under test.
+fn template(mcpt: &Mcpt, name: &str, script: &str) -> String {
+    let script = script.replace("$MCPT", mcpt_binary().to_str().expect("UTF-8"));
+    let template = json!({
+        "name": name, "description": "A test.", "version": "1.0.0",
+        "local_command": ["sh", "-c", script],
+        "transport": {"default": "http", "supported": ["http"], "port": 8080, "port_env": "PORT"},
+        "config_schema": {"properties": {
+            "greeting": {"type": "string", "env_mapping": "MCPT_DEMO_GREETING"},
+            "mode": {"type": "string", "env_mapping": "MODE"},
+        }},
+    });
+    let folder = mcpt.home().join(name);
+    fs::create_dir_all(&folder).expect("a folder");
+    fs::write(folder.join("template.json"), template.to_string()).expect("a template");
+    folder.to_str().expect("UTF-8").to_owned()
+}
+
+/// A server that starts serving once this file is there.
+fn gated(mcpt: &Mcpt) -> (String, String) {
+    let gate = mcpt.home().join("gate").to_str().expect("UTF-8").to_owned();
+    let script = format!("until [ -e {gate} ]; do sleep 0.05; done; exec $MCPT demo");
+    (template(mcpt, "gated", &script), gate)
+}
+
+/// Reads the progress on stderr until a line has `mark`.
+fn wait_for(child: &mut Child, mark: &str) {
+    let stderr = BufReader::new(child.stderr.as_mut().expect("stderr"));
+    let mut seen = String::new();
+    for line in stderr.lines() {
+        let line = line.expect("a line of progress");
+        seen.push_str(&line);
+        seen.push('\n');
+        if line.contains(mark) {
+            return;
+        }
+    }
+    panic!("no progress line with {mark:?} in\n{seen}");
+}
+
+fn signal(pid: &str, name: &str) {
+    let status = Command::new("kill")
+        .args(["-s", name, pid])
+        .status()
+        .expect("kill");
+    assert!(status.success(), "kill -s {name} {pid}");
+}
+
+/// Asks until the server has this state, each time of the real command.
+fn until_state(mcpt: &Mcpt, name: &str, state: &str) -> Value {
+    let mut last = Value::Null;
+    for _ in 0..1000 {
+        last = mcpt.json(&["status", name]);
+        if last["state"] == state {
+            return last;
+        }
+    }
+    panic!("{name} does not become {state}: {last}");
+}
+
+fn pid(status: &Value) -> String {
+    status["replicas"][0]["name"]
+        .as_str()
+        .expect("a process id")
+        .to_owned()
+}
+
+/// Parent of a process: its supervisor.
+fn parent(pid: &str) -> String {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("/proc");
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("PPid:"))
+        .expect("PPid");
+    line.trim().to_owned()
+}
+
+/// Whether a process still runs; one that ended and was not waited for does not.
+fn runs(pid: &str) -> bool {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    status
+        .lines()
+        .any(|line| line.starts_with("State:") && !line.contains('Z'))
+}
+
+fn echo(mcpt: &Mcpt, name: &str) -> String {
+    mcpt.run(&["call", name, "echo", "--arg", "message=there"])
+        .ok()
+        .stdout
+        .trim()
+        .to_owned()
+}
+
+fn servers(mcpt: &Mcpt) -> usize {
+    fs::read_dir(mcpt.home().join("state/servers"))
+        .map(Iterator::count)
+        .unwrap_or_default()
+}
+
+#[test]
+fn a_killed_command_leaves_nothing_and_the_same_command_works() {
+    let mcpt = Mcpt::new(&[]);
+    let (template, gate) = gated(&mcpt);
+    let mut child = mcpt.spawn(&["deploy", &template]);
+    wait_for(&mut child, "waiting");
+    child.kill().expect("killing the command");
+    child.wait().expect("waiting for the command");
+    fs::write(&gate, "").expect("opening the gate");
+    let _ = mcpt.run(&["deploy", &template]).ok();
+    assert_eq!(echo(&mcpt, "gated"), "there");
+
+    // In an update the old server goes on.
+    fs::remove_file(&gate).expect("closing the gate");
+    let update = ["deploy", &template, "-c", "greeting=new"];
+    let mut child = mcpt.spawn(&update);
+    wait_for(&mut child, "waiting");
+    child.kill().expect("killing the command");
+    child.wait().expect("waiting for the command");
+    assert_eq!(echo(&mcpt, "gated"), "there");
+    fs::write(&gate, "").expect("opening the gate");
+    let _ = mcpt.run(&update).ok();
+    assert_eq!(echo(&mcpt, "gated"), "new there");
+
+    let _ = mcpt.run(&["delete", "gated"]).ok();
+    assert_eq!(servers(&mcpt), 0);
+}
+
+#[test]
+fn an_interrupted_command_says_so() {
+    let mcpt = Mcpt::new(&[]);
+    let (template, _) = gated(&mcpt);
+    let mut child = mcpt.spawn(&["deploy", &template]);
+    wait_for(&mut child, "waiting");
+    signal(&child.id().to_string(), "INT");
+    let ended = child.wait().expect("waiting for the command");
+    assert_eq!((ended.code(), ended.signal()), (Some(130), None));
+}
+
+#[test]
+fn two_changes_at_once() {
+    let mcpt = Mcpt::new(&[]);
+    let (template, gate) = gated(&mcpt);
+    let mut first = mcpt.spawn(&["deploy", &template]);
+    wait_for(&mut first, "waiting");
+    let status = mcpt.json(&["status", "gated"]);
+    assert_eq!(status["state"], "pending", "{status}");
+    for arguments in [&["deploy", &template][..], &["delete", "gated"]] {
+        let _ = mcpt
+            .run(arguments)
+            .exits(1)
+            .says(&["another operation on gated is in progress"]);
+    }
+    fs::write(&gate, "").expect("opening the gate");
+    let first = first.wait_with_output().expect("waiting for the first");
+    assert!(first.status.success());
+    assert_eq!(echo(&mcpt, "gated"), "there");
+    let _ = mcpt.run(&["delete", "gated"]).ok();
+}
+
+#[test]
+fn a_killed_supervisor_takes_its_server_along_and_can_be_replaced() {
+    let mcpt = Mcpt::new(&[]);
+    let before = {
+        let _ = mcpt.run(&["deploy", "demo"]).ok();
+        mcpt.json(&["status", "demo"])
+    };
+    let server = pid(&before);
+    signal(&parent(&server), "KILL");
+    let stopped = until_state(&mcpt, "demo", "stopped");
+    assert!(
+        stopped["reason"]
+            .as_str()
+            .is_some_and(|why| why.contains("supervisor")),
+        "{stopped}"
+    );
+    let _ = mcpt
+        .run(&["call", "demo", "echo"])
+        .exits(4)
+        .says(&["does not run", "deploy"]);
+
+    let _ = mcpt.run(&["deploy", "demo"]).ok();
+    assert!(
+        !runs(&server),
+        "the server outlived its supervisor and the next deploy"
+    );
+    let after = mcpt.json(&["status", "demo"]);
+    assert_eq!(after["state"], "running");
+    assert_eq!(after["url"], before["url"], "the port is kept");
+
+    signal(&parent(&pid(&after)), "KILL");
+    until_state(&mcpt, "demo", "stopped");
+    let _ = mcpt.run(&["delete", "demo"]).ok();
+    assert_eq!(servers(&mcpt), 0);
+}
+
+#[test]
+fn a_server_that_ends_is_started_again_at_the_same_url() {
+    let mcpt = Mcpt::new(&[]);
+    let _ = mcpt.run(&["deploy", "demo"]).ok();
+    let before = mcpt.json(&["status", "demo"]);
+    signal(&pid(&before), "KILL");
+    for _ in 0..1000 {
+        if pid(&mcpt.json(&["status", "demo"])) != pid(&before) {
+            break;
+        }
+    }
+    let after = until_state(&mcpt, "demo", "running");
+    assert_eq!(after["url"], before["url"]);
+    assert_eq!(after["replicas"][0]["restarts"], 1, "{after}");
+    assert_eq!(echo(&mcpt, "demo"), "there");
+    let previous = mcpt.run(&["logs", "demo", "--previous"]).ok();
+    assert!(previous.stdout.contains("SIGKILL"), "{}", previous.stdout);
+    let _ = mcpt.run(&["delete", "demo"]).ok();
+}
+
+#[test]
+fn an_update_keeps_the_url_and_an_equal_deploy_changes_nothing() {
+    let mcpt = Mcpt::new(&[]);
+    let _ = mcpt.run(&["deploy", "demo"]).ok();
+    let first = mcpt.json(&["status", "demo"]);
+    let _ = mcpt.run(&["deploy", "demo"]).ok().says(&["already runs"]);
+    assert_eq!(pid(&mcpt.json(&["status", "demo"])), pid(&first));
+    let _ = mcpt
+        .run(&["deploy", "demo", "-c", "token=another secret"])
+        .ok();
+    let second = mcpt.json(&["status", "demo"]);
+    assert_ne!(pid(&second), pid(&first), "a changed secret is a change");
+    assert_eq!(second["url"], first["url"]);
+    let _ = mcpt.run(&["delete", "demo"]).ok();
+    assert!(!runs(&pid(&second)));
+}
+
+#[test]
+fn a_server_that_crashes_is_explained() {
+    let mcpt = Mcpt::new(&[]);
+    let crash = template(
+        &mcpt,
+        "crash",
+        "if [ \"$MODE\" = good ]; then exec $MCPT demo; fi; echo reason of the crash >&2; exit 3",
+    );
+    let said = ["exited with code 3", "reason of the crash"];
+    let _ = mcpt
+        .run(&["deploy", &crash, "--atomic"])
+        .exits(1)
+        .says(&said);
+    assert_eq!(servers(&mcpt), 0, "--atomic leaves nothing");
+    let _ = mcpt.run(&["status", "crash"]).exits(3);
+
+    let _ = mcpt.run(&["deploy", &crash]).exits(1).says(&said);
+    let status = mcpt.json(&["status", "crash"]);
+    assert!(
+        status["reason"]
+            .as_str()
+            .is_some_and(|why| why.contains("code 3")),
+        "{status}"
+    );
+    let logs = mcpt.run(&["logs", "crash"]).ok();
+    assert!(
+        logs.stdout.contains("reason of the crash"),
+        "{}",
+        logs.stdout
+    );
+
+    let _ = mcpt.run(&["deploy", &crash, "-c", "mode=good"]).ok();
+    assert_eq!(echo(&mcpt, "crash"), "there");
+    for extra in [&["--atomic"][..], &[]] {
+        let _ = mcpt
+            .run(&[&["deploy", &crash, "-c", "mode=bad"], extra].concat())
+            .exits(1)
+            .says(&["goes on as it was"]);
+        assert_eq!(
+            echo(&mcpt, "crash"),
+            "there",
+            "a failed update ends no good server"
+        );
+    }
+    let _ = mcpt.run(&["delete", "crash"]).ok();
+    assert_eq!(servers(&mcpt), 0);
+}
+
+#[test]
+fn waiting_ends_in_time() {
+    let mcpt = Mcpt::new(&[]);
+    let (template, _) = gated(&mcpt);
+    let _ = mcpt
+        .run(&["deploy", &template, "--timeout", "1s", "--atomic"])
+        .exits(6)
+        .says(&["not ready within 1 s", "nothing listens"]);
+    assert_eq!(servers(&mcpt), 0);
+}
+
+#[test]
+fn a_server_that_does_not_speak_mcp() {
+    let mcpt = Mcpt::new(&[]);
+    let folder = template(&mcpt, "deaf", "exec $MCPT demo");
+    let file = Path::new(&folder).join("template.json");
+    let text = fs::read_to_string(&file).expect("the template");
+    let text = text.replace("\"port\":8080", "\"port\":8080,\"path\":\"/elsewhere\"");
+    fs::write(&file, text).expect("the template");
+    let _ = mcpt
+        .run(&["deploy", &folder, "--atomic"])
+        .exits(1)
+        .says(&["/elsewhere is not an MCP server", "404"]);
+    assert_eq!(servers(&mcpt), 0);
+}
+
+#[test]
+fn a_missing_program_is_named() {
+    let mcpt = Mcpt::new(&[]).env("PATH", "/nonexistent");
+    let _ =
+        mcpt.run(&["deploy", "everything"])
+            .exits(1)
+            .says(&["npx", "not installed", "nodejs.org"]);
+    let _ = mcpt
+        .run(&["deploy", "time"])
+        .exits(1)
+        .says(&["uvx", "docs.astral.sh"]);
+    assert_eq!(servers(&mcpt), 0);
+}
+
+#[test]
+fn a_log_can_be_followed_over_an_update_until_the_end() {
+    let mcpt = Mcpt::new(&[]);
+    let _ = mcpt.run(&["deploy", "demo"]).ok();
+    let mut follower = mcpt.spawn(&["logs", "demo", "-f"]);
+    let mut lines = BufReader::new(follower.stdout.take().expect("stdout")).lines();
+    let mut next = |mark: &str| {
+        let found = lines
+            .by_ref()
+            .map(|line| line.expect("a line"))
+            .find(|line| line.contains(mark));
+        assert!(found.is_some(), "the log ended before {mark:?}");
+    };
+    next("starting");
+    let _ = mcpt
+        .run(&["call", "demo", "add", "--arg", "a=1", "--arg", "b=2"])
+        .ok();
+    next("tool=add");
+    let _ = mcpt.run(&["deploy", "demo", "-c", "greeting=new"]).ok();
+    let _ = mcpt
+        .run(&["call", "demo", "echo", "--arg", "message=x"])
+        .ok();
+    next("tool=echo");
+    let _ = mcpt.run(&["delete", "demo"]).ok();
+    assert_eq!(lines.by_ref().filter(|line| line.is_err()).count(), 0);
+    assert!(follower.wait().expect("waiting for the follower").success());
+}
+
+#[test]
+fn the_users_credentials_are_not_handed_on() {
+    let mcpt = Mcpt::new(&[]).env("GITHUB_TOKEN", "users-own-token");
+    let folder = template(&mcpt, "env", "env; exec $MCPT demo");
+    let _ = mcpt.run(&["deploy", &folder, "-e", "PLAIN=wanted"]).ok();
+    let logs = mcpt.run(&["logs", "env"]).ok();
+    assert!(logs.stdout.contains("PLAIN=wanted"), "{}", logs.stdout);
+    assert!(!logs.stdout.contains("users-own-token"), "{}", logs.stdout);
+    let _ = mcpt.run(&["delete", "env"]).ok();
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_failure() {
+    let mcpt = Mcpt::new(&[]);
+    let mut child = mcpt
+        .command(&["template", "list", "-o", "json"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("starting mcpt");
+    drop(child.stdout.take());
+    let output = child.wait_with_output().expect("waiting for mcpt");
+    assert!(output.status.success());
+    assert!(
+        output.stderr.is_empty(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
