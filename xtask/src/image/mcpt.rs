@@ -19,13 +19,7 @@ pub(super) fn image() -> anyhow::Result<Recipe> {
     let target = cache::folder()?.join("target");
     command::show(
         Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
-            .args([
-                "build",
-                "--quiet",
-                "--locked",
-                "--package=mcpt",
-                "--profile=image",
-            ])
+            .args(["build", "--quiet", "--package=mcpt", "--profile=image"])
             .args(["--target", TARGET])
             .env("CARGO_TARGET_DIR", &target)
             .env("RUSTFLAGS", "-C target-feature=+crt-static")
