@@ -205,8 +205,12 @@ fn text(file: &File) -> Result<&str, Error> {
 }
 
 fn in_file<T>(name: &str, result: Result<T, Error>) -> Result<T, Error> {
-    result.map_err(|source| Error::File {
-        file: name.to_owned(),
-        source: Box::new(source),
+    result.map_err(|source| match source {
+        // Helm reads all of the file before it checks rules.
+        Error::Validation(_) => source,
+        source => Error::File {
+            file: name.to_owned(),
+            source: Box::new(source),
+        },
     })
 }

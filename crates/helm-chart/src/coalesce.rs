@@ -69,8 +69,9 @@ fn coalesce(
                 });
             }
         };
-        pass_globals(&mut below, values, &prefix, warnings);
+        let shared = pass_globals(&mut below, values, &prefix, warnings);
         coalesce(subchart, &mut below, &prefix, merge, warnings)?;
+        take_back(values, &below, &shared);
         values.insert(name.to_owned(), Value::Object(below));
     }
     Ok(())
@@ -166,8 +167,18 @@ pub(crate) fn coalesce_tables(
     }
 }
 
+/// A map below a map of the globals: `global.FIRST.SECOND`.
+type Shared = (String, String);
+
 /// Gives the parent's globals to a subchart; in maps the parent's keys win, and the subchart's own stay.
-fn pass_globals(below: &mut Values, parent: &Values, prefix: &str, warnings: &mut Vec<String>) {
+///
+/// Helm copies the globals one map deep, so that parent and subchart share the maps below. Gives back which these are.
+fn pass_globals(
+    below: &mut Values,
+    parent: &Values,
+    prefix: &str,
+    warnings: &mut Vec<String>,
+) -> Vec<Shared> {
     let skipped =
         |side: &str| format!("warning: skipping globals because {side} {GLOBAL} is not a table.");
     let mut globals = match below.get(GLOBAL) {
@@ -175,7 +186,7 @@ fn pass_globals(below: &mut Values, parent: &Values, prefix: &str, warnings: &mu
         Some(Value::Object(globals)) => globals.clone(),
         Some(_) => {
             warnings.push(skipped("destination"));
-            return;
+            return Vec::new();
         }
     };
     let empty = Map::new();
@@ -184,10 +195,17 @@ fn pass_globals(below: &mut Values, parent: &Values, prefix: &str, warnings: &mu
         Some(Value::Object(globals)) => globals,
         Some(_) => {
             warnings.push(skipped("source"));
-            return;
+            return Vec::new();
         }
     };
+    let mut shared = Vec::new();
     for (key, value) in from_parent {
+        let maps_below = value
+            .as_object()
+            .into_iter()
+            .flatten()
+            .filter(|(_, below)| below.is_object());
+        shared.extend(maps_below.map(|(second, _)| (key.clone(), second.clone())));
         match (value, globals.get_mut(key)) {
             (Value::Object(table), Some(Value::Object(own))) => {
                 let mut table = table.clone();
@@ -209,6 +227,25 @@ fn pass_globals(below: &mut Values, parent: &Values, prefix: &str, warnings: &mu
         }
     }
     below.insert(GLOBAL.to_owned(), Value::Object(globals));
+    shared
+}
+
+/// What a subchart's own globals put into the maps that it shares with its parent, the parent and all further subcharts see.
+fn take_back(parent: &mut Values, below: &Values, shared: &[Shared]) {
+    for (first, second) in shared {
+        let Some(Value::Object(found)) = below
+            .get(GLOBAL)
+            .and_then(|global| global.get(first)?.get(second))
+        else {
+            continue;
+        };
+        let kept = parent
+            .get_mut(GLOBAL)
+            .and_then(|global| global.get_mut(first)?.get_mut(second));
+        if let Some(Value::Object(kept)) = kept {
+            kept.clone_from(found);
+        }
+    }
 }
 
 fn remove_nulls(value: &mut Value) {

@@ -29,6 +29,16 @@ pub enum Error {
         /// The Go type that Helm's struct has there.
         wanted: &'static str,
     },
+    /// A file is a list or a scalar where Helm expects fields.
+    #[error(
+        "error unmarshaling JSON: while decoding JSON: json: cannot unmarshal {found} into Go value of type v2.{wanted}"
+    )]
+    ValueType {
+        /// The JSON kind found.
+        found: &'static str,
+        /// The Go type that Helm reads it into.
+        wanted: &'static str,
+    },
     /// There is no `Chart.yaml`.
     #[error("Chart.yaml file is missing")]
     NoChartYaml,

@@ -2,14 +2,11 @@
 
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::archive::MOST_BYTES;
 use crate::ignore::Rules;
 use crate::{Chart, Error};
-
-/// Folders nested deeper, as a link to a parent makes them, are refused.
-const DEEPEST_FOLDER: usize = 64;
 
 impl Chart {
     /// Loads a chart from a folder, without what its `.helmignore` names; links are followed, at most 100 MiB are read.
@@ -27,8 +24,9 @@ impl Chart {
             rules: Rules::parse(&ignored)?,
             files: Vec::new(),
             left: MOST_BYTES,
+            open: Vec::new(),
         };
-        walk.folder(folder, "", 0)?;
+        walk.folder(folder, "")?;
         Self::from_files(walk.files)
     }
 
@@ -49,15 +47,19 @@ struct Walk {
     rules: Rules,
     files: Vec<(String, Vec<u8>)>,
     left: u64,
+    /// The folders on the way to the one being read, without links.
+    open: Vec<PathBuf>,
 }
 
 impl Walk {
-    fn folder(&mut self, folder: &Path, below: &str, depth: usize) -> Result<(), Error> {
-        if depth > DEEPEST_FOLDER {
+    fn folder(&mut self, folder: &Path, below: &str) -> Result<(), Error> {
+        let real = fs::canonicalize(folder).map_err(in_path(folder))?;
+        if self.open.contains(&real) {
             return Err(in_path(folder)(io::Error::other(
-                "too many levels of folders",
+                "links to a folder that it is in",
             )));
         }
+        self.open.push(real);
         let mut names = fs::read_dir(folder)
             .and_then(|entries| {
                 entries
@@ -79,7 +81,7 @@ impl Walk {
                 continue;
             }
             if metadata.is_dir() {
-                self.folder(&path, &name, depth + 1)?;
+                self.folder(&path, &name)?;
                 continue;
             }
             if !metadata.is_file() {
@@ -99,6 +101,7 @@ impl Walk {
             }
             self.files.push((name, data));
         }
+        self.open.pop();
         Ok(())
     }
 }

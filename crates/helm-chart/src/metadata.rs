@@ -149,7 +149,7 @@ impl Metadata {
             self.maintainers = items
                 .iter()
                 .map(|item| {
-                    let fields = Fields::of_item(item, "maintainers")?;
+                    let fields = Fields::of_item(item, "maintainers", "v2.Maintainer")?;
                     let mut maintainer = Maintainer::default();
                     fields.text("name", &mut maintainer.name)?;
                     fields.text("email", &mut maintainer.email)?;
@@ -293,7 +293,7 @@ impl Dependency {
     }
 
     fn from_item(item: &Value) -> Result<Self, Error> {
-        let fields = Fields::of_item(item, "dependencies")?;
+        let fields = Fields::of_item(item, "dependencies", "v2.Dependency")?;
         let mut dependency = Self::default();
         fields.text("name", &mut dependency.name)?;
         fields.text("version", &mut dependency.version)?;
@@ -405,23 +405,28 @@ impl Fields {
                 map: Map::new(),
                 owner,
             }),
-            other => Err(Error::FieldType {
+            other => Err(Error::ValueType {
                 found: kind(&other),
-                field: owner.to_owned(),
-                wanted: "struct",
+                wanted: owner,
             }),
         }
     }
 
-    fn of_item(item: &Value, owner: &'static str) -> Result<Self, Error> {
+    fn of_item(item: &Value, list: &'static str, wanted: &'static str) -> Result<Self, Error> {
         match item {
             Value::Object(map) => Ok(Self {
                 map: map.clone(),
-                owner,
+                owner: list,
             }),
-            _ => Err(Error::Validation(format!(
-                "{owner} must not contain empty or null nodes"
-            ))),
+            Value::Null => {
+                let message = format!("{list} must not contain empty or null nodes");
+                Err(Error::Validation(message))
+            }
+            other => Err(Error::FieldType {
+                found: kind(other),
+                field: format!("Metadata.{list}"),
+                wanted,
+            }),
         }
     }
 

@@ -221,7 +221,9 @@ impl<'a> Parser<'a> {
     fn list_item(&mut self, list: &mut Vec<Value>, index: usize, depth: usize) -> Result<(), Stop> {
         let (text, mark) = self.until(&['[', '.', '=']);
         if !text.is_empty() {
-            return failed(format!("unexpected data at end of array index: {text:?}"));
+            let runes: Vec<String> = text.chars().map(|c| format!("{c:?}")).collect();
+            let runes = runes.join(" ");
+            return failed(format!("unexpected data at end of array index: [{runes}]"));
         }
         match mark {
             None => Err(Stop::End),
@@ -240,16 +242,23 @@ impl<'a> Parser<'a> {
                     Some(Value::Array(inner)) => inner.clone(),
                     Some(other) => return failed(conversion(other, "[]interface {}")),
                 };
-                self.list_item(&mut inner, inner_index, depth)?;
-                put_index(list, index, Value::Array(inner))
+                let result = self.list_item(&mut inner, inner_index, depth);
+                if result.is_ok() || index < list.len() {
+                    put_index(list, index, Value::Array(inner))?;
+                }
+                result
             }
             Some(_) => {
                 let mut inner = match list.get(index) {
                     Some(Value::Object(inner)) => inner.clone(),
                     _ => Map::new(),
                 };
-                self.key(&mut inner, depth)?;
-                put_index(list, index, Value::Object(inner))
+                // What is set before the line ends stays only where the list was long enough.
+                let result = self.key(&mut inner, depth);
+                if result.is_ok() || index < list.len() {
+                    put_index(list, index, Value::Object(inner))?;
+                }
+                result
             }
         }
     }

@@ -22,8 +22,16 @@ struct Entry {
     path: String,
     message: String,
     causes: Vec<Entry>,
-    /// Several errors of one schema for one value: at the top of a list its parts take its place.
-    group: bool,
+    kind: EntryKind,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum EntryKind {
+    Problem,
+    /// Several errors of one schema for one value. At the top of the report its parts take its place.
+    Group,
+    /// Several errors of a schema that was referred to.
+    Reference,
 }
 
 impl Report {
@@ -33,7 +41,7 @@ impl Report {
         errors.for_each(|error| root.add(&error, &evaluation_path(&error, 0), 0));
         let entry = root.entry()?;
         Some(Self {
-            causes: if entry.group {
+            causes: if entry.kind == EntryKind::Group {
                 entry.causes
             } else {
                 vec![entry]
@@ -45,10 +53,10 @@ impl Report {
     pub(super) fn problems(&self) -> Vec<(String, String)> {
         fn collect(entries: &[Entry], found: &mut Vec<(String, String)>) {
             for entry in entries {
-                if entry.group {
-                    collect(&entry.causes, found);
-                } else {
+                if entry.kind == EntryKind::Problem {
                     found.push((entry.path.clone(), entry.message.clone()));
+                } else {
+                    collect(&entry.causes, found);
                 }
             }
         }
@@ -219,7 +227,7 @@ impl Schema {
                     path: path.clone(),
                     message,
                     causes,
-                    group: false,
+                    kind: EntryKind::Problem,
                 },
             ));
         }
@@ -232,6 +240,14 @@ impl Schema {
             match keyword {
                 "allOf" => all_of.push(entry),
                 "$ref" | "$dynamicRef" | "$recursiveRef" => {
+                    let entry = match entry.kind {
+                        EntryKind::Group => Entry {
+                            path: path.clone(),
+                            kind: EntryKind::Reference,
+                            ..entry
+                        },
+                        _ => entry,
+                    };
                     entries.push((Rank::Reference, entry));
                 }
                 _ if member.is_some() => entries.push((Rank::Members, entry)),
@@ -244,7 +260,7 @@ impl Schema {
                 path: path.clone(),
                 message,
                 causes: all_of,
-                group: false,
+                kind: EntryKind::Problem,
             };
             entries.push((Rank::AllOf, entry));
         }
@@ -257,7 +273,7 @@ impl Schema {
                 path,
                 message: "validation failed".to_owned(),
                 causes: entries,
-                group: true,
+                kind: EntryKind::Group,
             }),
         }
     }
