@@ -1,24 +1,21 @@
 //! One session: a client, its child process, and which answer belongs where.
 
+mod incoming;
+mod run;
+
 use std::{
     collections::{BTreeMap, VecDeque},
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::Duration,
 };
 
-use mcpt_protocol::{ErrorCode, Kind, Message, Part, error_response};
+use mcpt_protocol::{ErrorCode, Message, Part, error_response};
 use serde_json::value::RawValue;
-use tokio::{
-    io::{AsyncWriteExt, BufReader},
-    process::{ChildStdin, ChildStdout},
-    sync::mpsc,
-    time::Instant,
-};
+use tokio::{sync::mpsc, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     child::{Started, Tail},
-    lines::{Line, read_line},
     sse::Event,
 };
 
@@ -30,10 +27,6 @@ const STDIN_CAPACITY: usize = 16;
 const SLOW_CLIENT: Duration = Duration::from_secs(30);
 /// Messages of the server that wait for the client to open a stream; older ones are dropped.
 const BACKLOG_MAX: usize = 256;
-/// How long output may still come from a child that has ended: its own last words, or those of what it left behind.
-const LAST_WORDS: Duration = Duration::from_millis(200);
-/// How much of a line that is no message is logged.
-const NOISE_SHOWN: usize = 200;
 
 /// A session and the way to its child.
 #[derive(Debug)]
@@ -258,98 +251,6 @@ impl Session {
         Ok(receiver)
     }
 
-    /// Takes one line of the child's output.
-    async fn receive(&self, line: &[u8]) {
-        let message = match Message::parse(line) {
-            Ok(message) => message,
-            Err(error) => {
-                if !line.iter().all(u8::is_ascii_whitespace) {
-                    let shown = line.get(..NOISE_SHOWN).unwrap_or(line);
-                    let text = String::from_utf8_lossy(shown);
-                    tracing::warn!(%error, "dropped what the server wrote to stdout: {text}");
-                }
-                return;
-            }
-        };
-        match message.kind() {
-            Kind::Response { id, .. } => self.receive_response(&message, *id).await,
-            Kind::Notification { method } if method == "notifications/progress" => {
-                self.receive_progress(&message).await;
-            }
-            Kind::Notification { .. } => self.receive_other(&message, false).await,
-            Kind::Request { .. } => self.receive_other(&message, true).await,
-        }
-    }
-
-    async fn receive_response(&self, message: &Message<'_>, id: Part<'_>) {
-        let pending = id.as_u64().and_then(|n| self.state().pending.remove(&n));
-        let Some(pending) = pending else {
-            tracing::debug!(id = id.text(), "dropped an answer that nobody waits for");
-            return;
-        };
-        self.state().last_used = Instant::now();
-        let event = Event::answer(|out| message.write_line(&[(id, pending.id.get())], out));
-        if let Err(error) = pending.stream.send_timeout(event, SLOW_CLIENT).await {
-            tracing::debug!(%error, "dropped an answer: its client is gone");
-        }
-    }
-
-    async fn receive_progress(&self, message: &Message<'_>) {
-        let Some(number) = message.params().progress_token else {
-            return self.receive_other(message, false).await;
-        };
-        let (stream, event) = {
-            let state = self.state();
-            let pending = number.as_u64().and_then(|n| state.pending.get(&n));
-            let Some((pending, token)) =
-                pending.and_then(|p| Some((p, p.progress_token.as_ref()?)))
-            else {
-                tracing::debug!("dropped progress of a request that is not under way");
-                return;
-            };
-            let event = Event::message(|out| message.write_line(&[(number, token.get())], out));
-            (pending.stream.clone(), event)
-        };
-        if let Err(error) = stream.send_timeout(event, SLOW_CLIENT).await {
-            tracing::debug!(%error, "dropped progress: its client is gone");
-        }
-    }
-
-    /// A message that names no request of the client. A question of the server most likely belongs to the newest
-    /// request; anything else goes to the GET stream first. Each takes the other way when its own is not open.
-    async fn receive_other(&self, message: &Message<'_>, is_question: bool) {
-        let event = Event::message(|out| message.write_line(&[], out));
-        let stream = {
-            let state = self.state();
-            let general = state.general.as_ref().filter(|s| !s.is_closed());
-            let newest = state
-                .pending
-                .values()
-                .rev()
-                .find(|p| !p.exclusive && !p.stream.is_closed())
-                .map(|p| &p.stream);
-            let stream = if is_question {
-                newest.or(general)
-            } else {
-                general.or(newest)
-            };
-            stream.cloned()
-        };
-        let unsent = match stream {
-            None => event,
-            Some(stream) => match stream.send_timeout(event, SLOW_CLIENT).await {
-                Ok(()) => return,
-                Err(error) => error.into_inner(),
-            },
-        };
-        let mut state = self.state();
-        if state.backlog.len() == BACKLOG_MAX {
-            tracing::warn!("dropped the oldest message that no stream of the client took");
-            state.backlog.pop_front();
-        }
-        state.backlog.push_back(unsent);
-    }
-
     /// Marks the session as over and gives an error to everyone who waits.
     fn finish(&self, why: &str) {
         let pending = {
@@ -379,68 +280,5 @@ impl Session {
     /// Enough of the id to tell sessions apart in a log, not enough to use one.
     pub(crate) fn short_id(&self) -> &str {
         self.id.get(..8).unwrap_or_default()
-    }
-
-    /// Runs the session until its end is asked for or its child ends. `closing` is called before waiting clients get
-    /// their errors. Returns once the child and what it left behind are gone.
-    pub(crate) async fn run(&self, running: Running, closing: impl FnOnce()) {
-        let Running {
-            started,
-            lines,
-            max_message,
-        } = running;
-        let Started {
-            mut process,
-            stdin,
-            stdout,
-        } = started;
-        let writer = tokio::spawn(write(stdin, lines));
-        let why = {
-            let mut reading = std::pin::pin!(self.read(stdout, max_message));
-            tokio::select! {
-                () = self.end.cancelled() => "the session was ended".to_owned(),
-                () = &mut reading => process.how_it_ended().await,
-                _ = process.wait() => {
-                    // What is still in the pipe is read; what others hold open is not awaited.
-                    drop(tokio::time::timeout(LAST_WORDS, reading).await);
-                    process.how_it_ended().await
-                }
-            }
-        };
-        closing();
-        self.finish(&why);
-        // With the writer goes stdin, which asks the child to leave.
-        writer.abort();
-        drop(writer.await);
-        process.end().await;
-    }
-
-    async fn read(&self, mut stdout: BufReader<ChildStdout>, max: usize) {
-        let mut line = Vec::new();
-        loop {
-            match read_line(&mut stdout, &mut line, max).await {
-                Ok(Line::Complete) => self.receive(&line).await,
-                Ok(Line::TooLong) => {
-                    // Which request it would have answered is not known.
-                    let why = format!("the server wrote a message longer than {max} bytes");
-                    let pending = std::mem::take(&mut self.state().pending);
-                    self.fail(pending, &why);
-                }
-                Ok(Line::End) => return,
-                Err(error) => {
-                    tracing::warn!(%error, "cannot read from the server process");
-                    return;
-                }
-            }
-        }
-    }
-}
-
-async fn write(mut stdin: ChildStdin, mut lines: mpsc::Receiver<Vec<u8>>) {
-    while let Some(line) = lines.recv().await {
-        if let Err(error) = stdin.write_all(&line).await {
-            tracing::debug!(%error, "cannot write to the server process");
-            return;
-        }
     }
 }

@@ -1,0 +1,83 @@
+//! The life of a session beside its child: pumping lines both ways until one of them ends.
+
+use std::time::Duration;
+
+use tokio::{
+    io::{AsyncWriteExt, BufReader},
+    process::{ChildStdin, ChildStdout},
+    sync::mpsc,
+};
+
+use super::{Running, Session};
+use crate::{
+    child::Started,
+    lines::{Line, read_line},
+};
+
+/// How long output may still come from a child that has ended: its own last words, or those of what it left behind.
+const LAST_WORDS: Duration = Duration::from_millis(200);
+
+impl Session {
+    /// Runs the session until its end is asked for or its child ends. `closing` is called before waiting clients get
+    /// their errors. Returns once the child and what it left behind are gone.
+    pub(crate) async fn run(&self, running: Running, closing: impl FnOnce()) {
+        let Running {
+            started,
+            lines,
+            max_message,
+        } = running;
+        let Started {
+            mut process,
+            stdin,
+            stdout,
+        } = started;
+        let writer = tokio::spawn(write(stdin, lines));
+        let why = {
+            let mut reading = std::pin::pin!(self.read(stdout, max_message));
+            tokio::select! {
+                () = self.end.cancelled() => "the session was ended".to_owned(),
+                () = &mut reading => process.how_it_ended().await,
+                _ = process.wait() => {
+                    // What is still in the pipe is read; what others hold open is not awaited.
+                    drop(tokio::time::timeout(LAST_WORDS, reading).await);
+                    process.how_it_ended().await
+                }
+            }
+        };
+        closing();
+        self.finish(&why);
+        // With the writer goes stdin, which asks the child to leave.
+        writer.abort();
+        drop(writer.await);
+        process.end().await;
+    }
+
+    async fn read(&self, mut stdout: BufReader<ChildStdout>, max: usize) {
+        let mut line = Vec::new();
+        loop {
+            match read_line(&mut stdout, &mut line, max).await {
+                Ok(Line::Complete) => self.receive(&line).await,
+                Ok(Line::TooLong) => {
+                    // Which request it would have answered is not known.
+                    let why = format!("the server wrote a message longer than {max} bytes");
+                    let pending = std::mem::take(&mut self.state().pending);
+                    self.fail(pending, &why);
+                }
+                Ok(Line::End) => return,
+                Err(error) => {
+                    tracing::warn!(%error, "cannot read from the server process");
+                    return;
+                }
+            }
+        }
+    }
+}
+
+async fn write(mut stdin: ChildStdin, mut lines: mpsc::Receiver<Vec<u8>>) {
+    while let Some(line) = lines.recv().await {
+        if let Err(error) = stdin.write_all(&line).await {
+            tracing::debug!(%error, "cannot write to the server process");
+            return;
+        }
+    }
+}
