@@ -19,11 +19,11 @@ fn classes_of_flags_go_over_each_other_as_in_helm() {
     let file = |name: &str, text: &str| (name.to_owned(), text.to_owned());
     let overrides = Overrides {
         files: vec![
-            file("a.yaml", "a: {x: file, y: file, z: file}\nb: 1\n"),
-            file("b.yaml", "a: {y: second}\n"),
+            file("a.yaml", "a: {p: file, q: file, r: file}\nb: 1\n"),
+            file("b.yaml", "a: {q: second}\n"),
         ],
-        set_json: lines(&["a.z=\"json\"", r#"{"c": {"d": 1}}"#]),
-        set: lines(&["a.x=set,n=1", "s=set"]),
+        set_json: lines(&["a.r=\"json\"", r#"{"c": {"d": 1}}"#]),
+        set: lines(&["a.p=set,num=1", "s=set"]),
         set_string: lines(&["s=string"]),
         set_file: vec![file("f", "content, with = and {\n")],
         set_literal: lines(&["l=a,b={c}"]),
@@ -31,7 +31,7 @@ fn classes_of_flags_go_over_each_other_as_in_helm() {
     assert_eq!(
         merged(&overrides),
         json!({
-            "a": {"x": "set", "y": "second", "z": "json"}, "b": 1.0, "c": {"d": 1.0}, "n": 1, "s": "string",
+            "a": {"p": "set", "q": "second", "r": "json"}, "b": 1.0, "c": {"d": 1.0}, "num": 1, "s": "string",
             "f": "content, with = and {\n", "l": "a,b={c}"
         })
     );
