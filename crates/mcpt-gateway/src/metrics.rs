@@ -4,12 +4,13 @@ use std::{
     collections::BTreeMap,
     fmt::Write as _,
     sync::{
-        Arc, PoisonError, RwLock,
+        Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
 };
 
+use arc_swap::ArcSwap;
 use mcpt_routing::{RoutingTable, ServerKey};
 
 use crate::upstream::Upstream;
@@ -48,7 +49,7 @@ const BOUNDS: [u64; 14] = [
 /// Counters of all servers that were asked for and that exist.
 #[derive(Debug, Default)]
 pub(crate) struct Metrics {
-    servers: RwLock<BTreeMap<ServerKey, Arc<ServerMetrics>>>,
+    servers: ArcSwap<BTreeMap<ServerKey, Arc<ServerMetrics>>>,
     /// Requests for no server at all: wrong path, unknown name.
     nowhere: AtomicU64,
 }
@@ -78,13 +79,19 @@ impl ServerMetrics {
 impl Metrics {
     /// The counters of a server.
     pub(crate) fn of(&self, key: &ServerKey) -> Arc<ServerMetrics> {
-        let servers = self.servers.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(metrics) = servers.get(key) {
+        if let Some(metrics) = self.servers.load().get(key) {
             return Arc::clone(metrics);
         }
-        drop(servers);
-        let mut servers = self.servers.write().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(servers.entry(key.clone()).or_default())
+        let new = Arc::<ServerMetrics>::default();
+        self.servers.rcu(|servers| {
+            let mut servers = BTreeMap::clone(servers);
+            servers
+                .entry(key.clone())
+                .or_insert_with(|| Arc::clone(&new));
+            servers
+        });
+        // Another request may have been the first.
+        self.servers.load().get(key).map_or(new, Arc::clone)
     }
 
     /// Counts a request for no server.
@@ -95,17 +102,13 @@ impl Metrics {
     /// All of it in Prometheus' text format.
     pub(crate) fn text(&self, table: &RoutingTable<Upstream>) -> String {
         let mut text = Text::default();
-        let servers = self
-            .servers
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
+        let servers = self.servers.load();
         text.family(
             "mcpt_gateway_requests_total",
             "counter",
             "Requests by server and outcome.",
         );
-        for (key, metrics) in &servers {
+        for (key, metrics) in servers.iter() {
             for (outcome, count) in OUTCOMES.iter().zip(&metrics.outcomes) {
                 text.sample("", key, &[("outcome", outcome)], count.load(Relaxed));
             }
@@ -121,7 +124,7 @@ impl Metrics {
             "histogram",
             "Time until a server's answer began.",
         );
-        for (key, metrics) in &servers {
+        for (key, metrics) in servers.iter() {
             let mut total = 0;
             for (index, count) in metrics.latency.iter().enumerate() {
                 total += count.load(Relaxed);

@@ -1,29 +1,30 @@
 //! The way of a request: which server, which session, which endpoint, there and back.
 
+mod in_session;
+mod without_session;
+
 use std::{
     io,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use bytes::Bytes;
-use http_body_util::{BodyExt as _, Collected, Either, Full, LengthLimitError, Limited};
+use http_body_util::{BodyExt as _, Collected};
 use hyper::{
     Method, Request, Response, StatusCode,
     body::{Body, Incoming},
-    header::{CONTENT_LENGTH, HOST, HeaderValue, ORIGIN},
+    header::{HOST, HeaderValue, ORIGIN},
 };
 use mcpt_protocol::Era;
-use mcpt_routing::{Endpoint, EndpointId, InFlight, Pinned, Server, Ticket, Work};
+use mcpt_routing::{InFlight, Server};
 
 use crate::{
     answer::{self, Refusal},
-    body::{Forwarded, GatewayBody, RequestBody},
-    headers::{self, SESSION, Session},
+    body::{Forwarded, GatewayBody},
+    headers::{self, Session},
     metrics::Outcome,
-    opening::Opening,
     route::Route,
-    shared::{Shared, unix_time},
+    shared::Shared,
     upstream::{Connection, SendError, Upstream},
 };
 
@@ -31,10 +32,6 @@ use crate::{
 const GLANCE: u64 = 64 * 1024;
 /// How long the body of a request may take that must be read before it can be routed.
 const BODY_TIMEOUT: Duration = Duration::from_mins(1);
-/// How old a session may be for its unknown endpoint to be a new one.
-const FRESH_SECONDS: u32 = 10;
-/// How long such an endpoint is waited for.
-const APPEAR_TIMEOUT: Duration = Duration::from_secs(2);
 
 type Answer = Response<GatewayBody>;
 
@@ -121,229 +118,13 @@ async fn forward(
         Session::of(request.headers())
     };
     match session {
-        Session::One(sealed) => in_session(shared, server, request, sealed).await,
-        Session::None => without_session(shared, server, request, era).await,
+        Session::One(sealed) => in_session::forward(shared, server, request, sealed).await,
+        Session::None => without_session::forward(shared, server, request, era).await,
         Session::Several => {
             let refusal = Refusal::SeveralSessions;
             (refusal.outcome(), refuse(&refusal, request).await)
         }
     }
-}
-
-/// A request in a session: it goes where the session lives, its body unread.
-async fn in_session(
-    shared: &Shared,
-    server: &Arc<Server<Upstream>>,
-    request: Request<Incoming>,
-    sealed: HeaderValue,
-) -> (Outcome, Answer) {
-    let ticket = shared
-        .keys
-        .open(sealed.as_bytes())
-        .filter(|t| t.server == *server.key());
-    let Some((ticket, session)) = ticket.and_then(|t| {
-        HeaderValue::try_from(&t.upstream_session)
-            .ok()
-            .map(|s| (t, s))
-    }) else {
-        let refusal = Refusal::UnknownSession;
-        return (refusal.outcome(), refuse(&refusal, request).await);
-    };
-    let Some(endpoint) = home_of(shared, server, &ticket).await else {
-        shared.ledger.end(sealed.as_bytes());
-        let refusal = Refusal::SessionGone;
-        return (refusal.outcome(), refuse(&refusal, request).await);
-    };
-    if too_large(shared, &request) {
-        let refusal = Refusal::TooLarge(shared.max_body);
-        return (refusal.outcome(), refusal.response(None));
-    }
-    shared
-        .ledger
-        .touch(sealed.as_bytes(), &endpoint, shared.now());
-    let deletes = request.method() == Method::DELETE;
-    let streams = request.method() == Method::GET;
-    let (mut parts, body) = request.into_parts();
-    headers::for_upstream(&mut parts.headers);
-    parts.headers.insert(SESSION, session);
-    let request = Request::from_parts(parts, Either::Right(Limited::new(body, shared.max_body)));
-    let in_flight = endpoint.begin();
-    let (mut response, connection) = match endpoint.link().send(request).await {
-        Ok(exchange) => exchange,
-        Err(error) => {
-            return match error {
-                SendError::Unreachable { request, reason } => {
-                    let mut refusal = unreachable(shared, &in_flight, &reason);
-                    // Nobody listens there any more: whatever the server kept for the session is gone with it.
-                    if reason.kind() == io::ErrorKind::ConnectionRefused {
-                        shared.ledger.end(sealed.as_bytes());
-                        refusal = Refusal::SessionGone;
-                    }
-                    (refusal.outcome(), refuse(&refusal, *request).await)
-                }
-                error => {
-                    let refusal = broken(shared, &in_flight, error);
-                    (refusal.outcome(), refusal.response(None))
-                }
-            };
-        }
-    };
-    endpoint.answered();
-    headers::remove_hop_by_hop(response.headers_mut());
-    if response.headers().contains_key(SESSION) {
-        response.headers_mut().insert(SESSION, sealed.clone());
-    }
-    let mut known = true;
-    if response.status() == StatusCode::BAD_REQUEST && has_short_body(&response) {
-        let (parts, body) = response.into_parts();
-        let Ok(body) = body.collect().await.map(Collected::to_bytes) else {
-            let refusal = Refusal::Broken;
-            return (refusal.outcome(), refusal.response(None));
-        };
-        Upstream::give_back(&endpoint, connection);
-        let mut response = Response::from_parts(parts, GatewayBody::Own(Full::new(body.clone())));
-        if answer::means_unknown_session(&body) {
-            shared.ledger.end(sealed.as_bytes());
-            *response.status_mut() = StatusCode::NOT_FOUND;
-            return (Outcome::UnknownSession, response);
-        }
-        return (Outcome::ClientError, response);
-    }
-    if response.status() == StatusCode::NOT_FOUND || (deletes && response.status().is_success()) {
-        shared.ledger.end(sealed.as_bytes());
-        known = deletes;
-    }
-    let outcome = if known {
-        outcome_of(response.status())
-    } else {
-        Outcome::UnknownSession
-    };
-    (
-        outcome,
-        answered(shared, response, in_flight, connection, streams),
-    )
-}
-
-/// The endpoint that a session lives on; `None` when it is gone.
-///
-/// Replicas of the gateway do not hear of a new endpoint at the same moment: a session that has only just begun may
-/// live on one that is still to appear here.
-async fn home_of(
-    shared: &Shared,
-    server: &Arc<Server<Upstream>>,
-    ticket: &Ticket,
-) -> Option<Arc<Endpoint<Upstream>>> {
-    if let Pinned::Endpoint(endpoint) = server.pinned(&ticket.endpoint) {
-        return Some(endpoint);
-    }
-    if unix_time().saturating_sub(ticket.issued) > FRESH_SECONDS {
-        return None;
-    }
-    let appears = async {
-        loop {
-            let changed = shared.changed.notified();
-            let key = &ticket.server;
-            let server = shared
-                .table
-                .current()
-                .get(key.namespace.as_str(), key.name.as_str())
-                .cloned();
-            if let Pinned::Endpoint(endpoint) = server?.pinned(&ticket.endpoint) {
-                return Some(endpoint);
-            }
-            changed.await;
-        }
-    };
-    tokio::time::timeout(APPEAR_TIMEOUT, appears)
-        .await
-        .ok()
-        .flatten()
-}
-
-/// A request outside of any session: it may go to any endpoint, and to another one when it could not be sent.
-async fn without_session(
-    shared: &Shared,
-    server: &Arc<Server<Upstream>>,
-    request: Request<Incoming>,
-    era: Option<Era>,
-) -> (Outcome, Answer) {
-    let (mut parts, body) = request.into_parts();
-    let body = match read(shared, body).await {
-        Ok(body) => body,
-        Err(refusal) => return (refusal.outcome(), refusal.response(None)),
-    };
-    let opening = if parts.method == Method::POST {
-        Opening::of(&body, era)
-    } else {
-        Opening::Other
-    };
-    headers::for_upstream(&mut parts.headers);
-    let (work, streams) = match opening {
-        Opening::Initialize => (Work::NewSession(shared.policy), false),
-        Opening::Modern { listens } => {
-            headers::without_sessions(&mut parts.headers);
-            (Work::OneRequest, listens)
-        }
-        Opening::Other => (Work::OneRequest, parts.method == Method::GET),
-    };
-    let request = Request::from_parts(parts, Either::Left(Full::new(body.clone())));
-    let (mut response, connection, in_flight) =
-        match send_to_any(shared, server, work, request).await {
-            Ok(exchange) => exchange,
-            Err(refusal) => return (refusal.outcome(), refusal.response(Some(&body))),
-        };
-    headers::remove_hop_by_hop(response.headers_mut());
-    // Only a successful `initialize` begins a session; servers put ids on errors too, and old ids into stateless answers.
-    let session = response.headers_mut().remove(SESSION);
-    if let Some(session) = session
-        && !matches!(opening, Opening::Modern { .. })
-        && response.status().is_success()
-    {
-        match seal(shared, server, in_flight.endpoint().id(), &session) {
-            Ok(sealed) => {
-                shared
-                    .ledger
-                    .touch(sealed.as_bytes(), in_flight.endpoint(), shared.now());
-                response.headers_mut().insert(SESSION, sealed);
-            }
-            Err(refusal) => return (refusal.outcome(), refusal.response(Some(&body))),
-        }
-    }
-    let outcome = outcome_of(response.status());
-    (
-        outcome,
-        answered(shared, response, in_flight, connection, streams),
-    )
-}
-
-type Exchange = (Response<Incoming>, Connection, InFlight<Upstream>);
-
-async fn send_to_any(
-    shared: &Shared,
-    server: &Server<Upstream>,
-    work: Work,
-    mut request: Request<RequestBody>,
-) -> Result<Exchange, Refusal> {
-    let mut tried = Vec::new();
-    let mut refusal = None;
-    while let Some(in_flight) = server.pick(work, &tried, shared.now()) {
-        match in_flight.link().send(request).await {
-            Ok((response, connection)) => {
-                in_flight.answered();
-                return Ok((response, connection, in_flight));
-            }
-            Err(SendError::Unreachable {
-                request: back,
-                reason,
-            }) => {
-                tried.push(in_flight.id().clone());
-                request = *back;
-                refusal = Some(unreachable(shared, &in_flight, &reason));
-            }
-            Err(error) => return Err(broken(shared, &in_flight, error)),
-        }
-    }
-    Err(refusal.unwrap_or_else(|| Refusal::NoEndpoint(server.key().to_string())))
 }
 
 /// What the client is told when the request was on its way and no response came.
@@ -367,29 +148,6 @@ fn unreachable(shared: &Shared, in_flight: &InFlight<Upstream>, reason: &io::Err
     Refusal::Unreachable(reason.kind().to_string())
 }
 
-fn seal(
-    shared: &Shared,
-    server: &Server<Upstream>,
-    endpoint: &EndpointId,
-    session: &HeaderValue,
-) -> Result<HeaderValue, Refusal> {
-    let unsealable = |why: String| Refusal::Unsealable(why);
-    let upstream_session = session
-        .to_str()
-        .map_err(|error| unsealable(error.to_string()))?;
-    let ticket = Ticket {
-        server: server.key().clone(),
-        endpoint: endpoint.clone(),
-        issued: unix_time(),
-        upstream_session: upstream_session.to_owned(),
-    };
-    let sealed = shared
-        .keys
-        .seal(&ticket)
-        .map_err(|error| unsealable(error.to_string()))?;
-    HeaderValue::try_from(sealed).map_err(|error| unsealable(error.to_string()))
-}
-
 fn answered(
     shared: &Shared,
     response: Response<Incoming>,
@@ -408,32 +166,6 @@ fn outcome_of(status: StatusCode) -> Outcome {
         400..500 => Outcome::ClientError,
         500.. => Outcome::ServerError,
         _ => Outcome::Answered,
-    }
-}
-
-fn too_large(shared: &Shared, request: &Request<Incoming>) -> bool {
-    request.body().size_hint().lower() > shared.max_body as u64
-}
-
-fn has_short_body(response: &Response<Incoming>) -> bool {
-    response.headers().contains_key(CONTENT_LENGTH)
-        && response
-            .body()
-            .size_hint()
-            .upper()
-            .is_some_and(|size| size <= GLANCE)
-}
-
-/// Reads a whole body.
-async fn read(shared: &Shared, body: Incoming) -> Result<Bytes, Refusal> {
-    if body.size_hint().lower() > shared.max_body as u64 {
-        return Err(Refusal::TooLarge(shared.max_body));
-    }
-    let collect = Limited::new(body, shared.max_body).collect();
-    match tokio::time::timeout(BODY_TIMEOUT, collect).await {
-        Ok(Ok(body)) => Ok(body.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Refusal::TooLarge(shared.max_body)),
-        Ok(Err(_)) | Err(_) => Err(Refusal::BodyMissing),
     }
 }
 

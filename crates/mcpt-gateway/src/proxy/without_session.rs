@@ -1,0 +1,146 @@
+//! Requests outside of any session: those that begin one, those of the stateless era, and whatever else comes.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Either, Full, LengthLimitError, Limited};
+use hyper::{
+    Method, Request, Response,
+    body::{Body as _, Incoming},
+    header::HeaderValue,
+};
+use mcpt_protocol::Era;
+use mcpt_routing::{EndpointId, InFlight, Server, Ticket, Work};
+
+use super::{Answer, BODY_TIMEOUT, answered, broken, outcome_of, unreachable};
+use crate::{
+    answer::Refusal,
+    body::RequestBody,
+    headers::{self, SESSION},
+    metrics::Outcome,
+    opening::Opening,
+    shared::{Shared, unix_time},
+    upstream::{Connection, SendError, Upstream},
+};
+
+/// A request outside of any session: it may go to any endpoint, and to another one when it could not be sent.
+pub(super) async fn forward(
+    shared: &Shared,
+    server: &Arc<Server<Upstream>>,
+    request: Request<Incoming>,
+    era: Option<Era>,
+) -> (Outcome, Answer) {
+    let (mut parts, body) = request.into_parts();
+    let body = match read(shared, body).await {
+        Ok(body) => body,
+        Err(refusal) => return (refusal.outcome(), refusal.response(None)),
+    };
+    let opening = if parts.method == Method::POST {
+        Opening::of(&body, era)
+    } else {
+        Opening::Other
+    };
+    headers::for_upstream(&mut parts.headers);
+    let (work, streams) = match opening {
+        Opening::Initialize => (Work::NewSession(shared.policy), false),
+        Opening::Modern { listens } => {
+            headers::without_sessions(&mut parts.headers);
+            (Work::OneRequest, listens)
+        }
+        Opening::Other => (Work::OneRequest, parts.method == Method::GET),
+    };
+    let request = Request::from_parts(parts, Either::Left(Full::new(body.clone())));
+    let (mut response, connection, in_flight) =
+        match send_to_any(shared, server, work, request).await {
+            Ok(exchange) => exchange,
+            Err(refusal) => return (refusal.outcome(), refusal.response(Some(&body))),
+        };
+    headers::remove_hop_by_hop(response.headers_mut());
+    // Only a successful `initialize` begins a session; servers put ids on errors too, and old ids into stateless answers.
+    let session = response.headers_mut().remove(SESSION);
+    if let Some(session) = session
+        && !matches!(opening, Opening::Modern { .. })
+        && response.status().is_success()
+    {
+        match seal(shared, server, in_flight.endpoint().id(), &session) {
+            Ok(sealed) => {
+                shared
+                    .ledger
+                    .touch(sealed.as_bytes(), in_flight.endpoint(), shared.now());
+                response.headers_mut().insert(SESSION, sealed);
+            }
+            Err(refusal) => return (refusal.outcome(), refusal.response(Some(&body))),
+        }
+    }
+    let outcome = outcome_of(response.status());
+    (
+        outcome,
+        answered(shared, response, in_flight, connection, streams),
+    )
+}
+
+type Exchange = (Response<Incoming>, Connection, InFlight<Upstream>);
+
+async fn send_to_any(
+    shared: &Shared,
+    server: &Server<Upstream>,
+    work: Work,
+    mut request: Request<RequestBody>,
+) -> Result<Exchange, Refusal> {
+    let mut tried = Vec::new();
+    let mut refusal = None;
+    while let Some(in_flight) = server.pick(work, &tried, shared.now()) {
+        match in_flight.link().send(request).await {
+            Ok((response, connection)) => {
+                in_flight.answered();
+                return Ok((response, connection, in_flight));
+            }
+            Err(SendError::Unreachable {
+                request: back,
+                reason,
+            }) => {
+                tried.push(in_flight.id().clone());
+                request = *back;
+                refusal = Some(unreachable(shared, &in_flight, &reason));
+            }
+            Err(error) => return Err(broken(shared, &in_flight, error)),
+        }
+    }
+    Err(refusal.unwrap_or_else(|| Refusal::NoEndpoint(server.key().to_string())))
+}
+
+fn seal(
+    shared: &Shared,
+    server: &Server<Upstream>,
+    endpoint: &EndpointId,
+    session: &HeaderValue,
+) -> Result<HeaderValue, Refusal> {
+    let unsealable = |why: String| Refusal::Unsealable(why);
+    let upstream_session = session
+        .to_str()
+        .map_err(|error| unsealable(error.to_string()))?;
+    let ticket = Ticket {
+        server: server.key().clone(),
+        endpoint: endpoint.clone(),
+        issued: unix_time(),
+        upstream_session: upstream_session.to_owned(),
+    };
+    let sealed = shared
+        .keys
+        .seal(&ticket)
+        .map_err(|error| unsealable(error.to_string()))?;
+    HeaderValue::try_from(sealed).map_err(|error| unsealable(error.to_string()))
+}
+
+/// Reads a whole body.
+async fn read(shared: &Shared, body: Incoming) -> Result<Bytes, Refusal> {
+    if body.size_hint().lower() > shared.max_body as u64 {
+        return Err(Refusal::TooLarge(shared.max_body));
+    }
+    let collect = Limited::new(body, shared.max_body).collect();
+    match tokio::time::timeout(BODY_TIMEOUT, collect).await {
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Refusal::TooLarge(shared.max_body)),
+        Ok(Err(_)) | Err(_) => Err(Refusal::BodyMissing),
+    }
+}

@@ -1,0 +1,209 @@
+//! A client that does exactly what is asked: raw messages in, status, headers and raw answers out.
+
+use std::io::{BufRead as _, BufReader, Read as _};
+
+use serde_json::{Value, json};
+use ureq::{Agent, Body, http::Response};
+
+/// The session era's newest version.
+pub(crate) const LEGACY: &str = "2025-11-25";
+/// The stateless era's version.
+pub(crate) const MODERN: &str = "2026-07-28";
+
+/// Connections of its own.
+pub(crate) fn agent() -> Agent {
+    Agent::config_builder()
+        .http_status_as_error(false)
+        .build()
+        .new_agent()
+}
+
+/// Sends a message with further headers.
+pub(crate) fn post(agent: &Agent, url: &str, headers: &[(&str, &str)], message: &Value) -> Answer {
+    let mut request = agent
+        .post(url)
+        .header("Accept", "application/json, text/event-stream")
+        .header("Content-Type", "application/json");
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    Answer(request.send(message.to_string()).expect("an HTTP answer"))
+}
+
+/// A tool call.
+pub(crate) fn call(tool: &str, arguments: &Value) -> Value {
+    json!({"jsonrpc": "2.0", "id": "a-call", "method": "tools/call",
+           "params": {"name": tool, "arguments": arguments}})
+}
+
+/// A tool call of the stateless era.
+pub(crate) fn modern_call(agent: &Agent, url: &str, tool: &str, arguments: &Value) -> Answer {
+    let mut message = call(tool, arguments);
+    message["params"]["_meta"] = json!({
+        "io.modelcontextprotocol/protocolVersion": MODERN,
+        "io.modelcontextprotocol/clientCapabilities": {},
+    });
+    let headers = [
+        ("MCP-Protocol-Version", MODERN),
+        ("Mcp-Method", "tools/call"),
+        ("Mcp-Name", tool),
+    ];
+    post(agent, url, &headers, &message)
+}
+
+/// An HTTP answer.
+#[derive(Debug)]
+pub(crate) struct Answer(pub(crate) Response<Body>);
+
+impl Answer {
+    pub(crate) fn status(&self) -> u16 {
+        self.0.status().as_u16()
+    }
+
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.0
+            .headers()
+            .get(name)
+            .map(|value| value.to_str().expect("a header of text"))
+    }
+
+    /// Lines of the body as they come.
+    pub(crate) fn lines(self) -> impl Iterator<Item = String> {
+        BufReader::new(self.0.into_body().into_reader())
+            .lines()
+            .map(|line| line.expect("the next line"))
+    }
+
+    /// The whole body.
+    pub(crate) fn text(self) -> String {
+        let mut text = String::new();
+        let mut reader = self
+            .0
+            .into_body()
+            .into_with_config()
+            .limit(u64::MAX)
+            .reader();
+        reader.read_to_string(&mut text).expect("the body");
+        text
+    }
+
+    /// The message with an id, be the body JSON or a stream of events.
+    pub(crate) fn message(self) -> Value {
+        let text = self.text();
+        text.lines()
+            .map(|line| line.strip_prefix("data:").unwrap_or(line).trim())
+            .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+            .find(|message| message.get("id").is_some() && message.get("method").is_none())
+            .unwrap_or_else(|| panic!("no response in {text:?}"))
+    }
+
+    /// The text that a tool gave.
+    pub(crate) fn tool_text(self) -> String {
+        let message = self.message();
+        let text = message["result"]["content"][0]["text"].as_str();
+        text.unwrap_or_else(|| panic!("no text of a tool in {message}"))
+            .to_owned()
+    }
+
+    /// Asserts that it is an error to the call that was made, and gives its text.
+    pub(crate) fn refused(self, status: u16) -> String {
+        assert_eq!(self.status(), status);
+        let message = self.message();
+        assert_eq!(message["jsonrpc"], "2.0", "{message}");
+        assert_eq!(message["id"], "a-call", "{message}");
+        assert!(message["error"]["code"].is_i64(), "{message}");
+        message["error"]["message"]
+            .as_str()
+            .expect("a text")
+            .to_owned()
+    }
+}
+
+/// A session of the session era.
+#[derive(Debug)]
+pub(crate) struct Session {
+    agent: Agent,
+    pub(crate) id: String,
+}
+
+impl Session {
+    /// Shakes hands.
+    pub(crate) fn open(agent: &Agent, url: &str) -> Self {
+        let answer = Self::initialize(agent, url);
+        assert_eq!(answer.status(), 200);
+        let id = answer
+            .header("Mcp-Session-Id")
+            .expect("a session")
+            .to_owned();
+        assert_eq!(answer.message()["result"]["protocolVersion"], LEGACY);
+        let session = Self {
+            agent: agent.clone(),
+            id,
+        };
+        let initialized = json!({"jsonrpc": "2.0", "method": "notifications/initialized"});
+        assert_eq!(session.post(url, &initialized).status(), 202);
+        session
+    }
+
+    /// The same client with another session id.
+    pub(crate) fn with_id(&self, id: String) -> Self {
+        Self {
+            agent: self.agent.clone(),
+            id,
+        }
+    }
+
+    /// Sends only the first message.
+    pub(crate) fn initialize(agent: &Agent, url: &str) -> Answer {
+        let initialize = json!({"jsonrpc": "2.0", "id": "a-call", "method": "initialize", "params":
+            {"protocolVersion": LEGACY, "capabilities": {}, "clientInfo": {"name": "raw", "version": "1"}}});
+        post(agent, url, &[], &initialize)
+    }
+
+    /// Sends a message.
+    pub(crate) fn post(&self, url: &str, message: &Value) -> Answer {
+        let headers = [
+            ("Mcp-Session-Id", self.id.as_str()),
+            ("MCP-Protocol-Version", LEGACY),
+        ];
+        post(&self.agent, url, &headers, message)
+    }
+
+    /// Calls a tool.
+    pub(crate) fn call(&self, url: &str, tool: &str, arguments: &Value) -> Answer {
+        self.post(url, &call(tool, arguments))
+    }
+
+    /// How often it has called this now.
+    pub(crate) fn count(&self, url: &str) -> u32 {
+        self.call(url, "counter", &json!({}))
+            .tool_text()
+            .parse()
+            .expect("a number")
+    }
+
+    /// Process id of the instance that it lives on.
+    pub(crate) fn instance(&self, url: &str) -> u64 {
+        let who = self.call(url, "whoami", &json!({})).message();
+        who["result"]["structuredContent"]["pid"]
+            .as_u64()
+            .expect("a process id")
+    }
+
+    /// Opens the stream of what the server says by itself.
+    pub(crate) fn listen(&self, url: &str) -> Answer {
+        let request = self
+            .agent
+            .get(url)
+            .header("Accept", "text/event-stream")
+            .header("Mcp-Session-Id", &self.id)
+            .header("MCP-Protocol-Version", LEGACY);
+        Answer(request.call().expect("an HTTP answer"))
+    }
+
+    /// Ends it.
+    pub(crate) fn delete(&self, url: &str) -> Answer {
+        let request = self.agent.delete(url).header("Mcp-Session-Id", &self.id);
+        Answer(request.call().expect("an HTTP answer"))
+    }
+}

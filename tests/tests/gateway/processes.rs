@@ -1,0 +1,150 @@
+//! Demo servers and gateways as processes of their own, which end with the test.
+
+use std::{
+    io::{BufRead as _, BufReader, Read, Write as _},
+    process::{Child, Command, ExitStatus, Stdio},
+};
+
+use mcpt_tests::{Mcpt, mcpt_binary};
+use tempfile::NamedTempFile;
+
+/// A running `mcpt`.
+#[derive(Debug)]
+pub(crate) struct Process {
+    child: Child,
+    address: String,
+    /// What a gateway of its own would find servers in.
+    _home: Option<Mcpt>,
+}
+
+impl Process {
+    /// Starts `mcpt demo` on a free port.
+    pub(crate) fn demo() -> Self {
+        let mut child = Command::new(mcpt_binary())
+            .args(["demo", "--listen", "127.0.0.1:0"])
+            .env_remove("MCPT_LOG")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("starting the demo server");
+        let log = child.stderr.take().expect("stderr");
+        // Its first log line says where it listens.
+        let line = first_line(log);
+        let address = line
+            .rsplit("address=")
+            .next()
+            .expect("an address")
+            .to_owned();
+        assert!(address.starts_with("127.0.0.1:"), "{line}");
+        Self {
+            child,
+            address,
+            _home: None,
+        }
+    }
+
+    /// Starts `mcpt gateway run` on a free port. Servers that are deployed on this machine stay out of it.
+    pub(crate) fn gateway(arguments: &[&str]) -> Self {
+        let home = Mcpt::default();
+        let (child, address) = start_gateway(&home, arguments);
+        Self {
+            child,
+            address,
+            _home: Some(home),
+        }
+    }
+
+    /// Starts `mcpt gateway run` on a free port, in front of what `mcpt` deploys.
+    pub(crate) fn gateway_of(mcpt: &Mcpt) -> Self {
+        let (child, address) = start_gateway(mcpt, &[]);
+        Self {
+            child,
+            address,
+            _home: None,
+        }
+    }
+
+    /// Its host and port.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// A URL of it.
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// Its process id.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Ends it at once, as a crash would.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().expect("SIGKILL");
+        self.child.wait().expect("the end of the process");
+    }
+
+    /// Asks it to end.
+    pub(crate) fn terminate(&self) {
+        let sent = Command::new("kill")
+            .args(["-TERM", &self.pid().to_string()])
+            .status();
+        assert!(sent.expect("running kill").success());
+    }
+
+    /// Waits for its end.
+    pub(crate) fn ended(mut self) -> ExitStatus {
+        self.child.wait().expect("the end of the process")
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended already.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+fn start_gateway(mcpt: &Mcpt, arguments: &[&str]) -> (Child, String) {
+    let mut child = mcpt
+        .command(&["gateway", "run", "--listen", "127.0.0.1:0"])
+        .args(arguments)
+        .env_remove("MCPT_SESSION_KEY_FILE")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("starting the gateway");
+    let line = first_line(child.stdout.take().expect("stdout"));
+    let address = line
+        .strip_prefix("http://")
+        .and_then(|url| url.strip_suffix("/mcp/NAME"))
+        .unwrap_or_else(|| panic!("the gateway should print its URL first, not {line:?}"));
+    (child, address.to_owned())
+}
+
+/// The first line of an output; the rest is read so that the process never has to wait for us.
+fn first_line(output: impl Read + Send + 'static) -> String {
+    let mut output = BufReader::new(output);
+    let mut line = String::new();
+    output.read_line(&mut line).expect("reading the first line");
+    assert!(!line.is_empty(), "the process ended at once");
+    std::thread::spawn(move || std::io::copy(&mut output, &mut std::io::sink()));
+    line.trim_end().to_owned()
+}
+
+/// The option that names servers with these instances.
+pub(crate) fn servers(name: &str, instances: &[Process]) -> String {
+    let urls: Vec<_> = instances.iter().map(|demo| demo.url("/mcp")).collect();
+    format!("--server={name}={}", urls.join(","))
+}
+
+/// A key file.
+pub(crate) fn key_file(text: &str) -> NamedTempFile {
+    let mut file = NamedTempFile::new().expect("a temporary file");
+    file.write_all(text.as_bytes())
+        .expect("writing the key file");
+    file
+}
