@@ -13,7 +13,7 @@ use kube::{
 };
 use mcpt_core::{
     Backend, BackendKind, Connection, DeleteOptions, DeployOptions, Deployed, Failure, FailureKind,
-    LogOptions, LogStream, Namespace, Plan, Progress, Server, ServerName, ServerState,
+    LogOptions, LogStream, Plan, Progress, Server, ServerName, ServerState,
 };
 use serde::de::DeserializeOwned;
 
@@ -35,27 +35,12 @@ pub struct Kubernetes {
     cluster: Cluster,
 }
 
-/// Renders a plan as the first revision of its release, without a cluster: what a deploy with
-/// [`DryRun::Client`](mcpt_core::DryRun::Client) returns. `namespace` defaults to `mcp-servers`.
-///
-/// # Errors
-/// [`FailureKind::Usage`] with everything that is wrong with the values.
-pub fn render(
-    plan: &Plan,
-    options: &DeployOptions,
-    namespace: Option<&Namespace>,
-) -> Result<Deployed, Failure> {
-    let default = connect::default_namespace()?;
-    deploy::render(plan, options, namespace.unwrap_or(&default))
-}
-
 impl Kubernetes {
     /// Connects to a cluster and makes sure that it answers.
     ///
     /// # Errors
-    /// [`FailureKind::Usage`] for a kubeconfig or context that is not usable, [`FailureKind::Unreachable`] when there is no
-    /// kubeconfig, nothing answers or what answers is not trusted, [`FailureKind::Failed`] when credentials cannot be had or
-    /// are refused.
+    /// [`FailureKind::Usage`] for a kubeconfig or context that is not usable, [`FailureKind::Unreachable`] when there is none,
+    /// nothing answers, what answers is not trusted, or credentials cannot be had or are refused.
     pub async fn connect(options: &ConnectOptions) -> Result<Self, Failure> {
         Ok(Self {
             cluster: connect::connect(options).await?,

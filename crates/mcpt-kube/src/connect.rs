@@ -18,7 +18,7 @@ const CANNOT_CONNECT: &str = "cannot connect to Kubernetes";
 const FIRST_ANSWER: Duration = Duration::from_secs(8);
 
 /// Namespace when neither the user nor the context names one.
-pub(crate) const DEFAULT_NAMESPACE: &str = "mcp-servers";
+const DEFAULT_NAMESPACE: &str = "mcp-servers";
 
 /// Which cluster and which namespace.
 #[derive(Debug, Clone, Default)]

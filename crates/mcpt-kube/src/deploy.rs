@@ -21,7 +21,7 @@ use crate::{
     chart::{Prepared, Rendered, When},
     claim,
     cluster::Cluster,
-    connect::DEFAULT_NAMESPACE,
+    connect,
     heartbeat::Heartbeat,
     manifest::{self, Object},
     namespace::{self, Made},
@@ -65,31 +65,9 @@ pub fn dry_run(
     namespace: Option<&Namespace>,
 ) -> Result<Deployed, Failure> {
     let what = format!("cannot deploy {}", plan.name);
-    let namespace = match namespace {
-        Some(namespace) => namespace.clone(),
-        None => Namespace::new(DEFAULT_NAMESPACE)
-            .map_err(|error| Failure::new(FailureKind::Usage, &what).caused_by(&error))?,
-    };
-    dry(
-        &Prepared::new(plan, options, &what)?.offline(&namespace)?,
-        &what,
-    )
-}
-
-/// What [`DryRun::Client`] returns, without a cluster.
-///
-/// # Errors
-/// [`FailureKind::Usage`] with everything that is wrong with the values.
-pub(crate) fn render(
-    plan: &Plan,
-    options: &DeployOptions,
-    namespace: &Namespace,
-) -> Result<Deployed, Failure> {
-    let what = format!("cannot render {}", plan.name);
-    dry(
-        &Prepared::new(plan, options, &what)?.offline(namespace)?,
-        &what,
-    )
+    let default = connect::default_namespace()?;
+    let prepared = Prepared::new(plan, options, &what)?;
+    dry(&prepared.offline(namespace.unwrap_or(&default))?, &what)
 }
 
 /// What a dry run returns.
@@ -175,16 +153,13 @@ impl Deploy<'_> {
     }
 
     async fn run(&self, prepared: &Prepared) -> Result<Deployed, Failure> {
-        let history =
-            claim::settled(self.cluster, &self.records, &self.what, self.progress).await?;
-        let (change, _) = self.plan_change(prepared, history)?;
         let made: Option<Made> = if self.options.create_namespace {
             namespace::ensure(self.cluster, &self.what, self.progress).await?
         } else {
             None
         };
         let mut written = false;
-        let result = Box::pin(self.perform(&change, &mut written)).await;
+        let result = self.change(prepared, &mut written).await;
         match result {
             Err(mut failure) if self.options.atomic || !written => {
                 let removed: OptionFuture<_> = made
@@ -192,15 +167,23 @@ impl Deploy<'_> {
                     .map(|made| namespace::remove(self.cluster, made, &self.what))
                     .into();
                 if let Some(Err(also)) = removed.await {
-                    failure.why.push(format!(
-                        "its namespace was not removed: {}",
-                        also.why.join("; ")
-                    ));
+                    let why = also.why.join("; ");
+                    failure
+                        .why
+                        .push(format!("its namespace was not removed: {why}"));
                 }
                 Err(failure)
             }
             other => other,
         }
+    }
+
+    /// Everything but the namespace. `written` tells whether anything was.
+    async fn change(&self, prepared: &Prepared, written: &mut bool) -> Result<Deployed, Failure> {
+        let history =
+            claim::settled(self.cluster, &self.records, &self.what, self.progress).await?;
+        let (change, _) = self.plan_change(prepared, history)?;
+        Box::pin(self.perform(&change, written)).await
     }
 
     /// Renders and compares with what is there.

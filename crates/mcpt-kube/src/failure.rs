@@ -66,7 +66,7 @@ pub(crate) fn explain(error: &kube::Error, address: &str) -> Explained {
 pub(crate) fn explain_status(status: &Status) -> Explained {
     match status.code {
         401 => Explained::new(
-            FailureKind::Failed,
+            FailureKind::Unreachable,
             "the cluster does not accept the credentials (401 Unauthorized): they are wrong or expired",
         )
         .hint("log in again, or check the user of the context: kubectl config view --minify"),
@@ -187,7 +187,7 @@ pub(crate) fn explain_auth(error: &AuthError, plugin: Option<&str>) -> Explained
     };
     match error {
         AuthError::AuthExecStart(error) => Explained::new(
-            FailureKind::Failed,
+            FailureKind::Unreachable,
             format!("{plugin} cannot be started: {error}"),
         )
         .hint("install that program, or put it on PATH"),
@@ -201,17 +201,17 @@ pub(crate) fn explain_auth(error: &AuthError, plugin: Option<&str>) -> Explained
             let last = lines[lines.len().saturating_sub(3)..].join(" / ");
             let separator = if last.is_empty() { "" } else { ": " };
             Explained::new(
-                FailureKind::Failed,
+                FailureKind::Unreachable,
                 format!("{plugin} failed ({}){separator}{last}", out.status),
             )
             .hint("log in again with the tool that made this kubeconfig")
         }
         AuthError::AuthExecParse(_) | AuthError::ExecPluginFailed => Explained::new(
-            FailureKind::Failed,
+            FailureKind::Unreachable,
             format!("{plugin} did not print an ExecCredential with a status"),
         ),
         other => Explained::new(
-            FailureKind::Failed,
+            FailureKind::Unreachable,
             format!(
                 "the credentials of the kubeconfig cannot be used: {}",
                 chain(other)

@@ -28,8 +28,4 @@ mod takeover;
 mod wait;
 mod watch;
 
-pub use self::{
-    backend::{Kubernetes, render},
-    connect::ConnectOptions,
-    deploy::dry_run,
-};
+pub use self::{backend::Kubernetes, connect::ConnectOptions, deploy::dry_run};
