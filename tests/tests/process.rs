@@ -361,7 +361,7 @@ fn a_log_can_be_followed_over_an_update_until_the_end() {
         .ok();
     next("tool=echo");
     let _ = mcpt.run(&["delete", "demo"]).ok();
-    assert_eq!(lines.by_ref().filter(|line| line.is_err()).count(), 0);
+    assert_eq!(lines.by_ref().filter(Result::is_err).count(), 0);
     assert!(follower.wait().expect("waiting for the follower").success());
 }
 
