@@ -6,7 +6,10 @@
 use helm_chart::{Capabilities, Chart, Values};
 use helm_render::{ReleaseOptions, Sources, render};
 
-const CASES: &[u8] = include_bytes!("cases/functions.txt");
+/// Written by hand, by family.
+const FUNCTIONS: &[u8] = include_bytes!("cases/functions.txt");
+/// Calls of random functions with random arguments.
+const GENERATED: &[u8] = include_bytes!("cases/generated.txt");
 const VALUES: &[u8] = include_bytes!("cases/values.yaml");
 const CHART: &str =
     "apiVersion: v2\nname: c\nversion: 1.2.3\nappVersion: \"4.5\"\nannotations:\n  note: x\n";
@@ -38,15 +41,12 @@ fn run(template: &str) -> String {
     }
 }
 
-#[test]
-fn functions_and_objects_are_those_of_helm() {
-    let cases = String::from_utf8_lossy(CASES);
+fn check(cases: &[u8]) {
+    let cases = String::from_utf8_lossy(cases);
     let mut failures = Vec::new();
     let mut count = 0;
     for case in cases.strip_suffix('\n').unwrap().split("\n===\n") {
-        let Some((template, expected)) = case.split_once("\n--- ") else {
-            panic!("malformed case: {case}");
-        };
+        let (template, expected) = case.split_once("\n--- ").unwrap();
         count += 1;
         let found = run(template);
         if found != expected {
@@ -60,4 +60,14 @@ fn functions_and_objects_are_those_of_helm() {
         "{} of {count} differ:\n\n{shown}",
         failures.len()
     );
+}
+
+#[test]
+fn functions_and_objects_are_those_of_helm() {
+    check(FUNCTIONS);
+}
+
+#[test]
+fn random_calls_end_as_in_helm() {
+    check(GENERATED);
 }
