@@ -176,9 +176,12 @@ impl Backend for Kubernetes {
         for deployment in by_name(deployments) {
             let name = deployment.name_any();
             // Another object may bear the label; only what is named by its server is one.
-            let (Ok(server), true) = (
+            let (Ok(server), Some(true)) = (
                 ServerName::new(name.clone()),
-                deployment.labels()[SERVER_LABEL] == name,
+                deployment
+                    .labels()
+                    .get(SERVER_LABEL)
+                    .map(|label| *label == name),
             ) else {
                 continue;
             };

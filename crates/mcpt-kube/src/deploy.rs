@@ -119,15 +119,31 @@ impl Change {
             .find(|record| record.release.info.status == Status::Deployed)
     }
 
-    /// Whether no revision was ever deployed, so that undoing means removing.
+    /// Whether there is nothing to go back to, so that undoing means removing.
     fn is_first(&self) -> bool {
-        let ran = |record: &Record| {
-            matches!(
-                record.release.info.status,
-                Status::Deployed | Status::Superseded
-            )
-        };
-        !self.history.iter().any(ran)
+        self.deployed().is_none()
+    }
+}
+
+/// How far a deploy came before it failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reached {
+    /// Nothing was written.
+    Nothing,
+    /// Its record was.
+    Record,
+    /// Another command took the release over, and what is there is that one's.
+    Lost,
+}
+
+impl Reached {
+    /// Whether a namespace that was made for the release goes again.
+    fn may_remove_namespace(self, atomic: bool) -> bool {
+        match self {
+            Self::Nothing => true,
+            Self::Record => atomic,
+            Self::Lost => false,
+        }
     }
 }
 
@@ -158,10 +174,10 @@ impl Deploy<'_> {
         } else {
             None
         };
-        let mut written = false;
-        let result = self.change(prepared, &mut written).await;
+        let mut reached = Reached::Nothing;
+        let result = self.change(prepared, &mut reached).await;
         match result {
-            Err(mut failure) if self.options.atomic || !written => {
+            Err(mut failure) if reached.may_remove_namespace(self.options.atomic) => {
                 let removed: OptionFuture<_> = made
                     .as_ref()
                     .map(|made| namespace::remove(self.cluster, made, &self.what))
@@ -178,12 +194,16 @@ impl Deploy<'_> {
         }
     }
 
-    /// Everything but the namespace. `written` tells whether anything was.
-    async fn change(&self, prepared: &Prepared, written: &mut bool) -> Result<Deployed, Failure> {
+    /// Everything but the namespace.
+    async fn change(
+        &self,
+        prepared: &Prepared,
+        reached: &mut Reached,
+    ) -> Result<Deployed, Failure> {
         let history =
             claim::settled(self.cluster, &self.records, &self.what, self.progress).await?;
         let (change, _) = self.plan_change(prepared, history)?;
-        Box::pin(self.perform(&change, written)).await
+        Box::pin(self.perform(&change, reached)).await
     }
 
     /// Renders and compares with what is there.
@@ -286,8 +306,8 @@ impl Deploy<'_> {
         self.applier.check(&change.objects, &self.what).await
     }
 
-    /// Checks, then takes the lock by making the record, then works. `written` tells whether anything was.
-    async fn perform(&self, change: &Change, written: &mut bool) -> Result<Deployed, Failure> {
+    /// Checks, then takes the lock by making the record, then works.
+    async fn perform(&self, change: &Change, reached: &mut Reached) -> Result<Deployed, Failure> {
         self.check(change).await?;
         let Some(record) = self
             .records
@@ -296,13 +316,14 @@ impl Deploy<'_> {
         else {
             return Err(self.lost_race(change.release.version).await?);
         };
-        *written = true;
+        *reached = Reached::Record;
         let mut heartbeat = Heartbeat::start(
             self.cluster,
             record.secret_name(),
             record.resource_version(),
         );
-        match heartbeat.during(Box::pin(self.roll_out(change))).await? {
+        let outcome = heartbeat.during(Box::pin(self.roll_out(change))).await;
+        match outcome.inspect_err(|_| *reached = Reached::Lost)? {
             Ok(rolled_out) => {
                 let version = heartbeat.stop().await?;
                 self.succeed(change, &record, version, rolled_out).await

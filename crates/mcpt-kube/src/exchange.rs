@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::Pod;
-use kube::api::LogParams;
 use mcpt_client::ClientError;
 use mcpt_core::{Failure, FailureKind};
 use tokio::time::Instant;
 
 use crate::{
     cluster::Cluster,
+    diagnosis::LogSource,
     forward::{self, Target, mcp_port},
+    log_tail, logs,
     rollout::{Observed, is_ready},
 };
 
@@ -19,9 +19,6 @@ const EXCHANGE: Duration = Duration::from_secs(15);
 
 /// Pause before an exchange is tried again whose connection was lost.
 const PAUSE: Duration = Duration::from_millis(500);
-
-/// Lines of the pod's log that go into a failure.
-const LOG_LINES: i64 = 20;
 
 /// Asks one ready new pod over MCP. A lost connection is tried again until the deadline; any other answer counts.
 ///
@@ -38,7 +35,13 @@ pub(crate) async fn speak(
     let pods = observed.current_pods();
     let ready = pods.iter().find(|pod| is_ready(pod));
     let known = ready.and_then(|pod| Some((pod.metadata.name.clone()?, mcp_port(pod)?)));
-    let pod = known.as_ref().map(|(name, _)| name.clone());
+    let log = ready.and_then(|pod| {
+        Some(LogSource {
+            pod: pod.metadata.name.clone()?,
+            container: logs::container(pod)?,
+            previous: false,
+        })
+    });
     let target = Target::new(cluster.clone(), selector.to_owned(), known);
     let tunnel = forward::open(target).await.map_err(|f| Failure {
         what: what.to_owned(),
@@ -72,15 +75,8 @@ pub(crate) async fn speak(
             failure.why.push(trouble.to_string());
             failure.hint = trouble.hint;
         }
-        if let Some(pod) = pod {
-            let api: kube::Api<Pod> = cluster.api();
-            let params = LogParams {
-                tail_lines: Some(LOG_LINES),
-                ..LogParams::default()
-            };
-            if let Ok(text) = api.logs(&pod, &params).await {
-                failure.log_tail = text.lines().map(str::to_owned).collect();
-            }
+        if let Some(source) = &log {
+            log_tail::add(&mut failure, cluster, source).await;
         }
         return Err(failure);
     }

@@ -17,6 +17,7 @@ mod heartbeat;
 mod holder;
 mod kinds;
 mod kubeconfig;
+mod log_tail;
 mod logs;
 mod manifest;
 mod namespace;

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use futures_util::{AsyncBufReadExt, StreamExt, TryStreamExt, stream};
+use futures_util::{AsyncBufReadExt, StreamExt, stream};
 use k8s_openapi::api::core::v1::Pod;
 use kube::{
     Api,
@@ -116,7 +116,16 @@ impl Follower {
                 change = changes.next() => match change {
                     // What begins while it is followed is new to the reader as a whole.
                     Some(Ok(pod)) => self.read(&pod, None),
-                    Some(Err(error)) => tracing::debug!(%error, "watch of pods interrupted"),
+                    Some(Err(error)) => {
+                        let what = "cannot watch for new pods";
+                        let failure = self.cluster.watch_failure(what, &error);
+                        // Lost connections are taken up again; what is refused stays so.
+                        if failure.kind == FailureKind::Failed {
+                            let _reader_is_gone = self.lines.send(Err(failure)).await;
+                            return;
+                        }
+                        tracing::debug!(%failure, "watch of pods interrupted");
+                    }
                     None => return,
                 },
             }
@@ -146,20 +155,22 @@ impl Follower {
         let (cluster, lines) = (self.cluster.clone(), self.lines.clone());
         self.readers.spawn(async move {
             let what = || format!("cannot read the log of pod {name}");
-            let mut text = match api.log_stream(&name, &params).await {
-                Ok(stream) => stream.lines(),
+            let mut log = match api.log_stream(&name, &params).await {
+                Ok(stream) => stream,
                 Err(error) => {
                     let _reader_is_gone = lines.send(Err(cluster.failure(what(), &error))).await;
                     return;
                 }
             };
+            let mut bytes = Vec::new();
             loop {
-                let line = match text.try_next().await {
-                    Ok(Some(text)) => Ok(LogLine {
+                bytes.clear();
+                let line = match log.read_until(b'\n', &mut bytes).await {
+                    Ok(0) => return,
+                    Ok(_) => Ok(LogLine {
                         replica: name.clone(),
-                        text,
+                        text: text(&bytes),
                     }),
-                    Ok(None) => return,
                     Err(error) => {
                         Err(Failure::new(FailureKind::Unreachable, what()).caused_by(&error))
                     }
@@ -173,8 +184,15 @@ impl Follower {
     }
 }
 
+/// A line without its end. Not every server writes UTF-8.
+fn text(bytes: &[u8]) -> String {
+    let line = bytes.strip_suffix(b"\n").unwrap_or(bytes);
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    String::from_utf8_lossy(line).into_owned()
+}
+
 /// The container that is meant when none is named.
-fn container(pod: &Pod) -> Option<String> {
+pub(crate) fn container(pod: &Pod) -> Option<String> {
     let named = pod
         .metadata
         .annotations
@@ -234,6 +252,19 @@ mod tests {
         assert_eq!(run(&running, "server", true), None);
         let again = pod(json!({"running": {}}), 1);
         assert_eq!(run(&again, "server", true).as_deref(), Some("u/1"));
+    }
+
+    #[test]
+    fn lines_are_told_without_their_ends() {
+        for (bytes, expected) in [
+            (b"a b\n".as_slice(), "a b"),
+            (b"a\r\n", "a"),
+            (b"no end", "no end"),
+            (b"\xff\n", "\u{fffd}"),
+            (b"\n", ""),
+        ] {
+            assert_eq!(text(bytes), expected);
+        }
     }
 
     #[test]

@@ -3,22 +3,19 @@
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Pod;
-use kube::api::LogParams;
 use mcpt_core::{Failure, FailureKind, Progress, ProgressEvent};
 use tokio::time::Instant;
 
 use crate::{
     cluster::Cluster,
-    diagnosis::{Diagnosis, Gravity, LogSource, diagnose},
+    diagnosis::{Diagnosis, Gravity, diagnose},
+    log_tail,
     rollout::{Observed, Rollout, rollout},
     watch::Watch,
 };
 
 /// How long a grave finding must stay before it ends the wait: long enough for what mends itself with one retry.
 const GRAVE_FOR: Duration = Duration::from_secs(7);
-
-/// Lines of a log that go into a failure.
-const LOG_LINES: i64 = 20;
 
 /// What to wait for.
 #[derive(Debug, Clone)]
@@ -173,40 +170,9 @@ async fn explained(cluster: &Cluster, mut failure: Failure, finding: Option<Diag
     failure.why.push(finding.cause);
     failure.hint = finding.hint.map(str::to_owned);
     if let Some(source) = finding.log {
-        match log_tail(cluster, &source).await {
-            Ok(lines) => failure.log_tail = lines,
-            Err(error) => failure.why.push(format!(
-                "its log cannot be read: {}",
-                cluster.failure("", &error).why.join("; ")
-            )),
-        }
+        log_tail::add(&mut failure, cluster, &source).await;
     }
     failure
-}
-
-/// The last lines of a container's log; of the run before when the present one has said nothing yet.
-async fn log_tail(cluster: &Cluster, source: &LogSource) -> Result<Vec<String>, kube::Error> {
-    let api: kube::Api<Pod> = cluster.api();
-    let read = async |previous: bool| {
-        let params = LogParams {
-            container: Some(source.container.clone()),
-            tail_lines: Some(LOG_LINES),
-            previous,
-            ..LogParams::default()
-        };
-        let text = api.logs(&source.pod, &params).await?;
-        Ok(text.lines().map(str::to_owned).collect::<Vec<_>>())
-    };
-    match read(source.previous).await {
-        // A run that was never logged answers 400.
-        Ok(lines) if !lines.is_empty() => Ok(lines),
-        Ok(_) | Err(kube::Error::Api(_)) => match read(!source.previous).await {
-            Ok(lines) => Ok(lines),
-            Err(kube::Error::Api(status)) if status.code == 400 => Ok(Vec::new()),
-            Err(error) => Err(error),
-        },
-        Err(error) => Err(error),
-    }
 }
 
 #[cfg(test)]

@@ -29,17 +29,21 @@ impl Deploy<'_> {
             self.step("removing what was made".to_owned());
             let removed = match heartbeat.during(self.remove(change)).await {
                 Ok(Ok(())) => self.forget(change, &record, heartbeat).await,
-                Ok(Err(also)) | Err(also) => Err(also),
+                Ok(Err(also)) => {
+                    let told = self
+                        .record_failure(change, &record, heartbeat, &failure)
+                        .await;
+                    Err(told.err().unwrap_or(also))
+                }
+                Err(lost) => Err(lost),
             };
             if let Err(also) = removed {
-                failure.why.push(format!(
-                    "not all of it was removed: {}",
-                    also.why.join("; ")
-                ));
-                failure.hint = Some(format!(
-                    "remove the rest with: mcpt delete {}",
-                    self.plan.name
-                ));
+                let why = also.why.join("; ");
+                failure
+                    .why
+                    .push(format!("not all of it was removed: {why}"));
+                let hint = format!("remove the rest with: mcpt delete {}", self.plan.name);
+                failure.hint = Some(hint);
             }
             return failure;
         }
@@ -112,7 +116,11 @@ impl Deploy<'_> {
         heartbeat: Heartbeat,
     ) -> Result<(), Failure> {
         let _version = heartbeat.stop().await?;
-        for old in &change.history {
+        for old in change
+            .history
+            .iter()
+            .filter(|r| r.release.info.status == Status::Failed)
+        {
             self.records.delete(old.release.version, &self.what).await?;
         }
         self.records
