@@ -1,4 +1,4 @@
-//! Writes a value as block YAML the way go-yaml v2 does: two spaces, sequences level with their key, folding after column 80.
+//! Writes a value as block YAML the way go-yaml does.
 
 use serde_json::{Map, Value};
 
@@ -12,6 +12,15 @@ const WIDTH: usize = 80;
 /// Longer keys get the form `? key`.
 const LONGEST_SIMPLE_KEY: usize = 128;
 
+/// Whose way of writing it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Dialect {
+    /// go-yaml v2: sequences level with their key, folding after column 80. Numbers come from JSON text.
+    V2,
+    /// go-yaml v3 with an indentation of two: sequences indented below their key, no folding.
+    V3,
+}
+
 /// Where a node stands, which decides the indentation of a sequence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Place {
@@ -21,8 +30,9 @@ enum Place {
 }
 
 /// The text of a value, ended by a newline.
-pub(crate) fn emit(value: &Value) -> String {
+pub(crate) fn emit(value: &Value, dialect: Dialect) -> String {
     let mut emitter = Emitter {
+        dialect,
         out: String::new(),
         column: 0,
         spaced: true,
@@ -34,6 +44,7 @@ pub(crate) fn emit(value: &Value) -> String {
 }
 
 struct Emitter {
+    dialect: Dialect,
     out: String,
     /// Counted in characters, from 0.
     column: usize,
@@ -52,7 +63,8 @@ impl Emitter {
             Value::Array(items) if items.is_empty() => self.empty("[]"),
             Value::Object(map) => self.mapping(map, inner),
             Value::Array(items) => {
-                let level_with_key = place == Place::MapValue && !self.fresh;
+                let level_with_key =
+                    self.dialect == Dialect::V2 && place == Place::MapValue && !self.fresh;
                 let indent = if level_with_key {
                     parent.unwrap_or(0)
                 } else {
@@ -65,7 +77,7 @@ impl Emitter {
                 }
             }
             Value::String(text) => {
-                let analysis = Analysis::of(text);
+                let analysis = Analysis::of(text, self.dialect);
                 let style = analysis.string_style(text, false);
                 self.scalar(
                     text,
@@ -76,14 +88,14 @@ impl Emitter {
             }
             Value::Null => self.word("null"),
             Value::Bool(flag) => self.word(if *flag { "true" } else { "false" }),
-            Value::Number(number) => self.word(&number_text(number)),
+            Value::Number(number) => self.word(&number_text(number, self.dialect)),
         }
     }
 
     fn mapping(&mut self, map: &Map<String, Value>, indent: usize) {
-        for (key, value) in sorted(map.iter()) {
+        for (key, value) in sorted(map.iter(), self.dialect) {
             self.line_at(indent);
-            let analysis = Analysis::of(key);
+            let analysis = Analysis::of(key, self.dialect);
             let simple = !analysis.multiline && key.len() <= LONGEST_SIMPLE_KEY;
             let style = analysis.string_style(key, simple);
             if simple {
@@ -143,7 +155,7 @@ impl Emitter {
             if c == ' ' {
                 let at_edge = quoted && (at == 0 || at + 1 == chars.len());
                 let foldable = fold && !after_space && !at_edge && chars.get(at + 1) != Some(&' ');
-                if foldable && self.column > WIDTH {
+                if foldable && self.is_wide() {
                     self.line_at(indent);
                 } else {
                     self.put(' ');
@@ -187,7 +199,7 @@ impl Emitter {
                 after_space = false;
             } else if c == ' ' {
                 let inside = at > 0 && at + 1 < chars.len();
-                if fold && !after_space && self.column > WIDTH && inside {
+                if fold && !after_space && self.is_wide() && inside {
                     self.line_at(indent);
                     if chars[at + 1] == ' ' {
                         self.put('\\');
@@ -237,6 +249,10 @@ impl Emitter {
                 after_break = false;
             }
         }
+    }
+
+    fn is_wide(&self) -> bool {
+        self.dialect == Dialect::V2 && self.column > WIDTH
     }
 
     fn empty(&mut self, brackets: &str) {
@@ -309,8 +325,11 @@ fn escape(c: char) -> String {
     format!("\\{short}")
 }
 
-/// A number goes through JSON text and go-yaml's resolution, which turns whole floating point numbers into integers.
-fn number_text(number: &serde_json::Number) -> String {
+/// In v2 a number goes through JSON text and go-yaml's resolution, which turns whole floating point numbers into integers.
+fn number_text(number: &serde_json::Number, dialect: Dialect) -> String {
+    if let (Dialect::V3, true, Some(float)) = (dialect, number.is_f64(), number.as_f64()) {
+        return format_general(float);
+    }
     let json = match (number.as_i64(), number.as_u64(), number.as_f64()) {
         (None, None, Some(float)) => format_json(float).unwrap_or_else(|| "null".to_owned()),
         _ => number.to_string(),

@@ -1,16 +1,19 @@
 //! The order in which go-yaml v2 writes the keys of a map: letters after other characters, runs of digits as numbers.
 
+use crate::emit::Dialect;
 use unicode_general_category::{GeneralCategory, get_general_category};
 
 /// Whether key `a` comes before key `b`.
-fn less(a: &[char], b: &[char]) -> bool {
+fn less(a: &[char], b: &[char], dialect: Dialect) -> bool {
     let Some(at) = a.iter().zip(b).position(|(x, y)| x != y) else {
         return a.len() < b.len();
     };
+    // v3 puts a letter after digits before other characters: "1a" < "1-".
+    let letters_first = dialect == Dialect::V3 && at > 0 && is_digit(a[at - 1]);
     match (is_letter(a[at]), is_letter(b[at])) {
         (true, true) => return a[at] < b[at],
-        (true, false) => return false,
-        (false, true) => return true,
+        (true, false) => return letters_first,
+        (false, true) => return !letters_first,
         (false, false) => {}
     }
     // Zeros count only inside a number: "a10" and "a1" differ by their value, "a01" and "a1" by their length.
@@ -66,26 +69,29 @@ fn is_digit(c: char) -> bool {
 /// The entries in go-yaml's order.
 ///
 /// A merge sort of our own: the order is not transitive for some odd keys, and the standard library's sort may panic on such.
-pub(crate) fn sorted<'a, T>(entries: impl Iterator<Item = (&'a String, T)>) -> Vec<(&'a str, T)> {
+pub(crate) fn sorted<'a, T>(
+    entries: impl Iterator<Item = (&'a String, T)>,
+    dialect: Dialect,
+) -> Vec<(&'a str, T)> {
     let entries: Vec<_> = entries
         .map(|(key, value)| (key.chars().collect::<Vec<_>>(), (key.as_str(), value)))
         .collect();
-    merge_sort(entries)
+    merge_sort(entries, dialect)
         .into_iter()
         .map(|(_, entry)| entry)
         .collect()
 }
 
-fn merge_sort<T>(mut entries: Vec<(Vec<char>, T)>) -> Vec<(Vec<char>, T)> {
+fn merge_sort<T>(mut entries: Vec<(Vec<char>, T)>, dialect: Dialect) -> Vec<(Vec<char>, T)> {
     if entries.len() < 2 {
         return entries;
     }
-    let right = merge_sort(entries.split_off(entries.len() / 2));
-    let left = merge_sort(entries);
+    let right = merge_sort(entries.split_off(entries.len() / 2), dialect);
+    let left = merge_sort(entries, dialect);
     let mut merged = Vec::with_capacity(left.len() + right.len());
     let (mut left, mut right) = (left.into_iter().peekable(), right.into_iter().peekable());
     while let (Some((a, _)), Some((b, _))) = (left.peek(), right.peek()) {
-        merged.extend(if less(b, a) {
+        merged.extend(if less(b, a, dialect) {
             right.next()
         } else {
             left.next()

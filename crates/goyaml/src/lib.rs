@@ -10,6 +10,7 @@
 //! | [`from_str_exact`] | `yaml.YAMLToJSON`: whole numbers stay whole, for manifests that go to an API server |
 //! | [`from_str_strict`] | `yaml.UnmarshalStrict`: keys that are set twice are errors |
 //! | [`to_string`] | `yaml.Marshal` |
+//! | [`to_string_pretty`] | Helm's `toYamlPretty` (go-yaml v3) |
 
 mod decode;
 mod documents;
@@ -26,6 +27,7 @@ use serde_json::{Map, Value};
 
 use decode::{Numbers, decode};
 pub use documents::documents;
+use emit::{Dialect, emit};
 pub use error::{Duplicate, Error};
 pub use float::{format_general, format_json};
 
@@ -76,7 +78,14 @@ pub fn map_from_str(text: &str) -> Result<Map<String, Value>, Error> {
 /// Where Go fails too, since it reads its own JSON back as YAML: control characters, and keys longer than 1,000 characters or so.
 pub fn to_string(value: &Value) -> Result<String, Error> {
     let value = json_text::as_read_back(value)?;
-    Ok(emit::emit(&value))
+    Ok(emit(&value, Dialect::V2))
+}
+
+/// Writes a value as go-yaml v3 does with an indentation of two, which is Helm's `toYamlPretty`: sequences stand indented below
+/// their key, nothing is folded. Unlike [`to_string`] it takes no way through JSON, so that a million as a floating point
+/// number is `1e+06`.
+pub fn to_string_pretty(value: &Value) -> String {
+    emit(value, Dialect::V3)
 }
 
 /// What sigs.k8s.io/yaml makes of a scalar where a string is wanted: numbers and booleans become text. `None` for the rest.

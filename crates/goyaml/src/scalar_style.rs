@@ -1,5 +1,6 @@
-//! Which of the five forms of a scalar go-yaml v2 chooses for a string.
+//! Which form of a scalar go-yaml chooses for a string.
 
+use crate::emit::Dialect;
 use crate::resolve::{Tag, resolve};
 
 /// The form of a scalar. go-yaml writes folded scalars never.
@@ -31,7 +32,7 @@ pub(crate) fn is_printable(c: char) -> bool {
 }
 
 impl Analysis {
-    pub(crate) fn of(text: &str) -> Self {
+    pub(crate) fn of(text: &str, dialect: Dialect) -> Self {
         let chars: Vec<char> = text.chars().collect();
         let (Some(first), Some(last)) = (chars.first(), chars.last()) else {
             return Self {
@@ -42,7 +43,10 @@ impl Analysis {
             };
         };
         let multiline = chars.iter().any(|c| is_break(*c));
-        let special = chars.iter().any(|c| !is_printable(*c));
+        // To v3 a tab is a character like others inside of a block.
+        let tab = dialect == Dialect::V3 && chars.contains(&'\t');
+        let is_tab = |c: char| dialect == Dialect::V3 && c == '\t';
+        let special = chars.iter().any(|c| !is_printable(*c) && !is_tab(*c));
         let break_space = chars
             .windows(2)
             .any(|pair| is_break(pair[0]) && pair[1] == ' ');
@@ -53,12 +57,13 @@ impl Analysis {
         Self {
             multiline,
             plain: !(multiline
+                || tab
                 || special
                 || break_space
                 || space_break
                 || edge_blank
                 || has_indicator(&chars)),
-            single_quoted: !(special || break_space || space_break),
+            single_quoted: !(tab || special || break_space || space_break),
             block: !(special || space_break || *last == ' '),
         }
     }

@@ -17,6 +17,7 @@ fn as_go() {
             "read" => goyaml::from_str(text),
             "strict" => goyaml::from_str_strict(text),
             "exact" => goyaml::from_str_exact(text),
+            "pretty" => Ok(Value::String(goyaml::to_string_pretty(input))),
             _ => goyaml::to_string(input).map(Value::String),
         };
         let ours = ours.map(comparable).map_err(|error| error.to_string());
