@@ -1,28 +1,51 @@
-//! Checksums.
+//! Checksums and password hashes.
 
-use gotmpl::{Type, Value};
+use std::rc::Rc;
+
+use gotmpl::{Error, Type, Value};
 use sha1::Sha1;
 use sha2::{Digest, Sha256, Sha512};
 
 use crate::args::Registry;
+use crate::sources::{RandomSource, Sources};
 
-pub(crate) fn register(r: &mut Registry) {
+const STR: Type = Type::Str;
+/// Go's `bcrypt.DefaultCost`.
+const BCRYPT_COST: u32 = 10;
+/// bcrypt looks at no more bytes of a password; Go refuses longer ones.
+const BCRYPT_MAX_BYTES: usize = 72;
+
+pub(crate) fn register(r: &mut Registry, sources: &Sources) {
     sum(r, "sha1sum", |bytes| hex(&Sha1::digest(bytes)));
     sum(r, "sha256sum", |bytes| hex(&Sha256::digest(bytes)));
     sum(r, "sha512sum", |bytes| hex(&Sha512::digest(bytes)));
     sum(r, "adler32sum", |bytes| adler32(bytes).to_string());
+    let random = Rc::clone(&sources.random);
+    r.add("bcrypt", &[STR], STR, move |a| {
+        bcrypt(a.bytes(0), &random).map(Value::from)
+    });
+    let random = Rc::clone(&sources.random);
+    r.add("htpasswd", &[STR, STR], STR, move |a| {
+        let user = a.text(0);
+        if user.contains(':') {
+            return Ok(Value::from(format!("invalid username: {user}")));
+        }
+        Ok(Value::from(format!(
+            "{user}:{}",
+            bcrypt(a.bytes(1), &random)?
+        )))
+    });
 }
 
 fn sum(r: &mut Registry, name: &str, digest: impl Fn(&[u8]) -> String + 'static) {
-    r.add(name, &[Type::Str], Type::Str, move |a| {
+    r.add(name, &[STR], STR, move |a| {
         Ok(Value::str(digest(a.bytes(0))))
     });
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes
-        .iter()
-        .flat_map(|b| [b >> 4, b & 15])
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    let digits = bytes.iter().flat_map(|b| [b >> 4, b & 15]);
+    digits
         .filter_map(|d| char::from_digit(d.into(), 16))
         .collect()
 }
@@ -34,4 +57,18 @@ fn adler32(bytes: &[u8]) -> u32 {
         (a, (a + b) % MODULUS)
     });
     b << 16 | a
+}
+
+/// The hash of a password; what is wrong with the password is the text, as in sprig.
+fn bcrypt(password: &[u8], random: &RandomSource) -> Result<String, Error> {
+    let failed = |why: &str| format!("failed to encrypt string with bcrypt: {why}");
+    if password.len() > BCRYPT_MAX_BYTES {
+        return Ok(failed("bcrypt: password length exceeds 72 bytes"));
+    }
+    let mut salt = [0; 16];
+    random(&mut salt).map_err(Error::call)?;
+    Ok(match bcrypt::hash_with_salt(password, BCRYPT_COST, salt) {
+        Ok(hash) => hash.format_for_version(bcrypt::Version::TwoA),
+        Err(e) => failed(&e.to_string()),
+    })
 }

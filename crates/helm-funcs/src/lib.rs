@@ -45,7 +45,7 @@ pub fn functions(sources: &Sources) -> FuncMap {
     defaults::register(&mut registry);
     reflection::register(&mut registry);
     encoding::register(&mut registry);
-    crypto::register(&mut registry);
+    crypto::register(&mut registry, sources);
     random::register(&mut registry, sources);
     dates::register(&mut registry, sources);
     regexes::register(&mut registry);

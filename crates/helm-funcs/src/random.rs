@@ -107,11 +107,7 @@ fn uuid(random: &Source) -> Result<String, Error> {
     let mut b = bytes(random, 16)?;
     b[6] = b[6] & 0x0f | 0x40;
     b[8] = b[8] & 0x3f | 0x80;
-    let hex: String = b
-        .iter()
-        .flat_map(|b| [b >> 4, b & 15])
-        .filter_map(|d| char::from_digit(d.into(), 16))
-        .collect();
+    let hex = crate::crypto::hex(&b);
     let parts = [
         &hex[..8],
         &hex[8..12],
