@@ -52,26 +52,26 @@ fn interrupted_at(word: &str, mark: &str) {
 }
 
 #[test]
-fn while_connecting() {
-    interrupted_at("kill-connect", "connect");
-}
-
-#[test]
 fn while_checking() {
-    interrupted_at("kill-check", "check");
-}
-
-#[test]
-fn while_recording() {
-    interrupted_at("kill-record", "record");
+    interrupted_at("kill-check", "checking");
 }
 
 #[test]
 fn while_applying() {
-    interrupted_at("kill-apply", "apply");
+    interrupted_at("kill-apply", "applying");
 }
 
 #[test]
-fn while_waiting() {
-    interrupted_at("kill-wait", "wait");
+fn while_pods_are_made() {
+    interrupted_at("kill-wait", "waiting for the pods");
+}
+
+#[test]
+fn while_the_server_starts() {
+    interrupted_at("kill-start", "pods ready");
+}
+
+#[test]
+fn while_the_server_is_asked() {
+    interrupted_at("kill-ask", "asking the server");
 }
