@@ -1,6 +1,7 @@
 //! Go's fmt package for template values: Sprint, Sprintln and Sprintf.
 
 mod float;
+mod number;
 mod print;
 mod quote;
 

@@ -3,6 +3,8 @@
 mod lex;
 pub(crate) mod node;
 mod number;
+mod pipeline;
+mod tokens;
 pub(crate) mod unquote;
 
 use std::collections::BTreeMap;
@@ -12,7 +14,8 @@ use crate::error::Error;
 use crate::fmt::quote;
 use crate::gostr::Str;
 use lex::{Item, Keywords, Kind, Lexer};
-use node::{Branch, Command, List, Node, Operand, Pipe, Term, Tree};
+use node::{Branch, List, Node, Tree};
+use tokens::Frame;
 
 /// How deep parentheses and control structures may nest. Go allows 10000 parentheses and any
 /// number of structures; no real template comes near this.
@@ -40,29 +43,6 @@ pub(crate) fn parse(
     };
     parser.parse_text()?;
     Ok(parser.trees)
-}
-
-/// What the parser keeps for each tree it is building: a `define` starts afresh.
-struct Frame {
-    name: String,
-    token: [Item; 3],
-    peek_count: usize,
-    vars: Vec<String>,
-    range_depth: usize,
-    action_line: usize,
-}
-
-impl Frame {
-    fn new(name: &str) -> Self {
-        Self {
-            name: name.to_owned(),
-            token: [Item::none(), Item::none(), Item::none()],
-            peek_count: 0,
-            vars: vec!["$".to_owned()],
-            range_depth: 0,
-            action_line: 0,
-        }
-    }
 }
 
 struct Parser<'a> {
@@ -96,85 +76,6 @@ impl Parsed {
 type Parse<T> = Result<T, Error>;
 
 impl Parser<'_> {
-    fn next(&mut self) -> Item {
-        if self.frame.peek_count > 0 {
-            self.frame.peek_count -= 1;
-        } else {
-            self.frame.token[0] = self.lexer.next_item();
-        }
-        self.frame.token[self.frame.peek_count].clone()
-    }
-
-    fn backup(&mut self) {
-        self.frame.peek_count += 1;
-    }
-
-    /// Backs up two tokens; the first is still in place.
-    fn backup2(&mut self, first: Item) {
-        self.frame.token[1] = first;
-        self.frame.peek_count = 2;
-    }
-
-    fn backup3(&mut self, second: Item, first: Item) {
-        self.frame.token[1] = first;
-        self.frame.token[2] = second;
-        self.frame.peek_count = 3;
-    }
-
-    fn peek(&mut self) -> &Item {
-        if self.frame.peek_count == 0 {
-            self.frame.peek_count = 1;
-            self.frame.token[0] = self.lexer.next_item();
-        }
-        &self.frame.token[self.frame.peek_count - 1]
-    }
-
-    fn next_non_space(&mut self) -> Item {
-        loop {
-            let token = self.next();
-            if token.kind != Kind::Space {
-                return token;
-            }
-        }
-    }
-
-    fn peek_non_space(&mut self) -> Item {
-        let token = self.next_non_space();
-        self.backup();
-        token
-    }
-
-    fn error(&self, text: &str) -> Error {
-        Error::parse(format!(
-            "template: {}:{}: {text}",
-            self.parse_name, self.frame.token[0].line
-        ))
-    }
-
-    fn expect(&mut self, kind: Kind, context: &str) -> Parse<Item> {
-        let token = self.next_non_space();
-        if token.kind == kind {
-            Ok(token)
-        } else {
-            Err(self.unexpected(&token, context))
-        }
-    }
-
-    fn unexpected(&self, token: &Item, context: &str) -> Error {
-        if token.kind == Kind::Error {
-            let mut extra = String::new();
-            let line = self.frame.action_line;
-            if line != 0 && line != token.line {
-                extra = format!(" in action started at {}:{line}", self.parse_name);
-                if token.text.ends_with(" action") {
-                    extra = extra.split_off(" in action".len());
-                }
-            }
-            return self.error(&format!("{}{extra}", token.describe()));
-        }
-        self.error(&format!("unexpected {} in {context}", token.describe()))
-    }
-
     fn parse_text(&mut self) -> Parse<()> {
         let mut root = List {
             pos: self.peek().pos,
@@ -426,206 +327,5 @@ impl Parser<'_> {
             Kind::String | Kind::RawString => Ok(self.unquote(&token.text)?.text().into_owned()),
             _ => Err(self.unexpected(token, context)),
         }
-    }
-
-    fn pipeline(&mut self, context: &str, end: Kind) -> Parse<Pipe> {
-        let pos = self.peek_non_space().pos;
-        let mut pipe = Pipe {
-            pos,
-            is_assign: false,
-            decl: Vec::new(),
-            cmds: Vec::new(),
-        };
-        self.declarations(&mut pipe, context)?;
-        loop {
-            let token = self.next_non_space();
-            match token.kind {
-                kind if kind == end => break,
-                Kind::Bool
-                | Kind::CharConstant
-                | Kind::Complex
-                | Kind::Dot
-                | Kind::Field
-                | Kind::Identifier
-                | Kind::Number
-                | Kind::Nil
-                | Kind::RawString
-                | Kind::String
-                | Kind::Variable
-                | Kind::LeftParen => {
-                    self.backup();
-                    let cmd = self.command()?;
-                    pipe.cmds.push(cmd);
-                }
-                _ => return Err(self.unexpected(&token, context)),
-            }
-        }
-        if pipe.cmds.is_empty() {
-            return Err(self.error(&format!("missing value for {context}")));
-        }
-        for (i, cmd) in pipe.cmds.iter().enumerate().skip(1) {
-            let constant = matches!(
-                cmd.args.first().map(|arg| &arg.term),
-                Some(Term::Bool(_) | Term::Dot | Term::Nil | Term::Number(_) | Term::String { .. })
-            );
-            if constant {
-                let stage = i + 1;
-                let text = format!("non executable command in pipeline stage {stage}");
-                return Err(self.error(&text));
-            }
-        }
-        Ok(pipe)
-    }
-
-    /// The variables that a pipeline declares or assigns, up to the `:=` or `=`.
-    fn declarations(&mut self, pipe: &mut Pipe, context: &str) -> Parse<()> {
-        loop {
-            let v = self.peek_non_space();
-            if v.kind != Kind::Variable {
-                return Ok(());
-            }
-            self.next();
-            // A blank after the variable must survive if this is no declaration.
-            let after = self.peek().clone();
-            let next = self.peek_non_space();
-            match next.kind {
-                Kind::Assign | Kind::Declare => {
-                    pipe.is_assign = next.kind == Kind::Assign;
-                    self.next_non_space();
-                    self.declare(pipe, v);
-                    return Ok(());
-                }
-                Kind::Char if next.text == "," => {
-                    self.next_non_space();
-                    self.declare(pipe, v);
-                    if context != "range" || pipe.decl.len() >= 2 {
-                        return Err(self.error(&format!("too many declarations in {context}")));
-                    }
-                    let more = self.peek_non_space().kind;
-                    if !matches!(more, Kind::Variable | Kind::RightDelim | Kind::RightParen) {
-                        return Err(self.error("range can only initialize variables"));
-                    }
-                }
-                _ => {
-                    if after.kind == Kind::Space {
-                        self.backup3(v, after);
-                    } else {
-                        self.backup2(v);
-                    }
-                    return Ok(());
-                }
-            }
-        }
-    }
-
-    fn declare(&mut self, pipe: &mut Pipe, variable: Item) {
-        pipe.decl.push(variable.text.clone());
-        self.frame.vars.push(variable.text);
-    }
-
-    fn command(&mut self) -> Parse<Command> {
-        let mut cmd = Command {
-            pos: self.peek_non_space().pos,
-            args: Vec::new(),
-        };
-        loop {
-            self.peek_non_space();
-            if let Some(operand) = self.operand()? {
-                cmd.args.push(operand);
-            }
-            let token = self.next();
-            match token.kind {
-                Kind::Space => continue,
-                Kind::RightDelim | Kind::RightParen => self.backup(),
-                Kind::Pipe => {}
-                _ => return Err(self.unexpected(&token, "operand")),
-            }
-            break;
-        }
-        if cmd.args.is_empty() {
-            return Err(self.error("empty command"));
-        }
-        Ok(cmd)
-    }
-
-    fn operand(&mut self) -> Parse<Option<Operand>> {
-        let Some(node) = self.term()? else {
-            return Ok(None);
-        };
-        if self.peek().kind != Kind::Field {
-            return Ok(Some(node));
-        }
-        let pos = self.peek().pos;
-        let mut field = Vec::new();
-        while self.peek().kind == Kind::Field {
-            field.push(self.next().text[1..].to_owned());
-        }
-        let term = match node.term {
-            Term::Field(mut names) => {
-                names.append(&mut field);
-                Term::Field(names)
-            }
-            Term::Variable(mut names) => {
-                names.append(&mut field);
-                Term::Variable(names)
-            }
-            Term::Bool(_) | Term::String { .. } | Term::Number(_) | Term::Nil | Term::Dot => {
-                let shown = quote(node.to_string().as_bytes());
-                return Err(self.error(&format!("unexpected . after term {shown}")));
-            }
-            _ => Term::Chain {
-                node: Box::new(node),
-                field,
-            },
-        };
-        Ok(Some(Operand { pos, term }))
-    }
-
-    fn term(&mut self) -> Parse<Option<Operand>> {
-        let token = self.next_non_space();
-        let term = match token.kind {
-            Kind::Identifier => {
-                if !(self.known)(&token.text) {
-                    let name = quote(token.text.as_bytes());
-                    return Err(self.error(&format!("function {name} not defined")));
-                }
-                Term::Identifier(token.text)
-            }
-            Kind::Dot => Term::Dot,
-            Kind::Nil => Term::Nil,
-            Kind::Variable => {
-                if !self.frame.vars.contains(&token.text) {
-                    let name = quote(token.text.as_bytes());
-                    return Err(self.error(&format!("undefined variable {name}")));
-                }
-                Term::Variable(vec![token.text])
-            }
-            Kind::Field => Term::Field(vec![token.text[1..].to_owned()]),
-            Kind::Bool => Term::Bool(token.text == "true"),
-            Kind::CharConstant | Kind::Complex | Kind::Number => {
-                let is_char = token.kind == Kind::CharConstant;
-                Term::Number(number::parse(&token.text, is_char).map_err(|e| self.error(&e))?)
-            }
-            Kind::LeftParen => {
-                let pipe =
-                    self.deeper(|p| p.pipeline("parenthesized pipeline", Kind::RightParen))?;
-                Term::Pipe(Box::new(pipe))
-            }
-            Kind::String | Kind::RawString => {
-                let text = self.unquote(&token.text)?;
-                Term::String {
-                    quoted: token.text,
-                    text,
-                }
-            }
-            _ => {
-                self.backup();
-                return Ok(None);
-            }
-        };
-        Ok(Some(Operand {
-            pos: token.pos,
-            term,
-        }))
     }
 }

@@ -43,7 +43,7 @@ fn run(template: &str) -> Vec<u8> {
 
 fn check(file: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/cases")
+        .join("tests/testdata")
         .join(file);
     let cases = std::fs::read(path).unwrap();
     let cases = cases.strip_suffix(b"\n").unwrap();

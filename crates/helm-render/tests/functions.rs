@@ -7,10 +7,10 @@ use helm_chart::{Capabilities, Chart, Values};
 use helm_render::{ReleaseOptions, Sources, render};
 
 /// Written by hand, by family.
-const FUNCTIONS: &[u8] = include_bytes!("cases/functions.txt");
+const FUNCTIONS: &[u8] = include_bytes!("testdata/functions.txt");
 /// Calls of random functions with random arguments.
-const GENERATED: &[u8] = include_bytes!("cases/generated.txt");
-const VALUES: &[u8] = include_bytes!("cases/values.yaml");
+const GENERATED: &[u8] = include_bytes!("testdata/generated.txt");
+const VALUES: &[u8] = include_bytes!("testdata/values.yaml");
 const CHART: &str =
     "apiVersion: v2\nname: c\nversion: 1.2.3\nappVersion: \"4.5\"\nannotations:\n  note: x\n";
 

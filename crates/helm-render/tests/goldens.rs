@@ -16,7 +16,7 @@ fn folder(name: &str) -> std::path::PathBuf {
 
 /// Renders a chart with one of its values files.
 fn rendered(chart: &str, values: Option<&Path>) -> Result<Rendered, String> {
-    let chart = Chart::from_dir(&folder("charts").join(chart)).unwrap();
+    let chart = Chart::from_dir(&folder("testdata/charts").join(chart)).unwrap();
     let file = |path: &Path| {
         (
             path.display().to_string(),
@@ -54,7 +54,7 @@ fn charts_render_as_helm_renders_them() {
             continue;
         };
         let chart = case.split("--").next().unwrap();
-        let values = folder("values").join(format!("{case}.yaml"));
+        let values = folder("testdata/values").join(format!("{case}.yaml"));
         let found = match rendered(chart, case.contains("--").then_some(values.as_path())) {
             Ok(rendered) => rendered.template_text(),
             // Helm's hint to use --debug has a blank line before it.
@@ -67,8 +67,8 @@ fn charts_render_as_helm_renders_them() {
         }
         checked += 1;
     }
-    let charts = fs::read_dir(folder("charts")).unwrap().count();
-    let values = fs::read_dir(folder("values")).unwrap().count();
+    let charts = fs::read_dir(folder("testdata/charts")).unwrap().count();
+    let values = fs::read_dir(folder("testdata/values")).unwrap().count();
     assert_eq!(
         checked,
         charts + values,

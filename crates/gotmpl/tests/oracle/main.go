@@ -1,6 +1,6 @@
 // Fills in what Go's text/template makes of the templates in a case file.
 //
-//	go run main.go ../cases/*.txt
+//	go run main.go ../testdata/*.txt
 //
 // A file holds cases separated by lines "===". Each is a template, a line "--- ok" or "--- error",
 // and the output or error text, which this program rewrites. A template that begins with

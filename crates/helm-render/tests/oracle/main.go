@@ -1,8 +1,8 @@
 // Fills in what Helm 4.3.1 makes of the templates in a case file.
 //
-//	go run . ../cases/functions.txt
+//	go run . ../testdata/functions.txt
 //
-// Each case of the file is the NOTES.txt of a chart whose values are cases/values.yaml. A case is
+// Each case of the file is the NOTES.txt of a chart whose values are testdata/values.yaml. A case is
 // a template, a line "--- ok" or "--- error", and the output or error text, which this program
 // rewrites. Lines "===" stand between cases.
 package main
