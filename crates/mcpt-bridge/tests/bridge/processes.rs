@@ -85,6 +85,25 @@ async fn a_drain_cuts_off_what_exceeds_the_grace() {
     assert!(!lives(&pid));
 }
 
+#[tokio::test]
+async fn a_server_that_stays_is_told_to_leave_before_it_is_killed() {
+    let folder = tempfile::tempdir().unwrap();
+    let told = folder.path().join("told");
+    let script = r#"trap 'echo told > "$1"' TERM; "$2"; exit 0"#;
+    let command = ["sh", "-c", script, "sh"].map(Into::into).into_iter();
+    let command = command.chain([told.clone().into(), example("scripted_server").into()]);
+    let bridge = Bridge::start(command.collect(), |c| c.exit_grace = Duration::from_secs(1)).await;
+    bridge.until_ready().await;
+    let client = bridge.session().await;
+    client.text("stubborn").await;
+    let pid = client.text("pid").await;
+    assert_eq!(client.delete().await.status, 204);
+    until("it was told and left", async || {
+        told.exists() && !lives(&pid)
+    })
+    .await;
+}
+
 /// A bridge in a process of its own, which owns its orphans.
 struct Program {
     child: Child,
