@@ -11,6 +11,9 @@ use crate::failure::chain;
 /// The chart that servers are deployed with.
 const CHART: &str = "mcp-server";
 
+/// Value that says how many pods run.
+const REPLICAS: &str = "replicaCount";
+
 /// Which revision a chart is rendered for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum When {
@@ -94,6 +97,14 @@ impl Prepared {
         values_for_rendering(&prepared.chart, &prepared.values)
             .map_err(|error| invalid(what, &error))?;
         Ok(prepared)
+    }
+
+    /// Keeps the number of pods of the revision that runs, when neither the plan nor the user names one.
+    pub(crate) fn keep_replicas(&mut self, running: &Values) {
+        let named = self.values.contains_key(REPLICAS);
+        if let Some(number) = running.get(REPLICAS).filter(|_| !named) {
+            self.values.insert(REPLICAS.to_owned(), number.clone());
+        }
     }
 
     /// The user's values, as Helm records them.
@@ -207,5 +218,25 @@ mod tests {
             Value::Object(base),
             json!({"a": {"b": 3, "c": 2, "d": 4}, "l": [2], "n": null})
         );
+    }
+
+    #[test]
+    fn the_number_of_pods_stays_unless_it_is_named() {
+        let running = json!({"replicaCount": 3}).as_object().unwrap().clone();
+        for (values, expected) in [
+            (json!({}), json!(3)),
+            (json!({"replicaCount": 1}), json!(1)),
+        ] {
+            let mut prepared = Prepared {
+                name: "demo".into(),
+                what: String::new(),
+                chart: Chart::default(),
+                values: values.as_object().unwrap().clone(),
+            };
+            prepared.keep_replicas(&running);
+            assert_eq!(prepared.values()["replicaCount"], expected);
+            prepared.keep_replicas(&Values::new());
+            assert_eq!(prepared.values()["replicaCount"], expected);
+        }
     }
 }

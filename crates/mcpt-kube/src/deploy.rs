@@ -37,7 +37,7 @@ pub(crate) async fn deploy(
     progress: &dyn Progress,
 ) -> Result<Deployed, Failure> {
     let what = format!("cannot deploy {}", plan.name);
-    let prepared = Prepared::new(plan, options, &what)?;
+    let mut prepared = Prepared::new(plan, options, &what)?;
     let deploy = Deploy {
         cluster,
         plan,
@@ -49,8 +49,8 @@ pub(crate) async fn deploy(
     };
     match options.dry_run {
         Some(DryRun::Client) => Ok(dry(&prepared.offline(&cluster.namespace)?, &deploy.what)?),
-        Some(DryRun::Server) => deploy.check_only(&prepared).await,
-        None => deploy.run(&prepared).await,
+        Some(DryRun::Server) => deploy.check_only(&mut prepared).await,
+        None => deploy.run(&mut prepared).await,
     }
 }
 
@@ -148,7 +148,7 @@ impl Reached {
 }
 
 impl Deploy<'_> {
-    async fn check_only(&self, prepared: &Prepared) -> Result<Deployed, Failure> {
+    async fn check_only(&self, prepared: &mut Prepared) -> Result<Deployed, Failure> {
         let history = self.records.all(&self.what).await?;
         if let Some(last) = history
             .last()
@@ -168,7 +168,7 @@ impl Deploy<'_> {
         dry(&rendered, &self.what)
     }
 
-    async fn run(&self, prepared: &Prepared) -> Result<Deployed, Failure> {
+    async fn run(&self, prepared: &mut Prepared) -> Result<Deployed, Failure> {
         let made: Option<Made> = if self.options.create_namespace {
             namespace::ensure(self.cluster, &self.what, self.progress).await?
         } else {
@@ -197,7 +197,7 @@ impl Deploy<'_> {
     /// Everything but the namespace.
     async fn change(
         &self,
-        prepared: &Prepared,
+        prepared: &mut Prepared,
         reached: &mut Reached,
     ) -> Result<Deployed, Failure> {
         let history =
@@ -209,7 +209,7 @@ impl Deploy<'_> {
     /// Renders and compares with what is there.
     fn plan_change(
         &self,
-        prepared: &Prepared,
+        prepared: &mut Prepared,
         history: Vec<Record>,
     ) -> Result<(Change, Rendered), Failure> {
         let name = self.plan.name.as_str();
@@ -224,6 +224,13 @@ impl Deploy<'_> {
                 Some(current.info.first_deployed.clone()),
             ),
         };
+        let running = history
+            .iter()
+            .rev()
+            .find(|r| r.release.info.status == Status::Deployed);
+        if let Some(running) = running {
+            prepared.keep_replicas(&running.release.config);
+        }
         let rendered = prepared.render(
             when,
             &self.cluster.namespace,
