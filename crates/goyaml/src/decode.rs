@@ -16,8 +16,10 @@ const TAG_PREFIX: &str = "tag:yaml.org,2002:";
 /// What becomes of numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Numbers {
-    /// Whole numbers stay whole.
+    /// As JSON text has them: whole numbers are integers, also where they are written as `1.0`.
     Exact,
+    /// As YAML has them: `1` is an integer, `1.0` is none.
+    Typed,
     /// All are floating point, as `encoding/json` decodes into an untyped value.
     Float64,
 }
@@ -275,8 +277,8 @@ fn json_scalar(scalar: Scalar, numbers: Numbers) -> Result<Value, Error> {
         (Scalar::Null, _) => Ok(Value::Null),
         (Scalar::Bool(flag), _) => Ok(Value::Bool(flag)),
         (Scalar::Str(text), _) => Ok(Value::String(text)),
-        (Scalar::Int(number), Numbers::Exact) => Ok(number.into()),
-        (Scalar::Uint(number), Numbers::Exact) => Ok(number.into()),
+        (Scalar::Int(number), Numbers::Exact | Numbers::Typed) => Ok(number.into()),
+        (Scalar::Uint(number), Numbers::Exact | Numbers::Typed) => Ok(number.into()),
         (Scalar::Int(number), Numbers::Float64) => float(number as f64),
         (Scalar::Uint(number), Numbers::Float64) => float(number as f64),
         // JSON text has no sign of what was whole and floating point.

@@ -8,6 +8,7 @@
 //! |---|---|
 //! | [`from_str`] | `yaml.Unmarshal` into an untyped value: **every number is a float64** |
 //! | [`from_str_exact`] | `yaml.YAMLToJSON`: whole numbers stay whole, for manifests that go to an API server |
+//! | [`from_str_typed`] | what it gives to fields that are strings |
 //! | [`from_str_strict`] | `yaml.UnmarshalStrict`: keys that are set twice are errors |
 //! | [`to_string`] | `yaml.Marshal` |
 //! | [`to_string_pretty`] | Helm's `toYamlPretty` (go-yaml v3) |
@@ -46,6 +47,14 @@ pub fn from_str(text: &str) -> Result<Value, Error> {
 /// As [`from_str`].
 pub fn from_str_exact(text: &str) -> Result<Value, Error> {
     decode(text, Numbers::Exact, false)
+}
+
+/// Like [`from_str`], but numbers keep the type that YAML gives them, for [`scalar_text`].
+///
+/// # Errors
+/// As [`from_str`].
+pub fn from_str_typed(text: &str) -> Result<Value, Error> {
+    decode(text, Numbers::Typed, false)
 }
 
 /// Like [`from_str`], but a key that is set twice is an error, as in `yaml.UnmarshalStrict`.

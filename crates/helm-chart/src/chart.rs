@@ -43,8 +43,18 @@ impl Chart {
     /// counts only for [folders](Self::from_dir).
     ///
     /// # Errors
-    /// When `Chart.yaml` is missing, or one of the files that Helm itself reads is broken, here or in a subchart.
+    /// When `Chart.yaml` is missing, or one of the files that Helm itself reads is broken, here or in a subchart, or the chart has
+    /// another `apiVersion` than `v1` and `v2`.
     pub fn from_files(files: impl IntoIterator<Item = (String, Vec<u8>)>) -> Result<Self, Error> {
+        let chart = Self::assemble(files)?;
+        // Helm looks at it only here, not in subcharts.
+        match chart.metadata.api_version.as_str() {
+            "v1" | "v2" => Ok(chart),
+            other => Err(Error::ApiVersion(other.to_owned())),
+        }
+    }
+
+    fn assemble(files: impl IntoIterator<Item = (String, Vec<u8>)>) -> Result<Self, Error> {
         let files: Vec<File> = files
             .into_iter()
             .map(|(name, data)| File { name, data })
@@ -185,9 +195,9 @@ fn load_subchart(name: &str, files: Vec<File>, parent: &str) -> Result<Chart, Er
                 );
                 Error::Archive(message)
             })?;
-        return Chart::from_files(read_archive(&archive.data)?);
+        return Chart::assemble(read_archive(&archive.data)?);
     }
-    Chart::from_files(files.into_iter().filter_map(|file| {
+    Chart::assemble(files.into_iter().filter_map(|file| {
         let (_, below) = file.name.split_once('/')?;
         Some((below.to_owned(), file.data))
     }))

@@ -42,6 +42,9 @@ pub enum Error {
     /// There is no `Chart.yaml`.
     #[error("Chart.yaml file is missing")]
     NoChartYaml,
+    /// The chart has a format that is not supported: another `apiVersion` than `v1` or `v2`.
+    #[error("invalid chart apiVersion")]
+    ApiVersion(String),
     /// `Chart.yaml` breaks a rule.
     #[error("validation: {0}")]
     Validation(String),

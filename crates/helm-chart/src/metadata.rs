@@ -399,7 +399,7 @@ struct Fields {
 
 impl Fields {
     fn read(yaml: &str, owner: &'static str) -> Result<Self, Error> {
-        match goyaml::from_str_exact(yaml)? {
+        match goyaml::from_str_typed(yaml)? {
             Value::Object(map) => Ok(Self { map, owner }),
             Value::Null => Ok(Self {
                 map: Map::new(),

@@ -177,6 +177,30 @@ fn links_are_followed_but_not_in_circles() {
 }
 
 #[test]
+fn only_the_formats_v1_and_v2_are_charts() {
+    let chart = |version: &str| {
+        let yaml = format!("apiVersion: {version}\nname: demo\nversion: 0.1.0\n");
+        Chart::from_files([("Chart.yaml".to_owned(), yaml.into_bytes())])
+    };
+    assert_eq!(chart("v1").unwrap().metadata.api_version, "v1");
+    assert_eq!(
+        chart("v3").unwrap_err().to_string(),
+        "invalid chart apiVersion"
+    );
+}
+
+/// `72445e2` is a number to YAML, and 7244500 no version.
+#[test]
+fn a_version_that_reads_as_a_number_is_that_number() {
+    let yaml = "apiVersion: v2\nname: demo\nversion: 72445e2\n";
+    let error = Chart::from_files([("Chart.yaml".to_owned(), yaml.into())]).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "validation: chart.metadata.version \"7.2445e+06\" is invalid"
+    );
+}
+
+#[test]
 fn what_is_missing_is_named() {
     let folder = tempfile::tempdir().unwrap();
     assert_eq!(
