@@ -98,6 +98,11 @@ fn yaml_functions(r: &mut Registry) {
     r.add("mustToYaml", &[ANY], STR, |a| {
         Ok(Value::str(yaml_text(a.any(0))?))
     });
+    r.add("toYamlPretty", &[ANY], STR, |a| {
+        let text = to_json(a.any(0)).map(|json| goyaml::to_string_pretty(&json));
+        let text = text.unwrap_or_default();
+        Ok(Value::str(text.strip_suffix('\n').unwrap_or(&text)))
+    });
     r.add("fromYaml", &[STR], Type::MAP, |a| {
         Ok(match goyaml::map_from_str(&a.text(0)) {
             Ok(map) => from_json(&Json::Object(map)),

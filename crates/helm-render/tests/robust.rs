@@ -177,6 +177,7 @@ const FUNCTIONS: &[&str] = &[
     "toString",
     "toStrings",
     "toYaml",
+    "toYamlPretty",
     "tpl",
     "trim",
     "trimAll",
