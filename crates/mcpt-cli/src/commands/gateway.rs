@@ -32,8 +32,9 @@ enum Action {
 /// Arguments of `mcpt gateway run`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Servers are at /mcp/NAME and /mcp/NAMESPACE/NAME: those named with --server, and with the process backend all
-that are deployed on this machine, as they come and go. /healthz, /readyz and /metrics tell how the gateway is.
+    after_help = "Servers are at /mcp/NAME and /mcp/NAMESPACE/NAME: those named with --server and, with the
+process backend, all that are deployed on this machine, as they come and go.
+/healthz, /readyz and /metrics tell how the gateway is.
 
 Example:
   mcpt gateway run --server demo=http://10.0.0.1:8080/mcp,http://10.0.0.2:8080/mcp"
