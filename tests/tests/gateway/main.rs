@@ -13,11 +13,12 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     io::{Read as _, Write as _},
     net::TcpStream,
+    process::Command,
     time::{Duration, Instant},
 };
 
 use mcpt_tests::Mcpt;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use self::{
     client::{Answer, LEGACY, Session, agent, call, modern_call, post},
@@ -364,24 +365,34 @@ fn servers_of_this_machine_come_and_go() {
     let mcpt = Mcpt::default();
     let gateway = Process::gateway_of(&mcpt);
     let (agent, url) = (agent(), gateway.url(DEMO));
-    let becomes = |status: u16| {
+    let becomes = |url: &str, status: u16| {
         let deadline = Instant::now() + Duration::from_secs(20);
         // Nothing tells from outside when a gateway has heard of something.
-        while modern_call(&agent, &url, "whoami", &json!({})).status() != status {
+        while modern_call(&agent, url, "whoami", &json!({})).status() != status {
             assert!(Instant::now() < deadline, "{url} does not become {status}");
             std::thread::yield_now();
         }
     };
-    becomes(404);
+    becomes(&url, 404);
     drop(mcpt.run(&["deploy", "demo"]).ok());
-    becomes(200);
+    becomes(&url, 200);
     let session = Session::open(&agent, &url);
     assert_eq!(session.count(&url), 1);
     drop(mcpt.run(&["deploy", "demo", "--name", "second"]).ok());
     assert_eq!(session.count(&url), 2, "others do not disturb it");
     drop(mcpt.run(&["delete", "demo"]).ok());
-    becomes(404);
+    becomes(&url, 404);
     session.call(&url, "counter", &json!({})).refused(404);
+
+    let second = gateway.url("/mcp/second");
+    becomes(&second, 200);
+    let state = mcpt.home().join("state/servers/second/run-1/state.json");
+    let state = std::fs::read(state).expect("the state of the second server");
+    let state: Value = serde_json::from_slice(&state).expect("JSON");
+    let supervisor = state["supervisor"].to_string();
+    let killed = Command::new("kill").args(["-KILL", &supervisor]).status();
+    assert!(killed.expect("running kill").success());
+    becomes(&second, 404);
 }
 
 #[test]
