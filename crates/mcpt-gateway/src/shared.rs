@@ -50,6 +50,10 @@ impl Shared {
         let complete = matches!(change, Change::Snapshot(_));
         let applied = self.table.apply(source, change);
         for server in &applied.changed {
+            let endpoints = server.endpoints().iter();
+            for (endpoint, _) in endpoints.filter(|(_, conditions)| conditions.terminating) {
+                endpoint.link().retire();
+            }
             let ready = server.endpoints().iter().filter(|(_, c)| c.ready).count();
             let endpoints = server.endpoints().len();
             tracing::info!(server = %server.key(), endpoints, ready, "server changed");

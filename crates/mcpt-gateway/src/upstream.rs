@@ -3,7 +3,10 @@
 use std::{
     error::Error,
     io,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     time::{Duration, Instant},
 };
 
@@ -37,6 +40,8 @@ pub(crate) struct Upstream {
     target: Option<Target>,
     /// Unused connections, the last used one last.
     idle: Mutex<Vec<Idle>>,
+    /// Whether the endpoint is about to end, see [`Upstream::retire`].
+    retired: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -78,6 +83,7 @@ impl From<&Address> for Upstream {
             port: address.port(),
             target: host.zip(uri).map(|(host, uri)| Target { host, uri }),
             idle: Mutex::default(),
+            retired: AtomicBool::new(false),
         }
     }
 }
@@ -190,12 +196,19 @@ impl Upstream {
 
     fn keep(&self, sender: SendRequest<RequestBody>) {
         let mut idle = self.idle();
-        if idle.len() < MAX_IDLE {
+        if idle.len() < MAX_IDLE && !self.retired.load(Relaxed) {
             idle.push(Idle {
                 sender,
                 since: Instant::now(),
             });
         }
+    }
+
+    /// Keeps no connections any more. A server that ends closes the unused ones at a moment of its choice, and a request
+    /// sent at that very moment would be lost; a connection that cannot be made loses nothing.
+    pub(crate) fn retire(&self) {
+        self.retired.store(true, Relaxed);
+        self.idle().clear();
     }
 
     /// Closes connections that were not used for a while.
