@@ -224,6 +224,11 @@ impl Deploy {
                 .files
                 .push((path.display().to_string(), read(path)?));
         }
+        if let Some(replicas) = self.replicas {
+            // A flag says more than a profile or a file; only --set says more than the flag.
+            let text = format!("replicaCount: {replicas}\n");
+            overrides.files.push(("--replicas".to_owned(), text));
+        }
         overrides.set.clone_from(&self.set);
         overrides.merge().map_err(|error| {
             Failure::new(FailureKind::Usage, "the chart values cannot be read").caused_by(&error)
