@@ -22,10 +22,10 @@ impl Chart {
 
 /// The files of an archive, without the folder they are in.
 pub(crate) fn read_archive(archive: &[u8]) -> Result<Vec<(String, Vec<u8>)>, Error> {
-    let refuse = |message: &str| Err(Error::Archive(message.to_owned()));
-    let broken = |error: std::io::Error| Error::Archive(error.to_string());
+    let refuse = |message: &str| Err(Error::Content(message.to_owned()));
+    let broken = |error: std::io::Error| Error::Content(error.to_string());
     let too_large = || {
-        Error::Archive(format!(
+        Error::Content(format!(
             "decompressed chart is larger than the maximum size {MOST_BYTES}"
         ))
     };
@@ -66,7 +66,7 @@ pub(crate) fn read_archive(archive: &[u8]) -> Result<Vec<(String, Vec<u8>)>, Err
 
 /// The path below the archive's one folder.
 fn inner_path(path: &str) -> Result<String, Error> {
-    let refuse = |message: String| Err(Error::Archive(message));
+    let refuse = |message: String| Err(Error::Content(message));
     let delimiter = if path.contains('\\') { '\\' } else { '/' };
     let (folder, below) = path.split_once(delimiter).unwrap_or((path, ""));
     let below = below.replace(delimiter, "/");

@@ -193,7 +193,7 @@ fn load_subchart(name: &str, files: Vec<File>, parent: &str) -> Result<Chart, Er
                 let message = format!(
                     "error unpacking subchart tar in {parent}: expected {name}, got {found}"
                 );
-                Error::Archive(message)
+                Error::Content(message)
             })?;
         return Chart::assemble(read_archive(&archive.data)?);
     }
@@ -210,7 +210,7 @@ fn has_extension(name: &str, extension: &str) -> bool {
 
 fn text(file: &File) -> Result<&str, Error> {
     std::str::from_utf8(&file.data).map_err(|_| {
-        Error::Archive("error converting YAML to JSON: yaml: invalid UTF-8".to_owned())
+        Error::Content("error converting YAML to JSON: yaml: invalid UTF-8".to_owned())
     })
 }
 

@@ -58,9 +58,9 @@ pub enum Error {
         /// What is wrong.
         source: Box<Error>,
     },
-    /// An archive is broken or not allowed.
+    /// A file or an archive is broken or not allowed.
     #[error("{0}")]
-    Archive(String),
+    Content(String),
     /// A file or folder cannot be read.
     #[error("{path}: {source}")]
     Io {

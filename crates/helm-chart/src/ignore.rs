@@ -148,3 +148,32 @@ fn class_char(glob: &[char]) -> Option<(char, &[char])> {
         c => Some((*c, rest)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::Rules;
+
+    /// What Helm's own rules say, recorded: `rules`, a `path` that is a `dir` or not, and the answer.
+    #[test]
+    fn as_helm() {
+        let cases = include_str!("../tests/cases/ignore.jsonl");
+        let mut failures = Vec::new();
+        for line in cases.lines() {
+            let case: Value = serde_json::from_str(line).unwrap();
+            let text = |name: &str| case[name].as_str().unwrap();
+            let ours = Rules::parse(text("rules"))
+                .map(|rules| rules.ignore(text("path"), case["dir"] == true))
+                .map_err(|error| error.to_string());
+            let same = match &ours {
+                Ok(ignored) => case["ok"] == *ignored,
+                Err(error) => case["err"] == *error,
+            };
+            if !same {
+                failures.push(format!("{line}\n  ours: {ours:?}"));
+            }
+        }
+        assert!(failures.is_empty(), "{}", failures.join("\n"));
+    }
+}

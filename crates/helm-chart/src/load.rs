@@ -86,12 +86,12 @@ impl Walk {
             }
             if !metadata.is_file() {
                 let path = path.display();
-                return Err(Error::Archive(format!(
+                return Err(Error::Content(format!(
                     "cannot load irregular file {path} as it has file mode type bits set"
                 )));
             }
             self.left = self.left.checked_sub(metadata.len()).ok_or_else(|| {
-                Error::Archive(format!(
+                Error::Content(format!(
                     "error reading {name}: chart exceeds maximum size {MOST_BYTES}"
                 ))
             })?;
