@@ -46,11 +46,10 @@ impl Progress for Lines {
     }
 }
 
-/// A spinner with the step and what it waits for.
+/// A spinner with what is being done or waited for now.
 #[derive(Debug)]
 struct Spinner {
     bar: ProgressBar,
-    step: Mutex<String>,
 }
 
 impl Spinner {
@@ -65,22 +64,14 @@ impl Spinner {
             bar.set_style(style);
         }
         bar.enable_steady_tick(TICK);
-        Self {
-            bar,
-            step: Mutex::default(),
-        }
+        Self { bar }
     }
 }
 
 impl Progress for Spinner {
     fn event(&self, event: ProgressEvent) {
-        let mut step = self.step.lock().unwrap_or_else(PoisonError::into_inner);
         match event {
-            ProgressEvent::Step(text) => {
-                self.bar.set_message(text.clone());
-                *step = text;
-            }
-            ProgressEvent::Waiting(text) => self.bar.set_message(format!("{step}: {text}")),
+            ProgressEvent::Step(text) | ProgressEvent::Waiting(text) => self.bar.set_message(text),
             ProgressEvent::Warning(text) => self.bar.println(format!("warning: {text}")),
         }
     }
