@@ -106,7 +106,7 @@ impl Files {
                 let present: Vec<_> = paths.iter().filter(|path| path.exists()).collect();
                 if present.is_empty() {
                     let names: Vec<_> = paths.iter().map(|p| p.display().to_string()).collect();
-                    return Err(Failure::new(FailureKind::Usage, CANNOT_CONNECT)
+                    return Err(Failure::new(FailureKind::Unreachable, CANNOT_CONNECT)
                         .because(format!(
                             "the kubeconfig {} does not exist",
                             names.join(", ")

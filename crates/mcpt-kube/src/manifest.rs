@@ -80,9 +80,9 @@ impl Object {
         })
     }
 
-    /// `Deployment "demo"`, for messages.
+    /// `deployment "demo"`, for messages.
     pub(crate) fn label(&self) -> String {
-        format!("{} {:?}", self.kind, self.name)
+        format!("{} {:?}", self.kind.to_lowercase(), self.name)
     }
 
     /// What tells objects apart. The version is left out: it is another view of the same object.
@@ -365,7 +365,7 @@ spec: {replicas: 2}
         let gone = pruned(&old, &new);
         assert_eq!(
             gone.iter().map(Object::label).collect::<Vec<_>>(),
-            [r#"ConfigMap "a""#]
+            [r#"configmap "a""#]
         );
     }
 
