@@ -351,14 +351,14 @@ mod tests {
     fn settings_of_a_file() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("s.yaml");
-        fs::write(&file, "a: text\nb: 3\nc: true\nd: [x, y]\n").unwrap();
+        fs::write(&file, "a: text\nb: 3\nc: true\nd: [p, q]\n").unwrap();
         let mut settings = settings_file(&file).unwrap();
         settings.sort();
         let expected = [
             ("a", "text"),
             ("b", "3"),
             ("c", "true"),
-            ("d", r#"["x","y"]"#),
+            ("d", r#"["p","q"]"#),
         ];
         assert_eq!(
             settings,
