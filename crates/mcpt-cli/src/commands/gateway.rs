@@ -73,11 +73,21 @@ impl Run {
         let mut config = GatewayConfig::new(self.listen.address(), namespace.clone(), keys);
         let servers = StaticServers::new(&self.servers, &namespace);
         config.sources.push(Box::new(servers.clone()));
-        if place::kind(global, &user) == BackendKind::Process {
-            let processes = Processes::new()?;
-            config
-                .sources
-                .push(Box::new(processes.discovery(&namespace)));
+        match place::kind(global, &user) {
+            BackendKind::Process => {
+                let processes = Processes::new()?;
+                config
+                    .sources
+                    .push(Box::new(processes.discovery(&namespace)));
+            }
+            BackendKind::Kubernetes => {
+                return Err(Failure::new(
+                    FailureKind::Usage,
+                    "the gateway cannot find servers on Kubernetes",
+                )
+                .hint("name them with --server NAME=URL, and leave --backend kubernetes out")
+                .into());
+            }
         }
         let gateway = Listening::bind(config).map_err(|error| failed().caused_by(&error))?;
         let base = format!("http://{}/mcp", gateway.address());
