@@ -224,41 +224,36 @@ impl Backend for Kubernetes {
         if deployment.is_none() && !latest.as_ref().is_some_and(|record| record.facts().of_mcpt) {
             return Err(self.not_found(name, &what));
         }
+        let facts = latest.as_ref().map(Record::facts);
+        let told = |observed: &Observed, service: Option<&Service>| {
+            let namespace = &self.cluster.namespace;
+            server::server(name.clone(), namespace, facts.as_ref(), observed, service)
+        };
         let mut observed = Observed::default();
         let mut service = None;
+        let mut unexplained = None;
         if let Some(deployment) = deployment {
             let selector = selector_of(&deployment);
-            observed.pods = by_uid(
-                self.all::<Pod>(ListParams::default().labels(&selector), &what)
-                    .await?,
-            );
+            let labelled = ListParams::default().labels(&selector);
+            observed.pods = by_uid(self.all::<Pod>(labelled, &what).await?);
             observed.deployment = Some(deployment);
             let services: Api<Service> = self.cluster.api();
-            service = self
-                .cluster
-                .answer(services.get_opt(name.as_str()))
-                .await
-                .map_err(|error| self.cluster.failure(&what, &error))?;
-            let facts = latest.as_ref().map(Record::facts);
-            let now = server::server(
-                name.clone(),
-                &self.cluster.namespace,
-                facts.as_ref(),
-                &observed,
-                None,
-            );
-            if !matches!(now.state, ServerState::Running | ServerState::Stopped) {
-                self.explain(&mut observed, &selector, &what).await?;
+            let found = self.cluster.answer(services.get_opt(name.as_str())).await;
+            service = found.map_err(|error| self.cluster.failure(&what, &error))?;
+            let state = told(&observed, None).state;
+            if !matches!(state, ServerState::Running | ServerState::Stopped) {
+                // Who may not read events shall see the state all the same.
+                unexplained = self.explain(&mut observed, &selector, &what).await.err();
             }
         }
-        let facts = latest.as_ref().map(Record::facts);
-        let mut server = server::server(
-            name.clone(),
-            &self.cluster.namespace,
-            facts.as_ref(),
-            &observed,
-            service.as_ref(),
-        );
+        let mut server = told(&observed, service.as_ref());
+        if let Some(failure) = unexplained {
+            let why = format!("the cause cannot be read: {}", failure.why.join("; "));
+            server.reason = Some(match server.reason {
+                Some(reason) => format!("{reason}; {why}"),
+                None => why,
+            });
+        }
         server.replicas.sort_by(|a, b| a.name.cmp(&b.name));
         if let Some(record) = &latest {
             server.env = server::env(&record.release.config);

@@ -212,10 +212,7 @@ pub(crate) fn explain_auth(error: &AuthError, plugin: Option<&str>) -> Explained
         ),
         other => Explained::new(
             FailureKind::Unreachable,
-            format!(
-                "the credentials of the kubeconfig cannot be used: {}",
-                chain(other)
-            ),
+            format!("the credentials cannot be used: {}", chain(other)),
         ),
     }
 }
