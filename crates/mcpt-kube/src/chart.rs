@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use crate::failure::chain;
 
 /// The chart that servers are deployed with.
-const CHART: &str = "mcp-server";
+pub(crate) const CHART: &str = "mcp-server";
 
 /// Value that says how many pods run.
 const REPLICAS: &str = "replicaCount";

@@ -33,6 +33,14 @@ pub(crate) async fn delete(
             ))
             .hint("see which there are: mcpt list --backend kubernetes"));
     };
+    if let Some(chart) = last.foreign_chart() {
+        return Err(Failure::new(FailureKind::NotFound, what)
+            .because(format!(
+                "release {:?} is of chart {chart:?}, not of mcpt",
+                name.as_str()
+            ))
+            .hint(format!("delete it with: helm uninstall {name}")));
+    }
     let objects = objects(&history, &what)?;
     let hooks = hook_objects(&last.release, &what)?;
 

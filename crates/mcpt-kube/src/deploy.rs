@@ -213,6 +213,13 @@ impl Deploy<'_> {
         history: Vec<Record>,
     ) -> Result<(Change, Rendered), Failure> {
         let name = self.plan.name.as_str();
+        if let Some(chart) = history.last().and_then(Record::foreign_chart) {
+            return Err(Failure::new(FailureKind::Failed, &self.what)
+                .because(format!(
+                    "release {name:?} exists already: it is of chart {chart:?}, not of mcpt"
+                ))
+                .hint("choose another name with --name"));
+        }
         let releases = History::new(name, history.iter().map(|r| r.release.clone()).collect());
         let next = releases
             .next()

@@ -14,6 +14,7 @@ use mcpt_core::{Failure, FailureKind};
 use serde_json::json;
 
 use crate::{
+    chart::CHART,
     cluster::{Cluster, FIELD_MANAGER},
     failure::chain,
     heartbeat,
@@ -46,6 +47,18 @@ impl Record {
                 of_mcpt: false,
             })
         }
+    }
+
+    /// Name of the chart, when the release is not one of mcpt's; `None` when it is. Stock Helm may have installed the
+    /// built-in chart: that is a server too.
+    pub(crate) fn foreign_chart(&self) -> Option<&str> {
+        let chart = self
+            .release
+            .chart
+            .as_ref()
+            .map_or("", |chart| chart.metadata.name.as_str());
+        let ours = chart == CHART || self.facts().of_mcpt;
+        (!ours).then_some(chart)
     }
 
     /// When its command last gave a sign of life, if it is one of mcpt's.
@@ -313,5 +326,37 @@ mod tests {
         )
         .unwrap();
         assert_eq!(read(done).unwrap().heartbeat(), None);
+    }
+
+    #[test]
+    fn releases_of_other_charts_are_told_apart() {
+        let record = |chart: &str, label: bool| {
+            let mut release = Release {
+                name: "demo".into(),
+                version: 1,
+                ..Release::default()
+            };
+            let mut record = helm_release::ChartRecord::default();
+            record.metadata.name = chart.to_owned();
+            release.chart = Some(record);
+            let labels = if label {
+                vec![("mcpt.io/server".to_owned(), "demo".to_owned())]
+            } else {
+                Vec::new()
+            };
+            let secret = ReleaseSecret::create(&release, &labels.into_iter().collect(), 5);
+            read(write(secret, Work::Done, None).unwrap()).unwrap()
+        };
+        for (chart, label, foreign) in [
+            ("nginx", false, Some("nginx")),
+            ("nginx", true, None),
+            ("mcp-server", false, None),
+        ] {
+            assert_eq!(
+                record(chart, label).foreign_chart(),
+                foreign,
+                "{chart} {label}"
+            );
+        }
     }
 }
