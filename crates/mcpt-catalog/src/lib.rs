@@ -1,7 +1,7 @@
 //! Server templates: find them, check them, and compile them with the user's settings to a [`Plan`].
 //!
-//! The way through the crate: a [`Catalog`] finds a [`Template`], [`compile`] checks [`Settings`] against it and makes
-//! the [`Plan`], and [`chart_values`] turns a plan into values of the chart that [`builtin_chart`] gives.
+//! The way through the crate: a [`Catalog`] finds a [`Template`], [`compile()`] checks [`Settings`] against it and makes
+//! the [`Plan`], and [`chart_values()`] turns a plan into values of the chart that [`builtin_chart`] gives.
 //! Every check reports all problems at once, and no report ever contains the value of a sensitive setting.
 
 mod catalog;

@@ -4,7 +4,7 @@ use std::{fmt, path::PathBuf};
 
 use mcpt_core::{Resources, ServerName};
 
-/// The user's settings for one server, as they were given: [`crate::compile`] gives them types and checks them.
+/// The user's settings for one server, as they were given: [`crate::compile()`] gives them types and checks them.
 #[derive(Clone, Default)]
 pub struct Settings {
     /// Name of the server; `None` means the template's id.

@@ -14,7 +14,7 @@ use crate::{answer::innermost, probe};
 /// How long the second look at a server that refused the handshake may take.
 const DIAGNOSIS_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Failure of a [`crate::Client`] operation or a [`crate::probe`].
+/// Failure of a [`crate::Client`] operation or a [`crate::probe()`].
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// The URL itself is not usable.
