@@ -147,14 +147,6 @@ impl Deploy {
                 &mcpt_kube::dry_run(&plan, &options, namespace.as_ref())?,
             );
         }
-        if kind == BackendKind::Kubernetes && options.dry_run == Some(DryRun::Client) {
-            // Rendering needs no cluster.
-            let namespace = place::cluster(global, &config).namespace;
-            return show(
-                global,
-                &mcpt_kube::dry_run(&plan, &options, namespace.as_ref())?,
-            );
-        }
         let deployed = runtime::run(async {
             let progress = progress::display(global);
             let backend = place::backend(global, &config).await?;
