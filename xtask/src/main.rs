@@ -10,6 +10,7 @@ mod ci;
 mod cluster;
 mod command;
 mod go_tools;
+mod goldens;
 mod image;
 mod lock;
 mod packages;
@@ -46,6 +47,8 @@ enum Task {
     Cluster(cluster::Action),
     /// Make OCI archives of mcpt and of the test servers, without a registry
     Image(image::Arguments),
+    /// Write anew what the real Helm prints for the feature charts, or compare it
+    Goldens(goldens::Arguments),
     /// Make pinned programs (all when none is named) and print their paths
     Tools(tools::Arguments),
     /// Print the Debian packages that a task needs
@@ -60,6 +63,7 @@ fn main() -> ExitCode {
         Task::Bench(benchmark) => bench::run(&benchmark),
         Task::Cluster(action) => cluster::run(action),
         Task::Image(arguments) => image::run(&arguments),
+        Task::Goldens(arguments) => goldens::run(&arguments),
         Task::Tools(arguments) => tools::run(&arguments),
         Task::Packages(arguments) => packages::run(&arguments),
     };

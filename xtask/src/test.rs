@@ -63,6 +63,9 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         &mut cargo(&["build", "--quiet", "--package", "mcpt"]),
     );
     run.step("workspace", &mut workspace(&can)?);
+    if can(Need::Helm) {
+        run.step("goldens", &mut xtask(&["goldens", "--check"])?);
+    }
     if can(Need::Cluster) {
         run.cluster(&can, arguments.keep_cluster)?;
     }
