@@ -35,8 +35,8 @@ pub enum Error {
     Template {
         /// Where and why, as Helm words it.
         text: String,
-        /// The engine's own error.
-        source: gotmpl::Error,
+        /// The engine's own error. No `source`: Helm's text already says it all, in other words.
+        engine: gotmpl::Error,
     },
     /// A template's output is no YAML, or not that of an object.
     #[error("YAML parse error on {path}: {reason}")]

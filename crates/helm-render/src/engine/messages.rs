@@ -14,14 +14,20 @@ pub(super) fn parse_error(path: &str, source: gotmpl::Error) -> Error {
         [_, what] => format!("parse error at ({what}): {what}"),
         _ => format!("parse error in ({path}): {message}"),
     };
-    Error::Template { text, source }
+    Error::Template {
+        text,
+        engine: source,
+    }
 }
 
 /// What `fail` and `required` say, with the place where it was said; otherwise one place after
 /// the other, if all of the chain names places; otherwise the engine's own words.
 pub(super) fn execution_error(path: &str, source: gotmpl::Error) -> Error {
     let text = reworded(path, &source).unwrap_or_else(|| source.to_string());
-    Error::Template { text, source }
+    Error::Template {
+        text,
+        engine: source,
+    }
 }
 
 fn reworded(path: &str, error: &gotmpl::Error) -> Option<String> {
