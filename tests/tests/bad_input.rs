@@ -90,6 +90,25 @@ fn broken_template() {
 }
 
 #[test]
+fn template_without_an_image_on_kubernetes() {
+    let mcpt = Mcpt::new(&["--backend", "kubernetes"]);
+    let folder = mcpt.home().join("local");
+    fs::create_dir(&folder).expect("a folder");
+    fs::write(
+        folder.join("template.json"),
+        r#"{"name": "Local", "description": "A test.", "version": "1.0.0", "local_command": ["cat"],
+            "transport": {"default": "stdio", "supported": ["stdio"]}}"#,
+    )
+    .expect("a file");
+    let folder = folder.to_str().expect("UTF-8");
+    let _ = mcpt.run(&["deploy", folder, "--dry-run"]).exits(2).says(&[
+        "local",
+        "no docker_image",
+        "--image",
+    ]);
+}
+
+#[test]
 fn broken_values() {
     let mcpt = Mcpt::new(&["--backend", "kubernetes", "--kubeconfig", "/dev/null"]);
     let broken = mcpt.file("broken.yaml", "image: {tag: [\n");

@@ -83,6 +83,14 @@ impl Prepared {
     /// # Errors
     /// [`FailureKind::Usage`] with everything that is wrong with the values.
     pub(crate) fn new(plan: &Plan, options: &DeployOptions, what: &str) -> Result<Self, Failure> {
+        if plan.image.is_none() && !options.values.contains_key("image") {
+            return Err(Failure::new(FailureKind::Usage, what)
+                .because(format!(
+                    "the template {} names no docker_image: it runs as a process only",
+                    plan.template
+                ))
+                .hint("give an image with --image, or leave --backend kubernetes out"));
+        }
         let files = mcpt_catalog::builtin_chart(CHART).into_iter().flatten();
         let files = files.map(|(path, bytes)| (path.to_owned(), bytes.to_vec()));
         let chart = Chart::from_files(files).map_err(|error| broken(what, &error))?;
