@@ -77,7 +77,13 @@ pub(crate) struct Running {
 }
 
 impl Session {
-    pub(crate) fn new(id: String, started: Started, max_message: usize) -> (Arc<Self>, Running) {
+    /// A session that runs until `end` is cancelled or its child ends.
+    pub(crate) fn new(
+        id: String,
+        started: Started,
+        max_message: usize,
+        end: CancellationToken,
+    ) -> (Arc<Self>, Running) {
         let (to_child, lines) = mpsc::channel(STDIN_CAPACITY);
         let session = Arc::new(Self {
             id,
@@ -90,7 +96,7 @@ impl Session {
                 last_used: Instant::now(),
                 over: None,
             }),
-            end: CancellationToken::new(),
+            end,
             version: OnceLock::new(),
             tail: started.process.tail().clone(),
         });

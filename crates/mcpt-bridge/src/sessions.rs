@@ -8,7 +8,7 @@ use std::{
 };
 
 use tokio::sync::Semaphore;
-use tokio_util::task::TaskTracker;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     BridgeConfig, child,
@@ -24,6 +24,8 @@ pub(crate) struct Sessions {
     map: RwLock<HashMap<String, Arc<Session>>>,
     slots: Arc<Semaphore>,
     tasks: TaskTracker,
+    /// The end of each session is a child of this, so that it also reaches those that are only beginning.
+    end: CancellationToken,
 }
 
 /// A session that nobody can find yet. Unless it is published, its end is asked for when this is dropped, as happens
@@ -74,6 +76,7 @@ impl Sessions {
             readiness,
             map: RwLock::default(),
             tasks,
+            end: CancellationToken::new(),
         }
     }
 
@@ -103,7 +106,8 @@ impl Sessions {
             NoSession::Failing(failure)
         })?;
         let pid = started.process.pid();
-        let (session, running) = Session::new(id, started, self.config.max_message);
+        let end = self.end.child_token();
+        let (session, running) = Session::new(id, started, self.config.max_message, end);
         tracing::info!(session = session.short_id(), pid, "session begins");
         let (this, runs) = (Arc::clone(self), Arc::clone(&session));
         self.tasks.spawn(async move {
@@ -148,12 +152,9 @@ impl Sessions {
         })
     }
 
-    /// Asks all sessions to end.
+    /// Asks all sessions to end, those that begin later too.
     pub(crate) fn end_all(&self) {
-        let map = self.map.read().unwrap_or_else(PoisonError::into_inner);
-        for session in map.values() {
-            session.end();
-        }
+        self.end.cancel();
     }
 
     /// Ends sessions that nobody uses, for ever.

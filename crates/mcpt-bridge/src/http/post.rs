@@ -225,6 +225,9 @@ async fn initialize(
         ));
     };
     let (Some(event), None) = (answer, session.over()) else {
+        if bridge.readiness.state() == readiness::State::Draining {
+            return refuse_draining(Some(id));
+        }
         let why = session
             .over()
             .unwrap_or_else(|| "the server closed its input".to_owned());

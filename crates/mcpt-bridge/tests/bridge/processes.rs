@@ -86,6 +86,36 @@ async fn a_drain_cuts_off_what_exceeds_the_grace() {
 }
 
 #[tokio::test]
+async fn a_drain_ends_a_session_that_is_only_beginning() {
+    let folder = tempfile::tempdir().unwrap();
+    let (pids, slow) = (folder.path().join("pids"), folder.path().join("slow"));
+    // The readiness check has its answer at once; the session's child never gives one.
+    let script = r#"test -e "$2" || exec "$3"; echo $$ > "$1"; exec sleep 1000"#;
+    let command = ["sh", "-c", script, "sh"].map(Into::into).into_iter();
+    let command = command.chain([
+        pids.clone().into(),
+        slow.clone().into(),
+        example("scripted_server").into(),
+    ]);
+    let mut bridge = Bridge::start(command.collect(), |c| {
+        c.drain_grace = Duration::from_millis(50);
+        c.exit_grace = Duration::from_millis(50);
+    })
+    .await;
+    bridge.until_ready().await;
+    fs::write(&slow, "").unwrap();
+    let mut client = bridge.client();
+    let beginning = tokio::spawn(async move { client.initialize("2025-11-25").await });
+    let pid = || fs::read_to_string(&pids).unwrap_or_default();
+    until("the session has a child", async || pid().ends_with('\n')).await;
+    bridge.ask_to_stop();
+    let reply = beginning.await.unwrap();
+    assert_eq!((reply.status.as_u16(), reply.error_code()), (503, -32000));
+    bridge.stopped().await;
+    assert!(!lives(pid().trim()));
+}
+
+#[tokio::test]
 async fn a_server_that_stays_is_told_to_leave_before_it_is_killed() {
     let folder = tempfile::tempdir().unwrap();
     let told = folder.path().join("told");
