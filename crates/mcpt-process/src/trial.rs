@@ -35,7 +35,11 @@ impl Trial {
     /// # Errors
     /// When it cannot be started.
     pub(crate) async fn begin(spec: &Spec, run: RunFolder) -> io::Result<Self> {
-        let environment: BTreeMap<_, _> = environment::inherited(std::env::vars());
+        // What is not Unicode is none of the variables that are handed on by their meaning.
+        let unicode = std::env::vars_os().filter_map(|(name, value)| {
+            Some((name.into_string().ok()?, value.into_string().ok()?))
+        });
+        let environment: BTreeMap<_, _> = environment::inherited(unicode);
         let mut supervisor = Command::new(command::own_binary()?)
             .arg("supervise")
             .env_clear()
