@@ -148,7 +148,7 @@ impl Backend for Processes {
         let what = format!("cannot delete {name}");
         let folder = self.state.server(name);
         let io_failure = |error: std::io::Error| state_failure(&what, &folder, &error);
-        if folder.runs().map_err(io_failure)?.is_empty() {
+        if folder.runs().map_err(io_failure)?.is_empty() && !folder.work().exists() {
             return Err(not_found(name));
         }
         let _lock = change_lock(&folder, &what, name)?;

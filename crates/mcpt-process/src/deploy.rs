@@ -93,7 +93,8 @@ pub(crate) async fn deploy(
             Some(run),
         ) if lock::is_alive(&run) => {
             make_room(*port, &run, options, &what, progress).await?;
-            (None, None)
+            // It stays the server, stopped, with its folder, until the new one takes over.
+            (Some(run), None)
         }
         (_, current) => (current, serving),
     };
@@ -180,7 +181,7 @@ async fn make_room(
     progress.event(ProgressEvent::Step(format!(
         "ending the old one, which has port {port}"
     )));
-    end_run(run, END_OF_RUN)
+    stop_run(run, END_OF_RUN)
         .await
         .map_err(|error| state_failure(what, &run.server(), &error))
 }
@@ -227,6 +228,7 @@ pub(crate) async fn clear_leftovers(folder: &ServerFolder) -> io::Result<Option<
         }
     }
     if doomed {
+        folder.remove_data()?;
         fs::remove_file(folder.ending_file())?;
     }
     Ok(current)
@@ -235,8 +237,14 @@ pub(crate) async fn clear_leftovers(folder: &ServerFolder) -> io::Result<Option<
 /// Ends a run, by force when it takes longer than `patience`, and removes it.
 ///
 /// # Errors
-/// When its folder cannot be removed.
+/// When it cannot be ended or its folder cannot be removed.
 pub(crate) async fn end_run(run: &RunFolder, patience: Duration) -> io::Result<()> {
+    stop_run(run, patience).await?;
+    run.remove()
+}
+
+/// Ends a run, by force when it takes longer than `patience`. Its folder stays.
+async fn stop_run(run: &RunFolder, patience: Duration) -> io::Result<()> {
     terminate(run)?;
     let waiting = run.clone();
     let death = tokio::task::spawn_blocking(move || lock::wait_for_death(&waiting));
@@ -251,7 +259,7 @@ pub(crate) async fn end_run(run: &RunFolder, patience: Duration) -> io::Result<(
         lock::wait_for_death(run)?;
     }
     marked::kill_all(run.path());
-    run.remove()
+    Ok(())
 }
 
 /// Waits for the end of the run that was replaced: it lets calls in progress finish.

@@ -163,6 +163,22 @@ impl ServerFolder {
         replace_file(&self.current_file(), run.number.to_string().as_bytes())
     }
 
+    /// Whether removing it would lose something: it was a server once, is not being deleted, and has working data.
+    pub(crate) fn holds_data(&self) -> bool {
+        self.current_file().exists()
+            && !self.ending_file().exists()
+            && fs::read_dir(self.work()).is_ok_and(|mut entries| entries.next().is_some())
+    }
+
+    /// Removes what outlives the runs: the working data, and which run was the server.
+    pub(crate) fn remove_data(&self) -> io::Result<()> {
+        remove_tree(&self.work())?;
+        match fs::remove_file(self.current_file()) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            removed => removed,
+        }
+    }
+
     /// Removes it with all that is in it.
     pub(crate) fn remove(&self) -> io::Result<()> {
         remove_tree(&self.path)

@@ -43,10 +43,11 @@ impl ChangeLock {
     }
 }
 
-/// A server without a run is no server: its folder goes with the last command that looked at it.
+/// A server without a run is no server: its folder goes with the last command that looked at it, unless a server left
+/// working data there that nobody asked to delete.
 impl Drop for ChangeLock {
     fn drop(&mut self) {
-        if self.folder.runs().is_ok_and(|runs| runs.is_empty()) {
+        if self.folder.runs().is_ok_and(|runs| runs.is_empty()) && !self.folder.holds_data() {
             // What cannot be removed now is removed by the next command.
             drop(self.folder.remove());
         }
@@ -124,6 +125,32 @@ mod tests {
         folder.create_run().unwrap();
         drop(again);
         assert!(folder.path().exists());
+    }
+
+    #[test]
+    fn working_data_of_a_server_goes_only_with_a_deletion() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = server(root.path());
+        let begin = || {
+            let lock = ChangeLock::take(&folder).unwrap().unwrap();
+            std::fs::create_dir_all(folder.work()).unwrap();
+            std::fs::write(folder.work().join("data.db"), "precious").unwrap();
+            lock
+        };
+        drop(begin());
+        assert!(!folder.path().exists(), "it never was a server");
+
+        let lock = begin();
+        let run = folder.create_run().unwrap();
+        folder.set_current(&run).unwrap();
+        run.remove().unwrap();
+        drop(lock);
+        assert!(folder.work().join("data.db").exists());
+
+        let lock = ChangeLock::take(&folder).unwrap();
+        std::fs::write(folder.ending_file(), "").unwrap();
+        drop(lock);
+        assert!(!folder.path().exists(), "it was to be deleted");
     }
 
     #[test]
