@@ -1,7 +1,10 @@
 //! From the child to the client: which stream a message goes to, and under which id.
 
 use mcpt_protocol::{Kind, Message, Part};
-use tokio::time::Instant;
+use tokio::{
+    sync::mpsc::{Sender, error::SendTimeoutError},
+    time::Instant,
+};
 
 use super::{BACKLOG_MAX, SLOW_CLIENT, Session};
 use crate::sse::Event;
@@ -41,8 +44,8 @@ impl Session {
         };
         self.state().last_used = Instant::now();
         let event = Event::answer(|out| message.write_line(&[(id, pending.id.get())], out));
-        if let Err(error) = pending.stream.send_timeout(event, SLOW_CLIENT).await {
-            tracing::debug!(%error, "dropped an answer: its client is gone");
+        if self.deliver(&pending.stream, event).await.is_err() {
+            tracing::debug!("dropped an answer: its client is gone");
         }
     }
 
@@ -62,8 +65,8 @@ impl Session {
             let event = Event::message(|out| message.write_line(&[(number, token.get())], out));
             (pending.stream.clone(), event)
         };
-        if let Err(error) = stream.send_timeout(event, SLOW_CLIENT).await {
-            tracing::debug!(%error, "dropped progress: its client is gone");
+        if self.deliver(&stream, event).await.is_err() {
+            tracing::debug!("dropped progress: its client is gone");
         }
     }
 
@@ -89,9 +92,9 @@ impl Session {
         };
         let unsent = match stream {
             None => event,
-            Some(stream) => match stream.send_timeout(event, SLOW_CLIENT).await {
+            Some(stream) => match self.deliver(&stream, event).await {
                 Ok(()) => return,
-                Err(error) => error.into_inner(),
+                Err(event) => event,
             },
         };
         let mut state = self.state();
@@ -100,5 +103,109 @@ impl Session {
             state.backlog.pop_front();
         }
         state.backlog.push_back(unsent);
+    }
+
+    /// Sends an event on a stream, or gives it back when the client does not take it. All output of the child waits
+    /// here, so a client that leaves its stream unread does this to the session once: the stream is closed.
+    async fn deliver(&self, stream: &Sender<Event>, event: Event) -> Result<(), Event> {
+        match stream.send_timeout(event, SLOW_CLIENT).await {
+            Ok(()) => Ok(()),
+            Err(SendTimeoutError::Closed(event)) => Err(event),
+            Err(SendTimeoutError::Timeout(event)) => {
+                let session = self.short_id();
+                tracing::warn!(session, "closed a stream that its client does not read");
+                let mut state = self.state();
+                state
+                    .general
+                    .take_if(|general| general.same_channel(stream));
+                // The requests of a batch share one.
+                state.pending.retain(|_, p| !p.stream.same_channel(stream));
+                Err(event)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tokio::sync::mpsc;
+    use tokio_util::sync::CancellationToken;
+
+    use super::{super::STREAM_CAPACITY, *};
+    use crate::{BridgeConfig, child};
+
+    const NOTIFICATION: &[u8] = br#"{"jsonrpc":"2.0","method":"notifications/x"}"#;
+    const PROGRESS: &[u8] = br#"{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":1,"progress":1}}"#;
+
+    /// A session whose child says nothing: what it would say is given to `receive`.
+    fn session() -> (Arc<Session>, super::super::Running) {
+        let config = BridgeConfig::new(([127, 0, 0, 1], 0).into(), vec!["cat".into()]);
+        let started = child::start(&config, "test").unwrap();
+        Session::new("s".to_owned(), started, 1000, CancellationToken::new())
+    }
+
+    async fn request(session: &Session, id: u8) -> mpsc::Receiver<Event> {
+        let text = format!(
+            r#"{{"jsonrpc":"2.0","id":{id},"method":"m","params":{{"_meta":{{"progressToken":{id}}}}}}}"#
+        );
+        let message = Message::parse(text.as_bytes()).unwrap();
+        let Kind::Request { id, .. } = *message.kind() else {
+            panic!("{text}");
+        };
+        let (stream, events) = Session::stream();
+        session.request(&message, id, stream, false).await.unwrap();
+        events
+    }
+
+    /// Receives a line until a full stream has made it wait, and once more. The clock only moves by that wait.
+    async fn overfill(session: &Session, line: &[u8]) {
+        let begin = Instant::now();
+        for _ in 0..STREAM_CAPACITY + 2 {
+            session.receive(line).await;
+        }
+        assert_eq!(begin.elapsed().as_secs(), SLOW_CLIENT.as_secs());
+    }
+
+    async fn count(mut events: mpsc::Receiver<Event>) -> usize {
+        let mut count = 0;
+        while events.recv().await.is_some() {
+            count += 1;
+        }
+        count
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_general_stream_that_nobody_reads_is_given_up_once() {
+        let (session, _running) = session();
+        let stalled = session.open_general().unwrap();
+        overfill(&session, NOTIFICATION).await;
+        assert_eq!(count(stalled).await, STREAM_CAPACITY);
+        // What it did not take waits for the next one.
+        let mut next = session.open_general().unwrap();
+        assert!(next.try_recv().is_ok() && next.try_recv().is_ok());
+        assert!(next.try_recv().is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_whose_progress_nobody_reads_is_given_up_once() {
+        let (session, _running) = session();
+        let stalled = request(&session, 1).await;
+        let mut other = request(&session, 2).await;
+        overfill(&session, PROGRESS).await;
+        assert_eq!(count(stalled).await, STREAM_CAPACITY);
+        session
+            .receive(br#"{"jsonrpc":"2.0","id":2,"result":{}}"#)
+            .await;
+        assert!(other.try_recv().unwrap().is_answer());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_that_takes_no_other_messages_is_given_up_once() {
+        let (session, _running) = session();
+        let stalled = request(&session, 1).await;
+        overfill(&session, NOTIFICATION).await;
+        assert_eq!(count(stalled).await, STREAM_CAPACITY);
     }
 }
