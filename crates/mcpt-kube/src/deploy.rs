@@ -132,7 +132,7 @@ enum Reached {
     Nothing,
     /// Its record was.
     Record,
-    /// Another command took the release over, and what is there is that one's.
+    /// Another command works on the release, and what is there is that one's.
     Lost,
 }
 
@@ -200,8 +200,9 @@ impl Deploy<'_> {
         prepared: &mut Prepared,
         reached: &mut Reached,
     ) -> Result<Deployed, Failure> {
-        let history =
-            claim::settled(self.cluster, &self.records, &self.what, self.progress).await?;
+        let history = claim::settled(self.cluster, &self.records, &self.what, self.progress)
+            .await
+            .inspect_err(|_| *reached = Reached::Lost)?;
         let (change, _) = self.plan_change(prepared, history)?;
         Box::pin(self.perform(&change, reached)).await
     }
@@ -328,6 +329,7 @@ impl Deploy<'_> {
             .create(change.release.clone(), &self.labels(change), &self.what)
             .await?
         else {
+            *reached = Reached::Lost;
             return Err(self.lost_race(change.release.version).await?);
         };
         *reached = Reached::Record;

@@ -1,9 +1,13 @@
 //! The namespace of a release: there, made for it, or taken away again.
 
-use k8s_openapi::api::core::v1::Namespace;
+use k8s_openapi::api::{
+    apps::v1::Deployment,
+    core::v1::{Namespace, Secret},
+};
 use kube::{
-    Api, Error,
-    api::{DeleteParams, PostParams, Preconditions},
+    Api, Error, ResourceExt,
+    api::{DeleteParams, ListParams, PostParams, Preconditions},
+    core::PartialObjectMeta,
     runtime::wait::{await_condition, conditions},
 };
 use mcpt_core::{Failure, FailureKind, Progress, ProgressEvent};
@@ -77,11 +81,45 @@ pub(crate) async fn exists(cluster: &Cluster, what: &str) -> Result<bool, Failur
     }
 }
 
-/// Deletes a namespace that this command made, and waits until it is gone.
+/// Who uses the namespace: one of its releases, of mcpt or of Helm, or one of its Deployments. What this command made is
+/// gone when it asks, or else is left to `mcpt delete`.
+async fn user(cluster: &Cluster, what: &str) -> Result<Option<String>, Failure> {
+    let failed = |error: Error| cluster.failure(what, &error);
+    let of_helm = ListParams::default().labels("owner=helm");
+    let secrets: Api<Secret> = cluster.api();
+    let records = cluster.answer(secrets.list_metadata(&of_helm)).await;
+    let records = records.map_err(failed)?;
+    let all = ListParams::default();
+    let deployments: Api<Deployment> = cluster.api();
+    let workloads = cluster.answer(deployments.list_metadata(&all)).await;
+    let workloads = workloads.map_err(failed)?;
+    Ok(named(&records.items, &workloads.items))
+}
+
+/// Names the first release, or else the first Deployment.
+fn named(
+    records: &[PartialObjectMeta<Secret>],
+    deployments: &[PartialObjectMeta<Deployment>],
+) -> Option<String> {
+    let release = records.first().map(|record| {
+        let name = record.labels().get("name").cloned();
+        format!("release {:?}", name.unwrap_or_else(|| record.name_any()))
+    });
+    release.or_else(|| {
+        let deployment = deployments.first()?;
+        Some(format!("deployment {:?}", deployment.name_any()))
+    })
+}
+
+/// Deletes a namespace that this command made, and waits until it is gone. Others may have begun to use it since: a namespace
+/// with releases or workloads stays.
 ///
 /// # Errors
-/// When the API server refuses it.
+/// When it is in use, or the API server refuses it.
 pub(crate) async fn remove(cluster: &Cluster, made: &Made, what: &str) -> Result<(), Failure> {
+    if let Some(user) = user(cluster, what).await? {
+        return Err(Failure::new(FailureKind::Failed, what).because(format!("it has {user}")));
+    }
     let api: Api<Namespace> = Api::all(cluster.client.clone());
     let name = cluster.namespace.as_str();
     let params = DeleteParams::background().preconditions(Preconditions {
@@ -99,4 +137,28 @@ pub(crate) async fn remove(cluster: &Cluster, made: &Made, what: &str) -> Result
         .map_err(|kube::runtime::wait::Error::ProbeFailed(error)| {
             cluster.watch_failure(what, &error)
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_namespace_with_releases_or_deployments_is_in_use() {
+        let record: PartialObjectMeta<Secret> = serde_json::from_value(json!({"metadata": {
+            "name": "sh.helm.release.v1.other.v1", "labels": {"owner": "helm", "name": "other"},
+        }}))
+        .unwrap();
+        let deployment: PartialObjectMeta<Deployment> =
+            serde_json::from_value(json!({"metadata": {"name": "web"}})).unwrap();
+        let records = [record];
+        let deployments = [deployment];
+        for (records, deployments, user) in [
+            (&records[..0], &deployments[..0], None),
+            (&records[..], &deployments[..], Some("release \"other\"")),
+            (&records[..0], &deployments[..], Some("deployment \"web\"")),
+        ] {
+            assert_eq!(named(records, deployments).as_deref(), user);
+        }
+    }
 }
