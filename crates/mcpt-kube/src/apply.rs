@@ -17,6 +17,7 @@ use crate::{
     field_managers,
     kinds::Kinds,
     manifest::{self, Object},
+    watch,
 };
 
 /// Dry runs under way at once.
@@ -244,17 +245,8 @@ impl Applier {
     pub(crate) async fn gone(&self, object: &Object, live: &ObjectMeta) -> Result<(), Failure> {
         let api = self.api(object).await?;
         let uid = live.uid.clone().unwrap_or_default();
-        let what = || format!("cannot watch {}", object.label());
-        kube::runtime::wait::await_condition(
-            api,
-            &object.name,
-            kube::runtime::wait::conditions::is_deleted(&uid),
-        )
-        .await
-        .map(drop)
-        .map_err(|kube::runtime::wait::Error::ProbeFailed(error)| {
-            self.cluster.watch_failure(what(), &error)
-        })
+        let what = format!("cannot watch {}", object.label());
+        watch::gone(&self.cluster, api, &object.name, &uid, &what).await
     }
 
     fn refused(&self, object: &Object, error: &Error) -> Failure {

@@ -99,29 +99,11 @@ async fn remove(
     progress.event(ProgressEvent::Step(
         "waiting until they are gone".to_owned(),
     ));
-    if let Ok(done) = tokio::time::timeout(timeout, removal::gone(applier, &asked, progress)).await
-    {
-        return done.map_err(|failure| Failure {
-            what: what.to_owned(),
-            ..failure
-        });
-    }
-    let late = format!("{what}: not done after {} s", timeout.as_secs());
-    let mut failure = Failure::new(FailureKind::TimedOut, late);
-    for (object, live) in &asked {
-        if let Some(now) = applier
-            .live(object)
-            .await?
-            .filter(|now| now.uid == live.uid)
-        {
-            let holds = now.finalizers.unwrap_or_default().join(", ");
-            failure.why.push(format!(
-                "{} is still there (finalizers: {holds})",
-                object.label()
-            ));
-        }
-    }
-    Err(failure.hint("run the same command again to go on waiting"))
+    let gone = removal::gone(applier, &asked, timeout, what, progress).await;
+    gone.map_err(|failure| match failure.kind {
+        FailureKind::TimedOut => failure.hint("run the same command again to go on waiting"),
+        _ => failure,
+    })
 }
 
 /// Objects of all revisions, each once: an upgrade that was interrupted may have left those of several.

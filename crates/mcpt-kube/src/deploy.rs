@@ -180,7 +180,9 @@ impl Deploy<'_> {
             Err(mut failure) if reached.may_remove_namespace(self.options.atomic) => {
                 let removed: OptionFuture<_> = made
                     .as_ref()
-                    .map(|made| namespace::remove(self.cluster, made, &self.what))
+                    .map(|made| {
+                        namespace::remove(self.cluster, made, self.options.timeout, &self.what)
+                    })
                     .into();
                 if let Some(Err(also)) = removed.await {
                     let why = also.why.join("; ");

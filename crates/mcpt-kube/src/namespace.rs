@@ -1,5 +1,7 @@
 //! The namespace of a release: there, made for it, or taken away again.
 
+use std::time::Duration;
+
 use k8s_openapi::api::{
     apps::v1::Deployment,
     core::v1::{Namespace, Secret},
@@ -8,12 +10,14 @@ use kube::{
     Api, Error, ResourceExt,
     api::{DeleteParams, ListParams, PostParams, Preconditions},
     core::PartialObjectMeta,
-    runtime::wait::{await_condition, conditions},
 };
 use mcpt_core::{Failure, FailureKind, Progress, ProgressEvent};
 use serde_json::json;
 
-use crate::cluster::{Cluster, FIELD_MANAGER};
+use crate::{
+    cluster::{Cluster, FIELD_MANAGER},
+    watch,
+};
 
 /// A namespace that this command made; only then may it be deleted again.
 #[derive(Debug, Clone)]
@@ -111,12 +115,17 @@ fn named(
     })
 }
 
-/// Deletes a namespace that this command made, and waits until it is gone. Others may have begun to use it since: a namespace
-/// with releases or workloads stays.
+/// Deletes a namespace that this command made, and waits until it is gone, but not forever. Others may have begun to use it
+/// since: a namespace with releases or workloads stays.
 ///
 /// # Errors
-/// When it is in use, or the API server refuses it.
-pub(crate) async fn remove(cluster: &Cluster, made: &Made, what: &str) -> Result<(), Failure> {
+/// When it is in use, or the API server refuses it, or something in it holds it.
+pub(crate) async fn remove(
+    cluster: &Cluster,
+    made: &Made,
+    timeout: Duration,
+    what: &str,
+) -> Result<(), Failure> {
     if let Some(user) = user(cluster, what).await? {
         return Err(Failure::new(FailureKind::Failed, what).because(format!("it has {user}")));
     }
@@ -131,12 +140,31 @@ pub(crate) async fn remove(cluster: &Cluster, made: &Made, what: &str) -> Result
         Err(Error::Api(status)) if status.is_not_found() || status.is_conflict() => return Ok(()),
         Err(error) => return Err(cluster.failure(what, &error)),
     }
-    await_condition(api, name, conditions::is_deleted(&made.uid))
+    let gone = watch::gone(cluster, api.clone(), name, &made.uid, what);
+    if let Ok(gone) = tokio::time::timeout(timeout, gone).await {
+        return gone;
+    }
+    let late = format!(
+        "namespace {name:?} still terminates after {} s",
+        timeout.as_secs()
+    );
+    let mut failure = Failure::new(FailureKind::TimedOut, what).because(late);
+    let left = cluster
+        .answer(api.get_opt(name))
         .await
-        .map(drop)
-        .map_err(|kube::runtime::wait::Error::ProbeFailed(error)| {
-            cluster.watch_failure(what, &error)
-        })
+        .map_err(|error| cluster.failure(what, &error))?;
+    failure.why.extend(left.iter().flat_map(holds));
+    Err(failure)
+}
+
+/// What keeps a namespace from going, in the words of its controller.
+fn holds(namespace: &Namespace) -> Vec<String> {
+    let status = namespace.status.as_ref();
+    let conditions = status.and_then(|status| status.conditions.as_deref());
+    let held = conditions.unwrap_or_default().iter();
+    held.filter(|condition| condition.status == "True")
+        .filter_map(|condition| condition.message.clone())
+        .collect()
 }
 
 #[cfg(test)]
@@ -160,5 +188,16 @@ mod tests {
         ] {
             assert_eq!(named(records, deployments).as_deref(), user);
         }
+    }
+
+    #[test]
+    fn what_holds_a_namespace() {
+        let namespace: Namespace = serde_json::from_value(json!({"status": {"conditions": [
+            {"type": "NamespaceDeletionContentFailure", "status": "False", "message": "deleted"},
+            {"type": "NamespaceFinalizersRemaining", "status": "True", "message": "x in 1 resource instances"},
+        ]}}))
+        .unwrap();
+        assert_eq!(holds(&namespace), ["x in 1 resource instances"]);
+        assert!(holds(&Namespace::default()).is_empty());
     }
 }

@@ -1,9 +1,11 @@
 //! Removing objects of a release, and only those: in Helm's order, each with its dependents, until they are gone.
 
+use std::time::Duration;
+
 use futures_util::future::try_join_all;
 use helm_render::uninstall_order;
 use kube::core::ObjectMeta;
-use mcpt_core::{Failure, Progress, ProgressEvent};
+use mcpt_core::{Failure, FailureKind, Progress, ProgressEvent};
 
 use crate::{
     apply::Applier,
@@ -85,13 +87,15 @@ pub(crate) async fn ask_hooks(
     Ok(asked)
 }
 
-/// Waits until all are gone.
+/// Waits until all are gone, but not forever: finalizers may hold them.
 ///
 /// # Errors
-/// When they cannot be watched.
+/// When they cannot be watched; [`FailureKind::TimedOut`] with what is still there.
 pub(crate) async fn gone(
     applier: &Applier,
     asked: &[(Object, ObjectMeta)],
+    timeout: Duration,
+    what: &str,
     progress: &dyn Progress,
 ) -> Result<(), Failure> {
     let waits = asked.iter().map(|(object, live)| async move {
@@ -102,5 +106,26 @@ pub(crate) async fn gone(
         )));
         Ok::<(), Failure>(())
     });
-    try_join_all(waits).await.map(drop)
+    let failed = |failure| Failure {
+        what: what.to_owned(),
+        ..failure
+    };
+    if let Ok(done) = tokio::time::timeout(timeout, try_join_all(waits)).await {
+        return done.map(drop).map_err(failed);
+    }
+    let late = format!("{what}: not done after {} s", timeout.as_secs());
+    let mut failure = Failure::new(FailureKind::TimedOut, late);
+    for (object, live) in asked {
+        let now = applier.live(object).await.map_err(failed)?;
+        if let Some(now) = now.filter(|now| now.uid == live.uid) {
+            failure.why.push(still_there(object, &now));
+        }
+    }
+    Err(failure)
+}
+
+/// What holds an object whose deletion was asked for.
+pub(crate) fn still_there(object: &Object, live: &ObjectMeta) -> String {
+    let holds = live.finalizers.as_deref().unwrap_or_default().join(", ");
+    format!("{} is still there (finalizers: {holds})", object.label())
 }

@@ -214,6 +214,39 @@ where
     watcher(api, config).default_backoff()
 }
 
+/// Waits until the object of exactly this uid is gone; another one by its name may be there then. Lost connections are taken
+/// up again.
+///
+/// # Errors
+/// When the API server refuses the watch for good.
+pub(crate) async fn gone<K>(
+    cluster: &Cluster,
+    api: Api<K>,
+    name: &str,
+    uid: &str,
+    what: &str,
+) -> Result<(), Failure>
+where
+    K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
+{
+    let mut changes = watcher::watch_object(api, name).default_backoff().boxed();
+    loop {
+        match changes.next().await {
+            Some(Ok(Some(object))) if object.meta().uid.as_deref() == Some(uid) => {}
+            Some(Ok(_)) => return Ok(()),
+            Some(Err(error)) => {
+                let failure = cluster.watch_failure(what, &error);
+                if refused(&error) {
+                    return Err(failure);
+                }
+                tracing::debug!(%failure, "watch interrupted");
+            }
+            // Watches never end by themselves.
+            None => return std::future::pending().await,
+        }
+    }
+}
+
 fn status_code(error: &watcher::Error) -> Option<u16> {
     use watcher::Error as E;
     match error {
@@ -227,7 +260,7 @@ fn status_code(error: &watcher::Error) -> Option<u16> {
 }
 
 /// Whether asking again is in vain.
-fn refused(error: &watcher::Error) -> bool {
+pub(crate) fn refused(error: &watcher::Error) -> bool {
     matches!(status_code(error), Some(401 | 403 | 404 | 405))
 }
 

@@ -2,7 +2,7 @@
 
 use k8s_openapi::api::{apps::v1::Deployment, core::v1::Service};
 use kube::{Resource, api::DynamicObject};
-use mcpt_core::{Failure, Plan, Transport};
+use mcpt_core::{Failure, FailureKind, Plan, ProgressEvent, Transport};
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
@@ -54,8 +54,9 @@ impl Deploy<'_> {
     pub(super) async fn apply(&self, objects: &[(Object, Expected)]) -> Result<RolledOut, Failure> {
         self.step(format!("applying {}", counted(objects.len())));
         let mut rolled_out = RolledOut::default();
+        let deadline = Instant::now() + self.options.timeout;
         for (object, expected) in objects {
-            let live = self.applier.apply(object, *expected, &self.what).await?;
+            let live = self.apply_one(object, *expected, deadline).await?;
             match object.kind.as_str() {
                 "Deployment" => {
                     rolled_out.observed.deployment = Some(typed::<Deployment>(live, &self.what)?);
@@ -65,6 +66,36 @@ impl Deploy<'_> {
             }
         }
         Ok(rolled_out)
+    }
+
+    /// Applies one object. One that is being deleted takes the apply and vanishes all the same: then it is applied anew after
+    /// its end.
+    async fn apply_one(
+        &self,
+        object: &Object,
+        expected: Expected,
+        deadline: Instant,
+    ) -> Result<DynamicObject, Failure> {
+        loop {
+            let live = self.applier.apply(object, expected, &self.what).await?;
+            if live.metadata.deletion_timestamp.is_none() {
+                return Ok(live);
+            }
+            self.progress.event(ProgressEvent::Waiting(format!(
+                "{} is being deleted: waiting until it is gone",
+                object.label()
+            )));
+            let gone = self.applier.gone(object, &live.metadata);
+            let Ok(gone) = tokio::time::timeout_at(deadline, gone).await else {
+                return Err(Failure::new(FailureKind::TimedOut, &self.what)
+                    .because("it was deleted before, and that is not done yet")
+                    .because(removal::still_there(object, &live.metadata)));
+            };
+            gone.map_err(|failure| Failure {
+                what: self.what.clone(),
+                ..failure
+            })?;
+        }
     }
 
     /// Deletes objects that the new revision does not have any more.
@@ -163,7 +194,7 @@ fn planned_path(plan: &Plan) -> &str {
 
 fn typed<K: Resource + DeserializeOwned>(object: DynamicObject, what: &str) -> Result<K, Failure> {
     object.try_parse().map_err(|error| {
-        Failure::new(mcpt_core::FailureKind::Failed, what)
+        Failure::new(FailureKind::Failed, what)
             .because("the API server answered with an object of another shape")
             .caused_by(&error)
     })

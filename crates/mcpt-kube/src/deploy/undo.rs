@@ -106,7 +106,8 @@ impl Deploy<'_> {
             .collect();
         objects.extend(change.gone.iter().cloned());
         let asked = removal::ask(&self.applier, &objects, &self.what).await?;
-        removal::gone(&self.applier, &asked, self.progress).await
+        let timeout = self.options.timeout;
+        removal::gone(&self.applier, &asked, timeout, &self.what, self.progress).await
     }
 
     async fn forget(
