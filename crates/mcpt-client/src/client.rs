@@ -12,7 +12,7 @@ use rmcp::{
     },
     service::{
         ClientLifecycleMode, ClientServiceExt, NotificationContext, PeerRequestOptions,
-        RunningService,
+        RunningService, ServiceError,
     },
     transport::{
         StreamableHttpClientTransport, streamable_http_client::StreamableHttpClientTransportConfig,
@@ -183,7 +183,7 @@ impl Client {
             .peer()
             .send_cancellable_request(request, options)
             .await
-            .map_err(|e| self.context.failed_request(e))?;
+            .map_err(|e| self.failed_request(e))?;
         let token = handle.progress_token.clone();
         registry.insert(token.clone(), Arc::new(on_progress));
         drop(registry);
@@ -192,7 +192,7 @@ impl Client {
         let answer = handle.await_response().await;
         listeners.write().await.remove(&token);
         let kept = self.http.take(&id);
-        answer.map_err(|e| self.context.failed_request(e))?;
+        answer.map_err(|e| self.failed_request(e))?;
         let raw = kept.ok_or_else(no_result)?;
         match raw.get("resultType").and_then(Value::as_str) {
             None | Some("complete") => Ok(ToolResult { raw }),
@@ -218,12 +218,21 @@ impl Client {
             .peer()
             .send_cancellable_request(request, PeerRequestOptions::with_timeout(timeout))
             .await
-            .map_err(|e| self.context.failed_request(e))?;
+            .map_err(|e| self.failed_request(e))?;
         let id = handle.id.clone();
         let answer = handle.await_response().await;
         let kept = self.http.take(&id);
-        answer.map_err(|e| self.context.failed_request(e))?;
+        answer.map_err(|e| self.failed_request(e))?;
         kept.ok_or_else(no_result)
+    }
+
+    fn failed_request(&self, error: ServiceError) -> ClientError {
+        if matches!(error, ServiceError::TransportClosed)
+            && let Some(why) = self.http.why_closed()
+        {
+            return ClientError::Protocol(why);
+        }
+        self.context.failed_request(error)
     }
 }
 

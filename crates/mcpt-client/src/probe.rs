@@ -4,7 +4,7 @@
 //! behind. A server of the stateless era answers one `server/discover`; an older one refuses that, and then answers
 //! `initialize`, whose session is deleted at once.
 
-use std::time::Duration;
+use std::{io, time::Duration};
 
 use bytes::Bytes;
 use futures_util::StreamExt;
@@ -257,7 +257,8 @@ impl<'a> Target<'a> {
 
     /// The response among the events of a stream; notifications may come before it.
     async fn read_events(&self, response: http::Response<Incoming>) -> Result<Reply, ClientError> {
-        let mut events = SseStream::new(response.into_body());
+        let body = Limited::new(response.into_body(), ANSWER_MAX).map_err(io::Error::other);
+        let mut events = SseStream::new(body);
         while let Some(event) = events.next().await {
             let event = event.map_err(|e| ClientError::Protocol(e.to_string()))?;
             let message = event.data.and_then(|data| serde_json::from_str(&data).ok());

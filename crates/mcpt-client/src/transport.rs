@@ -5,11 +5,15 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
-use futures_util::{StreamExt, TryStreamExt, stream::BoxStream};
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt, TryStreamExt, stream::BoxStream};
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use rmcp::{
     model::{
@@ -26,7 +30,7 @@ use sse_stream::{Sse, SseStream};
 
 use crate::answer::{describe, is_type};
 
-/// Largest JSON answer, in bytes.
+/// Largest answer to a tool request, in bytes, with all that comes before it on its stream.
 const ANSWER_MAX: usize = 64 * 1024 * 1024;
 /// How long a server may think about `server/discover` before it is taken for one that does not know the method.
 const DISCOVER_TIMEOUT: Duration = Duration::from_secs(3);
@@ -40,6 +44,7 @@ type Events = BoxStream<'static, Result<Sse, SseError>>;
 pub(crate) struct KeepingHttp {
     http: reqwest::Client,
     results: Arc<Mutex<HashMap<RequestId, Value>>>,
+    cut_off: Arc<AtomicBool>,
 }
 
 #[derive(Deserialize)]
@@ -53,6 +58,7 @@ impl KeepingHttp {
         Self {
             http,
             results: Arc::default(),
+            cut_off: Arc::default(),
         }
     }
 
@@ -62,6 +68,31 @@ impl KeepingHttp {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .remove(id)
+    }
+
+    /// How an answer broke the protocol, which made rmcp close the connection without saying why.
+    pub(crate) fn why_closed(&self) -> Option<String> {
+        let text = || format!("an answer is longer than {ANSWER_MAX} bytes");
+        self.cut_off.load(Ordering::Relaxed).then(text)
+    }
+
+    /// The body of an answer; an error when it goes on beyond [`ANSWER_MAX`].
+    fn limited(
+        &self,
+        response: reqwest::Response,
+    ) -> impl Stream<Item = Result<Bytes, Error>> + use<> {
+        let mut left = ANSWER_MAX;
+        let cut_off = Arc::clone(&self.cut_off);
+        response.bytes_stream().map(move |chunk| {
+            let chunk = chunk?;
+            left = left.checked_sub(chunk.len()).ok_or_else(|| {
+                cut_off.store(true, Ordering::Relaxed);
+                StreamableHttpError::ResponseBodyTooLarge {
+                    max_size: ANSWER_MAX,
+                }
+            })?;
+            Ok(chunk)
+        })
     }
 
     fn keep(&self, message: &[u8]) {
@@ -119,20 +150,15 @@ impl KeepingHttp {
         let content_type = content_type.as_deref();
         let session = header_text(HeaderName::from_static("mcp-session-id"));
         if status.is_success() && is_type(content_type, "text/event-stream") {
-            let events = SseStream::from_bytes_stream(response.bytes_stream()).boxed();
+            let events = SseStream::from_bytes_stream(self.limited(response)).boxed();
             return Ok(StreamableHttpPostResponse::Sse(
                 self.keep_events(events),
                 session,
             ));
         }
         let mut body = Vec::new();
-        let mut chunks = response.bytes_stream();
+        let mut chunks = self.limited(response).boxed();
         while let Some(chunk) = chunks.try_next().await? {
-            if body.len() + chunk.len() > ANSWER_MAX {
-                return Err(StreamableHttpError::ResponseBodyTooLarge {
-                    max_size: ANSWER_MAX,
-                });
-            }
             body.extend_from_slice(&chunk);
         }
         match serde_json::from_slice(&body) {

@@ -7,6 +7,7 @@
 )]
 
 use std::{
+    convert::Infallible,
     future::Future,
     net::SocketAddr,
     sync::{Arc, Mutex},
@@ -15,11 +16,12 @@ use std::{
 
 use axum::{
     Json, Router,
-    body::Bytes,
+    body::{Body, Bytes},
     extract::State,
     http::{HeaderMap, Method, StatusCode, header::CONTENT_TYPE},
     response::{IntoResponse, Response},
 };
+use futures_util::StreamExt;
 use mcpt_client::{CallProgress, Client, ClientError, probe};
 use mcpt_demo::DemoSettings;
 use serde_json::{Map, Value, json};
@@ -321,6 +323,33 @@ async fn what_is_no_mcp_server_is_described() {
         let error = Client::connect(&url, TIMEOUT).await.unwrap_err();
         assert_eq!(error.to_string(), expect);
     }
+}
+
+/// A stream of comments, which a client has to read on and on.
+fn endless() -> Response {
+    let comment = Bytes::from(format!(":{}\n", "x".repeat(64 * 1024)));
+    let comments = futures_util::stream::repeat(comment).map(Ok::<_, Infallible>);
+    let content_type = [(CONTENT_TYPE, "text/event-stream")];
+    (content_type, Body::from_stream(comments)).into_response()
+}
+
+#[tokio::test]
+async fn streams_without_end_are_not_read_for_ever() {
+    let (url, _) = answering(async |_, _| endless()).await;
+    let error = probe(&url, TIMEOUT).await.unwrap_err();
+    assert!(matches!(error, ClientError::Protocol(_)), "{error}");
+
+    let (url, _) = answering(async |method, message: Value| match &message["method"] {
+        call if call == "tools/call" => endless(),
+        _ => legacy(method, message).await,
+    })
+    .await;
+    let client = Client::connect(&url, TIMEOUT).await.unwrap();
+    let error = client
+        .call_tool("t0", Map::new(), |_| {}, TIMEOUT)
+        .await
+        .unwrap_err();
+    assert!(matches!(error, ClientError::Protocol(_)), "{error}");
 }
 
 #[tokio::test]
