@@ -35,15 +35,11 @@ impl Tools {
         let config = UserConfig::load()?;
         let tools = runtime::run(async {
             let speaker = Speaker::reach(global, &config, &self.name, self.timeout).await?;
-            let tools = speaker
-                .client
-                .list_tools(self.timeout)
-                .await
-                .map_err(|error| {
-                    error.into_failure(format!("cannot list the tools of {}", self.name))
-                })?;
+            let tools = speaker.client.list_tools(self.timeout).await;
             speaker.client.close().await;
-            Ok(tools)
+            Ok(tools.map_err(|error| {
+                error.into_failure(format!("cannot list the tools of {}", self.name))
+            })?)
         })?;
         match global.output {
             Format::Json => output::json(&tools),
