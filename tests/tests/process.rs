@@ -435,6 +435,36 @@ fn the_users_credentials_are_not_handed_on() {
 }
 
 #[test]
+fn options_of_kubernetes() {
+    let mcpt = Mcpt::new(&[]);
+    let outcome = mcpt
+        .run(&["deploy", "demo", "--create-namespace"])
+        .exits(2)
+        .says(&["there are no namespaces"]);
+    assert!(!outcome.stderr.contains("warning"), "{}", outcome.stderr);
+    let _ = mcpt
+        .run(&["deploy", "demo", "--replicas", "2"])
+        .exits(2)
+        .says(&["exactly one instance"]);
+    let _ = mcpt.run(&["deploy", "demo", "--replicas", "1"]).ok();
+    let _ = mcpt.run(&["delete", "demo"]).ok();
+}
+
+#[test]
+fn standard_input_is_read_once() {
+    let mcpt = Mcpt::new(&[]);
+    let _ = mcpt
+        .run(&["deploy", "demo", "-c", "greeting=@-", "-c", "token=@-"])
+        .exits(2)
+        .says(&["no value for token", "already taken"]);
+    let values = ["-b", "kubernetes", "deploy", "demo", "--dry-run"];
+    let _ = mcpt
+        .run(&[&values[..], &["-f", "-", "-f", "-"]].concat())
+        .exits(2)
+        .says(&["cannot read -", "already taken"]);
+}
+
+#[test]
 fn a_reader_that_goes_away_is_no_failure() {
     let mcpt = Mcpt::new(&[]);
     let mut child = mcpt

@@ -16,6 +16,7 @@ mod progress;
 mod report;
 mod runtime;
 mod speak;
+mod stdin;
 mod table;
 mod tool_arguments;
 mod user_config;

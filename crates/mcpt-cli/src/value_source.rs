@@ -1,12 +1,11 @@
 //! Where the value of a setting comes from. A secret should be on no command line, where other users and the shell's
 //! history see it: `KEY=@FILE` reads a file, `KEY=@-` standard input, `KEY=@env:NAME` the environment.
 
-use std::{
-    env, fs,
-    io::{self, Read as _},
-};
+use std::{env, fs};
 
 use mcpt_core::{Failure, FailureKind};
+
+use crate::stdin;
 
 /// Splits `KEY=VALUE` and gets the value.
 pub(crate) fn pair(text: &str) -> Result<(String, String), Failure> {
@@ -40,8 +39,7 @@ pub(crate) fn value(key: &str, source: &str) -> Result<String, Failure> {
         return from_environment(key, name);
     }
     let text = if place == "-" {
-        let mut text = String::new();
-        io::stdin().read_to_string(&mut text).map(|_| text)
+        stdin::read()
     } else {
         fs::read_to_string(place)
     };

@@ -2,7 +2,6 @@
 
 use std::{
     fs,
-    io::{self, Read as _},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -21,7 +20,7 @@ use crate::{
     commands::catalog,
     duration,
     ending::Ending,
-    messages, output, place, progress, runtime,
+    messages, output, place, progress, runtime, stdin,
     user_config::UserConfig,
     value_source,
 };
@@ -132,13 +131,7 @@ impl Deploy {
         let kind = place::kind(global, &config);
         self.refuse_chart_values_without_chart(kind)?;
         let plan = self.plan(&config)?;
-        let options = self.options()?;
-        if kind == BackendKind::Process && self.create_namespace {
-            messages::warning(
-                global,
-                "--create-namespace means nothing to the process backend",
-            );
-        }
+        let options = self.options(kind)?;
         if kind == BackendKind::Kubernetes && options.dry_run == Some(DryRun::Client) {
             // Needs no cluster, and so asks for none.
             let namespace = place::cluster(global, &config).namespace;
@@ -184,7 +177,7 @@ impl Deploy {
         Ok(plan)
     }
 
-    fn options(&self) -> Result<DeployOptions, Failure> {
+    fn options(&self, kind: BackendKind) -> Result<DeployOptions, Failure> {
         Ok(DeployOptions {
             wait: !self.no_wait,
             timeout: self.timeout,
@@ -194,12 +187,12 @@ impl Deploy {
                 DryRunPlace::Server => DryRun::Server,
             }),
             create_namespace: self.create_namespace,
-            values: self.chart_values()?,
+            values: self.chart_values(kind)?,
         })
     }
 
     /// The user's chart values as Helm merges them: profile, then files, then `--set`.
-    fn chart_values(&self) -> Result<Map<String, Value>, Failure> {
+    fn chart_values(&self, kind: BackendKind) -> Result<Map<String, Value>, Failure> {
         let mut overrides = Overrides::default();
         if let Some(profile) = &self.profile {
             let text = profile_values(profile).ok_or_else(|| {
@@ -216,7 +209,9 @@ impl Deploy {
                 .files
                 .push((path.display().to_string(), read(path)?));
         }
-        if let Some(replicas) = self.replicas {
+        if let Some(replicas) = self.replicas
+            && kind == BackendKind::Kubernetes
+        {
             // A flag says more than a profile or a file; only --set says more than the flag.
             let text = format!("replicaCount: {replicas}\n");
             overrides.files.push(("--replicas".to_owned(), text));
@@ -280,8 +275,7 @@ fn settings_file(path: &Path) -> Result<Vec<(String, String)>, Failure> {
 
 fn read(path: &Path) -> Result<String, Failure> {
     let text = if path == Path::new("-") {
-        let mut text = String::new();
-        io::stdin().read_to_string(&mut text).map(|_| text)
+        stdin::read()
     } else {
         fs::read_to_string(path)
     };
