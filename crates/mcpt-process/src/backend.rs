@@ -1,6 +1,6 @@
 //! [`Processes`]: the backend as the command line sees it.
 
-use std::{path::Path, time::Duration};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use mcpt_core::{
@@ -38,8 +38,8 @@ impl Processes {
     }
 
     /// The state folder.
-    pub(crate) fn state_path(&self) -> &Path {
-        self.state.path()
+    pub(crate) fn state(&self) -> &StateFolder {
+        &self.state
     }
 
     /// The run that is the server, with what its supervisor wrote down. Before the first deployment of a server has ended

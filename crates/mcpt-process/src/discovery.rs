@@ -1,19 +1,25 @@
 //! The servers of this machine for those who route to them: what the state folder holds, told whenever it changes.
 
-use std::{fs::DirBuilder, os::unix::fs::DirBuilderExt as _, path::PathBuf, sync::Arc};
+use std::{
+    fs::DirBuilder,
+    os::unix::fs::DirBuilderExt as _,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use futures_util::stream::{self, BoxStream, StreamExt as _};
 use mcpt_core::{Backend as _, Namespace, Server, ServerState, Sessions};
 use mcpt_routing::{
     Address, Change, Conditions, Discovery, EndpointId, EndpointSpec, ServerKey, ServerSpec,
 };
-use notify::{
-    Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher as _,
-    event::{AccessKind, AccessMode},
-};
+use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::sync::Notify;
 
-use crate::Processes;
+use crate::{
+    Processes,
+    folder::StateFolder,
+    watching::{calls_for_a_look, is_about_logs},
+};
 
 /// A source of the servers of one state folder. It watches the folder; a supervisor that was killed is noticed too, since
 /// the file that it held open for writing is then closed.
@@ -28,7 +34,7 @@ impl Processes {
     /// The servers of this machine as a source, all of them in one namespace.
     pub fn discovery(self, namespace: &Namespace) -> ProcessDiscovery {
         ProcessDiscovery {
-            servers: self.state_path().join("servers"),
+            servers: self.state().path().join("servers"),
             processes: self,
             namespace: namespace.clone(),
         }
@@ -53,9 +59,12 @@ impl Discovery for ProcessDiscovery {
         };
         stream::unfold(
             (self, watcher, changed),
-            |(source, watcher, changed)| async {
+            |(source, mut watcher, changed)| async {
                 loop {
                     changed.notified().await;
+                    if let Some(watcher) = &mut watcher {
+                        watch_each(source.processes.state(), watcher);
+                    }
                     match source.processes.list().await {
                         Ok(servers) => {
                             let specs =
@@ -97,22 +106,34 @@ impl ProcessDiscovery {
 }
 
 /// Watches the folder of all servers, which is made if it is not there yet.
-fn watch(servers: &PathBuf, changed: Arc<Notify>) -> notify::Result<RecommendedWatcher> {
+fn watch(servers: &Path, changed: Arc<Notify>) -> notify::Result<RecommendedWatcher> {
     DirBuilder::new()
         .recursive(true)
         .mode(0o700)
         .create(servers)?;
-    let mut watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
-        // A look opens files, which must not lead to the next look. What cannot be told calls for a look as well.
-        let own = event.is_ok_and(|event| match event.kind {
-            EventKind::Access(AccessKind::Close(AccessMode::Write)) => false,
-            EventKind::Access(_) => true,
-            _ => false,
-        });
-        if !own {
+    let mut watcher = notify::recommended_watcher(move |event| {
+        if calls_for_a_look(&event) && !is_about_logs(&event) {
             changed.notify_one();
         }
     })?;
-    watcher.watch(servers, RecursiveMode::Recursive)?;
+    watcher.watch(servers, RecursiveMode::NonRecursive)?;
     Ok(watcher)
+}
+
+/// Watches the folders of the servers and of their runs, not the servers' working directories. Done before every look, since
+/// a folder may be another one than that which had its name before.
+fn watch_each(state: &StateFolder, watcher: &mut RecommendedWatcher) {
+    let mut watch = |folder: &Path| {
+        if let Err(error) = watcher.watch(folder, RecursiveMode::NonRecursive) {
+            // Most likely it is gone, of which the folder above it tells.
+            tracing::debug!(folder = %folder.display(), %error, "cannot watch");
+        }
+    };
+    for name in state.names().unwrap_or_default() {
+        let server = state.server(&name);
+        watch(server.path());
+        for run in server.runs().unwrap_or_default() {
+            watch(run.path());
+        }
+    }
 }

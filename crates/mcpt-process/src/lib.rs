@@ -18,6 +18,7 @@ mod marked;
 mod state;
 mod supervisor;
 mod trial;
+mod watching;
 mod wire;
 
 pub use self::{

@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 use crate::{
     folder::{RunFolder, ServerFolder},
     supervisor::log_file::older,
+    watching::calls_for_a_look,
 };
 
 /// The lines that the options ask for.
@@ -33,7 +34,7 @@ pub(crate) fn stream(
     };
     // Watched before it is read, so that nothing added in between is missed.
     let changes = if options.follow && !options.previous {
-        Some(Changes::of(&run.server())?)
+        Some(Changes::of(run)?)
     } else {
         None
     };
@@ -73,6 +74,7 @@ fn added(
             changes.next().await?;
             // What cannot be read now is read at the next change; a server that is gone has no current run.
             let current = server.current().ok().flatten()?;
+            changes.follow(&current);
             let lines = reader.read_new(&current.log_file()).unwrap_or_default();
             Some((stream::iter(lines), (server, changes, reader)))
         },
@@ -80,27 +82,45 @@ fn added(
     .flatten()
 }
 
-/// Changes below the folder of a server.
+/// Changes in the folder of a server and in that of its current run; not in the server's working directory.
 struct Changes {
     events: mpsc::Receiver<()>,
-    _watcher: notify::RecommendedWatcher,
+    watcher: notify::RecommendedWatcher,
+    run: RunFolder,
 }
 
 impl Changes {
-    fn of(server: &ServerFolder) -> io::Result<Self> {
+    fn of(run: &RunFolder) -> io::Result<Self> {
         // One waiting event is enough: it says that something changed since the last look.
         let (sender, events) = mpsc::channel(1);
-        let mut watcher = notify::recommended_watcher(move |_| {
-            let _ = sender.try_send(());
+        let mut watcher = notify::recommended_watcher(move |event| {
+            if calls_for_a_look(&event) {
+                let _ = sender.try_send(());
+            }
         })
         .map_err(io::Error::other)?;
-        watcher
-            .watch(server.path(), RecursiveMode::Recursive)
-            .map_err(io::Error::other)?;
+        for folder in [run.server().path(), run.path()] {
+            watcher
+                .watch(folder, RecursiveMode::NonRecursive)
+                .map_err(io::Error::other)?;
+        }
         Ok(Self {
             events,
-            _watcher: watcher,
+            watcher,
+            run: run.clone(),
         })
+    }
+
+    /// Watches the folder of the run that is current by now.
+    fn follow(&mut self, run: &RunFolder) {
+        if self.run != *run
+            && self
+                .watcher
+                .watch(run.path(), RecursiveMode::NonRecursive)
+                .is_ok()
+        {
+            self.run = run.clone();
+        }
     }
 
     async fn next(&mut self) -> Option<()> {
