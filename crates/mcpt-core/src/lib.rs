@@ -20,6 +20,6 @@ pub use self::{
     ids::{InvalidId, Namespace, Revision, ServerName, TemplateId},
     plan::{Arg, Image, Mount, Plan, Resources, Sessions, Transport},
     progress::{Progress, ProgressEvent, Silent},
-    secret::{REDACTED, Secret},
+    secret::{REDACTED, Secret, redact},
     server::{Replica, Server, ServerState},
 };

@@ -35,9 +35,59 @@ impl fmt::Display for Secret {
     }
 }
 
+/// Shortest text that [`redact`] takes for a secret: shorter ones stand in any text by chance.
+const SHORTEST: usize = 4;
+
+/// Replaces the secrets in a text that a server wrote. Each line of a secret of several lines counts by itself as well, since
+/// programs print those one at a time.
+pub fn redact<'a>(text: &str, secrets: impl IntoIterator<Item = &'a Secret>) -> String {
+    let mut parts: Vec<&str> = Vec::new();
+    for secret in secrets {
+        let whole = secret.expose();
+        parts.push(whole.trim());
+        parts.extend(whole.lines().map(str::trim));
+    }
+    parts.retain(|part| part.chars().count() >= SHORTEST);
+    // A secret may be a part of another one.
+    parts.sort_unstable_by_key(|part| std::cmp::Reverse(part.len()));
+    parts.dedup();
+    parts.into_iter().fold(text.to_owned(), |text, part| {
+        if text.contains(part) {
+            text.replace(part, REDACTED)
+        } else {
+            text
+        }
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn secrets_in_texts_are_replaced() {
+        let secrets = [
+            "hunter2",
+            "hunter2-longer",
+            "abc",
+            "",
+            "-----KEY-----\nMIIEsecret\n-----END-----\n",
+            "  padded\n",
+        ]
+        .map(Secret::new);
+        for (text, expected) in [
+            ("no secret", "no secret"),
+            ("key hunter2, hunter2", "key [redacted], [redacted]"),
+            ("hunter2-longer", "[redacted]"),
+            // Too short to be told from other text.
+            ("abc", "abc"),
+            ("x\nMIIEsecret\ny", "x\n[redacted]\ny"),
+            ("<-----KEY-----\nMIIEsecret\n-----END----->", "<[redacted]>"),
+            ("padded!", "[redacted]!"),
+        ] {
+            assert_eq!(redact(text, &secrets), expected, "{text}");
+        }
+    }
 
     #[test]
     fn never_printed() {

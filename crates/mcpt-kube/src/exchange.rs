@@ -29,6 +29,7 @@ pub(crate) async fn speak(
     observed: &Observed,
     selector: &str,
     path: &str,
+    secrets: &log_tail::Secrets,
     what: &str,
     deadline: Instant,
 ) -> Result<(), Failure> {
@@ -76,7 +77,7 @@ pub(crate) async fn speak(
             failure.hint = trouble.hint;
         }
         if let Some(source) = &log {
-            log_tail::add(&mut failure, cluster, source).await;
+            log_tail::add(&mut failure, cluster, source, secrets).await;
         }
         return Err(failure);
     }

@@ -1,9 +1,11 @@
 //! The last lines of one container's log, which explain a failure.
 
+use std::collections::BTreeMap;
+
 use futures_util::AsyncReadExt;
 use k8s_openapi::api::core::v1::Pod;
 use kube::{Api, Error, api::LogParams};
-use mcpt_core::Failure;
+use mcpt_core::{Failure, Secret, redact};
 
 use crate::{cluster::Cluster, diagnosis::LogSource};
 
@@ -13,10 +15,22 @@ const LINES: i64 = 20;
 /// Bytes that are read at most: a line may be as long as a server likes.
 const BYTES: u64 = 64 * 1024;
 
-/// Adds the lines to a failure, or why there are none.
-pub(crate) async fn add(failure: &mut Failure, cluster: &Cluster, source: &LogSource) {
+/// The server's own secrets, by name: it may have printed them.
+pub(crate) type Secrets = BTreeMap<String, Secret>;
+
+/// Adds the lines to a failure, without `secrets`, or why there are none.
+pub(crate) async fn add(
+    failure: &mut Failure,
+    cluster: &Cluster,
+    source: &LogSource,
+    secrets: &Secrets,
+) {
     match cluster.answer(either_run(cluster, source)).await {
-        Ok(lines) => failure.log_tail = lines,
+        Ok(text) => {
+            // The whole text, not line by line: a secret may have several.
+            let shown = redact(&text, secrets.values());
+            failure.log_tail = shown.lines().map(str::to_owned).collect();
+        }
         Err(error) => {
             let why = cluster.failure("", &error).why.join("; ");
             failure.why.push(format!("its log cannot be read: {why}"));
@@ -25,19 +39,19 @@ pub(crate) async fn add(failure: &mut Failure, cluster: &Cluster, source: &LogSo
 }
 
 /// The lines of the run that is meant; of the other run when that one said nothing.
-async fn either_run(cluster: &Cluster, source: &LogSource) -> Result<Vec<String>, Error> {
+async fn either_run(cluster: &Cluster, source: &LogSource) -> Result<String, Error> {
     match read(cluster, source, source.previous).await {
-        Ok(lines) if !lines.is_empty() => Ok(lines),
+        Ok(text) if !text.is_empty() => Ok(text),
         // A run that was never logged, or whose log is gone, answers 400.
         Ok(_) | Err(Error::Api(_)) => match read(cluster, source, !source.previous).await {
-            Err(Error::Api(status)) if status.code == 400 => Ok(Vec::new()),
+            Err(Error::Api(status)) if status.code == 400 => Ok(String::new()),
             other => other,
         },
         Err(error) => Err(error),
     }
 }
 
-async fn read(cluster: &Cluster, source: &LogSource, previous: bool) -> Result<Vec<String>, Error> {
+async fn read(cluster: &Cluster, source: &LogSource, previous: bool) -> Result<String, Error> {
     let api: Api<Pod> = cluster.api();
     let params = LogParams {
         container: Some(source.container.clone()),
@@ -53,6 +67,5 @@ async fn read(cluster: &Cluster, source: &LogSource, previous: bool) -> Result<V
         .read_to_end(&mut bytes)
         .await
         .map_err(Error::ReadEvents)?;
-    let text = String::from_utf8_lossy(&bytes);
-    Ok(text.lines().map(str::to_owned).collect())
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }

@@ -18,7 +18,7 @@ use crate::{
 const GRAVE_FOR: Duration = Duration::from_secs(7);
 
 /// What to wait for.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Wanted {
     /// The Deployment.
     pub(crate) deployment: String,
@@ -26,6 +26,8 @@ pub(crate) struct Wanted {
     pub(crate) generation: i64,
     /// Label selector of its pods.
     pub(crate) selector: String,
+    /// What must not be shown of its log.
+    pub(crate) secrets: log_tail::Secrets,
 }
 
 /// What the picture says about going on.
@@ -68,7 +70,7 @@ pub(crate) async fn until_rolled_out(
                 if finding.is_none() {
                     failure = failure.because(waiting);
                 }
-                return Err(explained(cluster, failure, finding).await);
+                return Err(explained(cluster, failure, finding, &wanted.secrets).await);
             }
         }
         match step(&watch.observed(), wanted) {
@@ -81,7 +83,7 @@ pub(crate) async fn until_rolled_out(
                 match finding.as_ref().map(|found| found.gravity) {
                     Some(Gravity::Fatal) => {
                         let failure = Failure::new(FailureKind::Failed, what);
-                        return Err(explained(cluster, failure, finding).await);
+                        return Err(explained(cluster, failure, finding, &wanted.secrets).await);
                     }
                     Some(Gravity::Grave) => {
                         grave_since = grave_since.or_else(|| Some(Instant::now()));
@@ -163,14 +165,19 @@ fn stage(pods: &[&Pod]) -> &'static str {
 }
 
 /// Adds the finding and the log lines that explain it.
-async fn explained(cluster: &Cluster, mut failure: Failure, finding: Option<Diagnosis>) -> Failure {
+async fn explained(
+    cluster: &Cluster,
+    mut failure: Failure,
+    finding: Option<Diagnosis>,
+    secrets: &log_tail::Secrets,
+) -> Failure {
     let Some(finding) = finding else {
         return failure;
     };
     failure.why.push(finding.cause);
     failure.hint = finding.hint.map(str::to_owned);
     if let Some(source) = finding.log {
-        log_tail::add(&mut failure, cluster, &source).await;
+        log_tail::add(&mut failure, cluster, &source, secrets).await;
     }
     failure
 }
@@ -202,7 +209,7 @@ mod tests {
         let wanted = |generation| Wanted {
             deployment: "demo".into(),
             generation,
-            selector: String::new(),
+            ..Wanted::default()
         };
         let waits = |text: &str| Step::Wait(text.to_owned(), None);
         let done = json!({"observedGeneration": 4, "replicas": 2, "updatedReplicas": 2, "availableReplicas": 2});

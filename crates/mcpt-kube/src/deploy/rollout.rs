@@ -125,6 +125,7 @@ impl Deploy<'_> {
             deployment: deployment.metadata.name.clone().unwrap_or_default(),
             generation: deployment.metadata.generation.unwrap_or(0),
             selector: selector_of(deployment),
+            secrets: self.plan.secrets.clone(),
         };
         self.step("waiting for the pods".to_owned());
         let timeout = self.options.timeout;
@@ -162,6 +163,7 @@ impl Deploy<'_> {
             observed,
             &selector_of(deployment),
             path,
+            &self.plan.secrets,
             &self.what,
             deadline,
         )
