@@ -1,6 +1,6 @@
 //! Whether a child could be started now: checked with a throw-away child at the start and after each failure.
 
-use std::{sync::Arc, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 use mcpt_protocol::{Kind, Message};
 use serde_json::json;
@@ -174,10 +174,20 @@ async fn check(config: &BridgeConfig, tasks: &TaskTracker) -> Result<(), StartFa
 }
 
 /// The failure of a command that cannot be executed at all.
-pub(crate) fn cannot_start(config: &BridgeConfig, error: &std::io::Error) -> StartFailure {
+pub(crate) fn cannot_start(config: &BridgeConfig, error: &io::Error) -> StartFailure {
     let program = config.command.first().cloned().unwrap_or_default();
+    let is_path = program.as_encoded_bytes().contains(&b'/');
+    let why = match error.kind() {
+        // The system says the same of a script whose interpreter is missing, as is usual in small images.
+        io::ErrorKind::NotFound if is_path => {
+            "the file, or the interpreter that it names, does not exist".to_owned()
+        }
+        io::ErrorKind::NotFound => "no such program is on PATH".to_owned(),
+        io::ErrorKind::PermissionDenied => "it is not executable".to_owned(),
+        _ => error.to_string(),
+    };
     StartFailure {
-        reason: format!("cannot start {}: {error}", program.display()),
+        reason: format!("cannot start {}: {why}", program.display()),
         tail: Vec::new(),
     }
 }

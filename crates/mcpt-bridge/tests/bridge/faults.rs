@@ -82,13 +82,28 @@ async fn a_crash_loop_is_told_with_its_reason_until_it_is_over() {
 }
 
 #[tokio::test]
-async fn a_command_that_does_not_exist_is_named() {
-    let bridge = Bridge::start(vec!["/no/such/program".into()], |_| {}).await;
-    until("the failure is known", async || {
-        let text = bridge.client().get("/readyz").await.text;
-        text.contains("cannot start /no/such/program: No such file")
-    })
-    .await;
+async fn a_command_that_cannot_be_executed_is_named_with_the_reason() {
+    let folder = tempfile::tempdir().unwrap();
+    let plain = folder.path().join("plain");
+    fs::write(&plain, "").unwrap();
+    for (program, why) in [
+        ("no-such-program", "no such program is on PATH"),
+        (
+            "/no/such/program",
+            "the file, or the interpreter that it names, does not exist",
+        ),
+        (plain.to_str().unwrap(), "it is not executable"),
+    ] {
+        let bridge = Bridge::start(vec![program.into()], |_| {}).await;
+        let expect = format!("cannot start {program}: {why}\n");
+        until(&expect, async || {
+            bridge.client().get("/readyz").await.text == expect
+        })
+        .await;
+        let reply = bridge.client().initialize("2025-11-25").await;
+        assert_eq!(reply.status, 503);
+        assert!(reply.text.contains(why), "{}", reply.text);
+    }
 }
 
 #[tokio::test]
