@@ -1,5 +1,7 @@
 //! The sign of life on a pending release's record, and the record's version as the lock of the operation.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
 use kube::{
@@ -12,11 +14,15 @@ use tokio::{sync::oneshot, task::JoinHandle, time::Instant};
 
 use crate::{
     cluster::Cluster,
-    takeover::{BEAT, DEAD_AFTER, HEARTBEAT},
+    failure::silent,
+    takeover::{BEAT, GIVES_UP_AFTER, HEARTBEAT},
 };
 
 /// Field manager of the heartbeat, told apart from that of the record itself.
 const MANAGER: &str = "mcpt";
+
+/// Pause after a beat that failed.
+const RETRY: Duration = Duration::from_secs(1);
 
 /// The present time as the heartbeat writes it.
 pub(crate) fn now() -> String {
@@ -111,26 +117,33 @@ impl Beating {
                 ..PatchParams::default()
             };
             let begun = Instant::now();
-            match self
-                .api
-                .patch_metadata(&self.name, &params, &Patch::Merge(&body))
-                .await
-            {
-                Ok(record) => {
+            // No beat may take longer: one that arrives late is as good as none.
+            let answer = tokio::time::timeout_at(
+                last + GIVES_UP_AFTER,
+                self.api
+                    .patch_metadata(&self.name, &params, &Patch::Merge(&body)),
+            )
+            .await;
+            match answer {
+                Ok(Ok(record)) => {
                     self.resource_version = record.metadata.resource_version.unwrap_or_default();
                     last = begun;
                 }
-                Err(Error::Api(status)) if status.is_conflict() || status.is_not_found() => {
+                Ok(Err(Error::Api(status))) if status.is_conflict() || status.is_not_found() => {
                     return Err(lost("another command took the release over"));
                 }
-                Err(error) if last.elapsed() >= DEAD_AFTER => {
+                Ok(Err(error)) if begun + RETRY >= last + GIVES_UP_AFTER => {
                     return Err(self
                         .cluster
                         .failure("the operation was interrupted", &error));
                 }
-                Err(error) => {
+                Ok(Err(error)) => {
                     tracing::debug!(%error, "heartbeat failed, trying again");
-                    tokio::time::sleep(BEAT / 5).await;
+                    tokio::time::sleep(RETRY).await;
+                }
+                Err(_) => {
+                    return Err(silent(&self.cluster.address, GIVES_UP_AFTER.as_secs())
+                        .failure("the operation was interrupted"));
                 }
             }
         }

@@ -17,6 +17,10 @@ pub(crate) const BEAT: Duration = Duration::from_secs(5);
 /// How long it must stay unchanged under watch before its command counts as dead: three beats.
 pub(crate) const DEAD_AFTER: Duration = Duration::from_secs(15);
 
+/// How long its command goes on without a beat that succeeded; clearly shorter than [`DEAD_AFTER`], so that it has given up
+/// before another one acts.
+pub(crate) const GIVES_UP_AFTER: Duration = Duration::from_secs(10);
+
 /// Age at which it counts as dead without watching; far above the difference between any two clocks that are kept.
 const LONG_DEAD: SignedDuration = SignedDuration::from_secs(120);
 
