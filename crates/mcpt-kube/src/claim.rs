@@ -12,6 +12,7 @@ use crate::{
     cluster::Cluster,
     records::{Record, Records, Work},
     takeover::{HEARTBEAT, Verdict, judge},
+    watch,
 };
 
 /// Whether a command works on a record with this status, or died while it did.
@@ -137,9 +138,10 @@ async fn look(
                 // The API server may be away for a moment; only its refusal is final.
                 Some(Err(error)) => {
                     let failure = cluster.watch_failure(what, &error);
-                    if failure.kind == FailureKind::Failed {
+                    if watch::refused(&error) {
                         return Err(failure);
                     }
+                    tracing::debug!(%failure, "watch of the record interrupted");
                 }
             },
         }

@@ -15,7 +15,7 @@ use kube::{
 use mcpt_core::{Failure, FailureKind, LogLine, LogOptions, LogStream};
 use tokio::{sync::mpsc, task::JoinSet};
 
-use crate::cluster::Cluster;
+use crate::{cluster::Cluster, watch};
 
 /// Annotation that names the container whose log is meant when none is named, as kubectl reads it.
 const DEFAULT_CONTAINER: &str = "kubectl.kubernetes.io/default-container";
@@ -120,7 +120,7 @@ impl Follower {
                         let what = "cannot watch for new pods";
                         let failure = self.cluster.watch_failure(what, &error);
                         // Lost connections are taken up again; what is refused stays so.
-                        if failure.kind == FailureKind::Failed {
+                        if watch::refused(&error) {
                             let _reader_is_gone = self.lines.send(Err(failure)).await;
                             return;
                         }
