@@ -156,7 +156,7 @@ fn an_interrupted_update_of_a_fixed_port_keeps_the_working_data() {
     let gate = mcpt.home().join("gate");
     fs::write(&gate, "").expect("opening the gate");
     let script = format!(
-        "echo row >>data.db; until [ -e {} ]; do sleep 0.05; done; exec $MCPT demo --listen 127.0.0.1:{port}",
+        "until [ -e {} ]; do sleep 0.05; done; exec $MCPT demo --listen 127.0.0.1:{port}",
         gate.display()
     );
     let folder = template(&mcpt, "fixed", &script);
@@ -168,7 +168,7 @@ fn an_interrupted_update_of_a_fixed_port_keeps_the_working_data() {
     fs::write(&file, text).expect("the template");
     let _ = mcpt.run(&["deploy", &folder]).ok();
     let data = mcpt.home().join("state/servers/fixed/work/data.db");
-    assert!(data.exists());
+    fs::write(&data, "precious").expect("the server's working data");
 
     fs::remove_file(&gate).expect("closing the gate");
     let update = ["deploy", &folder, "-c", "greeting=new"];
@@ -180,10 +180,7 @@ fn an_interrupted_update_of_a_fixed_port_keeps_the_working_data() {
     fs::write(&gate, "").expect("opening the gate");
     let _ = mcpt.run(&update).ok();
     assert_eq!(echo(&mcpt, "fixed"), "new there");
-    assert_eq!(
-        fs::read_to_string(&data).expect("the data"),
-        "row\nrow\nrow\n"
-    );
+    assert_eq!(fs::read_to_string(&data).expect("the data"), "precious");
     let _ = mcpt.run(&["delete", "fixed"]).ok();
     assert_eq!(servers(&mcpt), 0);
 }
@@ -432,6 +429,42 @@ fn the_users_credentials_are_not_handed_on() {
     assert!(logs.stdout.contains("PLAIN=wanted"), "{}", logs.stdout);
     assert!(!logs.stdout.contains("users-own-token"), "{}", logs.stdout);
     let _ = mcpt.run(&["delete", "env"]).ok();
+}
+
+#[test]
+fn a_state_that_cannot_be_read_is_the_failure_of_one_server() {
+    let mcpt = Mcpt::new(&[]);
+    let _ = mcpt.run(&["deploy", "demo"]).ok();
+    let _ = mcpt.run(&["deploy", "demo", "--name", "other"]).ok();
+    let server = pid(&mcpt.json(&["status", "demo"]));
+    let spoil = |run: &str| {
+        let folder = mcpt.home().join("state/servers/demo").join(run);
+        fs::write(folder.join("state.json"), "").expect("an empty state file");
+    };
+    spoil("run-1");
+    let list = mcpt.json(&["list"]);
+    assert_eq!(list[0]["state"], "failed", "{list}");
+    assert!(
+        list[0]["reason"]
+            .as_str()
+            .is_some_and(|why| why.contains("state.json")),
+        "{list}"
+    );
+    assert_eq!(list[1]["state"], "running", "{list}");
+    let _ = mcpt.run(&["list"]).ok();
+    let _ = mcpt
+        .run(&["deploy", "demo"])
+        .ok()
+        .says(&["state.json cannot be read"]);
+    assert!(!runs(&server), "the old server outlived the update");
+    assert_eq!(echo(&mcpt, "demo"), "there");
+
+    let server = pid(&mcpt.json(&["status", "demo"]));
+    spoil("run-2");
+    let _ = mcpt.run(&["delete", "demo"]).ok();
+    assert!(!runs(&server));
+    let _ = mcpt.run(&["delete", "other"]).ok();
+    assert_eq!(servers(&mcpt), 0);
 }
 
 #[test]

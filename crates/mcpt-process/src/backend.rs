@@ -14,7 +14,7 @@ use crate::{
     deploy::{self, change_lock, end_run, state_failure},
     folder::{RunFolder, StateFolder},
     logs,
-    state::RunState,
+    state::{RunState, unreadable},
     supervisor::terminate,
 };
 
@@ -43,8 +43,8 @@ impl Processes {
     }
 
     /// The run that is the server, with what its supervisor wrote down. Before the first deployment of a server has ended
-    /// that is its newest run.
-    fn find(&self, name: &ServerName) -> Result<Option<(RunFolder, RunState)>, Failure> {
+    /// that is its newest run. A server whose state cannot be read is a failed one, and no failure of the others.
+    fn find(&self, name: &ServerName) -> Result<Option<(RunFolder, Server)>, Failure> {
         let folder = self.state.server(name);
         let look = || -> std::io::Result<_> {
             let run = match folder.current()? {
@@ -52,12 +52,16 @@ impl Processes {
                 None => folder.runs()?.pop(),
             };
             let Some(run) = run else { return Ok(None) };
-            Ok(RunState::read(&run)?.map(|state| (run, state)))
+            let server = match RunState::read(&run) {
+                Ok(state) => state.map(|state| state.server(&run)),
+                Err(error) => Some(unreadable(name, &run, &error)),
+            };
+            Ok(server.map(|server| (run, server)))
         };
         look().map_err(|error| state_failure(&format!("cannot look at {name}"), &folder, &error))
     }
 
-    fn existing(&self, name: &ServerName) -> Result<(RunFolder, RunState), Failure> {
+    fn existing(&self, name: &ServerName) -> Result<(RunFolder, Server), Failure> {
         self.find(name)?.ok_or_else(|| not_found(name))
     }
 }
@@ -116,8 +120,7 @@ impl Backend for Processes {
         })?;
         let mut servers = Vec::new();
         for name in names {
-            if let Some((run, state)) = self.find(&name)? {
-                let mut server = state.server(&run);
+            if let Some((_, mut server)) = self.find(&name)? {
                 server.replicas.clear();
                 servers.push(server);
             }
@@ -126,16 +129,16 @@ impl Backend for Processes {
     }
 
     async fn status(&self, name: &ServerName) -> Result<Server, Failure> {
-        let (run, state) = self.existing(name)?;
-        Ok(state.server(&run))
+        Ok(self.existing(name)?.1)
     }
 
     async fn logs(&self, name: &ServerName, options: &LogOptions) -> Result<LogStream, Failure> {
-        let (run, state) = self.existing(name)?;
-        let replica = state
-            .process
-            .map_or_else(|| name.to_string(), |pid| pid.to_string());
-        logs::stream(&run, &replica, options)
+        let (run, server) = self.existing(name)?;
+        let replica = server
+            .replicas
+            .first()
+            .map_or(name.as_str(), |replica| &replica.name);
+        logs::stream(&run, replica, options)
             .map_err(|error| logs::failure(&format!("cannot read the log of {name}"), &error))
     }
 
@@ -176,18 +179,16 @@ impl Backend for Processes {
     }
 
     async fn connect(&self, name: &ServerName) -> Result<Connection, Failure> {
-        let (run, state) = self.existing(name)?;
-        let server = state.server(&run);
-        match server.state {
-            ServerState::Running | ServerState::Pending | ServerState::Degraded => Ok(Connection {
-                url: state.url,
-                tunnel: None,
-            }),
-            ServerState::Failed | ServerState::Stopped => {
+        let (_, server) = self.existing(name)?;
+        match (server.state, server.url) {
+            (ServerState::Running | ServerState::Pending | ServerState::Degraded, Some(url)) => {
+                Ok(Connection { url, tunnel: None })
+            }
+            (state, _) => {
                 let failure =
                     Failure::new(FailureKind::Unreachable, format!("{name} does not run"));
                 let failure = server.reason.into_iter().fold(failure, Failure::because);
-                Err(failure.hint(match server.state {
+                Err(failure.hint(match state {
                     ServerState::Failed => format!("mcpt logs {name}"),
                     _ => {
                         format!("deploy it again as before, or end it for good: mcpt delete {name}")

@@ -67,10 +67,16 @@ pub(crate) async fn deploy(
 
     let _lock = change_lock(&folder, &what, &plan.name)?;
     let current = clear_leftovers(&folder).await.map_err(io_failure)?;
-    let old = match &current {
-        Some(run) => RunState::read(run).map_err(io_failure)?,
-        None => None,
-    };
+    let old = current.as_ref().and_then(|run| {
+        RunState::read(run).unwrap_or_else(|error| {
+            // A deployment is what repairs this; only the port cannot be kept.
+            progress.event(ProgressEvent::Warning(format!(
+                "{} cannot be read ({error}): replacing what it describes",
+                run.state_file().display()
+            )));
+            None
+        })
+    });
     let serving = current.clone().filter(|run| {
         lock::is_alive(run) && old.as_ref().is_some_and(|old| old.phase == Phase::Ready)
     });
@@ -249,13 +255,9 @@ async fn stop_run(run: &RunFolder, patience: Duration) -> io::Result<()> {
     let waiting = run.clone();
     let death = tokio::task::spawn_blocking(move || lock::wait_for_death(&waiting));
     if timeout(patience, death).await.is_err()
-        && let Some(state) = RunState::read(run)?
-        && lock::is_alive(run)
+        && let Some(supervisor) = lock::supervisor(run)
     {
-        nix::sys::signal::kill(
-            nix::unistd::Pid::from_raw(state.supervisor.cast_signed()),
-            nix::sys::signal::Signal::SIGKILL,
-        )?;
+        nix::sys::signal::kill(supervisor, nix::sys::signal::Signal::SIGKILL)?;
         lock::wait_for_death(run)?;
     }
     marked::kill_all(run.path());

@@ -261,6 +261,8 @@ pub(crate) fn replace_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
         .mode(0o600)
         .open(&partial)?;
     file.write_all(bytes)?;
+    // Without it the new name can come to stand for an empty file when the machine loses its power.
+    file.sync_all()?;
     fs::rename(&partial, path)
 }
 

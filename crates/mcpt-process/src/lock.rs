@@ -1,11 +1,13 @@
 //! Locks of the system on files: held as long as the holder lives, also when it is killed.
 
 use std::{
-    fs::{File, OpenOptions, TryLockError},
-    io,
+    fs::{self, File, OpenOptions, TryLockError},
+    io::{self, Write as _},
     os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
     path::Path,
 };
+
+use nix::unistd::Pid;
 
 use crate::folder::{RunFolder, ServerFolder};
 
@@ -63,8 +65,11 @@ pub(crate) struct AliveLock {
 impl AliveLock {
     /// Takes it; waits for those who only look.
     pub(crate) fn take(run: &RunFolder) -> io::Result<Self> {
-        let file = open(&run.alive_file())?;
+        let mut file = open(&run.alive_file())?;
         file.lock()?;
+        file.set_len(0)?;
+        // The line's end says that the number is whole.
+        writeln!(file, "{}", std::process::id())?;
         Ok(Self { _file: file })
     }
 }
@@ -76,6 +81,15 @@ pub(crate) fn is_alive(run: &RunFolder) -> bool {
         return false;
     };
     matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
+}
+
+/// Process id of the supervisor of a run, if it lives and has written it down.
+pub(crate) fn supervisor(run: &RunFolder) -> Option<Pid> {
+    if !is_alive(run) {
+        return None;
+    }
+    let text = fs::read_to_string(run.alive_file()).ok()?;
+    text.strip_suffix('\n')?.parse().ok().map(Pid::from_raw)
 }
 
 /// Waits until the supervisor of a run is gone. Blocks the thread.
@@ -96,7 +110,7 @@ fn open(path: &Path) -> io::Result<File> {
 }
 
 fn is_at(file: &File, path: &Path) -> bool {
-    let (Ok(ours), Ok(there)) = (file.metadata(), std::fs::metadata(path)) else {
+    let (Ok(ours), Ok(there)) = (file.metadata(), fs::metadata(path)) else {
         return false;
     };
     (ours.dev(), ours.ino()) == (there.dev(), there.ino())
@@ -129,28 +143,29 @@ mod tests {
 
     #[test]
     fn working_data_of_a_server_goes_only_with_a_deletion() {
-        let root = tempfile::tempdir().unwrap();
-        let folder = server(root.path());
-        let begin = || {
+        for (was_server, to_be_deleted, kept) in [
+            (false, false, false),
+            (true, false, true),
+            (true, true, false),
+        ] {
+            let root = tempfile::tempdir().unwrap();
+            let folder = server(root.path());
             let lock = ChangeLock::take(&folder).unwrap().unwrap();
-            std::fs::create_dir_all(folder.work()).unwrap();
-            std::fs::write(folder.work().join("data.db"), "precious").unwrap();
-            lock
-        };
-        drop(begin());
-        assert!(!folder.path().exists(), "it never was a server");
-
-        let lock = begin();
-        let run = folder.create_run().unwrap();
-        folder.set_current(&run).unwrap();
-        run.remove().unwrap();
-        drop(lock);
-        assert!(folder.work().join("data.db").exists());
-
-        let lock = ChangeLock::take(&folder).unwrap();
-        std::fs::write(folder.ending_file(), "").unwrap();
-        drop(lock);
-        assert!(!folder.path().exists(), "it was to be deleted");
+            fs::create_dir_all(folder.work()).unwrap();
+            fs::write(folder.work().join("data.db"), "precious").unwrap();
+            if was_server {
+                let run = folder.create_run().unwrap();
+                folder.set_current(&run).unwrap();
+                run.remove().unwrap();
+            }
+            if to_be_deleted {
+                fs::write(folder.ending_file(), "").unwrap();
+            }
+            drop(lock);
+            let data = folder.work().join("data.db");
+            assert_eq!(data.exists(), kept, "{was_server} {to_be_deleted}");
+            assert_eq!(folder.path().exists(), kept);
+        }
     }
 
     #[test]
@@ -173,8 +188,10 @@ mod tests {
         assert!(!is_alive(&run));
         let alive = AliveLock::take(&run).unwrap();
         assert!(is_alive(&run));
+        assert_eq!(supervisor(&run), Some(Pid::this()));
         drop(alive);
         assert!(!is_alive(&run));
+        assert_eq!(supervisor(&run), None);
         wait_for_death(&run).unwrap();
     }
 }

@@ -128,11 +128,43 @@ impl RunState {
     }
 }
 
+/// A server of which only the name is known, since its state cannot be read.
+pub(crate) fn unreadable(name: &ServerName, run: &RunFolder, error: &io::Error) -> Server {
+    let updated = fs::metadata(run.path())
+        .and_then(|meta| meta.modified())
+        .ok()
+        .and_then(|time| jiff::Timestamp::try_from(time).ok());
+    Server {
+        name: name.clone(),
+        backend: BackendKind::Process,
+        namespace: None,
+        template: None,
+        transport: String::new(),
+        state: ServerState::Failed,
+        reason: Some(format!(
+            "{} cannot be read: {error}",
+            run.state_file().display()
+        )),
+        desired: 1,
+        ready: 0,
+        url: None,
+        revision: None,
+        source: String::new(),
+        updated: updated.map_or_else(String::new, to_the_second),
+        log: Some(run.log_file().display().to_string()),
+        replicas: Vec::new(),
+        env: BTreeMap::new(),
+    }
+}
+
 /// Now, RFC 3339 in UTC, to the second.
 pub(crate) fn now() -> String {
-    let now = jiff::Timestamp::now();
-    jiff::Timestamp::from_second(now.as_second())
-        .unwrap_or(now)
+    to_the_second(jiff::Timestamp::now())
+}
+
+fn to_the_second(time: jiff::Timestamp) -> String {
+    jiff::Timestamp::from_second(time.as_second())
+        .unwrap_or(time)
         .to_string()
 }
 

@@ -17,7 +17,7 @@ use mcpt_client::ClientError;
 use mcpt_core::REDACTED;
 use nix::{
     sys::signal::{Signal, kill},
-    unistd::{Pid, setsid},
+    unistd::setsid,
 };
 use tokio::time::{Instant, sleep};
 
@@ -295,13 +295,8 @@ enum Attended {
 
 /// Asks the supervisor of a run to end its server. Nothing happens when it is gone.
 pub(crate) fn terminate(run: &RunFolder) -> io::Result<()> {
-    if lock::is_alive(run)
-        && let Some(state) = RunState::read(run)?
-    {
-        kill(
-            Pid::from_raw(state.supervisor.cast_signed()),
-            Signal::SIGTERM,
-        )?;
+    if let Some(supervisor) = lock::supervisor(run) {
+        kill(supervisor, Signal::SIGTERM)?;
     }
     Ok(())
 }
