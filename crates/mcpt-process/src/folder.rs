@@ -6,7 +6,7 @@
 //!   servers/NAME/current     number of the run that is the server
 //!   servers/NAME/ending      there once a deletion was asked for
 //!   servers/NAME/work/       the server's working directory
-//!   servers/NAME/run-N/      alive (held by the supervisor as long as it lives), state.json, server.log, …
+//!   servers/NAME/run-N/      alive (process id of the supervisor, which holds it as long as it lives), state.json, server.log, …
 //! ```
 
 use std::{
