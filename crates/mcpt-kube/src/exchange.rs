@@ -56,9 +56,7 @@ pub(crate) async fn speak(
         };
         let trouble = tunnel.trouble().await;
         // A refusal of the API server stays one; a pod that does not take connections yet may take the next.
-        let refused = trouble
-            .as_ref()
-            .is_some_and(|failure| failure.kind == FailureKind::Failed);
+        let refused = trouble.as_ref().is_some_and(|trouble| trouble.refused);
         if matches!(error, ClientError::Connect { .. }) && left > PAUSE && !refused {
             tokio::time::sleep(PAUSE).await;
             continue;
@@ -73,8 +71,8 @@ pub(crate) async fn speak(
             *why = why.replace(&url, &format!("the server's endpoint {path}"));
         }
         if let Some(trouble) = trouble {
-            failure.why.push(trouble.to_string());
-            failure.hint = trouble.hint;
+            failure.why.push(trouble.failure.to_string());
+            failure.hint = trouble.failure.hint;
         }
         if let Some(source) = &log {
             log_tail::add(&mut failure, cluster, source, secrets).await;

@@ -6,7 +6,7 @@ use std::{
 };
 
 use k8s_openapi::api::core::v1::Pod;
-use kube::{Api, api::ListParams};
+use kube::{Api, Error, api::ListParams, client::UpgradeConnectionError};
 use mcpt_core::{Failure, FailureKind, Tunnel};
 use tokio::{
     io::{AsyncWriteExt, copy_bidirectional},
@@ -15,7 +15,7 @@ use tokio::{
     task::{AbortHandle, JoinSet},
 };
 
-use crate::{cluster::Cluster, failure::chain, rollout::is_ready};
+use crate::{cluster::Cluster, failure::chain, rollout::is_ready, watch::refusal};
 
 /// Names that the port of an MCP endpoint has in a pod, the likeliest first.
 const PORT_NAMES: [&str; 2] = ["mcp", "http"];
@@ -25,7 +25,7 @@ const PORT_NAMES: [&str; 2] = ["mcp", "http"];
 pub(crate) struct Forward {
     /// Where it listens.
     pub(crate) address: SocketAddr,
-    trouble: Arc<Mutex<Option<Failure>>>,
+    trouble: Arc<Mutex<Option<Trouble>>>,
     accepting: AbortHandle,
 }
 
@@ -37,9 +37,27 @@ impl Drop for Forward {
     }
 }
 
+/// Why a connection failed.
+#[derive(Debug, Clone)]
+pub(crate) struct Trouble {
+    /// What is told of it.
+    pub(crate) failure: Failure,
+    /// Whether the API server refused it, so that another try is in vain.
+    pub(crate) refused: bool,
+}
+
+impl From<Failure> for Trouble {
+    fn from(failure: Failure) -> Self {
+        Self {
+            failure,
+            refused: false,
+        }
+    }
+}
+
 impl Forward {
     /// What went wrong with the last connection that failed, if one did.
-    pub(crate) async fn trouble(&self) -> Option<Failure> {
+    pub(crate) async fn trouble(&self) -> Option<Trouble> {
         self.trouble.lock().await.clone()
     }
 }
@@ -91,7 +109,7 @@ impl Target {
         Ok(chosen)
     }
 
-    async fn connect(&self, mut local: TcpStream) -> Result<(), Failure> {
+    async fn connect(&self, mut local: TcpStream) -> Result<(), Trouble> {
         let api: Api<Pod> = self.cluster.api();
         let (mut pod, mut port) = self.choose(None).await?;
         let mut forwarder = api.portforward(&pod, &[port]).await;
@@ -105,13 +123,16 @@ impl Target {
             forwarder = api.portforward(&pod, &[port]).await;
         }
         let what = format!("cannot forward a port to pod {pod}");
-        let mut forwarder = forwarder.map_err(|error| self.cluster.failure(&what, &error))?;
+        let mut forwarder = forwarder.map_err(|error| Trouble {
+            failure: self.cluster.failure(&what, &error),
+            refused: refused(&error),
+        })?;
         let (Some(mut remote), Some(error)) =
             (forwarder.take_stream(port), forwarder.take_error(port))
         else {
-            return Err(
-                Failure::new(FailureKind::Failed, what).because("there is no stream for it")
-            );
+            let failure =
+                Failure::new(FailureKind::Failed, what).because("there is no stream for it");
+            return Err(failure.into());
         };
         let copied = copy_bidirectional(&mut local, &mut remote).await;
         // Closing our end lets the forwarder finish; what the kubelet has to say comes before that.
@@ -119,7 +140,9 @@ impl Target {
         drop(remote);
         let joined = forwarder.join().await;
         if let Some(said) = error.await {
-            return Err(Failure::new(FailureKind::Unreachable, what).because(said.trim()));
+            return Err(Failure::new(FailureKind::Unreachable, what)
+                .because(said.trim())
+                .into());
         }
         if let Err(error) = copied {
             // Clients often leave with a reset; that is no trouble of the tunnel.
@@ -130,6 +153,16 @@ impl Target {
         }
         Ok(())
     }
+}
+
+/// Whether the API server answered that this connection may not or cannot be.
+fn refused(error: &Error) -> bool {
+    let code = match error {
+        Error::Api(status) => status.code,
+        Error::UpgradeConnection(UpgradeConnectionError::ProtocolSwitch(status)) => status.as_u16(),
+        _ => return false,
+    };
+    refusal(code)
 }
 
 /// Begins to listen on a free port of the loopback.
@@ -153,7 +186,7 @@ pub(crate) async fn open(target: Target) -> Result<Forward, Failure> {
     })
 }
 
-async fn accept(listener: TcpListener, target: Target, trouble: Arc<Mutex<Option<Failure>>>) {
+async fn accept(listener: TcpListener, target: Target, trouble: Arc<Mutex<Option<Trouble>>>) {
     // Dropped with this task, which ends every connection.
     let mut connections = JoinSet::new();
     loop {
@@ -162,15 +195,15 @@ async fn accept(listener: TcpListener, target: Target, trouble: Arc<Mutex<Option
                 Ok((local, _)) => {
                     let (target, trouble) = (target.clone(), Arc::clone(&trouble));
                     connections.spawn(async move {
-                        if let Err(failure) = target.connect(local).await {
-                            tracing::debug!(%failure, "forwarded connection failed");
-                            *trouble.lock().await = Some(failure);
+                        if let Err(met) = target.connect(local).await {
+                            tracing::debug!(failure = %met.failure, "forwarded connection failed");
+                            *trouble.lock().await = Some(met);
                         }
                     });
                 }
                 Err(error) => {
                     let failure = Failure::new(FailureKind::Failed, "cannot accept a connection");
-                    *trouble.lock().await = Some(failure.caused_by(&error));
+                    *trouble.lock().await = Some(failure.caused_by(&error).into());
                     return;
                 }
             },
@@ -221,6 +254,20 @@ mod tests {
             "status": {"conditions": [{"type": "Ready", "status": if ready {"True"} else {"False"}}]},
         }))
         .unwrap()
+    }
+
+    #[test]
+    fn only_final_answers_are_refusals() {
+        let switch = |code| {
+            let status = http::StatusCode::from_u16(code).unwrap();
+            refused(&Error::UpgradeConnection(
+                UpgradeConnectionError::ProtocolSwitch(status),
+            ))
+        };
+        assert!(switch(403));
+        assert!(!switch(500));
+        assert!(!switch(429));
+        assert!(!refused(&Error::LinesCodecMaxLineLengthExceeded));
     }
 
     #[test]

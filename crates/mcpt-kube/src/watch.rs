@@ -261,7 +261,12 @@ fn status_code(error: &watcher::Error) -> Option<u16> {
 
 /// Whether asking again is in vain.
 pub(crate) fn refused(error: &watcher::Error) -> bool {
-    matches!(status_code(error), Some(401 | 403 | 404 | 405))
+    status_code(error).is_some_and(refusal)
+}
+
+/// Whether an answer of the API server is final; others may pass.
+pub(crate) fn refusal(code: u16) -> bool {
+    matches!(code, 401 | 403 | 404 | 405)
 }
 
 /// Whether the API server does not know watches that begin with a list.
