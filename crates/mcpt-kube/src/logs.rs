@@ -1,8 +1,9 @@
 //! Log lines of all pods of a release as one stream, with pods that come while it is followed.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, time::Duration};
 
-use futures_util::{AsyncBufReadExt, StreamExt, stream};
+use futures_util::{AsyncBufReadExt, AsyncReadExt, StreamExt, stream};
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use kube::{
     Api,
@@ -22,6 +23,12 @@ const DEFAULT_CONTAINER: &str = "kubectl.kubernetes.io/default-container";
 
 /// Lines that may wait for a slow reader.
 const BUFFER: usize = 256;
+
+/// Bytes of a line that are told at once: a line may be as long as a server likes.
+const LONGEST_LINE: u64 = 64 * 1024;
+
+/// Pause before a stream is opened again that ended: a container that ended with it is known to have ended by then.
+const REOPEN: Duration = Duration::from_secs(2);
 
 /// Opens the stream for the pods that match `selector`.
 pub(crate) async fn open(
@@ -137,50 +144,149 @@ impl Follower {
         let (Some(name), Some(container)) = (pod.metadata.name.clone(), container(pod)) else {
             return;
         };
-        let Some(run) = run(pod, &container, self.options.previous) else {
+        let Some(identity) = run(pod, &container, self.options.previous) else {
             // Not started: when followed, the watch tells when it is.
             return;
         };
-        if !self.known.insert(run) {
+        if !self.known.insert(identity.clone()) {
             return;
         }
-        let api: Api<Pod> = self.cluster.api();
         let params = LogParams {
             container: Some(container),
             follow: self.options.follow,
             tail_lines: tail.map(i64::from),
             previous: self.options.previous,
+            // By these it is known where to go on.
+            timestamps: self.options.follow,
             ..LogParams::default()
         };
-        let (cluster, lines) = (self.cluster.clone(), self.lines.clone());
-        self.readers.spawn(async move {
-            let what = || format!("cannot read the log of pod {name}");
-            let mut log = match api.log_stream(&name, &params).await {
-                Ok(stream) => stream,
-                Err(error) => {
-                    let _reader_is_gone = lines.send(Err(cluster.failure(what(), &error))).await;
-                    return;
+        let reader = Reader {
+            cluster: self.cluster.clone(),
+            lines: self.lines.clone(),
+            pod: name,
+            run: identity,
+            params,
+            last: None,
+        };
+        self.readers.spawn(reader.run());
+    }
+}
+
+/// Reads one run of one container.
+struct Reader {
+    cluster: Cluster,
+    lines: mpsc::Sender<Line>,
+    pod: String,
+    run: String,
+    params: LogParams,
+    /// Time of the last line that was told.
+    last: Option<Timestamp>,
+}
+
+impl Reader {
+    async fn run(mut self) {
+        let api: Api<Pod> = self.cluster.api();
+        loop {
+            let ended = self.read(&api).await;
+            let going_on = match ended {
+                // The API server ends streams that are long open, whatever the container does.
+                Ok(true) if self.params.follow => {
+                    tokio::time::sleep(REOPEN).await;
+                    self.still_runs(&api).await
                 }
+                Ok(_) => return,
+                Err(failure) => Err(failure),
             };
-            let mut bytes = Vec::new();
-            loop {
-                bytes.clear();
-                let line = match log.read_until(b'\n', &mut bytes).await {
-                    Ok(0) => return,
-                    Ok(_) => Ok(LogLine {
-                        replica: name.clone(),
-                        text: text(&bytes),
-                    }),
-                    Err(error) => {
-                        Err(Failure::new(FailureKind::Unreachable, what()).caused_by(&error))
+            match going_on {
+                Ok(true) => {
+                    self.params.since_time = self.last;
+                    if self.last.is_some() {
+                        self.params.tail_lines = None;
                     }
-                };
-                let failed = line.is_err();
-                if lines.send(line).await.is_err() || failed {
+                }
+                Ok(false) => return,
+                Err(failure) => {
+                    let _reader_is_gone = self.lines.send(Err(failure)).await;
                     return;
                 }
             }
-        });
+        }
+    }
+
+    /// Reads until the stream ends; false when nobody reads the lines any more.
+    async fn read(&mut self, api: &Api<Pod>) -> Result<bool, Failure> {
+        let mut log = api
+            .log_stream(&self.pod, &self.params)
+            .await
+            .map_err(|error| self.cluster.failure(self.what(), &error))?;
+        let resumed = self.last;
+        let mut bytes = Vec::new();
+        let mut begins = true;
+        let mut told = true;
+        loop {
+            bytes.clear();
+            let mut bounded = (&mut log).take(LONGEST_LINE);
+            let read = bounded.read_until(b'\n', &mut bytes).await;
+            let read = read.map_err(|error| {
+                Failure::new(FailureKind::Unreachable, self.what()).caused_by(&error)
+            })?;
+            if read == 0 {
+                return Ok(true);
+            }
+            let mut line = bytes.as_slice();
+            if begins && self.params.timestamps {
+                let (time, rest) = timed(line);
+                line = rest;
+                // Times are asked for in whole seconds: what was told already comes again.
+                told = !(time.is_some() && time <= resumed);
+                self.last = self.last.max(time);
+            }
+            begins = bytes.ends_with(b"\n");
+            let line = LogLine {
+                replica: self.pod.clone(),
+                text: text(line),
+            };
+            if told && self.lines.send(Ok(line)).await.is_err() {
+                return Ok(false);
+            }
+        }
+    }
+
+    /// Whether the run that is read has not ended.
+    async fn still_runs(&self, api: &Api<Pod>) -> Result<bool, Failure> {
+        let pod = self.cluster.answer(api.get_opt(&self.pod)).await;
+        let pod = pod.map_err(|error| self.cluster.failure(self.what(), &error))?;
+        let container = self.params.container.as_deref().unwrap_or_default();
+        Ok(pod.is_some_and(|pod| {
+            run(&pod, container, self.params.previous).as_ref() == Some(&self.run)
+                && is_running(&pod, container)
+        }))
+    }
+
+    fn what(&self) -> String {
+        format!("cannot read the log of pod {}", self.pod)
+    }
+}
+
+fn is_running(pod: &Pod, container: &str) -> bool {
+    let statuses = pod
+        .status
+        .as_ref()
+        .and_then(|s| s.container_statuses.as_ref());
+    statuses.into_iter().flatten().any(|status| {
+        status.name == container && status.state.as_ref().is_some_and(|s| s.running.is_some())
+    })
+}
+
+/// A line's time and what follows it.
+fn timed(line: &[u8]) -> (Option<Timestamp>, &[u8]) {
+    let Some(end) = line.iter().position(|byte| *byte == b' ') else {
+        return (None, line);
+    };
+    let time = std::str::from_utf8(&line[..end]).ok();
+    match time.and_then(|time| time.parse().ok()) {
+        Some(time) => (Some(time), &line[end + 1..]),
+        None => (None, line),
     }
 }
 
@@ -265,6 +371,33 @@ mod tests {
         ] {
             assert_eq!(text(bytes), expected);
         }
+    }
+
+    #[test]
+    fn times_are_taken_from_lines() {
+        let time: Timestamp = "2026-11-23T12:00:00.5Z".parse().unwrap();
+        for (line, expected) in [
+            (
+                "2026-11-23T12:00:00.500000000Z a b\n",
+                (Some(time), "a b\n"),
+            ),
+            ("2026-11-23T13:00:00.5+01:00 \n", (Some(time), "\n")),
+            ("no time\n", (None, "no time\n")),
+            ("x", (None, "x")),
+        ] {
+            let (time, rest) = timed(line.as_bytes());
+            assert_eq!((time, std::str::from_utf8(rest).unwrap()), expected);
+        }
+    }
+
+    #[test]
+    fn a_stream_goes_on_only_while_the_container_runs() {
+        assert!(is_running(&pod(json!({"running": {}}), 0), "server"));
+        assert!(!is_running(&pod(json!({"running": {}}), 0), "side"));
+        assert!(!is_running(
+            &pod(json!({"terminated": {"exitCode": 0}}), 0),
+            "server"
+        ));
     }
 
     #[test]
