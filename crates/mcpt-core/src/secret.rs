@@ -35,19 +35,20 @@ impl fmt::Display for Secret {
     }
 }
 
-/// Shortest text that [`redact`] takes for a secret: shorter ones stand in any text by chance.
-const SHORTEST: usize = 4;
+/// Shortest line of a secret that [`redact`] looks for by itself: shorter ones stand in any text by chance.
+const SHORTEST_LINE: usize = 4;
 
-/// Replaces the secrets in a text that a server wrote. Each line of a secret of several lines counts by itself as well, since
-/// programs print those one at a time.
+/// Replaces the secrets in a text that a server wrote: whole ones of any length, and each line of a secret of several lines by
+/// itself, since programs print those one at a time.
 pub fn redact<'a>(text: &str, secrets: impl IntoIterator<Item = &'a Secret>) -> String {
     let mut parts: Vec<&str> = Vec::new();
     for secret in secrets {
         let whole = secret.expose();
         parts.push(whole.trim());
-        parts.extend(whole.lines().map(str::trim));
+        let lines = whole.lines().map(str::trim);
+        parts.extend(lines.filter(|line| line.chars().count() >= SHORTEST_LINE));
     }
-    parts.retain(|part| part.chars().count() >= SHORTEST);
+    parts.retain(|part| !part.is_empty());
     // A secret may be a part of another one.
     parts.sort_unstable_by_key(|part| std::cmp::Reverse(part.len()));
     parts.dedup();
@@ -71,7 +72,7 @@ mod tests {
             "hunter2-longer",
             "abc",
             "",
-            "-----KEY-----\nMIIEsecret\n-----END-----\n",
+            "-----KEY-----\nMIIEsecret\nxy\n-----END-----\n",
             "  padded\n",
         ]
         .map(Secret::new);
@@ -79,10 +80,13 @@ mod tests {
             ("no secret", "no secret"),
             ("key hunter2, hunter2", "key [redacted], [redacted]"),
             ("hunter2-longer", "[redacted]"),
-            // Too short to be told from other text.
-            ("abc", "abc"),
-            ("x\nMIIEsecret\ny", "x\n[redacted]\ny"),
-            ("<-----KEY-----\nMIIEsecret\n-----END----->", "<[redacted]>"),
+            ("is abc", "is [redacted]"),
+            // A short line of a longer secret cannot be told from other text.
+            ("xy\nMIIEsecret\ny", "xy\n[redacted]\ny"),
+            (
+                "<-----KEY-----\nMIIEsecret\nxy\n-----END----->",
+                "<[redacted]>",
+            ),
             ("padded!", "[redacted]!"),
         ] {
             assert_eq!(redact(text, &secrets), expected, "{text}");

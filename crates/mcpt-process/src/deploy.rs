@@ -1,9 +1,9 @@
 //! Deploying: start a new run beside the old one, wait until it answers, then let it take over.
 
-use std::{collections::VecDeque, fs, io, time::Duration};
+use std::{fs, io, time::Duration};
 
 use mcpt_core::{
-    DeployOptions, Failure, FailureKind, Plan, Progress, ProgressEvent, REDACTED, ServerName,
+    DeployOptions, Failure, FailureKind, Plan, Progress, ProgressEvent, ServerName, redact,
 };
 use tokio::time::timeout;
 
@@ -202,20 +202,14 @@ fn shown(mut failure: Failure, what: &str, run: &RunFolder, plan: &Plan) -> Fail
 fn tail(run: &RunFolder, plan: &Plan) -> Vec<String> {
     let text = fs::read(run.log_file()).unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
-    let mut lines = VecDeque::new();
-    for line in text.lines().filter(|line| !line.starts_with("[mcpt] ")) {
-        if lines.len() == TAIL {
-            lines.pop_front();
-        }
-        lines.push_back(plan.secrets.values().fold(line.to_owned(), |line, secret| {
-            if secret.expose().is_empty() {
-                line
-            } else {
-                line.replace(secret.expose(), REDACTED)
-            }
-        }));
-    }
-    lines.into()
+    let own: Vec<&str> = text
+        .lines()
+        .filter(|line| !line.starts_with("[mcpt] "))
+        .collect();
+    // Before anything is cut off: of a secret of several lines, all must be seen to be known.
+    let shown = redact(&own.join("\n"), plan.secrets.values());
+    let lines: Vec<String> = shown.lines().map(str::to_owned).collect();
+    lines[lines.len().saturating_sub(TAIL)..].to_vec()
 }
 
 /// Ends and removes every run but the current one, and a server whose deletion was begun. Gives the current run.
