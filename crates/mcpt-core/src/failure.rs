@@ -58,18 +58,7 @@ impl Failure {
     /// Adds an error and all of its sources as one cause, `outer: inner: innermost`.
     #[must_use]
     pub fn caused_by(self, error: &(dyn std::error::Error + 'static)) -> Self {
-        let mut text = error.to_string();
-        let mut source = error.source();
-        while let Some(inner) = source {
-            let inner_text = inner.to_string();
-            // Many libraries repeat the source's text in their own.
-            if !text.contains(&inner_text) {
-                text.push_str(": ");
-                text.push_str(&inner_text);
-            }
-            source = inner.source();
-        }
-        self.because(text)
+        self.because(chain(error))
     }
 
     /// Sets what to do next.
@@ -78,6 +67,22 @@ impl Failure {
         self.hint = Some(hint.into());
         self
     }
+}
+
+/// An error and all of its sources, `outer: inner: innermost`, each told once.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(inner) = source {
+        let inner_text = inner.to_string();
+        // Many libraries repeat the source's text in their own.
+        if !text.contains(&inner_text) {
+            text.push_str(": ");
+            text.push_str(&inner_text);
+        }
+        source = inner.source();
+    }
+    text
 }
 
 /// `what: why; why`, for logs and tests. The command line prints the parts by itself.

@@ -16,7 +16,7 @@ pub use self::{
         Backend, BackendKind, Connection, DeleteOptions, DeployOptions, Deployed, DryRun, LogLine,
         LogOptions, LogStream, Tunnel,
     },
-    failure::{Failure, FailureKind},
+    failure::{Failure, FailureKind, chain},
     ids::{InvalidId, Namespace, Revision, ServerName, TemplateId},
     plan::{Arg, Image, Mount, Plan, Resources, Sessions, Transport},
     progress::{Progress, ProgressEvent, Silent},

@@ -6,6 +6,7 @@ use kube::{
     client::AuthError,
     core::{Status, response::StatusCause},
 };
+pub(crate) use mcpt_core::chain;
 use mcpt_core::{Failure, FailureKind};
 
 /// An error understood: sort, causes and what mends it.
@@ -291,21 +292,6 @@ fn explain_tls(error: &rustls::Error, address: &str) -> Explained {
         format!("the API server at {address} cannot be trusted: {why}"),
     )
     .hint("check certificate-authority and server of the context: kubectl config view --minify")
-}
-
-/// An error and its sources, each told once.
-pub(crate) fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(inner) = source {
-        let inner_text = inner.to_string();
-        if !text.contains(&inner_text) {
-            text.push_str(": ");
-            text.push_str(&inner_text);
-        }
-        source = inner.source();
-    }
-    text
 }
 
 #[cfg(test)]
