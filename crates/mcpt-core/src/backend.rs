@@ -6,7 +6,10 @@ use async_trait::async_trait;
 use futures_util::stream::BoxStream;
 use serde::{Deserialize, Serialize};
 
-use crate::{Failure, Plan, Progress, Revision, Server, ServerName};
+use crate::{
+    Autoscaling, Failure, FailureKind, Garbage, Plan, Progress, Revision, RevisionEntry, Server,
+    ServerEvent, ServerName,
+};
 
 /// The kinds of places where a server can run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -65,6 +68,33 @@ pub enum DryRun {
     Server,
 }
 
+/// How many instances shall run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scale {
+    /// This many; autoscaling is turned off.
+    To(u32),
+    /// As many as the load asks for.
+    Auto(Autoscaling),
+}
+
+/// How a scale or a rollback is carried out; a deploy says the same with its own options.
+#[derive(Debug, Clone, Copy)]
+pub struct ChangeOptions {
+    /// Return only when all wanted instances are ready.
+    pub wait: bool,
+    /// How long to wait at most.
+    pub timeout: Duration,
+}
+
+/// How to clean up.
+#[derive(Debug, Clone, Copy)]
+pub struct GcOptions {
+    /// Say what would be removed and remove nothing.
+    pub dry_run: bool,
+    /// How long to wait at most.
+    pub timeout: Duration,
+}
+
 /// What a deploy did.
 #[derive(Debug, Clone)]
 pub struct Deployed {
@@ -105,6 +135,9 @@ pub struct LogLine {
 
 /// Lines of all instances as they come.
 pub type LogStream = BoxStream<'static, Result<LogLine, Failure>>;
+
+/// Events of a server as they come, the oldest first.
+pub type EventStream = BoxStream<'static, Result<ServerEvent, Failure>>;
 
 /// What keeps a [`Connection`]'s path open; dropping it closes the path.
 pub trait Tunnel: Send + Sync + fmt::Debug {}
@@ -164,6 +197,81 @@ pub trait Backend: Send + Sync {
         options: &DeleteOptions,
         progress: &dyn Progress,
     ) -> Result<(), Failure>;
+
+    /// Changes how many instances run. A new revision, on backends with a history.
+    ///
+    /// # Errors
+    /// [`crate::FailureKind::NotFound`] when there is none of that name, [`crate::FailureKind::Usage`] on backends that run
+    /// one instance only, otherwise as [`Self::deploy`].
+    async fn scale(
+        &self,
+        name: &ServerName,
+        _scale: &Scale,
+        _options: &ChangeOptions,
+        _progress: &dyn Progress,
+    ) -> Result<Server, Failure> {
+        Err(self.unsupported(
+            format!("cannot scale {name}"),
+            "runs one instance of each server",
+        ))
+    }
+
+    /// Its revisions, the oldest first.
+    ///
+    /// # Errors
+    /// [`crate::FailureKind::NotFound`] when there is none of that name, [`crate::FailureKind::Usage`] on backends without a history.
+    async fn history(&self, name: &ServerName) -> Result<Vec<RevisionEntry>, Failure> {
+        Err(self.unsupported(
+            format!("cannot show the history of {name}"),
+            "keeps no revisions",
+        ))
+    }
+
+    /// Makes an earlier revision run again, all of it together: image, configuration, secrets, number of instances. That is a
+    /// new revision. `None` means the newest one before the current one that ran.
+    ///
+    /// # Errors
+    /// [`crate::FailureKind::NotFound`] when there is no such server or revision, [`crate::FailureKind::Usage`] on backends
+    /// without a history, otherwise as [`Self::deploy`].
+    async fn rollback(
+        &self,
+        name: &ServerName,
+        _to: Option<Revision>,
+        _options: &ChangeOptions,
+        _progress: &dyn Progress,
+    ) -> Result<Server, Failure> {
+        Err(self.unsupported(format!("cannot roll {name} back"), "keeps no revisions"))
+    }
+
+    /// What the platform tells about the server's objects, those of now and, with `follow`, those to come.
+    ///
+    /// # Errors
+    /// [`crate::FailureKind::NotFound`] when there is none of that name, [`crate::FailureKind::Usage`] on backends without events.
+    async fn events(&self, name: &ServerName, _follow: bool) -> Result<EventStream, Failure> {
+        Err(self.unsupported(
+            format!("cannot show the events of {name}"),
+            "records no events",
+        ))
+    }
+
+    /// Removes what commands that died left behind, and nothing else.
+    ///
+    /// # Errors
+    /// When the backend cannot be asked or refuses.
+    async fn gc(
+        &self,
+        _options: &GcOptions,
+        _progress: &dyn Progress,
+    ) -> Result<Vec<Garbage>, Failure> {
+        Err(self.unsupported("cannot clean up".to_owned(), "leaves nothing behind"))
+    }
+
+    /// The refusal of something that this backend cannot do: `the process backend` and why.
+    fn unsupported(&self, what: String, why: &str) -> Failure {
+        Failure::new(FailureKind::Usage, what)
+            .because(format!("the {} backend {why}", self.kind()))
+            .hint("the kubernetes backend can: --backend kubernetes")
+    }
 
     /// Opens a way to its MCP endpoint.
     ///

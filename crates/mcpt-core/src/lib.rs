@@ -13,13 +13,15 @@ mod server;
 
 pub use self::{
     backend::{
-        Backend, BackendKind, Connection, DeleteOptions, DeployOptions, Deployed, DryRun, LogLine,
-        LogOptions, LogStream, Tunnel,
+        Backend, BackendKind, ChangeOptions, Connection, DeleteOptions, DeployOptions, Deployed,
+        DryRun, EventStream, GcOptions, LogLine, LogOptions, LogStream, Scale, Tunnel,
     },
     failure::{Failure, FailureKind, chain},
     ids::{InvalidId, Namespace, Revision, ServerName, TemplateId},
     plan::{Arg, Image, Mount, Plan, Resources, Sessions, Transport},
     progress::{Progress, ProgressEvent, Silent},
     secret::{REDACTED, Secret, redact},
-    server::{Replica, Server, ServerState},
+    server::{
+        Autoscaling, Garbage, Replica, RevisionEntry, Server, ServerEvent, ServerState, Usage,
+    },
 };

@@ -125,7 +125,9 @@ pub(crate) fn server(
             .or(deployed)
             .unwrap_or_default(),
         replicas: observed.pods.values().map(replica).collect(),
+        autoscaling: None,
         env: BTreeMap::new(),
+        events: Vec::new(),
         name,
     }
 }
@@ -226,6 +228,7 @@ fn replica(pod: &Pod) -> Replica {
         restarts: containers()
             .map(|c| u32::try_from(c.restart_count).unwrap_or(0))
             .sum(),
+        usage: None,
         started: status.start_time.map(|time| time.0.to_string()),
     }
 }

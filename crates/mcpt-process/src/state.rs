@@ -113,6 +113,7 @@ impl RunState {
             source: self.source.clone(),
             updated: self.deployed.clone(),
             log: Some(run.log_file().display().to_string()),
+            autoscaling: None,
             replicas: vec![Replica {
                 name: self
                     .process
@@ -121,9 +122,11 @@ impl RunState {
                 ready,
                 state: platform_state.to_owned(),
                 restarts: self.restarts,
+                usage: None,
                 started: self.started.clone(),
             }],
             env: self.env.clone(),
+            events: Vec::new(),
         }
     }
 }
@@ -152,8 +155,10 @@ pub(crate) fn unreadable(name: &ServerName, run: &RunFolder, error: &io::Error) 
         source: String::new(),
         updated: updated.map_or_else(String::new, to_the_second),
         log: Some(run.log_file().display().to_string()),
+        autoscaling: None,
         replicas: Vec::new(),
         env: BTreeMap::new(),
+        events: Vec::new(),
     }
 }
 
