@@ -7,8 +7,9 @@ use std::{
 
 use mcpt_core::{Failure, FailureKind};
 use serde::Serialize;
+use serde_json::Value;
 
-use crate::ending::Ending;
+use crate::{args::Format, ending::Ending};
 
 /// Writes a text as it is.
 pub(crate) fn text(text: &str) -> Result<(), Ending> {
@@ -49,6 +50,43 @@ pub(crate) fn yaml(value: &impl Serialize) -> Result<(), Ending> {
     text(&goyaml::to_string(&value).map_err(|error| unprintable(&error))?)
 }
 
+/// Writes a manifest: the stream of YAML documents as it is, or one JSON array of them.
+pub(crate) fn manifest(format: Format, manifest: &str) -> Result<(), Ending> {
+    if format != Format::Json {
+        return text(manifest);
+    }
+    json(&documents(manifest).map_err(|error| unprintable(&error))?)
+}
+
+/// The documents of a stream, without those that say nothing.
+fn documents(stream: &str) -> Result<Vec<Value>, goyaml::Error> {
+    let mut documents = Vec::new();
+    for document in goyaml::documents(stream)? {
+        let document = goyaml::from_str_exact(document)?;
+        if !document.is_null() {
+            documents.push(document);
+        }
+    }
+    Ok(documents)
+}
+
 fn unprintable(error: &(dyn std::error::Error + 'static)) -> Failure {
     Failure::new(FailureKind::Failed, "cannot print the result").caused_by(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn streams_become_lists() {
+        let stream = "---\n# Source: a\nkind: A\nport: 8080\n---\n# nothing\n---\nkind: B\n";
+        assert_eq!(
+            documents(stream).unwrap(),
+            [json!({"kind": "A", "port": 8080}), json!({"kind": "B"})]
+        );
+        assert_eq!(documents("kind: A\n").unwrap(), [json!({"kind": "A"})]);
+    }
 }

@@ -13,7 +13,7 @@ use mcpt_core::{
     BackendKind, DeployOptions, Deployed, DryRun, Failure, FailureKind, Image, Plan, Server,
     ServerName, ServerState,
 };
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use crate::{
     args::{Format, Global},
@@ -290,10 +290,7 @@ fn read(path: &Path) -> Result<String, Failure> {
 
 fn show(global: &Global, deployed: &Deployed) -> Result<(), Ending> {
     if let Some(manifest) = &deployed.manifest {
-        return match global.output {
-            Format::Json => output::json(&json!({ "manifest": manifest })),
-            _ => output::text(manifest),
-        };
+        return output::manifest(global.output, manifest);
     }
     let Some(server) = &deployed.server else {
         return Ok(());
