@@ -1,8 +1,11 @@
 //! `cargo xtask bench`: figures, always against a rival or a floor in the same run, printed as ratios.
 
-use std::process::ExitCode;
+use std::{path::PathBuf, process::Command, process::ExitCode};
+
+use crate::{cache, command};
 
 mod deploy;
+mod gateway;
 mod start;
 
 #[derive(Debug, clap::Subcommand)]
@@ -13,12 +16,30 @@ pub(crate) enum Benchmark {
         #[arg(long, default_value_t = 7)]
         turns: usize,
     },
+    /// Latency, CPU time and memory that the gateway adds, against no gateway and against nginx
+    Gateway(gateway::Arguments),
 }
 
 pub(crate) fn run(benchmark: &Benchmark) -> anyhow::Result<ExitCode> {
     match benchmark {
         Benchmark::Deploy { turns } => deploy::run(*turns),
+        Benchmark::Gateway(arguments) => gateway::run(arguments),
     }
+}
+
+/// Builds mcpt as it is released and says where it is.
+fn build_release() -> anyhow::Result<PathBuf> {
+    let mut build = Command::new("cargo");
+    build.args(["build", "--release", "--quiet", "--package", "mcpt"]);
+    command::show(build.current_dir(cache::repository()))?;
+    Ok(release_binary())
+}
+
+/// Where `cargo build --release` puts mcpt.
+fn release_binary() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR")
+        .map_or_else(|| cache::repository().join("target"), PathBuf::from)
+        .join("release/mcpt")
 }
 
 /// The middle one of the sorted figures.

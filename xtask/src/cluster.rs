@@ -25,7 +25,7 @@ mod node;
 mod pki;
 mod state;
 mod teardown;
-mod wait;
+pub(crate) mod wait;
 
 use layout::{CONTROL_PLANE, Layout, MAX_NODES};
 use machine::Machine;

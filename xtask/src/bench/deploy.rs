@@ -10,10 +10,7 @@ use std::{
 
 use anyhow::{Context, ensure};
 
-use super::{
-    median,
-    start::{self, release_binary},
-};
+use super::{median, release_binary, start};
 use crate::{command, report};
 
 const NAMESPACE: &str = "bench-deploy";

@@ -7,17 +7,14 @@ use std::{
 
 use anyhow::Context;
 
-use super::median;
-use crate::{cache, command, report};
+use super::{build_release, median};
+use crate::{command, report};
 
 const RUNS: usize = 50;
 
 /// Builds the release binary and times it.
 pub(super) fn run() -> anyhow::Result<()> {
-    let mut build = Command::new("cargo");
-    build.args(["build", "--release", "--quiet", "--package", "mcpt"]);
-    command::show(build.current_dir(cache::repository()))?;
-    let binary = release_binary();
+    let binary = build_release()?;
     let mcpt = time(Command::new(&binary).arg("--version"))?;
     let floor = time(&mut Command::new("/bin/true"))?;
     let size = std::fs::metadata(&binary)?.len();
@@ -27,16 +24,6 @@ pub(super) fn run() -> anyhow::Result<()> {
         size as f64 / 1e6
     ));
     Ok(())
-}
-
-/// Where `cargo build --release` puts mcpt.
-pub(super) fn release_binary() -> std::path::PathBuf {
-    std::env::var_os("CARGO_TARGET_DIR")
-        .map_or_else(
-            || cache::repository().join("target"),
-            std::path::PathBuf::from,
-        )
-        .join("release/mcpt")
 }
 
 /// Median milliseconds from start to end.
