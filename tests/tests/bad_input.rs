@@ -73,6 +73,32 @@ fn wrong_type() {
 }
 
 #[test]
+fn a_folder_that_is_missing() {
+    let mcpt = Mcpt::default();
+    let setting = "-c allowed_dirs=/";
+    refused(
+        &mcpt,
+        &["filesystem"],
+        &["allowed_dirs", "no folder", setting],
+    );
+    for empty in ["allowed_dirs=", "allowed_dirs= "] {
+        refused(
+            &mcpt,
+            &["filesystem", "-c", empty],
+            &["allowed_dirs", "no folder", setting],
+        );
+    }
+    refused(
+        &mcpt,
+        &["filesystem", "-c", "allowed_dirs=/no/such"],
+        &[
+            "allowed_dirs: /no/such is not a folder",
+            "mkdir -p /no/such",
+        ],
+    );
+}
+
+#[test]
 fn broken_template() {
     let mcpt = Mcpt::default();
     let folder = mcpt.home().join("broken");
@@ -87,6 +113,41 @@ fn broken_template() {
     )
     .expect("a file");
     refused(&mcpt, &[folder], &["name", "descripton", "description"]);
+}
+
+#[test]
+fn a_template_is_checked_by_name_folder_and_file() {
+    let mcpt = Mcpt::default();
+    let folder = template(&mcpt, r#"{"properties": {"a": {"type": "string"}}}"#);
+    let file = format!("{folder}/template.json");
+    for path in [folder.as_str(), file.as_str()] {
+        let shown = mcpt.json(&["template", "validate", path]);
+        assert_eq!(shown, serde_json::json!({"id": "custom", "valid": true}));
+    }
+    fs::write(&file, r#"{"name": 1}"#).expect("a file");
+    let outcome = mcpt
+        .run(&["template", "validate", &file, "-o", "json"])
+        .exits(2);
+    let error: serde_json::Value = serde_json::from_str(&outcome.stderr).expect("JSON");
+    let why = error["error"]["why"].as_array().expect("a list");
+    assert!(why.len() >= 3, "{error}");
+}
+
+#[test]
+fn a_folder_of_templates_that_is_missing() {
+    let mcpt = Mcpt::default();
+    let config = mcpt.file("config.yaml", "templates: [nowhere]\n");
+    let mcpt = mcpt.env("MCPT_CONFIG", config);
+    let outcome = mcpt
+        .run(&["template", "list", "-o", "name"])
+        .ok()
+        .says(&["warning: ", "nowhere"]);
+    assert!(outcome.stdout.contains("demo"), "{}", outcome.stdout);
+    let _ = mcpt
+        .run(&["template", "show", "dmeo"])
+        .exits(3)
+        .says(&["demo", "nowhere"]);
+    let _ = mcpt.run(&["template", "show", "demo"]).ok();
 }
 
 #[test]

@@ -43,6 +43,15 @@ pub struct Entry {
     pub template: Result<Template, CatalogError>,
 }
 
+/// All templates, as far as their folders can be read.
+#[derive(Debug)]
+pub struct Listing {
+    /// The templates by id. One that cannot be read is among them, with the reason.
+    pub entries: Vec<Entry>,
+    /// Folders of the user that cannot be listed, and why.
+    pub unread: Vec<CatalogError>,
+}
+
 /// Why a template cannot be had.
 #[derive(Debug, thiserror::Error)]
 pub enum CatalogError {
@@ -53,6 +62,8 @@ pub enum CatalogError {
         name: String,
         /// A near match in words, or nothing.
         hint: String,
+        /// Folders of the user where it may be, but that cannot be listed.
+        unread: Vec<CatalogError>,
     },
     /// The folder's name cannot be a template's id.
     #[error("the folder {} cannot be a template", folder.display())]
@@ -81,7 +92,12 @@ impl From<CatalogError> for Failure {
     fn from(error: CatalogError) -> Self {
         match error {
             CatalogError::Template(error) => error.into(),
-            CatalogError::Unknown { .. } => Self::new(FailureKind::Usage, error.to_string())
+            CatalogError::Unknown { ref unread, .. } => unread
+                .iter()
+                .fold(
+                    Self::new(FailureKind::Usage, error.to_string()),
+                    |failure, folder| failure.caused_by(folder),
+                )
                 .hint("mcpt template list shows the templates; a folder is given as ./FOLDER"),
             error => Self::new(FailureKind::Usage, "cannot use the template").caused_by(&error),
         }
@@ -97,18 +113,18 @@ impl Catalog {
         }
     }
 
-    /// The template of that id, or, for a text with a slash (`./my-template`), the one in that folder.
+    /// The template of that id, or, for a text with a slash (`./my-template`), the one in that folder or file.
     ///
     /// # Errors
     /// [`CatalogError`] when there is none, with a near match; or when it cannot be read, with all that is wrong with it.
     pub fn get(&self, name: &str) -> Result<Template, CatalogError> {
-        if name.contains(['/', std::path::MAIN_SEPARATOR]) || matches!(name, "." | "..") {
-            return read_folder(Path::new(name));
+        if name.contains(['/', std::path::MAIN_SEPARATOR]) || matches!(name, "." | ".." | FILE) {
+            return read(Path::new(name));
         }
         for folder in &self.folders {
             let folder = folder.join(name);
             if TemplateId::new(name).is_ok() && folder.join(FILE).is_file() {
-                return read_folder(&folder);
+                return read(&folder);
             }
         }
         if let Ok(id) = TemplateId::new(name)
@@ -116,53 +132,67 @@ impl Catalog {
         {
             return Ok(Template::parse(id, &PathBuf::from(name).join(FILE), text)?);
         }
-        let ids = self.ids()?;
+        let (ids, unread) = self.ids();
         Err(CatalogError::Unknown {
             name: name.to_owned(),
             hint: near::hint(name, ids.keys().map(TemplateId::as_str)),
+            unread,
         })
     }
 
-    /// All templates by id. One that cannot be read is among them, with the reason.
-    ///
-    /// # Errors
-    /// [`CatalogError::Read`] when a folder of the user cannot be listed.
-    pub fn list(&self) -> Result<Vec<Entry>, CatalogError> {
-        let ids = self.ids()?;
-        Ok(ids
-            .into_iter()
-            .map(|(id, origin)| Entry {
-                template: self.get(id.as_str()),
-                id,
-                origin,
-            })
-            .collect())
+    /// All templates.
+    pub fn list(&self) -> Listing {
+        let (ids, unread) = self.ids();
+        let entries = ids.into_iter().map(|(id, origin)| Entry {
+            template: self.get(id.as_str()),
+            id,
+            origin,
+        });
+        Listing {
+            entries: entries.collect(),
+            unread,
+        }
     }
 
-    fn ids(&self) -> Result<BTreeMap<TemplateId, Origin>, CatalogError> {
+    /// The ids of all templates and where they come from, and the folders that cannot be listed.
+    fn ids(&self) -> (BTreeMap<TemplateId, Origin>, Vec<CatalogError>) {
         let mut ids: BTreeMap<_, _> = BUILT_IN
             .dirs()
             .filter_map(|dir| dir.path().file_name()?.to_str())
             .filter_map(|name| TemplateId::new(name).ok())
             .map(|id| (id, Origin::BuiltIn))
             .collect();
+        let mut unread = Vec::new();
         for folder in self.folders.iter().rev() {
-            let failed = |source| CatalogError::Read {
-                path: folder.clone(),
-                source,
-            };
-            for entry in fs::read_dir(folder).map_err(failed)? {
-                let path = entry.map_err(failed)?.path();
-                let id = path.file_name().and_then(|name| name.to_str());
-                if let Some(Ok(id)) = id.map(TemplateId::new)
-                    && path.join(FILE).is_file()
-                {
-                    ids.insert(id, Origin::Folder(path));
-                }
+            match templates_in(folder) {
+                Ok(found) => ids.extend(
+                    found
+                        .into_iter()
+                        .map(|(id, path)| (id, Origin::Folder(path))),
+                ),
+                Err(source) => unread.push(CatalogError::Read {
+                    path: folder.clone(),
+                    source,
+                }),
             }
         }
-        Ok(ids)
+        (ids, unread)
     }
+}
+
+/// The templates in a folder of the user, and where they are.
+fn templates_in(folder: &Path) -> io::Result<Vec<(TemplateId, PathBuf)>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        let id = path.file_name().and_then(|name| name.to_str());
+        if let Some(Ok(id)) = id.map(TemplateId::new)
+            && path.join(FILE).is_file()
+        {
+            found.push((id, path));
+        }
+    }
+    Ok(found)
 }
 
 fn built_in_text(id: &TemplateId) -> Option<&'static str> {
@@ -171,12 +201,18 @@ fn built_in_text(id: &TemplateId) -> Option<&'static str> {
         .contents_utf8()
 }
 
-fn read_folder(folder: &Path) -> Result<Template, CatalogError> {
+/// The template in a folder, or in a file that is not necessarily called as usual. The folder's name is its id.
+fn read(path: &Path) -> Result<Template, CatalogError> {
     let failed = |path: &Path| {
         let path = path.to_owned();
         move |source| CatalogError::Read { path, source }
     };
-    let file = folder.join(FILE);
+    let (folder, file) = if path.is_file() {
+        let folder = path.parent().filter(|folder| *folder != Path::new(""));
+        (folder.unwrap_or(Path::new(".")), path.to_owned())
+    } else {
+        (path, path.join(FILE))
+    };
     let text = fs::read_to_string(&file).map_err(failed(&file))?;
     // `.` and `..` have names too, once they are resolved.
     let resolved = folder.canonicalize().map_err(failed(folder))?;

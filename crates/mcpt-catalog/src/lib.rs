@@ -14,7 +14,7 @@ mod settings;
 mod template;
 
 pub use self::{
-    catalog::{Catalog, CatalogError, Entry, Origin},
+    catalog::{Catalog, CatalogError, Entry, Listing, Origin},
     chart::{PROFILES, builtin_chart, profile_values},
     chart_values::chart_values,
     compile::{CompileError, SettingProblem, compile},

@@ -97,6 +97,16 @@ impl Default for TransportSpec {
     }
 }
 
+impl TransportSpec {
+    /// A server that names no transports supports the default one.
+    fn completed(mut self) -> Self {
+        if self.supported.is_empty() {
+            self.supported = vec![self.default.clone()];
+        }
+        self
+    }
+}
+
 fn default_port() -> u16 {
     8080
 }
@@ -155,11 +165,7 @@ impl Template {
     /// [`TemplateError`] with all problems at once, each with its place.
     pub fn parse(id: TemplateId, file: &Path, text: &str) -> Result<Self, TemplateError> {
         let raw = check::read(file, text)?;
-        let mut transport = raw.transport;
-        if transport.supported.is_empty() {
-            transport.supported = vec![transport.default.clone()];
-        }
-        let template = Self {
+        Ok(Self {
             id,
             name: raw.name,
             description: raw.description,
@@ -172,15 +178,13 @@ impl Template {
                 .map(|image| image_of(&image, raw.docker_tag)),
             command: raw.command,
             local_command: raw.local_command,
-            transport,
+            transport: raw.transport.completed(),
             sessions: raw.sessions.unwrap_or(Sessions::Stateful),
             resources: raw.resources,
             environment: raw.environment_variables,
             config: raw.config_schema,
             tools: raw.tools,
-        };
-        check::meaning(&template, file, text)?;
-        Ok(template)
+        })
     }
 }
 

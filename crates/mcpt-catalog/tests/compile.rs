@@ -92,6 +92,7 @@ fn defaults_alone() {
     assert_eq!(
         plan.mounts,
         [Mount {
+            setting: "plates".into(),
             host: Some("/tmp".into()),
             container: "/mnt/tmp".into()
         }]

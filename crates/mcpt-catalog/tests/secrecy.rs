@@ -12,7 +12,7 @@ static TEMPLATES: LazyLock<Vec<Template>> = LazyLock::new(templates);
 
 fn templates() -> Vec<Template> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/templates");
-    let entries = Catalog::new([folder]).list().expect("a list");
+    let entries = Catalog::new([folder]).list().entries;
     entries
         .into_iter()
         .map(|entry| entry.template.expect("a good template"))

@@ -119,6 +119,40 @@ fn what_no_schema_can_say() {
 }
 
 #[test]
+fn the_format_and_its_meaning_at_once() {
+    let text = r#"{
+  "name": 1, "description": "", "docker_image": "m",
+  "transport": {"default": "http", "supported": ["stdio"], "prot": 1},
+  "config_schema": {
+    "properties": {
+      "level": {"enum": ["a", "b"], "default": "c"},
+      "both": {"type": "strng", "default": 1},
+      "count": {"type": "integer", "default": "many", "titel": "x"}
+    },
+    "required": ["levle"]
+  }
+}"#;
+    let report = report(text);
+    let lines: Vec<_> = report
+        .lines()
+        .map(|line| line.strip_prefix("mine/template.json:").expect("its name"))
+        .collect();
+    assert_eq!(
+        lines,
+        [
+            "2: name: 1 is not a string",
+            "3: transport.prot: unknown field: did you mean \"port\"?",
+            "3: transport.default: \"http\" is not among the supported transports stdio",
+            "6: config_schema.properties.level.default: \"c\" is not one of a, b",
+            "7: config_schema.properties.both.type: \"strng\" is not one of string, integer, number, boolean, array, object, null, and \"strng\" is not an array",
+            "8: config_schema.properties.count.titel: unknown field: did you mean \"title\"?",
+            "8: config_schema.properties.count.default: \"many\" is not an integer",
+            "10: config_schema.required[0]: there is no setting \"levle\": did you mean \"level\"?",
+        ]
+    );
+}
+
+#[test]
 fn patterns_and_conditions_must_be_schemas() {
     let with = |schema: &str| {
         report(&format!(
@@ -148,7 +182,7 @@ fn a_template_without_anything_to_run() {
 
 #[test]
 fn built_in_templates() {
-    let entries = Catalog::default().list().expect("a list");
+    let entries = Catalog::default().list().entries;
     let ids: Vec<_> = entries.iter().map(|entry| entry.id.as_str()).collect();
     assert_eq!(ids, ["demo", "everything", "filesystem", "time"]);
     for entry in entries {
@@ -209,7 +243,7 @@ fn folders_of_the_user() {
     fs::create_dir(root.path().join("empty")).expect("a folder");
 
     let catalog = Catalog::new([root.path().to_owned()]);
-    let entries = catalog.list().expect("a list");
+    let entries = catalog.list().entries;
     let ids: Vec<_> = entries.iter().map(|entry| entry.id.as_str()).collect();
     assert_eq!(
         ids,
@@ -237,7 +271,19 @@ fn folders_of_the_user() {
         Catalog::default().get(&path("empty")),
         Err(CatalogError::Read { .. })
     ));
-    assert!(Catalog::new([root.path().join("nowhere")]).list().is_err());
+    let by_file = Catalog::default()
+        .get(&path("mine/template.json"))
+        .expect("by its file");
+    assert_eq!(by_file.id.as_str(), "mine");
+
+    let listing = Catalog::new([root.path().join("nowhere"), root.path().to_owned()]).list();
+    assert_eq!(listing.entries.len(), 6, "a missing folder hides no other");
+    assert!(matches!(&listing.unread[..], [CatalogError::Read { .. }]));
+    let error = Catalog::new([root.path().join("nowhere")])
+        .get("mine")
+        .expect_err("where it cannot be found");
+    let failure = Failure::from(error);
+    assert!(failure.why[0].contains("nowhere"), "{failure}");
 }
 
 /// The guide's chapter names every field of the format.

@@ -114,6 +114,8 @@ pub enum Arg {
 /// A folder that the server works on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mount {
+    /// Setting of the template that names it.
+    pub setting: String,
     /// Folder on this machine, if the user named one.
     pub host: Option<PathBuf>,
     /// Absolute path inside a container.

@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use mcpt_core::{Arg, Failure, FailureKind, Plan};
+use mcpt_core::{Arg, Failure, FailureKind, Mount, Plan};
 
 /// The word in a plan's command that stands for the running binary.
 pub(crate) const SELF: &str = "mcpt";
@@ -36,23 +36,33 @@ pub(crate) fn command_line(plan: &Plan) -> Result<Vec<String>, Failure> {
         command.push(match arg {
             Arg::Text(text) => text.clone(),
             Arg::Mount(index) => {
-                let host = plan
-                    .mounts
-                    .get(*index)
-                    .and_then(|mount| mount.host.as_ref());
-                let host = host.ok_or_else(|| {
-                    cannot().because("one of its folders has no path on this machine")
+                let mount = plan.mounts.get(*index).ok_or_else(|| {
+                    cannot().because("one of its arguments is a folder that nothing names")
                 })?;
-                if !host.is_dir() {
-                    return Err(cannot()
-                        .because(format!("{} is not a folder", host.display()))
-                        .hint(format!("mkdir -p {}", host.display())));
-                }
-                host.display().to_string()
+                host_folder(mount)
+                    .map_err(|(why, hint)| cannot().because(why).hint(hint))?
+                    .display()
+                    .to_string()
             }
         });
     }
     Ok(command)
+}
+
+/// The folder of a mount on this machine, or why there is none and what mends it.
+fn host_folder(mount: &Mount) -> Result<&Path, (String, String)> {
+    let setting = &mount.setting;
+    match &mount.host {
+        None => Err((
+            format!("{setting}: it names no folder of this machine"),
+            format!("add -c {setting}=/path/of/a/folder"),
+        )),
+        Some(host) if !host.is_dir() => Err((
+            format!("{setting}: {} is not a folder", host.display()),
+            format!("mkdir -p {}", host.display()),
+        )),
+        Some(host) => Ok(host),
+    }
 }
 
 /// Checks that the program of a command can be started.

@@ -2,10 +2,17 @@
 
 use std::path::{Component, Path, PathBuf};
 
-use mcpt_core::Mount;
-
 /// Where folders of the host appear in a container when no place is given.
 const DEFAULT_ROOT: &str = "/mnt";
+
+/// Where a folder is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Places {
+    /// On this machine, if the user named one.
+    pub(super) host: Option<PathBuf>,
+    /// In a container.
+    pub(super) container: String,
+}
 
 /// Reads `HOST`, `HOST:CONTAINER` or `:CONTAINER`.
 ///
@@ -15,7 +22,7 @@ pub(super) fn parse(
     text: &str,
     working_dir: Option<&Path>,
     same_place: bool,
-) -> Result<Mount, String> {
+) -> Result<Places, String> {
     let (host, container) = match text.rsplit_once(':') {
         Some((host, container)) => (host, Some(container)),
         None => (text, None),
@@ -50,7 +57,7 @@ pub(super) fn parse(
         }
         (None, None) => return Err("it is empty".to_owned()),
     };
-    Ok(Mount { host, container })
+    Ok(Places { host, container })
 }
 
 fn absolute(path: &Path, working_dir: Option<&Path>) -> Result<PathBuf, String> {
@@ -105,9 +112,9 @@ mod tests {
             ("/a:/b//c/", Some("/a"), "/b/c"),
             (":/work", None, "/work"),
         ] {
-            let mount = parse(text, dir, false).unwrap();
+            let places = parse(text, dir, false).unwrap();
             assert_eq!(
-                (mount.host.as_deref(), mount.container.as_str()),
+                (places.host.as_deref(), places.container.as_str()),
                 (host.map(Path::new), container),
                 "{text}"
             );

@@ -5,7 +5,12 @@ use std::collections::BTreeMap;
 use mcpt_core::{Arg, Mount, Secret};
 use serde_json::Value;
 
-use super::{mounts, report::Report, transport::Chosen, typed};
+use super::{
+    mounts::{self, Places},
+    report::Report,
+    transport::Chosen,
+    typed,
+};
 use crate::{
     schema_error::plain,
     settings::Settings,
@@ -89,14 +94,17 @@ impl Sink<'_> {
             Value::Array(items) => items.iter().filter_map(Value::as_str).collect(),
             _ => Vec::new(),
         };
+        if texts.is_empty() && property.real_default() != Some(value) {
+            report.setting(name, names_no_folder(name));
+        }
         let mut paths = Vec::new();
         for text in texts {
             let working_dir = self.settings.working_dir.as_deref();
             match mounts::parse(text, working_dir, variable.is_some()) {
                 Err(problem) => report.setting(name, problem),
-                Ok(mount) => {
-                    paths.push(mount.container.clone());
-                    let Some(index) = self.mount(name, mount, report) else {
+                Ok(places) => {
+                    paths.push(places.container.clone());
+                    let Some(index) = self.mount(name, places, report) else {
                         continue;
                     };
                     if let CommandArg::Flag(flag) = &property.command_arg {
@@ -115,19 +123,27 @@ impl Sink<'_> {
     }
 
     /// Index of the mount, which is added when it is not there yet.
-    fn mount(&mut self, name: &str, mount: Mount, report: &mut Report<'_>) -> Option<usize> {
-        let same_place = |other: &Mount| other.container == mount.container;
-        match self.mounts.iter().position(same_place) {
-            Some(index) if self.mounts.get(index) == Some(&mount) => Some(index),
+    fn mount(&mut self, name: &str, places: Places, report: &mut Report<'_>) -> Option<usize> {
+        let Places { host, container } = places;
+        let mut mounts = self.mounts.iter().enumerate();
+        match mounts.find(|(_, other)| other.container == container) {
+            Some((index, other)) if other.host == host => Some(index),
             Some(_) => {
-                let place = &mount.container;
-                report.setting(name, format!("two folders cannot both be at {place}"));
+                report.setting(name, format!("two folders cannot both be at {container}"));
                 None
             }
             None => {
-                self.mounts.push(mount);
+                self.mounts.push(Mount {
+                    setting: name.to_owned(),
+                    host,
+                    container,
+                });
                 Some(self.mounts.len() - 1)
             }
         }
     }
+}
+
+fn names_no_folder(name: &str) -> String {
+    format!("it names no folder: give -c {name}=/path/of/a/folder")
 }

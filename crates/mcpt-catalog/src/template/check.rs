@@ -9,10 +9,10 @@ use std::{
 
 use jsonschema::{ValidationError, Validator, error::ValidationErrorKind};
 use mcpt_core::{Failure, FailureKind};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{
-    Raw, Template,
+    ConfigSchema, Raw, TransportSpec,
     position::{Positions, escape},
 };
 use crate::{
@@ -101,7 +101,7 @@ static FORMAT: LazyLock<(Value, Validator)> = LazyLock::new(|| {
     (schema, validator)
 });
 
-/// Parses the text and checks it against the format's schema.
+/// Parses the text and checks it: against the format's schema, and what no schema can say.
 pub(super) fn read(file: &Path, text: &str) -> Result<Raw, TemplateError> {
     let syntax_error = |error: &serde_json::Error| TemplateError {
         file: file.to_owned(),
@@ -126,8 +126,54 @@ pub(super) fn read(file: &Path, text: &str) -> Result<Raw, TemplateError> {
     for error in validator.iter_errors(&value) {
         report.format_error(schema, &error);
     }
+    let raw: Result<Raw, _> = serde_json::from_str(text);
+    match &raw {
+        Ok(raw) => meaning(
+            Some(raw.transport.clone().completed()),
+            &raw.config_schema,
+            &mut report,
+        ),
+        // Of what the format refuses in parts, the other parts still have a meaning.
+        Err(_) => meaning(
+            readable_transport(&value),
+            &readable_config(&value),
+            &mut report,
+        ),
+    }
     report.end()?;
-    serde_json::from_str(text).map_err(|error| syntax_error(&error))
+    raw.map_err(|error| syntax_error(&error))
+}
+
+/// The transport of a template that cannot be read as a whole.
+fn readable_transport(template: &Value) -> Option<TransportSpec> {
+    let transport = template.get("transport")?.clone();
+    let transport: TransportSpec = serde_json::from_value(transport).ok()?;
+    Some(transport.completed())
+}
+
+/// The readable settings of a template that cannot be read as a whole.
+fn readable_config(template: &Value) -> ConfigSchema {
+    let config = template.get("config_schema");
+    let part = |name| config.and_then(|config| config.get(name));
+    let properties = part("properties").and_then(Value::as_object);
+    let readable = |(name, property): (&String, &Value)| {
+        Some((name.clone(), serde_json::from_value(property.clone()).ok()?))
+    };
+    let required = part("required").and_then(Value::as_array);
+    ConfigSchema {
+        properties: properties
+            .into_iter()
+            .flatten()
+            .filter_map(readable)
+            .collect(),
+        required: required
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+            .map(str::to_owned)
+            .collect(),
+        conditions: Map::new(),
+    }
 }
 
 /// `serde_json` ends its texts with the place, which a problem shows in its own way.
@@ -140,10 +186,15 @@ fn without_place(error: &serde_json::Error) -> String {
 }
 
 /// Checks what the schema of the format cannot say.
-pub(super) fn meaning(template: &Template, file: &Path, text: &str) -> Result<(), TemplateError> {
-    let mut report = Report::new(file, text);
-    let transport = &template.transport;
-    if !transport.supported.contains(&transport.default) {
+fn meaning(transport: Option<TransportSpec>, config: &ConfigSchema, report: &mut Report<'_>) {
+    report.refused = report
+        .problems
+        .iter()
+        .map(|problem| problem.field.clone())
+        .collect();
+    if let Some(transport) = transport
+        && !transport.supported.contains(&transport.default)
+    {
         report.add(
             "/transport/default",
             format!(
@@ -153,7 +204,6 @@ pub(super) fn meaning(template: &Template, file: &Path, text: &str) -> Result<()
             ),
         );
     }
-    let config = &template.config;
     for (i, name) in config.required.iter().enumerate() {
         if !config.properties.contains_key(name) {
             let hint = near::hint(name, config.properties.keys().map(String::as_str));
@@ -219,7 +269,6 @@ pub(super) fn meaning(template: &Template, file: &Path, text: &str) -> Result<()
     {
         report.add("/config_schema", format!("not a valid schema: {error}"));
     }
-    report.end()
 }
 
 /// Collects problems with their lines.
@@ -227,6 +276,8 @@ struct Report<'a> {
     file: &'a Path,
     positions: Positions,
     problems: Vec<TemplateProblem>,
+    /// Fields that the format refuses: what they mean is not another problem.
+    refused: Vec<String>,
 }
 
 impl<'a> Report<'a> {
@@ -235,14 +286,20 @@ impl<'a> Report<'a> {
             file,
             positions: Positions::of(text),
             problems: Vec::new(),
+            refused: Vec::new(),
         }
     }
 
     fn add(&mut self, pointer: &str, message: String) {
+        let field = field_of(pointer);
+        let refused = |other: &String| is_within(other, &field) || is_within(&field, other);
+        if self.refused.iter().any(refused) {
+            return;
+        }
         self.problems.push(TemplateProblem {
             line: self.positions.line(pointer),
             column: None,
-            field: field_of(pointer),
+            field,
             message,
         });
     }
@@ -298,6 +355,13 @@ fn known_fields<'a>(schema: &'a Value, keyword_path: &str) -> Vec<&'a str> {
         .and_then(|object| object.get("properties")?.as_object())
         .map(|properties| properties.keys().map(String::as_str).collect())
         .unwrap_or_default()
+}
+
+/// Whether a field is another one or a part of it.
+fn is_within(field: &str, other: &str) -> bool {
+    field
+        .strip_prefix(other)
+        .is_some_and(|rest| !other.is_empty() && (rest.is_empty() || rest.starts_with(['.', '['])))
 }
 
 /// A JSON pointer as people write it: `tags[1]`, `transport.port`.

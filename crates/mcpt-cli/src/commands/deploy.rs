@@ -40,7 +40,7 @@ Examples:
   mcpt -b kubernetes deploy demo --profile prod --set resources.limits.memory=256Mi --dry-run"
 )]
 pub(crate) struct Deploy {
-    /// Template id, or path of a template folder (with a slash: ./my-template)
+    /// Template id, or path of a template's folder or file (with a slash: ./my-template)
     template: String,
     /// Name of the server [default: the template's id]
     #[arg(long, value_name = "NAME")]

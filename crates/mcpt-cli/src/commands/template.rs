@@ -1,7 +1,7 @@
 //! `mcpt template list|show|validate`: what can be deployed.
 
 use clap::{Args, Subcommand};
-use mcpt_catalog::{Entry, Origin, Property, Template as Definition};
+use mcpt_catalog::{Entry, Listing, Origin, Property, Template as Definition};
 use mcpt_core::{Failure, FailureKind};
 use serde_json::{Value, json};
 
@@ -27,12 +27,12 @@ enum Command {
     List,
     /// Show a template and its settings
     Show {
-        /// Template id, or path of a template folder
+        /// Template id, or path of a template's folder or file (with a slash: ./my-template)
         template: String,
     },
     /// Check a template and say everything that is wrong with it
     Validate {
-        /// Template id, or path of a template folder
+        /// Template id, or path of a template's folder or file (with a slash: ./my-template)
         template: String,
     },
 }
@@ -42,11 +42,10 @@ impl Template {
     pub(crate) fn run(&self, global: &Global) -> Result<(), Ending> {
         let catalog = catalog(&UserConfig::load()?);
         match &self.command {
-            Command::List => list(global, &catalog.list().map_err(Failure::from)?),
+            Command::List => list(global, &catalog.list()),
             Command::Show { template } => show(global, &catalog.get(template).map_err(absent)?),
             Command::Validate { template } => {
-                let template = catalog.get(template).map_err(absent)?;
-                output::line(&format!("template {} is valid", template.id))
+                valid(global, &catalog.get(template).map_err(absent)?)
             }
         }
     }
@@ -62,12 +61,26 @@ fn absent(error: mcpt_catalog::CatalogError) -> Failure {
     failure
 }
 
-fn list(global: &Global, entries: &[Entry]) -> Result<(), Ending> {
+fn valid(global: &Global, template: &Definition) -> Result<(), Ending> {
+    let verdict = json!({ "id": template.id, "valid": true });
+    match global.output {
+        Format::Json => output::json(&verdict),
+        Format::Yaml => output::yaml(&verdict),
+        Format::Name => output::line(template.id.as_str()),
+        Format::Table | Format::Wide => output::line(&format!("template {} is valid", template.id)),
+    }
+}
+
+fn list(global: &Global, listing: &Listing) -> Result<(), Ending> {
+    let entries = &listing.entries;
     let readable = || {
         entries
             .iter()
             .filter_map(|entry| Some((entry, entry.template.as_ref().ok()?)))
     };
+    for folder in &listing.unread {
+        messages::warning(global, &mcpt_core::chain(folder));
+    }
     for entry in entries {
         if let Err(error) = &entry.template {
             messages::warning(
