@@ -1,5 +1,5 @@
-//! The chart `mcp-server`, rendered by our engine and by `helm template` of Helm 4, over all cases of `cases/mcp-server`: equal byte
-//! for byte, and refused for the same reasons.
+//! The built-in charts, rendered by our engine and by `helm template` of Helm 4, over all cases of `cases/CHART`: equal byte for
+//! byte, and refused for the same reasons.
 //!
 //! A case is a values file. Its first line is a comment with the flags that go with it, separated by blanks: `-f FILE` (below the
 //! chart's folder), `--set`, `--set-string`, `--set-json`, `--set-literal`, `--release`, `--namespace`, `--kube-version`,
@@ -27,8 +27,11 @@ fn repository() -> PathBuf {
         .to_owned()
 }
 
-fn chart_folder() -> PathBuf {
-    repository().join("charts/mcp-server")
+/// The charts, and how many cases each has at least.
+const CHARTS: [(&str, usize); 2] = [("mcp-server", 40), ("mcpt-gateway", 25)];
+
+fn chart_folder(chart: &str) -> PathBuf {
+    repository().join("charts").join(chart)
 }
 
 /// Helm 4: `MCPT_HELM4`, else where `cargo xtask tools` puts it.
@@ -50,12 +53,14 @@ fn helm() -> Command {
 #[derive(Debug, Clone)]
 struct Case {
     name: String,
+    chart: PathBuf,
     files: Vec<PathBuf>,
     flags: Vec<(String, String)>,
 }
 
 impl Case {
-    fn read(path: &Path) -> Self {
+    fn read(chart: &str, path: &Path) -> Self {
+        let chart = chart_folder(chart);
         let text = fs::read_to_string(path).unwrap();
         let first = text.lines().next().unwrap_or_default();
         let words = first
@@ -65,20 +70,26 @@ impl Case {
         let (mut files, mut flags) = (Vec::new(), Vec::new());
         while let Some(flag) = words.next() {
             match flag.as_str() {
-                "-f" => files.push(chart_folder().join(words.next().unwrap())),
+                "-f" => files.push(chart.join(words.next().unwrap())),
                 "--is-upgrade" => flags.push((flag, String::new())),
                 _ => flags.push((flag, words.next().unwrap())),
             }
         }
         files.push(path.to_owned());
         let name = path.file_stem().unwrap().to_string_lossy().into_owned();
-        Self { name, files, flags }
+        Self {
+            name,
+            chart,
+            files,
+            flags,
+        }
     }
 
     /// Both cases at once, the second over the first.
     fn and(&self, other: &Self) -> Self {
         Self {
             name: format!("{} + {}", self.name, other.name),
+            chart: self.chart.clone(),
             files: [self.files.as_slice(), &other.files].concat(),
             flags: [self.flags.as_slice(), &other.flags].concat(),
         }
@@ -111,7 +122,7 @@ impl Case {
         let release = self.release();
         let mut helm = helm();
         helm.args(["template", &release.name])
-            .arg(chart_folder())
+            .arg(&self.chart)
             .args(["-n", &release.namespace]);
         for file in &self.files {
             helm.arg("-f").arg(file);
@@ -156,7 +167,7 @@ impl Case {
         if let Some(version) = self.last("--kube-version") {
             capabilities.kube_version = KubeVersion::parse(&version).unwrap();
         }
-        let chart = Chart::from_dir(&chart_folder()).unwrap();
+        let chart = Chart::from_dir(&self.chart).unwrap();
         render(
             &chart,
             &user,
@@ -222,14 +233,14 @@ fn sorted_lines(text: &str) -> String {
     lines.join("\n")
 }
 
-fn cases() -> Vec<Case> {
-    let folder = repository().join("tests/cases/mcp-server");
+fn cases(chart: &str) -> Vec<Case> {
+    let folder = repository().join("tests/cases").join(chart);
     let mut paths: Vec<PathBuf> = fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().path())
         .collect();
     paths.sort();
-    paths.iter().map(|path| Case::read(path)).collect()
+    paths.iter().map(|path| Case::read(chart, path)).collect()
 }
 
 fn assert_no_difference(cases: &[Case]) {
@@ -245,29 +256,37 @@ fn assert_no_difference(cases: &[Case]) {
 
 #[test]
 fn every_case_renders_as_helm_renders_it() {
-    let cases = cases();
-    assert!(cases.len() >= 40, "only {} cases", cases.len());
-    assert_no_difference(&cases);
+    for (chart, least) in CHARTS {
+        let cases = cases(chart);
+        assert!(
+            cases.len() >= least,
+            "only {} cases of {chart}",
+            cases.len()
+        );
+        assert_no_difference(&cases);
+    }
 }
 
 /// Each case together with one further on, so that values meet that no case sets both.
 #[test]
 fn pairs_of_cases_render_as_helm_renders_them() {
-    let cases: Vec<Case> = cases()
-        .into_iter()
-        .filter(|case| !case.name.ends_with("-refused"))
-        .collect();
-    let distance = cases.len() / 3;
-    let pairs: Vec<Case> = (0..cases.len())
-        .map(|first| cases[first].and(&cases[(first + distance) % cases.len()]))
-        .collect();
-    assert_no_difference(&pairs);
+    for (chart, _) in CHARTS {
+        let cases: Vec<Case> = cases(chart)
+            .into_iter()
+            .filter(|case| !case.name.ends_with("-refused"))
+            .collect();
+        let distance = cases.len() / 3;
+        let pairs: Vec<Case> = (0..cases.len())
+            .map(|first| cases[first].and(&cases[(first + distance) % cases.len()]))
+            .collect();
+        assert_no_difference(&pairs);
+    }
 }
 
 /// Cases that are meant to be refused are, and no others.
 #[test]
 fn refusals_are_named_so() {
-    for case in cases() {
+    for case in CHARTS.iter().flat_map(|(chart, _)| cases(chart)) {
         let refused = case.our_template().is_err();
         assert_eq!(
             refused,
@@ -279,30 +298,32 @@ fn refusals_are_named_so() {
     }
 }
 
-/// No value of the chart is forgotten by the cases.
+/// No value of a chart is forgotten by its cases.
 #[test]
-fn every_value_of_the_chart_appears_in_a_case() {
-    let chart = Chart::from_dir(&chart_folder()).unwrap();
-    let mut set: BTreeMap<String, usize> = BTreeMap::new();
-    for case in cases()
-        .into_iter()
-        .filter(|case| !case.name.ends_with("-refused"))
-    {
-        let last = case.files.last().unwrap();
-        let overrides = Overrides {
-            files: vec![(case.name.clone(), fs::read_to_string(last).unwrap())],
-            set: case.all("--set"),
-            ..Overrides::default()
-        };
-        count_paths("", &overrides.merge().unwrap(), &mut set);
+fn every_value_of_the_charts_appears_in_a_case() {
+    for (name, _) in CHARTS {
+        let chart = Chart::from_dir(&chart_folder(name)).unwrap();
+        let mut set: BTreeMap<String, usize> = BTreeMap::new();
+        for case in cases(name)
+            .into_iter()
+            .filter(|case| !case.name.ends_with("-refused"))
+        {
+            let last = case.files.last().unwrap();
+            let overrides = Overrides {
+                files: vec![(case.name.clone(), fs::read_to_string(last).unwrap())],
+                set: case.all("--set"),
+                ..Overrides::default()
+            };
+            count_paths("", &overrides.merge().unwrap(), &mut set);
+        }
+        let mut wanted = BTreeMap::new();
+        count_paths("", &chart.values, &mut wanted);
+        let forgotten: Vec<&String> = wanted
+            .keys()
+            .filter(|path| !set.contains_key(*path))
+            .collect();
+        assert!(forgotten.is_empty(), "{name}, in no case: {forgotten:?}");
     }
-    let mut wanted = BTreeMap::new();
-    count_paths("", &chart.values, &mut wanted);
-    let forgotten: Vec<&String> = wanted
-        .keys()
-        .filter(|path| !set.contains_key(*path))
-        .collect();
-    assert!(forgotten.is_empty(), "in no case: {forgotten:?}");
 }
 
 /// Counts the paths of a values map that lead to something else than a filled map.
@@ -324,20 +345,22 @@ fn count_paths(prefix: &str, values: &helm_chart::Values, paths: &mut BTreeMap<S
 }
 
 #[test]
-fn the_chart_passes_helm_lint() {
+fn the_charts_pass_helm_lint() {
     let prepared = ["values-dev.yaml", "values-staging.yaml", "values-prod.yaml"];
-    for file in [None].into_iter().chain(prepared.map(Some)) {
+    let prepared = prepared.map(|file| ("mcp-server", Some(file)));
+    let plain = CHARTS.map(|(chart, _)| (chart, None));
+    for (chart, file) in plain.into_iter().chain(prepared) {
         let mut helm = helm();
-        helm.args(["lint", "--strict"]).arg(chart_folder());
+        helm.args(["lint", "--strict"]).arg(chart_folder(chart));
         if let Some(file) = file {
-            helm.arg("-f").arg(chart_folder().join(file));
+            helm.arg("-f").arg(chart_folder(chart).join(file));
         }
         let output = helm.output().unwrap();
         let text = String::from_utf8_lossy(&output.stdout);
-        assert!(output.status.success(), "{file:?}: {text}");
+        assert!(output.status.success(), "{chart} {file:?}: {text}");
         assert!(
             !text.contains("[WARNING]") && !text.contains("[ERROR]"),
-            "{file:?}: {text}"
+            "{chart} {file:?}: {text}"
         );
     }
 }

@@ -3,6 +3,10 @@
 use include_dir::{Dir, include_dir};
 
 static MCP_SERVER: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../charts/mcp-server");
+static MCPT_GATEWAY: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../charts/mcpt-gateway");
+
+/// Names of the embedded charts: that of a server and that of the gateway.
+pub const CHARTS: [&str; 2] = ["mcp-server", "mcpt-gateway"];
 
 /// Names of the profiles that the chart `mcp-server` has values for.
 pub const PROFILES: [&str; 3] = ["dev", "staging", "prod"];
@@ -12,11 +16,13 @@ pub const PROFILES: [&str; 3] = ["dev", "staging", "prod"];
 pub fn builtin_chart(
     name: &str,
 ) -> Option<impl Iterator<Item = (&'static str, &'static [u8])> + use<>> {
-    if name != "mcp-server" {
-        return None;
-    }
+    let folder = match name {
+        "mcp-server" => &MCP_SERVER,
+        "mcpt-gateway" => &MCPT_GATEWAY,
+        _ => return None,
+    };
     let mut files = Vec::new();
-    collect(&MCP_SERVER, &mut files);
+    collect(folder, &mut files);
     files.sort_unstable();
     Some(files.into_iter())
 }
@@ -47,26 +53,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_chart_is_embedded_whole() {
-        let paths: Vec<_> = builtin_chart("mcp-server")
-            .unwrap()
-            .map(|(path, bytes)| {
-                assert!(!bytes.is_empty(), "{path}");
-                path
-            })
-            .collect();
-        for path in [
-            ".helmignore",
-            "Chart.yaml",
-            "README.md",
-            "templates/_helpers.tpl",
-            "templates/tests/test-connection.yaml",
-            "values.schema.json",
-            "values.yaml",
-        ] {
-            assert!(paths.contains(&path), "{path} not in {paths:?}");
+    fn charts_are_embedded_whole() {
+        for chart in CHARTS {
+            let paths: Vec<_> = builtin_chart(chart)
+                .unwrap()
+                .map(|(path, bytes)| {
+                    assert!(!bytes.is_empty(), "{path}");
+                    path
+                })
+                .collect();
+            for path in [
+                ".helmignore",
+                "Chart.yaml",
+                "README.md",
+                "templates/_helpers.tpl",
+                "templates/tests/test-connection.yaml",
+                "values.schema.json",
+                "values.yaml",
+            ] {
+                assert!(paths.contains(&path), "{path} not in {paths:?} of {chart}");
+            }
+            assert!(paths.is_sorted());
         }
-        assert!(paths.is_sorted());
         assert!(builtin_chart("nginx").is_none());
     }
 
@@ -79,12 +87,14 @@ mod tests {
     }
 
     #[test]
-    fn the_chart_names_the_image_of_this_version() {
-        let (_, bytes) = builtin_chart("mcp-server")
-            .unwrap()
-            .find(|(path, _)| *path == "Chart.yaml")
-            .unwrap();
-        let expected = format!("appVersion: {:?}", env!("CARGO_PKG_VERSION"));
-        assert!(std::str::from_utf8(bytes).unwrap().contains(&expected));
+    fn charts_name_the_image_of_this_version() {
+        for chart in CHARTS {
+            let (_, bytes) = builtin_chart(chart)
+                .unwrap()
+                .find(|(path, _)| *path == "Chart.yaml")
+                .unwrap();
+            let expected = format!("appVersion: {:?}", env!("CARGO_PKG_VERSION"));
+            assert!(std::str::from_utf8(bytes).unwrap().contains(&expected));
+        }
     }
 }

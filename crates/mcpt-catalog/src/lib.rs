@@ -15,7 +15,7 @@ mod template;
 
 pub use self::{
     catalog::{Catalog, CatalogError, Entry, Listing, Origin},
-    chart::{PROFILES, builtin_chart, profile_values},
+    chart::{CHARTS, PROFILES, builtin_chart, profile_values},
     chart_values::chart_values,
     compile::{CompileError, SettingProblem, compile},
     settings::Settings,

@@ -1,0 +1,136 @@
+{{/*
+Value of app.kubernetes.io/name.
+*/}}
+{{- define "mcpt-gateway.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" }}
+{{- end }}
+
+{{/*
+Name of every object: the release's.
+*/}}
+{{- define "mcpt-gateway.fullname" -}}
+{{- default .Release.Name .Values.fullnameOverride | trunc 63 | trimSuffix "-" }}
+{{- end }}
+
+{{/*
+Name of cluster-scoped objects: with the namespace, so that gateways of several namespaces do not clash.
+*/}}
+{{- define "mcpt-gateway.clusterName" -}}
+{{- printf "%s:%s" (include "mcpt-gateway.fullname" .) .Release.Namespace }}
+{{- end }}
+
+{{- define "mcpt-gateway.chart" -}}
+{{- printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
+{{- end }}
+
+{{- define "mcpt-gateway.selectorLabels" -}}
+app.kubernetes.io/name: {{ include "mcpt-gateway.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{/*
+Labels that chart and version do not change. mcpt.io/gateway is how mcpt finds a gateway.
+*/}}
+{{- define "mcpt-gateway.steadyLabels" -}}
+{{ include "mcpt-gateway.selectorLabels" . }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+mcpt.io/gateway: {{ .Release.Name }}
+{{- with .Values.labels }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{- define "mcpt-gateway.labels" -}}
+helm.sh/chart: {{ include "mcpt-gateway.chart" . }}
+{{- with .Chart.AppVersion }}
+app.kubernetes.io/version: {{ . | quote }}
+{{- end }}
+{{ include "mcpt-gateway.steadyLabels" . }}
+{{- end }}
+
+{{/*
+Labels of pods. Chart and version are left out: a new chart that changes nothing in the pod must not replace it.
+*/}}
+{{- define "mcpt-gateway.podLabels" -}}
+{{ include "mcpt-gateway.steadyLabels" . }}
+{{- with .Values.podLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{/*
+The key "annotations" with the common ones and those of the object, or nothing.
+Call with (dict "root" $ "own" MAP).
+*/}}
+{{- define "mcpt-gateway.annotations" -}}
+{{- $all := merge (dict) (default (dict) .own) .root.Values.annotations }}
+{{- with $all }}
+annotations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{/*
+Name and labels of an object, and the common annotations.
+*/}}
+{{- define "mcpt-gateway.metadata" -}}
+name: {{ include "mcpt-gateway.fullname" . }}
+labels:
+  {{- include "mcpt-gateway.labels" . | nindent 2 }}
+{{- with .Values.annotations }}
+annotations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{- define "mcpt-gateway.serviceAccountName" -}}
+{{- if .Values.serviceAccount.create }}
+{{- default (include "mcpt-gateway.fullname" .) .Values.serviceAccount.name }}
+{{- else }}
+{{- default "default" .Values.serviceAccount.name }}
+{{- end }}
+{{- end }}
+
+{{- define "mcpt-gateway.image" -}}
+{{- $tag := default .Chart.AppVersion .Values.image.tag }}
+{{- printf "%s%s%s" .Values.image.repository (ternary "@" ":" (contains ":" $tag)) $tag }}
+{{- end }}
+
+{{- define "mcpt-gateway.keysSecretName" -}}
+{{- default (printf "%s-session-keys" (include "mcpt-gateway.fullname" .)) .Values.sessionKeys.existingSecret }}
+{{- end }}
+
+{{/*
+The session keys, one a line: those of the values, else those that the Secret has, else a random one. Found once per
+rendering and kept beside the values, since a random key must be the same wherever it is used.
+*/}}
+{{- define "mcpt-gateway.sessionKeys" -}}
+{{- if not (hasKey .Values.sessionKeys "text") }}
+{{- $text := join "\n" .Values.sessionKeys.keys }}
+{{- if not $text }}
+{{- $live := lookup "v1" "Secret" .Release.Namespace (include "mcpt-gateway.keysSecretName" .) }}
+{{- $text = dig "data" "keys" "" $live | b64dec | default (randBytes 32) }}
+{{- end }}
+{{- $_ := set .Values.sessionKeys "text" $text }}
+{{- end }}
+{{- .Values.sessionKeys.text }}
+{{- end }}
+
+{{/*
+Host names that the gateway answers to, besides those that only private networks know.
+A leading dot stands for every name below a domain.
+*/}}
+{{- define "mcpt-gateway.hosts" -}}
+{{- $hosts := .Values.allowedHosts }}
+{{- if .Values.ingress.enabled }}
+{{- $hosts = concat $hosts .Values.ingress.hosts }}
+{{- end }}
+{{- if .Values.httpRoute.enabled }}
+{{- $hosts = concat $hosts .Values.httpRoute.hostnames }}
+{{- end }}
+{{- $all := list }}
+{{- range $hosts }}
+{{- $all = append $all (ternary (trimPrefix "*" .) . (hasPrefix "*." .)) }}
+{{- end }}
+{{- $all | uniq | join "," }}
+{{- end }}
