@@ -33,13 +33,11 @@ pub(crate) struct Applier {
 
 /// What is known of an object before it is applied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Expected {
-    /// The release should not have it yet.
-    Absent,
-    /// It is an object of the release's last revision.
-    Ours,
-    /// The same, but Helm 3 or a client-side apply made it, so that its fields have another manager.
-    OursByUpdate,
+pub(crate) struct Expected {
+    /// The revision that runs has it. Otherwise it should not be there, or is a failed revision's.
+    pub(crate) ours: bool,
+    /// Since then Helm 3 or a client-side apply changed objects of the release, so that their fields have another manager.
+    pub(crate) by_update: bool,
 }
 
 impl Applier {
@@ -108,7 +106,7 @@ impl Applier {
 
     async fn check_one(&self, object: &Object, expected: Expected) -> Result<(), Failure> {
         let api = self.api(object).await?;
-        if expected == Expected::Absent {
+        if !expected.ours {
             // Creating, not applying: only that tells whether the name is taken, without a request more.
             match self.cluster.answer(self.create_dry(&api, object)).await {
                 Ok(()) => return Ok(()),
@@ -128,9 +126,8 @@ impl Applier {
             }
         }
         // The manager of its fields is changed before it is applied; until then there are conflicts.
-        let force = expected == Expected::OursByUpdate;
         self.cluster
-            .answer(self.patch(&api, object, true, force))
+            .answer(self.patch(&api, object, true, expected.by_update))
             .await
             .map(drop)
             .map_err(|e| self.refused(object, &e))
@@ -187,7 +184,7 @@ impl Applier {
     ) -> Result<DynamicObject, Failure> {
         let api = self.api(object).await?;
         let done = async {
-            if expected == Expected::OursByUpdate {
+            if expected.by_update {
                 move_fields(&api, object).await?;
             }
             self.patch(&api, object, false, false).await

@@ -115,6 +115,11 @@ impl Prepared {
         }
     }
 
+    /// Name of the release.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// The user's values, as Helm records them.
     pub(crate) fn values(&self) -> &Values {
         &self.values

@@ -2,6 +2,7 @@
 
 mod apply;
 mod backend;
+mod change;
 mod chart;
 mod claim;
 mod cluster;
@@ -21,6 +22,7 @@ mod log_tail;
 mod logs;
 mod manifest;
 mod namespace;
+mod operation;
 mod records;
 mod removal;
 mod rollout;

@@ -1,15 +1,17 @@
-//! The part of a deploy that changes the cluster: apply, prune, wait, speak.
+//! The part of an operation that changes the cluster: apply, prune, wait, speak.
 
 use k8s_openapi::api::{apps::v1::Deployment, core::v1::Service};
 use kube::{Resource, api::DynamicObject};
-use mcpt_core::{Failure, FailureKind, Plan, ProgressEvent, Transport};
+use mcpt_core::{Failure, FailureKind, ProgressEvent};
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use tokio::time::Instant;
 
-use super::{Change, Deploy};
+use super::Operation;
 use crate::{
     apply::Expected,
     backend::selector_of,
+    change::Change,
     exchange,
     manifest::Object,
     removal,
@@ -18,8 +20,8 @@ use crate::{
     wait::{self, Wanted},
 };
 
-/// Path of the MCP endpoint of a stdio server behind the bridge.
-const BRIDGE_PATH: &str = "/mcp";
+/// Path of the MCP endpoint when nothing says another.
+const DEFAULT_PATH: &str = "/mcp";
 
 /// What runs now.
 #[derive(Debug, Default)]
@@ -30,7 +32,7 @@ pub(super) struct RolledOut {
     pub(super) service: Option<Service>,
 }
 
-impl Deploy<'_> {
+impl Operation<'_> {
     /// Brings the cluster to the new revision and waits until the server answers.
     pub(super) async fn roll_out(&self, change: &Change) -> Result<RolledOut, Failure> {
         // Old pods need some objects as long as they run, and are all there is when the new ones fail.
@@ -41,20 +43,20 @@ impl Deploy<'_> {
             .partition(|object| pods_need(&object.kind));
         let mut rolled_out = self.apply(&change.objects).await?;
         self.prune(&first).await?;
-        if self.options.wait || self.options.atomic {
-            let deadline = Instant::now() + self.options.timeout;
-            self.wait(&mut rolled_out, deadline).await?;
-            self.speak(&rolled_out, deadline).await?;
+        if self.conduct.wait || self.conduct.atomic {
+            let deadline = Instant::now() + self.conduct.timeout;
+            self.wait(change, &mut rolled_out, deadline).await?;
+            self.speak(change, &rolled_out, deadline).await?;
         }
         self.prune(&later).await?;
         Ok(rolled_out)
     }
 
     /// Applies objects in their order.
-    pub(super) async fn apply(&self, objects: &[(Object, Expected)]) -> Result<RolledOut, Failure> {
+    async fn apply(&self, objects: &[(Object, Expected)]) -> Result<RolledOut, Failure> {
         self.step(format!("applying {}", counted(objects.len())));
         let mut rolled_out = RolledOut::default();
-        let deadline = Instant::now() + self.options.timeout;
+        let deadline = Instant::now() + self.conduct.timeout;
         for (object, expected) in objects {
             let live = self.apply_one(object, *expected, deadline).await?;
             match object.kind.as_str() {
@@ -99,7 +101,7 @@ impl Deploy<'_> {
     }
 
     /// Deletes objects that the new revision does not have any more.
-    pub(super) async fn prune(&self, gone: &[Object]) -> Result<(), Failure> {
+    async fn prune(&self, gone: &[Object]) -> Result<(), Failure> {
         if gone.is_empty() {
             return Ok(());
         }
@@ -113,8 +115,9 @@ impl Deploy<'_> {
     }
 
     /// Waits for the Deployment's rollout.
-    pub(super) async fn wait(
+    async fn wait(
         &self,
+        change: &Change,
         rolled_out: &mut RolledOut,
         deadline: Instant,
     ) -> Result<(), Failure> {
@@ -125,10 +128,10 @@ impl Deploy<'_> {
             deployment: deployment.metadata.name.clone().unwrap_or_default(),
             generation: deployment.metadata.generation.unwrap_or(0),
             selector: selector_of(deployment),
-            secrets: self.plan.secrets.clone(),
+            secrets: change.secrets(),
         };
         self.step("waiting for the pods".to_owned());
-        let timeout = self.options.timeout;
+        let timeout = self.conduct.timeout;
         rolled_out.observed = wait::until_rolled_out(
             self.cluster,
             &wanted,
@@ -142,7 +145,12 @@ impl Deploy<'_> {
     }
 
     /// Makes sure that what runs is an MCP server.
-    async fn speak(&self, rolled_out: &RolledOut, deadline: Instant) -> Result<(), Failure> {
+    async fn speak(
+        &self,
+        change: &Change,
+        rolled_out: &RolledOut,
+        deadline: Instant,
+    ) -> Result<(), Failure> {
         let observed = &rolled_out.observed;
         let Some(deployment) = observed
             .deployment
@@ -157,13 +165,13 @@ impl Deploy<'_> {
             .annotations
             .as_ref()
             .and_then(|a| a.get(PATH_ANNOTATION));
-        let path = annotated.map_or_else(|| planned_path(self.plan), String::as_str);
+        let path = annotated.map_or_else(|| planned_path(change), String::as_str);
         exchange::speak(
             self.cluster,
             observed,
             &selector_of(deployment),
             path,
-            &self.plan.secrets,
+            &change.secrets(),
             &self.what,
             deadline,
         )
@@ -187,11 +195,12 @@ pub(super) fn counted(number: usize) -> String {
     )
 }
 
-fn planned_path(plan: &Plan) -> &str {
-    match &plan.transport {
-        Transport::Http { path, .. } => path,
-        Transport::Stdio => BRIDGE_PATH,
-    }
+/// Path of the endpoint by the values.
+fn planned_path(change: &Change) -> &str {
+    let mcp = change.release.config.get("mcp");
+    mcp.and_then(|mcp| mcp.get("path"))
+        .and_then(Value::as_str)
+        .unwrap_or(DEFAULT_PATH)
 }
 
 fn typed<K: Resource + DeserializeOwned>(object: DynamicObject, what: &str) -> Result<K, Failure> {

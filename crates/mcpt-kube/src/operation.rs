@@ -1,0 +1,224 @@
+//! Performing a [`Change`]: check, record, apply, wait, speak, record again; and back when it fails. The one way for deploys,
+//! scales and rollbacks.
+
+mod rollout;
+mod undo;
+
+use std::time::Duration;
+
+use helm_release::{DEFAULT_MAX_HISTORY, History, Release, Status};
+use mcpt_core::{Failure, FailureKind, Progress, ProgressEvent, Server, ServerName};
+
+use self::rollout::{RolledOut, counted};
+use crate::{
+    apply::Applier,
+    change::Change,
+    claim,
+    cluster::Cluster,
+    heartbeat::Heartbeat,
+    records::{Record, Records, Work},
+    server,
+};
+
+/// How far an operation came before it failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reached {
+    /// Nothing was written.
+    Nothing,
+    /// Its record was.
+    Record,
+    /// Another command works on the release, and what is there is that one's.
+    Lost,
+}
+
+/// How an operation is carried out.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Conduct {
+    /// Return only when the server answers.
+    pub(crate) wait: bool,
+    /// How long to wait at most.
+    pub(crate) timeout: Duration,
+    /// When it fails, put everything back as it was before.
+    pub(crate) atomic: bool,
+}
+
+/// One operation on a release, and all that its steps need.
+pub(crate) struct Operation<'a> {
+    pub(crate) cluster: &'a Cluster,
+    pub(crate) name: &'a ServerName,
+    pub(crate) progress: &'a dyn Progress,
+    pub(crate) records: Records,
+    pub(crate) what: String,
+    applier: Applier,
+    conduct: Conduct,
+}
+
+impl<'a> Operation<'a> {
+    /// `what` it cannot do, should it fail.
+    pub(crate) fn new(
+        cluster: &'a Cluster,
+        name: &'a ServerName,
+        conduct: Conduct,
+        progress: &'a dyn Progress,
+        what: String,
+    ) -> Self {
+        Self {
+            cluster,
+            name,
+            progress,
+            records: Records::new(cluster.clone(), name.as_str()),
+            applier: Applier::new(cluster.clone(), name.to_string()),
+            conduct,
+            what,
+        }
+    }
+
+    /// The records of the release, when nobody works on it.
+    ///
+    /// # Errors
+    /// When another command does.
+    pub(crate) async fn settled(&self) -> Result<Vec<Record>, Failure> {
+        claim::settled(self.cluster, &self.records, &self.what, self.progress).await
+    }
+
+    /// Lets the API server check a change.
+    ///
+    /// # Errors
+    /// With all that it refuses.
+    pub(crate) async fn check(&self, change: &Change) -> Result<(), Failure> {
+        self.step(format!(
+            "checking {} with the API server",
+            counted(change.objects.len())
+        ));
+        self.applier.check(&change.objects, &self.what).await
+    }
+
+    /// Checks, then takes the lock by making the record, then works.
+    ///
+    /// # Errors
+    /// A [`Failure`] that names the cause; `reached` says what it leaves.
+    pub(crate) async fn perform(
+        &self,
+        change: &Change,
+        reached: &mut Reached,
+    ) -> Result<Server, Failure> {
+        self.check(change).await?;
+        let Some(record) = self
+            .records
+            .create(change.release.clone(), &change.labels, &self.what)
+            .await?
+        else {
+            *reached = Reached::Lost;
+            return Err(self.lost_race(change.release.version).await?);
+        };
+        *reached = Reached::Record;
+        let mut heartbeat = Heartbeat::start(
+            self.cluster,
+            record.secret_name(),
+            record.resource_version(),
+        );
+        let outcome = heartbeat.during(Box::pin(self.roll_out(change))).await;
+        match outcome.inspect_err(|_| *reached = Reached::Lost)? {
+            Ok(rolled_out) => {
+                let version = heartbeat.stop().await?;
+                self.succeed(change, &record, version, &rolled_out).await
+            }
+            Err(failure) => Err(Box::pin(self.give_up(change, record, heartbeat, failure)).await),
+        }
+    }
+
+    /// Another command made this revision first.
+    async fn lost_race(&self, revision: u32) -> Result<Failure, Failure> {
+        let winner = self.records.get(revision, &self.what).await?;
+        Ok(match winner {
+            Some(record) if claim::under_way(record.release.info.status) => {
+                claim::busy(&record, &self.what)
+            }
+            _ => Failure::new(FailureKind::Failed, &self.what)
+                .because(format!(
+                    "another command made revision {revision} at the same time"
+                ))
+                .hint("try again"),
+        })
+    }
+
+    async fn succeed(
+        &self,
+        change: &Change,
+        record: &Record,
+        version: String,
+        rolled_out: &RolledOut,
+    ) -> Result<Server, Failure> {
+        let mut release = record.release.clone();
+        release.info.status = Status::Deployed;
+        release.info.description.clone_from(&change.done);
+        let record = self.finish(record, release, version).await?;
+        self.supersede(change, &record).await?;
+        let mut server = server::server(
+            self.name.clone(),
+            &self.cluster.namespace,
+            Some(&record.facts()),
+            &rolled_out.observed,
+            rolled_out.service.as_ref(),
+        );
+        server.env = server::env(&record.release.config);
+        Ok(server)
+    }
+
+    /// Writes the end of an operation into its record.
+    async fn finish(
+        &self,
+        record: &Record,
+        release: Release,
+        version: String,
+    ) -> Result<Record, Failure> {
+        let done = self
+            .records
+            .replace(record, release, Work::Done, version, &self.what)
+            .await?;
+        done.ok_or_else(|| {
+            Failure::new(FailureKind::Failed, &self.what)
+                .because("another command took the release over")
+                .hint(format!("look at its state with: mcpt status {}", self.name))
+        })
+    }
+
+    /// Marks what ran before `record`, and forgets the oldest revisions.
+    async fn supersede(&self, change: &Change, record: &Record) -> Result<(), Failure> {
+        for old in &change.history {
+            if old.release.info.status != Status::Deployed {
+                continue;
+            }
+            let mut release = old.release.clone();
+            release.info.status = Status::Superseded;
+            let version = old.resource_version();
+            if self
+                .records
+                .replace(old, release, Work::Done, version, &self.what)
+                .await?
+                .is_none()
+            {
+                tracing::debug!(
+                    revision = old.release.version,
+                    "record changed or gone, not superseded"
+                );
+            }
+        }
+        let mut revisions: Vec<_> = change.history.iter().map(|r| r.release.clone()).collect();
+        // The history counts one more to come; that one is there by now.
+        for old in &mut revisions {
+            old.info.status = Status::Superseded;
+        }
+        let history = History::new(self.name.as_str(), revisions);
+        for revision in history.to_prune(DEFAULT_MAX_HISTORY) {
+            if revision != record.release.version {
+                self.records.delete(revision, &self.what).await?;
+            }
+        }
+        Ok(())
+    }
+
+    fn step(&self, text: String) {
+        self.progress.event(ProgressEvent::Step(text));
+    }
+}

@@ -1,0 +1,132 @@
+//! When an operation fails: record it, and with `atomic` put everything back as it was.
+
+use helm_release::Status;
+use mcpt_core::{Failure, Revision};
+
+use super::{Conduct, Operation, Reached};
+use crate::{change::Change, heartbeat::Heartbeat, manifest::Object, records::Record, removal};
+
+impl Operation<'_> {
+    /// Ends a failed operation; returns the failure to report, with what undoing it did.
+    pub(super) async fn give_up(
+        &self,
+        change: &Change,
+        record: Record,
+        mut heartbeat: Heartbeat,
+        mut failure: Failure,
+    ) -> Failure {
+        if self.conduct.atomic && change.is_first() {
+            self.step("removing what was made".to_owned());
+            let removed = match heartbeat.during(self.remove(change)).await {
+                Ok(Ok(())) => self.forget(change, &record, heartbeat).await,
+                Ok(Err(also)) => {
+                    let told = self.record_failure(&record, heartbeat, &failure).await;
+                    Err(told.err().unwrap_or(also))
+                }
+                Err(lost) => Err(lost),
+            };
+            if let Err(also) = removed {
+                let why = also.why.join("; ");
+                failure
+                    .why
+                    .push(format!("not all of it was removed: {why}"));
+                let hint = format!("remove the rest with: mcpt delete {}", self.name);
+                failure.hint = Some(hint);
+            }
+            return failure;
+        }
+        if let Err(also) = self.record_failure(&record, heartbeat, &failure).await {
+            failure.why.push(format!(
+                "its record was not written: {}",
+                also.why.join("; ")
+            ));
+            return failure;
+        }
+        if self.conduct.atomic
+            && let Some(back) = change.deployed()
+        {
+            let to = back.release.version;
+            match Box::pin(self.put_back(back)).await {
+                Ok(revision) => {
+                    failure.why.push(format!(
+                        "revision {to} was put back, as revision {revision}"
+                    ));
+                }
+                Err(also) => {
+                    failure.why.push(format!(
+                        "revision {to} was not put back: {}",
+                        also.why.join("; ")
+                    ));
+                }
+            }
+        }
+        failure
+    }
+
+    async fn record_failure(
+        &self,
+        record: &Record,
+        heartbeat: Heartbeat,
+        failure: &Failure,
+    ) -> Result<(), Failure> {
+        let version = heartbeat.stop().await?;
+        let mut release = record.release.clone();
+        let operation = match release.info.status {
+            Status::PendingUpgrade => "Upgrade",
+            Status::PendingRollback => "Rollback",
+            _ => "Release",
+        };
+        release.info.status = Status::Failed;
+        let why = failure.why.join("; ");
+        release.info.description = format!("{operation} {:?} failed: {why}", release.name);
+        self.finish(record, release, version).await.map(drop)
+    }
+
+    /// Removes all objects of a release of which no revision ever ran.
+    async fn remove(&self, change: &Change) -> Result<(), Failure> {
+        let mut objects: Vec<Object> = change
+            .objects
+            .iter()
+            .map(|(object, _)| object.clone())
+            .collect();
+        objects.extend(change.gone.iter().cloned());
+        let asked = removal::ask(&self.applier, &objects, &self.what).await?;
+        let timeout = self.conduct.timeout;
+        removal::gone(&self.applier, &asked, timeout, &self.what, self.progress).await
+    }
+
+    async fn forget(
+        &self,
+        change: &Change,
+        record: &Record,
+        heartbeat: Heartbeat,
+    ) -> Result<(), Failure> {
+        let _version = heartbeat.stop().await?;
+        for old in change
+            .history
+            .iter()
+            .filter(|r| r.release.info.status == Status::Failed)
+        {
+            self.records.delete(old.release.version, &self.what).await?;
+        }
+        self.records
+            .delete(record.release.version, &self.what)
+            .await
+    }
+
+    /// Makes an earlier revision run again.
+    async fn put_back(&self, back: &Record) -> Result<Revision, Failure> {
+        self.step(format!("going back to revision {}", back.release.version));
+        let history = self.records.all(&self.what).await?;
+        let change = Change::back_to(back, history, &self.what)?;
+        let conduct = Conduct {
+            wait: true,
+            atomic: false,
+            ..self.conduct
+        };
+        let what = self.what.clone();
+        let rollback = Operation::new(self.cluster, self.name, conduct, self.progress, what);
+        Box::pin(rollback.perform(&change, &mut Reached::Nothing)).await?;
+        Ok(Revision(change.release.version))
+    }
+}
