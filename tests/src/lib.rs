@@ -12,9 +12,11 @@
 mod bare;
 mod binary;
 mod cluster;
+mod lossy;
 
 pub use self::{
     bare::{BareHttp, BareServer, list_tools},
     binary::{Mcpt, Outcome, mcpt_binary},
     cluster::{Helm, TestNamespace, kubectl, kubectl_json, kubectl_with_input},
+    lossy::LossyWay,
 };

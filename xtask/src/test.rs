@@ -16,6 +16,7 @@ const CLUSTER_SUITES: &[&str] = &[
     "documents",
     "kubernetes_helm",
     "kubernetes_secrets",
+    "kubernetes_status",
     "kubernetes_interrupted",
     "kubernetes_failures",
 ];

@@ -111,6 +111,8 @@ pub(crate) enum Command {
     Status(commands::status::Status),
     /// Print what a server wrote to its log
     Logs(commands::logs::Logs),
+    /// Show what the cluster told about a server
+    Events(commands::events::Events),
     /// End a server and remove everything of it
     #[command(alias = "rm")]
     Delete(commands::delete::Delete),

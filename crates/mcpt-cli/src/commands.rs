@@ -6,6 +6,7 @@ pub(crate) mod completion;
 pub(crate) mod delete;
 pub(crate) mod demo;
 pub(crate) mod deploy;
+pub(crate) mod events;
 pub(crate) mod gateway;
 pub(crate) mod install;
 mod list;
@@ -40,6 +41,7 @@ pub(crate) fn run(command: Command, global: &Global) -> Result<(), Ending> {
         Command::List => list::run(global),
         Command::Status(status) => status.run(global),
         Command::Logs(logs) => logs.run(global),
+        Command::Events(events) => events.run(global),
         Command::Delete(delete) => delete.run(global),
         Command::Tools(tools) => tools.run(global),
         Command::Call(call) => call.run(global),

@@ -46,8 +46,13 @@ pub(crate) fn json_line(value: &impl Serialize) -> Result<(), Ending> {
 
 /// Writes a value as one YAML document.
 pub(crate) fn yaml(value: &impl Serialize) -> Result<(), Ending> {
+    text(&yaml_text(value)?)
+}
+
+/// A value as the text of one YAML document.
+pub(crate) fn yaml_text(value: &impl Serialize) -> Result<String, Ending> {
     let value = serde_json::to_value(value).map_err(|error| unprintable(&error))?;
-    text(&goyaml::to_string(&value).map_err(|error| unprintable(&error))?)
+    Ok(goyaml::to_string(&value).map_err(|error| unprintable(&error))?)
 }
 
 /// Writes a manifest: the stream of YAML documents as it is, or one JSON array of them.

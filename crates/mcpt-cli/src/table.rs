@@ -9,6 +9,7 @@ const GAP: usize = 3;
 #[derive(Debug)]
 pub(crate) struct Table {
     rows: Vec<Vec<String>>,
+    indent: usize,
 }
 
 impl Table {
@@ -16,6 +17,7 @@ impl Table {
     pub(crate) fn new(header: &[&str]) -> Self {
         Self {
             rows: vec![header.iter().map(|name| (*name).to_owned()).collect()],
+            indent: 0,
         }
     }
 
@@ -31,7 +33,14 @@ impl Table {
         self.rows.push(cells.collect());
     }
 
-    /// The text. With a width, the last column is cut so that lines fit.
+    /// Sets every row this far in.
+    #[must_use]
+    pub(crate) fn indented(mut self, by: usize) -> Self {
+        self.indent = by;
+        self
+    }
+
+    /// The text. With a width, lines are cut so that they fit.
     pub(crate) fn text(&self, width: Option<usize>) -> String {
         let columns = self.rows.iter().map(Vec::len).max().unwrap_or_default();
         let widths: Vec<usize> = (0..columns)
@@ -43,9 +52,10 @@ impl Table {
             })
             .map(Option::unwrap_or_default)
             .collect();
+        let indent = " ".repeat(self.indent);
         let mut text = String::new();
         for row in &self.rows {
-            let mut line = String::new();
+            let mut line = indent.clone();
             for (cell, width) in row.iter().zip(&widths) {
                 // Writing to a string cannot fail.
                 let _ = write!(line, "{cell:<0$}", width + GAP);

@@ -158,6 +158,9 @@ pub trait Backend: Send + Sync {
     /// Which kind it is.
     fn kind(&self) -> BackendKind;
 
+    /// Where its servers are, for messages: `on this machine`, `in namespace "tools"`.
+    fn place(&self) -> String;
+
     /// Makes the server or updates it in place.
     ///
     /// # Errors

@@ -3,27 +3,22 @@
 use async_trait::async_trait;
 use futures_util::future::try_join3;
 use k8s_openapi::api::{
-    apps::v1::{Deployment, ReplicaSet},
-    core::v1::{Event, Pod, Secret, Service},
+    apps::v1::Deployment,
+    core::v1::{Secret, Service},
 };
-use kube::{
-    Api, Resource, ResourceExt,
-    api::ListParams,
-    core::{NamespaceResourceScope, PartialObjectMeta},
-};
+use kube::{ResourceExt, api::ListParams, core::PartialObjectMeta};
 use mcpt_core::{
-    Backend, BackendKind, Connection, DeleteOptions, DeployOptions, Deployed, Failure, FailureKind,
-    LogOptions, LogStream, Plan, Progress, Server, ServerName, ServerState,
+    Backend, BackendKind, Connection, DeleteOptions, DeployOptions, Deployed, EventStream, Failure,
+    FailureKind, LogOptions, LogStream, Plan, Progress, Server, ServerName,
 };
-use serde::de::DeserializeOwned;
 
 use crate::{
     ConnectOptions,
     cluster::Cluster,
-    connect, delete, deploy, forward, logs,
-    records::{Record, Records},
+    connect, delete, deploy, events, forward, logs,
     rollout::Observed,
     server::{self, ReleaseFacts, SERVER_LABEL},
+    status,
 };
 
 /// Path of the MCP endpoint when the Deployment does not say.
@@ -47,83 +42,58 @@ impl Kubernetes {
         })
     }
 
-    /// The Deployment of a server, which must be one of mcpt.
-    async fn deployment(
-        &self,
-        name: &ServerName,
-        what: &str,
-    ) -> Result<Option<Deployment>, Failure> {
-        let api: Api<Deployment> = self.cluster.api();
-        let found = self
-            .cluster
-            .answer(api.get_opt(name.as_str()))
-            .await
-            .map_err(|error| self.cluster.failure(what, &error))?;
-        Ok(found.filter(|d| {
-            d.labels()
-                .get(SERVER_LABEL)
-                .is_some_and(|l| l == name.as_str())
-        }))
-    }
-
     /// Label selector of the pods of a server that must exist.
     async fn selector(
         &self,
         name: &ServerName,
         what: &str,
     ) -> Result<(Deployment, String), Failure> {
-        let deployment = self
-            .deployment(name, what)
+        let deployment = deployment(&self.cluster, name, what)
             .await?
-            .ok_or_else(|| self.not_found(name, what))?;
+            .ok_or_else(|| not_found(&self.cluster, name, what))?;
         let selector = selector_of(&deployment);
         Ok((deployment, selector))
     }
-
-    fn not_found(&self, name: &ServerName, what: &str) -> Failure {
-        Failure::new(FailureKind::NotFound, what)
-            .because(format!(
-                "there is no server {:?} in namespace {:?}",
-                name.as_str(),
-                self.cluster.namespace.as_str()
-            ))
-            .hint("see which there are: mcpt list --backend kubernetes")
-    }
-
-    async fn all<K>(&self, params: ListParams, what: &str) -> Result<Vec<K>, Failure>
-    where
-        K: Resource<Scope = NamespaceResourceScope> + Clone + DeserializeOwned + std::fmt::Debug,
-        K::DynamicType: Default,
-    {
-        let api: Api<K> = self.cluster.api();
-        let list = self
-            .cluster
-            .answer(api.list(&params))
-            .await
-            .map_err(|error| self.cluster.failure(what, &error))?;
-        Ok(list.items)
-    }
-
-    /// What explains why a server is not ready: its replica sets, and the namespace's warnings.
-    async fn explain(
-        &self,
-        observed: &mut Observed,
-        selector: &str,
-        what: &str,
-    ) -> Result<(), Failure> {
-        let sets: Vec<ReplicaSet> = self
-            .all(ListParams::default().labels(selector), what)
-            .await?;
-        let events: Vec<Event> = self
-            .all(ListParams::default().fields("type=Warning"), what)
-            .await?;
-        observed.replica_sets = by_uid(sets);
-        observed.events = by_uid(events);
-        Ok(())
-    }
 }
 
-fn by_uid<K: ResourceExt>(objects: Vec<K>) -> std::collections::BTreeMap<String, K> {
+/// The Deployment of a server, which must be one of mcpt.
+///
+/// # Errors
+/// When the API server refuses.
+pub(crate) async fn deployment(
+    cluster: &Cluster,
+    name: &ServerName,
+    what: &str,
+) -> Result<Option<Deployment>, Failure> {
+    let found: Option<Deployment> = cluster.get(name.as_str(), what).await?;
+    Ok(found.filter(|d| {
+        d.labels()
+            .get(SERVER_LABEL)
+            .is_some_and(|l| l == name.as_str())
+    }))
+}
+
+/// There is no server of that name.
+pub(crate) fn not_found(cluster: &Cluster, name: &ServerName, what: &str) -> Failure {
+    let namespace = &cluster.namespace;
+    Failure::new(FailureKind::NotFound, what)
+        .because(format!(
+            "there is no server {:?} in namespace {:?}",
+            name.as_str(),
+            namespace.as_str()
+        ))
+        .hint(format!(
+            "see which there are: mcpt list --backend kubernetes -n {namespace}"
+        ))
+}
+
+/// What bears the label of a server.
+pub(crate) fn labelled(name: &ServerName) -> ListParams {
+    ListParams::default().labels(&format!("{SERVER_LABEL}={name}"))
+}
+
+/// Objects by their uid.
+pub(crate) fn by_uid<K: ResourceExt>(objects: Vec<K>) -> std::collections::BTreeMap<String, K> {
     objects
         .into_iter()
         .map(|object| (object.uid().unwrap_or_default(), object))
@@ -150,6 +120,10 @@ impl Backend for Kubernetes {
         BackendKind::Kubernetes
     }
 
+    fn place(&self) -> String {
+        format!("in namespace {:?}", self.cluster.namespace.as_str())
+    }
+
     async fn deploy(
         &self,
         plan: &Plan,
@@ -162,10 +136,12 @@ impl Backend for Kubernetes {
     async fn list(&self) -> Result<Vec<Server>, Failure> {
         let what = "cannot list servers";
         let records = ListParams::default().labels("owner=helm");
+        let ours = ListParams::default().labels(SERVER_LABEL);
         let (deployments, services, secrets) = try_join3(
-            self.all::<Deployment>(ListParams::default().labels(SERVER_LABEL), what),
-            self.all::<Service>(ListParams::default().labels(SERVER_LABEL), what),
-            self.all::<PartialObjectMeta<Secret>>(records, what),
+            self.cluster.list::<Deployment>(ours.clone(), what),
+            self.cluster.list::<Service>(ours, what),
+            self.cluster
+                .list::<PartialObjectMeta<Secret>>(records, what),
         )
         .await?;
         let facts = secrets
@@ -217,54 +193,17 @@ impl Backend for Kubernetes {
     }
 
     async fn status(&self, name: &ServerName) -> Result<Server, Failure> {
-        let what = format!("cannot get the status of {name}");
-        let records = Records::new(self.cluster.clone(), name.as_str());
-        let deployment = self.deployment(name, &what).await?;
-        let latest = records.latest(&what).await?;
-        if deployment.is_none() && !latest.as_ref().is_some_and(|record| record.facts().of_mcpt) {
-            return Err(self.not_found(name, &what));
-        }
-        let facts = latest.as_ref().map(Record::facts);
-        let told = |observed: &Observed, service: Option<&Service>| {
-            let namespace = &self.cluster.namespace;
-            server::server(name.clone(), namespace, facts.as_ref(), observed, service)
-        };
-        let mut observed = Observed::default();
-        let mut service = None;
-        let mut unexplained = None;
-        if let Some(deployment) = deployment {
-            let selector = selector_of(&deployment);
-            let labelled = ListParams::default().labels(&selector);
-            observed.pods = by_uid(self.all::<Pod>(labelled, &what).await?);
-            observed.deployment = Some(deployment);
-            let services: Api<Service> = self.cluster.api();
-            let found = self.cluster.answer(services.get_opt(name.as_str())).await;
-            service = found.map_err(|error| self.cluster.failure(&what, &error))?;
-            let state = told(&observed, None).state;
-            if !matches!(state, ServerState::Running | ServerState::Stopped) {
-                // Who may not read events shall see the state all the same.
-                unexplained = self.explain(&mut observed, &selector, &what).await.err();
-            }
-        }
-        let mut server = told(&observed, service.as_ref());
-        if let Some(failure) = unexplained {
-            let why = format!("the cause cannot be read: {}", failure.why.join("; "));
-            server.reason = Some(match server.reason {
-                Some(reason) => format!("{reason}; {why}"),
-                None => why,
-            });
-        }
-        server.replicas.sort_by(|a, b| a.name.cmp(&b.name));
-        if let Some(record) = &latest {
-            server.env = server::env(&record.release.config);
-        }
-        Ok(server)
+        Box::pin(status::status(&self.cluster, name)).await
+    }
+
+    async fn events(&self, name: &ServerName, follow: bool) -> Result<EventStream, Failure> {
+        events::open(&self.cluster, name, follow).await
     }
 
     async fn logs(&self, name: &ServerName, options: &LogOptions) -> Result<LogStream, Failure> {
         let what = format!("cannot read the logs of {name}");
         let (_, selector) = self.selector(name, &what).await?;
-        logs::open(&self.cluster, &selector, options).await
+        logs::open(&self.cluster, &selector, options, &what).await
     }
 
     async fn delete(

@@ -1,9 +1,14 @@
 //! [`Cluster`]: one reachable API server, the namespace to work in, and how its errors are told.
 
-use std::{io, time::Duration};
+use std::{
+    fmt::{self, Debug},
+    io,
+    time::Duration,
+};
 
-use kube::{Api, Client, core::NamespaceResourceScope};
+use kube::{Api, Client, api::ListParams, core::NamespaceResourceScope};
 use mcpt_core::{Failure, FailureKind, Namespace};
+use serde::de::DeserializeOwned;
 
 use crate::failure::{self, Explained};
 
@@ -65,6 +70,34 @@ impl Cluster {
         Api::namespaced(self.client.clone(), self.namespace.as_str())
     }
 
+    /// All objects of a kind in the working namespace.
+    ///
+    /// # Errors
+    /// When the API server refuses.
+    pub(crate) async fn list<K>(&self, params: ListParams, what: &str) -> Result<Vec<K>, Failure>
+    where
+        K: kube::Resource<Scope = NamespaceResourceScope> + Clone + DeserializeOwned + Debug,
+        K::DynamicType: Default,
+    {
+        let api: Api<K> = self.api();
+        let list = self.answer(api.list(&params)).await;
+        Ok(list.map_err(|error| self.failure(what, &error))?.items)
+    }
+
+    /// One object of the working namespace, if it is there.
+    ///
+    /// # Errors
+    /// When the API server refuses.
+    pub(crate) async fn get<K>(&self, name: &str, what: &str) -> Result<Option<K>, Failure>
+    where
+        K: kube::Resource<Scope = NamespaceResourceScope> + Clone + DeserializeOwned + Debug,
+        K::DynamicType: Default,
+    {
+        let api: Api<K> = self.api();
+        let found = self.answer(api.get_opt(name)).await;
+        found.map_err(|error| self.failure(what, &error))
+    }
+
     /// Waits for the answer to a request, but not forever: a connection whose other end vanished says nothing.
     ///
     /// # Errors
@@ -108,8 +141,8 @@ impl Cluster {
     }
 }
 
-impl std::fmt::Debug for Cluster {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl Debug for Cluster {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Cluster")
             .field("address", &self.address)
             .field("namespace", &self.namespace)

@@ -10,6 +10,7 @@ mod connect;
 mod delete;
 mod deploy;
 mod diagnosis;
+mod events;
 mod exchange;
 mod failure;
 mod field_managers;
@@ -27,7 +28,9 @@ mod records;
 mod removal;
 mod rollout;
 mod server;
+mod status;
 mod takeover;
+mod usage;
 mod wait;
 mod watch;
 

@@ -35,14 +35,12 @@ pub(crate) async fn open(
     cluster: &Cluster,
     selector: &str,
     options: &LogOptions,
+    what: &str,
 ) -> Result<LogStream, Failure> {
-    let api: Api<Pod> = cluster.api();
-    let pods = cluster
-        .answer(api.list(&ListParams::default().labels(selector)))
-        .await
-        .map_err(|error| cluster.failure("cannot read logs", &error))?;
+    let labelled = ListParams::default().labels(selector);
+    let pods: Vec<Pod> = cluster.list(labelled, what).await?;
     if !options.follow {
-        nothing_to_read(&pods.items, options.previous)?;
+        nothing_to_read(&pods, options.previous, what)?;
     }
     let (lines, reader) = mpsc::channel(BUFFER);
     let follower = Follower {
@@ -52,7 +50,7 @@ pub(crate) async fn open(
         known: HashSet::new(),
         readers: JoinSet::new(),
     };
-    let task = tokio::spawn(follower.run(pods.items, selector.to_owned()));
+    let task = tokio::spawn(follower.run(pods, selector.to_owned()));
     // The task ends when nobody reads any more.
     let stream = stream::unfold(
         (reader, AbortOnDrop(task.abort_handle())),
@@ -62,11 +60,11 @@ pub(crate) async fn open(
 }
 
 /// Refuses what would be an empty answer, with the reason why there is nothing.
-fn nothing_to_read(pods: &[Pod], previous: bool) -> Result<(), Failure> {
+fn nothing_to_read(pods: &[Pod], previous: bool, what: &str) -> Result<(), Failure> {
     let none = |why: &str| {
-        Err(Failure::new(FailureKind::NotFound, "cannot read logs")
+        Err(Failure::new(FailureKind::NotFound, what)
             .because(why)
-            .hint("see what its pods do: mcpt status"))
+            .hint("mcpt status shows what its pods do"))
     };
     let readable =
         |pod: &Pod| container(pod).is_some_and(|name| run(pod, &name, previous).is_some());
@@ -403,7 +401,7 @@ mod tests {
     #[test]
     fn an_empty_answer_has_a_reason() {
         let why = |pods: &[Pod], previous| {
-            nothing_to_read(pods, previous)
+            nothing_to_read(pods, previous, "x")
                 .err()
                 .map(|failure| failure.why.join(";"))
         };

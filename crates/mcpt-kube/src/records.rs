@@ -134,14 +134,6 @@ impl Records {
         Ok(records)
     }
 
-    /// The record of the newest revision.
-    ///
-    /// # Errors
-    /// As [`Self::all`].
-    pub(crate) async fn latest(&self, what: &str) -> Result<Option<Record>, Failure> {
-        Ok(self.all(what).await?.pop())
-    }
-
     /// The record of one revision; `None` when there is none.
     ///
     /// # Errors

@@ -120,7 +120,7 @@ impl Observed {
 }
 
 /// When an event happened last; newer writers use `eventTime` and `series`, older ones `lastTimestamp`.
-fn last_seen(event: &Event) -> Option<Timestamp> {
+pub(crate) fn last_seen(event: &Event) -> Option<Timestamp> {
     let series = event
         .series
         .as_ref()
@@ -145,7 +145,8 @@ fn annotation<'a>(metadata: &'a ObjectMeta, key: &str) -> Option<&'a str> {
     metadata.annotations.as_ref()?.get(key).map(String::as_str)
 }
 
-fn owned_by(metadata: &ObjectMeta, uid: &str) -> bool {
+/// Whether an object belongs to the one with this uid.
+pub(crate) fn owned_by(metadata: &ObjectMeta, uid: &str) -> bool {
     let owners: &[OwnerReference] = metadata.owner_references.as_deref().unwrap_or_default();
     owners.iter().any(|owner| owner.uid == uid)
 }

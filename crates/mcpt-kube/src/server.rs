@@ -3,10 +3,14 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{ContainerState, ContainerStatus, Pod, Service};
+use k8s_openapi::api::{
+    autoscaling::v2::HorizontalPodAutoscaler,
+    core::v1::{ContainerState, ContainerStatus, Pod, Service},
+};
 use kube::core::ObjectMeta;
 use mcpt_core::{
-    BackendKind, Namespace, REDACTED, Replica, Revision, Server, ServerName, ServerState,
+    Autoscaling, BackendKind, Namespace, REDACTED, Replica, Revision, Server, ServerName,
+    ServerState,
 };
 use serde_json::{Map, Value};
 
@@ -248,6 +252,20 @@ fn reason(container: &ContainerStatus) -> Option<String> {
         .filter(|t| t.exit_code != 0)
         .and_then(|t| t.reason.clone());
     waits.or(ended)
+}
+
+/// The bounds of an autoscaler.
+pub(crate) fn autoscaling(hpa: &HorizontalPodAutoscaler) -> Option<Autoscaling> {
+    let spec = &hpa.spec;
+    let cpu = spec.metrics.iter().flatten().find_map(|metric| {
+        let resource = metric.resource.as_ref().filter(|r| r.name == "cpu")?;
+        u32::try_from(resource.target.average_utilization?).ok()
+    });
+    Some(Autoscaling {
+        min: u32::try_from(spec.min_replicas.unwrap_or(1)).ok()?,
+        max: u32::try_from(spec.max_replicas).ok()?,
+        cpu,
+    })
 }
 
 /// The environment that chart values give the server, secrets by name only.

@@ -80,6 +80,10 @@ impl Backend for Processes {
         BackendKind::Process
     }
 
+    fn place(&self) -> String {
+        "on this machine".to_owned()
+    }
+
     async fn deploy(
         &self,
         plan: &Plan,

@@ -7,60 +7,66 @@ use crate::{
     duration,
     ending::Ending,
     messages, output, place, runtime,
-    table::Table,
+    table::{self, Table},
     user_config::UserConfig,
 };
 
 /// Lists them.
 pub(crate) fn run(global: &Global) -> Result<(), Ending> {
     let config = UserConfig::load()?;
-    let servers = runtime::run(async { Ok(place::backend(global, &config).await?.list().await?) })?;
+    let (servers, place) = runtime::run(async {
+        let backend = place::backend(global, &config).await?;
+        Ok((backend.list().await?, backend.place()))
+    })?;
     match global.output {
         Format::Json => output::json(&servers),
         Format::Yaml => output::yaml(&servers),
         Format::Name => output::lines(servers.iter().map(|server| &server.name)),
         Format::Table | Format::Wide if servers.is_empty() => {
             if !global.quiet {
-                let kind = place::kind(global, &config);
-                messages::line(&format!("no servers on the {kind} backend"));
+                messages::line(&format!("no servers {place}"));
             }
             Ok(())
         }
-        Format::Table => output::text(&table(&servers, false).text(None)),
+        Format::Table => output::text(&table(&servers, false).text(table::terminal_width())),
         Format::Wide => output::text(&table(&servers, true).text(None)),
     }
 }
 
+/// The URL comes last: it is the longest, and what is cut on a narrow terminal.
 fn table(servers: &[Server], wide: bool) -> Table {
-    let mut header = vec!["NAME", "TEMPLATE", "STATE", "READY", "AGE", "URL"];
-    if wide {
-        header.extend(["NAMESPACE", "REVISION", "TRANSPORT", "SOURCE"]);
+    let spaced = servers.iter().any(|server| server.namespace.is_some());
+    let mut header = vec!["NAME"];
+    if spaced {
+        header.push("NAMESPACE");
     }
+    header.extend(["TEMPLATE", "STATE", "READY", "AGE"]);
+    if wide {
+        header.extend(["REVISION", "TRANSPORT", "SOURCE"]);
+    }
+    header.push("URL");
     let mut table = Table::new(&header);
     for server in servers {
-        let mut row = vec![
-            server.name.to_string(),
+        let mut row = vec![server.name.to_string()];
+        if spaced {
+            let namespace = server.namespace.as_ref();
+            row.push(namespace.map(ToString::to_string).unwrap_or_default());
+        }
+        row.extend([
             server.template.clone().unwrap_or_default(),
             state_name(server.state).to_owned(),
             format!("{}/{}", server.ready, server.desired),
             duration::age(&server.updated),
-            server.url.clone().unwrap_or_default(),
-        ];
+        ]);
         if wide {
+            let revision = server.revision.as_ref();
             row.extend([
-                server
-                    .namespace
-                    .as_ref()
-                    .map(ToString::to_string)
-                    .unwrap_or_default(),
-                server
-                    .revision
-                    .map(|revision| revision.to_string())
-                    .unwrap_or_default(),
+                revision.map(ToString::to_string).unwrap_or_default(),
                 server.transport.clone(),
                 server.source.clone(),
             ]);
         }
+        row.push(server.url.clone().unwrap_or_default());
         table.row(row);
     }
     table

@@ -45,8 +45,8 @@ impl Logs {
         };
         runtime::run(async {
             let backend = place::backend(global, &config).await?;
-            let several = backend.status(&self.name).await?.desired > 1;
             let mut lines = backend.logs(&self.name, &options).await?;
+            let several = backend.status(&self.name).await?.desired > 1;
             while let Some(line) = lines.next().await {
                 let line = line?;
                 match global.output {

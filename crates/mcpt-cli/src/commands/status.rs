@@ -3,9 +3,9 @@
 use std::fmt::Write as _;
 
 use clap::Args;
-use mcpt_core::{Server, ServerName};
+use mcpt_core::{Autoscaling, Server, ServerName};
 
-use super::list::state_name;
+use super::{events, list::state_name};
 use crate::{
     args::{Format, Global},
     duration,
@@ -56,6 +56,7 @@ fn text(server: &Server) -> String {
             "Ready",
             Some(format!("{}/{}", server.ready, server.desired)),
         ),
+        ("Scaling", server.autoscaling.map(scaling)),
         ("URL", server.url.clone()),
         ("Transport", Some(server.transport.clone())),
         (
@@ -80,24 +81,67 @@ fn text(server: &Server) -> String {
             let _ = writeln!(text, "  {name}={value}");
         }
     }
+    let width = table::terminal_width();
     if !server.replicas.is_empty() {
         text.push_str("Instances:\n");
-        let mut table = Table::new(&["  NAME", "READY", "STATE", "RESTARTS", "AGE", "NODE"]);
-        for replica in &server.replicas {
-            table.row([
-                format!("  {}", replica.name),
-                if replica.ready { "yes" } else { "no" }.to_owned(),
-                replica.state.clone(),
-                replica.restarts.to_string(),
-                replica
-                    .started
-                    .as_deref()
-                    .map(duration::age)
-                    .unwrap_or_default(),
-                replica.node.clone().unwrap_or_default(),
-            ]);
-        }
-        text.push_str(&table.text(None));
+        text.push_str(&instances(server).indented(2).text(width));
+    }
+    if !server.events.is_empty() {
+        text.push_str("Events:\n");
+        text.push_str(&events::table(&server.events).indented(2).text(width));
     }
     text
+}
+
+/// How the number of instances follows the load.
+fn scaling(bounds: Autoscaling) -> String {
+    let aim = bounds
+        .cpu
+        .map_or_else(String::new, |cpu| format!(" at {cpu}% CPU"));
+    format!("{} to {}{aim}", bounds.min, bounds.max)
+}
+
+/// One row for each instance; what no instance has gets no column.
+fn instances(server: &Server) -> Table {
+    let measured = server
+        .replicas
+        .iter()
+        .any(|replica| replica.usage.is_some());
+    let placed = server.replicas.iter().any(|replica| replica.node.is_some());
+    let mut header = vec!["NAME", "READY", "STATE", "RESTARTS", "AGE"];
+    if measured {
+        header.extend(["CPU", "MEMORY"]);
+    }
+    if placed {
+        header.push("NODE");
+    }
+    let mut table = Table::new(&header);
+    for replica in &server.replicas {
+        let mut row = vec![
+            replica.name.clone(),
+            if replica.ready { "yes" } else { "no" }.to_owned(),
+            replica.state.clone(),
+            replica.restarts.to_string(),
+            replica
+                .started
+                .as_deref()
+                .map(duration::age)
+                .unwrap_or_default(),
+        ];
+        if measured {
+            let usage = replica.usage;
+            row.push(usage.map_or_else(String::new, |usage| format!("{}m", usage.cpu_millis)));
+            row.push(usage.map_or_else(String::new, |usage| mebibytes(usage.memory_bytes)));
+        }
+        if placed {
+            row.push(replica.node.clone().unwrap_or_default());
+        }
+        table.row(row);
+    }
+    table
+}
+
+/// An amount of memory as `kubectl top` shows it.
+fn mebibytes(bytes: u64) -> String {
+    format!("{}Mi", bytes >> 20)
 }

@@ -1,0 +1,413 @@
+//! What the cluster tells about the objects of one release, those that are gone included: which events are its, in what
+//! order, and those to come.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use futures_util::{StreamExt, stream, stream::BoxStream};
+use jiff::Timestamp;
+use k8s_openapi::api::{
+    apps::v1::{Deployment, ReplicaSet},
+    core::v1::Event,
+};
+use kube::{
+    Api, ResourceExt,
+    api::ListParams,
+    core::ObjectMeta,
+    runtime::{
+        WatchStreamExt,
+        watcher::{self, watcher},
+    },
+};
+use mcpt_core::{EventStream, Failure, ServerEvent, ServerName};
+
+use crate::{
+    backend,
+    cluster::Cluster,
+    manifest,
+    records::{Record, Records},
+    rollout::{last_seen, owned_by},
+    watch,
+};
+
+/// Letters that a replica set appends to its own name for each pod.
+const POD_SUFFIX: usize = 5;
+
+/// The objects of a release, as events name them.
+#[derive(Debug, Default)]
+pub(crate) struct Subjects {
+    /// Kind and name of what its manifests have and had, hooks included.
+    named: BTreeSet<(String, String)>,
+    /// Replica sets of its Deployment; their pods bear their names.
+    sets: BTreeSet<String>,
+    /// Older events are about an earlier release of the same name.
+    since: Option<Timestamp>,
+}
+
+impl Subjects {
+    /// Of a release with these records, Deployment and replica sets.
+    pub(crate) fn new(
+        records: &[Record],
+        deployment: Option<&Deployment>,
+        sets: &[ReplicaSet],
+    ) -> Self {
+        let mut named = BTreeSet::new();
+        for record in records {
+            let hooks = record.release.hooks.iter().map(|hook| &hook.manifest);
+            for text in hooks.chain([&record.release.manifest]) {
+                match manifest::parse(text) {
+                    Ok(objects) => named.extend(objects.into_iter().map(|o| (o.kind, o.name))),
+                    Err(error) => tracing::debug!(%error, "events of a revision are not known"),
+                }
+            }
+        }
+        named.extend(deployment.map(|d| ("Deployment".to_owned(), d.name_any())));
+        let uid = deployment.and_then(|d| d.metadata.uid.as_deref());
+        let owned = |set: &&ReplicaSet| uid.is_some_and(|uid| owned_by(&set.metadata, uid));
+        let created = |metadata: &ObjectMeta| Some(metadata.creation_timestamp.as_ref()?.0);
+        let metadata = records.iter().map(|record| &record.metadata);
+        let metadata = metadata.chain(deployment.map(|d| &d.metadata));
+        Self {
+            named,
+            sets: sets
+                .iter()
+                .filter(owned)
+                .map(ResourceExt::name_any)
+                .collect(),
+            since: metadata.filter_map(created).min(),
+        }
+    }
+
+    /// Whether an event is about one of them.
+    pub(crate) fn has(&self, event: &Event) -> bool {
+        let object = &event.involved_object;
+        let (Some(kind), Some(name)) = (&object.kind, &object.name) else {
+            return false;
+        };
+        if last_seen(event) < self.since {
+            return false;
+        }
+        self.named.contains(&(kind.clone(), name.clone()))
+            || (kind == "ReplicaSet" && self.sets.contains(name))
+            || (kind == "Pod" && set_of(name).is_some_and(|set| self.sets.contains(set)))
+    }
+}
+
+/// Name of the replica set whose pod has this name.
+fn set_of(pod: &str) -> Option<&str> {
+    let (set, suffix) = pod.rsplit_once('-')?;
+    (suffix.len() == POD_SUFFIX).then_some(set)
+}
+
+/// An event in the words of all backends.
+pub(crate) fn told(event: &Event) -> ServerEvent {
+    let object = &event.involved_object;
+    let part = |text: &Option<String>| text.clone().unwrap_or_default();
+    let series = event.series.as_ref().and_then(|series| series.count);
+    ServerEvent {
+        time: seen(event).map_or_else(String::new, to_the_second),
+        warning: event.type_.as_deref() == Some("Warning"),
+        reason: part(&event.reason),
+        object: format!("{}/{}", part(&object.kind), part(&object.name)),
+        message: part(&event.message).trim().to_owned(),
+        count: series
+            .or(event.count)
+            .and_then(|count| u32::try_from(count).ok())
+            .map_or(1, |count| count.max(1)),
+    }
+}
+
+fn seen(event: &Event) -> Option<Timestamp> {
+    last_seen(event).or_else(|| Some(event.metadata.creation_timestamp.as_ref()?.0))
+}
+
+fn to_the_second(time: Timestamp) -> String {
+    Timestamp::from_second(time.as_second())
+        .unwrap_or(time)
+        .to_string()
+}
+
+/// The oldest first. Most writers tell no fractions of seconds; within one second the order is that in which the API server
+/// stored them.
+pub(crate) fn sort(events: &mut [Event]) {
+    events.sort_by_key(|event| {
+        let version = event.metadata.resource_version.as_deref();
+        let stored: u64 = version.and_then(|v| v.parse().ok()).unwrap_or_default();
+        (seen(event).map(Timestamp::as_second), stored)
+    });
+}
+
+/// The events of a server, and those to come with `follow`.
+///
+/// # Errors
+/// [`mcpt_core::FailureKind::NotFound`] when there is none of that name.
+pub(crate) async fn open(
+    cluster: &Cluster,
+    name: &ServerName,
+    follow: bool,
+) -> Result<EventStream, Failure> {
+    let what = format!("cannot read the events of {name}");
+    let release = Release {
+        cluster: cluster.clone(),
+        name: name.clone(),
+        what,
+    };
+    let subjects = release.subjects().await?;
+    let subjects = subjects.ok_or_else(|| backend::not_found(cluster, name, &release.what))?;
+    if follow {
+        return Ok(Follower::start(release, subjects));
+    }
+    let all = cluster.list::<Event>(ListParams::default(), &release.what);
+    let mut events: Vec<Event> = all.await?;
+    events.retain(|event| subjects.has(event));
+    sort(&mut events);
+    let told = events.iter().map(told).map(Ok).collect::<Vec<_>>();
+    Ok(stream::iter(told).boxed())
+}
+
+/// The release whose events are read.
+struct Release {
+    cluster: Cluster,
+    name: ServerName,
+    what: String,
+}
+
+impl Release {
+    /// Its objects as of now; `None` when there is no such server.
+    async fn subjects(&self) -> Result<Option<Subjects>, Failure> {
+        let cluster = &self.cluster;
+        let records = Records::new(cluster.clone(), self.name.as_str());
+        let labelled = backend::labelled(&self.name);
+        let (records, deployment, sets) = futures_util::try_join!(
+            records.all(&self.what),
+            backend::deployment(cluster, &self.name, &self.what),
+            cluster.list::<ReplicaSet>(labelled, &self.what),
+        )?;
+        let ours = records.last().is_some_and(|last| last.facts().of_mcpt);
+        if deployment.is_none() && !ours {
+            return Ok(None);
+        }
+        Ok(Some(Subjects::new(&records, deployment.as_ref(), &sets)))
+    }
+}
+
+/// Tells events as they come. The watch begins with those that are there, and after an interruption sends all again.
+struct Follower {
+    release: Release,
+    subjects: Subjects,
+    changes: BoxStream<'static, watcher::Result<watcher::Event<Event>>>,
+    /// Events that were told, by uid, with their version then.
+    told: HashMap<String, String>,
+    /// What the watch has sent since it began anew.
+    listing: Vec<Event>,
+    /// Objects that were looked up and are not the release's.
+    others: HashSet<(String, String)>,
+}
+
+impl Follower {
+    fn start(release: Release, subjects: Subjects) -> EventStream {
+        let api: Api<Event> = release.cluster.api();
+        let base = watcher::Config::default();
+        let config = if release.cluster.version.streams_lists() {
+            base.streaming_lists()
+        } else {
+            base
+        };
+        let follower = Self {
+            changes: watcher(api, config).default_backoff().boxed(),
+            release,
+            subjects,
+            told: HashMap::new(),
+            listing: Vec::new(),
+            others: HashSet::new(),
+        };
+        stream::unfold(Some(follower), |follower| async move {
+            let mut follower = follower?;
+            match follower.next().await {
+                Ok(events) => {
+                    let events: Vec<_> = events.into_iter().map(Ok).collect();
+                    Some((stream::iter(events), Some(follower)))
+                }
+                Err(failure) => Some((stream::iter(vec![Err(failure)]), None)),
+            }
+        })
+        .flatten()
+        .boxed()
+    }
+
+    /// Waits for events that were not told yet.
+    async fn next(&mut self) -> Result<Vec<ServerEvent>, Failure> {
+        loop {
+            let Some(change) = self.changes.next().await else {
+                // Watches never end by themselves.
+                return std::future::pending().await;
+            };
+            let mut fresh = match change {
+                Ok(watcher::Event::Init) => {
+                    self.listing.clear();
+                    continue;
+                }
+                Ok(watcher::Event::InitApply(event)) => {
+                    self.listing.push(event);
+                    continue;
+                }
+                Ok(watcher::Event::InitDone) => std::mem::take(&mut self.listing),
+                Ok(watcher::Event::Apply(event)) => vec![event],
+                Ok(watcher::Event::Delete(event)) => {
+                    self.told.remove(&event.uid().unwrap_or_default());
+                    continue;
+                }
+                Err(error) => {
+                    let what = self.release.what.clone();
+                    let failure = self.release.cluster.watch_failure(what, &error);
+                    if watch::refused(&error) {
+                        return Err(failure);
+                    }
+                    tracing::debug!(%failure, "watch interrupted");
+                    continue;
+                }
+            };
+            sort(&mut fresh);
+            let mut lines = Vec::new();
+            for event in fresh {
+                if self.is_ours(&event).await && self.is_new(&event) {
+                    lines.push(told(&event));
+                }
+            }
+            if !lines.is_empty() {
+                return Ok(lines);
+            }
+        }
+    }
+
+    fn is_new(&mut self, event: &Event) -> bool {
+        let version = event.resource_version().unwrap_or_default();
+        let uid = event.uid().unwrap_or_default();
+        let before = self.told.insert(uid, version.clone());
+        before.as_ref() != Some(&version)
+    }
+
+    /// Whether an event is the release's. Objects that came after the release was read are looked up, each once.
+    async fn is_ours(&mut self, event: &Event) -> bool {
+        if self.subjects.has(event) {
+            return true;
+        }
+        let object = &event.involved_object;
+        let kind = object.kind.clone().unwrap_or_default();
+        let name = object.name.clone().unwrap_or_default();
+        if !name.starts_with(self.release.name.as_str()) || last_seen(event) < self.subjects.since {
+            return false;
+        }
+        let object = (kind, name);
+        if !self.others.insert(object.clone()) {
+            return false;
+        }
+        match self.release.subjects().await {
+            Ok(Some(now)) => self.subjects.extend(now),
+            // It is being deleted: what is known stays its own.
+            Ok(None) => {}
+            Err(failure) => {
+                self.others.remove(&object);
+                tracing::debug!(%failure, "the release cannot be read now");
+            }
+        }
+        self.subjects.has(event)
+    }
+}
+
+impl Subjects {
+    /// Takes what came since.
+    fn extend(&mut self, now: Self) {
+        self.named.extend(now.named);
+        self.sets.extend(now.sets);
+    }
+}
+
+/// The warnings among events, as [`crate::rollout::Observed`] has them.
+pub(crate) fn warnings(events: &[Event]) -> BTreeMap<String, Event> {
+    let warnings = events
+        .iter()
+        .filter(|e| e.type_.as_deref() == Some("Warning"));
+    warnings
+        .map(|event| (event.uid().unwrap_or_default(), event.clone()))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn event(kind: &str, name: &str, time: &str) -> Event {
+        serde_json::from_value(json!({
+            "metadata": {"name": format!("{name}.1"), "uid": name}, "type": "Normal", "reason": "Pulled", "message": " m\n",
+            "involvedObject": {"kind": kind, "name": name}, "lastTimestamp": time, "count": 3,
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn only_events_of_the_release_count() {
+        let deployment: Deployment = serde_json::from_value(json!({
+            "metadata": {"name": "demo", "uid": "d", "creationTimestamp": "2026-01-01T00:00:00Z"},
+            "spec": {"selector": {}, "template": {}},
+        }))
+        .unwrap();
+        let set = |name: &str, owner: &str| -> ReplicaSet {
+            serde_json::from_value(json!({
+                "metadata": {"name": name, "uid": name,
+                    "ownerReferences": [{"apiVersion": "apps/v1", "kind": "Deployment", "name": "x", "uid": owner}]},
+                "spec": {"selector": {}},
+            }))
+            .unwrap()
+        };
+        let sets = [set("demo-abc", "d"), set("demo-other", "o")];
+        let subjects = Subjects::new(&[], Some(&deployment), &sets);
+        let now = "2026-01-01T00:00:05Z";
+        for (kind, name, time, ours) in [
+            ("Deployment", "demo", now, true),
+            ("Deployment", "demo", "2025-12-31T23:59:59Z", false),
+            ("Deployment", "demo-2", now, false),
+            ("Service", "demo", now, false),
+            ("ReplicaSet", "demo-abc", now, true),
+            ("ReplicaSet", "demo-other", now, false),
+            ("Pod", "demo-abc-x7x7x", now, true),
+            ("Pod", "demo-abc", now, false),
+            ("Pod", "demo-abc-def-x7x7x", now, false),
+            ("Pod", "demo-other-x7x7x", now, false),
+        ] {
+            assert_eq!(
+                subjects.has(&event(kind, name, time)),
+                ours,
+                "{kind} {name} {time}"
+            );
+        }
+    }
+
+    #[test]
+    fn events_are_told_in_order() {
+        let mut events = [
+            event("Pod", "late", "2026-01-01T00:00:02Z"),
+            event("Pod", "early", "2026-01-01T00:00:01Z"),
+        ];
+        sort(&mut events);
+        let told = told(&events[0]);
+        assert_eq!(
+            (told.object.as_str(), told.message.as_str(), told.count),
+            ("Pod/early", "m", 3)
+        );
+        assert_eq!(told.time, "2026-01-01T00:00:01Z");
+    }
+
+    #[test]
+    fn newer_writers_use_other_fields() {
+        let event: Event = serde_json::from_value(json!({
+            "metadata": {}, "type": "Warning", "eventTime": "2026-01-01T00:00:01.500000Z",
+            "series": {"count": 7, "lastObservedTime": "2026-01-01T00:01:00.000000Z"},
+            "involvedObject": {"kind": "Pod", "name": "p"},
+        }))
+        .unwrap();
+        let told = told(&event);
+        assert_eq!((told.warning, told.count), (true, 7));
+        assert_eq!(told.time, "2026-01-01T00:01:00Z");
+    }
+}

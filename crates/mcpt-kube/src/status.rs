@@ -1,0 +1,159 @@
+//! Everything about one server: its release, its workload, the last events and what its pods use, in two rounds of requests.
+
+use futures_util::{future::OptionFuture, join, try_join};
+use k8s_openapi::api::{
+    apps::v1::{Deployment, ReplicaSet},
+    autoscaling::v2::HorizontalPodAutoscaler,
+    core::v1::{Event, Pod, Service},
+};
+use kube::{ResourceExt, api::ListParams};
+use mcpt_core::{Failure, Server, ServerName, ServerState};
+
+use crate::{
+    backend::{self, by_uid, selector_of},
+    cluster::Cluster,
+    events::{self, Subjects},
+    records::{Record, Records},
+    rollout::Observed,
+    server, usage,
+};
+
+/// Events that a status shows.
+const LAST_EVENTS: usize = 10;
+
+/// Looks at a server.
+///
+/// # Errors
+/// [`mcpt_core::FailureKind::NotFound`] when there is none of that name.
+pub(crate) async fn status(cluster: &Cluster, name: &ServerName) -> Result<Server, Failure> {
+    let what = format!("cannot get the status of {name}");
+    let records = Records::new(cluster.clone(), name.as_str());
+    let (deployment, records, service, autoscaler) = try_join!(
+        backend::deployment(cluster, name, &what),
+        records.all(&what),
+        cluster.get::<Service>(name.as_str(), &what),
+        async { Ok(autoscaler(cluster, name, &what).await) },
+    )?;
+    let latest = records.last();
+    if deployment.is_none() && !latest.is_some_and(|record| record.facts().of_mcpt) {
+        return Err(backend::not_found(cluster, name, &what));
+    }
+    let workload: OptionFuture<_> = deployment
+        .as_ref()
+        .map(|deployment| workload(cluster, deployment, &what))
+        .into();
+    let (workload, told) = join!(
+        workload,
+        cluster.list::<Event>(ListParams::default(), &what)
+    );
+    let workload = workload.transpose()?.unwrap_or_default();
+
+    let mut unread = Vec::new();
+    let sets = workload.sets.unwrap_or_else(|failure| {
+        unread.push(failure);
+        Vec::new()
+    });
+    let mut all = told.unwrap_or_else(|failure| {
+        unread.push(failure);
+        Vec::new()
+    });
+    let subjects = Subjects::new(&records, deployment.as_ref(), &sets);
+    let observed = Observed {
+        deployment,
+        replica_sets: by_uid(sets),
+        pods: by_uid(workload.pods),
+        events: events::warnings(&all),
+    };
+    let facts = latest.map(Record::facts);
+    let mut server = server::server(
+        name.clone(),
+        &cluster.namespace,
+        facts.as_ref(),
+        &observed,
+        service.as_ref(),
+    );
+    explain_gaps(&mut server, &unread);
+    server.autoscaling = autoscaler.as_ref().and_then(server::autoscaling);
+    server.replicas.sort_by(|a, b| a.name.cmp(&b.name));
+    for replica in &mut server.replicas {
+        replica.usage = workload.usage.get(&replica.name).copied();
+    }
+    if let Some(record) = latest {
+        server.env = server::env(&record.release.config);
+    }
+    all.retain(|event| subjects.has(event));
+    events::sort(&mut all);
+    let last = all.iter().skip(all.len().saturating_sub(LAST_EVENTS));
+    server.events = last.map(events::told).collect();
+    Ok(server)
+}
+
+/// What hangs on a Deployment. Who may not read all of it shall see the rest.
+struct Workload {
+    pods: Vec<Pod>,
+    sets: Result<Vec<ReplicaSet>, Failure>,
+    usage: std::collections::BTreeMap<String, mcpt_core::Usage>,
+}
+
+impl Default for Workload {
+    fn default() -> Self {
+        Self {
+            pods: Vec::new(),
+            sets: Ok(Vec::new()),
+            usage: std::collections::BTreeMap::new(),
+        }
+    }
+}
+
+async fn workload(
+    cluster: &Cluster,
+    deployment: &Deployment,
+    what: &str,
+) -> Result<Workload, Failure> {
+    let selector = selector_of(deployment);
+    let labelled = ListParams::default().labels(&selector);
+    let (pods, sets, usage) = join!(
+        cluster.list::<Pod>(labelled.clone(), what),
+        cluster.list::<ReplicaSet>(labelled, what),
+        usage::of_pods(cluster, &selector),
+    );
+    Ok(Workload {
+        pods: pods?,
+        sets,
+        usage,
+    })
+}
+
+/// The autoscaler of a server, if it has one and it may be read.
+async fn autoscaler(
+    cluster: &Cluster,
+    name: &ServerName,
+    what: &str,
+) -> Option<HorizontalPodAutoscaler> {
+    let found = cluster
+        .get::<HorizontalPodAutoscaler>(name.as_str(), what)
+        .await;
+    let found = found.unwrap_or_else(|failure| {
+        tracing::info!(%failure, "the autoscaler is not shown");
+        None
+    });
+    found.filter(|hpa| {
+        let label = hpa.labels().get(server::SERVER_LABEL);
+        label.is_some_and(|label| label == name.as_str())
+    })
+}
+
+/// A server that is not well says why; what could not be read for that is a part of it.
+fn explain_gaps(server: &mut Server, unread: &[Failure]) {
+    let well = matches!(server.state, ServerState::Running | ServerState::Stopped);
+    for failure in unread {
+        tracing::info!(%failure, "events are not shown");
+        if !well {
+            let why = format!("the cause cannot be read: {}", failure.why.join("; "));
+            server.reason = Some(match server.reason.take() {
+                Some(reason) => format!("{reason}; {why}"),
+                None => why,
+            });
+        }
+    }
+}

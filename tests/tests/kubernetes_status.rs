@@ -1,0 +1,290 @@
+//! `status` and `events` on the real cluster tell what kubectl tells, and a followed watch outlives cut connections.
+
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a panic is how a test fails"
+)]
+
+use std::{
+    collections::BTreeSet,
+    io::{BufRead as _, BufReader, Lines},
+    process::{Child, ChildStdout},
+};
+
+use mcpt_tests::{LossyWay, Mcpt, TestNamespace, kubectl, kubectl_json};
+use serde_json::Value;
+
+fn deployed(word: &str, replicas: &str) -> (TestNamespace, Mcpt) {
+    let namespace = TestNamespace::new(word);
+    let mcpt = Mcpt::new(&["--backend", "kubernetes", "--namespace", namespace.name()]);
+    let _ = mcpt.run(&["deploy", "demo", "--replicas", replicas]).ok();
+    (namespace, mcpt)
+}
+
+fn list(value: &Value) -> &[Value] {
+    value.as_array().map_or(&[], Vec::as_slice)
+}
+
+fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
+    value.pointer(pointer).and_then(Value::as_str).unwrap_or("")
+}
+
+/// Another Deployment whose name begins like the server's and whose pods bear the server's label.
+const LOOK_ALIKE: &str = "
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: demo-2}
+spec:
+  replicas: 1
+  selector: {matchLabels: {app: demo-2}}
+  template:
+    metadata: {labels: {app: demo-2, mcpt.io/server: demo}}
+    spec:
+      securityContext: {runAsNonRoot: true, runAsUser: 65532, seccompProfile: {type: RuntimeDefault}}
+      containers:
+        - name: server
+          image: localhost/mcpt:0.1.0
+          imagePullPolicy: IfNotPresent
+          args: [demo]
+          securityContext: {allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}}
+";
+
+#[test]
+fn status_shows_the_pods_that_kubectl_shows() {
+    let (namespace, mcpt) = deployed("status", "2");
+    namespace.apply(LOOK_ALIKE);
+    let look_alike = [
+        "rollout",
+        "status",
+        "deployment/demo-2",
+        "--timeout=60s",
+        "-n",
+        namespace.name(),
+    ];
+    kubectl(&look_alike);
+
+    let pods = kubectl_json(&[
+        "get",
+        "pods",
+        "-n",
+        namespace.name(),
+        "-l",
+        "app.kubernetes.io/instance=demo",
+    ]);
+    let expected: BTreeSet<_> = list(&pods["items"])
+        .iter()
+        .map(|pod| (text(pod, "/metadata/name"), text(pod, "/spec/nodeName"), 0))
+        .collect();
+    let status = mcpt.json(&["status", "demo"]);
+    let shown: BTreeSet<_> = list(&status["replicas"])
+        .iter()
+        .map(|replica| {
+            let restarts = replica["restarts"].as_u64().expect("a number");
+            (text(replica, "/name"), text(replica, "/node"), restarts)
+        })
+        .collect();
+    assert_eq!(shown, expected);
+    assert_eq!(status["revision"], 1);
+
+    let text = mcpt.run(&["status", "demo"]).ok().stdout;
+    for (name, node, _) in expected {
+        assert!(text.contains(name) && text.contains(node), "{text}");
+    }
+}
+
+/// The metrics API has no watch, and measures new pods only after a while: both are asked until they tell something, and
+/// then the status must be what `kubectl top` said before or after it.
+#[test]
+fn status_shows_the_usage_that_kubectl_top_shows() {
+    let (namespace, mcpt) = deployed("usage", "1");
+    let top = || -> Option<String> {
+        let pods = ["get", "--raw"];
+        let path = format!(
+            "/apis/metrics.k8s.io/v1beta1/namespaces/{}/pods",
+            namespace.name()
+        );
+        let measured = kubectl(&[&pods[..], &[&path]].concat());
+        let top = ["top", "pods", "--no-headers", "-n", namespace.name()];
+        measured.contains("\"usage\"").then(|| kubectl(&top))
+    };
+    let words =
+        |line: &str| -> Vec<String> { line.split_whitespace().map(str::to_owned).collect() };
+    for _ in 0..600 {
+        let Some(before) = top() else { continue };
+        let status = mcpt.run(&["status", "demo"]).ok().stdout;
+        let after = top().unwrap_or_default();
+        let row = status
+            .lines()
+            .skip_while(|line| *line != "Instances:")
+            .nth(2);
+        let row = words(row.expect("a row for the pod"));
+        let usage = [row[0].clone(), row[5].clone(), row[6].clone()];
+        if [before.as_str(), &after]
+            .map(words)
+            .iter()
+            .any(|top| *top == usage)
+        {
+            return;
+        }
+        assert_ne!(before, after, "kubectl top says otherwise than {status}");
+    }
+    panic!("no usage was measured");
+}
+
+/// What one event says, without how often and when.
+type Said = (String, String, String);
+
+fn said(events: &Value) -> BTreeSet<Said> {
+    let said = |event: &Value| {
+        let part = |pointer| text(event, pointer).to_owned();
+        (part("/object"), part("/reason"), part("/message"))
+    };
+    list(events).iter().map(said).collect()
+}
+
+#[test]
+fn events_are_those_that_kubectl_tells_of_the_release_and_no_others() {
+    let (namespace, mcpt) = deployed("events", "1");
+    namespace.apply(LOOK_ALIKE);
+    let look_alike = [
+        "rollout",
+        "status",
+        "deployment/demo-2",
+        "--timeout=60s",
+        "-n",
+        namespace.name(),
+    ];
+    kubectl(&look_alike);
+
+    let pods = kubectl(&[
+        "get",
+        "pods,replicasets",
+        "-n",
+        namespace.name(),
+        "-l",
+        "app.kubernetes.io/instance=demo",
+        "-o",
+        "jsonpath={range .items[*]}{.kind}/{.metadata.name} {end}",
+    ]);
+    let mut ours: BTreeSet<&str> = pods.split_whitespace().collect();
+    ours.insert("Deployment/demo");
+    let told_by_kubectl = || -> BTreeSet<Said> {
+        let events = kubectl_json(&["get", "events", "-n", namespace.name()]);
+        let object = |event: &Value| {
+            format!(
+                "{}/{}",
+                text(event, "/involvedObject/kind"),
+                text(event, "/involvedObject/name")
+            )
+        };
+        let events = list(&events["items"]).iter();
+        let events = events.filter(|event| ours.contains(object(event).as_str()));
+        events
+            .map(|event| {
+                (
+                    object(event),
+                    text(event, "/reason").to_owned(),
+                    text(event, "/message").trim().to_owned(),
+                )
+            })
+            .collect()
+    };
+    let before = told_by_kubectl();
+    let events = mcpt.json(&["events", "demo"]);
+    let shown = said(&events);
+    assert!(
+        shown.is_superset(&before),
+        "{shown:#?}\nlacks some of\n{before:#?}"
+    );
+    assert!(told_by_kubectl().is_superset(&shown), "{shown:#?}");
+    assert!(shown.iter().any(|(object, reason, _)| object == "Deployment/demo" && reason == "ScalingReplicaSet"));
+
+    let times: Vec<_> = list(&events)
+        .iter()
+        .map(|event| text(event, "/time"))
+        .collect();
+    assert!(times.is_sorted(), "{times:?}");
+    let last = said(&mcpt.json(&["status", "demo"])["events"]);
+    assert!(
+        (1..=10).contains(&last.len()) && told_by_kubectl().is_superset(&last),
+        "{last:#?}"
+    );
+    let _ = mcpt.run(&["events", "nothing"]).exits(3);
+}
+
+/// Reads JSON lines until one is as wanted; gives all of them.
+fn until(lines: &mut Lines<BufReader<ChildStdout>>, wanted: impl Fn(&Value) -> bool) -> Vec<Value> {
+    let mut seen = Vec::new();
+    for line in lines {
+        let line = line.expect("a line");
+        let event: Value = serde_json::from_str(&line).expect("one JSON document a line");
+        seen.push(event);
+        if seen.last().is_some_and(&wanted) {
+            return seen;
+        }
+    }
+    panic!("the followed events ended after {seen:#?}");
+}
+
+/// Ends it whatever becomes of the test.
+struct Ended(Child);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
+#[test]
+fn followed_events_go_on_after_cut_connections_and_over_an_update() {
+    let (namespace, mcpt) = deployed("follow", "1");
+    let way = LossyWay::open();
+    let config = way.kubeconfig(mcpt.home());
+    let mut child = Ended(mcpt.spawn(&[
+        "--kubeconfig",
+        &config,
+        "events",
+        "demo",
+        "-f",
+        "-o",
+        "json",
+    ]));
+    let mut lines = BufReader::new(child.0.stdout.take().expect("stdout")).lines();
+    let scaled = |to: &str| {
+        let text_of = format!("to {to}");
+        move |event: &Value| {
+            text(event, "/reason") == "ScalingReplicaSet"
+                && text(event, "/message").ends_with(&text_of)
+        }
+    };
+    let first = until(&mut lines, scaled("1"));
+    assert!(way.cut() > 0, "nothing was connected");
+
+    let _ = mcpt.run(&["deploy", "demo", "--replicas", "2"]).ok();
+    let second = until(&mut lines, scaled("2"));
+    let again: Vec<_> = second
+        .iter()
+        .filter(|event| first.contains(event))
+        .collect();
+    assert!(again.is_empty(), "told twice: {again:#?}");
+
+    // An update brings a replica set and pods that the command has never seen.
+    let _ = mcpt
+        .run(&["deploy", "demo", "--replicas", "2", "-c", "greeting=new"])
+        .ok();
+    let sets = kubectl(&[
+        "get",
+        "replicasets",
+        "-n",
+        namespace.name(),
+        "--sort-by=.metadata.creationTimestamp",
+        "-o",
+        "jsonpath={.items[-1:].metadata.name}",
+    ]);
+    let pod = format!("Pod/{}-", sets.trim());
+    until(&mut lines, |event| {
+        text(event, "/object").starts_with(&pod) && text(event, "/reason") == "Started"
+    });
+}
