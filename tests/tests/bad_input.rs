@@ -212,6 +212,52 @@ fn usage() {
         .says(&["--set", "kubernetes"]);
 }
 
+#[test]
+fn what_containers_alone_have() {
+    refused(
+        &Mcpt::default(),
+        &["demo", "--image", "x", "--profile", "dev"],
+        &["--profile, --image", "kubernetes"],
+    );
+}
+
+#[test]
+fn variables_of_the_environment() {
+    let empty = Mcpt::default().env("MCPT_BACKEND", "");
+    let _ = empty.run(&["list"]).ok();
+    let wrong = Mcpt::default().env("MCPT_BACKEND", "mainframe");
+    let _ = wrong
+        .run(&["list"])
+        .exits(2)
+        .says(&["MCPT_BACKEND", "mainframe", "kubernetes"]);
+}
+
+#[test]
+fn durations_of_nothing() {
+    refused(
+        &Mcpt::default(),
+        &["demo", "--timeout", "0s"],
+        &["--timeout", "longer than nothing"],
+    );
+}
+
+#[test]
+fn a_bridge_that_cannot_begin() {
+    let mcpt = Mcpt::default();
+    let bridge = |arguments: &[&str]| {
+        let always = ["bridge", "--listen", "127.0.0.1:0"];
+        mcpt.run(&[&always[..], arguments].concat())
+    };
+    let _ = bridge(&["--path", "noslash", "--", "cat"])
+        .exits(2)
+        .says(&["noslash", "must begin with '/'"]);
+    let _ = bridge(&["--", "/no/such"]).exits(1).says(&[
+        "error: ",
+        "cannot start /no/such",
+        "does not exist",
+    ]);
+}
+
 /// A template folder of the user with this config schema.
 fn template(mcpt: &Mcpt, config_schema: &str) -> String {
     let folder = mcpt.home().join("custom");

@@ -3,6 +3,7 @@
 #![expect(clippy::expect_used, reason = "a panic is how a test fails")]
 
 use mcpt_tests::Mcpt;
+use serde_json::{Value, json};
 
 #[test]
 fn a_dry_run_as_json_is_a_list_of_documents() {
@@ -27,4 +28,37 @@ fn a_dry_run_as_json_is_a_list_of_documents() {
     let shown = Mcpt::default().json(&dry_run);
     assert_eq!(shown[0]["name"], "demo", "{shown}");
     assert_eq!(shown[0]["endpoint"]["type"], "http", "{shown}");
+}
+
+#[test]
+fn help_that_nobody_asked_for_by_name() {
+    let mcpt = Mcpt::default();
+    for command in [&[][..], &["template"], &["gateway"]] {
+        let outcome = mcpt.run(command).ok();
+        assert!(outcome.stdout.contains("Usage: mcpt"), "{command:?}");
+        assert_eq!(outcome.stderr, "", "{command:?}");
+        let asked = mcpt.run(&[command, &["-h"]].concat()).ok();
+        assert_eq!(outcome.stdout, asked.stdout, "{command:?}");
+    }
+}
+
+#[test]
+fn usage_errors_as_json() {
+    let mcpt = Mcpt::default();
+    for command in [
+        &["-o", "json", "deploy"][..],
+        &["deploy", "demo", "--no-such", "--output=json"],
+        &["no-such-command", "-ojson"],
+    ] {
+        let outcome = mcpt.run(command).exits(2);
+        assert_eq!(outcome.stdout, "");
+        let report: Value = serde_json::from_str(&outcome.stderr).expect("JSON on stderr");
+        let error = &report["error"];
+        assert_eq!(
+            (&error["kind"], &error["exitCode"]),
+            (&json!("usage"), &json!(2))
+        );
+        assert!(error["what"].is_string(), "{report}");
+    }
+    let _ = mcpt.run(&["deploy"]).exits(2).says(&["error: ", "Usage: "]);
 }

@@ -484,6 +484,49 @@ fn options_of_kubernetes() {
 }
 
 #[test]
+fn near_matches_of_names() {
+    let mcpt = Mcpt::new(&[]);
+    let _ = mcpt.run(&["deploy", "demo"]).ok();
+    for command in [
+        &["status", "dmeo"][..],
+        &["logs", "dmeo"],
+        &["tools", "dmeo"],
+        &["call", "dmeo", "echo"],
+        &["delete", "dmeo"],
+    ] {
+        let _ = mcpt
+            .run(command)
+            .exits(3)
+            .says(&["dmeo", "did you mean \"demo\"?"]);
+    }
+    let _ = mcpt
+        .run(&["call", "demo", "ehco"])
+        .exits(3)
+        .says(&["did you mean \"echo\"?"]);
+    let _ = mcpt
+        .run(&["call", "demo", "echo", "--arg", "mesage=x"])
+        .exits(2)
+        .says(&["did you mean \"message\"?"]);
+    let _ = mcpt.run(&["delete", "demo"]).ok();
+}
+
+#[test]
+fn followed_logs_end_in_silence() {
+    let mcpt = Mcpt::new(&[]);
+    let _ = mcpt.run(&["deploy", "demo"]).ok();
+    let mut child = mcpt.spawn(&["logs", "demo", "-f"]);
+    let mut line = String::new();
+    BufReader::new(child.stdout.as_mut().expect("stdout"))
+        .read_line(&mut line)
+        .expect("a line of the log");
+    signal(&child.id().to_string(), "INT");
+    let output = child.wait_with_output().expect("waiting for the command");
+    assert_eq!(output.status.code(), Some(130));
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    let _ = mcpt.run(&["delete", "demo"]).ok();
+}
+
+#[test]
 fn standard_input_is_read_once() {
     let mcpt = Mcpt::new(&[]);
     let _ = mcpt

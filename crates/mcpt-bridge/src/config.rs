@@ -4,6 +4,8 @@ use std::{collections::BTreeMap, env, ffi::OsString, net::SocketAddr, time::Dura
 
 use mcpt_protocol::AccessRules;
 
+use crate::BridgeError;
+
 /// How to serve one stdio server over streamable HTTP.
 #[derive(Debug, Clone)]
 pub struct BridgeConfig {
@@ -47,6 +49,21 @@ impl BridgeConfig {
             max_message: 16 * 1024 * 1024,
             max_sessions: 1000,
         }
+    }
+
+    /// Checks what no type can say.
+    ///
+    /// # Errors
+    /// [`BridgeError`] when there is no command, or the path is not one for an endpoint.
+    pub fn check(&self) -> Result<(), BridgeError> {
+        if self.command.is_empty() {
+            return Err(BridgeError::NoCommand);
+        }
+        let taken = ["/", "/healthz", "/readyz"].contains(&self.path.as_str());
+        if taken || !self.path.starts_with('/') {
+            return Err(BridgeError::BadPath(self.path.clone()));
+        }
+        Ok(())
     }
 
     /// Accepts also the hosts and origins that `MCPT_ALLOWED_HOSTS` and `MCPT_ALLOWED_ORIGINS` list, separated by commas.

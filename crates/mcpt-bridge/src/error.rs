@@ -11,6 +11,9 @@ pub enum BridgeError {
     /// The endpoint's path is not usable.
     #[error("path {0:?} must begin with '/' and be none of /, /healthz and /readyz")]
     BadPath(String),
+    /// The command cannot be executed at all.
+    #[error("{0}")]
+    Command(String),
     /// The address is taken or not ours.
     #[error("cannot listen on {address}")]
     Listen {

@@ -3,7 +3,7 @@
 mod post;
 mod reply;
 
-use std::{future::Future, io, sync::Arc, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -23,7 +23,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::reply::{accepts, refuse, session_of};
 use crate::{
-    BridgeConfig,
+    BridgeConfig, BridgeError,
     readiness::{self, Readiness},
     sessions::Sessions,
     sse,
@@ -47,7 +47,7 @@ pub(crate) async fn serve(
     listener: TcpListener,
     config: Arc<BridgeConfig>,
     shutdown: impl Future<Output = ()> + Send + 'static,
-) -> io::Result<()> {
+) -> Result<(), BridgeError> {
     let readiness = Arc::new(Readiness::new());
     let children = TaskTracker::new();
     let sessions = Arc::new(Sessions::new(
@@ -62,7 +62,8 @@ pub(crate) async fn serve(
         requests: TaskTracker::new(),
     });
     let stop = CancellationToken::new();
-    tracing::info!(address = %listener.local_addr()?, path = config.path, "bridge listens");
+    let address = listener.local_addr().map_err(BridgeError::Serve)?;
+    tracing::info!(%address, path = config.path, "bridge listens");
     // Answers come in several small writes: held back until the client acknowledges, each would cost 40 ms.
     let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
     let server = axum::serve(listener, router(&bridge))
@@ -92,10 +93,10 @@ pub(crate) async fn serve(
         tokio::time::sleep(CLOSE_GRACE).await;
     };
     tokio::select! {
-        served = server.into_future() => served,
+        served = server.into_future() => served.map_err(BridgeError::Serve),
         () = drain => Ok(()),
-        // Both go on for ever until then.
-        () = async { tokio::join!(checks, sessions.end_idle()); } => Ok(()),
+        // Both go on for ever until then, unless the command can never be started.
+        ended = async { tokio::try_join!(checks, async { sessions.end_idle().await; Ok(()) }) } => ended.map(drop),
     }
 }
 

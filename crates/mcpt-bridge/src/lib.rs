@@ -26,7 +26,8 @@ pub use self::{config::BridgeConfig, error::BridgeError};
 /// orphans that children leave behind, as process 1 of a container must.
 ///
 /// # Errors
-/// [`BridgeError`] when the configuration is not usable or the address cannot be bound.
+/// [`BridgeError`] when the configuration is not usable, the address cannot be bound, or the first look at the command finds
+/// that it cannot be executed at all. One that fails otherwise is tried again for ever: `/readyz` tells why.
 pub async fn run(
     config: BridgeConfig,
     shutdown: impl Future<Output = ()> + Send + 'static,
@@ -48,20 +49,12 @@ pub async fn run(
 /// process among others.
 ///
 /// # Errors
-/// [`BridgeError`] when the configuration is not usable.
+/// As [`run`].
 pub async fn serve(
     listener: TcpListener,
     config: BridgeConfig,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), BridgeError> {
-    if config.command.is_empty() {
-        return Err(BridgeError::NoCommand);
-    }
-    if !config.path.starts_with('/') || ["/", "/healthz", "/readyz"].contains(&config.path.as_str())
-    {
-        return Err(BridgeError::BadPath(config.path));
-    }
-    http::serve(listener, Arc::new(config), shutdown)
-        .await
-        .map_err(BridgeError::Serve)
+    config.check()?;
+    http::serve(listener, Arc::new(config), shutdown).await
 }

@@ -8,7 +8,7 @@ use tokio::{io::AsyncWriteExt, sync::watch};
 use tokio_util::task::TaskTracker;
 
 use crate::{
-    BridgeConfig,
+    BridgeConfig, BridgeError,
     child::{self, Started},
     lines::{Line, read_line},
 };
@@ -35,6 +35,8 @@ pub(crate) struct StartFailure {
     pub(crate) reason: String,
     /// Last lines of its stderr.
     pub(crate) tail: Vec<String>,
+    /// Whether the command cannot be executed at all: not there, or no program.
+    pub(crate) hopeless: bool,
 }
 
 /// The state, for those who ask and those who tell.
@@ -86,27 +88,40 @@ impl Readiness {
     }
 
     /// Checks whenever the state is not known or bad, at growing intervals, until the bridge shuts down.
-    pub(crate) async fn keep_checking(&self, config: Arc<BridgeConfig>, tasks: TaskTracker) {
+    ///
+    /// # Errors
+    /// When the command cannot be executed at all before it ever was. Later it may come back, as in an update of a package.
+    pub(crate) async fn keep_checking(
+        &self,
+        config: Arc<BridgeConfig>,
+        tasks: TaskTracker,
+    ) -> Result<(), BridgeError> {
+        let mut first = true;
         let mut changes = self.0.subscribe();
         let mut pause = BACKOFF_FIRST;
         loop {
             let state = changes.borrow_and_update().clone();
             match state {
-                State::Draining => return,
+                State::Draining => return Ok(()),
                 State::Ready => {
+                    first = false;
                     pause = BACKOFF_FIRST;
                     if changes.changed().await.is_err() {
-                        return;
+                        return Ok(());
                     }
                 }
                 State::Starting | State::Failing(_) => match check(&config, &tasks).await {
                     Ok(()) => self.succeeded(),
+                    Err(failure) if first && failure.hopeless => {
+                        return Err(BridgeError::Command(failure.reason));
+                    }
                     Err(failure) => {
+                        first = false;
                         self.failed(failure);
                         changes.mark_unchanged();
                         let draining = changes.wait_for(|s| *s == State::Draining);
                         if tokio::time::timeout(pause, draining).await.is_ok() {
-                            return;
+                            return Ok(());
                         }
                         pause = (pause * 2).min(BACKOFF_MAX);
                     }
@@ -170,6 +185,7 @@ async fn check(config: &BridgeConfig, tasks: &TaskTracker) -> Result<(), StartFa
     outcome.map_err(|reason| StartFailure {
         reason,
         tail: tail.lines(),
+        hopeless: false,
     })
 }
 
@@ -189,5 +205,9 @@ pub(crate) fn cannot_start(config: &BridgeConfig, error: &io::Error) -> StartFai
     StartFailure {
         reason: format!("cannot start {}: {why}", program.display()),
         tail: Vec::new(),
+        hopeless: matches!(
+            error.kind(),
+            io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied
+        ),
     }
 }

@@ -7,12 +7,9 @@ use std::{
 };
 
 use include_dir::{Dir, include_dir};
-use mcpt_core::{Failure, FailureKind, InvalidId, TemplateId};
+use mcpt_core::{Failure, FailureKind, InvalidId, TemplateId, near};
 
-use crate::{
-    near,
-    template::{Template, TemplateError},
-};
+use crate::template::{Template, TemplateError};
 
 static BUILT_IN: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../templates");
 const FILE: &str = "template.json";

@@ -8,7 +8,6 @@ mod catalog;
 mod chart;
 mod chart_values;
 mod compile;
-mod near;
 mod schema_error;
 mod settings;
 mod template;

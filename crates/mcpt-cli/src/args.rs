@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{ArgAction, Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use mcpt_core::{BackendKind, Namespace};
 
 use crate::commands;
@@ -41,15 +41,8 @@ pub(crate) struct Cli {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Global options")]
 pub(crate) struct Global {
-    /// Where servers run: process or kubernetes [default: the configuration file's, else process]
-    #[arg(
-        short,
-        long,
-        global = true,
-        value_name = "BACKEND",
-        env = "MCPT_BACKEND",
-        hide_env = true
-    )]
+    /// Where servers run: process or kubernetes [default: MCPT_BACKEND, else the configuration file's, else process]
+    #[arg(short, long, global = true, value_name = "BACKEND")]
     pub(crate) backend: Option<BackendKind>,
     /// Kubernetes namespace [default: the context's, else mcp-servers]
     #[arg(short, long, global = true, value_name = "NAMESPACE")]
@@ -144,13 +137,10 @@ pub(crate) enum Command {
     Install(commands::install::Install),
 }
 
-/// Prints the help of `mcpt` on standard output.
-pub(crate) fn print_help() -> std::io::Result<()> {
-    Cli::command().print_help()
-}
-
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory as _;
+
     use super::*;
 
     #[test]

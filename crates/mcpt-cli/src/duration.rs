@@ -28,8 +28,10 @@ pub(crate) fn parse(text: &str) -> Result<Duration, String> {
         total += Duration::from_millis(milliseconds.ok_or_else(expected)?);
         rest = tail;
     }
-    if total.is_zero() {
+    if text.is_empty() {
         Err(expected())
+    } else if total.is_zero() {
+        Err("it must be longer than nothing".to_owned())
     } else {
         Ok(total)
     }
@@ -84,6 +86,7 @@ mod tests {
         ] {
             assert!(parse(text).is_err(), "{text}");
         }
+        assert!(parse("0s").unwrap_err().contains("longer"));
     }
 
     #[test]

@@ -11,9 +11,20 @@ pub(crate) enum Ending {
     Failure(Box<Failure>),
     /// The reader of standard output went away (`mcpt list | head`): nobody is left to tell, and nothing is wrong.
     ReaderGone,
+    /// The user ended what would go on for ever (`mcpt logs -f`): that is how it ends, and nobody needs to be told.
+    Stopped,
 }
 
 impl Ending {
+    /// An interruption is how this command ends.
+    #[must_use]
+    pub(crate) fn silent_when_interrupted(self) -> Self {
+        match self {
+            Self::Failure(failure) if failure.kind == FailureKind::Interrupted => Self::Stopped,
+            other => other,
+        }
+    }
+
     /// What to do after an interruption.
     #[must_use]
     pub(crate) fn hint_when_interrupted(mut self, hint: &str) -> Self {

@@ -19,12 +19,13 @@ mod speak;
 mod stdin;
 mod table;
 mod tool_arguments;
+mod usage;
 mod user_config;
 mod value_source;
 
 use std::process::ExitCode;
 
-use clap::{Parser as _, error::ErrorKind};
+use clap::Parser as _;
 
 use self::args::Cli;
 
@@ -32,28 +33,8 @@ use self::args::Cli;
 pub fn run() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(error) => return usage(&error),
+        Err(error) => return usage::exit(&error),
     };
     let outcome = commands::run(cli.command, &cli.global);
     report::exit(outcome, cli.global.output)
-}
-
-/// What clap has to say: help and version on standard output, faults on standard error.
-fn usage(error: &clap::Error) -> ExitCode {
-    let said = match error.kind() {
-        // `mcpt` alone is a question, not a fault.
-        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand if std::env::args_os().len() == 1 => {
-            args::print_help()
-        }
-        _ => error.print(),
-    };
-    // A closed pipe leaves nobody to tell.
-    drop(said);
-    match error.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => ExitCode::SUCCESS,
-        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand if std::env::args_os().len() == 1 => {
-            ExitCode::SUCCESS
-        }
-        _ => ExitCode::from(2),
-    }
 }

@@ -14,6 +14,7 @@ use crate::{args::Format, ending::Ending, messages};
 pub(crate) fn exit(outcome: Result<(), Ending>, format: Format) -> ExitCode {
     match outcome {
         Ok(()) | Err(Ending::ReaderGone) => ExitCode::SUCCESS,
+        Err(Ending::Stopped) => ExitCode::from(exit_code(FailureKind::Interrupted)),
         Err(Ending::Failure(failure)) => {
             let stderr = io::stderr();
             let written = if format == Format::Json {

@@ -1,6 +1,6 @@
 //! The arguments of a tool call: `--arg NAME=TEXT` becomes the JSON that the tool's schema asks for.
 
-use mcpt_core::{Failure, FailureKind};
+use mcpt_core::{Failure, FailureKind, near};
 use serde_json::{Map, Value};
 
 /// Types a call's arguments after the tool's `inputSchema`. All faults come at once.
@@ -19,7 +19,9 @@ pub(crate) fn typed(
                 || (properties.is_some_and(|properties| !properties.is_empty())
                     && !is_open(schema)) =>
             {
-                faults.push(format!("it has no argument {name:?}"));
+                let names = properties.into_iter().flat_map(Map::keys);
+                let near = near::hint(name, names.map(String::as_str));
+                faults.push(format!("it has no argument {name:?}{near}"));
             }
             property => match value(property.unwrap_or(&Value::Null), schema, text) {
                 Ok(value) => {
@@ -216,6 +218,17 @@ mod tests {
         assert_eq!(
             Value::Object(typed("add", &schema, &given).unwrap()),
             json!({"a": 1, "b": 2})
+        );
+    }
+
+    #[test]
+    fn near_matches_of_arguments() {
+        let schema = json!({"properties": {"message": {"type": "string"}}});
+        let given = [("mesage".to_owned(), "x".to_owned())];
+        let failure = typed("echo", &schema, &given).unwrap_err();
+        assert_eq!(
+            failure.why,
+            ["it has no argument \"mesage\": did you mean \"message\"?"]
         );
     }
 

@@ -1,7 +1,9 @@
 //! The configuration file of the user: defaults for options that are the same at every call.
 
 use std::{
-    env, fs,
+    env,
+    ffi::OsString,
+    fs,
     path::{Path, PathBuf},
 };
 
@@ -12,7 +14,7 @@ use serde::Deserialize;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct UserConfig {
-    /// Backend when neither `--backend` nor `MCPT_BACKEND` names one.
+    /// Backend when `--backend` names none; `MCPT_BACKEND` says more than the file.
     pub(crate) backend: Option<BackendKind>,
     /// Namespace when `--namespace` names none.
     pub(crate) namespace: Option<Namespace>,
@@ -21,9 +23,18 @@ pub(crate) struct UserConfig {
 }
 
 impl UserConfig {
+    /// What the file says, and what the environment says instead.
+    pub(crate) fn load() -> Result<Self, Failure> {
+        let mut config = Self::of_file()?;
+        if let Some(backend) = backend_of(env::var_os("MCPT_BACKEND"))? {
+            config.backend = Some(backend);
+        }
+        Ok(config)
+    }
+
     /// Reads `MCPT_CONFIG`, else `$XDG_CONFIG_HOME/mcpt/config.yaml`, else `~/.config/mcpt/config.yaml`. The last two need
     /// not be there.
-    pub(crate) fn load() -> Result<Self, Failure> {
+    fn of_file() -> Result<Self, Failure> {
         let variable = |name| {
             env::var_os(name)
                 .filter(|value| !value.is_empty())
@@ -59,6 +70,16 @@ impl UserConfig {
     }
 }
 
+/// The backend that the environment names; an empty text is none, as with other variables.
+fn backend_of(variable: Option<OsString>) -> Result<Option<BackendKind>, Failure> {
+    let Some(name) = variable.filter(|name| !name.is_empty()) else {
+        return Ok(None);
+    };
+    name.to_string_lossy().parse().map(Some).map_err(|error| {
+        Failure::new(FailureKind::Usage, "cannot use the variable MCPT_BACKEND").because(error)
+    })
+}
+
 fn unusable(path: &Path) -> Failure {
     Failure::new(
         FailureKind::Usage,
@@ -70,6 +91,17 @@ fn unusable(path: &Path) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_backend_of_the_environment() {
+        let of = |text: &str| backend_of(Some(text.into()));
+        assert_eq!(backend_of(None).unwrap(), None);
+        assert_eq!(of("").unwrap(), None);
+        assert_eq!(of("kubernetes").unwrap(), Some(BackendKind::Kubernetes));
+        let failure = of("mainframe").unwrap_err();
+        assert_eq!(failure.kind, FailureKind::Usage);
+        assert!(failure.to_string().contains("mainframe"), "{failure}");
+    }
 
     #[test]
     fn read_and_refused() {

@@ -6,6 +6,7 @@
 mod backend;
 mod failure;
 mod ids;
+pub mod near;
 mod plan;
 mod progress;
 mod secret;

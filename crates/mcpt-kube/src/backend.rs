@@ -9,11 +9,12 @@ use k8s_openapi::api::{
 use kube::{ResourceExt, api::ListParams, core::PartialObjectMeta};
 use mcpt_core::{
     Backend, BackendKind, Connection, DeleteOptions, DeployOptions, Deployed, EventStream, Failure,
-    FailureKind, LogOptions, LogStream, Plan, Progress, Server, ServerName,
+    LogOptions, LogStream, Plan, Progress, Server, ServerName,
 };
 
 use crate::{
     ConnectOptions,
+    absent::no_server,
     cluster::Cluster,
     connect, delete, deploy, events, forward, logs,
     rollout::Observed,
@@ -34,7 +35,7 @@ impl Kubernetes {
     /// Connects to a cluster and makes sure that it answers.
     ///
     /// # Errors
-    /// [`FailureKind::Usage`] for a kubeconfig or context that is not usable, [`FailureKind::Unreachable`] when there is none,
+    /// [`mcpt_core::FailureKind::Usage`] for a kubeconfig or context that is not usable, [`mcpt_core::FailureKind::Unreachable`] when there is none,
     /// nothing answers, what answers is not trusted, or credentials cannot be had or are refused.
     pub async fn connect(options: &ConnectOptions) -> Result<Self, Failure> {
         Ok(Self {
@@ -48,9 +49,9 @@ impl Kubernetes {
         name: &ServerName,
         what: &str,
     ) -> Result<(Deployment, String), Failure> {
-        let deployment = deployment(&self.cluster, name, what)
-            .await?
-            .ok_or_else(|| not_found(&self.cluster, name, what))?;
+        let Some(deployment) = deployment(&self.cluster, name, what).await? else {
+            return Err(no_server(&self.cluster, name, what).await);
+        };
         let selector = selector_of(&deployment);
         Ok((deployment, selector))
     }
@@ -71,20 +72,6 @@ pub(crate) async fn deployment(
             .get(SERVER_LABEL)
             .is_some_and(|l| l == name.as_str())
     }))
-}
-
-/// There is no server of that name.
-pub(crate) fn not_found(cluster: &Cluster, name: &ServerName, what: &str) -> Failure {
-    let namespace = &cluster.namespace;
-    Failure::new(FailureKind::NotFound, what)
-        .because(format!(
-            "there is no server {:?} in namespace {:?}",
-            name.as_str(),
-            namespace.as_str()
-        ))
-        .hint(format!(
-            "see which there are: mcpt list --backend kubernetes -n {namespace}"
-        ))
 }
 
 /// What bears the label of a server.

@@ -4,6 +4,7 @@ use helm_release::{Release, Status};
 use mcpt_core::{DeleteOptions, Failure, FailureKind, Progress, ProgressEvent, ServerName};
 
 use crate::{
+    absent::no_server,
     apply::Applier,
     claim,
     cluster::Cluster,
@@ -25,13 +26,7 @@ pub(crate) async fn delete(
     let records = Records::new(cluster.clone(), name.as_str());
     let history = claim::settled(cluster, &records, &what, progress).await?;
     let Some(last) = history.last() else {
-        return Err(Failure::new(FailureKind::NotFound, what)
-            .because(format!(
-                "there is no server {:?} in namespace {:?}",
-                name.as_str(),
-                cluster.namespace.as_str()
-            ))
-            .hint("see which there are: mcpt list --backend kubernetes"));
+        return Err(no_server(cluster, name, &what).await);
     };
     if let Some(chart) = last.foreign_chart() {
         return Err(Failure::new(FailureKind::NotFound, what)

@@ -21,6 +21,7 @@ use kube::{
 use mcpt_core::{EventStream, Failure, ServerEvent, ServerName};
 
 use crate::{
+    absent::no_server,
     backend,
     cluster::Cluster,
     manifest,
@@ -151,8 +152,9 @@ pub(crate) async fn open(
         name: name.clone(),
         what,
     };
-    let subjects = release.subjects().await?;
-    let subjects = subjects.ok_or_else(|| backend::not_found(cluster, name, &release.what))?;
+    let Some(subjects) = release.subjects().await? else {
+        return Err(no_server(cluster, name, &release.what).await);
+    };
     if follow {
         return Ok(Follower::start(release, subjects));
     }

@@ -1,5 +1,6 @@
 //! The Kubernetes backend: plans as Helm releases on a cluster.
 
+mod absent;
 mod apply;
 mod backend;
 mod change;

@@ -10,6 +10,7 @@ use kube::{ResourceExt, api::ListParams};
 use mcpt_core::{Failure, Server, ServerName, ServerState};
 
 use crate::{
+    absent::no_server,
     backend::{self, by_uid, selector_of},
     cluster::Cluster,
     events::{self, Subjects},
@@ -36,7 +37,7 @@ pub(crate) async fn status(cluster: &Cluster, name: &ServerName) -> Result<Serve
     )?;
     let latest = records.last();
     if deployment.is_none() && !latest.is_some_and(|record| record.facts().of_mcpt) {
-        return Err(backend::not_found(cluster, name, &what));
+        return Err(no_server(cluster, name, &what).await);
     }
     let workload: OptionFuture<_> = deployment
         .as_ref()

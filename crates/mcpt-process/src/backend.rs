@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use mcpt_core::{
     Backend, BackendKind, Connection, DeleteOptions, DeployOptions, Deployed, DryRun, Failure,
     FailureKind, LogOptions, LogStream, Plan, Progress, ProgressEvent, Server, ServerName,
-    ServerState,
+    ServerState, near,
 };
 
 use crate::{
@@ -62,16 +62,19 @@ impl Processes {
     }
 
     fn existing(&self, name: &ServerName) -> Result<(RunFolder, Server), Failure> {
-        self.find(name)?.ok_or_else(|| not_found(name))
+        self.find(name)?.ok_or_else(|| self.not_found(name))
     }
-}
 
-fn not_found(name: &ServerName) -> Failure {
-    Failure::new(
-        FailureKind::NotFound,
-        format!("there is no server {name} on this machine"),
-    )
-    .hint("mcpt list shows those that are there")
+    fn not_found(&self, name: &ServerName) -> Failure {
+        // A folder that cannot be listed gives no near match; what is said stays true.
+        let names = self.state.names().unwrap_or_default();
+        let hint = near::hint(name.as_str(), names.iter().map(ServerName::as_str));
+        Failure::new(
+            FailureKind::NotFound,
+            format!("there is no server {name} on this machine{hint}"),
+        )
+        .hint("mcpt list shows those that are there")
+    }
 }
 
 #[async_trait]
@@ -103,7 +106,7 @@ impl Backend for Processes {
         let what = format!("cannot look at {}", plan.name);
         let state = RunState::read(&run)
             .map_err(|error| state_failure(&what, &run.server(), &error))?
-            .ok_or_else(|| not_found(&plan.name))?;
+            .ok_or_else(|| self.not_found(&plan.name))?;
         Ok(Deployed {
             server: Some(state.server(&run)),
             revision: None,
@@ -156,7 +159,7 @@ impl Backend for Processes {
         let folder = self.state.server(name);
         let io_failure = |error: std::io::Error| state_failure(&what, &folder, &error);
         if folder.runs().map_err(io_failure)?.is_empty() && !folder.work().exists() {
-            return Err(not_found(name));
+            return Err(self.not_found(name));
         }
         let _lock = change_lock(&folder, &what, name)?;
         let runs = folder.runs().map_err(io_failure)?;

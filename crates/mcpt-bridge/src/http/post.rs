@@ -214,6 +214,7 @@ async fn initialize(
         bridge.readiness.failed(StartFailure {
             reason: reason.clone(),
             tail,
+            hopeless: false,
         });
         let status = StatusCode::BAD_GATEWAY;
         error(status, Some(id), ErrorCode::INTERNAL_ERROR, &reason, None)

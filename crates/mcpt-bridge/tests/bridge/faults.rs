@@ -95,15 +95,26 @@ async fn a_command_that_cannot_be_executed_is_named_with_the_reason() {
         (plain.to_str().unwrap(), "it is not executable"),
     ] {
         let bridge = Bridge::start(vec![program.into()], |_| {}).await;
-        let expect = format!("cannot start {program}: {why}\n");
-        until(&expect, async || {
-            bridge.client().get("/readyz").await.text == expect
-        })
-        .await;
-        let reply = bridge.client().initialize("2025-11-25").await;
-        assert_eq!(reply.status, 503);
-        assert!(reply.text.contains(why), "{}", reply.text);
+        let error = bridge.ended().await.unwrap_err();
+        assert_eq!(error.to_string(), format!("cannot start {program}: {why}"));
     }
+}
+
+#[tokio::test]
+async fn a_command_that_is_gone_for_a_while_is_tried_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = folder.path().join("server");
+    let aside = folder.path().join("aside");
+    std::os::unix::fs::symlink(example("scripted_server"), &program).unwrap();
+    let bridge = Bridge::start(vec![program.clone().into()], |_| {}).await;
+    bridge.until_ready().await;
+    fs::rename(&program, &aside).unwrap();
+    let reply = bridge.client().initialize("2025-11-25").await;
+    assert_eq!(reply.status, 503);
+    assert!(reply.text.contains("does not exist"), "{}", reply.text);
+    fs::rename(&aside, &program).unwrap();
+    bridge.until_ready().await;
+    bridge.session().await;
 }
 
 #[tokio::test]

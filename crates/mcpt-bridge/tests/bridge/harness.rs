@@ -99,11 +99,15 @@ impl Bridge {
     }
 
     pub(crate) async fn stopped(self) {
+        self.ended().await.unwrap();
+    }
+
+    /// How it ended.
+    pub(crate) async fn ended(self) -> Result<(), BridgeError> {
         tokio::time::timeout(SOON, self.task)
             .await
             .unwrap()
             .unwrap()
-            .unwrap();
     }
 }
 

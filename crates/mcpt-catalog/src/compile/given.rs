@@ -1,9 +1,10 @@
 //! The user's settings, sorted: settings of the template, the transport, and variables that belong to no setting.
 
 use indexmap::IndexMap;
+use mcpt_core::near;
 
 use super::{report::Report, transport};
-use crate::{near, settings::Settings, template::Template};
+use crate::{settings::Settings, template::Template};
 
 /// The user's settings, sorted by what they are for.
 pub(super) struct Given<'a> {

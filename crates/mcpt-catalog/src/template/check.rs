@@ -8,7 +8,7 @@ use std::{
 };
 
 use jsonschema::{ValidationError, Validator, error::ValidationErrorKind};
-use mcpt_core::{Failure, FailureKind};
+use mcpt_core::{Failure, FailureKind, near};
 use serde_json::{Map, Value};
 
 use super::{
@@ -17,7 +17,6 @@ use super::{
 };
 use crate::{
     compile::typed,
-    near,
     schema_error::{explain, plain},
 };
 

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 
 use clap::Args;
 use mcpt_bridge::BridgeConfig;
+use mcpt_core::{Failure, FailureKind};
 
 use super::listen::Listen;
 use crate::{args::Global, ending::Ending, log, runtime};
@@ -33,6 +34,9 @@ impl Bridge {
         log::start_for_server(global.verbose);
         let mut config = BridgeConfig::new(self.listen.address(), self.command).allow_from_env();
         config.path = self.path;
+        config.check().map_err(|error| {
+            Failure::new(FailureKind::Usage, "cannot start the bridge").caused_by(&error)
+        })?;
         runtime::serve("the bridge failed", |shutdown| {
             mcpt_bridge::run(config, shutdown)
         })

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 use mcpt_client::{CallProgress, ToolResult};
-use mcpt_core::{Failure, FailureKind, ServerName};
+use mcpt_core::{Failure, FailureKind, ServerName, near};
 use serde_json::{Map, Value};
 
 use crate::{
@@ -84,9 +84,10 @@ impl Call {
         };
         let Some(tool) = tools.iter().find(|tool| name_of(tool) == self.tool) else {
             let names: Vec<String> = tools.iter().map(name_of).collect();
+            let near = near::hint(&self.tool, names.iter().map(String::as_str));
             return Err(Failure::new(
                 FailureKind::NotFound,
-                format!("{} has no tool {:?}", self.name, self.tool),
+                format!("{} has no tool {:?}{near}", self.name, self.tool),
             )
             .hint(format!("its tools are {}", names.join(", "))));
         };

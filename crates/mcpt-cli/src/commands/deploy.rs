@@ -70,7 +70,7 @@ pub(crate) struct Deploy {
     /// Number of instances
     #[arg(long, value_name = "N", help_heading = "Settings")]
     replicas: Option<u32>,
-    /// Container image instead of the template's
+    /// Container image instead of the template's (Kubernetes)
     #[arg(long, value_name = "IMAGE", help_heading = "Settings")]
     image: Option<String>,
     /// File with values of the chart (Kubernetes); may be repeated, - is standard input
@@ -129,7 +129,7 @@ impl Deploy {
     pub(crate) fn run(self, global: &Global) -> Result<(), Ending> {
         let config = UserConfig::load()?;
         let kind = place::kind(global, &config);
-        self.refuse_chart_values_without_chart(kind)?;
+        self.refuse_what_needs_a_cluster(kind)?;
         let plan = self.plan(&config)?;
         let options = self.options(kind)?;
         if kind == BackendKind::Kubernetes && options.dry_run == Some(DryRun::Client) {
@@ -222,11 +222,12 @@ impl Deploy {
         })
     }
 
-    fn refuse_chart_values_without_chart(&self, kind: BackendKind) -> Result<(), Failure> {
+    fn refuse_what_needs_a_cluster(&self, kind: BackendKind) -> Result<(), Failure> {
         let given = [
             ("-f", !self.values.is_empty()),
             ("--set", !self.set.is_empty()),
             ("--profile", self.profile.is_some()),
+            ("--image", self.image.is_some()),
         ];
         let given: Vec<&str> = given
             .into_iter()
@@ -241,7 +242,7 @@ impl Deploy {
             format!("{} cannot be used here", given.join(", ")),
         )
         .because(format!(
-            "chart values exist on Kubernetes only, and the backend is {kind}"
+            "chart values and images exist on Kubernetes only, and the backend is {kind}"
         ))
         .hint("add --backend kubernetes, or give settings of the template with -c KEY=VALUE"))
     }

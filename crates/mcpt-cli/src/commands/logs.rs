@@ -57,5 +57,9 @@ impl Logs {
             }
             Ok(())
         })
+        .map_err(|ending| match self.follow {
+            true => ending.silent_when_interrupted(),
+            false => ending,
+        })
     }
 }

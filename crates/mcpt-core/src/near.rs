@@ -2,10 +2,7 @@
 
 /// The candidate that differs least from `word`, if any is near enough to be a typing error:
 /// at most one edit in short words, two in longer ones, a third of the letters in long ones.
-pub(crate) fn near<'a>(
-    word: &str,
-    candidates: impl IntoIterator<Item = &'a str>,
-) -> Option<&'a str> {
+pub fn near<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let folded = word.to_lowercase();
     candidates
         .into_iter()
@@ -22,7 +19,7 @@ pub(crate) fn near<'a>(
 }
 
 /// `: did you mean "candidate"?`, or nothing.
-pub(crate) fn hint<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> String {
+pub fn hint<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> String {
     near(word, candidates).map_or_else(String::new, |candidate| {
         format!(": did you mean {candidate:?}?")
     })
