@@ -364,6 +364,84 @@ fn waiting_ends_in_time() {
 }
 
 #[test]
+fn a_server_that_listens_and_says_nothing() {
+    let mcpt = Mcpt::new(&[]);
+    let pipe = mcpt.home().join("port");
+    let made = Command::new("mkfifo").arg(&pipe).status().expect("mkfifo");
+    assert!(made.success());
+    // The test is what listens.
+    let script = format!("echo $PORT > {}; exec sleep 1000", pipe.display());
+    let folder = template(&mcpt, "mute", &script);
+    let mut child = mcpt.spawn(&["deploy", &folder, "--atomic"]);
+    let port = fs::read_to_string(&pipe).expect("the port that it is told");
+    let port: u16 = port.trim().parse().expect("a port");
+    let listener = TcpListener::bind(("127.0.0.1", port)).expect("listening for it");
+    wait_for(
+        &mut child,
+        "still waiting: it listens on its port, but has not answered yet",
+    );
+    drop(listener);
+    signal(&child.id().to_string(), "INT");
+    child.wait().expect("waiting for the command");
+}
+
+#[test]
+fn a_good_deployment_says_nothing_of_what_it_waits_for() {
+    let mcpt = Mcpt::new(&[]);
+    let outcome = mcpt.run(&["deploy", "demo"]).ok();
+    for word in ["not ready", "refused"] {
+        assert!(!outcome.stderr.contains(word), "{}", outcome.stderr);
+    }
+    let _ = mcpt.run(&["delete", "demo"]).ok();
+}
+
+/// While it waits, a stdio server is started by its bridge alone: for its one check, and not for each look at it.
+#[test]
+fn a_stdio_server_is_started_once_to_be_ready() {
+    let mcpt = Mcpt::new(&[]);
+    let (gate, starts) = (mcpt.home().join("gate"), mcpt.home().join("starts"));
+    let answer = r#"{"jsonrpc":"2.0","id":0,"result":{"protocolVersion":"2025-11-25","capabilities":{},"serverInfo":{"name":"slow","version":"1"}}}"#;
+    let script = format!(
+        "echo start >> {}; read -r request; until [ -e {} ]; do sleep 0.05; done; echo '{answer}'; exec cat > /dev/null",
+        starts.display(),
+        gate.display()
+    );
+    let folder = template(&mcpt, "slow", &script);
+    let file = Path::new(&folder).join("template.json");
+    let text = fs::read_to_string(&file).expect("the template");
+    let mut text: Value = serde_json::from_str(&text).expect("JSON");
+    text["transport"] = json!({"default": "stdio", "supported": ["stdio"]});
+    fs::write(&file, text.to_string()).expect("the template");
+    let mut child = mcpt.spawn(&["deploy", &folder]);
+    wait_for(&mut child, "still waiting: the server is starting");
+    fs::write(&gate, "").expect("opening the gate");
+    assert!(child.wait().expect("waiting for the command").success());
+    let starts = fs::read_to_string(&starts).expect("its starts");
+    assert_eq!(starts.lines().count(), 1, "{starts}");
+    let _ = mcpt.run(&["delete", "slow"]).ok();
+}
+
+#[test]
+fn the_status_of_a_server_that_hangs() {
+    let mcpt = Mcpt::new(&[]);
+    let _ = mcpt.run(&["deploy", "demo"]).ok();
+    let running = mcpt.json(&["status", "demo"]);
+    assert_eq!(running["state"], "running");
+    let server = pid(&running);
+    signal(&server, "STOP");
+    let hung = mcpt.json(&["status", "demo"]);
+    signal(&server, "CONT");
+    assert_eq!(
+        (&hung["state"], &hung["ready"]),
+        (&json!("failed"), &json!(0))
+    );
+    let reason = hung["reason"].as_str().expect("a reason");
+    assert!(reason.contains("does not answer"), "{reason}");
+    until_state(&mcpt, "demo", "running");
+    let _ = mcpt.run(&["delete", "demo"]).ok();
+}
+
+#[test]
 fn a_server_that_does_not_speak_mcp() {
     let mcpt = Mcpt::new(&[]);
     let folder = template(&mcpt, "deaf", "exec $MCPT demo");

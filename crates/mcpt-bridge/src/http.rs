@@ -31,6 +31,8 @@ use crate::{
 
 /// How long connections may take to close after everything was answered.
 const CLOSE_GRACE: Duration = Duration::from_secs(1);
+/// What `/readyz` says until the first look at the server has ended.
+pub const STARTING: &str = "the server is starting";
 const PROTOCOL_VERSION: &str = "mcp-protocol-version";
 
 /// What the handlers share.
@@ -127,7 +129,7 @@ async fn ready(State(bridge): State<Arc<Bridge>>) -> Response {
     let unready = |text: String| (StatusCode::SERVICE_UNAVAILABLE, text).into_response();
     match bridge.readiness.state() {
         readiness::State::Ready => "ready\n".into_response(),
-        readiness::State::Starting => unready("the server is starting\n".to_owned()),
+        readiness::State::Starting => unready(format!("{STARTING}\n")),
         readiness::State::Draining => unready("the server is shutting down\n".to_owned()),
         readiness::State::Failing(failure) => {
             let mut text = failure.reason;

@@ -41,8 +41,13 @@ pub(crate) struct Cli {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Global options")]
 pub(crate) struct Global {
-    /// Where servers run: process or kubernetes [default: MCPT_BACKEND, else the configuration file's, else process]
-    #[arg(short, long, global = true, value_name = "BACKEND")]
+    #[arg(
+        short,
+        long,
+        global = true,
+        value_name = "BACKEND",
+        help = "Where servers run: process or kubernetes [default: MCPT_BACKEND, else the configuration file's, else process]"
+    )]
     pub(crate) backend: Option<BackendKind>,
     /// Kubernetes namespace [default: the context's, else mcp-servers]
     #[arg(short, long, global = true, value_name = "NAMESPACE")]

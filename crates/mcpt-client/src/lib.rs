@@ -10,5 +10,5 @@ mod versions;
 pub use self::{
     client::{CallProgress, Client, ServerIdentity, ToolResult},
     error::ClientError,
-    probe::{ProbeAnswer, probe},
+    probe::{ProbeAnswer, health, probe},
 };

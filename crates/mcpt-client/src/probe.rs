@@ -1,4 +1,4 @@
-//! [`probe`]: one small real MCP exchange, for readiness and liveness checks.
+//! [`probe`]: one small real MCP exchange, for readiness and liveness checks; and [`health`] for what has an endpoint for it.
 //!
 //! Runs every few seconds in each pod, so it speaks plain HTTP/1.1 by hand: no TLS, no connection pool, no session left
 //! behind. A server of the stateless era answers one `server/discover`; an older one refuses that, and then answers
@@ -43,6 +43,23 @@ pub struct ProbeAnswer {
 pub async fn probe(url: &str, timeout: Duration) -> Result<ProbeAnswer, ClientError> {
     let target = Target::parse(url)?;
     tokio::time::timeout(timeout, exchange(&target))
+        .await
+        .unwrap_or(Err(ClientError::TimedOut { after: timeout }))
+}
+
+/// What the health endpoint at `url` answers: its status code and text. Plain http only.
+///
+/// # Errors
+/// [`ClientError`] when nothing, or no HTTP, answers.
+pub async fn health(url: &str, timeout: Duration) -> Result<(u16, String), ClientError> {
+    let target = Target::parse(url)?;
+    let answer = async {
+        let response = target.send(Method::GET, &[], Bytes::new()).await?;
+        let status = response.status().as_u16();
+        let body = target.body(response).await?;
+        Ok((status, String::from_utf8_lossy(&body).into_owned()))
+    };
+    tokio::time::timeout(timeout, answer)
         .await
         .unwrap_or(Err(ClientError::TimedOut { after: timeout }))
 }
@@ -240,11 +257,7 @@ impl<'a> Target<'a> {
         if status.is_success() && is_type(content_type, "text/event-stream") {
             return self.read_events(response).await;
         }
-        let body = Limited::new(response.into_body(), ANSWER_MAX)
-            .collect()
-            .await
-            .map_err(|e| self.lost(e.as_ref()))?
-            .to_bytes();
+        let body = self.body(response).await?;
         Ok(match serde_json::from_slice(&body).map(reply_of) {
             Ok(Some(reply)) => reply,
             Ok(None) => Reply::NotMcp(format!(
@@ -253,6 +266,12 @@ impl<'a> Target<'a> {
             )),
             Err(_) => Reply::NotMcp(describe(status, content_type, &body)),
         })
+    }
+
+    async fn body(&self, response: http::Response<Incoming>) -> Result<Bytes, ClientError> {
+        let body = Limited::new(response.into_body(), ANSWER_MAX).collect();
+        let body = body.await.map_err(|e| self.lost(e.as_ref()))?;
+        Ok(body.to_bytes())
     }
 
     /// The response among the events of a stream; notifications may come before it.

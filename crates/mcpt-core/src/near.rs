@@ -1,7 +1,7 @@
 //! Near matches: what a mistyped name was probably meant to be.
 
 /// The candidate that differs least from `word`, if any is near enough to be a typing error:
-/// at most one edit in short words, two in longer ones, a third of the letters in long ones.
+/// no edit in words of one or two letters, at most a third of the letters in others, and never more than four.
 pub fn near<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let folded = word.to_lowercase();
     candidates
@@ -12,7 +12,7 @@ pub fn near<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Op
         })
         .filter(|(distance, candidate)| {
             let letters = candidate.chars().count().max(folded.chars().count());
-            *distance <= (letters / 3).clamp(1, 4)
+            *distance <= (letters / 3).min(4)
         })
         .min()
         .map(|(_, candidate)| candidate)
@@ -31,7 +31,7 @@ mod tests {
 
     #[test]
     fn typing_errors_are_recognised() {
-        let names = ["demo", "everything", "filesystem", "time"];
+        let names = ["demo", "everything", "filesystem", "time", "a", "id"];
         for (word, expected) in [
             ("dmeo", Some("demo")),
             ("Demo", Some("demo")),
@@ -39,6 +39,8 @@ mod tests {
             ("tmie", Some("time")),
             ("evrythin", Some("everything")),
             ("github", None),
+            ("x", None),
+            ("ed", None),
             ("", None),
         ] {
             assert_eq!(near(word, names), expected, "{word}");

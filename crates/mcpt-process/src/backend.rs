@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use mcpt_client::ClientError;
 use mcpt_core::{
     Backend, BackendKind, Connection, DeleteOptions, DeployOptions, Deployed, DryRun, Failure,
     FailureKind, LogOptions, LogStream, Plan, Progress, ProgressEvent, Server, ServerName,
@@ -17,6 +18,9 @@ use crate::{
     state::{RunState, unreadable},
     supervisor::terminate,
 };
+
+/// How long a server may take to answer when its status is asked for.
+const STATUS_PROBE: Duration = Duration::from_secs(3);
 
 /// The servers that run as processes of this user on this machine.
 #[derive(Debug)]
@@ -136,7 +140,19 @@ impl Backend for Processes {
     }
 
     async fn status(&self, name: &ServerName) -> Result<Server, Failure> {
-        Ok(self.existing(name)?.1)
+        let mut server = self.existing(name)?.1;
+        if server.state == ServerState::Running
+            && let Some(silence) = silence(&server).await
+        {
+            server.state = ServerState::Failed;
+            server.ready = 0;
+            server.reason = Some(format!("it runs, but does not answer: {silence}"));
+            for replica in &mut server.replicas {
+                replica.ready = false;
+                "NotReady".clone_into(&mut replica.state);
+            }
+        }
+        Ok(server)
     }
 
     async fn logs(&self, name: &ServerName, options: &LogOptions) -> Result<LogStream, Failure> {
@@ -204,6 +220,16 @@ impl Backend for Processes {
             }
         }
     }
+}
+
+/// What keeps a server that was ready from answering now. Of a stdio server its bridge answers, which starts one for each
+/// session: there is nothing to be asked between them.
+async fn silence(server: &Server) -> Option<ClientError> {
+    let url = server
+        .url
+        .as_deref()
+        .filter(|_| server.transport != "stdio")?;
+    mcpt_client::probe(url, STATUS_PROBE).await.err()
 }
 
 /// Refuses, with all reasons at once, what a process cannot do.

@@ -10,10 +10,10 @@ mod child;
 mod control;
 mod forward;
 pub(crate) mod log_file;
+mod probe;
 
 use std::{io, path::PathBuf, time::Duration};
 
-use mcpt_client::ClientError;
 use mcpt_core::REDACTED;
 use nix::{
     sys::signal::{Signal, kill},
@@ -26,6 +26,7 @@ use self::{
     child::Server,
     control::{Control, Voice, Wish},
     forward::Forward,
+    probe::{Look, PAUSE, REFUSED_PAUSE, Seen, look, url},
 };
 use crate::{
     command,
@@ -34,17 +35,6 @@ use crate::{
     state::{Phase, RunState, now},
     wire::{Endpoint, Event, Spec},
 };
-
-/// How long one probe may take.
-const PROBE_TIMEOUT: Duration = Duration::from_secs(10);
-/// Pause between two probes. Nothing tells when a foreign program has opened its port.
-const PROBE_PAUSE: Duration = Duration::from_millis(100);
-
-/// Pause after a probe that was answered wrongly: long enough for the bridge to have started its server anew.
-const REFUSED_PAUSE: Duration = Duration::from_secs(1);
-
-/// Path of the bridge's endpoint.
-const BRIDGE_PATH: &str = "/mcp";
 
 /// Runs a supervisor in this process until its server is ended. The spec comes on standard input.
 ///
@@ -166,31 +156,49 @@ impl Supervisor {
             Some(server.pid()),
         );
         voice.tell(&Event::Started);
-        let url = url(&self.spec.server.endpoint, server.port());
-        let mut probe = std::pin::pin!(probe(url.clone(), Duration::ZERO));
+        let endpoint = self.spec.server.endpoint.clone();
+        let port = server.port();
+        let look = |what, pause| look(endpoint.clone(), port, what, pause);
+        let mut next = std::pin::pin!(look(Look::Port, Duration::ZERO));
         let mut ready = false;
+        let mut opened = false;
         let mut refusals = 0;
         loop {
             tokio::select! {
                 how = server.ended() => return Attended::Ended(how),
-                answer = &mut probe, if !ready => match answer {
-                    Ok(()) => {
+                seen = &mut next, if !ready => match seen {
+                    Seen::Ready => {
                         ready = true;
                         self.enter(Phase::Ready, None, Some(server.pid()));
                         voice.tell(&Event::Ready);
                     }
-                    Err(NoAnswer::NotYet(why)) => {
+                    Seen::Closed => {
+                        let why = "nothing listens on its port yet".to_owned();
                         self.not_ready(Phase::Starting, why, server, voice);
-                        probe.set(self::probe(url.clone(), PROBE_PAUSE));
+                        next.set(look(Look::Port, PAUSE));
                     }
-                    Err(NoAnswer::Refused(why)) => {
-                        refusals += 1;
-                        if refusals >= self.patience() {
-                            self.not_ready(Phase::Refusing, why, server, voice);
-                        } else {
+                    Seen::Open => {
+                        // Said once: what it answers says more.
+                        if !opened {
+                            opened = true;
+                            let why = "it listens on its port, but has not answered yet".to_owned();
                             self.not_ready(Phase::Starting, why, server, voice);
                         }
-                        probe.set(self::probe(url.clone(), REFUSED_PAUSE));
+                        next.set(look(Look::Answer, Duration::ZERO));
+                    }
+                    Seen::NotYet(why) => {
+                        self.not_ready(Phase::Starting, why, server, voice);
+                        next.set(look(Look::Port, PAUSE));
+                    }
+                    Seen::Refused(why) => {
+                        refusals += 1;
+                        let phase = if refusals >= self.patience() {
+                            Phase::Refusing
+                        } else {
+                            Phase::Starting
+                        };
+                        self.not_ready(phase, why, server, voice);
+                        next.set(look(Look::Port, REFUSED_PAUSE));
                     }
                 },
                 wish = self.control.next() => if let Some(wish) = self.heed(wish, voice) {
@@ -299,34 +307,6 @@ pub(crate) fn terminate(run: &RunFolder) -> io::Result<()> {
         kill(supervisor, Signal::SIGTERM)?;
     }
     Ok(())
-}
-
-/// Why a probe did not succeed.
-enum NoAnswer {
-    /// Nothing answered.
-    NotYet(String),
-    /// Something answered, but not as an MCP server does.
-    Refused(String),
-}
-
-async fn probe(url: String, pause: Duration) -> Result<(), NoAnswer> {
-    sleep(pause).await;
-    match mcpt_client::probe(&url, PROBE_TIMEOUT).await {
-        Ok(_) => Ok(()),
-        Err(ClientError::Connect { reason, .. }) => Err(NoAnswer::NotYet(format!(
-            "nothing listens on its port yet: {reason}"
-        ))),
-        Err(error @ ClientError::TimedOut { .. }) => Err(NoAnswer::NotYet(error.to_string())),
-        Err(error) => Err(NoAnswer::Refused(error.to_string())),
-    }
-}
-
-fn url(endpoint: &Endpoint, port: u16) -> String {
-    let path = match endpoint {
-        Endpoint::Stdio => BRIDGE_PATH,
-        Endpoint::Http { path, .. } => path,
-    };
-    format!("http://127.0.0.1:{port}{path}")
 }
 
 fn initial_state(spec: &Spec, port: u16) -> RunState {

@@ -6,7 +6,7 @@ use mcpt_core::{Failure, FailureKind, Progress, ProgressEvent};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines},
     process::{Child, ChildStdin, ChildStdout, Command},
-    time::timeout,
+    time::{Instant, sleep_until, timeout},
 };
 
 use crate::{
@@ -19,6 +19,9 @@ use crate::{
 
 /// Ends of the server before it has ever answered, after which waiting is given up.
 const ENDS_BEFORE_GIVING_UP: u32 = 2;
+
+/// How long a server may take to answer before anything is said about it.
+const USUAL: Duration = Duration::from_secs(1);
 
 /// A supervisor on trial. Dropping it lets the supervisor undo what it did.
 pub(crate) struct Trial {
@@ -104,16 +107,28 @@ impl Trial {
     /// When it ends instead, again and again.
     pub(crate) async fn until_ready(&mut self, progress: &dyn Progress) -> Result<(), Failure> {
         let mut ends = 0;
+        let mut patience = Instant::now() + USUAL;
+        let mut unsaid = None;
         loop {
-            match self.event().await {
+            let event = tokio::select! {
+                event = self.event() => event,
+                () = sleep_until(patience), if unsaid.is_some() => {
+                    if let Some(why) = unsaid.take() {
+                        progress.event(ProgressEvent::Waiting(format!("still waiting: {why}")));
+                    }
+                    continue;
+                }
+            };
+            match event {
                 Event::Ready => return Ok(()),
                 Event::Started => {
+                    patience = Instant::now() + USUAL;
                     progress.event(ProgressEvent::Waiting(
                         "waiting for its first answer".to_owned(),
                     ));
                 }
                 Event::Waiting { why } => {
-                    progress.event(ProgressEvent::Waiting(format!("not ready: {why}")));
+                    unsaid = Some(why.clone());
                     self.last_why = Some(why);
                 }
                 Event::Exited { why } => {

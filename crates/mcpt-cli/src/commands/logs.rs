@@ -57,9 +57,12 @@ impl Logs {
             }
             Ok(())
         })
-        .map_err(|ending| match self.follow {
-            true => ending.silent_when_interrupted(),
-            false => ending,
+        .map_err(|ending| {
+            if self.follow {
+                ending.silent_when_interrupted()
+            } else {
+                ending
+            }
         })
     }
 }
