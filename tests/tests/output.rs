@@ -1,7 +1,5 @@
 //! What goes to standard output and to standard error, in which form.
 
-#![expect(clippy::expect_used, reason = "a panic is how a test fails")]
-
 use mcpt_tests::Mcpt;
 use serde_json::{Value, json};
 

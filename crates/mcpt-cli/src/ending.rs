@@ -16,11 +16,13 @@ pub(crate) enum Ending {
 }
 
 impl Ending {
-    /// An interruption is how this command ends.
+    /// What would go on for ever ends by an interruption, and that is no failure.
     #[must_use]
-    pub(crate) fn silent_when_interrupted(self) -> Self {
+    pub(crate) fn silent_when_followed(self, follow: bool) -> Self {
         match self {
-            Self::Failure(failure) if failure.kind == FailureKind::Interrupted => Self::Stopped,
+            Self::Failure(failure) if follow && failure.kind == FailureKind::Interrupted => {
+                Self::Stopped
+            }
             other => other,
         }
     }

@@ -44,6 +44,7 @@ impl Events {
             let events: Vec<ServerEvent> = events.try_collect().await?;
             self.show(&events, global)
         })
+        .map_err(|ending| ending.silent_when_followed(self.follow))
     }
 
     fn show(&self, events: &[ServerEvent], global: &Global) -> Result<(), Ending> {

@@ -57,12 +57,6 @@ impl Logs {
             }
             Ok(())
         })
-        .map_err(|ending| {
-            if self.follow {
-                ending.silent_when_interrupted()
-            } else {
-                ending
-            }
-        })
+        .map_err(|ending| ending.silent_when_followed(self.follow))
     }
 }
