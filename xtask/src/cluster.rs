@@ -17,6 +17,7 @@ mod addons;
 mod boot;
 mod cgroups;
 mod control_plane;
+mod faults;
 mod images;
 mod layout;
 mod machine;
@@ -57,6 +58,12 @@ pub(crate) enum Action {
     },
     /// Print the environment of `exec` as export lines for a shell
     Env,
+    /// Hurt a component on purpose
+    #[command(hide = true)]
+    Fault {
+        #[command(subcommand)]
+        fault: faults::Fault,
+    },
 }
 
 pub(crate) fn run(action: Action) -> anyhow::Result<ExitCode> {
@@ -84,6 +91,11 @@ pub(crate) fn run(action: Action) -> anyhow::Result<ExitCode> {
             for (name, value) in environment(&layout, &running(&layout)?)? {
                 report::result(format_args!("export {name}='{value}'"));
             }
+            Ok(ExitCode::SUCCESS)
+        }
+        Action::Fault { fault } => {
+            let _lock = Lock::take(&layout.lock(), "the cluster")?;
+            faults::run(&layout, &fault)?;
             Ok(ExitCode::SUCCESS)
         }
     }
@@ -162,7 +174,10 @@ const OFFLINE: &[(&str, &str)] = &[
 fn environment(layout: &Layout, state: &State) -> anyhow::Result<Vec<(&'static str, String)>> {
     let control_plane = Machine::recorded(state, CONTROL_PLANE)?;
     let path = std::env::var("PATH").unwrap_or_default();
+    let own = std::env::current_exe().context("path of xtask")?;
     Ok(vec![
+        // For suites that hurt the cluster: `$MCPT_XTASK cluster fault`.
+        ("MCPT_XTASK", layout::text(&own)),
         ("KUBECONFIG", layout::text(&layout.kubeconfig("admin"))),
         ("MCPT_CLUSTER_AUDIT_LOG", layout::text(&layout.audit_log())),
         ("MCPT_CLUSTER_NETWORK", network_namespace(&control_plane)),

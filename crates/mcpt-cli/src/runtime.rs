@@ -28,16 +28,33 @@ pub(crate) fn run<T>(work: impl Future<Output = Result<T, Ending>>) -> Result<T,
 /// Runs a server on all cores until it ends by itself; `serve` gets what to await for the order to shut down.
 pub(crate) fn serve<E: std::error::Error + 'static, F: Future<Output = Result<(), E>>>(
     what: &str,
-    serve: impl FnOnce(futures_util::future::BoxFuture<'static, ()>) -> F,
+    serve: impl FnOnce(Termination) -> F,
 ) -> Result<(), Ending> {
-    let runtime = built(Builder::new_multi_thread().enable_all().build())?;
-    runtime
-        .block_on(async { serve(Box::pin(termination())).await })
-        .map_err(|error| {
+    until_told(async |shutdown| {
+        let served = serve(shutdown).await;
+        served.map_err(|error| {
             Failure::new(FailureKind::Failed, what)
                 .caused_by(&error)
                 .into()
         })
+    })
+}
+
+/// Completes at the order to shut down.
+pub(crate) type Termination = futures_util::future::BoxFuture<'static, ()>;
+
+/// Runs work on all cores until it ends by itself; it gets what to await for the order to shut down. A second order ends it
+/// where it stands.
+pub(crate) fn until_told(
+    work: impl AsyncFnOnce(Termination) -> Result<(), Ending>,
+) -> Result<(), Ending> {
+    let runtime = built(Builder::new_multi_thread().enable_all().build())?;
+    runtime.block_on(async {
+        tokio::select! {
+            outcome = work(Box::pin(termination())) => outcome,
+            () = insistence() => Err(Failure::new(FailureKind::Interrupted, "interrupted").into()),
+        }
+    })
 }
 
 fn built(runtime: io::Result<Runtime>) -> Result<Runtime, Failure> {
@@ -48,6 +65,15 @@ fn built(runtime: io::Result<Runtime>) -> Result<Runtime, Failure> {
 
 /// Completes at the first SIGINT or SIGTERM.
 async fn termination() {
+    orders(1).await;
+}
+
+/// Completes at the second.
+async fn insistence() {
+    orders(2).await;
+}
+
+async fn orders(count: u8) {
     let (Ok(mut interrupt), Ok(mut terminate)) = (
         signal(SignalKind::interrupt()),
         signal(SignalKind::terminate()),
@@ -55,8 +81,10 @@ async fn termination() {
         // Without handlers the signals end the process by themselves.
         return std::future::pending().await;
     };
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
+    for _ in 0..count {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
     }
 }

@@ -27,6 +27,8 @@ pub struct GatewayConfig {
     pub session_idle: Duration,
     /// How long requests in progress may go on after the shutdown was asked for.
     pub drain_grace: Duration,
+    /// What a client and the log are told when an endpoint's network does not answer at all: why that may be.
+    pub unreachable_hint: Option<&'static str>,
 }
 
 impl GatewayConfig {
@@ -42,6 +44,7 @@ impl GatewayConfig {
             max_body: 16 * 1024 * 1024,
             session_idle: Duration::from_mins(30),
             drain_grace: Duration::from_secs(20),
+            unreachable_hint: None,
         }
     }
 }

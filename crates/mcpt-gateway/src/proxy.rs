@@ -142,10 +142,21 @@ fn broken(shared: &Shared, in_flight: &InFlight<Upstream>, error: SendError) -> 
 
 /// Notes that an endpoint cannot be reached.
 fn unreachable(shared: &Shared, in_flight: &InFlight<Upstream>, reason: &io::Error) -> Refusal {
-    tracing::warn!(endpoint = %in_flight.address(), %reason, "endpoint cannot be reached");
+    let silent = matches!(
+        reason.kind(),
+        io::ErrorKind::TimedOut
+            | io::ErrorKind::HostUnreachable
+            | io::ErrorKind::NetworkUnreachable
+    );
+    let hint = shared.unreachable_hint.filter(|_| silent);
+    tracing::warn!(endpoint = %in_flight.address(), %reason, hint, "endpoint cannot be reached");
     in_flight.unreachable(shared.now());
     // The address stays inside: it is nothing that clients should learn.
-    Refusal::Unreachable(reason.kind().to_string())
+    let kind = reason.kind();
+    Refusal::Unreachable(match hint {
+        Some(hint) => format!("{kind} ({hint})"),
+        None => kind.to_string(),
+    })
 }
 
 fn answered(

@@ -165,6 +165,7 @@ fn shared(config: GatewayConfig) -> (Arc<Shared>, Vec<Box<dyn Discovery>>) {
         default_namespace: config.default_namespace,
         policy: config.policy,
         max_body: config.max_body,
+        unreachable_hint: config.unreachable_hint,
         sources: sources
             .iter()
             .map(|source| SourceState {

@@ -23,6 +23,7 @@ pub(crate) struct Shared {
     pub(crate) default_namespace: Namespace,
     pub(crate) policy: Policy,
     pub(crate) max_body: usize,
+    pub(crate) unreachable_hint: Option<&'static str>,
     pub(crate) sources: Vec<SourceState>,
     /// Ends streams that have no end of their own.
     pub(crate) closing: CancellationToken,

@@ -18,12 +18,9 @@ use crate::{
     cluster::Cluster,
     connect, delete, deploy, events, forward, logs,
     rollout::Observed,
-    server::{self, ReleaseFacts, SERVER_LABEL},
+    server::{self, DEFAULT_PATH, ReleaseFacts, SERVER_LABEL},
     status,
 };
-
-/// Path of the MCP endpoint when the Deployment does not say.
-const DEFAULT_PATH: &str = "/mcp";
 
 /// A connected cluster and a namespace in it, where each server is one Helm release.
 #[derive(Debug, Clone)]

@@ -7,10 +7,10 @@ use std::{
 };
 
 use kube::{Api, Client, api::ListParams, core::NamespaceResourceScope};
-use mcpt_core::{Failure, FailureKind, Namespace};
+use mcpt_core::{Failure, Namespace};
 use serde::de::DeserializeOwned;
 
-use crate::failure::{self, Explained};
+use crate::failure;
 
 /// Longest time for establishing a connection to the API server.
 pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -125,19 +125,7 @@ impl Cluster {
         what: impl Into<String>,
         error: &kube::runtime::watcher::Error,
     ) -> Failure {
-        use kube::runtime::watcher::Error;
-        match error {
-            Error::InitialListFailed(e) | Error::WatchStartFailed(e) | Error::WatchFailed(e) => {
-                self.failure(what, e)
-            }
-            Error::WatchError(status) => failure::explain_status(status).failure(what),
-            Error::NoResourceVersion => Explained {
-                kind: FailureKind::Failed,
-                why: vec!["the API server sent an object without a resourceVersion".into()],
-                hint: None,
-            }
-            .failure(what),
-        }
+        failure::explain_watch(error, &self.address).failure(what)
     }
 }
 

@@ -42,8 +42,46 @@ fn valid(namespace: &str) -> Result<Namespace, Failure> {
     })
 }
 
+/// A cluster that was found but not spoken to yet.
+pub(crate) struct Target {
+    /// Client with credentials.
+    pub(crate) client: Client,
+    /// Namespace of the options, else of the context or the pod, else the default one.
+    pub(crate) namespace: Namespace,
+    /// URL of the API server, for messages.
+    pub(crate) address: String,
+}
+
+impl std::fmt::Debug for Target {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Target")
+            .field("namespace", &self.namespace)
+            .field("address", &self.address)
+            .finish_non_exhaustive()
+    }
+}
+
 /// Connects and asks the API server for its version, so that whatever is wrong shows here and not half-way.
 pub(crate) async fn connect(options: &ConnectOptions) -> Result<Cluster, Failure> {
+    let Target {
+        client,
+        namespace,
+        address,
+    } = target(options).await?;
+    let version = tokio::time::timeout(FIRST_ANSWER, client.apiserver_version())
+        .await
+        .map_err(|_| failure::silent(&address, FIRST_ANSWER.as_secs()).failure(CANNOT_CONNECT))?
+        .map_err(|error| failure::explain(&error, &address).failure(CANNOT_CONNECT))?;
+    Ok(Cluster {
+        client,
+        namespace,
+        address,
+        version: ServerVersion::new(version.git_version, &version.minor),
+    })
+}
+
+/// Finds the cluster and makes a client for it.
+pub(crate) async fn target(options: &ConnectOptions) -> Result<Target, Failure> {
     // A second installation of the same provider is refused, and is no error.
     let _already_there = rustls::crypto::aws_lc_rs::default_provider().install_default();
 
@@ -84,16 +122,9 @@ pub(crate) async fn connect(options: &ConnectOptions) -> Result<Cluster, Failure
             other => failure::explain(other, &address),
         })
         .map_err(|explained| explained.failure(CANNOT_CONNECT))?;
-    let client: Client = builder.build();
-
-    let version = tokio::time::timeout(FIRST_ANSWER, client.apiserver_version())
-        .await
-        .map_err(|_| failure::silent(&address, FIRST_ANSWER.as_secs()).failure(CANNOT_CONNECT))?
-        .map_err(|error| failure::explain(&error, &address).failure(CANNOT_CONNECT))?;
-    Ok(Cluster {
-        client,
+    Ok(Target {
+        client: builder.build(),
         namespace,
         address,
-        version: ServerVersion::new(version.git_version, &version.minor),
     })
 }

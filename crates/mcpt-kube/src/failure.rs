@@ -5,6 +5,7 @@ use std::{error::Error, io};
 use kube::{
     client::AuthError,
     core::{Status, response::StatusCause},
+    runtime::watcher,
 };
 pub(crate) use mcpt_core::chain;
 use mcpt_core::{Failure, FailureKind};
@@ -60,6 +61,19 @@ pub(crate) fn explain(error: &kube::Error, address: &str) -> Explained {
             ),
         ),
         other => Explained::new(FailureKind::Failed, chain(other)),
+    }
+}
+
+/// Explains an error of a watch at the API server at `address`.
+pub(crate) fn explain_watch(error: &watcher::Error, address: &str) -> Explained {
+    use watcher::Error as E;
+    match error {
+        E::InitialListFailed(e) | E::WatchStartFailed(e) | E::WatchFailed(e) => explain(e, address),
+        E::WatchError(status) => explain_status(status),
+        E::NoResourceVersion => Explained::new(
+            FailureKind::Failed,
+            "the API server sent an object without a resourceVersion",
+        ),
     }
 }
 

@@ -11,6 +11,7 @@ mod connect;
 mod delete;
 mod deploy;
 mod diagnosis;
+mod discovery;
 mod events;
 mod exchange;
 mod failure;
@@ -35,4 +36,6 @@ mod usage;
 mod wait;
 mod watch;
 
-pub use self::{backend::Kubernetes, connect::ConnectOptions, deploy::dry_run};
+pub use self::{
+    backend::Kubernetes, connect::ConnectOptions, deploy::dry_run, discovery::ClusterDiscovery,
+};

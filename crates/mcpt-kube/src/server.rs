@@ -24,6 +24,10 @@ pub(crate) const SERVER_LABEL: &str = "mcpt.io/server";
 /// Label that names the template.
 pub(crate) const TEMPLATE_LABEL: &str = "mcpt.io/template";
 pub(crate) const PATH_ANNOTATION: &str = "mcpt.io/path";
+/// Path of the MCP endpoint where nothing is annotated.
+pub(crate) const DEFAULT_PATH: &str = "/mcp";
+/// Whether sessions stay where they began: `stateful` or `stateless`.
+pub(crate) const SESSIONS_ANNOTATION: &str = "mcpt.io/sessions";
 const TRANSPORT_ANNOTATION: &str = "mcpt.io/transport";
 /// Container that runs the server, in the pods of the built-in chart.
 const SERVER_CONTAINER: &str = "server";

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
+    hash::{BuildHasher as _, RandomState},
     sync::{Arc, Mutex, PoisonError, atomic::AtomicUsize},
 };
 
@@ -30,7 +31,7 @@ pub struct Server<L> {
     spec: ServerSpec,
     endpoints: Vec<(Arc<Endpoint<L>>, Conditions)>,
     by_id: HashMap<EndpointId, usize>,
-    /// Whose turn it is among equals.
+    /// Whose turn it is among equals; wraps around.
     pub(crate) turn: Arc<AtomicUsize>,
 }
 
@@ -202,7 +203,7 @@ impl<L: for<'a> From<&'a Address>> Server<L> {
             let kept = kept.unwrap_or_else(|| Arc::new(Endpoint::new(endpoint)));
             endpoints.push((kept, endpoint.conditions));
         }
-        let turn = before.map_or_else(Arc::default, |before| Arc::clone(&before.turn));
+        let turn = before.map_or_else(random_turn, |before| Arc::clone(&before.turn));
         Self {
             spec,
             endpoints,
@@ -210,6 +211,11 @@ impl<L: for<'a> From<&'a Address>> Server<L> {
             turn,
         }
     }
+}
+
+/// Where the turns begin: elsewhere in every gateway, or the first session of each would go to the same endpoint.
+fn random_turn() -> Arc<AtomicUsize> {
+    Arc::new(AtomicUsize::new(RandomState::new().hash_one(()) as usize))
 }
 
 impl<L> Server<L> {

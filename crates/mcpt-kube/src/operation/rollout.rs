@@ -16,12 +16,9 @@ use crate::{
     manifest::Object,
     removal,
     rollout::Observed,
-    server::PATH_ANNOTATION,
+    server::{DEFAULT_PATH, PATH_ANNOTATION},
     wait::{self, Wanted},
 };
-
-/// Path of the MCP endpoint when nothing says another.
-const DEFAULT_PATH: &str = "/mcp";
 
 /// What runs now.
 #[derive(Debug, Default)]

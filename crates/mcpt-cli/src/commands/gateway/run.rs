@@ -1,15 +1,21 @@
 //! `mcpt gateway run`: serves until it is told to end.
 
-use std::{fs, path::PathBuf};
+use std::{fs, path::PathBuf, time::Duration};
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use mcpt_core::{BackendKind, Failure, FailureKind, Namespace, Secret};
 use mcpt_gateway::{Gateway, GatewayConfig, StaticServer, StaticServers};
+use mcpt_kube::ClusterDiscovery;
 use mcpt_process::Processes;
-use mcpt_routing::SessionKeys;
+use mcpt_routing::{Policy, SessionKeys};
 
 use crate::{
-    args::Global, commands::listen::Listen, ending::Ending, log, messages, output, place, runtime,
+    args::Global,
+    commands::listen::Listen,
+    duration,
+    ending::Ending,
+    log, messages, output, place,
+    runtime::{self, Termination},
     user_config::UserConfig,
 };
 
@@ -19,12 +25,16 @@ const DEFAULT_NAMESPACE: &str = "mcp-servers";
 /// Arguments of `mcpt gateway run`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Servers are at /mcp/NAME and /mcp/NAMESPACE/NAME: those named with --server and, with the
-process backend, all that are deployed on this machine, as they come and go.
+    after_help = "Servers are at /mcp/NAME and /mcp/NAMESPACE/NAME, as they come and go: those named with --server
+and those of the backend. With the process backend that is all of this machine, with the
+kubernetes one all of the namespace (--namespace, else the context's or the pod's) or, with
+--all-namespaces, of the cluster; /mcp/NAME is then one of that namespace.
 /healthz, /readyz and /metrics tell how the gateway is.
 
-Example:
-  mcpt gateway run --server demo=http://10.0.0.1:8080/mcp,http://10.0.0.2:8080/mcp"
+Examples:
+  mcpt gateway run
+  mcpt gateway run --server demo=http://10.0.0.1:8080/mcp,http://10.0.0.2:8080/mcp
+  mcpt gateway run -b kubernetes --all-namespaces --listen 0.0.0.0:8080"
 )]
 pub(super) struct Run {
     #[command(flatten)]
@@ -32,10 +42,46 @@ pub(super) struct Run {
     /// A server and the URLs of its instances; can be repeated
     #[arg(long = "server", value_name = "[NAMESPACE/]NAME=URL[,URL...]")]
     servers: Vec<StaticServer>,
+    /// Servers of all namespaces of the cluster
+    #[arg(short = 'A', long)]
+    all_namespaces: bool,
     /// File with the keys of session ids, one a line, each of at least 32 characters; the first makes new ids. Gateways
     /// with the same file continue each other's sessions. Without one: a random key, for this run alone
     #[arg(long, value_name = "FILE", env = "MCPT_SESSION_KEY_FILE")]
     session_key_file: Option<PathBuf>,
+    /// Which instance a new session goes to
+    #[arg(long, value_enum, default_value_t)]
+    balance: Balance,
+    /// Accept this Host header too: a name, `.example.com` for all below it, `*` for all; can be repeated. Loopback names
+    /// always are, and unless it listens on loopback IP addresses and names of private networks
+    #[arg(
+        long = "allowed-host",
+        value_name = "HOST",
+        env = "MCPT_ALLOWED_HOSTS",
+        value_delimiter = ','
+    )]
+    allowed_hosts: Vec<String>,
+    /// Accept requests of web pages from this origin too, like `https://app.example.com`; can be repeated
+    #[arg(
+        long = "allowed-origin",
+        value_name = "ORIGIN",
+        env = "MCPT_ALLOWED_ORIGINS",
+        value_delimiter = ','
+    )]
+    allowed_origins: Vec<String>,
+    /// How long requests in progress may go on once it is told to end
+    #[arg(long, value_name = "DURATION", default_value = "20s", value_parser = duration::parse)]
+    drain: Duration,
+}
+
+/// How new sessions are spread.
+#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+enum Balance {
+    /// To the instance with the fewest sessions and requests
+    #[default]
+    LeastLoaded,
+    /// To one after the other
+    RoundRobin,
 }
 
 impl Run {
@@ -43,43 +89,88 @@ impl Run {
     pub(super) fn run(self, global: &Global) -> Result<(), Ending> {
         log::start_for_server(global.verbose);
         let user = UserConfig::load()?;
-        let namespace = match global.namespace.clone().or_else(|| user.namespace.clone()) {
+        let keys = self.keys(global)?;
+        runtime::until_told(async |mut shutdown| {
+            let config = tokio::select! {
+                config = self.config(global, &user, keys) => config?,
+                () = &mut shutdown => return Ok(()),
+            };
+            self.serve(config, shutdown).await
+        })
+    }
+
+    async fn config(
+        &self,
+        global: &Global,
+        user: &UserConfig,
+        keys: SessionKeys,
+    ) -> Result<GatewayConfig, Failure> {
+        let named = global.namespace.clone().or_else(|| user.namespace.clone());
+        let namespace = match named {
             Some(namespace) => namespace,
             None => {
                 Namespace::new(DEFAULT_NAMESPACE).map_err(|error| failed().caused_by(&error))?
             }
         };
-        let keys = self.keys(global)?;
-        let mut config = GatewayConfig::new(self.listen.address(), namespace.clone(), keys);
-        let servers = StaticServers::new(&self.servers, &namespace);
-        config.sources.push(Box::new(servers.clone()));
-        match place::kind(global, &user) {
+        let mut config = GatewayConfig::new(self.listen.address(), namespace, keys);
+        match place::kind(global, user) {
             BackendKind::Process => {
-                let processes = Processes::new()?;
-                config
-                    .sources
-                    .push(Box::new(processes.discovery(&namespace)));
+                if self.all_namespaces {
+                    messages::warning(
+                        global,
+                        "--all-namespaces means nothing to the process backend",
+                    );
+                }
+                let discovery = Processes::new()?.discovery(&config.default_namespace);
+                config.sources.push(Box::new(discovery));
             }
             BackendKind::Kubernetes => {
-                return Err(Failure::new(
-                    FailureKind::Usage,
-                    "the gateway cannot find servers on Kubernetes",
-                )
-                .hint("name them with --server NAME=URL, and leave --backend kubernetes out")
-                .into());
+                let options = place::cluster(global, user);
+                match ClusterDiscovery::connect(&options, self.all_namespaces).await {
+                    Ok(discovery) => {
+                        config.default_namespace = discovery.namespace().clone();
+                        config.unreachable_hint = discovery.unreachable_hint();
+                        config.sources.push(Box::new(discovery));
+                    }
+                    Err(failure) if self.servers.is_empty() => return Err(failure),
+                    Err(failure) => messages::warning(
+                        global,
+                        &format!("only the servers named with --server are served: {failure}"),
+                    ),
+                }
             }
         }
+        let servers = StaticServers::new(&self.servers, &config.default_namespace);
+        config.sources.insert(0, Box::new(servers));
+        config.access = config
+            .access
+            .allow_hosts(said(&self.allowed_hosts))
+            .allow_origins(said(&self.allowed_origins));
+        config.policy = match self.balance {
+            Balance::LeastLoaded => Policy::LeastLoaded,
+            Balance::RoundRobin => Policy::RoundRobin,
+        };
+        config.drain_grace = self.drain;
+        Ok(config)
+    }
+
+    async fn serve(&self, config: GatewayConfig, shutdown: Termination) -> Result<(), Ending> {
+        let namespace = config.default_namespace.clone();
         let gateway = Gateway::bind(config).map_err(|error| failed().caused_by(&error))?;
         let base = format!("http://{}/mcp", gateway.address());
         output::line(&format!("{base}/NAME"))?;
-        for key in servers.keys() {
+        for key in StaticServers::new(&self.servers, &namespace).keys() {
             output::line(&if key.namespace == namespace {
                 format!("{base}/{}", key.name)
             } else {
                 format!("{base}/{key}")
             })?;
         }
-        runtime::serve("the gateway failed", |shutdown| gateway.serve(shutdown))
+        gateway.serve(shutdown).await.map_err(|error| {
+            Failure::new(FailureKind::Failed, "the gateway failed")
+                .caused_by(&error)
+                .into()
+        })
     }
 
     fn keys(&self, global: &Global) -> Result<SessionKeys, Failure> {
@@ -106,4 +197,12 @@ impl Run {
 
 fn failed() -> Failure {
     Failure::new(FailureKind::Failed, "cannot start the gateway")
+}
+
+/// The entries of a list that an empty variable may have made.
+fn said(entries: &[String]) -> impl Iterator<Item = &str> {
+    entries
+        .iter()
+        .map(|entry| entry.trim())
+        .filter(|entry| !entry.is_empty())
 }

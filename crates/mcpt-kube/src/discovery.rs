@@ -1,0 +1,131 @@
+//! The servers of a cluster for those who route to them: Services that carry a server's label and the pods behind them,
+//! told as they change.
+//!
+//! Two watches, of Services (their metadata alone: name, path, kind of sessions) and of their `EndpointSlices`. A watch
+//! that broke goes on where it was; one that cannot must list anew, and until that is complete what was known holds.
+
+mod instances;
+mod picture;
+mod watching;
+
+use std::time::Duration;
+
+use futures_util::stream::{self, BoxStream, StreamExt as _};
+use k8s_openapi::api::{core::v1::Service, discovery::v1::EndpointSlice};
+use kube::{
+    Api, Client, Resource,
+    api::ListParams,
+    core::{NamespaceResourceScope, PartialObjectMeta},
+};
+use mcpt_core::{Failure, Namespace};
+use mcpt_routing::{Change, Discovery};
+use serde::de::DeserializeOwned;
+
+use self::picture::Picture;
+use crate::{
+    ConnectOptions,
+    connect::{self, Target},
+    failure,
+    kubeconfig::Surroundings,
+    server::SERVER_LABEL,
+    watch::refusal,
+};
+
+/// Longest time for the first look, which is only there to show mistakes early.
+const FIRST_LOOK: Duration = Duration::from_secs(5);
+
+/// A source of the servers of a cluster: those of one namespace or of all.
+#[derive(Debug)]
+pub struct ClusterDiscovery {
+    target: Target,
+    all_namespaces: bool,
+}
+
+impl ClusterDiscovery {
+    /// Finds the cluster and asks it once for servers. An API server that does not answer is waited for by
+    /// [`Discovery::watch`], as it is whenever it goes away; who is refused is told here.
+    ///
+    /// # Errors
+    /// [`mcpt_core::FailureKind::Usage`] for a kubeconfig or context that is not usable, and whatever the API server refuses
+    /// with: bad credentials, no right to list Services or `EndpointSlices`.
+    pub async fn connect(options: &ConnectOptions, all_namespaces: bool) -> Result<Self, Failure> {
+        let discovery = Self {
+            target: connect::target(options).await?,
+            all_namespaces,
+        };
+        discovery.look::<PartialObjectMeta<Service>>().await?;
+        discovery.look::<EndpointSlice>().await?;
+        Ok(discovery)
+    }
+
+    /// The namespace of the options, else of the context or the pod, else `mcp-servers`.
+    pub fn namespace(&self) -> &Namespace {
+        &self.target.namespace
+    }
+
+    /// Why pods may not answer, unless this process is a pod itself.
+    pub fn unreachable_hint(&self) -> Option<&'static str> {
+        let outside = !Surroundings::read().in_cluster;
+        outside.then_some("pods can usually be reached from inside the cluster only: mcpt gateway install runs the gateway there")
+    }
+
+    async fn look<K>(&self) -> Result<(), Failure>
+    where
+        K: Resource<Scope = NamespaceResourceScope> + Clone + DeserializeOwned + std::fmt::Debug,
+        K::DynamicType: Default,
+    {
+        let api: Api<K> = self.api();
+        let one = ListParams::default().labels(SERVER_LABEL).limit(1);
+        let what = format!("cannot find servers on {}", self.target.address);
+        let failure = match tokio::time::timeout(FIRST_LOOK, api.list(&one)).await {
+            Ok(Ok(_)) => return Ok(()),
+            Ok(Err(error)) => {
+                let failure = failure::explain(&error, &self.target.address).failure(what);
+                if matches!(&error, kube::Error::Api(status) if refusal(status.code)) {
+                    return Err(if self.all_namespaces {
+                        failure.hint("to see one namespace only: leave --all-namespaces out")
+                    } else {
+                        failure
+                    });
+                }
+                failure
+            }
+            Err(_) => failure::silent(&self.target.address, FIRST_LOOK.as_secs()).failure(what),
+        };
+        tracing::warn!(%failure, "waiting for the cluster");
+        Ok(())
+    }
+
+    fn api<K>(&self) -> Api<K>
+    where
+        K: Resource<Scope = NamespaceResourceScope>,
+        K::DynamicType: Default,
+    {
+        let client: Client = self.target.client.clone();
+        if self.all_namespaces {
+            Api::all(client)
+        } else {
+            Api::namespaced(client, self.target.namespace.as_str())
+        }
+    }
+}
+
+impl Discovery for ClusterDiscovery {
+    fn name(&self) -> &'static str {
+        "servers of the cluster"
+    }
+
+    fn watch(self: Box<Self>) -> BoxStream<'static, Change> {
+        let address = &self.target.address;
+        let services = watching::follow(self.api(), "services", address);
+        let slices = watching::follow(self.api(), "endpoint slices", address);
+        let events = stream::select(
+            services.map(picture::Event::Service),
+            slices.map(picture::Event::Slice),
+        );
+        let mut picture = Picture::default();
+        events
+            .flat_map(move |event| stream::iter(picture.take(event)))
+            .boxed()
+    }
+}

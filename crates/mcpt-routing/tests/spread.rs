@@ -1,0 +1,153 @@
+//! How evenly gateways that know nothing of each other spread sessions together.
+
+#![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+use std::collections::BTreeMap;
+
+use mcpt_core::{Namespace, ServerName, Sessions};
+use mcpt_routing::{
+    Address, Change, Conditions, EndpointId, EndpointSpec, Policy, RoutingTable, ServerKey,
+    ServerSpec, SessionLedger, Work,
+};
+use proptest::prelude::*;
+
+#[derive(Debug)]
+struct NoLink;
+
+impl From<&Address> for NoLink {
+    fn from(_: &Address) -> Self {
+        Self
+    }
+}
+
+/// A gateway without the network: its own table and its own knowledge of sessions.
+struct Gateway {
+    table: RoutingTable<NoLink>,
+    ledger: SessionLedger<NoLink>,
+    policy: Policy,
+}
+
+/// Where each session lives, by its number.
+type Homes = Vec<EndpointId>;
+
+impl Gateway {
+    fn new(pods: usize, policy: Policy) -> Self {
+        let gateway = Self {
+            table: RoutingTable::new(1),
+            ledger: SessionLedger::new(u64::MAX),
+            policy,
+        };
+        gateway.scale(pods);
+        gateway
+    }
+
+    fn scale(&self, pods: usize) {
+        let endpoint = |pod| EndpointSpec {
+            id: EndpointId::new(&format!("pod-{pod}")),
+            address: Address::new("pod", 1000 + pod as u16, "/mcp").unwrap(),
+            conditions: Conditions::READY,
+        };
+        self.table.apply(
+            0,
+            Change::Set(ServerSpec {
+                key: ServerKey {
+                    namespace: Namespace::new("ns").unwrap(),
+                    name: ServerName::new("demo").unwrap(),
+                },
+                sessions: Sessions::Stateful,
+                endpoints: (0..pods).map(endpoint).collect(),
+            }),
+        );
+    }
+
+    fn open(&self, homes: &mut Homes) {
+        let servers = self.table.current();
+        let demo = servers.get("ns", "demo").unwrap();
+        let picked = demo.pick(Work::NewSession(self.policy), &[], 0).unwrap();
+        self.ledger
+            .touch(&homes.len().to_be_bytes(), picked.endpoint(), 0);
+        homes.push(picked.endpoint().id().clone());
+    }
+
+    /// A request of a session that began anywhere.
+    fn request(&self, session: usize, homes: &Homes) {
+        let servers = self.table.current();
+        let endpoints = servers.get("ns", "demo").unwrap().endpoints();
+        let (home, _) = endpoints
+            .iter()
+            .find(|(e, _)| *e.id() == homes[session])
+            .unwrap();
+        self.ledger.touch(&session.to_be_bytes(), home, 0);
+    }
+}
+
+/// The largest number of sessions on one of the pods to the mean.
+fn largest_to_mean(homes: &[EndpointId], pods: usize) -> f64 {
+    let mut counts = BTreeMap::<_, usize>::new();
+    for home in homes {
+        *counts.entry(home).or_default() += 1;
+    }
+    let largest = counts.values().max().copied().unwrap_or_default();
+    largest as f64 * pods as f64 / homes.len() as f64
+}
+
+fn policy() -> impl Strategy<Value = Policy> {
+    prop::sample::select(vec![Policy::LeastLoaded, Policy::RoundRobin])
+}
+
+proptest! {
+    /// Clients come to either gateway by chance, in any order.
+    #[test]
+    fn two_gateways_spread_a_hundred_sessions_over_three_pods(
+        policy in policy(),
+        clients in prop::collection::vec(any::<bool>(), 100),
+    ) {
+        let gateways = [Gateway::new(3, policy), Gateway::new(3, policy)];
+        let mut homes = Homes::new();
+        for client in clients {
+            gateways[usize::from(client)].open(&mut homes);
+        }
+        let ratio = largest_to_mean(&homes, 3);
+        prop_assert!(ratio <= 1.2, "{ratio}");
+    }
+
+    /// After a scale-up the next sessions go to the new pods until these have caught up, also when requests of sessions
+    /// come by a gateway that did not begin them.
+    #[test]
+    fn new_pods_catch_up(
+        clients in prop::collection::vec(any::<bool>(), 100),
+        requests in prop::collection::vec((any::<bool>(), 0..100_usize), 0..200),
+    ) {
+        let gateways = [(); 2].map(|()| Gateway::new(3, Policy::LeastLoaded));
+        let mut homes = Homes::new();
+        for client in &clients {
+            gateways[usize::from(*client)].open(&mut homes);
+        }
+        for (client, session) in requests {
+            gateways[usize::from(client)].request(session, &homes);
+        }
+        for gateway in &gateways {
+            gateway.scale(5);
+        }
+        for _ in 0..33 {
+            gateways[1].open(&mut homes);
+        }
+        let new = [EndpointId::new("pod-3"), EndpointId::new("pod-4")];
+        let on_new = homes[100..].iter().filter(|home| new.contains(home)).count();
+        let known = clients.iter().filter(|client| **client).count();
+        // Until a new pod has as many as the gateway knows on each old one, it gets all.
+        prop_assert!(on_new >= 33.min(2 * (known / 3)), "{on_new} of 33, {known} known");
+    }
+}
+
+/// Each begins elsewhere: with the same first choice, one pod of three would get all.
+#[test]
+fn many_gateways_with_one_session_each() {
+    let mut homes = Homes::new();
+    for _ in 0..300 {
+        Gateway::new(3, Policy::LeastLoaded).open(&mut homes);
+    }
+    let ratio = largest_to_mean(&homes, 3);
+    // Six standard deviations.
+    assert!(ratio < 1.5, "{ratio}");
+}

@@ -1,0 +1,93 @@
+//! Faults made on purpose: components that stand still or end, and come back.
+//!
+//! For suites that hurt the cluster; whatever they leave behind, the next `up` mends.
+
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use super::layout::{CONTROL_PLANE, Layout, MAX_NODES, Node};
+use super::machine::{Component, Machine};
+use super::state::{Process, Record, State};
+use super::{control_plane, node, wait};
+use crate::go_tools;
+
+/// How long the end of a killed component may take.
+const END: Duration = Duration::from_secs(10);
+
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum Fault {
+    /// Let a component stand still: its connections stay open, but nothing is answered
+    Freeze { component: String },
+    /// Let it go on
+    Thaw { component: String },
+    /// End it at once; nothing starts it again but `start`
+    Kill { component: String },
+    /// Start it again after `kill`
+    Start { component: String },
+}
+
+pub(crate) fn run(layout: &Layout, fault: &Fault) -> anyhow::Result<()> {
+    let state = State::read(&layout.state())?.context("there is no cluster")?;
+    match fault {
+        Fault::Freeze { component } => signal(&state, component, Signal::SIGSTOP),
+        Fault::Thaw { component } => signal(&state, component, Signal::SIGCONT),
+        Fault::Kill { component } => {
+            signal(&state, component, Signal::SIGKILL)?;
+            let record = record(&state, component)?;
+            wait::until(END, || Ok(!state.is_alive(record)))
+                .with_context(|| format!("{component} does not end"))
+        }
+        Fault::Start { component } => start(layout, state, component),
+    }
+}
+
+fn record<'a>(state: &'a State, name: &str) -> anyhow::Result<&'a Record> {
+    let found = state.components.iter().find(|record| record.name == name);
+    found.with_context(|| {
+        let names: Vec<_> = state.components.iter().map(|r| r.name.as_str()).collect();
+        format!(
+            "there is no component {name}; there are {}",
+            names.join(", ")
+        )
+    })
+}
+
+/// Signals the component's program: what is recorded is the process that entered the machine for it.
+fn signal(state: &State, name: &str, signal: Signal) -> anyhow::Result<()> {
+    let record = record(state, name)?;
+    let program = Some(record.process)
+        .filter(|_| state.is_alive(record))
+        .and_then(Process::child)
+        .with_context(|| format!("{name} does not run"))?;
+    kill(Pid::from_raw(i32::try_from(program)?), signal)
+        .with_context(|| format!("cannot signal {name}"))
+}
+
+fn start(layout: &Layout, mut state: State, name: &str) -> anyhow::Result<()> {
+    if state.is_alive(record(&state, name)?) {
+        bail!("{name} runs");
+    }
+    let (machine, component) = component(layout, name)?;
+    let machine = Machine::recorded(&state, &machine)?;
+    state.components.retain(|record| record.name != name);
+    machine.spawn(layout, &mut state, &component)
+}
+
+/// The component of that name and the machine that it belongs in.
+fn component(layout: &Layout, name: &str) -> anyhow::Result<(String, Component)> {
+    let binaries = go_tools::build("kubernetes")?;
+    if name == "kube-apiserver" {
+        let component = control_plane::api_server(layout, &binaries)?;
+        return Ok((CONTROL_PLANE.to_owned(), component));
+    }
+    let kubelet = |node| (Node::name(node), node::kubelet(layout, node, &binaries));
+    Node::all(MAX_NODES)
+        .map(kubelet)
+        .find(|(_, component)| component.name == name)
+        .with_context(|| {
+            format!("{name} cannot be started again: only kube-apiserver and kubelet-N can")
+        })
+}
