@@ -9,7 +9,7 @@ use std::{
 use include_dir::{Dir, include_dir};
 use mcpt_core::{Failure, FailureKind, InvalidId, TemplateId, near};
 
-use crate::template::{Template, TemplateError};
+use crate::{document::FormatError, template::Template};
 
 static BUILT_IN: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../templates");
 const FILE: &str = "template.json";
@@ -82,7 +82,7 @@ pub enum CatalogError {
     },
     /// The template itself is wrong.
     #[error(transparent)]
-    Template(#[from] TemplateError),
+    Template(#[from] FormatError),
 }
 
 impl From<CatalogError> for Failure {

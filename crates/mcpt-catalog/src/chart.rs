@@ -8,6 +8,9 @@ static MCPT_GATEWAY: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../charts/mc
 /// Names of the embedded charts: that of a server and that of the gateway.
 pub const CHARTS: [&str; 2] = ["mcp-server", "mcpt-gateway"];
 
+/// Name of the built-in chart that servers are deployed with.
+pub(crate) const SERVER_CHART: &str = "mcp-server";
+
 /// Names of the profiles that the chart `mcp-server` has values for.
 pub const PROFILES: [&str; 3] = ["dev", "staging", "prod"];
 
@@ -17,7 +20,7 @@ pub fn builtin_chart(
     name: &str,
 ) -> Option<impl Iterator<Item = (&'static str, &'static [u8])> + use<>> {
     let folder = match name {
-        "mcp-server" => &MCP_SERVER,
+        SERVER_CHART => &MCP_SERVER,
         "mcpt-gateway" => &MCPT_GATEWAY,
         _ => return None,
     };

@@ -13,6 +13,7 @@ use mcpt_core::{Arg, Plan, Resources, ServerName, Sessions};
 use serde_json::{Map, Value};
 
 pub use self::report::{CompileError, SettingProblem};
+pub(crate) use self::transport::variable as transport_variable;
 use self::{given::Given, report::Report, sink::Sink};
 use crate::{
     schema_error::{plain, shorten},

@@ -8,6 +8,8 @@ mod catalog;
 mod chart;
 mod chart_values;
 mod compile;
+mod document;
+mod registry;
 mod schema_error;
 mod settings;
 mod template;
@@ -17,10 +19,14 @@ pub use self::{
     chart::{CHARTS, PROFILES, builtin_chart, profile_values},
     chart_values::chart_values,
     compile::{CompileError, SettingProblem, compile},
-    settings::Settings,
-    template::{
-        CommandArg, ConfigSchema, Property, Template, TemplateError, TemplateProblem, TransportSpec,
+    document::{FileKind, FormatError, FormatProblem},
+    registry::{
+        ChartLocation, ChartRef, CompiledEntry, EntryChoices, EntryError, EntryService,
+        EntryTransport, EnvValue, Persistence, Registry, RegistryEntry, RegistryError, Scaling,
+        check_entry, compile_entry,
     },
+    settings::Settings,
+    template::{CommandArg, ConfigSchema, Property, Template, TransportSpec},
 };
 
 #[cfg(doc)]

@@ -5,7 +5,6 @@
 //! `schema/template.schema.json`.
 
 mod check;
-mod position;
 mod property;
 mod schema;
 
@@ -17,10 +16,8 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 pub(crate) use self::property::sounds_secret;
-pub use self::{
-    check::{TemplateError, TemplateProblem},
-    property::{CommandArg, Property},
-};
+pub use self::property::{CommandArg, Property};
+use crate::document::FormatError;
 
 /// A checked template.
 #[derive(Debug, Clone)]
@@ -162,8 +159,8 @@ impl Template {
     /// Reads and checks the text of a `template.json`; `file` is its name in reports.
     ///
     /// # Errors
-    /// [`TemplateError`] with all problems at once, each with its place.
-    pub fn parse(id: TemplateId, file: &Path, text: &str) -> Result<Self, TemplateError> {
+    /// [`FormatError`] with all problems at once, each with its place.
+    pub fn parse(id: TemplateId, file: &Path, text: &str) -> Result<Self, FormatError> {
         let raw = check::read(file, text)?;
         Ok(Self {
             id,

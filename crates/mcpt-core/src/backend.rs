@@ -57,6 +57,30 @@ pub struct DeployOptions {
     /// Chart values that win over those made from the plan, already merged from `-f`, `--profile` and `--set`;
     /// an empty object when there are none. Only for backends that render a chart.
     pub values: serde_json::Map<String, serde_json::Value>,
+    /// Chart to deploy with instead of the built-in one. Only for backends that render a chart.
+    pub chart: Option<ChartSource>,
+}
+
+/// A Helm chart that is not part of mcpt: that of somebody else, or another version of the built-in one.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ChartSource {
+    /// Where it came from, for messages: its folder or archive.
+    pub origin: String,
+    /// Paths below the chart's folder, and their bytes.
+    pub files: Vec<(String, Vec<u8>)>,
+    /// Whether the plan's transport is known to be that of the server which the chart makes; if not, nobody asks it over MCP.
+    pub endpoint_known: bool,
+}
+
+/// Without the bytes.
+impl fmt::Debug for ChartSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ChartSource")
+            .field("origin", &self.origin)
+            .field("files", &self.files.len())
+            .field("endpoint_known", &self.endpoint_known)
+            .finish()
+    }
 }
 
 /// Which part of the work a dry run does.

@@ -27,7 +27,7 @@ pub(super) struct Chosen {
 }
 
 /// The variable by which the template's server learns its transport.
-pub(super) fn variable(template: &Template) -> Option<&str> {
+pub(crate) fn variable(template: &Template) -> Option<&str> {
     match template.transport.transport_env.as_deref() {
         Some("") => None,
         Some(name) => Some(name),

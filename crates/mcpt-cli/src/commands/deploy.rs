@@ -188,6 +188,7 @@ impl Deploy {
             }),
             create_namespace: self.create_namespace,
             values: self.chart_values(kind)?,
+            chart: None,
         })
     }
 
