@@ -91,6 +91,47 @@ impl From<&Chart> for ChartRecord {
     }
 }
 
+impl ChartRecord {
+    /// The chart again, as Helm reads it from a record: without subcharts, its numbers all floating point.
+    pub fn to_chart(&self) -> Chart {
+        let files = |files: &[ChartFile]| {
+            files
+                .iter()
+                .map(|file| File {
+                    name: file.name.clone(),
+                    data: file.data.clone(),
+                })
+                .collect()
+        };
+        Chart {
+            metadata: self.metadata.clone(),
+            lock: self.lock.clone(),
+            templates: files(&self.templates),
+            values: as_helm_reads(&self.values),
+            schema: self.schema.clone(),
+            files: files(&self.files),
+            ..Chart::default()
+        }
+    }
+}
+
+/// Values of a record as Helm reads them to render with them: every number is floating point.
+pub fn as_helm_reads(values: &Map<String, Value>) -> Map<String, Value> {
+    values
+        .iter()
+        .map(|(key, value)| (key.clone(), value_as_helm_reads(value)))
+        .collect()
+}
+
+fn value_as_helm_reads(value: &Value) -> Value {
+    match value {
+        Value::Number(number) => number.as_f64().map_or_else(|| value.clone(), Value::from),
+        Value::Array(items) => items.iter().map(value_as_helm_reads).collect(),
+        Value::Object(map) => Value::Object(as_helm_reads(map)),
+        other => other.clone(),
+    }
+}
+
 /// Values with whole floating point numbers as integers: Go's JSON makes no difference between them.
 pub(crate) fn as_go_writes(values: &Map<String, Value>) -> Map<String, Value> {
     values

@@ -11,7 +11,7 @@ mod hook;
 mod record;
 mod secret;
 
-pub use chart::{ChartFile, ChartRecord};
+pub use chart::{ChartFile, ChartRecord, as_helm_reads};
 pub use error::Error;
 pub use history::{DEFAULT_MAX_HISTORY, History, Next};
 pub use hook::{Hook, HookEvent, HookExecution, HookPhase, hooks_for};

@@ -107,6 +107,12 @@ pub(crate) enum Command {
     List,
     /// Show everything about a server
     Status(commands::status::Status),
+    /// Change how many instances of a server run, by number or by load
+    Scale(commands::scale::Scale),
+    /// List the revisions of a server
+    History(commands::history::History),
+    /// Make an earlier revision of a server run again
+    Rollback(commands::rollback::Rollback),
     /// Print what a server wrote to its log
     Logs(commands::logs::Logs),
     /// Show what the cluster told about a server

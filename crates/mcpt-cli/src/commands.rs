@@ -8,11 +8,14 @@ pub(crate) mod demo;
 pub(crate) mod deploy;
 pub(crate) mod events;
 pub(crate) mod gateway;
+pub(crate) mod history;
 pub(crate) mod install;
 mod list;
 mod listen;
 pub(crate) mod logs;
 pub(crate) mod probe;
+pub(crate) mod rollback;
+pub(crate) mod scale;
 pub(crate) mod status;
 pub(crate) mod supervise;
 pub(crate) mod template;
@@ -40,6 +43,9 @@ pub(crate) fn run(command: Command, global: &Global) -> Result<(), Ending> {
         Command::Deploy(deploy) => deploy.run(global),
         Command::List => list::run(global),
         Command::Status(status) => status.run(global),
+        Command::Scale(scale) => scale.run(global),
+        Command::History(history) => history.run(global),
+        Command::Rollback(rollback) => rollback.run(global),
         Command::Logs(logs) => logs.run(global),
         Command::Events(events) => events.run(global),
         Command::Delete(delete) => delete.run(global),

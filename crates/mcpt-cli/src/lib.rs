@@ -5,6 +5,7 @@
 //! cluster connection) before the command that needs it.
 
 mod args;
+mod changed;
 mod commands;
 mod duration;
 mod ending;
@@ -22,6 +23,7 @@ mod tool_arguments;
 mod usage;
 mod user_config;
 mod value_source;
+mod waiting;
 
 use std::process::ExitCode;
 

@@ -4,7 +4,7 @@ use k8s_openapi::api::apps::v1::Deployment;
 use kube::{Api, ResourceExt, api::ListParams};
 use mcpt_core::{Failure, FailureKind, ServerName, near};
 
-use crate::{cluster::Cluster, server::SERVER_LABEL};
+use crate::{cluster::Cluster, records::Record, server::SERVER_LABEL};
 
 /// The failure of `what`: there is no server of this name, and which one may have been meant.
 pub(crate) async fn no_server(cluster: &Cluster, name: &ServerName, what: &str) -> Failure {
@@ -29,4 +29,29 @@ pub(crate) async fn no_server(cluster: &Cluster, name: &ServerName, what: &str) 
             "see which there are: mcpt list --backend kubernetes -n {}",
             cluster.namespace
         ))
+}
+
+/// The last of a release's records, when it is a server's. `helm` is the command for those that are not.
+///
+/// # Errors
+/// [`FailureKind::NotFound`] when there is none, or the release is of another chart.
+pub(crate) async fn last_of_server<'r>(
+    cluster: &Cluster,
+    name: &ServerName,
+    records: &'r [Record],
+    helm: &str,
+    what: &str,
+) -> Result<&'r Record, Failure> {
+    let Some(last) = records.last() else {
+        return Err(no_server(cluster, name, what).await);
+    };
+    let Some(chart) = last.foreign_chart() else {
+        return Ok(last);
+    };
+    Err(Failure::new(FailureKind::NotFound, what)
+        .because(format!(
+            "release {:?} is of chart {chart:?}, not of mcpt",
+            name.as_str()
+        ))
+        .hint(format!("Helm can: {helm} {name}")))
 }

@@ -1,6 +1,7 @@
 //! Sending objects to the API server: dry run, server-side apply, delete.
 
 use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use kube::{
     Api, Client, Error,
     api::{
@@ -22,6 +23,9 @@ use crate::{
 
 /// Dry runs under way at once.
 const AT_ONCE: usize = 4;
+
+/// How often an object that autoscalers change is tried to be applied.
+const APPLY_ATTEMPTS: u8 = 3;
 
 /// Applies the objects of one release.
 #[derive(Debug, Clone)]
@@ -125,12 +129,45 @@ impl Applier {
                 Err(error) => return Err(self.refused(object, &error)),
             }
         }
-        // The manager of its fields is changed before it is applied; until then there are conflicts.
+        let checked = async {
+            // Managers of its fields are changed before it is applied; until then there are conflicts.
+            let force = expected.by_update
+                || object.has_scale()
+                    && self
+                        .owned_otherwise(&api, object, expected)
+                        .await?
+                        .is_some();
+            self.patch(&api, object, true, force).await
+        };
         self.cluster
-            .answer(self.patch(&api, object, true, expected.by_update))
+            .answer(checked)
             .await
             .map(drop)
             .map_err(|e| self.refused(object, &e))
+    }
+
+    /// How the ownership of its fields must change before it is applied; `None` when it is right.
+    async fn owned_otherwise(
+        &self,
+        api: &Api<DynamicObject>,
+        object: &Object,
+        expected: Expected,
+    ) -> Result<Option<Ownership>, Error> {
+        let Some(live) = api.get_metadata_opt(&object.name).await? else {
+            return Ok(None);
+        };
+        let mut metadata = live.metadata;
+        let entries = metadata.managed_fields.as_deref().unwrap_or_default();
+        let moved = field_managers::moved(entries).filter(|_| expected.by_update);
+        let is_moved = moved.is_some();
+        metadata.managed_fields = moved.or(metadata.managed_fields);
+        let released = released(&metadata).filter(|_| object.has_scale());
+        Ok(released.or_else(|| {
+            is_moved.then(|| Ownership {
+                entries: metadata.managed_fields.unwrap_or_default(),
+                resource_version: metadata.resource_version,
+            })
+        }))
     }
 
     async fn create_dry(&self, api: &Api<DynamicObject>, object: &Object) -> Result<(), Error> {
@@ -184,10 +221,30 @@ impl Applier {
     ) -> Result<DynamicObject, Failure> {
         let api = self.api(object).await?;
         let done = async {
-            if expected.by_update {
-                move_fields(&api, object).await?;
+            let mut attempts = 1..=APPLY_ATTEMPTS;
+            loop {
+                if (expected.by_update || object.has_scale())
+                    && let Some(entries) = self.owned_otherwise(&api, object, expected).await?
+                {
+                    own(&api, object, entries).await?;
+                }
+                let again = attempts.next() < Some(APPLY_ATTEMPTS) && object.has_scale();
+                match self.patch(&api, object, false, false).await {
+                    // An autoscaler acted in between.
+                    Err(Error::Api(status)) if status.is_conflict() && again => {}
+                    other => break other,
+                }
             }
-            self.patch(&api, object, false, false).await
+        };
+        let done = async {
+            let live = done.await?;
+            // Not ours to hold on to: a Helm that turns autoscaling on would reset it.
+            if object.has_scale()
+                && let Some(released) = released(&live.metadata)
+            {
+                own(&api, object, released).await?;
+            }
+            Ok(live)
         };
         self.cluster.answer(done).await.map_err(|error| {
             let refused = self.refused(object, &error);
@@ -264,23 +321,36 @@ impl Applier {
     }
 }
 
-/// Gives the fields that Helm changed by updates to its applies.
-async fn move_fields(api: &Api<DynamicObject>, object: &Object) -> Result<(), Error> {
-    let Some(live) = api.get_metadata_opt(&object.name).await? else {
-        return Ok(());
-    };
-    let entries = live.metadata.managed_fields.unwrap_or_default();
-    let Some(moved) = field_managers::moved(&entries) else {
-        return Ok(());
-    };
+/// Who owns the fields of an object, and of which version of it that is said.
+struct Ownership {
+    entries: Vec<ManagedFieldsEntry>,
+    resource_version: Option<String>,
+}
+
+/// An object whose number of pods is nobody's; `None` when that is so already.
+fn released(metadata: &ObjectMeta) -> Option<Ownership> {
+    let entries = metadata.managed_fields.as_deref().unwrap_or_default();
+    Some(Ownership {
+        entries: field_managers::without_replicas(entries)?,
+        resource_version: metadata.resource_version.clone(),
+    })
+}
+
+/// Changes who owns fields.
+async fn own(api: &Api<DynamicObject>, object: &Object, owned: Ownership) -> Result<(), Error> {
     let body = json!({"metadata": {
-        "managedFields": moved,
-        "resourceVersion": live.metadata.resource_version,
+        "managedFields": owned.entries,
+        "resourceVersion": owned.resource_version,
     }});
     let params = PatchParams::default();
-    api.patch_metadata(&object.name, &params, &Patch::Merge(&body))
+    match api
+        .patch_metadata(&object.name, &params, &Patch::Merge(&body))
         .await
-        .map(drop)
+    {
+        // It changed meanwhile; when that matters, the apply meets a conflict.
+        Err(Error::Api(status)) if status.is_conflict() => Ok(()),
+        other => other.map(drop),
+    }
 }
 
 fn unknown_kind(object: &Object) -> Failure {

@@ -8,16 +8,18 @@ use k8s_openapi::api::{
 };
 use kube::{ResourceExt, api::ListParams, core::PartialObjectMeta};
 use mcpt_core::{
-    Backend, BackendKind, Connection, DeleteOptions, DeployOptions, Deployed, EventStream, Failure,
-    LogOptions, LogStream, Plan, Progress, Server, ServerName,
+    Backend, BackendKind, ChangeOptions, Connection, DeleteOptions, DeployOptions, Deployed,
+    EventStream, Failure, LogOptions, LogStream, Plan, Progress, Revision, RevisionEntry, Scale,
+    Server, ServerName,
 };
 
 use crate::{
     ConnectOptions,
     absent::no_server,
     cluster::Cluster,
-    connect, delete, deploy, events, forward, logs,
+    connect, delete, deploy, events, forward, history, logs, rollback,
     rollout::Observed,
+    scale,
     server::{self, DEFAULT_PATH, ReleaseFacts, SERVER_LABEL},
     status,
 };
@@ -197,6 +199,30 @@ impl Backend for Kubernetes {
         progress: &dyn Progress,
     ) -> Result<(), Failure> {
         delete::delete(&self.cluster, name, options, progress).await
+    }
+
+    async fn scale(
+        &self,
+        name: &ServerName,
+        scale: &Scale,
+        options: &ChangeOptions,
+        progress: &dyn Progress,
+    ) -> Result<Server, Failure> {
+        scale::scale(&self.cluster, name, *scale, *options, progress).await
+    }
+
+    async fn history(&self, name: &ServerName) -> Result<Vec<RevisionEntry>, Failure> {
+        history::history(&self.cluster, name).await
+    }
+
+    async fn rollback(
+        &self,
+        name: &ServerName,
+        to: Option<Revision>,
+        options: &ChangeOptions,
+        progress: &dyn Progress,
+    ) -> Result<Server, Failure> {
+        rollback::rollback(&self.cluster, name, to, *options, progress).await
     }
 
     async fn connect(&self, name: &ServerName) -> Result<Connection, Failure> {

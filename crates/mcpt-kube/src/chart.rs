@@ -1,7 +1,7 @@
 //! From a plan to the built-in chart rendered with its values. Nothing here needs a cluster.
 
 use helm_chart::{Capabilities, Chart, KubeVersion, Values, values_for_rendering};
-use helm_release::{ChartRecord, Hook, Status};
+use helm_release::{ChartRecord, Hook, Release, Status, as_helm_reads};
 use helm_render::{ReleaseOptions, Sources};
 use mcpt_core::{DeployOptions, Failure, FailureKind, Namespace, Plan};
 use serde_json::{Map, Value};
@@ -12,7 +12,10 @@ use crate::failure::chain;
 pub(crate) const CHART: &str = "mcp-server";
 
 /// Value that says how many pods run.
-const REPLICAS: &str = "replicaCount";
+pub(crate) const REPLICAS: &str = "replicaCount";
+
+/// Values that say how their number follows the load.
+pub(crate) const AUTOSCALING: &str = "autoscaling";
 
 /// Which revision a chart is rendered for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,16 +105,73 @@ impl Prepared {
             chart,
             values,
         };
-        values_for_rendering(&prepared.chart, &prepared.values)
-            .map_err(|error| invalid(what, &error))?;
+        prepared.check()?;
         Ok(prepared)
     }
 
-    /// Keeps the number of pods of the revision that runs, when neither the plan nor the user names one.
-    pub(crate) fn keep_replicas(&mut self, running: &Values) {
-        let named = self.values.contains_key(REPLICAS);
-        if let Some(number) = running.get(REPLICAS).filter(|_| !named) {
-            self.values.insert(REPLICAS.to_owned(), number.clone());
+    /// The chart and values of a revision, as Helm itself reads them to render anew.
+    ///
+    /// # Errors
+    /// When the record does not hold the whole chart.
+    pub(crate) fn of_release(release: &Release, what: &str) -> Result<Self, Failure> {
+        let incomplete = |why: &str| {
+            Failure::new(FailureKind::Failed, what)
+                .because(why)
+                .hint("deploy it again, with the change")
+        };
+        let record = release
+            .chart
+            .as_ref()
+            .ok_or_else(|| incomplete("the record of its revision holds no chart"))?;
+        if !record.metadata.dependencies.is_empty() {
+            return Err(incomplete(
+                "its chart has dependencies, which a release record does not hold",
+            ));
+        }
+        Ok(Self {
+            name: release.name.clone(),
+            what: what.to_owned(),
+            chart: record.to_chart(),
+            values: as_helm_reads(&release.config),
+        })
+    }
+
+    /// Changes the values and checks them.
+    ///
+    /// # Errors
+    /// [`FailureKind::Usage`] with everything that is wrong with the values.
+    pub(crate) fn change(&mut self, change: impl FnOnce(&mut Values)) -> Result<(), Failure> {
+        change(&mut self.values);
+        self.check()
+    }
+
+    fn check(&self) -> Result<(), Failure> {
+        values_for_rendering(&self.chart, &self.values)
+            .map(drop)
+            .map_err(|error| invalid(&self.what, &error))
+    }
+
+    /// Keeps how many pods run, and the autoscaling, of the revision that runs, unless the values name a number. Of a number
+    /// that something else changed since, such as an autoscaler, `live` tells.
+    pub(crate) fn keep_scale(&mut self, running: &Values, live: Option<i32>) {
+        if self.values.contains_key(REPLICAS) {
+            return;
+        }
+        let number = live.map(Value::from);
+        if let Some(number) = number.or_else(|| running.get(REPLICAS).cloned()) {
+            self.values.insert(REPLICAS.to_owned(), number);
+        }
+        if let Some(kept) = running.get(AUTOSCALING) {
+            let mut kept = Map::from_iter([(AUTOSCALING.to_owned(), kept.clone())]);
+            let named = self.values.remove(AUTOSCALING);
+            lay_over(
+                &mut kept,
+                &named
+                    .map(|n| (AUTOSCALING.to_owned(), n))
+                    .into_iter()
+                    .collect(),
+            );
+            self.values.extend(kept);
         }
     }
 
@@ -177,7 +237,7 @@ impl Prepared {
 }
 
 /// Puts `over` over `base`: maps are merged, all else is replaced.
-fn lay_over(base: &mut Map<String, Value>, over: &Map<String, Value>) {
+pub(crate) fn lay_over(base: &mut Map<String, Value>, over: &Map<String, Value>) {
     for (key, value) in over {
         match (base.get_mut(key), value) {
             (Some(Value::Object(below)), Value::Object(above)) => lay_over(below, above),
@@ -234,11 +294,48 @@ mod tests {
     }
 
     #[test]
-    fn the_number_of_pods_stays_unless_it_is_named() {
-        let running = json!({"replicaCount": 3}).as_object().unwrap().clone();
-        for (values, expected) in [
-            (json!({}), json!(3)),
-            (json!({"replicaCount": 1}), json!(1)),
+    fn the_scale_stays_unless_it_is_named() {
+        let auto = |enabled: bool, max: u32| json!({"enabled": enabled, "maxReplicas": max});
+        for (values, running, live, expected) in [
+            (
+                json!({}),
+                json!({"replicaCount": 3}),
+                None,
+                json!({"replicaCount": 3}),
+            ),
+            (
+                json!({}),
+                json!({"replicaCount": 3}),
+                Some(5),
+                json!({"replicaCount": 5}),
+            ),
+            (
+                json!({"replicaCount": 1}),
+                json!({"replicaCount": 3}),
+                Some(3),
+                json!({"replicaCount": 1}),
+            ),
+            (json!({}), json!({}), None, json!({})),
+            // Autoscaling stays on, with what the new values say about it.
+            (
+                json!({"autoscaling": {"maxReplicas": 9}}),
+                json!({"replicaCount": 3, "autoscaling": auto(true, 4)}),
+                Some(4),
+                json!({"replicaCount": 4, "autoscaling": auto(true, 9)}),
+            ),
+            (
+                json!({"autoscaling": {"enabled": false}}),
+                json!({"replicaCount": 1, "autoscaling": auto(true, 4)}),
+                Some(4),
+                json!({"replicaCount": 4, "autoscaling": auto(false, 4)}),
+            ),
+            // A number ends it.
+            (
+                json!({"replicaCount": 2}),
+                json!({"autoscaling": auto(true, 4)}),
+                Some(4),
+                json!({"replicaCount": 2}),
+            ),
         ] {
             let mut prepared = Prepared {
                 name: "demo".into(),
@@ -246,10 +343,12 @@ mod tests {
                 chart: Chart::default(),
                 values: values.as_object().unwrap().clone(),
             };
-            prepared.keep_replicas(&running);
-            assert_eq!(prepared.values()["replicaCount"], expected);
-            prepared.keep_replicas(&Values::new());
-            assert_eq!(prepared.values()["replicaCount"], expected);
+            prepared.keep_scale(running.as_object().unwrap(), live);
+            assert_eq!(
+                Value::Object(prepared.values),
+                expected,
+                "{values} over {running}"
+            );
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Getting the right to work on a release: none, when another command works on it; by taking over, when that one is dead.
 
 use futures_util::StreamExt;
-use helm_release::Status;
+use helm_release::{Release, Status};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, core::PartialObjectMeta, runtime::WatchStreamExt};
@@ -43,7 +43,7 @@ pub(crate) async fn settled(
             Seen::Changed => {}
             Seen::Dead => {
                 let mut release = last.release.clone();
-                release.info.description = format!("{} was interrupted", release.info.status);
+                release.info.description = interrupted(release.info.status);
                 release.info.status = Status::Failed;
                 progress.event(ProgressEvent::Warning(format!(
                     "revision {} was left {} by a command that was interrupted: taking over",
@@ -57,6 +57,16 @@ pub(crate) async fn settled(
             }
         }
     }
+}
+
+/// Description of a record whose command died while it had this status.
+fn interrupted(status: Status) -> String {
+    format!("{status} was interrupted")
+}
+
+/// Whether a record was taken over from a command that died while it had this status.
+pub(crate) fn was_interrupted(release: &Release, status: Status) -> bool {
+    release.info.status == Status::Failed && release.info.description == interrupted(status)
 }
 
 /// Another command works on the release.

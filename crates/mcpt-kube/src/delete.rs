@@ -4,7 +4,7 @@ use helm_release::{Release, Status};
 use mcpt_core::{DeleteOptions, Failure, FailureKind, Progress, ProgressEvent, ServerName};
 
 use crate::{
-    absent::no_server,
+    absent::last_of_server,
     apply::Applier,
     claim,
     cluster::Cluster,
@@ -25,17 +25,7 @@ pub(crate) async fn delete(
     let what = format!("cannot delete {name}");
     let records = Records::new(cluster.clone(), name.as_str());
     let history = claim::settled(cluster, &records, &what, progress).await?;
-    let Some(last) = history.last() else {
-        return Err(no_server(cluster, name, &what).await);
-    };
-    if let Some(chart) = last.foreign_chart() {
-        return Err(Failure::new(FailureKind::NotFound, what)
-            .because(format!(
-                "release {:?} is of chart {chart:?}, not of mcpt",
-                name.as_str()
-            ))
-            .hint(format!("delete it with: helm uninstall {name}")));
-    }
+    let last = last_of_server(cluster, name, &history, "helm uninstall", &what).await?;
     let objects = objects(&history, &what)?;
     let hooks = hook_objects(&last.release, &what)?;
 

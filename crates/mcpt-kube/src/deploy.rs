@@ -1,6 +1,8 @@
 //! A deploy: from a plan to a [`Change`], and the namespace that it may have to make.
 
 use futures_util::future::OptionFuture;
+use k8s_openapi::api::apps::v1::Deployment;
+use kube::Api;
 use mcpt_core::{
     DeployOptions, Deployed, DryRun, Failure, FailureKind, Namespace, Plan, Progress, ProgressEvent,
 };
@@ -94,7 +96,7 @@ impl Deploy<'_> {
         {
             return Err(claim::busy(last, what));
         }
-        let (change, rendered) = self.change(prepared, history)?;
+        let (change, rendered) = self.change(prepared, history).await?;
         if self.options.create_namespace && !namespace::exists(cluster, what).await? {
             progress.event(ProgressEvent::Warning(format!(
                 "namespace {} does not exist yet: the API server cannot check objects in it",
@@ -155,7 +157,7 @@ impl Deploy<'_> {
     ) -> Result<Deployed, Failure> {
         let settled = self.operation.settled().await;
         let history = settled.inspect_err(|_| *reached = Reached::Lost)?;
-        let (change, _) = self.change(prepared, history)?;
+        let (change, _) = self.change(prepared, history).await?;
         let server = Box::pin(self.operation.perform(&change, reached)).await?;
         Ok(Deployed {
             revision: server.revision,
@@ -165,7 +167,7 @@ impl Deploy<'_> {
     }
 
     /// Renders and compares with what is there.
-    fn change(
+    async fn change(
         &self,
         prepared: &mut Prepared,
         history: Vec<Record>,
@@ -185,7 +187,13 @@ impl Deploy<'_> {
                 .hint("choose another name with --name"));
         }
         if let Some(running) = deployed(&history) {
-            prepared.keep_replicas(&running.release.config);
+            let deployments: Api<Deployment> = cluster.api();
+            let live = cluster
+                .answer(deployments.get_opt(self.plan.name.as_str()))
+                .await
+                .map_err(|error| cluster.failure(what, &error))?;
+            let number = live.and_then(|live| live.spec.replicas);
+            prepared.keep_scale(&running.release.config, number);
         }
         let labels = [
             (SERVER_LABEL, self.plan.name.as_str()),

@@ -1,12 +1,19 @@
-//! Fields that an older Helm owns by client-side apply, given to the server-side apply of the same manager. Pure.
+//! Who owns which fields of an object, put right where Helm's ways meet others'. Pure.
 //!
 //! Helm 3 changes objects by updates. Under the same name an apply is another manager, which would meet conflicts and could
 //! never remove a field. As Helm 4 does, the fields are moved to the apply's entry once.
+//!
+//! The number of pods has many masters: the release, an autoscaler, `kubectl scale`. An apply that no longer names a field that it
+//! owned resets it to its default, here one pod; and it meets a conflict when another one changed it. So nobody owns it: the
+//! last one who says a number is right.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{FieldsV1, ManagedFieldsEntry};
 use serde_json::{Map, Value};
 
 use crate::cluster::FIELD_MANAGER;
+
+/// Subresource through which autoscalers and `kubectl scale` set the number of pods.
+const SCALE: &str = "scale";
 
 /// The entries with all fields of Helm's updates in Helm's apply; `None` when there is nothing to move.
 pub(crate) fn moved(entries: &[ManagedFieldsEntry]) -> Option<Vec<ManagedFieldsEntry>> {
@@ -44,6 +51,31 @@ pub(crate) fn moved(entries: &[ManagedFieldsEntry]) -> Option<Vec<ManagedFieldsE
     }
     target.fields_v1 = Some(FieldsV1(fields));
     Some(kept)
+}
+
+/// The entries where neither Helm nor a scale subresource owns `spec.replicas`; `None` when that is so already.
+pub(crate) fn without_replicas(entries: &[ManagedFieldsEntry]) -> Option<Vec<ManagedFieldsEntry>> {
+    let mut kept = entries.to_vec();
+    for entry in &mut kept {
+        let subresource = entry.subresource.as_deref().unwrap_or_default();
+        let helm = subresource.is_empty() && entry.manager.as_deref() == Some(FIELD_MANAGER);
+        if !helm && subresource != SCALE {
+            continue;
+        }
+        let fields = entry.fields_v1.as_mut().and_then(|f| f.0.as_object_mut());
+        let Some(fields) = fields else { continue };
+        let spec = fields.get_mut("f:spec").and_then(Value::as_object_mut);
+        if spec.is_some_and(|spec| spec.remove("f:replicas").is_some() && spec.is_empty()) {
+            fields.remove("f:spec");
+        }
+    }
+    kept.retain(|entry| {
+        entry
+            .fields_v1
+            .as_ref()
+            .is_none_or(|f| f.0 != Value::Object(Map::new()))
+    });
+    (kept != entries).then_some(kept)
 }
 
 /// Union of two field sets: each is a tree of objects, whose leaves are empty objects.
@@ -87,6 +119,29 @@ mod tests {
             json!({"f:spec": {"f:selector": {}, "f:replicas": {}}, "f:metadata": {"f:labels": {".": {}}}})
         );
         assert_eq!(moved(&after), None);
+    }
+
+    #[test]
+    fn nobody_owns_the_number_of_pods() {
+        let before = entries(json!([
+            {"manager": "helm", "operation": "Apply", "fieldsV1": {"f:spec": {"f:replicas": {}, "f:selector": {}}}},
+            {"manager": "kube-controller-manager", "operation": "Update", "subresource": "scale",
+                "fieldsV1": {"f:spec": {"f:replicas": {}}}},
+            {"manager": "kubectl-edit", "operation": "Update", "fieldsV1": {"f:spec": {"f:replicas": {}}}},
+            {"manager": "kube-controller-manager", "operation": "Update", "subresource": "status", "fieldsV1": {"f:status": {}}},
+        ]));
+        let after = without_replicas(&before).unwrap();
+        let managers: Vec<_> = after.iter().map(|e| e.manager.clone().unwrap()).collect();
+        assert_eq!(
+            managers,
+            ["helm", "kubectl-edit", "kube-controller-manager"]
+        );
+        assert_eq!(
+            after[0].fields_v1.as_ref().unwrap().0,
+            json!({"f:spec": {"f:selector": {}}})
+        );
+        assert_eq!(after[1..], [before[2].clone(), before[3].clone()]);
+        assert_eq!(without_replicas(&after), None);
     }
 
     #[test]

@@ -109,6 +109,19 @@ impl Object {
         set(metadata, "annotations", RELEASE_NAMESPACE, namespace);
     }
 
+    /// Whether `spec.replicas` is a number that its scale subresource changes too.
+    pub(crate) fn has_scale(&self) -> bool {
+        matches!(
+            self.kind.as_str(),
+            "Deployment" | "StatefulSet" | "ReplicaSet"
+        ) && self.api_version.starts_with("apps/")
+    }
+
+    /// Whether it scales others.
+    pub(crate) fn is_autoscaler(&self) -> bool {
+        self.kind == "HorizontalPodAutoscaler"
+    }
+
     /// Whether it is to outlive its release.
     pub(crate) fn is_kept(&self) -> bool {
         self.body

@@ -7,7 +7,7 @@ mod undo;
 use std::time::Duration;
 
 use helm_release::{DEFAULT_MAX_HISTORY, History, Release, Status};
-use mcpt_core::{Failure, FailureKind, Progress, ProgressEvent, Server, ServerName};
+use mcpt_core::{ChangeOptions, Failure, FailureKind, Progress, ProgressEvent, Server, ServerName};
 
 use self::rollout::{RolledOut, counted};
 use crate::{
@@ -40,6 +40,16 @@ pub(crate) struct Conduct {
     pub(crate) timeout: Duration,
     /// When it fails, put everything back as it was before.
     pub(crate) atomic: bool,
+}
+
+impl From<ChangeOptions> for Conduct {
+    fn from(options: ChangeOptions) -> Self {
+        Self {
+            wait: options.wait,
+            timeout: options.timeout,
+            atomic: false,
+        }
+    }
 }
 
 /// One operation on a release, and all that its steps need.

@@ -38,7 +38,7 @@ pub(crate) enum Rollout {
         wanted: i32,
         /// Pods of the new template that are available.
         available: i32,
-        /// Pods of older templates that still exist.
+        /// Pods that have to end yet: those of older templates, or those above the wanted number.
         old: i32,
     },
     /// All wanted pods of the new template are available and no old one is left.
@@ -62,8 +62,8 @@ pub(crate) fn rollout(deployment: &Deployment) -> Rollout {
         .available_replicas
         .unwrap_or(0)
         .saturating_sub(total - updated)
-        .clamp(0, updated);
-    let old = (total - updated).max(0);
+        .clamp(0, updated.min(wanted).max(0));
+    let old = (total - updated).max(updated - wanted).max(0);
     if updated >= wanted && old == 0 && status.available_replicas.unwrap_or(0) >= wanted {
         return Rollout::Complete { wanted };
     }
@@ -210,6 +210,15 @@ mod tests {
                     wanted: 2,
                     available: 2,
                     old: 1,
+                },
+            ),
+            // Scaled down from 5: three are still to go.
+            (
+                json!({"observedGeneration": 2, "replicas": 5, "updatedReplicas": 5, "availableReplicas": 5}),
+                Rollout::Progressing {
+                    wanted: 2,
+                    available: 2,
+                    old: 3,
                 },
             ),
             (

@@ -30,7 +30,7 @@ pub(crate) const DEFAULT_PATH: &str = "/mcp";
 pub(crate) const SESSIONS_ANNOTATION: &str = "mcpt.io/sessions";
 const TRANSPORT_ANNOTATION: &str = "mcpt.io/transport";
 /// Container that runs the server, in the pods of the built-in chart.
-const SERVER_CONTAINER: &str = "server";
+pub(crate) const SERVER_CONTAINER: &str = "server";
 
 /// The latest record of a release, as its Secret's metadata tells it.
 #[derive(Debug, Clone, PartialEq, Eq)]

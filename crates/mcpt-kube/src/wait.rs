@@ -120,7 +120,7 @@ fn step(observed: &Observed, wanted: &Wanted) -> Step {
                 Some(found) => format!("{counts}: {}", found.cause),
                 None if available >= wanted && old > 0 => {
                     format!(
-                        "{counts}, {old} old {} to end",
+                        "{counts}, {old} other {} to end",
                         if old == 1 { "pod" } else { "pods" }
                     )
                 }
@@ -234,7 +234,7 @@ mod tests {
                 ),
                 &wanted(4)
             ),
-            waits("2 of 2 pods ready, 1 old pod to end")
+            waits("2 of 2 pods ready, 1 other pod to end")
         );
         assert_eq!(
             step(&observed(json!({"observedGeneration": 4})), &wanted(4)),

@@ -10,13 +10,14 @@ use clap::{Args, ValueEnum};
 use helm_chart::Overrides;
 use mcpt_catalog::{Settings, compile, profile_values};
 use mcpt_core::{
-    BackendKind, DeployOptions, Deployed, DryRun, Failure, FailureKind, Image, Plan, Server,
-    ServerName, ServerState,
+    BackendKind, DeployOptions, Deployed, DryRun, Failure, FailureKind, Image, Plan, ServerName,
+    ServerState,
 };
 use serde_json::{Map, Value};
 
 use crate::{
     args::{Format, Global},
+    changed,
     commands::catalog,
     duration,
     ending::Ending,
@@ -297,35 +298,15 @@ fn show(global: &Global, deployed: &Deployed) -> Result<(), Ending> {
     let Some(server) = &deployed.server else {
         return Ok(());
     };
-    match global.output {
-        Format::Json => output::json(server),
-        Format::Yaml => output::yaml(server),
-        Format::Name => output::line(server.name.as_str()),
-        Format::Table | Format::Wide => {
-            output::line(&sentence(server))?;
-            if server.state == ServerState::Running {
-                messages::hint(
-                    global,
-                    &format!("mcpt tools {} lists its tools", server.name),
-                );
-            }
-            Ok(())
-        }
+    changed::show(global, server)?;
+    if matches!(global.output, Format::Table | Format::Wide) && server.state == ServerState::Running
+    {
+        messages::hint(
+            global,
+            &format!("mcpt tools {} lists its tools", server.name),
+        );
     }
-}
-
-fn sentence(server: &Server) -> String {
-    let revision = server
-        .revision
-        .map_or_else(String::new, |revision| format!(" (revision {revision})"));
-    let url = server
-        .url
-        .as_ref()
-        .map_or_else(String::new, |url| format!(" at {url}"));
-    match server.state {
-        ServerState::Running => format!("{}{revision} is running{url}", server.name),
-        _ => format!("{}{revision} was started{url}", server.name),
-    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -38,6 +38,10 @@ impl Operation<'_> {
             .iter()
             .cloned()
             .partition(|object| pods_need(&object.kind));
+        // An autoscaler that goes must not change the number of pods once more after it was set.
+        let (scalers, first): (Vec<Object>, Vec<Object>) =
+            first.into_iter().partition(Object::is_autoscaler);
+        self.prune(&scalers).await?;
         let mut rolled_out = self.apply(&change.objects).await?;
         self.prune(&first).await?;
         if self.conduct.wait || self.conduct.atomic {
@@ -152,6 +156,7 @@ impl Operation<'_> {
         let Some(deployment) = observed
             .deployment
             .as_ref()
+            .filter(|deployment| deployment.spec.replicas != Some(0))
             .filter(|_| !observed.current_pods().is_empty())
         else {
             return Ok(());
