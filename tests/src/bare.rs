@@ -115,7 +115,7 @@ pub fn list_tools(command: &mut Command) -> Vec<Value> {
     }
 }
 
-/// The demo server run bare over HTTP, as a child of this test; it ends with this value.
+/// One of the servers inside the binary run bare over HTTP, as a child of this test; it ends with this value.
 #[derive(Debug)]
 pub struct BareHttp {
     child: Child,
@@ -128,13 +128,24 @@ impl BareHttp {
     /// # Panics
     /// When it does not within its own start.
     pub fn start(command: &mut Command, subcommand: &str) -> Self {
+        Self::start_with(command, subcommand, &[])
+    }
+
+    /// Like [`BareHttp::start`], with more arguments after the address.
+    ///
+    /// # Panics
+    /// When it does not within its own start.
+    pub fn start_with(command: &mut Command, subcommand: &str, more: &[&str]) -> Self {
         // Freed at once for the child: nobody else is given the same port in between, as the kernel hands them out in turn.
         let address = TcpListener::bind("127.0.0.1:0")
             .and_then(|listener| listener.local_addr())
             .expect("a free port");
         let mut child = command
-            .args([subcommand, "--listen", &address.to_string()])
+            .args(subcommand.split(' '))
+            .args(["--listen", &address.to_string()])
+            .args(more)
             .stdin(Stdio::null())
+            .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
             .expect("starting the server");
@@ -148,6 +159,24 @@ impl BareHttp {
             child,
             url: format!("http://{address}/mcp"),
         }
+    }
+
+    /// Its endpoint.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Its process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits for its end and gives its exit code.
+    ///
+    /// # Panics
+    /// When it cannot be waited for.
+    pub fn end(&mut self) -> Option<i32> {
+        self.child.wait().expect("waiting for the server").code()
     }
 
     /// All tools of `tools/list`.

@@ -11,8 +11,11 @@
 
 mod bare;
 mod binary;
+pub mod calls;
 mod cluster;
 mod lossy;
+#[cfg(feature = "cluster")]
+pub mod sessions;
 
 pub use self::{
     bare::{BareHttp, BareServer, list_tools},

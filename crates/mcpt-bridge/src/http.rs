@@ -15,8 +15,8 @@ use axum::{
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::get,
-    serve::ListenerExt as _,
 };
+use mcpt_http::Connections;
 use mcpt_protocol::{Era, era_of_version};
 use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -66,9 +66,9 @@ pub(crate) async fn serve(
     let stop = CancellationToken::new();
     let address = listener.local_addr().map_err(BridgeError::Serve)?;
     tracing::info!(%address, path = config.path, "bridge listens");
-    // Answers come in several small writes: held back until the client acknowledges, each would cost 40 ms.
-    let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
-    let server = axum::serve(listener, router(&bridge))
+    let connections = Connections::default();
+    let app = connections.served_by(router(&bridge));
+    let server = axum::serve(connections.listen(listener), app)
         .with_graceful_shutdown(stop.clone().cancelled_owned());
 
     let checks = {
@@ -80,6 +80,7 @@ pub(crate) async fn serve(
         shutdown.await;
         tracing::info!(requests = bridge.requests.len(), "bridge drains");
         readiness.drain();
+        connections.leave().await;
         bridge.requests.close();
         if tokio::time::timeout(config.drain_grace, bridge.requests.wait())
             .await

@@ -13,9 +13,9 @@ use axum::{
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::get,
-    serve::ListenerExt as _,
 };
 use futures_util::TryStreamExt;
+use mcpt_http::Connections;
 use rmcp::transport::streamable_http_server::{
     StreamableHttpServerConfig, StreamableHttpService, session::local::LocalSessionManager,
 };
@@ -35,17 +35,18 @@ pub(crate) async fn serve(
     let settings = Arc::new(settings);
     let end_sessions = CancellationToken::new();
     let calls = TaskTracker::new();
+    let connections = Connections::default();
     let app = router(Arc::clone(&settings), end_sessions.clone(), calls.clone());
+    let app = connections.served_by(app);
 
     let stop = CancellationToken::new();
     let stopped = stop.clone().cancelled_owned();
     tracing::info!(address = %listener.local_addr()?, "demo server listens");
-    // Answers come in several small writes: held back until the client acknowledges, each would cost 40 ms.
-    let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
-    let server = axum::serve(listener, app).with_graceful_shutdown(stopped);
+    let server = axum::serve(connections.listen(listener), app).with_graceful_shutdown(stopped);
     let drain = async move {
         shutdown.await;
         tracing::info!(calls = calls.len(), "demo server drains");
+        connections.leave().await;
         stop.cancel();
         calls.close();
         if tokio::time::timeout(settings.drain_grace, calls.wait())

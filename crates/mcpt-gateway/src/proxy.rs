@@ -13,7 +13,7 @@ use http_body_util::{BodyExt as _, Collected};
 use hyper::{
     Method, Request, Response, StatusCode,
     body::{Body, Incoming},
-    header::{HOST, HeaderValue, ORIGIN},
+    header::{CONNECTION, HOST, HeaderValue, ORIGIN},
 };
 use mcpt_protocol::Era;
 use mcpt_routing::{InFlight, Server};
@@ -37,6 +37,16 @@ type Answer = Response<GatewayBody>;
 
 /// Answers one request.
 pub(crate) async fn handle(shared: &Shared, request: Request<Incoming>) -> Answer {
+    let mut answer = answer_to(shared, request).await;
+    if shared.closing.is_cancelled() {
+        // Closed here, between two requests, a connection loses none.
+        let close = HeaderValue::from_static("close");
+        answer.headers_mut().insert(CONNECTION, close);
+    }
+    answer
+}
+
+async fn answer_to(shared: &Shared, request: Request<Incoming>) -> Answer {
     let route = Route::of(request.uri().path());
     match route {
         Route::Health => return answer::page(StatusCode::OK, "text/plain", "ok\n"),

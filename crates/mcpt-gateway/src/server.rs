@@ -5,7 +5,6 @@ use std::{
     future::Future,
     io,
     net::SocketAddr,
-    pin::pin,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -16,8 +15,12 @@ use hyper_util::{
     server::graceful::GracefulShutdown,
 };
 use mcpt_routing::{Discovery, RoutingTable, SessionLedger};
-use tokio::{net::TcpListener, sync::Notify, task::JoinSet};
-use tokio_util::sync::CancellationToken;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::Notify,
+    task::JoinSet,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     GatewayConfig,
@@ -33,6 +36,10 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
 const SWEEP_EVERY: Duration = Duration::from_secs(5);
 /// Pause after a connection could not be accepted, usually for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// How long connections are still served after the shutdown was asked for, each answer being the last on its connection.
+/// To close one at any other moment may lose a request that is already on its way.
+const LINGER: Duration = Duration::from_secs(1);
 
 /// Why the gateway could not run.
 #[derive(Debug, thiserror::Error)]
@@ -87,8 +94,8 @@ impl Gateway {
         self.address
     }
 
-    /// Serves until `shutdown` completes. Then nothing new is accepted, open streams are closed, requests in progress
-    /// finish within the grace.
+    /// Serves until `shutdown` completes. Then open streams are closed, clients are asked to close their connections,
+    /// nothing new is accepted after a moment, and requests in progress finish within the grace.
     ///
     /// # Errors
     /// [`GatewayError::Serve`] when the listener is not usable.
@@ -108,42 +115,41 @@ impl Gateway {
         tracing::info!(address = %self.address, "gateway listens");
 
         let connections = GracefulShutdown::new();
-        let mut shutdown = pin!(shutdown);
-        loop {
-            let accepted = tokio::select! {
-                accepted = listener.accept() => accepted,
-                () = &mut shutdown => break,
-            };
-            match accepted {
-                Ok((stream, _)) => {
-                    // Messages are small and must not wait for each other; a socket that refuses this works all the same.
-                    drop(stream.set_nodelay(true));
+        let open = TaskTracker::new();
+        let accepting = async {
+            loop {
+                let stream = accept(&listener).await;
+                let shared = Arc::clone(&shared);
+                let service = service_fn(move |request| {
                     let shared = Arc::clone(&shared);
-                    let service = service_fn(move |request| {
-                        let shared = Arc::clone(&shared);
-                        async move { Ok::<_, Infallible>(proxy::handle(&shared, request).await) }
-                    });
-                    let connection = http1::Builder::new()
-                        .timer(TokioTimer::new())
-                        .header_read_timeout(HEAD_TIMEOUT)
-                        .serve_connection(TokioIo::new(stream), service);
-                    let connection = connections.watch(connection);
-                    tokio::spawn(async move {
-                        // Clients may leave at any moment.
-                        if let Err(error) = connection.await {
-                            tracing::trace!(%error, "connection of a client ended");
-                        }
-                    });
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "cannot accept a connection");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                }
+                    async move { Ok::<_, Infallible>(proxy::handle(&shared, request).await) }
+                });
+                let connection = http1::Builder::new()
+                    .timer(TokioTimer::new())
+                    .header_read_timeout(HEAD_TIMEOUT)
+                    .serve_connection(TokioIo::new(stream), service);
+                let connection = connections.watch(connection);
+                open.spawn(async move {
+                    // Clients may leave at any moment.
+                    if let Err(error) = connection.await {
+                        tracing::trace!(%error, "connection of a client ended");
+                    }
+                });
             }
+        };
+        let leaving = async {
+            shutdown.await;
+            tracing::info!(connections = open.len(), "gateway drains");
+            shared.closing.cancel();
+            open.close();
+            // Those that are still there then have been silent.
+            drop(tokio::time::timeout(LINGER, open.wait()).await);
+        };
+        tokio::select! {
+            never = accepting => never,
+            () = leaving => {}
         }
         drop(listener);
-        tracing::info!(connections = connections.count(), "gateway drains");
-        shared.closing.cancel();
         if tokio::time::timeout(grace, connections.shutdown())
             .await
             .is_err()
@@ -151,6 +157,23 @@ impl Gateway {
             tracing::warn!("requests still in progress are cut off");
         }
         Ok(())
+    }
+}
+
+/// The next connection.
+async fn accept(listener: &TcpListener) -> TcpStream {
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                // Messages are small and must not wait for each other; a socket that refuses this works all the same.
+                drop(stream.set_nodelay(true));
+                return stream;
+            }
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept a connection");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
     }
 }
 

@@ -12,9 +12,9 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("k8s-openapi", &["mcpt-kube"]),
     ("clap", &["mcpt-cli", "mcpt", "xtask"]),
     ("clap_complete", &["mcpt-cli", "mcpt", "xtask"]),
-    ("rmcp", &["mcpt-client", "mcpt-demo"]),
-    ("reqwest", &["mcpt-client"]),
-    ("axum", &["mcpt-bridge", "mcpt-demo"]),
+    ("rmcp", &["mcpt-client", "mcpt-demo", "mcpt-tests"]),
+    ("reqwest", &["mcpt-client", "mcpt-tests"]),
+    ("axum", &["mcpt-bridge", "mcpt-demo", "mcpt-http"]),
     ("anyhow", &["xtask", "mcpt-tests"]),
     ("indicatif", &["mcpt-cli"]),
 ];

@@ -1,0 +1,10 @@
+//! What the HTTP servers inside mcpt share: connections that are counted, and an end that loses no request.
+//!
+//! A server that ends closes its connections. When it closes one that is kept for further requests, the next request may
+//! already be on its way, and nobody knows what became of it. So clients are asked first: each answer says that it is
+//! the last on its connection, and only connections that stay silent for a while are closed by the server.
+
+mod connections;
+mod counted;
+
+pub use self::{connections::Connections, counted::CountedListener};
