@@ -18,6 +18,7 @@ mod documents;
 mod emit;
 mod error;
 mod float;
+mod indentation;
 mod json_text;
 mod key_order;
 mod node;

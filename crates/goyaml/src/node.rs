@@ -1,10 +1,11 @@
 //! The first document of a text as a tree of nodes, before any scalar has a type.
 
-use std::collections::HashMap;
+use std::{borrow::Cow, collections::HashMap};
 
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError};
 
 use crate::Error;
+use crate::indentation::Indenter;
 
 /// Deeper nesting is refused, so that neither reading nor dropping a value can exhaust the stack.
 pub(crate) const MAX_DEPTH: usize = 1000;
@@ -51,6 +52,21 @@ impl Tree {
     pub(crate) fn read(text: &str) -> Result<Self, Error> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         reject_control_characters(text)?;
+        let mut text = Cow::Borrowed(text);
+        let mut indenter = Indenter::default();
+        loop {
+            match Self::parse(&text) {
+                Ok(tree) => return Ok(tree),
+                Err(Stop::Error(error)) => return Err(error),
+                Err(Stop::Scan(error)) => match indenter.mend(&text, &error) {
+                    Some(mended) => text = Cow::Owned(mended),
+                    None => return Err(in_go_words(&error, &text)),
+                },
+            }
+        }
+    }
+
+    fn parse(text: &str) -> Result<Self, Stop> {
         let mut tree = Self {
             nodes: Vec::new(),
             root: None,
@@ -65,7 +81,7 @@ impl Tree {
                 Err(error) if open.is_empty() && error.info().ends_with("<document start>") => {
                     break;
                 }
-                Err(error) => return Err(in_go_words(&error, text)),
+                Err(error) => return Err(Stop::Scan(error)),
             };
             let line = span.start.line();
             let (kind, anchor, opens) = match event {
@@ -113,14 +129,25 @@ impl Tree {
             if opens {
                 open.push(id);
                 if open.len() > MAX_DEPTH {
-                    return Err(Error::read(
-                        Some(line),
-                        format!("exceeded max depth of {MAX_DEPTH}"),
-                    ));
+                    let problem = format!("exceeded max depth of {MAX_DEPTH}");
+                    return Err(Error::read(Some(line), problem).into());
                 }
             }
         }
         Ok(tree)
+    }
+}
+
+/// What ends the reading of a text.
+enum Stop {
+    /// The parser refuses it.
+    Scan(ScanError),
+    Error(Error),
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Self::Error(error)
     }
 }
 
