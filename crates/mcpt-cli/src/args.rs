@@ -120,6 +120,8 @@ pub(crate) enum Command {
     /// End a server and remove everything of it
     #[command(alias = "rm")]
     Delete(commands::delete::Delete),
+    /// Remove what commands that died left behind
+    Gc(commands::gc::Gc),
     /// List the tools that a server offers
     Tools(commands::tools::Tools),
     /// Call a tool

@@ -8,6 +8,7 @@ pub(crate) mod demo;
 pub(crate) mod deploy;
 pub(crate) mod events;
 pub(crate) mod gateway;
+pub(crate) mod gc;
 pub(crate) mod history;
 pub(crate) mod install;
 mod list;
@@ -49,6 +50,7 @@ pub(crate) fn run(command: Command, global: &Global) -> Result<(), Ending> {
         Command::Logs(logs) => logs.run(global),
         Command::Events(events) => events.run(global),
         Command::Delete(delete) => delete.run(global),
+        Command::Gc(gc) => gc.run(global),
         Command::Tools(tools) => tools.run(global),
         Command::Call(call) => call.run(global),
         Command::Template(template) => template.run(global),

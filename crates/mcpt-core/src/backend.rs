@@ -135,6 +135,17 @@ pub struct Deployed {
 pub struct DeleteOptions {
     /// Wait until everything is gone, at most this long; `None` returns once deletion was asked for.
     pub wait: Option<Duration>,
+    /// Also what was to outlive the server: its volumes with their data. Also after the server itself is gone.
+    pub purge_data: bool,
+    /// Also its namespace, unless something else is in it.
+    pub delete_namespace: bool,
+}
+
+/// What a delete did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Deleted {
+    /// What outlives the server, as its settings say: `persistentvolumeclaim "demo-workspace"`.
+    pub kept: Vec<String>,
 }
 
 /// Which log lines to give.
@@ -223,7 +234,7 @@ pub trait Backend: Send + Sync {
         name: &ServerName,
         options: &DeleteOptions,
         progress: &dyn Progress,
-    ) -> Result<(), Failure>;
+    ) -> Result<Deleted, Failure>;
 
     /// Changes how many instances run. A new revision, on backends with a history.
     ///
@@ -287,11 +298,9 @@ pub trait Backend: Send + Sync {
     /// When the backend cannot be asked or refuses.
     async fn gc(
         &self,
-        _options: &GcOptions,
-        _progress: &dyn Progress,
-    ) -> Result<Vec<Garbage>, Failure> {
-        Err(self.unsupported("cannot clean up".to_owned(), "leaves nothing behind"))
-    }
+        options: &GcOptions,
+        progress: &dyn Progress,
+    ) -> Result<Vec<Garbage>, Failure>;
 
     /// The refusal of something that this backend cannot do: `the process backend` and why.
     fn unsupported(&self, what: String, why: &str) -> Failure {

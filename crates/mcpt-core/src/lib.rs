@@ -14,8 +14,9 @@ mod server;
 
 pub use self::{
     backend::{
-        Backend, BackendKind, ChangeOptions, ChartSource, Connection, DeleteOptions, DeployOptions,
-        Deployed, DryRun, EventStream, GcOptions, LogLine, LogOptions, LogStream, Scale, Tunnel,
+        Backend, BackendKind, ChangeOptions, ChartSource, Connection, DeleteOptions, Deleted,
+        DeployOptions, Deployed, DryRun, EventStream, GcOptions, LogLine, LogOptions, LogStream,
+        Scale, Tunnel,
     },
     failure::{Failure, FailureKind, chain},
     ids::{InvalidId, Namespace, Revision, ServerName, TemplateId},

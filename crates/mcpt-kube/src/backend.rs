@@ -6,18 +6,18 @@ use k8s_openapi::api::{
     apps::v1::Deployment,
     core::v1::{Secret, Service},
 };
-use kube::{ResourceExt, api::ListParams, core::PartialObjectMeta};
+use kube::{ResourceExt, api::ListParams};
 use mcpt_core::{
-    Backend, BackendKind, ChangeOptions, Connection, DeleteOptions, DeployOptions, Deployed,
-    EventStream, Failure, LogOptions, LogStream, Plan, Progress, Revision, RevisionEntry, Scale,
-    Server, ServerName,
+    Backend, BackendKind, ChangeOptions, Connection, DeleteOptions, Deleted, DeployOptions,
+    Deployed, EventStream, Failure, Garbage, GcOptions, LogOptions, LogStream, Plan, Progress,
+    Revision, RevisionEntry, Scale, Server, ServerName,
 };
 
 use crate::{
     ConnectOptions,
     absent::no_server,
     cluster::Cluster,
-    connect, delete, deploy, events, forward, history, logs, rollback,
+    connect, delete, deploy, events, forward, gc, history, logs, rollback,
     rollout::Observed,
     scale,
     server::{self, DEFAULT_PATH, ReleaseFacts, SERVER_LABEL},
@@ -126,13 +126,10 @@ impl Backend for Kubernetes {
         let (deployments, services, secrets) = try_join3(
             self.cluster.list::<Deployment>(ours.clone(), what),
             self.cluster.list::<Service>(ours, what),
-            self.cluster
-                .list::<PartialObjectMeta<Secret>>(records, what),
+            self.cluster.list_metadata::<Secret>(records, what),
         )
         .await?;
-        let facts = secrets
-            .iter()
-            .filter_map(|secret| ReleaseFacts::read(&secret.metadata));
+        let facts = secrets.iter().filter_map(ReleaseFacts::read);
         let mut releases = ReleaseFacts::latest(facts);
         let mut servers = Vec::new();
         for deployment in by_name(deployments) {
@@ -197,7 +194,7 @@ impl Backend for Kubernetes {
         name: &ServerName,
         options: &DeleteOptions,
         progress: &dyn Progress,
-    ) -> Result<(), Failure> {
+    ) -> Result<Deleted, Failure> {
         delete::delete(&self.cluster, name, options, progress).await
     }
 
@@ -223,6 +220,14 @@ impl Backend for Kubernetes {
         progress: &dyn Progress,
     ) -> Result<Server, Failure> {
         rollback::rollback(&self.cluster, name, to, *options, progress).await
+    }
+
+    async fn gc(
+        &self,
+        options: &GcOptions,
+        progress: &dyn Progress,
+    ) -> Result<Vec<Garbage>, Failure> {
+        gc::gc(&self.cluster, options, progress).await
     }
 
     async fn connect(&self, name: &ServerName) -> Result<Connection, Failure> {

@@ -69,6 +69,20 @@ pub(crate) fn was_interrupted(release: &Release, status: Status) -> bool {
     release.info.status == Status::Failed && release.info.description == interrupted(status)
 }
 
+/// Whether the command that works on a pending record is dead.
+///
+/// # Errors
+/// When the record cannot be watched.
+pub(crate) async fn is_dead(
+    cluster: &Cluster,
+    record: &Record,
+    what: &str,
+    progress: &dyn Progress,
+) -> Result<bool, Failure> {
+    let seen = look(cluster, record, what, progress).await?;
+    Ok(matches!(seen, Seen::Dead))
+}
+
 /// Another command works on the release.
 pub(crate) fn busy(record: &Record, what: &str) -> Failure {
     let facts = record.facts();

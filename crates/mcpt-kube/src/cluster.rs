@@ -6,7 +6,11 @@ use std::{
     time::Duration,
 };
 
-use kube::{Api, Client, api::ListParams, core::NamespaceResourceScope};
+use kube::{
+    Api, Client,
+    api::ListParams,
+    core::{NamespaceResourceScope, ObjectMeta},
+};
 use mcpt_core::{Failure, Namespace};
 use serde::de::DeserializeOwned;
 
@@ -82,6 +86,25 @@ impl Cluster {
         let api: Api<K> = self.api();
         let list = self.answer(api.list(&params)).await;
         Ok(list.map_err(|error| self.failure(what, &error))?.items)
+    }
+
+    /// The metadata of all objects of a kind in the working namespace.
+    ///
+    /// # Errors
+    /// When the API server refuses.
+    pub(crate) async fn list_metadata<K>(
+        &self,
+        params: ListParams,
+        what: &str,
+    ) -> Result<Vec<ObjectMeta>, Failure>
+    where
+        K: kube::Resource<Scope = NamespaceResourceScope> + Clone + DeserializeOwned + Debug,
+        K::DynamicType: Default,
+    {
+        let api: Api<K> = self.api();
+        let list = self.answer(api.list_metadata(&params)).await;
+        let list = list.map_err(|error| self.failure(what, &error))?;
+        Ok(list.items.into_iter().map(|item| item.metadata).collect())
     }
 
     /// One object of the working namespace, if it is there.

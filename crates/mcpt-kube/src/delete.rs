@@ -1,94 +1,281 @@
 //! The end of a server: all objects of its release, whatever state it is in, and its records last.
 
-use helm_release::{Release, Status};
-use mcpt_core::{DeleteOptions, Failure, FailureKind, Progress, ProgressEvent, ServerName};
+use std::collections::BTreeMap;
+
+use helm_release::{Info, Release, Status};
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::PersistentVolumeClaim;
+use mcpt_core::{
+    DeleteOptions, Deleted, Failure, FailureKind, Progress, ProgressEvent, ServerName,
+};
 
 use crate::{
     absent::last_of_server,
     apply::Applier,
-    claim,
+    backend, claim,
     cluster::Cluster,
+    contents,
     failure::chain,
     heartbeat::Heartbeat,
     manifest::{self, Object},
+    namespace,
     records::{Record, Records, Work},
-    removal,
+    removal::{self, Claims},
+    server::SERVER_LABEL,
 };
 
 /// Deletes a release. What a killed command left of it is finished by the next one, since the records go last.
+///
+/// # Errors
+/// [`FailureKind::NotFound`] when there is none of that name, or it is not of mcpt.
 pub(crate) async fn delete(
     cluster: &Cluster,
     name: &ServerName,
     options: &DeleteOptions,
     progress: &dyn Progress,
-) -> Result<(), Failure> {
+) -> Result<Deleted, Failure> {
     let what = format!("cannot delete {name}");
-    let records = Records::new(cluster.clone(), name.as_str());
-    let history = claim::settled(cluster, &records, &what, progress).await?;
-    let last = last_of_server(cluster, name, &history, "helm uninstall", &what).await?;
-    let objects = objects(&history, &what)?;
-    let hooks = hook_objects(&last.release, &what)?;
-
-    let mut release = last.release.clone();
-    release.info.status = Status::Uninstalling;
-    "Deletion in progress (or silently failed)".clone_into(&mut release.info.description);
-    release.info.deleted = Some(jiff::Timestamp::now().to_string());
-    let version = last.resource_version();
-    let Some(record) = records
-        .replace(last, release, Work::UnderWay, version, &what)
-        .await?
-    else {
-        return Err(Failure::new(FailureKind::Failed, what)
-            .because("another command works on the release")
-            .hint("try again"));
+    let claims = if options.purge_data {
+        Claims::All
+    } else {
+        Claims::ByPolicy
     };
-    let mut heartbeat = Heartbeat::start(cluster, record.secret_name(), record.resource_version());
-    let applier = Applier::new(cluster.clone(), name.to_string());
-    let outcome = heartbeat
-        .during(remove(&applier, &objects, &hooks, options, &what, progress))
-        .await?;
-    let version = heartbeat.stop().await?;
-    if let Err(failure) = outcome {
-        let mut release = record.release.clone();
-        release.info.status = Status::Failed;
-        release.info.description = format!("Deletion failed: {}", failure.why.join("; "));
-        let _unless_taken_over = records
-            .replace(&record, release, Work::Done, version, &what)
-            .await?;
-        return Err(failure);
+    let end = End {
+        cluster,
+        name,
+        options,
+        claims,
+        progress,
+        what,
+    };
+    let deleted = match Box::pin(end.release()).await {
+        // A command that was killed had come as far as that.
+        Err(failure) if failure.kind == FailureKind::NotFound && options.delete_namespace => {
+            Deleted::default()
+        }
+        deleted => deleted?,
+    };
+    if options.delete_namespace {
+        end.namespace().await?;
     }
-    // The latest goes last: as long as it is there, the command can be repeated.
-    for old in &history {
-        records.delete(old.release.version, &what).await?;
-    }
-    Ok(())
+    Ok(deleted)
 }
 
-async fn remove(
-    applier: &Applier,
-    objects: &[Object],
-    hooks: &[Object],
-    options: &DeleteOptions,
-    what: &str,
-    progress: &dyn Progress,
-) -> Result<(), Failure> {
-    progress.event(ProgressEvent::Step(format!(
-        "deleting {} objects",
-        objects.len()
-    )));
-    let mut asked = removal::ask(applier, objects, what).await?;
-    asked.extend(removal::ask_hooks(applier, hooks, what).await?);
-    let Some(timeout) = options.wait else {
-        return Ok(());
-    };
-    progress.event(ProgressEvent::Step(
-        "waiting until they are gone".to_owned(),
-    ));
-    let gone = removal::gone(applier, &asked, timeout, what, progress).await;
-    gone.map_err(|failure| match failure.kind {
-        FailureKind::TimedOut => failure.hint("run the same command again to go on waiting"),
-        _ => failure,
-    })
+/// One deletion and all that its steps need.
+pub(crate) struct End<'a> {
+    pub(crate) cluster: &'a Cluster,
+    pub(crate) name: &'a ServerName,
+    pub(crate) options: &'a DeleteOptions,
+    /// Which claims of volumes go too.
+    pub(crate) claims: Claims,
+    pub(crate) progress: &'a dyn Progress,
+    pub(crate) what: String,
+}
+
+impl End<'_> {
+    /// Deletes the release, also one that a dead command left half made or half deleted.
+    ///
+    /// # Errors
+    /// As [`delete`].
+    pub(crate) async fn release(&self) -> Result<Deleted, Failure> {
+        let what = &self.what;
+        let records = self.records();
+        let history = claim::settled(self.cluster, &records, what, self.progress).await?;
+        if history.is_empty() {
+            let left = self.claims().await?;
+            if !left.is_empty() {
+                return self.leftovers(left).await;
+            }
+        }
+        let last =
+            last_of_server(self.cluster, self.name, &history, "helm uninstall", what).await?;
+        let mut objects = objects(&history, what)?;
+        for claim in self.claims().await? {
+            if !objects.iter().any(|other| other.same(&claim)) {
+                objects.push(claim);
+            }
+        }
+        let hooks = hook_objects(&last.release, what)?;
+
+        let mut release = last.release.clone();
+        mark(&mut release.info);
+        let version = last.resource_version();
+        let begun = records.replace(last, release, Work::UnderWay, version, what);
+        let Some(record) = begun.await? else {
+            return Err(self.lost());
+        };
+        self.perform(&record, &history, &objects, &hooks).await
+    }
+
+    /// Deletes objects of a release that has no record. It is given one first, so that no other command works on it meanwhile
+    /// and that the next one finishes what this one leaves.
+    ///
+    /// # Errors
+    /// When another command works on the release, or the API server refuses.
+    pub(crate) async fn leftovers(&self, objects: Vec<Object>) -> Result<Deleted, Failure> {
+        let what = &self.what;
+        let now = Timestamp::now().to_string();
+        let mut release = Release {
+            name: self.name.to_string(),
+            namespace: self.cluster.namespace.to_string(),
+            version: 1,
+            manifest: written(&objects, what)?,
+            info: Info {
+                first_deployed: now.clone(),
+                last_deployed: now,
+                ..Info::default()
+            },
+            ..Release::default()
+        };
+        mark(&mut release.info);
+        let labels = BTreeMap::from([(SERVER_LABEL.to_owned(), self.name.to_string())]);
+        let Some(record) = self.records().create(release, &labels, what).await? else {
+            return Err(self.lost());
+        };
+        let history = [record.clone()];
+        self.perform(&record, &history, &objects, &[]).await
+    }
+
+    /// Works on a release that this command holds by its record.
+    async fn perform(
+        &self,
+        record: &Record,
+        history: &[Record],
+        objects: &[Object],
+        hooks: &[Object],
+    ) -> Result<Deleted, Failure> {
+        let (what, records) = (&self.what, self.records());
+        let mut heartbeat = Heartbeat::start(
+            self.cluster,
+            record.secret_name(),
+            record.resource_version(),
+        );
+        let outcome = heartbeat.during(self.remove(objects, hooks)).await?;
+        let version = heartbeat.stop().await?;
+        let deleted = match outcome {
+            Ok(deleted) => deleted,
+            Err(failure) => {
+                let mut release = record.release.clone();
+                release.info.status = Status::Failed;
+                release.info.description = format!("Deletion failed: {}", failure.why.join("; "));
+                let _unless_taken_over = records
+                    .replace(record, release, Work::Done, version, what)
+                    .await?;
+                return Err(failure);
+            }
+        };
+        // The latest goes last: as long as it is there, the command can be repeated.
+        for old in history {
+            records.delete(old.release.version, what).await?;
+        }
+        Ok(deleted)
+    }
+
+    async fn remove(&self, objects: &[Object], hooks: &[Object]) -> Result<Deleted, Failure> {
+        let (what, progress) = (&self.what, self.progress);
+        let applier = Applier::new(self.cluster.clone(), self.name.to_string());
+        progress.event(ProgressEvent::Step(format!(
+            "deleting {} {}",
+            objects.len(),
+            if objects.len() == 1 {
+                "object"
+            } else {
+                "objects"
+            }
+        )));
+        let asked = removal::ask(&applier, objects, self.claims, what).await?;
+        let mut going = asked.going;
+        going.extend(removal::ask_hooks(&applier, hooks, what).await?);
+        let deleted = Deleted {
+            kept: asked.kept.iter().map(Object::label).collect(),
+        };
+        let Some(timeout) = self.options.wait else {
+            return Ok(deleted);
+        };
+        progress.event(ProgressEvent::Step(
+            "waiting until they are gone".to_owned(),
+        ));
+        let gone = removal::gone(&applier, &going, timeout, what, progress).await;
+        gone.map_err(|failure| match failure.kind {
+            FailureKind::TimedOut => failure.hint("run the same command again to go on waiting"),
+            _ => failure,
+        })?;
+        Ok(deleted)
+    }
+
+    /// The claims of the release that are there, in its manifests or not, when they go too: an earlier server of this name may
+    /// have left them.
+    async fn claims(&self) -> Result<Vec<Object>, Failure> {
+        if self.claims != Claims::All {
+            return Ok(Vec::new());
+        }
+        let labelled = backend::labelled(self.name);
+        let all = self
+            .cluster
+            .list_metadata::<PersistentVolumeClaim>(labelled, &self.what);
+        let namespace = self.cluster.namespace.as_str();
+        let ours = all
+            .await?
+            .into_iter()
+            .filter(|claim| manifest::foreign(claim, self.name.as_str(), namespace).is_none());
+        Ok(ours
+            .filter_map(|claim| claim.name)
+            .map(|name| Object::named("v1", "PersistentVolumeClaim", &name))
+            .collect())
+    }
+
+    /// Deletes the namespace, when nothing is in it but what every namespace has.
+    async fn namespace(&self) -> Result<(), Failure> {
+        let namespace = &self.cluster.namespace;
+        let what = format!("{} is deleted, but not namespace {namespace}", self.name);
+        let found = contents::of_namespace(self.cluster, None, true, &what).await?;
+        let others: Vec<String> = found
+            .iter()
+            .filter(|found| !found.is_of_every_namespace() && !found.owned)
+            .map(|found| found.object.label())
+            .collect();
+        if !others.is_empty() {
+            let mut failure = Failure::new(FailureKind::Failed, what)
+                .hint("delete these first, or the namespace with all that is in it: kubectl delete namespace");
+            failure.why = shortened(&others);
+            return Err(failure);
+        }
+        self.progress.event(ProgressEvent::Step(format!(
+            "deleting namespace {namespace}"
+        )));
+        namespace::delete(self.cluster, None, self.options.wait, &what).await
+    }
+
+    fn records(&self) -> Records {
+        Records::new(self.cluster.clone(), self.name.as_str())
+    }
+
+    fn lost(&self) -> Failure {
+        Failure::new(FailureKind::Failed, &self.what)
+            .because("another command works on the release")
+            .hint("try again")
+    }
+}
+
+/// What else is in a namespace, not all of it when that is much.
+fn shortened(others: &[String]) -> Vec<String> {
+    const SHOWN: usize = 5;
+    let mut why: Vec<String> = others
+        .iter()
+        .take(SHOWN)
+        .map(|other| format!("it has {other}"))
+        .collect();
+    if others.len() > SHOWN {
+        why.push(format!("and {} more", others.len() - SHOWN));
+    }
+    why
+}
+
+/// Writes down that the deletion has begun, in Helm's words.
+fn mark(info: &mut Info) {
+    info.status = Status::Uninstalling;
+    "Deletion in progress (or silently failed)".clone_into(&mut info.description);
+    info.deleted = Some(Timestamp::now().to_string());
 }
 
 /// Objects of all revisions, each once: an upgrade that was interrupted may have left those of several.
@@ -119,4 +306,40 @@ fn parse(text: &str, what: &str) -> Result<Vec<Object>, Failure> {
             chain(&error)
         ))
     })
+}
+
+/// Objects as a manifest.
+fn written(objects: &[Object], what: &str) -> Result<String, Failure> {
+    let mut text = String::new();
+    for object in objects {
+        let document = goyaml::to_string(&object.body)
+            .map_err(|error| Failure::new(FailureKind::Failed, what).caused_by(&error))?;
+        text.push_str("---\n");
+        text.push_str(&document);
+    }
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn leftovers_are_read_again_from_their_record() {
+        let objects = [
+            Object::named("v1", "ConfigMap", "a"),
+            Object::named("apps/v1", "Deployment", "b"),
+        ];
+        let text = written(&objects, "x").unwrap();
+        assert_eq!(parse(&text, "x").unwrap(), objects);
+    }
+
+    #[test]
+    fn what_else_is_in_a_namespace_is_told_shortly() {
+        let others: Vec<String> = (0..7).map(|n| format!("pod \"{n}\"")).collect();
+        let why = shortened(&others);
+        assert_eq!(why.len(), 6);
+        assert_eq!(why[5], "and 2 more");
+        assert_eq!(shortened(&others[..1]), ["it has pod \"0\""]);
+    }
 }

@@ -136,7 +136,12 @@ impl Deploy<'_> {
                 }
                 Err(failure)
             }
-            other => other,
+            other => {
+                if let Some(made) = &made {
+                    namespace::settle(cluster, made).await;
+                }
+                other
+            }
         }
     }
 

@@ -2,10 +2,10 @@
 
 use helm_render::split_documents;
 use mcpt_core::REDACTED;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 /// Label that Helm sets on every object of a release.
-const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "Helm");
+pub(crate) const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "Helm");
 /// Annotation that names the release.
 const RELEASE_NAME: &str = "meta.helm.sh/release-name";
 /// Annotation that names the release's namespace.
@@ -78,6 +78,22 @@ impl Object {
             namespace: text("/metadata/namespace", "metadata.namespace").ok(),
             body,
         })
+    }
+
+    /// An object of which only this is known.
+    pub(crate) fn named(api_version: &str, kind: &str, name: &str) -> Self {
+        Self {
+            api_version: api_version.to_owned(),
+            kind: kind.to_owned(),
+            name: name.to_owned(),
+            namespace: None,
+            body: json!({"apiVersion": api_version, "kind": kind, "metadata": {"name": name}}),
+        }
+    }
+
+    /// Whether it is a claim of a volume: what holds data.
+    pub(crate) fn is_claim(&self) -> bool {
+        self.kind == "PersistentVolumeClaim"
     }
 
     /// `deployment "demo"`, for messages.

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::{
     apps::v1::Deployment,
     core::v1::{Namespace, Secret},
 };
 use kube::{
     Api, Error, ResourceExt,
-    api::{DeleteParams, ListParams, PostParams, Preconditions},
+    api::{DeleteParams, ListParams, Patch, PatchParams, PostParams, Preconditions},
     core::PartialObjectMeta,
 };
 use mcpt_core::{Failure, FailureKind, Progress, ProgressEvent};
@@ -16,6 +17,7 @@ use serde_json::json;
 
 use crate::{
     cluster::{Cluster, FIELD_MANAGER},
+    holder::{self, HOLDER},
     watch,
 };
 
@@ -25,7 +27,11 @@ pub(crate) struct Made {
     uid: String,
 }
 
-/// Makes the namespace if it is not there.
+/// How long after its making a namespace counts as abandoned, when it cannot be seen from here whether its command lives. A
+/// deploy takes a fraction of it to record its release, and from then on the namespace is in use.
+const ABANDONED: SignedDuration = SignedDuration::from_mins(10);
+
+/// Makes the namespace if it is not there. One that a deploy made which died is as good as made by this one.
 ///
 /// # Errors
 /// When it is being deleted, or may not be made.
@@ -44,14 +50,17 @@ pub(crate) async fn ensure(
                     "wait until it is gone: kubectl get namespace {name}"
                 )));
         }
-        Ok(Some(_)) => return Ok(None),
+        Ok(Some(found)) => return Ok(left_behind(&found, Timestamp::now())),
         Ok(None) => {}
         // Who may not read namespaces may be allowed to make them, and the other way round.
         Err(Error::Api(status)) if status.is_forbidden() => {}
         Err(error) => return Err(cluster.failure(what, &error)),
     }
-    let namespace =
-        serde_json::from_value(json!({"metadata": {"name": name, "labels": {"name": name}}}));
+    let namespace = serde_json::from_value(json!({"metadata": {
+        "name": name,
+        "labels": {"name": name},
+        "annotations": {HOLDER: holder::this().unwrap_or_default()},
+    }}));
     let namespace =
         namespace.map_err(|error| Failure::new(FailureKind::Failed, what).caused_by(&error))?;
     let params = PostParams {
@@ -66,6 +75,55 @@ pub(crate) async fn ensure(
         Err(Error::Api(status)) if status.is_already_exists() => Ok(None),
         Err(error) => Err(cluster.failure(what, &error)),
     }
+}
+
+/// Takes the mark off a namespace that this command made: it is there to stay.
+pub(crate) async fn settle(cluster: &Cluster, made: &Made) {
+    let api: Api<Namespace> = Api::all(cluster.client.clone());
+    let body = json!({"metadata": {"uid": made.uid, "annotations": {HOLDER: null}}});
+    let params = PatchParams {
+        field_manager: Some(FIELD_MANAGER.into()),
+        ..PatchParams::default()
+    };
+    let name = cluster.namespace.as_str();
+    let patch = Patch::Merge(&body);
+    // Who may make namespaces may not always change them. With the mark it is removed by `mcpt gc` once it is empty.
+    if let Err(error) = cluster
+        .answer(api.patch_metadata(name, &params, &patch))
+        .await
+    {
+        tracing::debug!(%error, "the namespace stays marked");
+    }
+}
+
+/// The namespace, if a deploy made it that died before its server was there.
+///
+/// # Errors
+/// When the API server refuses to tell.
+pub(crate) async fn abandoned(cluster: &Cluster, what: &str) -> Result<Option<Made>, Failure> {
+    let api: Api<Namespace> = Api::all(cluster.client.clone());
+    let name = cluster.namespace.as_str();
+    match cluster.answer(api.get_opt(name)).await {
+        Ok(found) => Ok(found.and_then(|found| left_behind(&found, Timestamp::now()))),
+        // Who may not read namespaces has made none.
+        Err(Error::Api(status)) if status.is_forbidden() => Ok(None),
+        Err(error) => Err(cluster.failure(what, &error)),
+    }
+}
+
+/// A namespace whose maker is dead.
+fn left_behind(namespace: &Namespace, now: Timestamp) -> Option<Made> {
+    let metadata = &namespace.metadata;
+    let holder = metadata.annotations.as_ref()?.get(HOLDER)?;
+    let dead = holder::alive(holder).map_or_else(
+        || {
+            let made = metadata.creation_timestamp.as_ref();
+            made.is_some_and(|made| now.duration_since(made.0) > ABANDONED)
+        },
+        |alive| !alive,
+    );
+    let uid = metadata.uid.clone()?;
+    (dead && metadata.deletion_timestamp.is_none()).then_some(Made { uid })
 }
 
 /// Whether it is there; for dry runs, which make nothing.
@@ -129,18 +187,36 @@ pub(crate) async fn remove(
     if let Some(user) = user(cluster, what).await? {
         return Err(Failure::new(FailureKind::Failed, what).because(format!("it has {user}")));
     }
+    delete(cluster, Some(&made.uid), Some(timeout), what).await
+}
+
+/// Deletes the namespace, if it is still the one with this uid, and waits until it is gone, but not forever.
+///
+/// # Errors
+/// When the API server refuses it, or something in it holds it.
+pub(crate) async fn delete(
+    cluster: &Cluster,
+    uid: Option<&str>,
+    timeout: Option<Duration>,
+    what: &str,
+) -> Result<(), Failure> {
     let api: Api<Namespace> = Api::all(cluster.client.clone());
     let name = cluster.namespace.as_str();
     let params = DeleteParams::background().preconditions(Preconditions {
-        uid: Some(made.uid.clone()),
+        uid: uid.map(str::to_owned),
         resource_version: None,
     });
-    match cluster.answer(api.delete(name, &params)).await {
-        Ok(_) => {}
+    let uid = match cluster.answer(api.delete(name, &params)).await {
+        Ok(deleted) => uid
+            .map(str::to_owned)
+            .or_else(|| deleted.left()?.metadata.uid),
         Err(Error::Api(status)) if status.is_not_found() || status.is_conflict() => return Ok(()),
         Err(error) => return Err(cluster.failure(what, &error)),
-    }
-    let gone = watch::gone(cluster, api.clone(), name, &made.uid, what);
+    };
+    let (Some(timeout), Some(uid)) = (timeout, uid) else {
+        return Ok(());
+    };
+    let gone = watch::gone(cluster, api.clone(), name, &uid, what);
     if let Ok(gone) = tokio::time::timeout(timeout, gone).await {
         return gone;
     }
@@ -187,6 +263,33 @@ mod tests {
             (&records[..0], &deployments[..], Some("deployment \"web\"")),
         ] {
             assert_eq!(named(records, deployments).as_deref(), user);
+        }
+    }
+
+    #[test]
+    fn a_namespace_is_abandoned_by_a_dead_deploy_only() {
+        let now: Timestamp = "2026-01-01T00:20:00Z".parse().unwrap();
+        let me = holder::this().unwrap();
+        let gone = format!("{}/0", me.rsplit_once('/').unwrap().0);
+        let elsewhere = "boot/pid:[1]/7/9".to_owned();
+        let (young, old) = ("2026-01-01T00:11:00Z", "2026-01-01T00:09:00Z");
+        for (holder, made, abandoned) in [
+            (None, old, false),
+            (Some(&me), old, false),
+            (Some(&gone), young, true),
+            (Some(&elsewhere), young, false),
+            (Some(&elsewhere), old, true),
+        ] {
+            let mut namespace = json!({"metadata": {"uid": "u", "creationTimestamp": made}});
+            if let Some(holder) = holder {
+                namespace["metadata"]["annotations"] = json!({HOLDER: holder});
+            }
+            let namespace = serde_json::from_value(namespace).unwrap();
+            assert_eq!(
+                left_behind(&namespace, now).is_some(),
+                abandoned,
+                "{holder:?} {made}"
+            );
         }
     }
 

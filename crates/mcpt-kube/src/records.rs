@@ -75,6 +75,11 @@ impl Record {
         holder::alive(self.metadata.annotations.as_ref()?.get(HOLDER)?)
     }
 
+    /// When the API server stored it first.
+    pub(crate) fn made(&self) -> Option<Timestamp> {
+        Some(self.metadata.creation_timestamp.as_ref()?.0)
+    }
+
     /// Name of its Secret.
     pub(crate) fn secret_name(&self) -> String {
         secret_name(&self.release.name, self.release.version)

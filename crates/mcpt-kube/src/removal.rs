@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use futures_util::future::try_join_all;
 use helm_render::uninstall_order;
+use jiff::Timestamp;
 use kube::core::ObjectMeta;
 use mcpt_core::{Failure, FailureKind, Progress, ProgressEvent};
 
@@ -12,23 +13,53 @@ use crate::{
     manifest::{self, Object},
 };
 
-/// Asks for the deletion of the objects that are there and belong to the release. Returns them.
+/// Which claims of volumes go with their release.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Claims {
+    /// Those without a keep policy, as with Helm.
+    ByPolicy,
+    /// All.
+    All,
+    /// Those that were made after this: undoing must not take data that was there before.
+    MadeSince(Timestamp),
+}
+
+/// What came of asking for the deletion of objects.
+#[derive(Debug, Default)]
+pub(crate) struct Asked {
+    /// Those that go.
+    pub(crate) going: Vec<(Object, ObjectMeta)>,
+    /// Those that stay, though they are the release's.
+    pub(crate) kept: Vec<Object>,
+}
+
+/// What becomes of one object.
+enum Fate {
+    Going(Box<ObjectMeta>),
+    Kept,
+    /// It is gone already, or not the release's.
+    Nothing,
+}
+
+/// Asks for the deletion of the objects that are there and belong to the release.
 ///
 /// # Errors
 /// When the API server refuses one of them; the others are asked for all the same.
 pub(crate) async fn ask(
     applier: &Applier,
     objects: &[Object],
+    claims: Claims,
     what: &str,
-) -> Result<Vec<(Object, ObjectMeta)>, Failure> {
-    let mut asked = Vec::new();
+) -> Result<Asked, Failure> {
+    let mut asked = Asked::default();
     let mut failed: Option<Failure> = None;
     let mut ordered: Vec<&Object> = objects.iter().collect();
     ordered.sort_by(|a, b| uninstall_order(&a.kind, &b.kind));
     for object in ordered {
-        match ask_one(applier, object).await {
-            Ok(Some(live)) => asked.push((object.clone(), live)),
-            Ok(None) => {}
+        match ask_one(applier, object, claims).await {
+            Ok(Fate::Going(live)) => asked.going.push((object.clone(), *live)),
+            Ok(Fate::Kept) => asked.kept.push(object.clone()),
+            Ok(Fate::Nothing) => {}
             Err(failure) => match &mut failed {
                 Some(first) => first.why.extend(failure.why),
                 None => {
@@ -46,18 +77,34 @@ pub(crate) async fn ask(
     }
 }
 
-async fn ask_one(applier: &Applier, object: &Object) -> Result<Option<ObjectMeta>, Failure> {
+async fn ask_one(applier: &Applier, object: &Object, claims: Claims) -> Result<Fate, Failure> {
     let Some(live) = applier.live(object).await? else {
-        return Ok(None);
+        return Ok(Fate::Nothing);
     };
     if let Some(why) = applier.foreign(&live) {
         tracing::debug!(object = object.label(), why, "left alone");
-        return Ok(None);
+        return Ok(Fate::Nothing);
     }
-    if object.is_kept() || manifest::kept_alive(&live) {
-        return Ok(None);
+    if stays(object, &live, claims) {
+        return Ok(Fate::Kept);
     }
-    Ok(applier.delete(object, &live).await?.then_some(live))
+    let deleted = applier.delete(object, &live).await?;
+    Ok(if deleted {
+        Fate::Going(Box::new(live))
+    } else {
+        Fate::Nothing
+    })
+}
+
+/// Whether an object outlives its release.
+fn stays(object: &Object, live: &ObjectMeta, claims: Claims) -> bool {
+    let kept = object.is_kept() || manifest::kept_alive(live);
+    let made = live.creation_timestamp.as_ref().map(|time| time.0);
+    match claims {
+        Claims::All if object.is_claim() => false,
+        Claims::MadeSince(time) if object.is_claim() => kept || made < Some(time),
+        _ => kept,
+    }
 }
 
 /// Asks for the deletion of what hooks have left. Helm does not mark their objects with the release, so that only their name
@@ -128,4 +175,51 @@ pub(crate) async fn gone(
 pub(crate) fn still_there(object: &Object, live: &ObjectMeta) -> String {
     let holds = live.finalizers.as_deref().unwrap_or_default().join(", ");
     format!("{} is still there (finalizers: {holds})", object.label())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_stays() {
+        let live = |annotations: serde_json::Value| -> ObjectMeta {
+            let created = "2026-01-01T00:00:05Z";
+            serde_json::from_value(
+                json!({"creationTimestamp": created, "annotations": annotations}),
+            )
+            .unwrap()
+        };
+        let keep = live(json!({"helm.sh/resource-policy": "keep"}));
+        let plain = live(json!({}));
+        let claim = Object::named("v1", "PersistentVolumeClaim", "c");
+        let other = Object::named("v1", "ConfigMap", "c");
+        let since = |time: &str| Claims::MadeSince(time.parse().unwrap());
+        let (before, same, after) = (
+            since("2026-01-01T00:00:04Z"),
+            since("2026-01-01T00:00:05Z"),
+            since("2026-01-01T00:00:06Z"),
+        );
+        for (object, live, claims, expected) in [
+            (&claim, &plain, Claims::ByPolicy, false),
+            (&claim, &keep, Claims::ByPolicy, true),
+            (&claim, &keep, Claims::All, false),
+            (&claim, &plain, before, false),
+            (&claim, &plain, same, false),
+            (&claim, &plain, after, true),
+            (&claim, &keep, before, true),
+            (&other, &plain, after, false),
+            (&other, &keep, Claims::All, true),
+            (&other, &keep, before, true),
+        ] {
+            assert_eq!(
+                stays(object, live, claims),
+                expected,
+                "{} {claims:?}",
+                object.label()
+            );
+        }
+    }
 }

@@ -5,16 +5,16 @@ use std::time::Duration;
 use async_trait::async_trait;
 use mcpt_client::ClientError;
 use mcpt_core::{
-    Backend, BackendKind, Connection, DeleteOptions, DeployOptions, Deployed, DryRun, Failure,
-    FailureKind, LogOptions, LogStream, Plan, Progress, ProgressEvent, Server, ServerName,
-    ServerState, near,
+    Backend, BackendKind, Connection, DeleteOptions, Deleted, DeployOptions, Deployed, DryRun,
+    Failure, FailureKind, Garbage, GcOptions, LogOptions, LogStream, Plan, Progress, ProgressEvent,
+    Server, ServerName, ServerState, near,
 };
 
 use crate::{
     configuration::{manifest, server_spec},
     deploy::{self, change_lock, end_run, state_failure},
     folder::{RunFolder, StateFolder},
-    logs,
+    gc, logs,
     state::{RunState, unreadable},
     supervisor::terminate,
 };
@@ -63,6 +63,16 @@ impl Processes {
             Ok(server.map(|server| (run, server)))
         };
         look().map_err(|error| state_failure(&format!("cannot look at {name}"), &folder, &error))
+    }
+
+    /// The names that have a folder.
+    fn names(&self, what: &str) -> Result<Vec<ServerName>, Failure> {
+        self.state.names().map_err(|error| {
+            Failure::new(FailureKind::Failed, what).because(format!(
+                "state folder {}: {error}",
+                self.state.path().display()
+            ))
+        })
     }
 
     fn existing(&self, name: &ServerName) -> Result<(RunFolder, Server), Failure> {
@@ -119,16 +129,7 @@ impl Backend for Processes {
     }
 
     async fn list(&self) -> Result<Vec<Server>, Failure> {
-        let names = self.state.names().map_err(|error| {
-            Failure::new(
-                FailureKind::Failed,
-                "cannot list the servers of this machine",
-            )
-            .because(format!(
-                "state folder {}: {error}",
-                self.state.path().display()
-            ))
-        })?;
+        let names = self.names("cannot list the servers of this machine")?;
         let mut servers = Vec::new();
         for name in names {
             if let Some((_, mut server)) = self.find(&name)? {
@@ -170,8 +171,13 @@ impl Backend for Processes {
         name: &ServerName,
         options: &DeleteOptions,
         progress: &dyn Progress,
-    ) -> Result<(), Failure> {
+    ) -> Result<Deleted, Failure> {
         let what = format!("cannot delete {name}");
+        if options.delete_namespace {
+            return Err(Failure::new(FailureKind::Usage, what)
+                .because("there are no namespaces (--delete-namespace)")
+                .hint("these belong to Kubernetes: add --backend kubernetes"));
+        }
         let folder = self.state.server(name);
         let io_failure = |error: std::io::Error| state_failure(&what, &folder, &error);
         if folder.runs().map_err(io_failure)?.is_empty() && !folder.work().exists() {
@@ -188,7 +194,7 @@ impl Backend for Processes {
         match options.wait {
             None => {
                 if runs.iter().any(crate::lock::is_alive) {
-                    return Ok(());
+                    return Ok(Deleted::default());
                 }
             }
             Some(_) => progress.event(ProgressEvent::Waiting("waiting for its end".to_owned())),
@@ -198,7 +204,17 @@ impl Backend for Processes {
                 .await
                 .map_err(io_failure)?;
         }
-        folder.remove().map_err(io_failure)
+        folder.remove().map_err(io_failure)?;
+        Ok(Deleted::default())
+    }
+
+    async fn gc(
+        &self,
+        options: &GcOptions,
+        progress: &dyn Progress,
+    ) -> Result<Vec<Garbage>, Failure> {
+        let names = self.names("cannot clean up this machine")?;
+        gc::gc(&self.state, names, options, progress).await
     }
 
     async fn connect(&self, name: &ServerName) -> Result<Connection, Failure> {

@@ -66,7 +66,9 @@ pub(crate) async fn deploy(
     let io_failure = |error: io::Error| state_failure(&what, &folder, &error);
 
     let _lock = change_lock(&folder, &what, &plan.name)?;
-    let current = clear_leftovers(&folder).await.map_err(io_failure)?;
+    let current = clear_leftovers(&folder, END_OF_RUN)
+        .await
+        .map_err(io_failure)?;
     let old = current.as_ref().and_then(|run| {
         RunState::read(run).unwrap_or_else(|error| {
             // A deployment is what repairs this; only the port cannot be kept.
@@ -212,16 +214,20 @@ fn tail(run: &RunFolder, plan: &Plan) -> Vec<String> {
     lines[lines.len().saturating_sub(TAIL)..].to_vec()
 }
 
-/// Ends and removes every run but the current one, and a server whose deletion was begun. Gives the current run.
+/// Ends and removes every run but the current one, and a server whose deletion was begun; each run by force when it takes
+/// longer than `patience`. Gives the current run.
 ///
 /// # Errors
 /// When the folder cannot be read or a run cannot be removed.
-pub(crate) async fn clear_leftovers(folder: &ServerFolder) -> io::Result<Option<RunFolder>> {
+pub(crate) async fn clear_leftovers(
+    folder: &ServerFolder,
+    patience: Duration,
+) -> io::Result<Option<RunFolder>> {
     let doomed = folder.ending_file().exists();
     let current = folder.current()?.filter(|_| !doomed);
     for run in folder.runs()? {
         if Some(&run) != current.as_ref() {
-            end_run(&run, END_OF_RUN).await?;
+            end_run(&run, patience).await?;
         } else if !lock::is_alive(&run) {
             // Its supervisor was killed; what is left of its server must not stand in the new one's way.
             marked::kill_all(run.path());

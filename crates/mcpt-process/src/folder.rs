@@ -163,6 +163,23 @@ impl ServerFolder {
         replace_file(&self.current_file(), run.number.to_string().as_bytes())
     }
 
+    /// Whether everything in it is of mcpt's making.
+    pub(crate) fn is_ours(&self) -> io::Result<bool> {
+        for entry in fs::read_dir(&self.path)? {
+            let name = entry?.file_name();
+            let known = name.to_str().is_some_and(|name| {
+                matches!(
+                    name,
+                    "lock" | "current" | "current.partial" | "ending" | "work"
+                ) || name.starts_with("run-")
+            });
+            if !known {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// Whether removing it would lose something: it was a server once, is not being deleted, and has working data.
     pub(crate) fn holds_data(&self) -> bool {
         self.current_file().exists()
@@ -212,6 +229,11 @@ impl RunFolder {
 
     pub(crate) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Its number among the runs of its server.
+    pub(crate) fn number(&self) -> u32 {
+        self.number
     }
 
     pub(crate) fn alive_file(&self) -> PathBuf {

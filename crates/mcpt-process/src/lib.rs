@@ -12,6 +12,7 @@ mod deploy;
 mod discovery;
 mod environment;
 mod folder;
+mod gc;
 mod lock;
 mod logs;
 mod marked;

@@ -45,6 +45,15 @@ impl ChangeLock {
     }
 }
 
+/// Whether a command changes the server now.
+pub(crate) fn is_being_changed(folder: &ServerFolder) -> bool {
+    // Opened for reading only: a look must not bring the file into being.
+    let Ok(file) = File::open(folder.lock_file()) else {
+        return false;
+    };
+    matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
+}
+
 /// A server without a run is no server: its folder goes with the last command that looked at it, unless a server left
 /// working data there that nobody asked to delete.
 impl Drop for ChangeLock {
@@ -131,9 +140,12 @@ mod tests {
     fn one_changes_at_a_time_and_leaves_no_empty_folder() {
         let root = tempfile::tempdir().unwrap();
         let folder = server(root.path());
+        assert!(!is_being_changed(&folder));
         let first = ChangeLock::take(&folder).unwrap().unwrap();
+        assert!(is_being_changed(&folder));
         assert!(ChangeLock::take(&folder).unwrap().is_none());
         drop(first);
+        assert!(!is_being_changed(&folder));
         assert!(!folder.path().exists());
         let again = ChangeLock::take(&folder).unwrap().unwrap();
         folder.create_run().unwrap();

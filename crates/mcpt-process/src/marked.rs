@@ -1,6 +1,11 @@
 //! Finding all processes of a run, whatever became of their parents: each carries a mark in its environment.
 
-use std::{fs, path::Path};
+use std::{
+    ffi::OsString,
+    fs,
+    os::unix::ffi::{OsStrExt as _, OsStringExt as _},
+    path::{Path, PathBuf},
+};
 
 use nix::{
     sys::signal::{Signal, kill},
@@ -20,23 +25,37 @@ pub(crate) fn kill_all(run: &Path) {
 }
 
 /// The processes with the mark of this run.
-fn processes_of(run: &Path) -> Vec<Pid> {
-    let mark = format!("{MARK}={}", run.display());
+pub(crate) fn processes_of(run: &Path) -> Vec<Pid> {
+    let run = run.as_os_str().as_bytes();
+    let of_run = all().into_iter().filter(|(_, mark)| mark == run);
+    of_run.map(|(pid, _)| pid).collect()
+}
+
+/// The processes with the mark of any run in this state folder, and that run.
+pub(crate) fn below(state: &Path) -> Vec<(Pid, PathBuf)> {
+    all()
+        .into_iter()
+        .map(|(pid, mark)| (pid, PathBuf::from(OsString::from_vec(mark))))
+        .filter(|(_, run)| run.starts_with(state))
+        .collect()
+}
+
+/// All processes of this user that bear a mark, and the mark.
+fn all() -> Vec<(Pid, Vec<u8>)> {
+    let name = format!("{MARK}=");
     let Ok(entries) = fs::read_dir("/proc") else {
         return Vec::new();
     };
     entries
         .flatten()
-        .filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok())
-        .filter(|pid| {
+        .filter_map(|entry| {
+            let pid = entry.file_name().to_str()?.parse::<i32>().ok()?;
             // Processes of others cannot be read, and are not ours.
-            fs::read(format!("/proc/{pid}/environ")).is_ok_and(|environment| {
-                environment
-                    .split(|byte| *byte == 0)
-                    .any(|variable| variable == mark.as_bytes())
-            })
+            let environment = fs::read(format!("/proc/{pid}/environ")).ok()?;
+            let mut variables = environment.split(|byte| *byte == 0);
+            let mark = variables.find_map(|variable| variable.strip_prefix(name.as_bytes()))?;
+            Some((Pid::from_raw(pid), mark.to_vec()))
         })
-        .map(Pid::from_raw)
         .collect()
 }
 
@@ -61,6 +80,12 @@ mod tests {
             processes_of(Path::new("/a/run-1")),
             [Pid::from_raw(ours.id().cast_signed())]
         );
+        let marked: Vec<_> = below(Path::new("/a"))
+            .into_iter()
+            .map(|(pid, _)| pid)
+            .collect();
+        assert!(marked.contains(&Pid::from_raw(other.id().cast_signed())));
+        assert!(below(Path::new("/a/run")).is_empty());
         kill_all(Path::new("/a/run-1"));
         assert_eq!(ours.wait().unwrap().signal(), Some(9));
         assert!(other.try_wait().unwrap().is_none());

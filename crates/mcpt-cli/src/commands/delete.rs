@@ -1,10 +1,10 @@
 //! `mcpt delete NAME`: ends a server and removes everything of it.
 
-use std::time::Duration;
+use std::{fmt::Write as _, time::Duration};
 
 use clap::Args;
-use mcpt_core::{DeleteOptions, ServerName};
-use serde_json::json;
+use mcpt_core::{DeleteOptions, Deleted, ServerName};
+use serde::Serialize;
 
 use crate::{
     args::{Format, Global},
@@ -16,9 +16,26 @@ use crate::{
 
 /// Arguments of `mcpt delete`.
 #[derive(Debug, Args)]
+#[command(
+    after_help = "A volume whose settings say so (persistence.keep) outlives its server, and the next server of that name has it again.
+
+Examples:
+  mcpt delete demo
+  mcpt -b kubernetes delete demo --purge-data"
+)]
 pub(crate) struct Delete {
     /// Name of the server
     name: ServerName,
+    /// Also the volumes that were to outlive it, with their data; also when the server itself is gone already
+    #[arg(long)]
+    purge_data: bool,
+    /// Also its namespace, if nothing else is in it
+    #[arg(
+        long = "delete-namespace",
+        conflicts_with = "no_wait",
+        id = "delete_namespace"
+    )]
+    and_namespace: bool,
     /// Return once the deletion has begun
     #[arg(long)]
     no_wait: bool,
@@ -27,14 +44,28 @@ pub(crate) struct Delete {
     timeout: Duration,
 }
 
+/// What was done, as a document.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Done<'a> {
+    name: &'a ServerName,
+    /// Whether it is gone already.
+    deleted: bool,
+    /// What outlives it.
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    kept: &'a [String],
+}
+
 impl Delete {
     /// Deletes it.
     pub(crate) fn run(&self, global: &Global) -> Result<(), Ending> {
         let config = UserConfig::load()?;
         let options = DeleteOptions {
             wait: (!self.no_wait).then_some(self.timeout),
+            purge_data: self.purge_data,
+            delete_namespace: self.and_namespace,
         };
-        runtime::run(async {
+        let deleted = runtime::run(async {
             let progress = progress::display(global);
             let backend = place::backend(global, &config).await?;
             Ok(backend
@@ -42,16 +73,34 @@ impl Delete {
                 .await?)
         })
         .map_err(|ending| ending.hint_when_interrupted("the same command again finishes it"))?;
-        let done = if self.no_wait {
+        let done = Done {
+            name: &self.name,
+            deleted: !self.no_wait,
+            kept: &deleted.kept,
+        };
+        match global.output {
+            Format::Json => output::json(&done),
+            Format::Yaml => output::yaml(&done),
+            Format::Name => output::line(self.name.as_str()),
+            Format::Table | Format::Wide => output::text(&self.text(&deleted)),
+        }
+    }
+
+    fn text(&self, deleted: &Deleted) -> String {
+        let how = if self.no_wait {
             "is being deleted"
         } else {
             "deleted"
         };
-        match global.output {
-            Format::Json => output::json(&json!({ "name": self.name, "deleted": !self.no_wait })),
-            Format::Yaml => output::yaml(&json!({ "name": self.name, "deleted": !self.no_wait })),
-            Format::Name => output::line(self.name.as_str()),
-            Format::Table | Format::Wide => output::line(&format!("{} {done}", self.name)),
+        let mut text = format!("{} {how}\n", self.name);
+        for kept in &deleted.kept {
+            // Writing to a string cannot fail.
+            let _ = writeln!(
+                text,
+                "kept {kept}: it outlives the server (mcpt delete {} --purge-data removes it)",
+                self.name
+            );
         }
+        text
     }
 }

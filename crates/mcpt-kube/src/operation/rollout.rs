@@ -14,7 +14,7 @@ use crate::{
     change::Change,
     exchange,
     manifest::Object,
-    removal,
+    removal::{self, Claims},
     rollout::Observed,
     server::{DEFAULT_PATH, PATH_ANNOTATION},
     wait::{self, Wanted},
@@ -110,7 +110,7 @@ impl Operation<'_> {
             "deleting {} of earlier revisions",
             counted(gone.len())
         ));
-        removal::ask(&self.applier, gone, &self.what)
+        removal::ask(&self.applier, gone, Claims::ByPolicy, &self.what)
             .await
             .map(drop)
     }

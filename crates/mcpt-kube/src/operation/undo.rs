@@ -4,7 +4,13 @@ use helm_release::Status;
 use mcpt_core::{Failure, Revision};
 
 use super::{Conduct, Operation, Reached};
-use crate::{change::Change, heartbeat::Heartbeat, manifest::Object, records::Record, removal};
+use crate::{
+    change::Change,
+    heartbeat::Heartbeat,
+    manifest::Object,
+    records::Record,
+    removal::{self, Claims},
+};
 
 impl Operation<'_> {
     /// Ends a failed operation; returns the failure to report, with what undoing it did.
@@ -17,7 +23,7 @@ impl Operation<'_> {
     ) -> Failure {
         if self.conduct.atomic && change.is_first() {
             self.step("removing what was made".to_owned());
-            let removed = match heartbeat.during(self.remove(change)).await {
+            let removed = match heartbeat.during(self.remove(change, &record)).await {
                 Ok(Ok(())) => self.forget(change, &record, heartbeat).await,
                 Ok(Err(also)) => {
                     let told = self.record_failure(&record, heartbeat, &failure).await;
@@ -83,16 +89,25 @@ impl Operation<'_> {
     }
 
     /// Removes all objects of a release of which no revision ever ran.
-    async fn remove(&self, change: &Change) -> Result<(), Failure> {
+    async fn remove(&self, change: &Change, record: &Record) -> Result<(), Failure> {
         let mut objects: Vec<Object> = change
             .objects
             .iter()
             .map(|(object, _)| object.clone())
             .collect();
         objects.extend(change.gone.iter().cloned());
-        let asked = removal::ask(&self.applier, &objects, &self.what).await?;
+        // A claim that an earlier server of this name left holds its data.
+        let claims = record.made().map_or(Claims::ByPolicy, Claims::MadeSince);
+        let asked = removal::ask(&self.applier, &objects, claims, &self.what).await?;
         let timeout = self.conduct.timeout;
-        removal::gone(&self.applier, &asked, timeout, &self.what, self.progress).await
+        removal::gone(
+            &self.applier,
+            &asked.going,
+            timeout,
+            &self.what,
+            self.progress,
+        )
+        .await
     }
 
     async fn forget(

@@ -1,0 +1,142 @@
+//! What is in the namespace, over every kind that the cluster serves: metadata only.
+
+use futures_util::{StreamExt, stream};
+use kube::{
+    Api, Error,
+    api::{ApiResource, DynamicObject, ListParams},
+    core::ObjectMeta,
+    discovery::{Discovery, Scope, verbs},
+};
+use mcpt_core::Failure;
+
+use crate::{cluster::Cluster, manifest::Object};
+
+/// Lists under way at once.
+const AT_ONCE: usize = 6;
+
+/// One object of the namespace.
+#[derive(Debug, Clone)]
+pub(crate) struct Found {
+    /// What it is.
+    pub(crate) object: Object,
+    /// Its metadata.
+    pub(crate) metadata: ObjectMeta,
+    /// Whether another object of the namespace owns it, so that it goes with that one.
+    pub(crate) owned: bool,
+}
+
+impl Found {
+    /// Whether the cluster itself puts it into every namespace, and puts it back when it is deleted.
+    pub(crate) fn is_of_every_namespace(&self) -> bool {
+        matches!(
+            (self.object.kind.as_str(), self.object.name.as_str()),
+            ("ServiceAccount", "default") | ("ConfigMap", "kube-root-ca.crt")
+        )
+    }
+}
+
+/// All objects with these labels that can be deleted. Kinds that the user may not list are passed over when `strict` is not
+/// set: whoever only looks for what is his own finds none there. Events are left out: they are the cluster's own records of
+/// the past.
+///
+/// # Errors
+/// When the API server cannot be asked which kinds there are, or refuses a list.
+pub(crate) async fn of_namespace(
+    cluster: &Cluster,
+    labels: Option<&str>,
+    strict: bool,
+    what: &str,
+) -> Result<Vec<Found>, Failure> {
+    let kinds = kinds(cluster).await;
+    let kinds = kinds.map_err(|error| cluster.failure(what, &error))?;
+    let params = labels.map_or_else(ListParams::default, |labels| {
+        ListParams::default().labels(labels)
+    });
+    let lists = kinds.iter().map(|kind| list(cluster, kind, &params));
+    let lists: Vec<_> = stream::iter(lists.collect::<Vec<_>>())
+        .buffered(AT_ONCE)
+        .collect()
+        .await;
+    let mut found = Vec::new();
+    for (kind, list) in kinds.iter().zip(lists) {
+        let all = match list {
+            Ok(all) => all,
+            // A kind that was removed since, or whose API does not serve lists of metadata.
+            Err(Error::Api(status)) if matches!(status.code, 404..=406) => continue,
+            Err(Error::Api(status)) if status.is_forbidden() && !strict => {
+                tracing::info!(kind = kind.kind, "may not be listed: passed over");
+                continue;
+            }
+            Err(error) => return Err(cluster.failure(what, &error)),
+        };
+        for metadata in all {
+            found.push(Found {
+                object: Object::named(
+                    &kind.api_version,
+                    &kind.kind,
+                    metadata.name.as_deref().unwrap_or_default(),
+                ),
+                owned: is_owned(&metadata, &kinds),
+                metadata,
+            });
+        }
+    }
+    found.sort_by(|a, b| (&a.object.kind, &a.object.name).cmp(&(&b.object.kind, &b.object.name)));
+    Ok(found)
+}
+
+/// Whether an owner lives in the namespace too.
+fn is_owned(metadata: &ObjectMeta, kinds: &[ApiResource]) -> bool {
+    let owners = metadata.owner_references.as_deref().unwrap_or_default();
+    let of_namespace = |kind: &str| kinds.iter().any(|known| known.kind == kind);
+    owners.iter().any(|owner| of_namespace(&owner.kind))
+}
+
+async fn kinds(cluster: &Cluster) -> Result<Vec<ApiResource>, Error> {
+    let discovery = Discovery::new(cluster.client.clone()).run_aggregated();
+    let discovery = cluster.answer(discovery).await?;
+    let mut kinds = Vec::new();
+    for group in discovery.groups() {
+        for (resource, capabilities) in group.resources_by_stability() {
+            let listed = capabilities.supports_operation(verbs::LIST)
+                && capabilities.supports_operation(verbs::DELETE);
+            if capabilities.scope == Scope::Namespaced && listed && resource.kind != "Event" {
+                kinds.push(resource);
+            }
+        }
+    }
+    Ok(kinds)
+}
+
+async fn list(
+    cluster: &Cluster,
+    kind: &ApiResource,
+    params: &ListParams,
+) -> Result<Vec<ObjectMeta>, Error> {
+    let namespace = cluster.namespace.as_str();
+    let api: Api<DynamicObject> = Api::namespaced_with(cluster.client.clone(), namespace, kind);
+    let list = cluster.answer(api.list_metadata(params)).await?;
+    Ok(list.items.into_iter().map(|item| item.metadata).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kube::core::GroupVersionKind;
+    use serde_json::json;
+
+    #[test]
+    fn owners_of_the_namespace_take_their_objects_with_them() {
+        let kinds = [ApiResource::from_gvk(&GroupVersionKind::gvk(
+            "", "v1", "Service",
+        ))];
+        let metadata = |kind: &str| -> ObjectMeta {
+            serde_json::from_value(json!({"ownerReferences": [
+                {"apiVersion": "v1", "kind": kind, "name": "x", "uid": "x"}]}))
+            .unwrap()
+        };
+        assert!(is_owned(&metadata("Service"), &kinds));
+        assert!(!is_owned(&metadata("Node"), &kinds));
+        assert!(!is_owned(&ObjectMeta::default(), &kinds));
+    }
+}

@@ -1,0 +1,223 @@
+//! Releases that a command was working on when it died.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures_util::{future::join_all, try_join};
+use helm_release::Status;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use kube::{api::ListParams, core::ObjectMeta};
+use mcpt_core::{DeleteOptions, Failure, ProgressEvent, ServerName};
+
+use super::Gc;
+use crate::{
+    claim,
+    cluster::Cluster,
+    delete::End,
+    records::{Record, Records},
+    removal::Claims,
+    server::ReleaseFacts,
+};
+
+/// The releases of a namespace, as the metadata of their records tells.
+#[derive(Debug, Default)]
+pub(super) struct Releases {
+    /// The latest record of each.
+    pub(super) latest: BTreeMap<String, ReleaseFacts>,
+    /// Releases that Helm keeps in config maps: it was told to, and mcpt has nothing to do with them.
+    elsewhere: BTreeSet<String>,
+}
+
+impl Releases {
+    /// Whether there is a record of a release.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.latest.contains_key(name) || self.elsewhere.contains(name)
+    }
+}
+
+/// Reads which releases there are.
+///
+/// # Errors
+/// When the records cannot be listed.
+pub(super) async fn of_namespace(cluster: &Cluster, what: &str) -> Result<Releases, Failure> {
+    let of_helm = ListParams::default().labels("owner=helm");
+    let (secrets, maps) = try_join!(
+        cluster.list_metadata::<Secret>(of_helm.clone(), what),
+        cluster.list_metadata::<ConfigMap>(of_helm, what),
+    )?;
+    let name = |metadata: &ObjectMeta| metadata.labels.as_ref()?.get("name").cloned();
+    let facts = secrets.iter();
+    Ok(Releases {
+        latest: ReleaseFacts::latest(facts.filter_map(ReleaseFacts::read)),
+        elsewhere: maps.iter().filter_map(name).collect(),
+    })
+}
+
+/// What becomes of a release whose command died.
+#[derive(Debug, PartialEq, Eq)]
+enum Cure {
+    /// It is removed; the claims that go with it, and why.
+    Remove(Claims, &'static str),
+    /// Its last revision is marked as failed, as the next deploy would do it.
+    Fail,
+}
+
+fn cure(history: &[Record]) -> Option<Cure> {
+    let last = history.last()?;
+    let ran = |record: &Record| {
+        let status = record.release.info.status;
+        matches!(status, Status::Deployed | Status::Superseded)
+    };
+    Some(match last.release.info.status {
+        Status::Uninstalling => Cure::Remove(Claims::ByPolicy, "its deletion was interrupted"),
+        Status::PendingInstall if !history.iter().any(ran) => Cure::Remove(
+            // What an earlier server of this name left is not this one's.
+            history
+                .first()?
+                .made()
+                .map_or(Claims::ByPolicy, Claims::MadeSince),
+            "its first deployment was interrupted, so that nothing of it ever ran",
+        ),
+        _ => Cure::Fail,
+    })
+}
+
+impl Gc<'_> {
+    /// Ends what dead commands began. Returns the names of the releases that are gone then.
+    pub(super) async fn dead_releases(&mut self, releases: &Releases) -> BTreeSet<String> {
+        let suspects: Vec<ServerName> = releases
+            .latest
+            .values()
+            .filter(|facts| facts.status.starts_with("pending-") || facts.status == "uninstalling")
+            .filter_map(|facts| ServerName::new(facts.name.clone()).ok())
+            .collect();
+        // Together, since each may have to be watched for a while.
+        let histories = join_all(suspects.iter().map(|name| self.left_behind(name))).await;
+        let mut removed = BTreeSet::new();
+        for (name, history) in suspects.iter().zip(histories) {
+            let object = format!("release {name}");
+            let history = match history {
+                Ok(Some(history)) => history,
+                Ok(None) => continue,
+                Err(failure) => {
+                    self.fail(&object, failure);
+                    continue;
+                }
+            };
+            let (Some(cure), Some(last)) = (cure(&history), history.last()) else {
+                continue;
+            };
+            let (reason, done) = match cure {
+                Cure::Remove(claims, reason) => {
+                    removed.insert(name.to_string());
+                    (reason.to_owned(), self.remove(name, claims).await)
+                }
+                Cure::Fail => {
+                    let reason = format!(
+                        "revision {} was left {} by a command that died: marked as failed",
+                        last.release.version, last.release.info.status
+                    );
+                    (reason, self.mark_failed(name).await)
+                }
+            };
+            self.note(object, reason, done);
+        }
+        removed
+    }
+
+    /// The records of a release of mcpt, if the command that worked on it is dead.
+    async fn left_behind(&self, name: &ServerName) -> Result<Option<Vec<Record>>, Failure> {
+        let records = Records::new(self.cluster.clone(), name.as_str());
+        let history = records.all(&self.what).await?;
+        let Some(last) = history.last().filter(|last| {
+            claim::under_way(last.release.info.status) && last.foreign_chart().is_none()
+        }) else {
+            return Ok(None);
+        };
+        let dead = claim::is_dead(self.cluster, last, &self.what, self.progress).await?;
+        Ok(dead.then_some(history))
+    }
+
+    async fn remove(&self, name: &ServerName, claims: Claims) -> Result<(), Failure> {
+        if self.options.dry_run {
+            return Ok(());
+        }
+        self.progress
+            .event(ProgressEvent::Step(format!("removing release {name}")));
+        let options = self.delete_options();
+        let end = End {
+            cluster: self.cluster,
+            name,
+            options: &options,
+            claims,
+            progress: self.progress,
+            what: self.what.clone(),
+        };
+        Box::pin(end.release()).await.map(drop)
+    }
+
+    async fn mark_failed(&self, name: &ServerName) -> Result<(), Failure> {
+        if self.options.dry_run {
+            return Ok(());
+        }
+        let records = Records::new(self.cluster.clone(), name.as_str());
+        claim::settled(self.cluster, &records, &self.what, self.progress)
+            .await
+            .map(drop)
+    }
+
+    pub(super) fn delete_options(&self) -> DeleteOptions {
+        DeleteOptions {
+            wait: Some(self.options.timeout),
+            purge_data: false,
+            delete_namespace: false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use helm_release::Release;
+    use serde_json::json;
+
+    use super::*;
+
+    fn record(status: Status, second: u32) -> Record {
+        let mut release = Release::default();
+        release.info.status = status;
+        let created = format!("2026-01-01T00:00:{second:02}Z");
+        Record {
+            release,
+            metadata: serde_json::from_value(json!({"creationTimestamp": created})).unwrap(),
+        }
+    }
+
+    #[test]
+    fn what_becomes_of_releases() {
+        let remove = |claims| Some(Some(claims));
+        let since = Claims::MadeSince("2026-01-01T00:00:01Z".parse().unwrap());
+        for (statuses, expected) in [
+            (&[][..], None),
+            (&[Status::PendingInstall], remove(since)),
+            (&[Status::Failed, Status::PendingInstall], remove(since)),
+            (&[Status::Deployed, Status::PendingUpgrade], Some(None)),
+            (&[Status::Failed, Status::PendingUpgrade], Some(None)),
+            (&[Status::Superseded, Status::PendingInstall], Some(None)),
+            (&[Status::Deployed, Status::PendingRollback], Some(None)),
+            (
+                &[Status::Deployed, Status::Uninstalling],
+                remove(Claims::ByPolicy),
+            ),
+        ] {
+            let history: Vec<_> = statuses
+                .iter()
+                .zip(1..)
+                .map(|(s, n)| record(*s, n))
+                .collect();
+            let cure = cure(&history).map(|cure| match cure {
+                Cure::Remove(claims, _) => Some(claims),
+                Cure::Fail => None,
+            });
+            assert_eq!(cure, expected, "{statuses:?}");
+        }
+    }
+}
