@@ -2,9 +2,35 @@
 
 use mcpt_protocol::{Era, Message, era_of_version};
 
+/// Methods that change nothing, or nothing that anybody would notice twice. A request for one of them may be sent again
+/// when nobody knows what became of it. Tools and whatever is not known here may do anything.
+const REPEATABLE: [&str; 12] = [
+    "completion/complete",
+    "initialize",
+    "ping",
+    "prompts/get",
+    "prompts/list",
+    "resources/list",
+    "resources/read",
+    "resources/templates/list",
+    "server/discover",
+    "subscriptions/listen",
+    "tasks/get",
+    "tools/list",
+];
+
+/// A message without a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Opening {
+    /// What it is.
+    pub(crate) purpose: Purpose,
+    /// Whether it may be sent again when it is unknown what became of it.
+    pub(crate) repeatable: bool,
+}
+
 /// The ways in which a client can come without a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Opening {
+pub(crate) enum Purpose {
     /// It begins a session.
     Initialize,
     /// A message of the stateless era; `listens` when its answer stays open for good.
@@ -14,27 +40,42 @@ pub(crate) enum Opening {
 }
 
 impl Opening {
+    /// Anything but a POST; `repeatable` when its method is one that only reads.
+    pub(crate) fn without_message(repeatable: bool) -> Self {
+        Self {
+            purpose: Purpose::Other,
+            repeatable,
+        }
+    }
+
     /// Reads it off the body; the version header is a mirror of the body and counts where that says nothing.
     pub(crate) fn of(body: &[u8], header: Option<Era>) -> Self {
-        let by_header = match header {
-            Some(Era::Modern) => Self::Modern { listens: false },
-            _ => Self::Other,
-        };
+        let modern = header == Some(Era::Modern);
         let Ok(message) = Message::parse(body) else {
-            return by_header;
+            let purpose = if modern {
+                Purpose::Modern { listens: false }
+            } else {
+                Purpose::Other
+            };
+            return Self {
+                purpose,
+                repeatable: false,
+            };
         };
-        if message.method() == Some("initialize") {
-            return Self::Initialize;
-        }
-        let listens = message.method() == Some("subscriptions/listen");
-        match message.params().meta_protocol_version {
+        let method = message.method().unwrap_or_default();
+        let listens = method == "subscriptions/listen";
+        let purpose = match message.params().meta_protocol_version {
+            _ if method == "initialize" => Purpose::Initialize,
             // A version that nobody knows yet is not one with sessions.
             Some(version) if era_of_version(&version) != Some(Era::Legacy) => {
-                Self::Modern { listens }
+                Purpose::Modern { listens }
             }
-            Some(_) => Self::Other,
-            None if by_header != Self::Other => Self::Modern { listens },
-            None => Self::Other,
+            None if modern => Purpose::Modern { listens },
+            _ => Purpose::Other,
+        };
+        Self {
+            purpose,
+            repeatable: REPEATABLE.contains(&method),
         }
     }
 }
@@ -48,32 +89,52 @@ mod tests {
         const MODERN: &str = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}}}"#;
         const PLAIN: &str = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#;
         const INITIALIZE: &str = r#"{"jsonrpc":"2.0","id":1,"method":"initialize"}"#;
-        let modern = Opening::Modern { listens: false };
-        for (body, header, opening) in [
+        let modern = Purpose::Modern { listens: false };
+        for (body, header, purpose) in [
             (MODERN, None, modern),
             (MODERN, Some(Era::Legacy), modern),
-            (PLAIN, None, Opening::Other),
+            (PLAIN, None, Purpose::Other),
             (PLAIN, Some(Era::Modern), modern),
-            (INITIALIZE, Some(Era::Modern), Opening::Initialize),
+            (INITIALIZE, Some(Era::Modern), Purpose::Initialize),
             (
                 &MODERN.replace("2026-07-28", "2025-06-18"),
                 None,
-                Opening::Other,
+                Purpose::Other,
             ),
             (&MODERN.replace("2026-07-28", "2199-01-01"), None, modern),
             (
                 &MODERN.replace("tools/list", "subscriptions/listen"),
                 None,
-                Opening::Modern { listens: true },
+                Purpose::Modern { listens: true },
             ),
-            ("not json", None, Opening::Other),
+            ("not json", None, Purpose::Other),
             ("not json", Some(Era::Modern), modern),
         ] {
             assert_eq!(
-                Opening::of(body.as_bytes(), header),
-                opening,
+                Opening::of(body.as_bytes(), header).purpose,
+                purpose,
                 "{body} {header:?}"
             );
+        }
+    }
+
+    #[test]
+    fn only_what_changes_nothing_is_repeated() {
+        for (method, repeatable) in [
+            ("tools/list", true),
+            ("initialize", true),
+            ("tools/call", false),
+            ("logging/setLevel", false),
+            ("somebody/else", false),
+        ] {
+            let body = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{method}"}}"#);
+            for header in [None, Some(Era::Modern)] {
+                let opening = Opening::of(body.as_bytes(), header);
+                assert_eq!(opening.repeatable, repeatable, "{method}");
+            }
+        }
+        for body in ["", "[]", r#"{"jsonrpc":"2.0","id":1,"result":{}}"#] {
+            assert!(!Opening::of(body.as_bytes(), None).repeatable, "{body}");
         }
     }
 }

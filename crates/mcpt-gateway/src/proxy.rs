@@ -35,7 +35,8 @@ const BODY_TIMEOUT: Duration = Duration::from_mins(1);
 
 type Answer = Response<GatewayBody>;
 
-/// Answers one request.
+/// Answers one request. A gateway that ends says so with each answer: a client that is told does not send its next request
+/// over a connection that is about to be closed.
 pub(crate) async fn handle(shared: &Shared, request: Request<Incoming>) -> Answer {
     let mut answer = answer_to(shared, request).await;
     if shared.closing.is_cancelled() {
@@ -96,10 +97,13 @@ async fn answer_to(shared: &Shared, request: Request<Incoming>) -> Answer {
 
 fn readiness(shared: &Shared) -> Answer {
     let awaited = shared.awaited();
-    if awaited.is_empty() {
+    let text = if shared.closing.is_cancelled() {
+        "shutting down\n".to_owned()
+    } else if awaited.is_empty() {
         return answer::page(StatusCode::OK, "text/plain", "ok\n");
-    }
-    let text = format!("waiting for {}\n", awaited.join(", "));
+    } else {
+        format!("waiting for {}\n", awaited.join(", "))
+    };
     answer::page(StatusCode::SERVICE_UNAVAILABLE, "text/plain", text)
 }
 

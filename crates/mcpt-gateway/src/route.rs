@@ -10,7 +10,7 @@ pub(crate) enum Route<'a> {
     },
     /// `/healthz`: the process lives.
     Health,
-    /// `/readyz`: it knows all servers that its sources know.
+    /// `/readyz`: it knows all servers that its sources know, and does not end.
     Ready,
     /// `/metrics`, for Prometheus.
     Metrics,

@@ -5,15 +5,17 @@ use std::{
     future::Future,
     io,
     net::SocketAddr,
-    sync::Arc,
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     time::{Duration, Instant},
 };
 
+use futures_util::FutureExt as _;
 use hyper::{server::conn::http1, service::service_fn};
-use hyper_util::{
-    rt::{TokioIo, TokioTimer},
-    server::graceful::GracefulShutdown,
-};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use mcpt_routing::{Discovery, RoutingTable, SessionLedger};
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -34,12 +36,13 @@ use crate::{
 const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
 /// How often what was not used for a while is looked for.
 const SWEEP_EVERY: Duration = Duration::from_secs(5);
-/// Pause after a connection could not be accepted, usually for want of file descriptors.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-
 /// How long connections are still served after the shutdown was asked for, each answer being the last on its connection.
 /// To close one at any other moment may lose a request that is already on its way.
 const LINGER: Duration = Duration::from_secs(1);
+/// How long a new connection may then take to bring its first request.
+const FIRST_REQUEST: Duration = Duration::from_secs(1);
+/// Pause after a connection could not be accepted, usually for want of file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Why the gateway could not run.
 #[derive(Debug, thiserror::Error)]
@@ -94,8 +97,9 @@ impl Gateway {
         self.address
     }
 
-    /// Serves until `shutdown` completes. Then open streams are closed, clients are asked to close their connections,
-    /// nothing new is accepted after a moment, and requests in progress finish within the grace.
+    /// Serves until `shutdown` completes. Then open streams end, so that their clients turn to another gateway; each answer
+    /// closes its connection; and once all clients have left or had time enough to do so, nothing new is accepted and
+    /// requests in progress finish within the grace.
     ///
     /// # Errors
     /// [`GatewayError::Serve`] when the listener is not usable.
@@ -105,6 +109,7 @@ impl Gateway {
     ) -> Result<(), GatewayError> {
         let listener = TcpListener::from_std(self.listener).map_err(GatewayError::Serve)?;
         let grace = self.config.drain_grace;
+        let linger = LINGER.min(grace / 2);
         let (shared, sources) = shared(self.config);
         let mut background = JoinSet::new();
         for (index, source) in sources.into_iter().enumerate() {
@@ -114,43 +119,37 @@ impl Gateway {
         background.spawn(sweep(Arc::clone(&shared)));
         tracing::info!(address = %self.address, "gateway listens");
 
-        let connections = GracefulShutdown::new();
-        let open = TaskTracker::new();
-        let accepting = async {
+        let clients = Clients::default();
+        let accept_all = async {
             loop {
-                let stream = accept(&listener).await;
-                let shared = Arc::clone(&shared);
-                let service = service_fn(move |request| {
-                    let shared = Arc::clone(&shared);
-                    async move { Ok::<_, Infallible>(proxy::handle(&shared, request).await) }
-                });
-                let connection = http1::Builder::new()
-                    .timer(TokioTimer::new())
-                    .header_read_timeout(HEAD_TIMEOUT)
-                    .serve_connection(TokioIo::new(stream), service);
-                let connection = connections.watch(connection);
-                open.spawn(async move {
-                    // Clients may leave at any moment.
-                    if let Err(error) = connection.await {
-                        tracing::trace!(%error, "connection of a client ended");
+                match listener.accept().await {
+                    Ok((stream, _)) => clients.serve(stream, &shared),
+                    Err(error) => {
+                        tracing::warn!(%error, "cannot accept a connection");
+                        tokio::time::sleep(ACCEPT_PAUSE).await;
                     }
-                });
+                }
             }
         };
-        let leaving = async {
+        let begin_of_end = async {
             shutdown.await;
-            tracing::info!(connections = open.len(), "gateway drains");
+            tracing::info!(connections = clients.tasks.len(), "gateway drains");
             shared.closing.cancel();
-            open.close();
-            // Those that are still there then have been silent.
-            drop(tokio::time::timeout(LINGER, open.wait()).await);
+            clients.tasks.close();
+            // Those who have not left by then are sent away.
+            drop(tokio::time::timeout(linger, clients.tasks.wait()).await);
         };
         tokio::select! {
-            never = accepting => never,
-            () = leaving => {}
+            () = accept_all => {}
+            () = begin_of_end => {}
+        }
+        // Whoever is connected already but not accepted yet would find the connection broken.
+        while let Some(Ok((stream, _))) = listener.accept().now_or_never() {
+            clients.serve(stream, &shared);
         }
         drop(listener);
-        if tokio::time::timeout(grace, connections.shutdown())
+        clients.send_away.cancel();
+        if tokio::time::timeout(grace.saturating_sub(linger), clients.tasks.wait())
             .await
             .is_err()
         {
@@ -160,20 +159,53 @@ impl Gateway {
     }
 }
 
-/// The next connection.
-async fn accept(listener: &TcpListener) -> TcpStream {
-    loop {
-        match listener.accept().await {
-            Ok((stream, _)) => {
-                // Messages are small and must not wait for each other; a socket that refuses this works all the same.
-                drop(stream.set_nodelay(true));
-                return stream;
+/// The connections of all clients.
+#[derive(Debug, Default)]
+struct Clients {
+    tasks: TaskTracker,
+    /// Closes connections as soon as they are idle.
+    send_away: CancellationToken,
+}
+
+impl Clients {
+    fn serve(&self, stream: TcpStream, shared: &Arc<Shared>) {
+        // Messages are small and must not wait for each other; a socket that refuses this works all the same.
+        drop(stream.set_nodelay(true));
+        let asked = Arc::new(AtomicBool::new(false));
+        let service = {
+            let (shared, asked) = (Arc::clone(shared), Arc::clone(&asked));
+            service_fn(move |request| {
+                asked.store(true, Relaxed);
+                let shared = Arc::clone(&shared);
+                async move { Ok::<_, Infallible>(proxy::handle(&shared, request).await) }
+            })
+        };
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEAD_TIMEOUT)
+            .serve_connection(TokioIo::new(stream), service);
+        let send_away = self.send_away.clone().cancelled_owned();
+        self.tasks.spawn(async move {
+            let mut connection = pin!(connection);
+            let sent_away = async {
+                send_away.await;
+                if !asked.load(Relaxed) {
+                    // One that is new has a request on the way, whose answer will close it.
+                    tokio::time::sleep(FIRST_REQUEST).await;
+                }
+            };
+            let ended = tokio::select! {
+                ended = connection.as_mut() => ended,
+                () = sent_away => {
+                    connection.as_mut().graceful_shutdown();
+                    connection.await
+                }
+            };
+            // Clients may leave at any moment.
+            if let Err(error) = ended {
+                tracing::trace!(%error, "connection of a client ended");
             }
-            Err(error) => {
-                tracing::warn!(%error, "cannot accept a connection");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-            }
-        }
+        });
     }
 }
 

@@ -18,7 +18,7 @@ use crate::{
     body::RequestBody,
     headers::{self, SESSION},
     metrics::Outcome,
-    opening::Opening,
+    opening::{Opening, Purpose},
     shared::{Shared, unix_time},
     upstream::{Connection, SendError, Upstream},
 };
@@ -38,20 +38,22 @@ pub(super) async fn forward(
     let opening = if parts.method == Method::POST {
         Opening::of(&body, era)
     } else {
-        Opening::Other
+        Opening::without_message(parts.method == Method::GET)
     };
     headers::for_upstream(&mut parts.headers);
-    let (work, streams) = match opening {
-        Opening::Initialize => (Work::NewSession(shared.policy), false),
-        Opening::Modern { listens } => {
+    let (work, streams) = match opening.purpose {
+        Purpose::Initialize => (Work::NewSession(shared.policy), false),
+        Purpose::Modern { listens } => {
             headers::without_sessions(&mut parts.headers);
             (Work::OneRequest, listens)
         }
-        Opening::Other => (Work::OneRequest, parts.method == Method::GET),
+        Purpose::Other => (Work::OneRequest, parts.method == Method::GET),
     };
-    let request = Request::from_parts(parts, Either::Left(Full::new(body.clone())));
+    let whole = |parts| Request::from_parts(parts, Either::Left(Full::new(body.clone())));
+    let again = opening.repeatable.then(|| whole(parts.clone()));
+    let request = whole(parts);
     let (mut response, connection, in_flight) =
-        match send_to_any(shared, server, work, request).await {
+        match send_to_any(shared, server, work, request, again).await {
             Ok(exchange) => exchange,
             Err(refusal) => return (refusal.outcome(), refusal.response(Some(&body))),
         };
@@ -59,7 +61,7 @@ pub(super) async fn forward(
     // Only a successful `initialize` begins a session; servers put ids on errors too, and old ids into stateless answers.
     let session = response.headers_mut().remove(SESSION);
     if let Some(session) = session
-        && !matches!(opening, Opening::Modern { .. })
+        && !matches!(opening.purpose, Purpose::Modern { .. })
         && response.status().is_success()
     {
         match seal(shared, server, in_flight.endpoint().id(), &session) {
@@ -81,11 +83,13 @@ pub(super) async fn forward(
 
 type Exchange = (Response<Incoming>, Connection, InFlight<Upstream>);
 
+/// Sends a request wherever it can be sent. What may have arrived is not sent twice, except once as `again`.
 async fn send_to_any(
     shared: &Shared,
     server: &Server<Upstream>,
     work: Work,
     mut request: Request<RequestBody>,
+    mut again: Option<Request<RequestBody>>,
 ) -> Result<Exchange, Refusal> {
     let mut tried = Vec::new();
     let mut refusal = None;
@@ -103,7 +107,12 @@ async fn send_to_any(
                 request = *back;
                 refusal = Some(unreachable(shared, &in_flight, &reason));
             }
-            Err(error) => return Err(broken(shared, &in_flight, error)),
+            Err(error) => {
+                let broke = matches!(error, SendError::Broken(_));
+                let broken = broken(shared, &in_flight, error);
+                // An endpoint that is gone refuses the next connection, and is passed over then.
+                request = again.take().filter(|_| broke).ok_or(broken)?;
+            }
         }
     }
     Err(refusal.unwrap_or_else(|| Refusal::NoEndpoint(server.key().to_string())))

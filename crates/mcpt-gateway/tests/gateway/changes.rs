@@ -1,0 +1,75 @@
+//! What changes of a source do to requests and sessions.
+
+use mcpt_routing::{Change, Conditions};
+
+use crate::{
+    harness::{call, demo, gateway},
+    wire::Wire,
+};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_is_sent_away_before_the_servers_are_known() {
+    let gateway = gateway();
+    let ready = || gateway.exchange("GET", "/readyz", &[], "");
+    let waiting = ready().await;
+    assert_eq!(waiting.status, 503);
+    assert!(waiting.text.contains("the test"), "{waiting:?}");
+    let early = gateway.call("some-session", "counter").await;
+    assert_eq!((early.status, early.retry_after), (503, true), "{early:?}");
+    gateway.endpoints(&[("a", demo("a").await, Conditions::UNREADY)]);
+    gateway.shows("condition=\"ready\"} 0").await;
+    assert_eq!(ready().await.status, 200);
+    let idle = gateway.modern_call("whoami").await;
+    assert_eq!((idle.status, idle.retry_after), (503, true), "{idle:?}");
+    gateway.tell.send(Change::Snapshot(Vec::new())).unwrap();
+    while gateway.modern_call("whoami").await.status != 404 {}
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_endpoint_that_terminates_keeps_its_sessions_and_gets_nothing_new() {
+    let (a, b) = (demo("a").await, demo("b").await);
+    let gateway = gateway();
+    gateway.endpoints(&[("a", a, Conditions::READY)]);
+    gateway.shows("condition=\"ready\"} 1").await;
+    let session = gateway.open().await;
+    gateway.endpoints(&[("a", a, Conditions::DRAINING), ("b", b, Conditions::READY)]);
+    gateway.shows("condition=\"terminating\"} 1").await;
+    for count in 1..=5 {
+        let answer = gateway.call(&session, "counter").await;
+        assert!(
+            answer.text.contains(&format!("\"text\":\"{count}\"")),
+            "{answer:?}"
+        );
+        let other = gateway.open().await;
+        assert_eq!(gateway.call(&other, "whoami").await.instance(), "b");
+        assert_eq!(gateway.modern_call("whoami").await.instance(), "b");
+    }
+    assert_eq!(gateway.call(&session, "whoami").await.instance(), "a");
+    gateway.shows("endpoint=\"a\"} 1").await;
+    gateway.endpoints(&[("b", b, Conditions::READY)]);
+    gateway.shows("condition=\"terminating\"} 0").await;
+    let gone = gateway.call(&session, "counter").await;
+    assert_eq!(gone.status, 404, "{gone:?}");
+    assert!(gone.text.contains("\"id\":\"c\""), "{gone:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replica_waits_for_the_endpoint_of_a_session_that_just_began_elsewhere() {
+    let (a, b) = (demo("a").await, demo("b").await);
+    let (ahead, behind) = (gateway(), gateway());
+    ahead.endpoints(&[("a", a, Conditions::READY)]);
+    behind.endpoints(&[("b", b, Conditions::READY)]);
+    for gateway in [&ahead, &behind] {
+        gateway.shows("condition=\"ready\"} 1").await;
+    }
+    let session = ahead.open().await;
+    let headers = [("Mcp-Session-Id", &*session)];
+    let mut wire = Wire::open(behind.address).await.unwrap();
+    wire.send("POST", "/mcp/demo", &headers, &call("counter").to_string())
+        .await
+        .unwrap();
+    behind.endpoints(&[("a", a, Conditions::READY), ("b", b, Conditions::READY)]);
+    let answer = wire.answer().await.unwrap();
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert!(answer.text.contains("\"text\":\"1\""), "{answer:?}");
+}

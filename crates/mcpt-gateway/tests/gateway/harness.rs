@@ -1,0 +1,202 @@
+//! Real servers and a real gateway in this process; the test itself is the source that tells of servers.
+
+use std::{net::SocketAddr, time::Duration};
+
+use futures_util::{
+    future::{BoxFuture, FutureExt as _},
+    stream::{BoxStream, StreamExt as _, poll_fn},
+};
+use mcpt_core::{Namespace, Secret, ServerName, Sessions};
+use mcpt_demo::{DemoError, DemoSettings};
+use mcpt_gateway::{Gateway, GatewayConfig, GatewayError};
+use mcpt_protocol::AccessRules;
+use mcpt_routing::{
+    Address, Change, Conditions, Discovery, EndpointId, EndpointSpec, ServerKey, ServerSpec,
+    SessionKeys,
+};
+use serde_json::{Value, json};
+use tokio::{
+    sync::{
+        mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
+        oneshot,
+    },
+    task::JoinHandle,
+};
+
+use crate::wire::{Answer, Wire};
+
+/// A source that says what the test tells it.
+#[derive(Debug)]
+struct Told(UnboundedReceiver<Change>);
+
+impl Discovery for Told {
+    fn name(&self) -> &'static str {
+        "the test"
+    }
+
+    fn watch(mut self: Box<Self>) -> BoxStream<'static, Change> {
+        poll_fn(move |context| self.0.poll_recv(context)).boxed()
+    }
+}
+
+/// A demo server.
+pub(crate) struct Demo {
+    pub(crate) address: SocketAddr,
+    stop: oneshot::Sender<()>,
+    ended: JoinHandle<Result<(), DemoError>>,
+}
+
+impl Demo {
+    pub(crate) async fn start(instance: &str) -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let settings = DemoSettings {
+            greeting: String::new(),
+            token_set: false,
+            instance: instance.to_owned(),
+            access: AccessRules::for_listener(address),
+            drain_grace: Duration::from_secs(10),
+        };
+        let (stop, stopped) = oneshot::channel();
+        let served = mcpt_demo::serve(listener, settings, stopped.map(drop));
+        Self {
+            address,
+            stop,
+            ended: tokio::spawn(served),
+        }
+    }
+
+    /// Lets it end in order, as SIGTERM does.
+    pub(crate) async fn stop(self) {
+        self.stop.send(()).unwrap();
+        self.ended.await.unwrap().unwrap();
+    }
+}
+
+/// A demo server that goes on to the end of the test.
+pub(crate) async fn demo(instance: &str) -> SocketAddr {
+    let demo = Demo::start(instance).await;
+    // A sender that is dropped would stop it.
+    std::mem::forget(demo.stop);
+    demo.address
+}
+
+/// A gateway with what tells it of servers.
+pub(crate) struct Tellable {
+    pub(crate) address: SocketAddr,
+    pub(crate) tell: UnboundedSender<Change>,
+}
+
+pub(crate) fn gateway() -> Tellable {
+    let (gateway, serving) = gateway_until(std::future::pending().boxed());
+    tokio::spawn(serving);
+    gateway
+}
+
+/// A gateway that is told to shut down by `shutdown`, and what serves it.
+pub(crate) fn gateway_until(
+    shutdown: BoxFuture<'static, ()>,
+) -> (Tellable, BoxFuture<'static, Result<(), GatewayError>>) {
+    let (tell, told) = unbounded_channel();
+    let key = Secret::new("the key that all gateways of this test have");
+    let mut config = GatewayConfig::new(
+        "127.0.0.1:0".parse().unwrap(),
+        Namespace::new("ns").unwrap(),
+        SessionKeys::parse(&key).unwrap(),
+    );
+    config.sources.push(Box::new(Told(told)));
+    let gateway = Gateway::bind(config).unwrap();
+    let address = gateway.address();
+    (Tellable { address, tell }, gateway.serve(shutdown).boxed())
+}
+
+impl Tellable {
+    pub(crate) fn endpoints(&self, endpoints: &[(&str, SocketAddr, Conditions)]) {
+        let server = ServerSpec {
+            key: ServerKey {
+                namespace: Namespace::new("ns").unwrap(),
+                name: ServerName::new("demo").unwrap(),
+            },
+            sessions: Sessions::Stateful,
+            endpoints: endpoints
+                .iter()
+                .map(|(id, address, conditions)| EndpointSpec {
+                    id: EndpointId::new(id),
+                    address: Address::parse(&format!("http://{address}/mcp")).unwrap(),
+                    conditions: *conditions,
+                })
+                .collect(),
+        };
+        self.tell.send(Change::Snapshot(vec![server])).unwrap();
+    }
+
+    /// An exchange over a connection of its own.
+    pub(crate) async fn exchange(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Answer {
+        let mut wire = Wire::open(self.address).await.unwrap();
+        wire.exchange(method, path, headers, body).await.unwrap()
+    }
+
+    /// Waits until `/metrics` has a sample: what was told is taken in by then.
+    pub(crate) async fn shows(&self, sample: &str) {
+        while !self.metrics().await.contains(sample) {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    pub(crate) async fn metrics(&self) -> String {
+        self.exchange("GET", "/metrics", &[], "").await.text
+    }
+
+    pub(crate) async fn post(&self, headers: &[(&str, &str)], message: &Value) -> Answer {
+        self.exchange("POST", "/mcp/demo", headers, &message.to_string())
+            .await
+    }
+
+    pub(crate) async fn open(&self) -> String {
+        let message = json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params":
+            {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}});
+        let session = self.post(&[], &message).await.session.unwrap();
+        let initialized = json!({"jsonrpc": "2.0", "method": "notifications/initialized"});
+        let headers = [("Mcp-Session-Id", &*session)];
+        assert_eq!(self.post(&headers, &initialized).await.status, 202);
+        session
+    }
+
+    pub(crate) async fn call(&self, session: &str, tool: &str) -> Answer {
+        self.post(&[("Mcp-Session-Id", session)], &call(tool)).await
+    }
+
+    pub(crate) async fn modern(&self, method: &str, params: &Value) -> Answer {
+        let (headers, body) = modern(method, params);
+        let headers = headers.each_ref().map(|(n, v)| (*n, v.as_str()));
+        self.exchange("POST", "/mcp/demo", &headers, &body).await
+    }
+
+    pub(crate) async fn modern_call(&self, tool: &str) -> Answer {
+        self.modern("tools/call", &json!({"name": tool})).await
+    }
+}
+
+pub(crate) fn call(tool: &str) -> Value {
+    json!({"jsonrpc": "2.0", "id": "c", "method": "tools/call", "params": {"name": tool}})
+}
+
+/// Headers and body of a request of the stateless era.
+pub(crate) fn modern(method: &str, params: &Value) -> ([(&'static str, String); 3], String) {
+    let mut message = json!({"jsonrpc": "2.0", "id": "c", "method": method, "params": params});
+    message["params"]["_meta"] = json!({"io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientCapabilities": {}});
+    let name = params["name"].as_str().unwrap_or("-");
+    let headers = [
+        ("MCP-Protocol-Version", "2026-07-28".to_owned()),
+        ("Mcp-Method", method.to_owned()),
+        ("Mcp-Name", name.to_owned()),
+    ];
+    (headers, message.to_string())
+}

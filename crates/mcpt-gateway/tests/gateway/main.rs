@@ -1,0 +1,13 @@
+//! The gateway between real servers and raw connections.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a panic is how a test fails"
+)]
+
+mod changes;
+mod connections;
+mod ending;
+mod harness;
+mod wire;
