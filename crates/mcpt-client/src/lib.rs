@@ -3,6 +3,7 @@
 mod answer;
 mod client;
 mod error;
+mod plain_http;
 mod probe;
 mod transport;
 mod versions;
@@ -10,5 +11,6 @@ mod versions;
 pub use self::{
     client::{CallProgress, Client, ServerIdentity, ToolResult},
     error::ClientError,
-    probe::{ProbeAnswer, health, probe},
+    plain_http::{health, http_get},
+    probe::{ProbeAnswer, probe},
 };

@@ -1,29 +1,31 @@
-//! [`probe`]: one small real MCP exchange, for readiness and liveness checks; and [`health`] for what has an endpoint for it.
+//! [`probe`]: one small real MCP exchange, for readiness and liveness checks.
 //!
-//! Runs every few seconds in each pod, so it speaks plain HTTP/1.1 by hand: no TLS, no connection pool, no session left
-//! behind. A server of the stateless era answers one `server/discover`; an older one refuses that, and then answers
-//! `initialize`, whose session is deleted at once.
+//! Runs every few seconds in each pod, so it speaks plain HTTP/1.1 by hand and leaves no session behind. A server of the
+//! stateless era answers one `server/discover`; an older one refuses that, and then answers `initialize`, whose session is
+//! deleted at once.
 
 use std::{io, time::Duration};
 
 use bytes::Bytes;
 use futures_util::StreamExt;
-use http::{Method, Request, StatusCode, Uri, header};
-use http_body_util::{BodyExt, Full, Limited};
+use http::{Method, StatusCode, header};
+use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
-use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use sse_stream::SseStream;
-use tokio::net::TcpStream;
 
 use crate::{
     ClientError,
-    answer::{describe, innermost, is_type},
+    answer::{describe, is_type},
+    plain_http::{ANSWER_MAX, Target},
     versions::{LEGACY, MODERN, is_modern},
 };
 
-/// Largest answer that is read, in bytes.
-const ANSWER_MAX: usize = 1024 * 1024;
+/// What a streamable HTTP client must say that it takes and sends.
+const ACCEPTED: [(&str, &str); 2] = [
+    ("accept", "application/json, text/event-stream"),
+    ("content-type", "application/json"),
+];
 const SESSION_ID: &str = "mcp-session-id";
 const PROTOCOL_VERSION: &str = "mcp-protocol-version";
 
@@ -43,23 +45,6 @@ pub struct ProbeAnswer {
 pub async fn probe(url: &str, timeout: Duration) -> Result<ProbeAnswer, ClientError> {
     let target = Target::parse(url)?;
     tokio::time::timeout(timeout, exchange(&target))
-        .await
-        .unwrap_or(Err(ClientError::TimedOut { after: timeout }))
-}
-
-/// What the health endpoint at `url` answers: its status code and text. Plain http only.
-///
-/// # Errors
-/// [`ClientError`] when nothing, or no HTTP, answers.
-pub async fn health(url: &str, timeout: Duration) -> Result<(u16, String), ClientError> {
-    let target = Target::parse(url)?;
-    let answer = async {
-        let response = target.send(Method::GET, &[], Bytes::new()).await?;
-        let status = response.status().as_u16();
-        let body = target.body(response).await?;
-        Ok((status, String::from_utf8_lossy(&body).into_owned()))
-    };
-    tokio::time::timeout(timeout, answer)
         .await
         .unwrap_or(Err(ClientError::TimedOut { after: timeout }))
 }
@@ -146,41 +131,7 @@ enum Reply {
     NotMcp(String),
 }
 
-struct Target<'a> {
-    url: &'a str,
-    /// Host and port as the `Host` header wants them.
-    authority: String,
-    host: String,
-    port: u16,
-    path: String,
-}
-
-impl<'a> Target<'a> {
-    fn parse(url: &'a str) -> Result<Self, ClientError> {
-        let bad = |reason: String| ClientError::BadUrl {
-            url: url.to_owned(),
-            reason,
-        };
-        let uri: Uri = url
-            .parse()
-            .map_err(|e: http::uri::InvalidUri| bad(e.to_string()))?;
-        if uri.scheme_str() != Some("http") {
-            return Err(bad("a probe speaks plain http only".to_owned()));
-        }
-        let (Some(authority), Some(host)) = (uri.authority(), uri.host()) else {
-            return Err(bad("it names no host".to_owned()));
-        };
-        Ok(Self {
-            url,
-            authority: authority.to_string(),
-            host: host.trim_matches(['[', ']']).to_owned(),
-            port: uri.port_u16().unwrap_or(80),
-            path: uri
-                .path_and_query()
-                .map_or_else(|| "/".to_owned(), ToString::to_string),
-        })
-    }
-
+impl Target<'_> {
     /// Sends one JSON-RPC request on a connection of its own, and ends the session that the answer opened.
     async fn call(
         &self,
@@ -189,8 +140,9 @@ impl<'a> Target<'a> {
         headers: &[(&str, &str)],
     ) -> Result<Reply, ClientError> {
         let body = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
+        let headers = [ACCEPTED.as_slice(), headers].concat();
         let response = self
-            .send(Method::POST, headers, Bytes::from(body.to_string()))
+            .send(Method::POST, &headers, Bytes::from(body.to_string()))
             .await?;
         let session = response
             .headers()
@@ -204,47 +156,6 @@ impl<'a> Target<'a> {
             drop(self.send(Method::DELETE, &headers, Bytes::new()).await);
         }
         reply
-    }
-
-    async fn send(
-        &self,
-        method: Method,
-        headers: &[(&str, &str)],
-        body: Bytes,
-    ) -> Result<http::Response<Incoming>, ClientError> {
-        let stream = TcpStream::connect((self.host.as_str(), self.port))
-            .await
-            .map_err(|e| self.lost(&e))?;
-        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
-            .await
-            .map_err(|e| self.lost(&e))?;
-        tokio::spawn(async move {
-            // Its errors reach the request or the body that they concern.
-            drop(connection.await);
-        });
-        let mut request = Request::builder()
-            .method(method)
-            .uri(&self.path)
-            .header(header::HOST, &self.authority)
-            .header(header::CONNECTION, "close")
-            .header(header::ACCEPT, "application/json, text/event-stream")
-            .header(header::CONTENT_TYPE, "application/json");
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        let request = request.body(Full::new(body)).map_err(|e| {
-            ClientError::Protocol(format!("its session id is not a header value: {e}"))
-        })?;
-        sender.send_request(request).await.map_err(|e| {
-            if e.is_parse() {
-                ClientError::NotMcp {
-                    url: self.url.to_owned(),
-                    answer: "something that is not HTTP".to_owned(),
-                }
-            } else {
-                self.lost(&e)
-            }
-        })
     }
 
     async fn read(&self, response: http::Response<Incoming>) -> Result<Reply, ClientError> {
@@ -268,12 +179,6 @@ impl<'a> Target<'a> {
         })
     }
 
-    async fn body(&self, response: http::Response<Incoming>) -> Result<Bytes, ClientError> {
-        let body = Limited::new(response.into_body(), ANSWER_MAX).collect();
-        let body = body.await.map_err(|e| self.lost(e.as_ref()))?;
-        Ok(body.to_bytes())
-    }
-
     /// The response among the events of a stream; notifications may come before it.
     async fn read_events(&self, response: http::Response<Incoming>) -> Result<Reply, ClientError> {
         let body = Limited::new(response.into_body(), ANSWER_MAX).map_err(io::Error::other);
@@ -290,13 +195,6 @@ impl<'a> Target<'a> {
             Some("text/event-stream"),
             b"a stream that ends without an answer",
         )))
-    }
-
-    fn lost(&self, error: &(dyn std::error::Error + 'static)) -> ClientError {
-        ClientError::Connect {
-            url: self.url.to_owned(),
-            reason: innermost(error),
-        }
     }
 }
 

@@ -13,6 +13,7 @@ mod opening;
 mod proxy;
 mod route;
 mod server;
+mod servers;
 mod shared;
 mod sources;
 mod upstream;

@@ -24,6 +24,7 @@ use crate::{
     headers::{self, Session},
     metrics::Outcome,
     route::Route,
+    servers,
     shared::Shared,
     upstream::{Connection, SendError, Upstream},
 };
@@ -68,6 +69,10 @@ async fn answer_to(shared: &Shared, request: Request<Incoming>) -> Answer {
         Route::Metrics => {
             let text = shared.metrics.text(&shared.table);
             return answer::page(StatusCode::OK, "text/plain; version=0.0.4", text);
+        }
+        Route::Servers => {
+            let text = servers::json(&shared.table, &shared.default_namespace);
+            return answer::page(StatusCode::OK, "application/json", text);
         }
         Route::Server { namespace, name } => {
             (namespace.unwrap_or(shared.default_namespace.as_str()), name)

@@ -14,6 +14,8 @@ pub(crate) enum Route<'a> {
     Ready,
     /// `/metrics`, for Prometheus.
     Metrics,
+    /// `/api/v1/servers`: what it knows, as JSON.
+    Servers,
     /// Nothing is there.
     Nothing,
 }
@@ -24,6 +26,7 @@ impl<'a> Route<'a> {
             "/healthz" => return Self::Health,
             "/readyz" => return Self::Ready,
             "/metrics" => return Self::Metrics,
+            "/api/v1/servers" => return Self::Servers,
             _ => {}
         }
         let Some(rest) = path.strip_prefix("/mcp/") else {
@@ -56,6 +59,7 @@ mod tests {
             ("/healthz", Route::Health),
             ("/readyz", Route::Ready),
             ("/metrics", Route::Metrics),
+            ("/api/v1/servers", Route::Servers),
             ("/", Route::Nothing),
             ("/mcp", Route::Nothing),
             ("/mcp/", Route::Nothing),

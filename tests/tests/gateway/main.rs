@@ -108,6 +108,38 @@ fn sessions_of_a_dead_instance_are_gone_and_new_ones_begin_elsewhere() {
 }
 
 #[test]
+fn its_pages_tell_what_it_knows() {
+    let demos = demos(2);
+    let named = [servers("tools/demo", &demos), servers("demo", &demos[..1])];
+    let gateway = Process::gateway(&[&named[0], &named[1]]);
+    let agent = agent();
+    let _session = Session::open(&agent, &gateway.url(DEMO));
+    let page = Answer(
+        agent
+            .get(gateway.url("/api/v1/servers"))
+            .call()
+            .expect("servers"),
+    );
+    let known: Value = serde_json::from_str(&page.text()).expect("JSON");
+    let expected = json!({"servers": [
+        {"namespace": "mcp-servers", "name": "demo", "path": "/mcp/demo",
+            "endpoints": 1, "ready": 1, "terminating": 0, "sessions": 1},
+        {"namespace": "tools", "name": "demo", "path": "/mcp/tools/demo",
+            "endpoints": 2, "ready": 2, "terminating": 0, "sessions": 0},
+    ]});
+    assert_eq!(known, expected);
+
+    let mcpt = Mcpt::default();
+    let ready = ["probe", "--http-get", &gateway.url("/readyz")];
+    let _ = mcpt.run(&ready).ok();
+    let _ = mcpt
+        .run(&["probe", "--http-get", &gateway.url("/nothing")])
+        .exits(1)
+        .says(&["404"]);
+    let _ = mcpt.run(&["probe", &gateway.url("/readyz")]).exits(4);
+}
+
+#[test]
 fn an_ended_session_is_unknown() {
     let demos = demos(1);
     let gateway = Process::gateway(&[&servers("demo", &demos)]);

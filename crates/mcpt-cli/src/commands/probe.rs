@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clap::Args;
-use mcpt_core::Failure;
+use mcpt_core::{Failure, FailureKind};
 
 use crate::{ending::Ending, runtime};
 
@@ -12,20 +12,34 @@ use crate::{ending::Ending, runtime};
 pub(crate) struct Probe {
     /// URL of the MCP endpoint
     url: String,
+    /// Succeed when a GET of the URL is answered with status 200, MCP or not
+    #[arg(long)]
+    http_get: bool,
     /// Seconds to wait for an answer
     #[arg(long, value_name = "SECONDS", default_value_t = 5.0, value_parser = seconds)]
     timeout: f64,
 }
 
 impl Probe {
-    /// Succeeds when one MCP exchange did.
+    /// Succeeds when the one exchange did.
     pub(crate) fn run(&self) -> Result<(), Ending> {
         let timeout = Duration::from_secs_f64(self.timeout);
         runtime::run(async {
-            mcpt_client::probe(&self.url, timeout)
-                .await
-                .map(drop)
-                .map_err(|error| Failure::new(error.kind(), error.to_string()).into())
+            let asked = async {
+                if self.http_get {
+                    return mcpt_client::http_get(&self.url, timeout).await.map(Some);
+                }
+                mcpt_client::probe(&self.url, timeout).await.map(|_| None)
+            };
+            match asked.await {
+                Ok(Some(page)) if page.status != 200 => Err(Failure::new(
+                    FailureKind::Failed,
+                    format!("{} answered with status {}", self.url, page.status),
+                )
+                .into()),
+                Ok(_) => Ok(()),
+                Err(error) => Err(Failure::new(error.kind(), error.to_string()).into()),
+            }
         })
     }
 }

@@ -1,0 +1,147 @@
+//! Plain HTTP/1.1 by hand, for what must start in milliseconds: one request on one connection, no TLS, no pool.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Method, Request, StatusCode, Uri, header};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+
+use crate::{ClientError, answer::innermost};
+
+/// Largest answer that is read, in bytes.
+pub(crate) const ANSWER_MAX: usize = 1024 * 1024;
+
+/// What a URL answered to a GET.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page {
+    /// Status of the answer.
+    pub status: StatusCode,
+    /// Its body.
+    pub body: Bytes,
+}
+
+/// Gets a page. Plain http only.
+///
+/// # Errors
+/// [`ClientError::Connect`] when nothing answers, [`ClientError::TimedOut`] when it does so too late; any status is an answer.
+pub async fn http_get(url: &str, timeout: Duration) -> Result<Page, ClientError> {
+    let target = Target::parse(url)?;
+    let get = async {
+        let response = target.send(Method::GET, &[], Bytes::new()).await?;
+        let status = response.status();
+        let body = target.body(response).await?;
+        Ok(Page { status, body })
+    };
+    tokio::time::timeout(timeout, get)
+        .await
+        .unwrap_or(Err(ClientError::TimedOut { after: timeout }))
+}
+
+/// Who is asked, and for what.
+pub(crate) struct Target<'a> {
+    pub(crate) url: &'a str,
+    /// Host and port as the `Host` header wants them.
+    authority: String,
+    host: String,
+    port: u16,
+    path: String,
+}
+
+impl<'a> Target<'a> {
+    /// Takes a URL apart.
+    ///
+    /// # Errors
+    /// [`ClientError::BadUrl`] when it is none, or not one of plain http.
+    pub(crate) fn parse(url: &'a str) -> Result<Self, ClientError> {
+        let bad = |reason: String| ClientError::BadUrl {
+            url: url.to_owned(),
+            reason,
+        };
+        let uri: Uri = url
+            .parse()
+            .map_err(|e: http::uri::InvalidUri| bad(e.to_string()))?;
+        if uri.scheme_str() != Some("http") {
+            return Err(bad("only plain http is spoken here".to_owned()));
+        }
+        let (Some(authority), Some(host)) = (uri.authority(), uri.host()) else {
+            return Err(bad("it names no host".to_owned()));
+        };
+        Ok(Self {
+            url,
+            authority: authority.to_string(),
+            host: host.trim_matches(['[', ']']).to_owned(),
+            port: uri.port_u16().unwrap_or(80),
+            path: uri
+                .path_and_query()
+                .map_or_else(|| "/".to_owned(), ToString::to_string),
+        })
+    }
+
+    /// Sends one request on a connection of its own.
+    ///
+    /// # Errors
+    /// [`ClientError::Connect`] when nothing answers, [`ClientError::NotMcp`] when what answers does not speak HTTP.
+    pub(crate) async fn send(
+        &self,
+        method: Method,
+        headers: &[(&str, &str)],
+        body: Bytes,
+    ) -> Result<http::Response<Incoming>, ClientError> {
+        let stream = TcpStream::connect((self.host.as_str(), self.port))
+            .await
+            .map_err(|e| self.lost(&e))?;
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+            .await
+            .map_err(|e| self.lost(&e))?;
+        tokio::spawn(async move {
+            // Its errors reach the request or the body that they concern.
+            drop(connection.await);
+        });
+        let mut request = Request::builder()
+            .method(method)
+            .uri(&self.path)
+            .header(header::HOST, &self.authority)
+            .header(header::CONNECTION, "close");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(Full::new(body)).map_err(|e| {
+            ClientError::Protocol(format!("its session id is not a header value: {e}"))
+        })?;
+        sender.send_request(request).await.map_err(|e| {
+            if e.is_parse() {
+                ClientError::NotMcp {
+                    url: self.url.to_owned(),
+                    answer: "something that is not HTTP".to_owned(),
+                }
+            } else {
+                self.lost(&e)
+            }
+        })
+    }
+
+    /// The whole body of an answer.
+    ///
+    /// # Errors
+    /// [`ClientError::Connect`] when it breaks off or is too large.
+    pub(crate) async fn body(
+        &self,
+        response: http::Response<Incoming>,
+    ) -> Result<Bytes, ClientError> {
+        let body = Limited::new(response.into_body(), ANSWER_MAX)
+            .collect()
+            .await
+            .map_err(|e| self.lost(e.as_ref()))?;
+        Ok(body.to_bytes())
+    }
+
+    fn lost(&self, error: &(dyn std::error::Error + 'static)) -> ClientError {
+        ClientError::Connect {
+            url: self.url.to_owned(),
+            reason: innermost(error),
+        }
+    }
+}
