@@ -41,6 +41,16 @@ pub enum ClientError {
         /// Status, content type and first bytes: `HTTP 404 text/html: <!DOCTYPE html>`.
         answer: String,
     },
+    /// A page was answered with another status than 200.
+    #[error("{url} answered with status {status}: {text}")]
+    Status {
+        /// URL that was tried.
+        url: String,
+        /// Status code.
+        status: u16,
+        /// First line of the answer.
+        text: String,
+    },
     /// An MCP server broke the protocol.
     #[error("the server broke the protocol: {0}")]
     Protocol(String),
@@ -76,7 +86,7 @@ impl ClientError {
         match self {
             Self::BadUrl { .. } => FailureKind::Usage,
             Self::Connect { .. } | Self::NotMcp { .. } => FailureKind::Unreachable,
-            Self::Protocol(_) | Self::Server { .. } => FailureKind::Failed,
+            Self::Status { .. } | Self::Protocol(_) | Self::Server { .. } => FailureKind::Failed,
             Self::TimedOut { .. } => FailureKind::TimedOut,
         }
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Method, Request, StatusCode, Uri, header};
+use http::{Method, Request, Uri, header};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
@@ -14,30 +14,36 @@ use crate::{ClientError, answer::innermost};
 /// Largest answer that is read, in bytes.
 pub(crate) const ANSWER_MAX: usize = 1024 * 1024;
 
-/// What a URL answered to a GET.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Page {
-    /// Status of the answer.
-    pub status: StatusCode,
-    /// Its body.
-    pub body: Bytes,
-}
-
-/// Gets a page. Plain http only.
+/// What a GET of `url` is answered with: status code and text. Plain http only.
 ///
 /// # Errors
-/// [`ClientError::Connect`] when nothing answers, [`ClientError::TimedOut`] when it does so too late; any status is an answer.
-pub async fn http_get(url: &str, timeout: Duration) -> Result<Page, ClientError> {
+/// [`ClientError`] when nothing, or no HTTP, answers.
+pub async fn health(url: &str, timeout: Duration) -> Result<(u16, String), ClientError> {
     let target = Target::parse(url)?;
-    let get = async {
+    let answer = async {
         let response = target.send(Method::GET, &[], Bytes::new()).await?;
-        let status = response.status();
+        let status = response.status().as_u16();
         let body = target.body(response).await?;
-        Ok(Page { status, body })
+        Ok((status, String::from_utf8_lossy(&body).into_owned()))
     };
-    tokio::time::timeout(timeout, get)
+    tokio::time::timeout(timeout, answer)
         .await
         .unwrap_or(Err(ClientError::TimedOut { after: timeout }))
+}
+
+/// The text of a page. Plain http only.
+///
+/// # Errors
+/// As [`health`], and [`ClientError::Status`] for any other status than 200.
+pub async fn http_get(url: &str, timeout: Duration) -> Result<String, ClientError> {
+    match health(url, timeout).await? {
+        (200, text) => Ok(text),
+        (status, text) => Err(ClientError::Status {
+            url: url.to_owned(),
+            status,
+            text: text.lines().next().unwrap_or_default().to_owned(),
+        }),
+    }
 }
 
 /// Who is asked, and for what.

@@ -1,10 +1,30 @@
-//! What is said of a server that is not there.
+//! What is said of a server or a gateway that is not there.
 
 use k8s_openapi::api::apps::v1::Deployment;
 use kube::{Api, ResourceExt, api::ListParams};
 use mcpt_core::{Failure, FailureKind, ServerName, near};
 
-use crate::{cluster::Cluster, records::Record, server::SERVER_LABEL};
+use crate::{cluster::Cluster, records::Record, release_kind::ReleaseKind, server::SERVER_LABEL};
+
+/// The failure of `what`: there is no such release.
+pub(crate) async fn no_release(
+    cluster: &Cluster,
+    kind: ReleaseKind,
+    name: &ServerName,
+    what: &str,
+) -> Failure {
+    match kind {
+        ReleaseKind::Server => no_server(cluster, name, what).await,
+        ReleaseKind::Gateway => {
+            let namespace = cluster.namespace.as_str();
+            Failure::new(FailureKind::NotFound, what)
+                .because(format!("there is no gateway in namespace {namespace:?}"))
+                .hint(format!(
+                    "install one: mcpt --backend kubernetes -n {namespace} gateway install"
+                ))
+        }
+    }
+}
 
 /// The failure of `what`: there is no server of this name, and which one may have been meant.
 pub(crate) async fn no_server(cluster: &Cluster, name: &ServerName, what: &str) -> Failure {
@@ -42,16 +62,38 @@ pub(crate) async fn last_of_server<'r>(
     helm: &str,
     what: &str,
 ) -> Result<&'r Record, Failure> {
+    last_of(cluster, ReleaseKind::Server, name, records, helm, what).await
+}
+
+/// The last of a release's records, when it is of this kind. `helm` is the command for those that are not.
+///
+/// # Errors
+/// [`FailureKind::NotFound`] when there is none, or the release is of another chart.
+pub(crate) async fn last_of<'r>(
+    cluster: &Cluster,
+    kind: ReleaseKind,
+    name: &ServerName,
+    records: &'r [Record],
+    helm: &str,
+    what: &str,
+) -> Result<&'r Record, Failure> {
     let Some(last) = records.last() else {
-        return Err(no_server(cluster, name, what).await);
+        return Err(no_release(cluster, kind, name, what).await);
     };
-    let Some(chart) = last.foreign_chart() else {
-        return Ok(last);
-    };
-    Err(Failure::new(FailureKind::NotFound, what)
-        .because(format!(
-            "release {:?} is of chart {chart:?}, not of mcpt",
-            name.as_str()
-        ))
-        .hint(format!("Helm can: {helm} {name}")))
+    let failure = Failure::new(FailureKind::NotFound, what);
+    let (release, chart) = (name.as_str(), last.chart());
+    match last.kind() {
+        Some(found) if found == kind => Ok(last),
+        Some(ReleaseKind::Gateway) => Err(failure
+            .because(format!("release {release:?} is the gateway, not a server"))
+            .hint("for the gateway there is: mcpt gateway")),
+        Some(ReleaseKind::Server) => {
+            Err(failure.because(format!("release {release:?} is a server, not the gateway")))
+        }
+        None => Err(failure
+            .because(format!(
+                "release {release:?} is of chart {chart:?}, not of mcpt"
+            ))
+            .hint(format!("Helm can: {helm} {name}"))),
+    }
 }

@@ -17,7 +17,9 @@ use crate::{
     ConnectOptions,
     absent::no_server,
     cluster::Cluster,
-    connect, delete, deploy, events, forward, gc, history, logs, rollback,
+    connect, delete, deploy, events, forward, gc, history, logs,
+    release_kind::ReleaseKind,
+    rollback,
     rollout::Observed,
     scale,
     server::{self, DEFAULT_PATH, ReleaseFacts, SERVER_LABEL},
@@ -27,7 +29,7 @@ use crate::{
 /// A connected cluster and a namespace in it, where each server is one Helm release.
 #[derive(Debug, Clone)]
 pub struct Kubernetes {
-    cluster: Cluster,
+    pub(crate) cluster: Cluster,
 }
 
 impl Kubernetes {
@@ -48,7 +50,8 @@ impl Kubernetes {
         name: &ServerName,
         what: &str,
     ) -> Result<(Deployment, String), Failure> {
-        let Some(deployment) = deployment(&self.cluster, name, what).await? else {
+        let found = deployment(&self.cluster, ReleaseKind::Server, name, what).await?;
+        let Some(deployment) = found else {
             return Err(no_server(&self.cluster, name, what).await);
         };
         let selector = selector_of(&deployment);
@@ -56,19 +59,20 @@ impl Kubernetes {
     }
 }
 
-/// The Deployment of a server, which must be one of mcpt.
+/// The Deployment of a release, which must be one of mcpt.
 ///
 /// # Errors
 /// When the API server refuses.
 pub(crate) async fn deployment(
     cluster: &Cluster,
+    kind: ReleaseKind,
     name: &ServerName,
     what: &str,
 ) -> Result<Option<Deployment>, Failure> {
     let found: Option<Deployment> = cluster.get(name.as_str(), what).await?;
     Ok(found.filter(|d| {
         d.labels()
-            .get(SERVER_LABEL)
+            .get(kind.label())
             .is_some_and(|l| l == name.as_str())
     }))
 }
@@ -176,7 +180,7 @@ impl Backend for Kubernetes {
     }
 
     async fn status(&self, name: &ServerName) -> Result<Server, Failure> {
-        Box::pin(status::status(&self.cluster, name)).await
+        Box::pin(status::status(&self.cluster, ReleaseKind::Server, name)).await
     }
 
     async fn events(&self, name: &ServerName, follow: bool) -> Result<EventStream, Failure> {
@@ -195,7 +199,7 @@ impl Backend for Kubernetes {
         options: &DeleteOptions,
         progress: &dyn Progress,
     ) -> Result<Deleted, Failure> {
-        delete::delete(&self.cluster, name, options, progress).await
+        delete::delete(&self.cluster, ReleaseKind::Server, name, options, progress).await
     }
 
     async fn scale(

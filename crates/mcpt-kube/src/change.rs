@@ -17,7 +17,6 @@ use crate::{
     log_tail::Secrets,
     manifest::{self, Object},
     records::{Record, custom_labels},
-    server::SERVER_LABEL,
 };
 
 /// What is to become of a release.
@@ -42,7 +41,7 @@ impl Change {
     ///
     /// # Errors
     /// When no revision can follow, or the chart cannot be rendered or its manifest not read.
-    pub(crate) fn rendered(
+    pub(crate) async fn rendered(
         cluster: &Cluster,
         prepared: &Prepared,
         history: Vec<Record>,
@@ -62,7 +61,7 @@ impl Change {
                 Some(current.info.first_deployed.clone()),
             ),
         };
-        let rendered = prepared.render(when, &cluster.namespace, Some(&cluster.version.git))?;
+        let rendered = prepared.render_for(cluster, when).await?;
         let now = Timestamp::now().to_string();
         let release = Release {
             name: name.to_owned(),
@@ -128,7 +127,9 @@ impl Change {
         let other = &mut release.info.other;
         other.insert(ROLLBACK_REVISION.to_owned(), json!(to));
         let mut labels = custom_labels(&target.metadata);
-        labels.insert(SERVER_LABEL.to_owned(), release.name.clone());
+        if let Some(kind) = target.kind() {
+            labels.insert(kind.label().to_owned(), release.name.clone());
+        }
         Self::over(history, release, labels, description, what)
     }
 

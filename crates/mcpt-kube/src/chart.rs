@@ -3,13 +3,17 @@
 use helm_chart::{Capabilities, Chart, KubeVersion, Values, values_for_rendering};
 use helm_release::{ChartRecord, Hook, Release, Status, as_helm_reads};
 use helm_render::{ReleaseOptions, Sources};
-use mcpt_core::{DeployOptions, Failure, FailureKind, Namespace, Plan};
+use mcpt_core::{DeployOptions, Failure, FailureKind, Namespace, Plan, ServerName};
 use serde_json::{Map, Value};
 
-use crate::failure::chain;
+use std::{collections::BTreeSet, rc::Rc};
 
-/// The chart that servers are deployed with.
-pub(crate) const CHART: &str = "mcp-server";
+use crate::{
+    cluster::Cluster,
+    failure::chain,
+    lookup::{Answers, Found, Query},
+    release_kind::ReleaseKind,
+};
 
 /// Value that says how many pods run.
 pub(crate) const REPLICAS: &str = "replicaCount";
@@ -94,13 +98,28 @@ impl Prepared {
                 ))
                 .hint("give an image with --image, or leave --backend kubernetes out"));
         }
-        let files = mcpt_catalog::builtin_chart(CHART).into_iter().flatten();
-        let files = files.map(|(path, bytes)| (path.to_owned(), bytes.to_vec()));
-        let chart = Chart::from_files(files).map_err(|error| broken(what, &error))?;
         let mut values = mcpt_catalog::chart_values(plan);
         lay_over(&mut values, &options.values);
+        Self::builtin(ReleaseKind::Server, &plan.name, values, what)
+    }
+
+    /// The built-in chart of a kind of release with the user's values, which are checked.
+    ///
+    /// # Errors
+    /// [`FailureKind::Usage`] with everything that is wrong with the values.
+    pub(crate) fn builtin(
+        kind: ReleaseKind,
+        name: &ServerName,
+        values: Values,
+        what: &str,
+    ) -> Result<Self, Failure> {
+        let files = mcpt_catalog::builtin_chart(kind.chart())
+            .into_iter()
+            .flatten();
+        let files = files.map(|(path, bytes)| (path.to_owned(), bytes.to_vec()));
+        let chart = Chart::from_files(files).map_err(|error| broken(what, &error))?;
         let prepared = Self {
-            name: plan.name.to_string(),
+            name: name.to_string(),
             what: what.to_owned(),
             chart,
             values,
@@ -148,7 +167,7 @@ impl Prepared {
     fn check(&self) -> Result<(), Failure> {
         values_for_rendering(&self.chart, &self.values)
             .map(drop)
-            .map_err(|error| invalid(&self.what, &error))
+            .map_err(|error| invalid(&self.what, &error, &self.chart.metadata.name))
     }
 
     /// Keeps how many pods run, and the autoscaling, of the revision that runs, unless the values name a number. Of a number
@@ -195,18 +214,56 @@ impl Prepared {
     /// # Errors
     /// When a template fails.
     pub(crate) fn offline(&self, namespace: &Namespace) -> Result<Rendered, Failure> {
-        self.render(When::Install { revision: 1 }, namespace, None)
+        let first = When::Install { revision: 1 };
+        let (rendered, _) = self.render(first, namespace, None, Found::default());
+        rendered
     }
 
-    /// Renders a revision.
+    /// Renders a revision for a cluster, with what templates look up there.
     ///
     /// # Errors
-    /// When a template fails; [`FailureKind::Usage`], since what a template refuses are values.
-    pub(crate) fn render(
+    /// When a template fails, or the cluster does not tell what one looks for.
+    pub(crate) async fn render_for(
+        &self,
+        cluster: &Cluster,
+        when: When,
+    ) -> Result<Rendered, Failure> {
+        let version = Some(cluster.version.git.as_str());
+        let mut found = Found::default();
+        loop {
+            let (rendered, missing) = self.render(when, &cluster.namespace, version, found.clone());
+            if missing.is_empty() {
+                return rendered;
+            }
+            found.fetch(cluster, missing, &self.what).await?;
+        }
+    }
+
+    /// Renders a revision with what is known of the cluster; tells also what templates looked for in vain.
+    fn render(
         &self,
         when: When,
         namespace: &Namespace,
         kube_version: Option<&str>,
+        found: Found,
+    ) -> (Result<Rendered, Failure>, BTreeSet<Query>) {
+        let answers = Rc::new(Answers::new(found));
+        let sources = Sources {
+            lookup: Rc::<Answers>::clone(&answers),
+            ..Sources::system()
+        };
+        let rendered = self.render_with(when, namespace, kube_version, &sources);
+        (rendered, answers.missing())
+    }
+
+    /// # Errors
+    /// When a template fails; [`FailureKind::Usage`], since what a template refuses are values.
+    fn render_with(
+        &self,
+        when: When,
+        namespace: &Namespace,
+        kube_version: Option<&str>,
+        sources: &Sources,
     ) -> Result<Rendered, Failure> {
         let mut capabilities = Capabilities::default();
         if let Some(version) = kube_version {
@@ -219,9 +276,8 @@ impl Prepared {
             revision: when.revision().into(),
             is_upgrade: matches!(when, When::Upgrade { .. }),
         };
-        let sources = Sources::system();
         let rendered =
-            helm_render::render(&self.chart, &self.values, &release, &capabilities, &sources)
+            helm_render::render(&self.chart, &self.values, &release, &capabilities, sources)
                 .map_err(|error| self.refused(&error))?;
         Ok(Rendered {
             manifest: rendered.manifest_text(),
@@ -254,7 +310,7 @@ fn broken(what: &str, error: &dyn std::error::Error) -> Failure {
 }
 
 /// What a schema refuses, one cause per value.
-fn invalid(what: &str, error: &helm_chart::Error) -> Failure {
+fn invalid(what: &str, error: &helm_chart::Error, chart: &str) -> Failure {
     let mut failure = Failure::new(FailureKind::Usage, what);
     match error {
         helm_chart::Error::Schema(schema) => {
@@ -268,7 +324,7 @@ fn invalid(what: &str, error: &helm_chart::Error) -> Failure {
                 format!("{place}: {}", p.message)
             };
             failure.why = schema.problems.iter().map(told).collect();
-            failure.hint("which values there are: charts/mcp-server/README.md")
+            failure.hint(format!("which values there are: charts/{chart}/README.md"))
         }
         other => failure.because(chain(other)),
     }

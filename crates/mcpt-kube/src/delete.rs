@@ -10,7 +10,7 @@ use mcpt_core::{
 };
 
 use crate::{
-    absent::last_of_server,
+    absent::last_of,
     apply::Applier,
     backend, claim,
     cluster::Cluster,
@@ -20,6 +20,7 @@ use crate::{
     manifest::{self, Object},
     namespace,
     records::{Record, Records, Work},
+    release_kind::ReleaseKind,
     removal::{self, Claims},
     server::SERVER_LABEL,
 };
@@ -30,11 +31,15 @@ use crate::{
 /// [`FailureKind::NotFound`] when there is none of that name, or it is not of mcpt.
 pub(crate) async fn delete(
     cluster: &Cluster,
+    kind: ReleaseKind,
     name: &ServerName,
     options: &DeleteOptions,
     progress: &dyn Progress,
 ) -> Result<Deleted, Failure> {
-    let what = format!("cannot delete {name}");
+    let what = match kind {
+        ReleaseKind::Server => format!("cannot delete {name}"),
+        ReleaseKind::Gateway => "cannot uninstall the gateway".to_owned(),
+    };
     let claims = if options.purge_data {
         Claims::All
     } else {
@@ -42,6 +47,7 @@ pub(crate) async fn delete(
     };
     let end = End {
         cluster,
+        kind,
         name,
         options,
         claims,
@@ -64,6 +70,7 @@ pub(crate) async fn delete(
 /// One deletion and all that its steps need.
 pub(crate) struct End<'a> {
     pub(crate) cluster: &'a Cluster,
+    pub(crate) kind: ReleaseKind,
     pub(crate) name: &'a ServerName,
     pub(crate) options: &'a DeleteOptions,
     /// Which claims of volumes go too.
@@ -87,8 +94,8 @@ impl End<'_> {
                 return self.leftovers(left).await;
             }
         }
-        let last =
-            last_of_server(self.cluster, self.name, &history, "helm uninstall", what).await?;
+        let (cluster, name, helm) = (self.cluster, self.name, "helm uninstall");
+        let last = last_of(cluster, self.kind, name, &history, helm, what).await?;
         let mut objects = objects(&history, what)?;
         for claim in self.claims().await? {
             if !objects.iter().any(|other| other.same(&claim)) {

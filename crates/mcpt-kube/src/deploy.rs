@@ -1,10 +1,11 @@
-//! A deploy: from a plan to a [`Change`], and the namespace that it may have to make.
+//! A deploy: from a chart with values to a [`Change`], and the namespace that it may have to make. Servers come from plans.
 
 use futures_util::future::OptionFuture;
 use k8s_openapi::api::apps::v1::Deployment;
 use kube::Api;
 use mcpt_core::{
-    DeployOptions, Deployed, DryRun, Failure, FailureKind, Namespace, Plan, Progress, ProgressEvent,
+    DeployOptions, Deployed, DryRun, Failure, FailureKind, Namespace, Plan, Progress,
+    ProgressEvent, ServerName,
 };
 
 use crate::{
@@ -16,8 +17,11 @@ use crate::{
     namespace::{self, Made},
     operation::{Conduct, Operation, Reached},
     records::Record,
+    release_kind::ReleaseKind,
     server::{SERVER_LABEL, TEMPLATE_LABEL},
 };
+
+const CANNOT_INSTALL: &str = "cannot install the gateway";
 
 /// Deploys a plan as a Helm release.
 pub(crate) async fn deploy(
@@ -27,25 +31,67 @@ pub(crate) async fn deploy(
     progress: &dyn Progress,
 ) -> Result<Deployed, Failure> {
     let what = format!("cannot deploy {}", plan.name);
-    let mut prepared = Prepared::new(plan, options, &what)?;
+    let prepared = Prepared::new(plan, options, &what)?;
+    let deploy = Deploy {
+        kind: ReleaseKind::Server,
+        labels: vec![
+            (SERVER_LABEL, plan.name.as_str()),
+            (TEMPLATE_LABEL, plan.template.as_str()),
+        ],
+        another_name: "choose another name with --name",
+        options,
+        operation: operation(cluster, &plan.name, options, progress, what),
+    };
+    deploy.go(prepared).await
+}
+
+fn operation<'a>(
+    cluster: &'a Cluster,
+    name: &'a ServerName,
+    options: &DeployOptions,
+    progress: &'a dyn Progress,
+    what: String,
+) -> Operation<'a> {
     let conduct = Conduct {
         wait: options.wait,
         timeout: options.timeout,
         atomic: options.atomic,
     };
+    Operation::new(cluster, name, conduct, progress, what)
+}
+
+/// Installs or updates the gateway as a Helm release.
+pub(crate) async fn gateway(
+    cluster: &Cluster,
+    name: &ServerName,
+    options: &DeployOptions,
+    progress: &dyn Progress,
+) -> Result<Deployed, Failure> {
+    let (kind, what) = (ReleaseKind::Gateway, CANNOT_INSTALL.to_owned());
+    let prepared = Prepared::builtin(kind, name, options.values.clone(), &what)?;
     let deploy = Deploy {
-        plan,
+        kind,
+        labels: vec![(kind.label(), name.as_str())],
+        another_name: "remove that release first, or choose another namespace",
         options,
-        operation: Operation::new(cluster, &plan.name, conduct, progress, what),
+        operation: operation(cluster, name, options, progress, what).of(kind),
     };
-    match options.dry_run {
-        Some(DryRun::Client) => dry(
-            &prepared.offline(&cluster.namespace)?,
-            &deploy.operation.what,
-        ),
-        Some(DryRun::Server) => deploy.check_only(&mut prepared).await,
-        None => deploy.run(&mut prepared).await,
-    }
+    deploy.go(prepared).await
+}
+
+/// As [`dry_run`], for the gateway.
+pub(crate) fn gateway_offline(
+    name: &ServerName,
+    options: &DeployOptions,
+    namespace: Option<&Namespace>,
+) -> Result<Deployed, Failure> {
+    let default = connect::default_namespace()?;
+    let (kind, values) = (ReleaseKind::Gateway, options.values.clone());
+    let prepared = Prepared::builtin(kind, name, values, CANNOT_INSTALL)?;
+    dry(
+        &prepared.offline(namespace.unwrap_or(&default))?,
+        CANNOT_INSTALL,
+    )
 }
 
 /// Renders and checks without a cluster: the deploy of [`DryRun::Client`]. Without a namespace the default one is meant, since
@@ -76,12 +122,27 @@ fn dry(rendered: &Rendered, what: &str) -> Result<Deployed, Failure> {
 
 /// One deploy.
 struct Deploy<'a> {
-    plan: &'a Plan,
+    kind: ReleaseKind,
+    /// Labels of its records besides Helm's own.
+    labels: Vec<(&'static str, &'a str)>,
+    /// What to do when the name is another release's.
+    another_name: &'static str,
     options: &'a DeployOptions,
     operation: Operation<'a>,
 }
 
 impl Deploy<'_> {
+    async fn go(&self, mut prepared: Prepared) -> Result<Deployed, Failure> {
+        match self.options.dry_run {
+            Some(DryRun::Client) => dry(
+                &prepared.offline(&self.operation.cluster.namespace)?,
+                &self.operation.what,
+            ),
+            Some(DryRun::Server) => self.check_only(&mut prepared).await,
+            None => self.run(&mut prepared).await,
+        }
+    }
+
     async fn check_only(&self, prepared: &mut Prepared) -> Result<Deployed, Failure> {
         let Operation {
             cluster,
@@ -183,13 +244,20 @@ impl Deploy<'_> {
             what,
             ..
         } = &self.operation;
-        if let Some(chart) = history.last().and_then(Record::foreign_chart) {
+        let foreign = history.last().filter(|r| r.kind() != Some(self.kind));
+        if let Some(foreign) = foreign {
+            let whose = if foreign.kind().is_some() {
+                ""
+            } else {
+                ", not of mcpt"
+            };
             return Err(Failure::new(FailureKind::Failed, what)
                 .because(format!(
-                    "release {:?} exists already: it is of chart {chart:?}, not of mcpt",
-                    self.plan.name.as_str()
+                    "release {:?} exists already: it is of chart {:?}{whose}",
+                    foreign.release.name,
+                    foreign.chart()
                 ))
-                .hint("choose another name with --name"));
+                .hint(self.another_name));
         }
         if let Some(running) = deployed(&history) {
             let deployments: Api<Deployment> = cluster.api();
@@ -200,12 +268,9 @@ impl Deploy<'_> {
             let number = live.and_then(|live| live.spec.replicas);
             prepared.keep_scale(&running.release.config, number);
         }
-        let labels = [
-            (SERVER_LABEL, self.plan.name.as_str()),
-            (TEMPLATE_LABEL, self.plan.template.as_str()),
-        ];
         let done = "Upgrade complete";
-        let (change, rendered) = Change::rendered(cluster, prepared, history, &labels, done, what)?;
+        let (change, rendered) =
+            Change::rendered(cluster, prepared, history, &self.labels, done, what).await?;
         for warning in &rendered.warnings {
             progress.event(ProgressEvent::Warning(warning.clone()));
         }

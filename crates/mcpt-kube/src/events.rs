@@ -26,6 +26,7 @@ use crate::{
     cluster::Cluster,
     manifest,
     records::{Record, Records},
+    release_kind::ReleaseKind,
     rollout::{last_seen, owned_by},
     watch,
 };
@@ -181,7 +182,7 @@ impl Release {
         let labelled = backend::labelled(&self.name);
         let (records, deployment, sets) = futures_util::try_join!(
             records.all(&self.what),
-            backend::deployment(cluster, &self.name, &self.what),
+            backend::deployment(cluster, ReleaseKind::Server, &self.name, &self.what),
             cluster.list::<ReplicaSet>(labelled, &self.what),
         )?;
         let ours = records.last().is_some_and(|last| last.facts().of_mcpt);

@@ -1,4 +1,4 @@
-//! One real MCP exchange with a new pod, from here, through the API server's port-forward.
+//! One real exchange with a new pod, from here, through the API server's port-forward.
 
 use std::time::Duration;
 
@@ -20,15 +20,39 @@ const EXCHANGE: Duration = Duration::from_secs(15);
 /// Pause before an exchange is tried again whose connection was lost.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// Asks one ready new pod over MCP. A lost connection is tried again until the deadline; any other answer counts.
+/// What a pod is asked.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Question<'a> {
+    /// An MCP exchange at this path.
+    Mcp(&'a str),
+    /// A page that says that all is well.
+    Page(&'a str),
+}
+
+impl<'a> Question<'a> {
+    fn path(self) -> &'a str {
+        match self {
+            Self::Mcp(path) | Self::Page(path) => path,
+        }
+    }
+
+    async fn ask(self, url: &str, timeout: Duration) -> Result<(), ClientError> {
+        match self {
+            Self::Mcp(_) => mcpt_client::probe(url, timeout).await.map(drop),
+            Self::Page(_) => mcpt_client::http_get(url, timeout).await.map(drop),
+        }
+    }
+}
+
+/// Asks one ready new pod. A lost connection is tried again until the deadline; any other answer counts.
 ///
 /// # Errors
-/// When what answers is not an MCP server, or nothing answers.
+/// When what answers is not what should, or nothing answers.
 pub(crate) async fn speak(
     cluster: &Cluster,
     observed: &Observed,
     selector: &str,
-    path: &str,
+    question: Question<'_>,
     secrets: &log_tail::Secrets,
     what: &str,
     deadline: Instant,
@@ -48,10 +72,11 @@ pub(crate) async fn speak(
         what: what.to_owned(),
         ..f
     })?;
+    let path = question.path();
     let url = format!("http://{}{path}", tunnel.address);
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
-        let Err(error) = mcpt_client::probe(&url, EXCHANGE.min(left).max(PAUSE)).await else {
+        let Err(error) = question.ask(&url, EXCHANGE.min(left).max(PAUSE)).await else {
             return Ok(());
         };
         let trouble = tunnel.trouble().await;

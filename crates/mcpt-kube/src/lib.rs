@@ -18,6 +18,7 @@ mod exchange;
 mod failure;
 mod field_managers;
 mod forward;
+mod gateway;
 mod gc;
 mod heartbeat;
 mod history;
@@ -26,10 +27,12 @@ mod kinds;
 mod kubeconfig;
 mod log_tail;
 mod logs;
+mod lookup;
 mod manifest;
 mod namespace;
 mod operation;
 mod records;
+mod release_kind;
 mod removal;
 mod rollback;
 mod rollout;
@@ -42,5 +45,9 @@ mod wait;
 mod watch;
 
 pub use self::{
-    backend::Kubernetes, connect::ConnectOptions, deploy::dry_run, discovery::ClusterDiscovery,
+    backend::Kubernetes,
+    connect::ConnectOptions,
+    deploy::dry_run,
+    discovery::ClusterDiscovery,
+    gateway::{GATEWAY, Gateway, InstalledGateway, KnownServer, gateway_dry_run},
 };

@@ -17,6 +17,7 @@ use crate::{
     cluster::Cluster,
     heartbeat::Heartbeat,
     records::{Record, Records, Work},
+    release_kind::ReleaseKind,
     server,
 };
 
@@ -59,6 +60,7 @@ pub(crate) struct Operation<'a> {
     pub(crate) progress: &'a dyn Progress,
     pub(crate) records: Records,
     pub(crate) what: String,
+    kind: ReleaseKind,
     applier: Applier,
     conduct: Conduct,
 }
@@ -78,9 +80,15 @@ impl<'a> Operation<'a> {
             progress,
             records: Records::new(cluster.clone(), name.as_str()),
             applier: Applier::new(cluster.clone(), name.to_string()),
+            kind: ReleaseKind::Server,
             conduct,
             what,
         }
+    }
+
+    /// On a release of another kind than a server's.
+    pub(crate) fn of(self, kind: ReleaseKind) -> Self {
+        Self { kind, ..self }
     }
 
     /// The records of the release, when nobody works on it.
@@ -189,7 +197,10 @@ impl<'a> Operation<'a> {
         done.ok_or_else(|| {
             Failure::new(FailureKind::Failed, &self.what)
                 .because("another command took the release over")
-                .hint(format!("look at its state with: mcpt status {}", self.name))
+                .hint(format!(
+                    "look at its state with: {}",
+                    self.kind.status_command(self.name)
+                ))
         })
     }
 

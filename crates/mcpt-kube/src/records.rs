@@ -14,11 +14,11 @@ use mcpt_core::{Failure, FailureKind};
 use serde_json::json;
 
 use crate::{
-    chart::CHART,
     cluster::{Cluster, FIELD_MANAGER},
     failure::chain,
     heartbeat,
     holder::{self, HOLDER},
+    release_kind::ReleaseKind,
     server::ReleaseFacts,
     takeover::HEARTBEAT,
 };
@@ -49,16 +49,20 @@ impl Record {
         }
     }
 
-    /// Name of the chart, when the release is not one of mcpt's; `None` when it is. Stock Helm may have installed the
-    /// built-in chart: that is a server too.
-    pub(crate) fn foreign_chart(&self) -> Option<&str> {
-        let chart = self
-            .release
-            .chart
-            .as_ref()
-            .map_or("", |chart| chart.metadata.name.as_str());
-        let ours = chart == CHART || self.facts().of_mcpt;
-        (!ours).then_some(chart)
+    /// Name of the chart.
+    pub(crate) fn chart(&self) -> &str {
+        let chart = self.release.chart.as_ref();
+        chart.map_or("", |chart| chart.metadata.name.as_str())
+    }
+
+    /// What it is a release of, if it is one of mcpt's: as the label says that mcpt gave it, else by its chart, which stock Helm
+    /// may have installed.
+    pub(crate) fn kind(&self) -> Option<ReleaseKind> {
+        let labels = self.metadata.labels.as_ref();
+        let labelled = |kind: &ReleaseKind| labels.is_some_and(|l| l.contains_key(kind.label()));
+        let mut kinds = ReleaseKind::ALL.into_iter();
+        let named = kinds.clone().find(|kind| kind.chart() == self.chart());
+        kinds.find(labelled).or(named)
     }
 
     /// When its command last gave a sign of life, if it is one of mcpt's.
@@ -344,16 +348,13 @@ mod tests {
             let secret = ReleaseSecret::create(&release, &labels.into_iter().collect(), 5);
             read(write(secret, Work::Done, None).unwrap()).unwrap()
         };
-        for (chart, label, foreign) in [
-            ("nginx", false, Some("nginx")),
-            ("nginx", true, None),
-            ("mcp-server", false, None),
+        for (chart, label, kind) in [
+            ("nginx", false, None),
+            ("nginx", true, Some(ReleaseKind::Server)),
+            ("mcp-server", false, Some(ReleaseKind::Server)),
+            ("mcpt-gateway", false, Some(ReleaseKind::Gateway)),
         ] {
-            assert_eq!(
-                record(chart, label).foreign_chart(),
-                foreign,
-                "{chart} {label}"
-            );
+            assert_eq!(record(chart, label).kind(), kind, "{chart} {label}");
         }
     }
 }

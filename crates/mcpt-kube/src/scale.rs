@@ -46,7 +46,8 @@ pub(crate) async fn scale(
     prepared.change(|values| apply(scale, values))?;
     let labels = [(SERVER_LABEL, name.as_str())];
     let done = done(scale);
-    let (change, _) = Change::rendered(cluster, &prepared, history.clone(), &labels, &done, what)?;
+    let (change, _) =
+        Change::rendered(cluster, &prepared, history.clone(), &labels, &done, what).await?;
     if !change
         .objects
         .iter()

@@ -1,4 +1,4 @@
-//! Everything about one server: its release, its workload, the last events and what its pods use, in two rounds of requests.
+//! Everything about one server or the gateway: its release, its workload, the last events and what its pods use, in two rounds of requests.
 
 use futures_util::{future::OptionFuture, join, try_join};
 use k8s_openapi::api::{
@@ -10,11 +10,12 @@ use kube::{ResourceExt, api::ListParams};
 use mcpt_core::{Failure, Server, ServerName, ServerState};
 
 use crate::{
-    absent::no_server,
+    absent::no_release,
     backend::{self, by_uid, selector_of},
     cluster::Cluster,
     events::{self, Subjects},
     records::{Record, Records},
+    release_kind::ReleaseKind,
     rollout::Observed,
     server, usage,
 };
@@ -22,22 +23,26 @@ use crate::{
 /// Events that a status shows.
 const LAST_EVENTS: usize = 10;
 
-/// Looks at a server.
+/// Looks at a release.
 ///
 /// # Errors
 /// [`mcpt_core::FailureKind::NotFound`] when there is none of that name.
-pub(crate) async fn status(cluster: &Cluster, name: &ServerName) -> Result<Server, Failure> {
+pub(crate) async fn status(
+    cluster: &Cluster,
+    kind: ReleaseKind,
+    name: &ServerName,
+) -> Result<Server, Failure> {
     let what = format!("cannot get the status of {name}");
     let records = Records::new(cluster.clone(), name.as_str());
     let (deployment, records, service, autoscaler) = try_join!(
-        backend::deployment(cluster, name, &what),
+        backend::deployment(cluster, kind, name, &what),
         records.all(&what),
         cluster.get::<Service>(name.as_str(), &what),
-        async { Ok(autoscaler(cluster, name, &what).await) },
+        async { Ok(autoscaler(cluster, kind, name, &what).await) },
     )?;
     let latest = records.last();
-    if deployment.is_none() && !latest.is_some_and(|record| record.facts().of_mcpt) {
-        return Err(no_server(cluster, name, &what).await);
+    if deployment.is_none() && latest.and_then(Record::kind) != Some(kind) {
+        return Err(no_release(cluster, kind, name, &what).await);
     }
     let workload: OptionFuture<_> = deployment
         .as_ref()
@@ -128,6 +133,7 @@ async fn workload(
 /// The autoscaler of a server, if it has one and it may be read.
 async fn autoscaler(
     cluster: &Cluster,
+    kind: ReleaseKind,
     name: &ServerName,
     what: &str,
 ) -> Option<HorizontalPodAutoscaler> {
@@ -139,7 +145,7 @@ async fn autoscaler(
         None
     });
     found.filter(|hpa| {
-        let label = hpa.labels().get(server::SERVER_LABEL);
+        let label = hpa.labels().get(kind.label());
         label.is_some_and(|label| label == name.as_str())
     })
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clap::Args;
-use mcpt_core::{Failure, FailureKind};
+use mcpt_core::Failure;
 
 use crate::{ending::Ending, runtime};
 
@@ -25,21 +25,12 @@ impl Probe {
     pub(crate) fn run(&self) -> Result<(), Ending> {
         let timeout = Duration::from_secs_f64(self.timeout);
         runtime::run(async {
-            let asked = async {
-                if self.http_get {
-                    return mcpt_client::http_get(&self.url, timeout).await.map(Some);
-                }
-                mcpt_client::probe(&self.url, timeout).await.map(|_| None)
+            let answered = if self.http_get {
+                mcpt_client::http_get(&self.url, timeout).await.map(drop)
+            } else {
+                mcpt_client::probe(&self.url, timeout).await.map(drop)
             };
-            match asked.await {
-                Ok(Some(page)) if page.status != 200 => Err(Failure::new(
-                    FailureKind::Failed,
-                    format!("{} answered with status {}", self.url, page.status),
-                )
-                .into()),
-                Ok(_) => Ok(()),
-                Err(error) => Err(Failure::new(error.kind(), error.to_string()).into()),
-            }
+            answered.map_err(|error| Failure::new(error.kind(), error.to_string()).into())
         })
     }
 }

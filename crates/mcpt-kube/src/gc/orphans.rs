@@ -17,6 +17,7 @@ use crate::{
     manifest::{self, MANAGED_BY, Object},
     records::Records,
     removal::Claims,
+    release_kind::ReleaseKind,
     server::SERVER_LABEL,
 };
 
@@ -102,6 +103,7 @@ impl Gc<'_> {
         let options = self.delete_options();
         let end = End {
             cluster: self.cluster,
+            kind: ReleaseKind::Server,
             name,
             options: &options,
             claims: Claims::ByPolicy,
@@ -182,7 +184,7 @@ impl Gc<'_> {
         let history = records.all(&self.what).await?;
         let mut hooks = Vec::new();
         let last = history.last().filter(|last| {
-            last.foreign_chart().is_none() && !crate::claim::under_way(last.release.info.status)
+            last.kind().is_some() && !crate::claim::under_way(last.release.info.status)
         });
         for hook in last.iter().flat_map(|last| &last.release.hooks) {
             match manifest::parse(&hook.manifest) {

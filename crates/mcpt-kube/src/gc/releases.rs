@@ -106,10 +106,11 @@ impl Gc<'_> {
             let (Some(cure), Some(last)) = (cure(&history), history.last()) else {
                 continue;
             };
+            let Some(kind) = last.kind() else { continue };
             let (reason, done) = match cure {
                 Cure::Remove(claims, reason) => {
                     removed.insert(name.to_string());
-                    (reason.to_owned(), self.remove(name, claims).await)
+                    (reason.to_owned(), self.remove(kind, name, claims).await)
                 }
                 Cure::Fail => {
                     let reason = format!(
@@ -129,7 +130,7 @@ impl Gc<'_> {
         let records = Records::new(self.cluster.clone(), name.as_str());
         let history = records.all(&self.what).await?;
         let Some(last) = history.last().filter(|last| {
-            claim::under_way(last.release.info.status) && last.foreign_chart().is_none()
+            claim::under_way(last.release.info.status) && last.kind().is_some()
         }) else {
             return Ok(None);
         };
@@ -137,7 +138,7 @@ impl Gc<'_> {
         Ok(dead.then_some(history))
     }
 
-    async fn remove(&self, name: &ServerName, claims: Claims) -> Result<(), Failure> {
+    async fn remove(&self, kind: ReleaseKind, name: &ServerName, claims: Claims) -> Result<(), Failure> {
         if self.options.dry_run {
             return Ok(());
         }
@@ -146,6 +147,7 @@ impl Gc<'_> {
         let options = self.delete_options();
         let end = End {
             cluster: self.cluster,
+            kind,
             name,
             options: &options,
             claims,

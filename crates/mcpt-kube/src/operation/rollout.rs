@@ -12,8 +12,9 @@ use crate::{
     apply::Expected,
     backend::selector_of,
     change::Change,
-    exchange,
+    exchange::{self, Question},
     manifest::Object,
+    release_kind::ReleaseKind,
     removal::{self, Claims},
     rollout::Observed,
     server::{DEFAULT_PATH, PATH_ANNOTATION},
@@ -145,7 +146,7 @@ impl Operation<'_> {
         Ok(())
     }
 
-    /// Makes sure that what runs is an MCP server.
+    /// Makes sure that what runs answers as it should.
     async fn speak(
         &self,
         change: &Change,
@@ -161,18 +162,26 @@ impl Operation<'_> {
         else {
             return Ok(());
         };
-        self.step("asking the server over MCP".to_owned());
         let annotated = deployment
             .metadata
             .annotations
             .as_ref()
             .and_then(|a| a.get(PATH_ANNOTATION));
-        let path = annotated.map_or_else(|| planned_path(change), String::as_str);
+        let question = match self.kind {
+            ReleaseKind::Server => {
+                self.step("asking the server over MCP".to_owned());
+                Question::Mcp(annotated.map_or_else(|| planned_path(change), String::as_str))
+            }
+            ReleaseKind::Gateway => {
+                self.step("asking the gateway".to_owned());
+                Question::Page("/readyz")
+            }
+        };
         exchange::speak(
             self.cluster,
             observed,
             &selector_of(deployment),
-            path,
+            question,
             &change.secrets(),
             &self.what,
             deadline,

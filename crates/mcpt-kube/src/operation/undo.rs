@@ -36,7 +36,8 @@ impl Operation<'_> {
                 failure
                     .why
                     .push(format!("not all of it was removed: {why}"));
-                let hint = format!("remove the rest with: mcpt delete {}", self.name);
+                let command = self.kind.removal_command(self.name);
+                let hint = format!("remove the rest with: {command}");
                 failure.hint = Some(hint);
             }
             return failure;
@@ -140,7 +141,8 @@ impl Operation<'_> {
             ..self.conduct
         };
         let what = self.what.clone();
-        let rollback = Operation::new(self.cluster, self.name, conduct, self.progress, what);
+        let rollback =
+            Operation::new(self.cluster, self.name, conduct, self.progress, what).of(self.kind);
         Box::pin(rollback.perform(&change, &mut Reached::Nothing)).await?;
         Ok(Revision(change.release.version))
     }

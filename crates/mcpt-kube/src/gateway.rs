@@ -1,0 +1,289 @@
+//! The gateway in a namespace: a release like a server's, of another chart. Installed, asked and removed.
+
+use std::time::Duration;
+
+use futures_util::future::OptionFuture;
+use k8s_openapi::api::core::v1::{Pod, Service};
+use kube::api::ListParams;
+use mcpt_core::{
+    DeleteOptions, Deleted, DeployOptions, Failure, Namespace, Progress, Server, ServerName, ServerState,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    backend::{Kubernetes, deployment, selector_of},
+    cluster::Cluster,
+    delete, deploy, forward,
+    release_kind::ReleaseKind,
+    rollout::is_ready,
+    status,
+};
+
+/// Name of the gateway's release.
+pub const GATEWAY: &str = "mcpt-gateway";
+
+/// Longest time for the gateway's answer about its servers.
+const ANSWER: Duration = Duration::from_secs(10);
+
+/// The gateway of a namespace. Its JSON is a contract of `-o json`.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Gateway {
+    /// Its release and workload, as a server's are told.
+    #[serde(flatten)]
+    pub release: Server,
+    /// Addresses that a server's name is added to: `http://…/mcp`. First that in the cluster.
+    pub urls: Vec<String>,
+    /// The servers that one of its pods knows; `None` when none could be asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub servers: Option<Vec<KnownServer>>,
+    /// Why none could be asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub servers_unknown: Option<String>,
+}
+
+/// A server as the gateway knows it: an entry of its `/api/v1/servers`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct KnownServer {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// Path of its MCP endpoint at the gateway.
+    pub path: String,
+    /// Pods behind it.
+    pub endpoints: u32,
+    /// Those that take new sessions.
+    pub ready: u32,
+    /// Those that are about to end.
+    pub terminating: u32,
+    /// Sessions that the asked pod of the gateway has seen lately.
+    pub sessions: u32,
+}
+
+/// What installing did.
+#[derive(Debug, Clone)]
+pub struct InstalledGateway {
+    /// The gateway afterwards. `None` after a dry run.
+    pub gateway: Option<Gateway>,
+    /// What would be applied, secrets redacted; only after a dry run.
+    pub manifest: Option<String>,
+}
+
+/// Renders and checks without a cluster. Without a namespace the default one is meant, since no kubeconfig is read.
+///
+/// # Errors
+/// [`mcpt_core::FailureKind::Usage`] with all faults of the values.
+pub fn gateway_dry_run(
+    options: &DeployOptions,
+    namespace: Option<&Namespace>,
+) -> Result<InstalledGateway, Failure> {
+    let deployed = deploy::gateway_offline(&name()?, options, namespace)?;
+    Ok(InstalledGateway {
+        gateway: None,
+        manifest: deployed.manifest,
+    })
+}
+
+impl Kubernetes {
+    /// Installs the gateway in the namespace, or updates it. `options` mean what they mean for a server.
+    ///
+    /// # Errors
+    /// A [`Failure`] that names the cause; with `atomic` nothing is left behind.
+    pub async fn install_gateway(
+        &self,
+        options: &DeployOptions,
+        progress: &dyn Progress,
+    ) -> Result<InstalledGateway, Failure> {
+        let name = name()?;
+        let deployed = Box::pin(deploy::gateway(&self.cluster, &name, options, progress)).await?;
+        let installed: OptionFuture<_> = deployed
+            .manifest
+            .is_none()
+            .then(|| Box::pin(self.gateway()))
+            .into();
+        Ok(InstalledGateway {
+            gateway: installed.await.transpose()?,
+            manifest: deployed.manifest,
+        })
+    }
+
+    /// The gateway of the namespace, with the servers that it knows.
+    ///
+    /// # Errors
+    /// [`mcpt_core::FailureKind::NotFound`] when there is none.
+    pub async fn gateway(&self) -> Result<Gateway, Failure> {
+        let (cluster, name) = (&self.cluster, name()?);
+        let mut release = status::status(cluster, ReleaseKind::Gateway, &name).await?;
+        let what = "cannot ask the gateway";
+        let service: Option<Service> = cluster.get(GATEWAY, what).await?;
+        let deployment = deployment(cluster, ReleaseKind::Gateway, &name, what).await?;
+        let selector = deployment.as_ref().map(selector_of);
+        let pods: Vec<Pod> = match &selector {
+            Some(selector) => {
+                let labelled = ListParams::default().labels(selector);
+                cluster.list(labelled, what).await?
+            }
+            None => Vec::new(),
+        };
+        let known = match selector {
+            Some(selector) if release.ready > 0 => servers(cluster, selector).await,
+            _ => Err(Failure::new(mcpt_core::FailureKind::Unreachable, what)
+                .because("none of its pods is ready")),
+        };
+        let urls = service
+            .as_ref()
+            .map(|service| urls(release.url.take(), service, &pods))
+            .unwrap_or_default();
+        let (servers, servers_unknown) = match known {
+            Ok(servers) => (Some(servers), None),
+            Err(failure) => (None, Some(failure.why.join("; "))),
+        };
+        Ok(Gateway {
+            release,
+            urls,
+            servers,
+            servers_unknown,
+        })
+    }
+
+    /// Removes everything of the gateway, and nothing else.
+    ///
+    /// # Errors
+    /// [`mcpt_core::FailureKind::NotFound`] when there is none.
+    pub async fn uninstall_gateway(
+        &self,
+        options: &DeleteOptions,
+        progress: &dyn Progress,
+    ) -> Result<Deleted, Failure> {
+        let kind = ReleaseKind::Gateway;
+        delete::delete(&self.cluster, kind, &name()?, options, progress).await
+    }
+}
+
+impl Gateway {
+    /// Whether all of its pods are ready.
+    pub fn is_running(&self) -> bool {
+        self.release.state == ServerState::Running
+    }
+}
+
+fn name() -> Result<ServerName, Failure> {
+    ServerName::new(GATEWAY).map_err(|error| {
+        Failure::new(
+            mcpt_core::FailureKind::Usage,
+            "the gateway's name cannot be used",
+        )
+        .caused_by(&error)
+    })
+}
+
+/// Asks one ready pod which servers it knows.
+async fn servers(cluster: &Cluster, selector: String) -> Result<Vec<KnownServer>, Failure> {
+    #[derive(Deserialize)]
+    struct Page {
+        servers: Vec<KnownServer>,
+    }
+    let tunnel = forward::open(forward::Target::new(cluster.clone(), selector, None)).await?;
+    let url = format!("http://{}/api/v1/servers", tunnel.address);
+    let what = "cannot ask the gateway for its servers";
+    let page = match mcpt_client::http_get(&url, ANSWER).await {
+        Ok(page) => page,
+        Err(error) => {
+            return Err(match tunnel.trouble().await {
+                Some(trouble) => trouble.failure,
+                None => error.into_failure(what),
+            });
+        }
+    };
+    let page: Page = serde_json::from_str(&page).map_err(|error| {
+        Failure::new(mcpt_core::FailureKind::Failed, what)
+            .because("its answer is of another version")
+            .caused_by(&error)
+    })?;
+    Ok(page.servers)
+}
+
+/// Where clients reach it: in the cluster, by the nodes' ports, by load balancers.
+fn urls(in_cluster: Option<String>, service: &Service, pods: &[Pod]) -> Vec<String> {
+    let mut urls: Vec<String> = in_cluster.into_iter().collect();
+    let port = service
+        .spec
+        .as_ref()
+        .and_then(|spec| spec.ports.as_ref()?.first());
+    let Some(port) = port else { return urls };
+    if let Some(node_port) = port.node_port {
+        // Any node has the port; those of the gateway's pods are known without asking for nodes.
+        let mut nodes: Vec<&str> = pods
+            .iter()
+            .filter(|pod| is_ready(pod))
+            .filter_map(|pod| pod.status.as_ref()?.host_ip.as_deref())
+            .collect();
+        nodes.sort_unstable();
+        nodes.dedup();
+        urls.extend(nodes.into_iter().map(|node| url(node, node_port)));
+    }
+    let balancers = service
+        .status
+        .as_ref()
+        .and_then(|status| status.load_balancer.as_ref()?.ingress.as_ref());
+    for balancer in balancers.into_iter().flatten() {
+        let host = balancer.hostname.as_deref().or(balancer.ip.as_deref());
+        urls.extend(host.map(|host| url(host, port.port)));
+    }
+    urls
+}
+
+fn url(host: &str, port: i32) -> String {
+    // An IPv6 address needs brackets.
+    if host.contains(':') {
+        format!("http://[{host}]:{port}/mcp")
+    } else {
+        format!("http://{host}:{port}/mcp")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn addresses() {
+        let pod = |node: &str, ready: &str| {
+            json!({"metadata": {"name": node},
+                "status": {"hostIP": node, "conditions": [{"type": "Ready", "status": ready}]}})
+        };
+        let pods = [
+            pod("10.0.0.2", "True"),
+            pod("10.0.0.1", "True"),
+            pod("10.0.0.2", "True"),
+            pod("10.0.0.3", "False"),
+        ];
+        let pods = pods.map(|pod| serde_json::from_value::<Pod>(pod).unwrap());
+        for (service, expected) in [
+            (json!({"spec": {"ports": [{"port": 80}]}}), vec!["in"]),
+            (
+                json!({"spec": {"ports": [{"port": 80, "nodePort": 30080}]}}),
+                vec![
+                    "in",
+                    "http://10.0.0.1:30080/mcp",
+                    "http://10.0.0.2:30080/mcp",
+                ],
+            ),
+            (
+                json!({"spec": {"ports": [{"port": 80}]},
+                    "status": {"loadBalancer": {"ingress": [{"hostname": "lb.example.com"}, {"ip": "fd00::1"}]}}}),
+                vec![
+                    "in",
+                    "http://lb.example.com:80/mcp",
+                    "http://[fd00::1]:80/mcp",
+                ],
+            ),
+        ] {
+            let service: Service = serde_json::from_value(service).unwrap();
+            assert_eq!(urls(Some("in".to_owned()), &service, &pods), expected);
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! What templates ask the cluster for with `lookup`.
+//!
+//! Rendering does no I/O. What a chart asks for and is not known yet is noted; it is fetched, and the chart is rendered once
+//! more, until it asks for nothing new.
+
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet},
+};
+
+use helm_render::Lookup;
+use kube::{
+    Api, Error,
+    api::{DynamicObject, ListParams},
+};
+use mcpt_core::{Failure, FailureKind};
+use serde_json::{Map, Value, json};
+
+use crate::{cluster::Cluster, kinds::Kinds};
+
+/// What one call of `lookup` asks for.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Query {
+    api_version: String,
+    kind: String,
+    /// Empty for all namespaces.
+    namespace: String,
+    /// Empty for all objects.
+    name: String,
+}
+
+/// What the cluster has, as far as it was asked for.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Found(BTreeMap<Query, Map<String, Value>>);
+
+/// Answers from what was found, and notes the rest.
+#[derive(Debug)]
+pub(crate) struct Answers {
+    found: Found,
+    missing: RefCell<BTreeSet<Query>>,
+}
+
+impl Answers {
+    /// From what was found.
+    pub(crate) fn new(found: Found) -> Self {
+        Self {
+            found,
+            missing: RefCell::default(),
+        }
+    }
+
+    /// What was asked for and is not known.
+    pub(crate) fn missing(&self) -> BTreeSet<Query> {
+        self.missing.borrow().clone()
+    }
+}
+
+impl Lookup for Answers {
+    fn lookup(
+        &self,
+        api_version: &str,
+        kind: &str,
+        namespace: &str,
+        name: &str,
+    ) -> Result<Map<String, Value>, String> {
+        let query = Query {
+            api_version: api_version.to_owned(),
+            kind: kind.to_owned(),
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+        };
+        if let Some(known) = self.found.0.get(&query) {
+            return Ok(known.clone());
+        }
+        self.missing.borrow_mut().insert(query);
+        Ok(Map::new())
+    }
+}
+
+impl Found {
+    /// Asks the cluster.
+    ///
+    /// # Errors
+    /// As Helm: when the API server does not know a kind or refuses. That an object is not there is an answer.
+    pub(crate) async fn fetch(
+        &mut self,
+        cluster: &Cluster,
+        missing: BTreeSet<Query>,
+        what: &str,
+    ) -> Result<(), Failure> {
+        let kinds = Kinds::new(cluster.client.clone());
+        for query in missing {
+            let answer = cluster.answer(one(cluster, &kinds, &query)).await;
+            let answer = answer.map_err(|error| match &error {
+                Error::Discovery(_) => Failure::new(FailureKind::Failed, what).because(format!(
+                    "the chart looks for {}, which the cluster does not serve as {}",
+                    query.kind, query.api_version
+                )),
+                _ => cluster.failure(what, &error).because(format!(
+                    "the chart looks for {} {:?}",
+                    query.kind, query.name
+                )),
+            })?;
+            self.0.insert(query, answer);
+        }
+        Ok(())
+    }
+}
+
+async fn one(cluster: &Cluster, kinds: &Kinds, query: &Query) -> Result<Map<String, Value>, Error> {
+    let kind = kinds.get(&query.api_version, &query.kind).await?;
+    let client = cluster.client.clone();
+    let api: Api<DynamicObject> = if kind.namespaced && !query.namespace.is_empty() {
+        Api::namespaced_with(client, &query.namespace, &kind.resource)
+    } else {
+        Api::all_with(client, &kind.resource)
+    };
+    let found = if query.name.is_empty() {
+        let list = api.list(&ListParams::default()).await?;
+        json!({
+            "apiVersion": query.api_version,
+            "kind": format!("{}List", query.kind),
+            "metadata": list.metadata,
+            "items": list.items,
+        })
+    } else {
+        match api.get_opt(&query.name).await? {
+            Some(object) => serde_json::to_value(object).map_err(Error::SerdeError)?,
+            None => Value::Null,
+        }
+    };
+    Ok(match found {
+        Value::Object(map) => map,
+        _ => Map::new(),
+    })
+}
