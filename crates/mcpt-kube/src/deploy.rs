@@ -262,7 +262,7 @@ impl Deploy<'_> {
         if let Some(running) = deployed(&history) {
             let deployments: Api<Deployment> = cluster.api();
             let live = cluster
-                .answer(deployments.get_opt(self.plan.name.as_str()))
+                .answer(deployments.get_opt(self.operation.name.as_str()))
                 .await
                 .map_err(|error| cluster.failure(what, &error))?;
             let number = live.and_then(|live| live.spec.replicas);

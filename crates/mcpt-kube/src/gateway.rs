@@ -6,7 +6,8 @@ use futures_util::future::OptionFuture;
 use k8s_openapi::api::core::v1::{Pod, Service};
 use kube::api::ListParams;
 use mcpt_core::{
-    DeleteOptions, Deleted, DeployOptions, Failure, Namespace, Progress, Server, ServerName, ServerState,
+    DeleteOptions, Deleted, DeployOptions, Failure, Namespace, Progress, Server, ServerName,
+    ServerState,
 };
 use serde::{Deserialize, Serialize};
 
@@ -115,7 +116,8 @@ impl Kubernetes {
     /// [`mcpt_core::FailureKind::NotFound`] when there is none.
     pub async fn gateway(&self) -> Result<Gateway, Failure> {
         let (cluster, name) = (&self.cluster, name()?);
-        let mut release = status::status(cluster, ReleaseKind::Gateway, &name).await?;
+        let told = status::status(cluster, ReleaseKind::Gateway, &name);
+        let mut release = Box::pin(told).await?;
         let what = "cannot ask the gateway";
         let service: Option<Service> = cluster.get(GATEWAY, what).await?;
         let deployment = deployment(cluster, ReleaseKind::Gateway, &name, what).await?;

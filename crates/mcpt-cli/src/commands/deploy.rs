@@ -118,11 +118,20 @@ pub(crate) struct Deploy {
 
 /// Where a dry run checks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum DryRunPlace {
+pub(super) enum DryRunPlace {
     /// On this machine.
     Client,
     /// Also on the API server.
     Server,
+}
+
+impl From<DryRunPlace> for DryRun {
+    fn from(place: DryRunPlace) -> Self {
+        match place {
+            DryRunPlace::Client => Self::Client,
+            DryRunPlace::Server => Self::Server,
+        }
+    }
 }
 
 impl Deploy {
@@ -183,10 +192,7 @@ impl Deploy {
             wait: !self.no_wait,
             timeout: self.timeout,
             atomic: self.atomic,
-            dry_run: self.dry_run.map(|place| match place {
-                DryRunPlace::Client => DryRun::Client,
-                DryRunPlace::Server => DryRun::Server,
-            }),
+            dry_run: self.dry_run.map(DryRun::from),
             create_namespace: self.create_namespace,
             values: self.chart_values(kind)?,
             chart: None,
@@ -207,9 +213,7 @@ impl Deploy {
                 .push((format!("profile {profile}"), text.to_owned()));
         }
         for path in &self.values {
-            overrides
-                .files
-                .push((path.display().to_string(), read(path)?));
+            overrides.files.push(values_file(path)?);
         }
         if let Some(replicas) = self.replicas
             && kind == BackendKind::Kubernetes
@@ -219,9 +223,7 @@ impl Deploy {
             overrides.files.push(("--replicas".to_owned(), text));
         }
         overrides.set.clone_from(&self.set);
-        overrides.merge().map_err(|error| {
-            Failure::new(FailureKind::Usage, "the chart values cannot be read").caused_by(&error)
-        })
+        merged(&overrides)
     }
 
     fn refuse_what_needs_a_cluster(&self, kind: BackendKind) -> Result<(), Failure> {
@@ -248,6 +250,18 @@ impl Deploy {
         ))
         .hint("add --backend kubernetes, or give settings of the template with -c KEY=VALUE"))
     }
+}
+
+/// A file with chart values: its name and its text.
+pub(super) fn values_file(path: &Path) -> Result<(String, String), Failure> {
+    Ok((path.display().to_string(), read(path)?))
+}
+
+/// Chart values as Helm merges them.
+pub(super) fn merged(overrides: &Overrides) -> Result<Map<String, Value>, Failure> {
+    overrides.merge().map_err(|error| {
+        Failure::new(FailureKind::Usage, "the chart values cannot be read").caused_by(&error)
+    })
 }
 
 /// Settings from a file: a map of names to values. Lists and maps become JSON, which settings of these types read.

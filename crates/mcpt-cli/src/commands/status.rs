@@ -64,14 +64,7 @@ fn text(server: &Server) -> String {
             server.revision.map(|revision| revision.to_string()),
         ),
         ("Source", Some(server.source.clone())),
-        (
-            "Updated",
-            Some(format!(
-                "{} ({} ago)",
-                server.updated,
-                duration::age(&server.updated)
-            )),
-        ),
+        ("Updated", Some(updated(server))),
         ("Log", server.log.clone()),
     ]);
     if !server.env.is_empty() {
@@ -101,8 +94,14 @@ fn scaling(bounds: Autoscaling) -> String {
     format!("{} to {}{aim}", bounds.min, bounds.max)
 }
 
+/// When it was changed, and how long ago that is.
+pub(super) fn updated(server: &Server) -> String {
+    let age = duration::age(&server.updated);
+    format!("{} ({age} ago)", server.updated)
+}
+
 /// One row for each instance; what no instance has gets no column.
-fn instances(server: &Server) -> Table {
+pub(super) fn instances(server: &Server) -> Table {
     let measured = server
         .replicas
         .iter()

@@ -16,8 +16,8 @@ use crate::{
     delete::End,
     manifest::{self, MANAGED_BY, Object},
     records::Records,
-    removal::Claims,
     release_kind::ReleaseKind,
+    removal::Claims,
     server::SERVER_LABEL,
 };
 

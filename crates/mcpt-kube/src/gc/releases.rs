@@ -14,6 +14,7 @@ use crate::{
     cluster::Cluster,
     delete::End,
     records::{Record, Records},
+    release_kind::ReleaseKind,
     removal::Claims,
     server::ReleaseFacts,
 };
@@ -129,16 +130,22 @@ impl Gc<'_> {
     async fn left_behind(&self, name: &ServerName) -> Result<Option<Vec<Record>>, Failure> {
         let records = Records::new(self.cluster.clone(), name.as_str());
         let history = records.all(&self.what).await?;
-        let Some(last) = history.last().filter(|last| {
-            claim::under_way(last.release.info.status) && last.kind().is_some()
-        }) else {
+        let Some(last) = history
+            .last()
+            .filter(|last| claim::under_way(last.release.info.status) && last.kind().is_some())
+        else {
             return Ok(None);
         };
         let dead = claim::is_dead(self.cluster, last, &self.what, self.progress).await?;
         Ok(dead.then_some(history))
     }
 
-    async fn remove(&self, kind: ReleaseKind, name: &ServerName, claims: Claims) -> Result<(), Failure> {
+    async fn remove(
+        &self,
+        kind: ReleaseKind,
+        name: &ServerName,
+        claims: Claims,
+    ) -> Result<(), Failure> {
         if self.options.dry_run {
             return Ok(());
         }

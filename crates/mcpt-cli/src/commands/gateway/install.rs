@@ -1,0 +1,186 @@
+//! `mcpt gateway install`: the gateway in a cluster, made or updated.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::Args;
+use helm_chart::Overrides;
+use mcpt_core::{DeployOptions, DryRun, Failure};
+use mcpt_kube::{Gateway, InstalledGateway, gateway_dry_run};
+use serde_json::{Map, Value};
+
+use super::{cluster, on_kubernetes};
+use crate::{
+    args::{Format, Global},
+    commands::deploy::{DryRunPlace, merged, values_file},
+    duration,
+    ending::Ending,
+    messages, output, place, progress, runtime,
+    user_config::UserConfig,
+};
+
+/// Arguments of `mcpt gateway install`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "It is the Helm release mcpt-gateway of the built-in chart mcpt-gateway; its README lists the values.
+The same command again updates it; what an earlier one set and this one does not is forgotten, but for the number
+of replicas and the session key.
+
+Examples:
+  mcpt -b kubernetes -n mcp-servers gateway install
+  mcpt -b kubernetes gateway install --all-namespaces --replicas 3 --set service.type=LoadBalancer"
+)]
+pub(super) struct Install {
+    /// Serve the servers of all namespaces, which needs a cluster role
+    #[arg(short = 'A', long)]
+    all_namespaces: bool,
+    /// Number of pods [default: as many as there are, at first 2]
+    #[arg(long, value_name = "N")]
+    replicas: Option<u32>,
+    /// File with values of the chart; may be repeated, - is standard input
+    #[arg(
+        short = 'f',
+        long = "values",
+        value_name = "FILE",
+        help_heading = "Chart values"
+    )]
+    values: Vec<PathBuf>,
+    /// Value of the chart by its path; may be repeated
+    #[arg(long, value_name = "PATH=VALUE", help_heading = "Chart values")]
+    set: Vec<String>,
+    /// Make the namespace when it is not there
+    #[arg(long, help_heading = "Deployment")]
+    create_namespace: bool,
+    /// Return when the gateway answers; this is the default
+    #[arg(long, overrides_with = "no_wait", help_heading = "Deployment")]
+    wait: bool,
+    /// Return as soon as it was started
+    #[arg(long, help_heading = "Deployment")]
+    no_wait: bool,
+    /// How long to wait at most
+    #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = duration::parse, help_heading = "Deployment")]
+    timeout: Duration,
+    /// When it fails, put everything back as it was before
+    #[arg(long, help_heading = "Deployment")]
+    atomic: bool,
+    /// Show what would be deployed and change nothing; =server also asks the API server
+    #[arg(
+        long,
+        value_name = "WHERE",
+        value_enum,
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "client",
+        help_heading = "Deployment"
+    )]
+    dry_run: Option<DryRunPlace>,
+}
+
+impl Install {
+    /// Installs it.
+    pub(super) fn run(&self, global: &Global) -> Result<(), Ending> {
+        let config = UserConfig::load()?;
+        on_kubernetes(global, &config, "install")?;
+        let options = self.options()?;
+        if options.dry_run == Some(DryRun::Client) {
+            // Needs no cluster, and so asks for none.
+            let namespace = place::cluster(global, &config).namespace;
+            return show(global, &gateway_dry_run(&options, namespace.as_ref())?);
+        }
+        let installed = runtime::run(async {
+            let progress = progress::display(global);
+            let cluster = cluster(global, &config).await?;
+            Ok(cluster.install_gateway(&options, progress.as_ref()).await?)
+        })
+        .map_err(|ending| {
+            ending.hint_when_interrupted(
+                "the same command again finishes it; mcpt gateway uninstall undoes it",
+            )
+        })?;
+        show(global, &installed)
+    }
+
+    fn options(&self) -> Result<DeployOptions, Failure> {
+        Ok(DeployOptions {
+            wait: !self.no_wait,
+            timeout: self.timeout,
+            atomic: self.atomic,
+            dry_run: self.dry_run.map(DryRun::from),
+            create_namespace: self.create_namespace,
+            values: self.chart_values()?,
+            chart: None,
+        })
+    }
+
+    /// The user's values: files, then the flags, then `--set`.
+    fn chart_values(&self) -> Result<Map<String, Value>, Failure> {
+        let mut overrides = Overrides::default();
+        for path in &self.values {
+            overrides.files.push(values_file(path)?);
+        }
+        if self.all_namespaces {
+            let scope = ("--all-namespaces".to_owned(), "scope: cluster\n".to_owned());
+            overrides.files.push(scope);
+        }
+        if let Some(replicas) = self.replicas {
+            let text = format!("replicaCount: {replicas}\n");
+            overrides.files.push(("--replicas".to_owned(), text));
+        }
+        overrides.set.clone_from(&self.set);
+        merged(&overrides)
+    }
+}
+
+fn show(global: &Global, installed: &InstalledGateway) -> Result<(), Ending> {
+    if let Some(manifest) = &installed.manifest {
+        return output::manifest(global.output, manifest);
+    }
+    let Some(gateway) = &installed.gateway else {
+        return Ok(());
+    };
+    match global.output {
+        Format::Json => output::json(gateway),
+        Format::Yaml => output::yaml(gateway),
+        Format::Name => output::line(gateway.release.name.as_str()),
+        Format::Table | Format::Wide => {
+            output::text(&text(gateway))?;
+            messages::hint(global, &way_from_here(gateway));
+            Ok(())
+        }
+    }
+}
+
+fn text(gateway: &Gateway) -> String {
+    let release = &gateway.release;
+    let revision = release
+        .revision
+        .map_or_else(String::new, |revision| format!(" (revision {revision})"));
+    let state = if gateway.is_running() {
+        "is running"
+    } else {
+        "was started"
+    };
+    let mut text = format!("{}{revision} {state}\n", release.name);
+    for url in &gateway.urls {
+        text.push_str(url);
+        text.push_str("/NAME\n");
+    }
+    text
+}
+
+/// How the gateway is reached from outside of the cluster, whatever its Service is.
+fn way_from_here(gateway: &Gateway) -> String {
+    let port = gateway
+        .urls
+        .first()
+        .and_then(|url| url.strip_suffix("/mcp")?.rsplit(':').next())
+        .unwrap_or("8080");
+    let namespace = gateway
+        .release
+        .namespace
+        .as_ref()
+        .map_or("default", |namespace| namespace.as_str());
+    format!(
+        "from here: kubectl -n {namespace} port-forward service/{} 8900:{port}, then http://127.0.0.1:8900/mcp/NAME",
+        gateway.release.name
+    )
+}

@@ -1,0 +1,91 @@
+//! `mcpt gateway status`: the gateway in a cluster and the servers that it knows.
+
+use std::fmt::Write as _;
+
+use mcpt_kube::{Gateway, KnownServer};
+
+use super::{cluster, on_kubernetes};
+use crate::{
+    args::{Format, Global},
+    commands::{
+        events,
+        list::state_name,
+        status::{instances, updated},
+    },
+    ending::Ending,
+    output, runtime,
+    table::{self, Table},
+    user_config::UserConfig,
+};
+
+/// Shows it.
+pub(super) fn run(global: &Global) -> Result<(), Ending> {
+    let config = UserConfig::load()?;
+    on_kubernetes(global, &config, "show")?;
+    let gateway = runtime::run(async { Ok(cluster(global, &config).await?.gateway().await?) })?;
+    match global.output {
+        Format::Json => output::json(&gateway),
+        Format::Yaml => output::yaml(&gateway),
+        Format::Name => output::line(gateway.release.name.as_str()),
+        Format::Table | Format::Wide => output::text(&text(&gateway)),
+    }
+}
+
+fn text(gateway: &Gateway) -> String {
+    let release = &gateway.release;
+    let mut text = table::facts([
+        ("Release", Some(release.name.to_string())),
+        (
+            "Namespace",
+            release.namespace.as_ref().map(ToString::to_string),
+        ),
+        ("State", Some(state_name(release.state).to_owned())),
+        ("Reason", release.reason.clone()),
+        (
+            "Ready",
+            Some(format!("{}/{}", release.ready, release.desired)),
+        ),
+        ("Revision", release.revision.map(|r| r.to_string())),
+        ("Source", Some(release.source.clone())),
+        ("Updated", Some(updated(release))),
+    ]);
+    let width = table::terminal_width();
+    let mut part = |title: &str, table: Table| {
+        text.push_str(title);
+        text.push('\n');
+        text.push_str(&table.indented(2).text(width));
+    };
+    if !release.replicas.is_empty() {
+        part("Pods:", instances(release));
+    }
+    match (&gateway.servers, &gateway.servers_unknown) {
+        (Some(servers), _) if !servers.is_empty() => part("Servers:", known(gateway, servers)),
+        (Some(_), _) => text.push_str("Servers:    none\n"),
+        (None, Some(why)) => {
+            // Writing to a string cannot fail.
+            let _ = writeln!(text, "Servers:    not known: {why}");
+        }
+        (None, None) => {}
+    }
+    if !release.events.is_empty() {
+        text.push_str("Events:\n");
+        text.push_str(&events::table(&release.events).indented(2).text(width));
+    }
+    text
+}
+
+fn known(gateway: &Gateway, servers: &[KnownServer]) -> Table {
+    let mut table = Table::new(&["NAMESPACE", "NAME", "READY", "SESSIONS", "URL"]);
+    let base = gateway.urls.first().map_or("/mcp", String::as_str);
+    for server in servers {
+        let path = server.path.strip_prefix("/mcp").unwrap_or(&server.path);
+        table.row([
+            server.namespace.clone(),
+            server.name.clone(),
+            format!("{}/{}", server.ready, server.endpoints),
+            server.sessions.to_string(),
+            format!("{base}{path}"),
+        ]);
+    }
+    table
+}
