@@ -165,6 +165,7 @@ impl Follower {
             run: identity,
             params,
             last: None,
+            opened: false,
         };
         self.readers.spawn(reader.run());
     }
@@ -179,44 +180,57 @@ struct Reader {
     params: LogParams,
     /// Time of the last line that was told.
     last: Option<Timestamp>,
+    /// Whether it was readable once.
+    opened: bool,
 }
 
 impl Reader {
     async fn run(mut self) {
         let api: Api<Pod> = self.cluster.api();
         loop {
-            let ended = self.read(&api).await;
-            let going_on = match ended {
+            match self.read(&api).await {
                 // The API server ends streams that are long open, whatever the container does.
-                Ok(true) if self.params.follow => {
-                    tokio::time::sleep(REOPEN).await;
-                    self.still_runs(&api).await
-                }
+                Ok(true) if self.params.follow => {}
                 Ok(_) => return,
-                Err(failure) => Err(failure),
-            };
-            match going_on {
-                Ok(true) => {
-                    self.params.since_time = self.last;
-                    if self.last.is_some() {
-                        self.params.tail_lines = None;
+                Err(trouble) if self.outlives(&trouble) => {
+                    tracing::debug!(failure = %trouble.failure, "log interrupted");
+                }
+                Err(trouble) => return self.give_up(trouble).await,
+            }
+            loop {
+                tokio::time::sleep(REOPEN).await;
+                match self.still_runs(&api).await {
+                    Ok(true) => break,
+                    Ok(false) => return,
+                    Err(trouble) if trouble.passes => {
+                        tracing::debug!(failure = %trouble.failure, "log interrupted");
                     }
+                    Err(trouble) => return self.give_up(trouble).await,
                 }
-                Ok(false) => return,
-                Err(failure) => {
-                    let _reader_is_gone = self.lines.send(Err(failure)).await;
-                    return;
-                }
+            }
+            self.params.since_time = self.last;
+            if self.last.is_some() {
+                self.params.tail_lines = None;
             }
         }
     }
 
+    /// Whether the log is followed on after this: it was readable before, and may be so again.
+    fn outlives(&self, trouble: &Trouble) -> bool {
+        self.params.follow && self.opened && trouble.passes
+    }
+
+    async fn give_up(&self, trouble: Trouble) {
+        let _reader_is_gone = self.lines.send(Err(trouble.failure)).await;
+    }
+
     /// Reads until the stream ends; false when nobody reads the lines any more.
-    async fn read(&mut self, api: &Api<Pod>) -> Result<bool, Failure> {
+    async fn read(&mut self, api: &Api<Pod>) -> Result<bool, Trouble> {
         let mut log = api
             .log_stream(&self.pod, &self.params)
             .await
-            .map_err(|error| self.cluster.failure(self.what(), &error))?;
+            .map_err(|error| self.trouble(&error))?;
+        self.opened = true;
         let resumed = self.last;
         let mut bytes = Vec::new();
         let mut begins = true;
@@ -225,8 +239,9 @@ impl Reader {
             bytes.clear();
             let mut bounded = (&mut log).take(LONGEST_LINE);
             let read = bounded.read_until(b'\n', &mut bytes).await;
-            let read = read.map_err(|error| {
-                Failure::new(FailureKind::Unreachable, self.what()).caused_by(&error)
+            let read = read.map_err(|error| Trouble {
+                failure: Failure::new(FailureKind::Unreachable, self.what()).caused_by(&error),
+                passes: true,
             })?;
             if read == 0 {
                 return Ok(true);
@@ -251,9 +266,9 @@ impl Reader {
     }
 
     /// Whether the run that is read has not ended.
-    async fn still_runs(&self, api: &Api<Pod>) -> Result<bool, Failure> {
+    async fn still_runs(&self, api: &Api<Pod>) -> Result<bool, Trouble> {
         let pod = self.cluster.answer(api.get_opt(&self.pod)).await;
-        let pod = pod.map_err(|error| self.cluster.failure(self.what(), &error))?;
+        let pod = pod.map_err(|error| self.trouble(&error))?;
         let container = self.params.container.as_deref().unwrap_or_default();
         Ok(pod.is_some_and(|pod| {
             run(&pod, container, self.params.previous).as_ref() == Some(&self.run)
@@ -261,8 +276,31 @@ impl Reader {
         }))
     }
 
+    fn trouble(&self, error: &kube::Error) -> Trouble {
+        Trouble {
+            failure: self.cluster.failure(self.what(), error),
+            passes: passes(error),
+        }
+    }
+
     fn what(&self) -> String {
         format!("cannot read the log of pod {}", self.pod)
+    }
+}
+
+/// What keeps a log from being read.
+struct Trouble {
+    failure: Failure,
+    /// Whether it may pass.
+    passes: bool,
+}
+
+/// Whether an error may pass: a lost connection, a server that is not there for a while. What a server answers to this
+/// request as such stays so.
+fn passes(error: &kube::Error) -> bool {
+    match error {
+        kube::Error::Api(status) => status.code == 429 || status.code >= 500,
+        _ => true,
     }
 }
 
@@ -340,6 +378,27 @@ mod tests {
                 "restartCount": restarts, "state": state}]},
         }))
         .unwrap()
+    }
+
+    #[test]
+    fn what_may_pass() {
+        for (code, expected) in [
+            (400, false),
+            (403, false),
+            (404, false),
+            (429, true),
+            (500, true),
+            (503, true),
+        ] {
+            let status = kube::core::Status {
+                code,
+                ..kube::core::Status::default()
+            };
+            let error = kube::Error::Api(status.boxed());
+            assert_eq!(passes(&error), expected, "{code}");
+        }
+        let lost = std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
+        assert!(passes(&kube::Error::Service(Box::new(lost))));
     }
 
     #[test]

@@ -99,7 +99,7 @@ pub(crate) async fn until_rolled_out(
 fn step(observed: &Observed, wanted: &Wanted) -> Step {
     let Some(deployment) = &observed.deployment else {
         return Step::Wait(
-            format!("deployment {:?} does not exist", wanted.deployment),
+            format!("deployment {:?} to appear", wanted.deployment),
             None,
         );
     };
@@ -225,7 +225,7 @@ mod tests {
         );
         assert_eq!(
             step(&Observed::default(), &wanted(4)),
-            waits("deployment \"demo\" does not exist")
+            waits("deployment \"demo\" to appear")
         );
         assert_eq!(
             step(

@@ -167,6 +167,9 @@ pub(crate) async fn deploy(
                         plan.name
                     )
                 });
+            } else {
+                // Nothing is there to be inspected: its supervisor could not begin.
+                trial.undo().await;
             }
             Err(failure)
         }

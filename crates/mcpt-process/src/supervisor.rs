@@ -12,7 +12,11 @@ mod forward;
 pub(crate) mod log_file;
 mod probe;
 
-use std::{io, path::PathBuf, time::Duration};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use mcpt_core::REDACTED;
 use nix::{
@@ -51,6 +55,7 @@ pub fn supervise() -> io::Result<()> {
         let mut control = Control::new()?;
         let voice = Voice::new()?;
         let spec = control.spec().await?;
+        let run = spec.run.clone();
         match Supervisor::new(spec, control, &voice) {
             Ok(supervisor) => {
                 supervisor.run(&voice).await;
@@ -58,12 +63,23 @@ pub fn supervise() -> io::Result<()> {
             }
             Err(error) => {
                 voice.tell(&Event::Failed {
-                    why: error.to_string(),
+                    why: in_words(&error, &run),
                 });
                 Err(error)
             }
         }
     })
+}
+
+/// An error of the system; of a full disk the system does not say which.
+fn in_words(error: &io::Error, run: &Path) -> String {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => format!(
+            "the disk of the state folder is full ({}): free some space, or choose another folder with MCPT_STATE_DIR",
+            run.display()
+        ),
+        _ => error.to_string(),
+    }
 }
 
 struct Supervisor {
@@ -115,7 +131,7 @@ impl Supervisor {
             let began = Instant::now();
             let how = match Server::start(&self.spec.server, &self.run) {
                 Err(error) => {
-                    let why = format!("cannot be started: {error}");
+                    let why = format!("cannot be started: {}", in_words(&error, self.run.path()));
                     voice.tell(&Event::Failed { why: why.clone() });
                     why
                 }
@@ -257,7 +273,7 @@ impl Supervisor {
             }
             Err(error) => {
                 voice.tell(&Event::Failed {
-                    why: format!("cannot take over: {error}"),
+                    why: format!("cannot take over: {}", in_words(&error, self.run.path())),
                 });
                 Some(Wish::Undo)
             }
@@ -339,5 +355,22 @@ fn initial_state(spec: &Spec, port: u16) -> RunState {
         process: None,
         started: None,
         restarts: 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_named() {
+        let run = Path::new("/state/servers/demo/run-1");
+        let full = in_words(&io::Error::from(io::ErrorKind::StorageFull), run);
+        assert!(
+            full.contains("full") && full.contains("/state/servers/demo/run-1"),
+            "{full}"
+        );
+        let other = io::Error::from(io::ErrorKind::PermissionDenied);
+        assert_eq!(in_words(&other, run), other.to_string());
     }
 }
