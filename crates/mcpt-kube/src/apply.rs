@@ -269,6 +269,24 @@ impl Applier {
         Ok(live.map(|live| live.metadata))
     }
 
+    /// How many pods a live workload has; `None` when it is not there.
+    ///
+    /// # Errors
+    /// When the API server refuses to tell.
+    pub(crate) async fn replicas(
+        &self,
+        object: &Object,
+        what: &str,
+    ) -> Result<Option<i64>, Failure> {
+        let api = self.api(object).await?;
+        let live = self
+            .cluster
+            .answer(api.get_opt(&object.name))
+            .await
+            .map_err(|error| self.cluster.failure(what, &error))?;
+        Ok(live.and_then(|live| live.data["spec"]["replicas"].as_i64()))
+    }
+
     /// Why a live object is not of this release; `None` when it is.
     pub(crate) fn foreign(&self, live: &ObjectMeta) -> Option<String> {
         manifest::foreign(live, &self.release, self.namespace().as_str())

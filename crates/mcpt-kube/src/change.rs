@@ -33,6 +33,8 @@ pub(crate) struct Change {
     pub(crate) gone: Vec<Object>,
     /// Its description once it is done.
     pub(crate) done: String,
+    /// Workloads that an autoscaler is new for, or wants other bounds of, by kind and name, and the least number of pods.
+    bounded: Vec<(String, String, i64)>,
 }
 
 impl Change {
@@ -163,6 +165,12 @@ impl Change {
             old.extend(found);
         }
         let gone = manifest::pruned(&old, &objects);
+        let scalers = objects.iter().filter(|object| {
+            let running = ours.iter().find(|other| other.same(object));
+            object.is_autoscaler()
+                && running.is_none_or(|running| running.body["spec"] != object.body["spec"])
+        });
+        let bounded = scalers.filter_map(bound).collect();
         let expect = |object: Object| {
             let ours = ours.iter().any(|other| other.same(&object));
             (object, Expected { ours, by_update })
@@ -174,7 +182,18 @@ impl Change {
             labels,
             gone,
             done,
+            bounded,
         })
+    }
+
+    /// How many pods a workload must have at least from now on, when an autoscaler begins to say so: one that finds none would
+    /// leave it at that.
+    pub(crate) fn least(&self, workload: &Object) -> Option<i64> {
+        let bounded = self.bounded.iter();
+        let of = |(kind, name, _): &&(String, String, i64)| {
+            *kind == workload.kind && *name == workload.name
+        };
+        bounded.filter(of).map(|(.., least)| *least).max()
     }
 
     /// The revision that runs; nothing to go back to when there is none.
@@ -205,6 +224,14 @@ impl Change {
             .map(|(name, value)| (name.clone(), Secret::new(text(value))))
             .collect()
     }
+}
+
+/// The workload of an autoscaler, and the least number of its pods.
+fn bound(scaler: &Object) -> Option<(String, String, i64)> {
+    let spec = &scaler.body["spec"];
+    let target = |key: &str| spec["scaleTargetRef"][key].as_str().map(str::to_owned);
+    let least = spec["minReplicas"].as_i64().unwrap_or(1);
+    Some((target("kind")?, target("name")?, least))
 }
 
 /// Field of a record's `info` in which Helm 4 keeps what was rolled back to.

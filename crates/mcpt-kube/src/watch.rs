@@ -28,6 +28,8 @@ use crate::{cluster::Cluster, rollout::Observed};
 struct Store<K> {
     objects: BTreeMap<String, K>,
     listing: Option<BTreeMap<String, K>>,
+    /// A list was complete once.
+    known: bool,
 }
 
 impl<K> Default for Store<K> {
@@ -35,6 +37,7 @@ impl<K> Default for Store<K> {
         Self {
             objects: BTreeMap::new(),
             listing: None,
+            known: false,
         }
     }
 }
@@ -56,6 +59,7 @@ impl<K: Resource> Store<K> {
             }
             watcher::Event::InitDone => {
                 self.objects = self.listing.take().unwrap_or_default();
+                self.known = true;
                 true
             }
             watcher::Event::Apply(object) => {
@@ -139,7 +143,8 @@ impl<'a> Watch<'a> {
             .push(stream(cluster.api(), warnings).map(Change::Event).boxed());
     }
 
-    /// Waits for the next change of the picture and takes all others that are there already.
+    /// Waits for the next change of the picture and takes all others that are there already. There is no picture before the
+    /// Deployment is known.
     ///
     /// # Errors
     /// When the API server refuses a watch for good. Lost connections are taken up again by the watches themselves.
@@ -150,7 +155,8 @@ impl<'a> Watch<'a> {
                 // Watches never end by themselves.
                 return std::future::pending().await;
             };
-            changed = self.take(change)?;
+            changed |= self.take(change)?;
+            changed &= self.deployments.known;
         }
         while let Some(Some(change)) = self.changes.next().now_or_never() {
             self.take(change)?;

@@ -43,7 +43,7 @@ impl Operation<'_> {
         let (scalers, first): (Vec<Object>, Vec<Object>) =
             first.into_iter().partition(Object::is_autoscaler);
         self.prune(&scalers).await?;
-        let mut rolled_out = self.apply(&change.objects).await?;
+        let mut rolled_out = self.apply(change).await?;
         self.prune(&first).await?;
         if self.conduct.wait || self.conduct.atomic {
             let deadline = Instant::now() + self.conduct.timeout;
@@ -55,11 +55,16 @@ impl Operation<'_> {
     }
 
     /// Applies objects in their order.
-    async fn apply(&self, objects: &[(Object, Expected)]) -> Result<RolledOut, Failure> {
-        self.step(format!("applying {}", counted(objects.len())));
+    async fn apply(&self, change: &Change) -> Result<RolledOut, Failure> {
+        self.step(format!("applying {}", counted(change.objects.len())));
         let mut rolled_out = RolledOut::default();
         let deadline = Instant::now() + self.conduct.timeout;
-        for (object, expected) in objects {
+        for (object, expected) in &change.objects {
+            let raised = match change.least(object) {
+                Some(least) => self.raised(object, least).await?,
+                None => None,
+            };
+            let object = raised.as_ref().unwrap_or(object);
             let live = self.apply_one(object, *expected, deadline).await?;
             match object.kind.as_str() {
                 "Deployment" => {
@@ -70,6 +75,16 @@ impl Operation<'_> {
             }
         }
         Ok(rolled_out)
+    }
+
+    /// The workload with the least number of pods, when it has fewer.
+    async fn raised(&self, workload: &Object, least: i64) -> Result<Option<Object>, Failure> {
+        let live = self.applier.replicas(workload, &self.what).await?;
+        Ok((live.unwrap_or(0) < least).then(|| {
+            let mut raised = workload.clone();
+            raised.body["spec"]["replicas"] = least.into();
+            raised
+        }))
     }
 
     /// Applies one object. One that is being deleted takes the apply and vanishes all the same: then it is applied anew after
