@@ -5,7 +5,10 @@ use std::{
     io::Write as _,
     path::PathBuf,
     process::{Command, Stdio},
-    sync::atomic::{AtomicU32, Ordering},
+    sync::{
+        OnceLock,
+        atomic::{AtomicU32, Ordering},
+    },
 };
 
 use serde_json::Value;
@@ -118,18 +121,22 @@ impl TestNamespace {
     /// Names of all objects in it, over every kind that can be listed. Events and metrics are left out: the cluster's
     /// own records of the past, which nobody deletes.
     pub fn objects(&self) -> BTreeSet<String> {
-        let kinds = kubectl(&[
-            "api-resources",
-            "--namespaced",
-            "--verbs=list",
-            "-o",
-            "name",
-        ]);
-        let kinds: Vec<&str> = kinds
-            .lines()
-            .filter(|kind| !kind.starts_with("events") && !kind.ends_with("metrics.k8s.io"))
-            .collect();
-        kubectl(&["get", "-n", &self.name, &kinds.join(","), "-o", "name"])
+        static KINDS: OnceLock<String> = OnceLock::new();
+        let kinds = KINDS.get_or_init(|| {
+            let all = [
+                "api-resources",
+                "--namespaced",
+                "--verbs=list",
+                "-o",
+                "name",
+            ];
+            let all = kubectl(&all);
+            let kinds = all
+                .lines()
+                .filter(|kind| !kind.starts_with("events") && !kind.ends_with("metrics.k8s.io"));
+            kinds.collect::<Vec<_>>().join(",")
+        });
+        kubectl(&["get", "-n", &self.name, kinds, "-o", "name"])
             .lines()
             .map(str::to_owned)
             .collect()

@@ -1,0 +1,199 @@
+//! The number of pods has several masters: settled here is that none of them undoes what another one decided.
+
+use std::{
+    io::{BufRead as _, BufReader},
+    process::{Child, Command, Stdio},
+};
+
+use mcpt_tests::{Helm, TestNamespace, kubectl};
+
+use crate::{CHART, deploy, mcpt, objects, replicas};
+
+/// A pod that calls the demo server over MCP all the time: mcpt's probe in a loop.
+const LOAD: &str = r#"
+apiVersion: v1
+kind: Pod
+metadata: {name: load}
+spec:
+  terminationGracePeriodSeconds: 0
+  securityContext: {runAsNonRoot: true, runAsUser: 65532, fsGroup: 65532, seccompProfile: {type: RuntimeDefault}}
+  volumes: [{name: bin, emptyDir: {}}]
+  initContainers:
+    - name: install
+      image: localhost/mcpt:0.1.0
+      args: [install, /bin-of-mcpt]
+      volumeMounts: [{name: bin, mountPath: /bin-of-mcpt}]
+      securityContext: &restricted {allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}}
+  containers:
+    - name: load
+      image: localhost/busybox:1
+      command: [sh, -c, "while true; do /bin-of-mcpt/mcpt probe http://demo:8080/mcp; done"]
+      volumeMounts: [{name: bin, mountPath: /bin-of-mcpt}]
+      securityContext: *restricted
+"#;
+
+/// What a Deployment's `spec.replicas` was, from the beginning of the watch on.
+struct Sizes {
+    watch: Child,
+    lines: std::io::Lines<BufReader<std::process::ChildStdout>>,
+}
+
+impl Sizes {
+    fn watch(namespace: &TestNamespace) -> Self {
+        let kubectl = std::env::var_os("MCPT_KUBECTL").unwrap_or_else(|| "kubectl".into());
+        let mut watch = Command::new(kubectl)
+            .args(["get", "deployment/demo", "--watch", "-n", namespace.name()])
+            .args([
+                "-o",
+                "jsonpath={.spec.replicas} {.status.readyReplicas}{\"\\n\"}",
+            ])
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("starting kubectl");
+        let lines = BufReader::new(watch.stdout.take().expect("stdout")).lines();
+        Self { watch, lines }
+    }
+
+    /// Reads on until as many are wanted and ready; all numbers that were wanted on the way.
+    fn until(&mut self, number: u64) -> Vec<u64> {
+        let mut seen = Vec::new();
+        for line in &mut self.lines {
+            let line = line.expect("a line of kubectl");
+            let mut numbers = line
+                .split_whitespace()
+                .map(|n| n.parse().expect("a number"));
+            let wanted: u64 = numbers.next().expect("spec.replicas");
+            seen.push(wanted);
+            if (wanted, numbers.next()) == (number, Some(number)) {
+                return seen;
+            }
+        }
+        panic!("the watch ended; replicas were {seen:?}");
+    }
+}
+
+impl Drop for Sizes {
+    fn drop(&mut self) {
+        drop(self.watch.kill());
+        drop(self.watch.wait());
+    }
+}
+
+#[test]
+fn an_autoscaler_goes_to_its_maximum_under_load_and_back() {
+    let namespace = TestNamespace::new("load");
+    let mcpt = mcpt(&namespace);
+    let values = mcpt.file(
+        "values.yaml",
+        "autoscaling: {behavior: {scaleDown: {stabilizationWindowSeconds: 15}}}\n\
+         probes: {readiness: {type: tcp}, liveness: {type: tcp}}\n",
+    );
+    deploy(&mcpt, &["-f", &values]);
+    let scale = ["scale", "demo", "--min", "1", "--max", "3", "--cpu", "50"];
+    let _ = mcpt.run(&scale).ok();
+    let status = mcpt.json(&["status", "demo"]);
+    let told = serde_json::json!({"min": 1, "max": 3, "cpu": 50});
+    assert_eq!(status["autoscaling"], told, "{status}");
+
+    let mut sizes = Sizes::watch(&namespace);
+    namespace.apply(LOAD);
+    let up = sizes.until(3);
+    assert_eq!(up.iter().max(), Some(&3), "{up:?}");
+
+    // A deploy that says nothing of the number, in the middle of the load.
+    deploy(&mcpt, &["-f", &values, "-c", "greeting=between"]);
+    let between = sizes.until(3);
+    assert!(between.iter().all(|number| *number == 3), "{between:?}");
+    assert_eq!(replicas(&namespace), 3);
+    assert_eq!(mcpt.json(&["list"])[0]["autoscaling"], told);
+
+    kubectl(&["delete", "-n", namespace.name(), "pod/load"]);
+    let down = sizes.until(1);
+    assert_eq!(down.last(), Some(&1), "{down:?}");
+}
+
+/// No load: the autoscaler only keeps to its bounds, for its window of 5 minutes.
+#[test]
+fn turning_autoscaling_on_and_off_keeps_the_size() {
+    let namespace = TestNamespace::new("kept");
+    let mcpt = mcpt(&namespace);
+    deploy(&mcpt, &["--replicas", "3"]);
+    let mut sizes = Sizes::watch(&namespace);
+    let _ = mcpt
+        .run(&["scale", "demo", "--min", "1", "--max", "4"])
+        .ok();
+    deploy(&mcpt, &["-c", "greeting=second"]);
+    deploy(&mcpt, &["-c", "greeting=third"]);
+    let _ = mcpt.run(&["rollback", "demo"]).ok();
+    let _ = mcpt
+        .run(&["scale", "demo", "--min", "2", "--max", "4"])
+        .ok();
+    deploy(&mcpt, &["--set", "autoscaling.enabled=false"]);
+    let seen = sizes.until(3);
+    assert!(seen.iter().all(|number| *number == 3), "{seen:?}");
+    let config = objects(&namespace, &["hpa", "pod"]);
+    assert!(
+        config.iter().all(|object| object["kind"] == "Pod"),
+        "the autoscaler is gone"
+    );
+    assert_eq!(replicas(&namespace), 3);
+
+    // A number ends it, one below the least does not stay.
+    let _ = mcpt.run(&["scale", "demo", "--replicas", "1"]).ok();
+    let scaled = mcpt.json(&["scale", "demo", "--min", "2", "--max", "4"]);
+    assert_eq!(
+        (&scaled["desired"], &scaled["ready"]),
+        (&2.into(), &2.into())
+    );
+    let _ = mcpt.run(&["rollback", "demo", "1"]).ok();
+    assert_eq!(replicas(&namespace), 3);
+}
+
+/// What Helm 4 does with a server of mcpt, and mcpt with the number that `kubectl scale` or an autoscaler left.
+#[test]
+fn others_change_the_number() {
+    let namespace = TestNamespace::new("others");
+    let mcpt = mcpt(&namespace);
+    deploy(&mcpt, &["--replicas", "3"]);
+    let upgrade = |set: &str| {
+        let set = [
+            "upgrade",
+            "demo",
+            CHART,
+            "--reuse-values",
+            "--set",
+            set,
+            "--wait",
+        ];
+        Helm::V4.run(&namespace, &set);
+    };
+    let mut sizes = Sizes::watch(&namespace);
+    upgrade("autoscaling.enabled=true");
+    let seen = sizes.until(3);
+    assert!(
+        seen.iter().all(|number| *number == 3),
+        "Helm 4 turned autoscaling on: {seen:?}"
+    );
+
+    let scale = |number: &str| {
+        kubectl(&[
+            "scale",
+            "-n",
+            namespace.name(),
+            "deployment/demo",
+            "--replicas",
+            number,
+        ]);
+    };
+    scale("4");
+    deploy(&mcpt, &["-c", "greeting=second"]);
+    assert_eq!(replicas(&namespace), 4);
+    let _ = mcpt.run(&["scale", "demo", "--replicas", "2"]).ok();
+    assert_eq!(replicas(&namespace), 2);
+    scale("1");
+    deploy(&mcpt, &["-c", "greeting=third"]);
+    assert_eq!(replicas(&namespace), 1);
+    // After mcpt nobody owns the number, so Helm 4 meets no conflict.
+    upgrade("replicaCount=2");
+    assert_eq!(replicas(&namespace), 2);
+}

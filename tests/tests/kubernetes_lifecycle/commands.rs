@@ -1,0 +1,179 @@
+//! `scale`, `history` and `rollback` as a user meets them: what they refuse, and what a killed one leaves.
+
+use std::{
+    io::{BufRead as _, BufReader},
+    process::Child,
+};
+
+use mcpt_tests::TestNamespace;
+
+use crate::{deploy, mcpt, replicas, revisions};
+
+#[test]
+fn a_stopped_server_is_called_stopped_and_starts_again() {
+    let namespace = TestNamespace::new("stopped");
+    let mcpt = mcpt(&namespace);
+    deploy(&mcpt, &["--replicas", "1"]);
+
+    let stopped = mcpt.run(&["scale", "demo", "--replicas", "0"]).ok();
+    assert!(
+        stopped.stdout.contains("demo (revision 2) is stopped"),
+        "{}",
+        stopped.stdout
+    );
+    let said = format!("{}{}", stopped.stdout, stopped.stderr);
+    for word in ["asking the server", "is running", "was started"] {
+        assert!(!said.contains(word), "{word:?} in\n{said}");
+    }
+    let status = mcpt.json(&["status", "demo"]);
+    assert_eq!(
+        (&status["state"], &status["desired"]),
+        (&"stopped".into(), &0.into())
+    );
+
+    // A deploy that names no number keeps it stopped.
+    deploy(&mcpt, &["-c", "greeting=later"]);
+    assert_eq!(replicas(&namespace), 0);
+    let _ = mcpt.run(&["rollback", "demo", "1"]).ok();
+    let status = mcpt.json(&["status", "demo"]);
+    assert_eq!(
+        (&status["state"], &status["ready"]),
+        (&"running".into(), &1.into())
+    );
+    let _ = mcpt
+        .run(&["call", "demo", "echo", "--arg", "message=x"])
+        .ok();
+}
+
+#[test]
+fn faults_are_named() {
+    let namespace = TestNamespace::new("faults");
+    let mcpt = mcpt(&namespace);
+    for (arguments, code, says) in [
+        (&["scale", "demo"][..], 2, "--replicas"),
+        (&["scale", "demo", "--min", "1"], 2, "--max"),
+        (&["scale", "demo", "--cpu", "50"], 2, "--max"),
+        (
+            &[
+                "scale",
+                "demo",
+                "--replicas",
+                "1",
+                "--min",
+                "1",
+                "--max",
+                "2",
+            ],
+            2,
+            "cannot be used with",
+        ),
+        (
+            &["scale", "demo", "--min", "3", "--max", "2"],
+            2,
+            "--min 3 is greater than --max 2",
+        ),
+        (&["scale", "demo", "--min", "0", "--max", "2"], 2, "--min"),
+        (&["scale", "demo", "--replicas", "-1"], 2, "-1"),
+        (
+            &["scale", "demo", "--replicas", "2"],
+            3,
+            "there is no server \"demo\"",
+        ),
+        (&["history", "demo"], 3, "there is no server \"demo\""),
+        (&["rollback", "demo"], 3, "there is no server \"demo\""),
+        (&["rollback", "demo", "x"], 2, "x"),
+    ] {
+        let _ = mcpt.run(arguments).exits(code).says(&[says]);
+    }
+    deploy(&mcpt, &["--replicas", "1"]);
+    let _ = mcpt
+        .run(&["rollback", "demo"])
+        .exits(3)
+        .says(&["no revision before the current one ran", "these: 1"]);
+    deploy(&mcpt, &["--replicas", "1", "-c", "greeting=second"]);
+    let _ = mcpt.run(&["rollback", "demo", "7"]).exits(3).says(&[
+        "no revision 7",
+        "these: 1, 2",
+        "mcpt history demo",
+    ]);
+}
+
+#[test]
+fn a_rollback_goes_back_from_a_failed_update() {
+    let namespace = TestNamespace::new("failed");
+    let mcpt = mcpt(&namespace);
+    deploy(&mcpt, &["--replicas", "1", "-c", "greeting=good"]);
+    let _ = mcpt
+        .run(&[
+            "deploy",
+            "demo",
+            "--image",
+            "localhost/missing:1",
+            "--set",
+            "image.pullPolicy=Never",
+        ])
+        .exits(1);
+    let back = mcpt.json(&["rollback", "demo"]);
+    assert_eq!(
+        (&back["revision"], &back["state"]),
+        (&3.into(), &"running".into())
+    );
+    let history = revisions(&mcpt.json(&["history", "demo"]));
+    let statuses: Vec<_> = history
+        .iter()
+        .map(|(_, status, _)| status.as_str())
+        .collect();
+    assert_eq!(statuses, ["superseded", "failed", "deployed"]);
+    assert_eq!(history[2].2, "Rollback to 1");
+}
+
+/// Reads the progress on stderr until a line has `mark`, then kills.
+fn kill_at(mut child: Child, mark: &str) {
+    let mut seen = String::new();
+    let stderr = BufReader::new(child.stderr.take().expect("stderr"));
+    for line in stderr.lines() {
+        let line = line.expect("a line of progress");
+        seen.push_str(&line);
+        seen.push('\n');
+        if line.contains(mark) {
+            child.kill().expect("killing the command");
+            child.wait().expect("waiting for the command");
+            return;
+        }
+    }
+    panic!("no progress line with {mark:?} in\n{seen}");
+}
+
+#[test]
+fn a_killed_rollback_is_finished_by_the_same_command() {
+    let namespace = TestNamespace::new("kill-rollback");
+    let mcpt = mcpt(&namespace);
+    deploy(&mcpt, &["--replicas", "1", "-c", "greeting=first"]);
+    deploy(&mcpt, &["--replicas", "1", "-c", "greeting=second"]);
+    deploy(&mcpt, &["--replicas", "1", "-c", "greeting=third"]);
+    // Twice, at two points.
+    kill_at(mcpt.spawn(&["rollback", "demo"]), "applying");
+    kill_at(mcpt.spawn(&["rollback", "demo"]), "waiting for the pods");
+    let _ = mcpt.run(&["rollback", "demo"]).ok();
+    let echoed = mcpt
+        .run(&["call", "demo", "echo", "--arg", "message=x"])
+        .ok();
+    assert!(echoed.stdout.contains("second"), "{}", echoed.stdout);
+    let history = revisions(&mcpt.json(&["history", "demo"]));
+    let statuses: Vec<_> = history
+        .iter()
+        .map(|(_, status, _)| status.as_str())
+        .collect();
+    assert_eq!(
+        statuses,
+        [
+            "superseded",
+            "superseded",
+            "superseded",
+            "failed",
+            "failed",
+            "deployed"
+        ]
+    );
+    assert_eq!(history[5].2, "Rollback to 2");
+}
