@@ -174,3 +174,13 @@ fn troubleshooting() {
 fn templates_and_values() {
     run_document("docs/src/templates-and-values.md");
 }
+
+#[test]
+fn updates() {
+    run_document("docs/src/updates.md");
+}
+
+#[test]
+fn scaling() {
+    run_document("docs/src/scaling.md");
+}

@@ -15,6 +15,7 @@ use crate::{cache, command, go_tools, packages, report, tools};
 const CLUSTER_SUITES: &[&str] = &[
     "documents",
     "kubernetes_helm",
+    "kubernetes_lifecycle",
     "kubernetes_secrets",
     "kubernetes_status",
     "kubernetes_interrupted",
@@ -209,7 +210,8 @@ impl Run {
             .any(|name| name.starts_with("cluster") || name == "images")
         {
             for suite in [&["end_to_end"], CLUSTER_SUITES].concat() {
-                if suite == "kubernetes_helm" && !can(Need::Helm) {
+                let needs_helm = ["kubernetes_helm", "kubernetes_lifecycle"].contains(&suite);
+                if needs_helm && !can(Need::Helm) {
                     continue;
                 }
                 let mut command = xtask(&["cluster", "exec", "--"])?;

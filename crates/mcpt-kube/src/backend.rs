@@ -1,9 +1,10 @@
 //! [`Kubernetes`]: the [`Backend`] over one cluster and namespace.
 
 use async_trait::async_trait;
-use futures_util::future::try_join3;
+use futures_util::{FutureExt, future::try_join4};
 use k8s_openapi::api::{
     apps::v1::Deployment,
+    autoscaling::v2::HorizontalPodAutoscaler,
     core::v1::{Secret, Service},
 };
 use kube::{ResourceExt, api::ListParams};
@@ -127,10 +128,15 @@ impl Backend for Kubernetes {
         let what = "cannot list servers";
         let records = ListParams::default().labels("owner=helm");
         let ours = ListParams::default().labels(SERVER_LABEL);
-        let (deployments, services, secrets) = try_join3(
+        let scalers = self
+            .cluster
+            .list::<HorizontalPodAutoscaler>(ours.clone(), what);
+        let (deployments, services, secrets, scalers) = try_join4(
             self.cluster.list::<Deployment>(ours.clone(), what),
             self.cluster.list::<Service>(ours, what),
             self.cluster.list_metadata::<Secret>(records, what),
+            // Who may not read them sees the servers all the same.
+            scalers.map(|found| Ok(found.unwrap_or_default())),
         )
         .await?;
         let facts = secrets.iter().filter_map(ReleaseFacts::read);
@@ -154,13 +160,17 @@ impl Backend for Kubernetes {
                 deployment: Some(deployment),
                 ..Observed::default()
             };
-            servers.push(server::server(
-                server,
-                &self.cluster.namespace,
-                release.as_ref(),
-                &observed,
-                service,
-            ));
+            let scaler = scalers.iter().find(|scaler| scaler.name_any() == name);
+            servers.push(Server {
+                autoscaling: scaler.and_then(server::autoscaling),
+                ..server::server(
+                    server,
+                    &self.cluster.namespace,
+                    release.as_ref(),
+                    &observed,
+                    service,
+                )
+            });
         }
         // Releases whose Deployment is gone or was never made.
         for (name, release) in releases.into_iter().filter(|(_, release)| release.of_mcpt) {

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use helm_release::{APPLY_METHOD_SERVER_SIDE, History, Info, Next, Release, Status};
 use jiff::Timestamp;
-use mcpt_core::{Failure, FailureKind, Secret};
+use mcpt_core::{Autoscaling, Failure, FailureKind, Secret};
 use serde_json::{Value, json};
 
 use crate::{
@@ -17,6 +17,7 @@ use crate::{
     log_tail::Secrets,
     manifest::{self, Object},
     records::{Record, custom_labels},
+    server,
 };
 
 /// What is to become of a release.
@@ -194,6 +195,14 @@ impl Change {
             *kind == workload.kind && *name == workload.name
         };
         bounded.filter(of).map(|(.., least)| *least).max()
+    }
+
+    /// How the number of pods follows the load.
+    pub(crate) fn autoscaling(&self) -> Option<Autoscaling> {
+        let mut objects = self.objects.iter().map(|(object, _)| object);
+        let scaler = objects.find(|object| object.is_autoscaler())?;
+        let scaler = serde_json::from_value(scaler.body.clone()).ok()?;
+        server::autoscaling(&scaler)
     }
 
     /// The revision that runs; nothing to go back to when there is none.

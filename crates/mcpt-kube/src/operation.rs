@@ -180,6 +180,7 @@ impl<'a> Operation<'a> {
             rolled_out.service.as_ref(),
         );
         server.env = server::env(&record.release.config);
+        server.autoscaling = change.autoscaling();
         Ok(server)
     }
 
