@@ -203,6 +203,8 @@ fn others_change_the_number() {
             number,
         ]);
     };
+    // Without an autoscaler that would take it back.
+    let _ = mcpt.run(&["scale", "demo", "--replicas", "3"]).ok();
     scale("4");
     deploy(&mcpt, &["-c", "greeting=second"]);
     assert_eq!(replicas(&namespace), 4);
