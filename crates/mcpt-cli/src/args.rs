@@ -104,7 +104,7 @@ pub(crate) enum Command {
     Deploy(commands::deploy::Deploy),
     /// List the servers
     #[command(alias = "ls")]
-    List,
+    List(commands::list::List),
     /// Show everything about a server
     Status(commands::status::Status),
     /// Change how many instances of a server run, by number or by load
@@ -128,6 +128,8 @@ pub(crate) enum Command {
     Call(commands::call::Call),
     /// List, show and check templates
     Template(commands::template::Template),
+    /// List, show and check the entries of registries
+    Registry(commands::registry::Registry),
     /// Serve a stdio MCP server over streamable HTTP
     Bridge(commands::bridge::Bridge),
     /// Serve all servers at one address

@@ -18,7 +18,8 @@ pub(crate) fn show(global: &Global, server: &Server) -> Result<(), Ending> {
     }
 }
 
-fn sentence(server: &Server) -> String {
+/// What became of it, for people.
+pub(crate) fn sentence(server: &Server) -> String {
     let revision = server
         .revision
         .map_or_else(String::new, |revision| format!(" (revision {revision})"));

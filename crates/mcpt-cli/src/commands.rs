@@ -11,10 +11,11 @@ pub(crate) mod gateway;
 pub(crate) mod gc;
 pub(crate) mod history;
 pub(crate) mod install;
-mod list;
+pub(crate) mod list;
 mod listen;
 pub(crate) mod logs;
 pub(crate) mod probe;
+pub(crate) mod registry;
 pub(crate) mod rollback;
 pub(crate) mod scale;
 pub(crate) mod status;
@@ -42,7 +43,7 @@ pub(crate) fn run(command: Command, global: &Global) -> Result<(), Ending> {
     }
     match command {
         Command::Deploy(deploy) => deploy.run(global),
-        Command::List => list::run(global),
+        Command::List(list) => list.run(global),
         Command::Status(status) => status.run(global),
         Command::Scale(scale) => scale.run(global),
         Command::History(history) => history.run(global),
@@ -54,6 +55,7 @@ pub(crate) fn run(command: Command, global: &Global) -> Result<(), Ending> {
         Command::Tools(tools) => tools.run(global),
         Command::Call(call) => call.run(global),
         Command::Template(template) => template.run(global),
+        Command::Registry(registry) => registry.run(global),
         Command::Bridge(bridge) => bridge.run(global),
         Command::Gateway(gateway) => gateway.run(global),
         Command::Completion(completion) => completion.run(),

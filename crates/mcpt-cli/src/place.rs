@@ -1,5 +1,6 @@
 //! Where servers run: the backend that the options, the environment and the configuration file choose.
 
+use mcpt_catalog::RegistryEntry;
 use mcpt_core::{Backend, BackendKind, Failure, Namespace};
 use mcpt_kube::{ConnectOptions, Kubernetes};
 use mcpt_process::Processes;
@@ -12,6 +13,31 @@ pub(crate) fn kind(global: &Global, config: &UserConfig) -> BackendKind {
         .backend
         .or(config.backend)
         .unwrap_or(BackendKind::Process)
+}
+
+/// Which kind of backend an entry of a registry is for: what was asked for, else what the entry says, else the usual one.
+pub(crate) fn kind_for(global: &Global, config: &UserConfig, entry: &RegistryEntry) -> BackendKind {
+    global
+        .backend
+        .or(entry.backend)
+        .unwrap_or_else(|| kind(global, config))
+}
+
+/// The options for the cluster of an entry of a registry: its namespace counts unless another one was asked for.
+pub(crate) fn cluster_for(
+    global: &Global,
+    config: &UserConfig,
+    entry: &RegistryEntry,
+) -> ConnectOptions {
+    let usual = cluster(global, config);
+    let own = entry
+        .namespace
+        .clone()
+        .filter(|_| global.namespace.is_none());
+    ConnectOptions {
+        namespace: own.or(usual.namespace),
+        ..usual
+    }
 }
 
 /// The options for the cluster.
@@ -32,7 +58,16 @@ pub(crate) async fn backend(
     global: &Global,
     config: &UserConfig,
 ) -> Result<Box<dyn Backend>, Failure> {
-    match kind(global, config) {
+    open(global, kind(global, config), &cluster(global, config)).await
+}
+
+/// A backend of that kind, ready to be used.
+pub(crate) async fn open(
+    global: &Global,
+    kind: BackendKind,
+    cluster: &ConnectOptions,
+) -> Result<Box<dyn Backend>, Failure> {
+    match kind {
         BackendKind::Process => {
             let unused = [
                 ("--namespace", global.namespace.is_some()),
@@ -47,8 +82,6 @@ pub(crate) async fn backend(
             }
             Ok(Box::new(Processes::new()?))
         }
-        BackendKind::Kubernetes => Ok(Box::new(
-            Kubernetes::connect(&cluster(global, config)).await?,
-        )),
+        BackendKind::Kubernetes => Ok(Box::new(Kubernetes::connect(cluster).await?)),
     }
 }

@@ -16,17 +16,27 @@ pub(crate) fn exit(outcome: Result<(), Ending>, format: Format) -> ExitCode {
         Ok(()) | Err(Ending::ReaderGone) => ExitCode::SUCCESS,
         Err(Ending::Stopped) => ExitCode::from(exit_code(FailureKind::Interrupted)),
         Err(Ending::Failure(failure)) => {
-            let stderr = io::stderr();
-            let written = if format == Format::Json {
-                write_json(&mut stderr.lock(), &failure)
-            } else {
-                write_text(&mut stderr.lock(), &failure, messages::styled())
-            };
-            // With standard error gone the exit code still tells.
-            drop(written);
+            tell(&failure, format);
             ExitCode::from(exit_code(failure.kind))
         }
     }
+}
+
+/// Writes a failure to standard error: the one that ends the command, or one of several.
+pub(crate) fn tell(failure: &Failure, format: Format) {
+    let stderr = io::stderr();
+    let written = if format == Format::Json {
+        write_json(&mut stderr.lock(), failure)
+    } else {
+        write_text(&mut stderr.lock(), failure, messages::styled())
+    };
+    // With standard error gone the exit code still tells.
+    drop(written);
+}
+
+/// The kind with the highest exit code: that of a command of which several parts failed.
+pub(crate) fn worst(kinds: impl IntoIterator<Item = FailureKind>) -> Option<FailureKind> {
+    kinds.into_iter().max_by_key(|kind| exit_code(*kind))
 }
 
 /// The documented exit code of each sort of failure.

@@ -20,6 +20,10 @@ pub(crate) struct UserConfig {
     pub(crate) namespace: Option<Namespace>,
     /// Folders with templates of the user; one that is not absolute starts at the file's own folder.
     pub(crate) templates: Vec<PathBuf>,
+    /// Registries of servers; paths as those of `templates`.
+    pub(crate) registries: Vec<PathBuf>,
+    /// Files with values for the expressions of registries; the later ones win. Paths as those of `templates`.
+    pub(crate) values: Vec<PathBuf>,
 }
 
 impl UserConfig {
@@ -63,8 +67,14 @@ impl UserConfig {
         let mut config: Self = serde_json::from_value(values.into())
             .map_err(|error| unusable(path).caused_by(&error))?;
         let folder = path.parent().unwrap_or(path);
-        for templates in &mut config.templates {
-            *templates = folder.join(&*templates);
+        let UserConfig {
+            templates,
+            registries,
+            values,
+            ..
+        } = &mut config;
+        for path in templates.iter_mut().chain(registries).chain(values) {
+            *path = folder.join(&*path);
         }
         Ok(config)
     }
@@ -85,7 +95,7 @@ fn unusable(path: &Path) -> Failure {
         FailureKind::Usage,
         format!("cannot use the configuration file {}", path.display()),
     )
-    .hint("it is YAML with the keys backend, namespace and templates")
+    .hint("it is YAML with the keys backend, namespace, templates, registries and values")
 }
 
 #[cfg(test)]
@@ -108,7 +118,7 @@ mod tests {
         let path = Path::new("/c/mcpt/config.yaml");
         let config = UserConfig::parse(
             path,
-            "backend: kubernetes\nnamespace: tools\ntemplates: [mine, /abs]\n",
+            "backend: kubernetes\nnamespace: tools\ntemplates: [mine, /abs]\nregistries: [r.json]\nvalues: [../v.yaml]\n",
         )
         .unwrap();
         assert_eq!(config.backend, Some(BackendKind::Kubernetes));
@@ -117,6 +127,8 @@ mod tests {
             config.templates,
             [PathBuf::from("/c/mcpt/mine"), PathBuf::from("/abs")]
         );
+        assert_eq!(config.registries, [PathBuf::from("/c/mcpt/r.json")]);
+        assert_eq!(config.values, [PathBuf::from("/c/mcpt/../v.yaml")]);
         assert_eq!(UserConfig::parse(path, "").unwrap(), UserConfig::default());
         for (text, said) in [
             ("backend: mainframe", "mainframe"),

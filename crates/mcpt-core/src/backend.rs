@@ -68,6 +68,8 @@ pub struct ChartSource {
     pub origin: String,
     /// Paths below the chart's folder, and their bytes.
     pub files: Vec<(String, Vec<u8>)>,
+    /// Whether it is a chart of MCP servers as the built-in one, and takes the values that are made from a plan.
+    pub takes_plan: bool,
     /// Whether the plan's transport is known to be that of the server which the chart makes; if not, nobody asks it over MCP.
     pub endpoint_known: bool,
 }
@@ -78,6 +80,7 @@ impl fmt::Debug for ChartSource {
         f.debug_struct("ChartSource")
             .field("origin", &self.origin)
             .field("files", &self.files.len())
+            .field("takes_plan", &self.takes_plan)
             .field("endpoint_known", &self.endpoint_known)
             .finish()
     }

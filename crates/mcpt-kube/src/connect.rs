@@ -21,7 +21,7 @@ const FIRST_ANSWER: Duration = Duration::from_secs(8);
 const DEFAULT_NAMESPACE: &str = "mcp-servers";
 
 /// Which cluster and which namespace.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ConnectOptions {
     /// Kubeconfig file; `None` means `KUBECONFIG`, then `~/.kube/config`, then the account of the pod.
     pub kubeconfig: Option<PathBuf>,

@@ -57,6 +57,7 @@ pub(super) fn find(reference: &ChartRef) -> Result<Found, (&'static str, String)
                 .iter()
                 .map(|file| (file.name.clone(), file.data.clone()))
                 .collect(),
+            takes_plan: chart.name() == SERVER_CHART,
             endpoint_known: true,
         }),
     };

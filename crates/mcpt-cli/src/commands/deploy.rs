@@ -1,4 +1,7 @@
-//! `mcpt deploy TEMPLATE`: makes a server or updates it.
+//! `mcpt deploy NAME…`: makes servers or updates them, from templates and from entries of registries.
+
+mod jobs;
+mod targets;
 
 use std::{
     fs,
@@ -8,20 +11,18 @@ use std::{
 
 use clap::{Args, ValueEnum};
 use helm_chart::Overrides;
-use mcpt_catalog::{Settings, compile, profile_values};
+use mcpt_catalog::{Settings, profile_values};
 use mcpt_core::{
-    BackendKind, DeployOptions, Deployed, DryRun, Failure, FailureKind, Image, Plan, ServerName,
-    ServerState,
+    BackendKind, ChartSource, DeployOptions, DryRun, Failure, FailureKind, Image, Server,
+    ServerName, ServerState,
 };
 use serde_json::{Map, Value};
 
 use crate::{
     args::{Format, Global},
-    changed,
-    commands::catalog,
-    duration,
+    changed, duration,
     ending::Ending,
-    messages, output, place, progress, runtime, stdin,
+    messages, stdin,
     user_config::UserConfig,
     value_source,
 };
@@ -38,11 +39,24 @@ Examples:
   mcpt deploy demo --name hello -c greeting=Hello -c token=@token.txt
   mcpt deploy ./my-template --config-file settings.yaml
   mcpt -b kubernetes deploy demo --replicas 2 --atomic --timeout 2m
-  mcpt -b kubernetes deploy demo --profile prod --set resources.limits.memory=256Mi --dry-run"
+  mcpt -b kubernetes deploy demo --profile prod --set resources.limits.memory=256Mi --dry-run
+  mcpt deploy github search --registry servers.json -f secrets.yaml
+  mcpt deploy --all --registry servers.json -f secrets.yaml --create-namespace"
 )]
 pub(crate) struct Deploy {
-    /// Template id, or path of a template's folder or file (with a slash: ./my-template)
-    template: String,
+    /// Template id, path of a template's folder or file (with a slash: ./my-template), or entry of a registry; several are
+    /// deployed at the same time
+    #[arg(value_name = "NAME", required_unless_present = "all")]
+    names: Vec<String>,
+    /// Registry whose entries the names are [default: those of the configuration file, and templates]; may be repeated
+    #[arg(long, value_name = "FILE", help_heading = "Registries")]
+    registry: Vec<PathBuf>,
+    /// All entries
+    #[arg(long, conflicts_with = "names", help_heading = "Registries")]
+    all: bool,
+    /// The names are those of templates only
+    #[arg(long, conflicts_with_all = ["registry", "all"], help_heading = "Registries")]
+    no_registry: bool,
     /// Name of the server [default: the template's id]
     #[arg(long, value_name = "NAME")]
     name: Option<ServerName>,
@@ -74,7 +88,8 @@ pub(crate) struct Deploy {
     /// Container image instead of the template's (Kubernetes)
     #[arg(long, value_name = "IMAGE", help_heading = "Settings")]
     image: Option<String>,
-    /// File with values of the chart (Kubernetes); may be repeated, - is standard input
+    /// File with values of the chart (Kubernetes), or for the expressions of registry entries; may be repeated, - is
+    /// standard input
     #[arg(
         short = 'f',
         long = "values",
@@ -82,7 +97,7 @@ pub(crate) struct Deploy {
         help_heading = "Chart values"
     )]
     values: Vec<PathBuf>,
-    /// Value of the chart by its path (Kubernetes); may be repeated
+    /// Value of the chart by its path (Kubernetes), or for the expressions of registry entries; may be repeated
     #[arg(long, value_name = "PATH=VALUE", help_heading = "Chart values")]
     set: Vec<String>,
     /// Values for a kind of place (Kubernetes): dev, staging or prod; -f and --set win
@@ -138,32 +153,12 @@ impl Deploy {
     /// Deploys.
     pub(crate) fn run(self, global: &Global) -> Result<(), Ending> {
         let config = UserConfig::load()?;
-        let kind = place::kind(global, &config);
-        self.refuse_what_needs_a_cluster(kind)?;
-        let plan = self.plan(&config)?;
-        let options = self.options(kind)?;
-        if kind == BackendKind::Kubernetes && options.dry_run == Some(DryRun::Client) {
-            // Needs no cluster, and so asks for none.
-            let namespace = place::cluster(global, &config).namespace;
-            return show(
-                global,
-                &mcpt_kube::dry_run(&plan, &options, namespace.as_ref())?,
-            );
-        }
-        let deployed = runtime::run(async {
-            let progress = progress::display(global);
-            let backend = place::backend(global, &config).await?;
-            Ok(backend.deploy(&plan, &options, progress.as_ref()).await?)
-        })
-        .map_err(|ending| {
-            ending
-                .hint_when_interrupted("the same command again finishes it; mcpt delete undoes it")
-        })?;
-        show(global, &deployed)
+        let jobs = self.jobs(global, &config)?;
+        jobs::run(global, &jobs)
     }
 
-    fn plan(&self, config: &UserConfig) -> Result<Plan, Failure> {
-        let template = catalog(config).get(&self.template)?;
+    /// What the command says about the settings of one server.
+    fn settings(&self) -> Result<Settings, Failure> {
         let mut settings = Settings {
             name: self.name.clone(),
             transport: self.transport.clone(),
@@ -180,23 +175,23 @@ impl Deploy {
         for text in &self.env {
             settings.env.push(value_source::variable(text)?);
         }
-        let mut plan = compile(&template, &settings)?;
-        if let Some(image) = &self.image {
-            plan.image = Some(Image::parse(image));
-        }
-        Ok(plan)
+        Ok(settings)
     }
 
-    fn options(&self, kind: BackendKind) -> Result<DeployOptions, Failure> {
-        Ok(DeployOptions {
+    fn image(&self) -> Option<Image> {
+        self.image.as_deref().map(Image::parse)
+    }
+
+    fn options(&self, values: Map<String, Value>, chart: Option<ChartSource>) -> DeployOptions {
+        DeployOptions {
             wait: !self.no_wait,
             timeout: self.timeout,
             atomic: self.atomic,
             dry_run: self.dry_run.map(DryRun::from),
             create_namespace: self.create_namespace,
-            values: self.chart_values(kind)?,
-            chart: None,
-        })
+            values,
+            chart,
+        }
     }
 
     /// The user's chart values as Helm merges them: profile, then files, then `--set`.
@@ -226,10 +221,15 @@ impl Deploy {
         merged(&overrides)
     }
 
-    fn refuse_what_needs_a_cluster(&self, kind: BackendKind) -> Result<(), Failure> {
+    /// Refuses options that mean nothing to a process; those that are values of a chart only `for_chart`.
+    fn refuse_what_needs_a_cluster(
+        &self,
+        kind: BackendKind,
+        for_chart: bool,
+    ) -> Result<(), Failure> {
         let given = [
-            ("-f", !self.values.is_empty()),
-            ("--set", !self.set.is_empty()),
+            ("-f", for_chart && !self.values.is_empty()),
+            ("--set", for_chart && !self.set.is_empty()),
             ("--profile", self.profile.is_some()),
             ("--image", self.image.is_some()),
         ];
@@ -290,7 +290,8 @@ fn settings_file(path: &Path) -> Result<Vec<(String, String)>, Failure> {
     }
 }
 
-fn read(path: &Path) -> Result<String, Failure> {
+/// The text of a file; `-` is standard input.
+pub(super) fn read(path: &Path) -> Result<String, Failure> {
     let text = if path == Path::new("-") {
         stdin::read()
     } else {
@@ -305,13 +306,7 @@ fn read(path: &Path) -> Result<String, Failure> {
     })
 }
 
-fn show(global: &Global, deployed: &Deployed) -> Result<(), Ending> {
-    if let Some(manifest) = &deployed.manifest {
-        return output::manifest(global.output, manifest);
-    }
-    let Some(server) = &deployed.server else {
-        return Ok(());
-    };
+fn show(global: &Global, server: &Server) -> Result<(), Ending> {
     changed::show(global, server)?;
     if matches!(global.output, Format::Table | Format::Wide) && server.state == ServerState::Running
     {

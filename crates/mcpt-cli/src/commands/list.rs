@@ -1,7 +1,11 @@
 //! `mcpt list`: the servers of a backend.
 
+use std::path::PathBuf;
+
+use clap::Args;
 use mcpt_core::{Server, ServerState};
 
+use super::registry::deployment;
 use crate::{
     args::{Format, Global},
     duration,
@@ -11,11 +15,28 @@ use crate::{
     user_config::UserConfig,
 };
 
-/// Lists them.
-pub(crate) fn run(global: &Global) -> Result<(), Ending> {
-    let config = UserConfig::load()?;
+/// Arguments of `mcpt list`.
+#[derive(Debug, Args)]
+pub(crate) struct List {
+    /// The entries of a registry instead, deployed or not; may be repeated
+    #[arg(long, value_name = "FILE")]
+    registry: Vec<PathBuf>,
+}
+
+impl List {
+    /// Lists them.
+    pub(crate) fn run(&self, global: &Global) -> Result<(), Ending> {
+        let config = UserConfig::load()?;
+        if self.registry.is_empty() {
+            return servers(global, &config);
+        }
+        deployment::list(global, &config, &self.registry)
+    }
+}
+
+fn servers(global: &Global, config: &UserConfig) -> Result<(), Ending> {
     let (servers, place) = runtime::run(async {
-        let backend = place::backend(global, &config).await?;
+        let backend = place::backend(global, config).await?;
         Ok((backend.list().await?, backend.place()))
     })?;
     match global.output {

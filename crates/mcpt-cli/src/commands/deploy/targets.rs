@@ -1,0 +1,239 @@
+//! From the names of a command to what is to be deployed where: templates and entries of registries, all of it checked before
+//! anything is touched.
+
+use std::collections::BTreeSet;
+
+use mcpt_catalog::{
+    Catalog, CompiledEntry, EntryChoices, RegistryEntry, Settings, compile, compile_entry,
+};
+use mcpt_core::{BackendKind, Failure, FailureKind};
+use serde_json::{Map, Value, json};
+
+use super::{Deploy, jobs::Job};
+use crate::{
+    args::Global,
+    commands::{
+        catalog,
+        registry::{files::Registries, user_values},
+    },
+    messages, place,
+    user_config::UserConfig,
+};
+
+/// What a name means.
+enum Target<'a> {
+    Template(&'a str),
+    Entry(&'a RegistryEntry),
+}
+
+impl Deploy {
+    /// All that is to be deployed.
+    pub(super) fn jobs(&self, global: &Global, config: &UserConfig) -> Result<Vec<Job>, Failure> {
+        let catalog = catalog(config);
+        let none = UserConfig::default();
+        let known = if self.no_registry { &none } else { config };
+        let registries = if self.all {
+            Registries::required(&self.registry, known)?
+        } else {
+            Registries::open(&self.registry, known)?
+        };
+        let targets = self.targets(&registries, &catalog)?;
+        if targets.len() != 1 {
+            self.refuse_what_is_for_one()?;
+        }
+        let entries: Vec<&RegistryEntry> = targets
+            .iter()
+            .filter_map(|target| match target {
+                Target::Entry(entry) => Some(*entry),
+                Target::Template(_) => None,
+            })
+            .collect();
+        let mut user = Map::new();
+        if !entries.is_empty() {
+            self.refuse_mixture(&targets)?;
+            user_values::refuse_unread(&self.set, &entries)?;
+            user = user_values::merged(config, &self.values, &self.set)?;
+        }
+        let settings = self.settings()?;
+        let mut jobs = Vec::new();
+        let mut failures = Vec::new();
+        for target in &targets {
+            let job = match target {
+                Target::Template(name) => {
+                    self.template_job(name, &catalog, &settings, global, config)
+                }
+                Target::Entry(entry) => {
+                    self.entry_job(entry, &catalog, &settings, &user, global, config)
+                }
+            };
+            match job {
+                Ok(job) => jobs.push(job),
+                Err(failure) => failures.push(failure),
+            }
+        }
+        match merged(failures) {
+            Some(failure) => Err(failure),
+            None => Ok(jobs),
+        }
+    }
+
+    fn targets<'a>(
+        &'a self,
+        registries: &'a Registries,
+        catalog: &Catalog,
+    ) -> Result<Vec<Target<'a>>, Failure> {
+        if self.all {
+            return Ok(registries.entries().map(Target::Entry).collect());
+        }
+        let mut seen = BTreeSet::new();
+        let mut targets = Vec::new();
+        for name in &self.names {
+            if !seen.insert(name) {
+                return Err(Failure::new(
+                    FailureKind::Usage,
+                    format!("{name} is named twice"),
+                ));
+            }
+            let entry = if name.contains('/') && self.registry.is_empty() {
+                None
+            } else {
+                registries.meant(name, catalog)?
+            };
+            targets.push(entry.map_or(Target::Template(name), Target::Entry));
+        }
+        Ok(targets)
+    }
+
+    fn refuse_what_is_for_one(&self) -> Result<(), Failure> {
+        let given: Vec<&str> = [
+            ("--name", self.name.is_some()),
+            ("-c", !self.config.is_empty()),
+            ("--config-file", self.config_file.is_some()),
+            ("-e", !self.env.is_empty()),
+            ("--transport", self.transport.is_some()),
+            ("--replicas", self.replicas.is_some()),
+            ("--image", self.image.is_some()),
+        ]
+        .into_iter()
+        .filter_map(|(option, given)| given.then_some(option))
+        .collect();
+        if given.is_empty() {
+            return Ok(());
+        }
+        Err(Failure::new(
+            FailureKind::Usage,
+            format!("{} cannot be used here", given.join(", ")),
+        )
+        .because("they are settings of one server, and several are to be deployed"))
+    }
+
+    /// `-f` and `--set` are values of the chart for a template, and values of expressions for an entry.
+    fn refuse_mixture(&self, targets: &[Target<'_>]) -> Result<(), Failure> {
+        let templates: Vec<&str> = targets
+            .iter()
+            .filter_map(|target| match target {
+                Target::Template(name) => Some(*name),
+                Target::Entry(_) => None,
+            })
+            .collect();
+        if templates.is_empty() || (self.values.is_empty() && self.set.is_empty()) {
+            return Ok(());
+        }
+        Err(Failure::new(
+            FailureKind::Usage,
+            "-f and --set cannot be used here",
+        )
+        .because(format!(
+            "they are chart values for templates ({}), and values of expressions for entries of registries",
+            templates.join(", ")
+        ))
+        .hint("deploy the templates with a command of their own"))
+    }
+
+    fn template_job(
+        &self,
+        name: &str,
+        catalog: &Catalog,
+        settings: &Settings,
+        global: &Global,
+        config: &UserConfig,
+    ) -> Result<Job, Failure> {
+        let backend = place::kind(global, config);
+        self.refuse_what_needs_a_cluster(backend, true)?;
+        let template = catalog.get(name)?;
+        let mut plan = compile(&template, settings)?;
+        if let Some(image) = self.image() {
+            plan.image = Some(image);
+        }
+        Ok(Job {
+            backend,
+            cluster: place::cluster(global, config),
+            plan,
+            options: self.options(self.chart_values(backend)?, None),
+        })
+    }
+
+    fn entry_job(
+        &self,
+        entry: &RegistryEntry,
+        catalog: &Catalog,
+        settings: &Settings,
+        user: &Map<String, Value>,
+        global: &Global,
+        config: &UserConfig,
+    ) -> Result<Job, Failure> {
+        let backend = place::kind_for(global, config, entry);
+        self.refuse_what_needs_a_cluster(backend, false)?;
+        let choices = EntryChoices {
+            backend,
+            settings: settings.clone(),
+            image: self.image(),
+            profile: self.profile.clone(),
+            values: user.clone(),
+        };
+        let CompiledEntry {
+            plan,
+            mut values,
+            chart,
+            warnings,
+            ..
+        } = compile_entry(entry, catalog, &choices)?;
+        for warning in warnings {
+            messages::warning(global, &warning);
+        }
+        if let Some(replicas) = self.replicas
+            && backend == BackendKind::Kubernetes
+        {
+            values.insert("replicaCount".to_owned(), json!(replicas));
+        }
+        let mut options = self.options(values, chart);
+        // Of several places one may be a cluster.
+        options.create_namespace &= backend == BackendKind::Kubernetes || self.names.len() == 1;
+        Ok(Job {
+            backend,
+            cluster: place::cluster_for(global, config, entry),
+            plan,
+            options,
+        })
+    }
+}
+
+/// One failure of several: with one, that one.
+fn merged(mut failures: Vec<Failure>) -> Option<Failure> {
+    if failures.len() < 2 {
+        return failures.pop();
+    }
+    let mut all = Failure::new(
+        FailureKind::Usage,
+        format!("{} servers cannot be deployed", failures.len()),
+    );
+    for failure in failures {
+        if failure.why.is_empty() {
+            all.why.push(failure.what);
+        } else {
+            all.why.extend(failure.why);
+        }
+        all.hint = all.hint.or(failure.hint);
+    }
+    Some(all)
+}
