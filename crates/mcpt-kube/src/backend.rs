@@ -18,7 +18,7 @@ use crate::{
     ConnectOptions,
     absent::no_server,
     cluster::Cluster,
-    connect, delete, deploy, events, forward, gc, history, logs,
+    connect, delete, deploy, events, forward, gc, history, logs, manifest,
     release_kind::ReleaseKind,
     rollback,
     rollout::Observed,
@@ -71,11 +71,42 @@ pub(crate) async fn deployment(
     what: &str,
 ) -> Result<Option<Deployment>, Failure> {
     let found: Option<Deployment> = cluster.get(name.as_str(), what).await?;
-    Ok(found.filter(|d| {
-        d.labels()
-            .get(kind.label())
-            .is_some_and(|l| l == name.as_str())
-    }))
+    let own = |found: &Deployment| release_of(found, kind) == Some(name.as_str());
+    match found.filter(own) {
+        // The chart of somebody else names its objects as it likes.
+        None if kind == ReleaseKind::Server => {
+            let labelled = cluster.list::<Deployment>(labelled(name), what).await?;
+            Ok(labelled.into_iter().find(own))
+        }
+        found => Ok(found),
+    }
+}
+
+/// The Service of a release: the one named so, else, of a server, the one that bears its label.
+///
+/// # Errors
+/// When the API server refuses.
+pub(crate) async fn service(
+    cluster: &Cluster,
+    kind: ReleaseKind,
+    name: &ServerName,
+    what: &str,
+) -> Result<Option<Service>, Failure> {
+    let found: Option<Service> = cluster.get(name.as_str(), what).await?;
+    if found.is_some() || kind != ReleaseKind::Server {
+        return Ok(found);
+    }
+    let labelled = cluster.list::<Service>(labelled(name), what).await?;
+    let own = |found: &Service| release_of(found, kind) == Some(name.as_str());
+    Ok(labelled.into_iter().find(own))
+}
+
+/// The release that an object is of. Another object may bear the label; only what is named by its release, or is of the one that
+/// is, belongs to it.
+fn release_of<K: ResourceExt>(object: &K, kind: ReleaseKind) -> Option<&str> {
+    let named = object.labels().get(kind.label())?;
+    let release = object.annotations().get(manifest::RELEASE_NAME);
+    (object.name_any() == *named || release == Some(named)).then_some(named)
 }
 
 /// What bears the label of a server.
@@ -143,19 +174,20 @@ impl Backend for Kubernetes {
         let mut releases = ReleaseFacts::latest(facts);
         let mut servers = Vec::new();
         for deployment in by_name(deployments) {
-            let name = deployment.name_any();
-            // Another object may bear the label; only what is named by its server is one.
-            let (Ok(server), Some(true)) = (
-                ServerName::new(name.clone()),
-                deployment
-                    .labels()
-                    .get(SERVER_LABEL)
-                    .map(|label| *label == name),
-            ) else {
+            let Some(name) = release_of(&deployment, ReleaseKind::Server).map(str::to_owned) else {
+                continue;
+            };
+            let Ok(server) = ServerName::new(name.clone()) else {
                 continue;
             };
             let release = releases.remove(&name);
-            let service = services.iter().find(|service| service.name_any() == name);
+            let service = services
+                .iter()
+                .find(|service| service.name_any() == name)
+                .or_else(|| {
+                    let own = |s: &&Service| release_of(*s, ReleaseKind::Server) == Some(&name);
+                    services.iter().find(own)
+                });
             let observed = Observed {
                 deployment: Some(deployment),
                 ..Observed::default()

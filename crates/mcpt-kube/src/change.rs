@@ -17,6 +17,7 @@ use crate::{
     log_tail::Secrets,
     manifest::{self, Object},
     records::{Record, custom_labels},
+    release_kind::ReleaseKind,
     server,
 };
 
@@ -213,6 +214,12 @@ impl Change {
     /// Whether there is nothing to go back to, so that undoing means removing.
     pub(crate) fn is_first(&self) -> bool {
         self.deployed().is_none()
+    }
+
+    /// Whether its chart is somebody else's.
+    pub(crate) fn is_foreign(&self) -> bool {
+        let chart = self.release.chart.as_ref();
+        chart.is_some_and(|chart| ReleaseKind::of_chart(&chart.metadata.name).is_none())
     }
 
     /// The server's secrets, which it may print.

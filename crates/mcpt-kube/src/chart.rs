@@ -1,9 +1,13 @@
 //! From a plan to the built-in chart rendered with its values. Nothing here needs a cluster.
 
-use helm_chart::{Capabilities, Chart, KubeVersion, Values, values_for_rendering};
+use helm_chart::{
+    Capabilities, Chart, KubeVersion, Values, process_dependencies, values_for_rendering,
+};
 use helm_release::{ChartRecord, Hook, Release, Status, as_helm_reads};
 use helm_render::{ReleaseOptions, Sources};
-use mcpt_core::{DeployOptions, Failure, FailureKind, Namespace, Plan, ServerName};
+use mcpt_core::{
+    ChartSource, DeployOptions, Failure, FailureKind, Namespace, Plan, ServerName, Transport,
+};
 use serde_json::{Map, Value};
 
 use std::{collections::BTreeSet, rc::Rc};
@@ -11,6 +15,7 @@ use std::{collections::BTreeSet, rc::Rc};
 use crate::{
     cluster::Cluster,
     failure::chain,
+    foreign::{Foreign, refuse_hooks},
     lookup::{Answers, Found, Query},
     release_kind::ReleaseKind,
 };
@@ -80,6 +85,8 @@ pub(crate) struct Prepared {
     name: String,
     what: String,
     chart: Chart,
+    /// What is known of the server, when the chart is somebody else's.
+    foreign: Option<Foreign>,
     /// The user's values: those of the plan with the given ones over them.
     values: Values,
 }
@@ -90,6 +97,9 @@ impl Prepared {
     /// # Errors
     /// [`FailureKind::Usage`] with everything that is wrong with the values.
     pub(crate) fn new(plan: &Plan, options: &DeployOptions, what: &str) -> Result<Self, Failure> {
+        if let Some(source) = options.chart.as_ref().filter(|chart| !chart.takes_plan) {
+            return Self::of_somebody(source, plan, options, what);
+        }
         if plan.image.is_none() && !options.values.contains_key("image") {
             return Err(Failure::new(FailureKind::Usage, what)
                 .because(format!(
@@ -100,7 +110,10 @@ impl Prepared {
         }
         let mut values = mcpt_catalog::chart_values(plan);
         lay_over(&mut values, &options.values);
-        Self::builtin(ReleaseKind::Server, &plan.name, values, what)
+        match &options.chart {
+            None => Self::builtin(ReleaseKind::Server, &plan.name, values, what),
+            Some(source) => Self::checked(&plan.name, loaded(source, what)?, None, values, what),
+        }
     }
 
     /// The built-in chart of a kind of release with the user's values, which are checked.
@@ -118,14 +131,41 @@ impl Prepared {
             .flatten();
         let files = files.map(|(path, bytes)| (path.to_owned(), bytes.to_vec()));
         let chart = Chart::from_files(files).map_err(|error| broken(what, &error))?;
+        Self::checked(name, chart, None, values, what)
+    }
+
+    fn checked(
+        name: &ServerName,
+        chart: Chart,
+        foreign: Option<Foreign>,
+        values: Values,
+        what: &str,
+    ) -> Result<Self, Failure> {
         let prepared = Self {
             name: name.to_string(),
             what: what.to_owned(),
             chart,
+            foreign,
             values,
         };
         prepared.check()?;
         Ok(prepared)
+    }
+
+    /// The chart of somebody else, with the given values alone: what is made from a plan means nothing to it.
+    fn of_somebody(
+        source: &ChartSource,
+        plan: &Plan,
+        options: &DeployOptions,
+        what: &str,
+    ) -> Result<Self, Failure> {
+        let path = match &plan.transport {
+            Transport::Http { path, .. } if source.endpoint_known => Some(path.clone()),
+            _ => None,
+        };
+        let foreign = Some(Foreign { path });
+        let chart = loaded(source, what)?;
+        Self::checked(&plan.name, chart, foreign, options.values.clone(), what)
     }
 
     /// The chart and values of a revision, as Helm itself reads them to render anew.
@@ -150,6 +190,9 @@ impl Prepared {
         Ok(Self {
             name: release.name.clone(),
             what: what.to_owned(),
+            foreign: ReleaseKind::of_chart(&record.metadata.name)
+                .is_none()
+                .then(|| Foreign::of(&release.manifest)),
             chart: record.to_chart(),
             values: as_helm_reads(&release.config),
         })
@@ -165,7 +208,9 @@ impl Prepared {
     }
 
     fn check(&self) -> Result<(), Failure> {
-        values_for_rendering(&self.chart, &self.values)
+        let mut chart = self.chart.clone();
+        process_dependencies(&mut chart, &self.values)
+            .and_then(|_| values_for_rendering(&chart, &self.values))
             .map(drop)
             .map_err(|error| invalid(&self.what, &error, &self.chart.metadata.name))
     }
@@ -279,11 +324,25 @@ impl Prepared {
         let rendered =
             helm_render::render(&self.chart, &self.values, &release, &capabilities, sources)
                 .map_err(|error| self.refused(&error))?;
+        let mut manifest = rendered.manifest_text();
+        let mut warnings = rendered.warnings;
+        if let Some(foreign) = &self.foreign {
+            let chart = self.chart.name();
+            refuse_hooks(&rendered.hooks, chart).map_err(|error| self.refused(&error))?;
+            manifest = foreign
+                .mark(&manifest, &self.name, chart)
+                .map_err(|error| self.refused(&error))?;
+            if !self.chart.crds().is_empty() {
+                warnings.push(format!(
+                    "the chart {chart} brings CustomResourceDefinitions, which mcpt does not install"
+                ));
+            }
+        }
         Ok(Rendered {
-            manifest: rendered.manifest_text(),
+            manifest,
             hooks: rendered.hooks,
             notes: rendered.notes,
-            warnings: rendered.warnings,
+            warnings,
         })
     }
 
@@ -302,6 +361,16 @@ pub(crate) fn lay_over(base: &mut Map<String, Value>, over: &Map<String, Value>)
             }
         }
     }
+}
+
+fn loaded(source: &ChartSource, what: &str) -> Result<Chart, Failure> {
+    Chart::from_files(source.files.iter().cloned()).map_err(|error| {
+        Failure::new(FailureKind::Usage, what).because(format!(
+            "{}: {}",
+            source.origin,
+            chain(&error)
+        ))
+    })
 }
 
 fn broken(what: &str, error: &dyn std::error::Error) -> Failure {
@@ -324,7 +393,10 @@ fn invalid(what: &str, error: &helm_chart::Error, chart: &str) -> Failure {
                 format!("{place}: {}", p.message)
             };
             failure.why = schema.problems.iter().map(told).collect();
-            failure.hint(format!("which values there are: charts/{chart}/README.md"))
+            if ReleaseKind::of_chart(chart).is_some() {
+                failure = failure.hint(format!("which values there are: charts/{chart}/README.md"));
+            }
+            failure
         }
         other => failure.because(chain(other)),
     }
@@ -397,6 +469,7 @@ mod tests {
                 name: "demo".into(),
                 what: String::new(),
                 chart: Chart::default(),
+                foreign: None,
                 values: values.as_object().unwrap().clone(),
             };
             prepared.keep_scale(running.as_object().unwrap(), live);

@@ -17,6 +17,7 @@ mod events;
 mod exchange;
 mod failure;
 mod field_managers;
+mod foreign;
 mod forward;
 mod gateway;
 mod gc;

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 /// Label that Helm sets on every object of a release.
 pub(crate) const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "Helm");
 /// Annotation that names the release.
-const RELEASE_NAME: &str = "meta.helm.sh/release-name";
+pub(crate) const RELEASE_NAME: &str = "meta.helm.sh/release-name";
 /// Annotation that names the release's namespace.
 const RELEASE_NAMESPACE: &str = "meta.helm.sh/release-namespace";
 /// Annotation that lets an object outlive its release.

@@ -20,6 +20,11 @@ impl ReleaseKind {
     /// Both.
     pub(crate) const ALL: [Self; 2] = [Self::Server, Self::Gateway];
 
+    /// What the built-in chart of that name makes; `None` for charts of somebody else.
+    pub(crate) fn of_chart(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.chart() == name)
+    }
+
     /// The built-in chart.
     pub(crate) fn chart(self) -> &'static str {
         match self {

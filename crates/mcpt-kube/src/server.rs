@@ -28,7 +28,7 @@ pub(crate) const PATH_ANNOTATION: &str = "mcpt.io/path";
 pub(crate) const DEFAULT_PATH: &str = "/mcp";
 /// Whether sessions stay where they began: `stateful` or `stateless`.
 pub(crate) const SESSIONS_ANNOTATION: &str = "mcpt.io/sessions";
-const TRANSPORT_ANNOTATION: &str = "mcpt.io/transport";
+pub(crate) const TRANSPORT_ANNOTATION: &str = "mcpt.io/transport";
 /// Container that runs the server, in the pods of the built-in chart.
 pub(crate) const SERVER_CONTAINER: &str = "server";
 
@@ -110,6 +110,7 @@ pub(crate) fn server(
     let path = annotation(PATH_ANNOTATION).unwrap_or_else(|| "/mcp".to_owned());
     let url = service.and_then(|service| {
         let port = service.spec.as_ref()?.ports.as_ref()?.first()?.port;
+        let name = service.metadata.name.as_deref().unwrap_or(name.as_str());
         Some(format!("http://{name}.{namespace}.svc:{port}{path}"))
     });
     let deployed = metadata

@@ -4,7 +4,7 @@ use futures_util::{future::OptionFuture, join, try_join};
 use k8s_openapi::api::{
     apps::v1::{Deployment, ReplicaSet},
     autoscaling::v2::HorizontalPodAutoscaler,
-    core::v1::{Event, Pod, Service},
+    core::v1::{Event, Pod},
 };
 use kube::{ResourceExt, api::ListParams};
 use mcpt_core::{Failure, Server, ServerName, ServerState};
@@ -37,7 +37,7 @@ pub(crate) async fn status(
     let (deployment, records, service, autoscaler) = try_join!(
         backend::deployment(cluster, kind, name, &what),
         records.all(&what),
-        cluster.get::<Service>(name.as_str(), &what),
+        backend::service(cluster, kind, name, &what),
         async { Ok(autoscaler(cluster, kind, name, &what).await) },
     )?;
     let latest = records.last();

@@ -28,6 +28,8 @@ pub(super) struct RolledOut {
     pub(super) observed: Observed,
     /// Its Service.
     pub(super) service: Option<Service>,
+    /// What the chart of somebody else makes beside it.
+    others: Vec<Deployment>,
 }
 
 impl Operation<'_> {
@@ -67,10 +69,19 @@ impl Operation<'_> {
             let object = raised.as_ref().unwrap_or(object);
             let live = self.apply_one(object, *expected, deadline).await?;
             match object.kind.as_str() {
-                "Deployment" => {
+                "Deployment" if is_of(self.kind, &live) => {
                     rolled_out.observed.deployment = Some(typed::<Deployment>(live, &self.what)?);
                 }
-                "Service" => rolled_out.service = Some(typed::<Service>(live, &self.what)?),
+                "Deployment" => rolled_out.others.push(typed(live, &self.what)?),
+                "Service" if is_of(self.kind, &live) => {
+                    rolled_out.service = Some(typed::<Service>(live, &self.what)?);
+                }
+                "StatefulSet" | "DaemonSet" if self.conduct.wait => {
+                    self.progress.event(ProgressEvent::Warning(format!(
+                        "{} is not waited for",
+                        object.label()
+                    )));
+                }
                 _ => {}
             }
         }
@@ -141,15 +152,28 @@ impl Operation<'_> {
         let Some(deployment) = &rolled_out.observed.deployment else {
             return Ok(());
         };
+        self.step("waiting for the pods".to_owned());
+        for other in &rolled_out.others {
+            self.wait_for(other, change, deadline).await?;
+        }
+        rolled_out.observed = self.wait_for(deployment, change, deadline).await?;
+        Ok(())
+    }
+
+    async fn wait_for(
+        &self,
+        deployment: &Deployment,
+        change: &Change,
+        deadline: Instant,
+    ) -> Result<Observed, Failure> {
         let wanted = Wanted {
             deployment: deployment.metadata.name.clone().unwrap_or_default(),
             generation: deployment.metadata.generation.unwrap_or(0),
             selector: selector_of(deployment),
             secrets: change.secrets(),
         };
-        self.step("waiting for the pods".to_owned());
         let timeout = self.conduct.timeout;
-        rolled_out.observed = wait::until_rolled_out(
+        wait::until_rolled_out(
             self.cluster,
             &wanted,
             &self.what,
@@ -157,8 +181,7 @@ impl Operation<'_> {
             deadline,
             self.progress,
         )
-        .await?;
-        Ok(())
+        .await
     }
 
     /// Makes sure that what runs answers as it should.
@@ -182,6 +205,10 @@ impl Operation<'_> {
             .annotations
             .as_ref()
             .and_then(|a| a.get(PATH_ANNOTATION));
+        if self.kind == ReleaseKind::Server && annotated.is_none() && change.is_foreign() {
+            // Nobody said that it speaks MCP, and where.
+            return Ok(());
+        }
         let question = match self.kind {
             ReleaseKind::Server => {
                 self.step("asking the server over MCP".to_owned());
@@ -203,6 +230,13 @@ impl Operation<'_> {
         )
         .await
     }
+}
+
+/// Whether an object bears the mark of its kind of release. All objects of the built-in charts do, and of other charts those of
+/// the server.
+fn is_of(kind: ReleaseKind, live: &DynamicObject) -> bool {
+    let labels = live.metadata.labels.as_ref();
+    labels.is_some_and(|labels| labels.contains_key(kind.label()))
 }
 
 /// Whether pods use objects of a kind while they run or start again.
