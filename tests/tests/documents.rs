@@ -171,6 +171,11 @@ fn troubleshooting() {
 }
 
 #[test]
+fn registries() {
+    run_document("docs/src/registry.md");
+}
+
+#[test]
 fn templates_and_values() {
     run_document("docs/src/templates-and-values.md");
 }

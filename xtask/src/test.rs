@@ -16,6 +16,7 @@ const CLUSTER_SUITES: &[&str] = &[
     "documents",
     "kubernetes_helm",
     "kubernetes_lifecycle",
+    "kubernetes_registry",
     "kubernetes_secrets",
     "kubernetes_status",
     "kubernetes_interrupted",
@@ -210,7 +211,12 @@ impl Run {
             .any(|name| name.starts_with("cluster") || name == "images")
         {
             for suite in [&["end_to_end"], CLUSTER_SUITES].concat() {
-                let needs_helm = ["kubernetes_helm", "kubernetes_lifecycle"].contains(&suite);
+                let needs_helm = [
+                    "kubernetes_helm",
+                    "kubernetes_lifecycle",
+                    "kubernetes_registry",
+                ]
+                .contains(&suite);
                 if needs_helm && !can(Need::Helm) {
                     continue;
                 }

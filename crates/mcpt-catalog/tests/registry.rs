@@ -520,6 +520,28 @@ fn charts_of_others_get_what_they_have_a_place_for() {
     }
 }
 
+/// The guide's chapter names every field of the format.
+#[test]
+fn the_guide_knows_every_field() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read = |path: &str| fs::read_to_string(root.join(path)).expect("a file");
+    let schema: Value =
+        serde_json::from_str(&read("schema/registry.schema.json")).expect("the format's schema");
+    let chapter = read("../../docs/src/registry.md");
+    for place in [
+        "/$defs/entry/properties",
+        "/$defs/transport/properties",
+        "/$defs/entry/properties/service/properties",
+        "/$defs/entry/properties/scaling/properties",
+        "/$defs/entry/properties/persistence/properties",
+    ] {
+        let fields = schema.pointer(place).and_then(Value::as_object);
+        for field in fields.expect("fields").keys() {
+            assert!(chapter.contains(&format!("`{field}`")), "{place}/{field}");
+        }
+    }
+}
+
 /// A copy of the built-in chart takes all that the built-in one takes.
 #[test]
 fn a_copy_of_the_servers_chart_is_one() {

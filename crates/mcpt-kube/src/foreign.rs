@@ -89,9 +89,8 @@ impl Foreign {
         for document in split_documents(manifest) {
             // Each document begins with a comment about its source.
             let comments: String = document
-                .lines()
-                .take_while(|line| line.starts_with('#') || *line == "---")
-                .map(|line| format!("{line}\n"))
+                .split_inclusive('\n')
+                .take_while(|line| line.starts_with('#') || line.trim_end() == "---")
                 .collect();
             let mut objects = manifest::parse(document)?;
             let own = |object: &&mut Object| {

@@ -1,0 +1,275 @@
+//! Registries on this machine: entries deployed, listed and refused, without a cluster.
+
+#![expect(clippy::expect_used, reason = "a panic is how a test fails")]
+
+use std::{fs, path::Path};
+
+use mcpt_tests::Mcpt;
+use serde_json::{Value, json};
+
+const SECRET: &str = "s3cr3t-registry-4be1";
+
+fn process() -> Mcpt {
+    Mcpt::new(&["--backend", "process"])
+}
+
+fn no_server_was_touched(mcpt: &Mcpt) {
+    let servers = mcpt.home().join("state/servers");
+    let left = fs::read_dir(&servers)
+        .map(Iterator::count)
+        .unwrap_or_default();
+    assert_eq!(left, 0, "files in {}", servers.display());
+}
+
+fn demo_with_secret() -> Value {
+    json!({"hello": {
+        "type": "k8s", "template": "demo", "namespace": "somewhere",
+        "env": {"MCPT_DEMO_TOKEN": "{{ .Values.demo.token }}", "MCPT_DEMO_GREETING": "Ahoy"},
+    }})
+}
+
+#[test]
+fn an_entry_runs_as_a_process_with_its_secret() {
+    let mcpt = process();
+    let registry = mcpt.file("servers.json", &demo_with_secret().to_string());
+    let values = mcpt.file("secrets.yaml", &format!("demo:\n  token: {SECRET}\n"));
+    let from = ["--registry", &registry];
+
+    let before = mcpt.json(&["list", from[0], from[1]]);
+    assert_eq!(before[0]["deployed"], false, "{before}");
+
+    let deployed = mcpt
+        .run(&["deploy", "hello", from[0], from[1], "-f", &values])
+        .ok()
+        .says(&["namespace of the registry means nothing to the process backend"]);
+    fs::remove_file(&values).expect("removing the values");
+    let whoami = mcpt.run(&["call", "hello", "whoami"]).ok();
+    assert!(
+        whoami.stdout.contains(r#""token":"set""#),
+        "{}",
+        whoami.stdout
+    );
+    let echo = mcpt
+        .run(&["call", "hello", "echo", "--arg", "message=there"])
+        .ok();
+    assert!(echo.stdout.contains("Ahoy"), "{}", echo.stdout);
+
+    let listed = mcpt.run(&["list", from[0], from[1]]).ok();
+    assert!(listed.stdout.contains("running"), "{}", listed.stdout);
+    let shown = mcpt
+        .run(&["registry", "show", "hello", from[0], from[1]])
+        .ok();
+    for outcome in [&deployed, &whoami, &listed, &shown] {
+        assert!(
+            !outcome.stdout.contains(SECRET) && !outcome.stderr.contains(SECRET),
+            "{outcome:?}"
+        );
+    }
+    let mut found = Vec::new();
+    files_with(mcpt.home(), &mut found);
+    assert!(found.is_empty(), "the secret is in {found:?}");
+}
+
+fn files_with(folder: &Path, found: &mut Vec<String>) {
+    for entry in fs::read_dir(folder).into_iter().flatten() {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            files_with(&path, found);
+        } else if fs::read(&path).is_ok_and(|bytes| {
+            bytes
+                .windows(SECRET.len())
+                .any(|window| window == SECRET.as_bytes())
+        }) {
+            found.push(path.display().to_string());
+        }
+    }
+}
+
+#[test]
+fn a_missing_value_touches_nothing() {
+    let mcpt = process();
+    let mut entries = demo_with_secret();
+    entries["other"] = json!({"template": "demo"});
+    let registry = mcpt.file("servers.json", &entries.to_string());
+    for arguments in [&["hello", "other"][..], &["--all"]] {
+        let arguments = [&["deploy", "--registry", &registry], arguments].concat();
+        let _ = mcpt
+            .run(&arguments)
+            .exits(2)
+            .says(&["hello.env.MCPT_DEMO_TOKEN", "demo.token has no value"]);
+        no_server_was_touched(&mcpt);
+    }
+    let _ = mcpt
+        .run(&[
+            "deploy",
+            "hello",
+            "--registry",
+            &registry,
+            "--set",
+            "demo.tokn=x",
+        ])
+        .exits(2)
+        .says(&["demo.token has no value"]);
+    let _ = mcpt
+        .run(&[
+            "deploy",
+            "other",
+            "--registry",
+            &registry,
+            "--set",
+            "replicaCount=2",
+        ])
+        .exits(2)
+        .says(&["no expression of the registry reads replicaCount"]);
+    no_server_was_touched(&mcpt);
+}
+
+/// Several at once: what can run runs, what cannot is told, and the exit code says so.
+#[test]
+fn one_that_fails_does_not_stop_the_others() {
+    let mcpt = process();
+    let entries = json!({
+        "good": {"type": "process", "command": ["mcpt", "demo"], "transport": {"type": "http", "port_env": "PORT"}},
+        "bad": {"type": "process", "command": ["false"], "transport": "stdio"},
+    });
+    let registry = mcpt.file("servers.json", &entries.to_string());
+    let outcome = mcpt
+        .run(&[
+            "deploy",
+            "--all",
+            "--registry",
+            &registry,
+            "-o",
+            "json",
+            "--timeout",
+            "20s",
+        ])
+        .exits(1)
+        .says(&["cannot deploy bad", "1 of 2 servers were not deployed"]);
+    let deployed = outcome.json();
+    assert_eq!(deployed.as_array().map(Vec::len), Some(1), "{deployed}");
+    assert_eq!(deployed[0]["name"], "good");
+    assert_eq!(mcpt.json(&["status", "good"])["state"], "running");
+}
+
+#[test]
+fn names_of_registries_and_templates() {
+    let mcpt = process();
+    let entries = json!({"demo": {"template": "demo"}, "mine": {"template": "demo"}});
+    let registry = mcpt.file("servers.json", &entries.to_string());
+    let config = mcpt.file("config.yaml", "registries: [servers.json]\n");
+    let mcpt = mcpt.env("MCPT_CONFIG", config);
+    let _ = mcpt.run(&["deploy", "demo"]).exits(2).says(&[
+        "demo is ambiguous",
+        "it is a template",
+        "--no-registry",
+    ]);
+    let _ = mcpt
+        .run(&["deploy", "mien", "--registry", &registry])
+        .exits(2)
+        .says(&["did you mean \"mine\"?"]);
+    let _ = mcpt
+        .run(&[
+            "deploy",
+            "mine",
+            "demo",
+            "--registry",
+            &registry,
+            "--name",
+            "x",
+        ])
+        .exits(2)
+        .says(&["--name cannot be used here"]);
+    let _ = mcpt
+        .run(&["deploy", "mine", "mine"])
+        .exits(2)
+        .says(&["mine is named twice"]);
+    no_server_was_touched(&mcpt);
+    let _ = mcpt.run(&["deploy", "mine"]).ok();
+    let _ = mcpt.run(&["deploy", "demo", "--no-registry"]).ok();
+    assert_eq!(
+        mcpt.run(&["list", "-o", "name"]).ok().stdout,
+        "demo\nmine\n"
+    );
+    let names = mcpt.run(&["registry", "list", "-o", "name"]).ok();
+    assert_eq!(names.stdout, "demo\nmine\n");
+}
+
+#[test]
+fn a_registry_is_checked_whole() {
+    let mcpt = process();
+    let text =
+        "{\n \"a\": {\"type\": \"docker\", \"chrt\": \"x\"},\n \"B\": {\"namespace\": \"N\"}\n}\n";
+    let registry = mcpt.file("servers.json", text);
+    let _ = mcpt
+        .run(&["registry", "validate", &registry])
+        .exits(2)
+        .says(&[
+            "servers.json:2: a.type: \"docker\" is not one of",
+            "servers.json:2: a.chrt: unknown field: did you mean \"chart\"?",
+            "servers.json:3: B: server name \"B\" is not valid",
+            "servers.json:3: B.namespace: namespace \"N\" is not valid",
+        ]);
+    let good = mcpt.file("good.json", &demo_with_secret().to_string());
+    let valid = mcpt.run(&["registry", "validate", &good]).ok();
+    assert!(
+        valid.stdout.contains("is valid: 1 entry"),
+        "{}",
+        valid.stdout
+    );
+}
+
+/// What would be applied needs no cluster, also for the charts of others.
+#[test]
+fn dry_runs_for_a_cluster() {
+    let mcpt = Mcpt::default();
+    let chart = concat!(env!("CARGO_MANIFEST_DIR"), "/../charts/mcp-server");
+    let little = concat!(env!("CARGO_MANIFEST_DIR"), "/cases/little-chart");
+    let entries = json!({
+        "one": {"type": "k8s", "chart": chart, "version": "^0.1", "image": "i:1", "namespace": "n", "replicas": 2, "profile": "prod",
+                "env": {"TOKEN": "{{.Values.t}}", "PLAIN": "p"}, "service": {"type": "NodePort", "port": 81}},
+        "two": {"type": "k8s", "chart": little, "image": "j:2", "service": {"port": 82}, "transport": "http",
+                "env": {"SECRET": "{{.Values.t}}"}},
+    });
+    let registry = mcpt.file("servers.json", &entries.to_string());
+    let set = format!("t={SECRET}");
+    let outcome = mcpt
+        .run(&[
+            "deploy",
+            "--all",
+            "--registry",
+            &registry,
+            "--set",
+            &set,
+            "--dry-run",
+            "-o",
+            "json",
+        ])
+        .ok();
+    assert!(!outcome.stdout.contains(SECRET));
+    let objects = outcome.json();
+    let find = |kind: &str, name: &str| {
+        let all = objects.as_array().expect("a list");
+        let found = all
+            .iter()
+            .find(|o| o["kind"] == kind && o["metadata"]["name"] == name);
+        found
+            .unwrap_or_else(|| panic!("{kind} {name} in {objects}"))
+            .clone()
+    };
+    assert_eq!(find("Deployment", "one")["spec"]["replicas"], 2);
+    assert_eq!(find("Service", "one")["spec"]["ports"][0]["port"], 81);
+    assert_eq!(find("Secret", "one")["data"]["TOKEN"], "[redacted]");
+    assert!(find("ConfigMap", "one")["data"]["TOKEN"].is_null());
+    let two = find("Deployment", "two-little");
+    assert_eq!(two["metadata"]["labels"]["mcpt.io/server"], "two");
+    assert_eq!(two["metadata"]["annotations"]["mcpt.io/path"], "/mcp");
+    assert_eq!(
+        two["spec"]["template"]["spec"]["containers"][0]["image"],
+        "j:2"
+    );
+    assert_eq!(
+        find("Service", "two-little")["spec"]["ports"][0]["port"],
+        82
+    );
+}
