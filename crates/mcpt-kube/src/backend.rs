@@ -75,7 +75,7 @@ pub(crate) async fn deployment(
     match found.filter(own) {
         // The chart of somebody else names its objects as it likes.
         None if kind == ReleaseKind::Server => {
-            let labelled = cluster.list::<Deployment>(labelled(name), what).await?;
+            let labelled = Box::pin(cluster.list::<Deployment>(labelled(name), what)).await?;
             Ok(labelled.into_iter().find(own))
         }
         found => Ok(found),
@@ -96,7 +96,7 @@ pub(crate) async fn service(
     if found.is_some() || kind != ReleaseKind::Server {
         return Ok(found);
     }
-    let labelled = cluster.list::<Service>(labelled(name), what).await?;
+    let labelled = Box::pin(cluster.list::<Service>(labelled(name), what)).await?;
     let own = |found: &Service| release_of(found, kind) == Some(name.as_str());
     Ok(labelled.into_iter().find(own))
 }
