@@ -225,7 +225,7 @@ impl Follower {
         };
         stream::unfold(Some(follower), |follower| async move {
             let mut follower = follower?;
-            match follower.next().await {
+            match Box::pin(follower.next()).await {
                 Ok(events) => {
                     let events: Vec<_> = events.into_iter().map(Ok).collect();
                     Some((stream::iter(events), Some(follower)))
