@@ -14,6 +14,8 @@ mod binary;
 pub mod calls;
 mod cluster;
 mod lossy;
+pub mod processes;
+pub mod raw;
 #[cfg(feature = "cluster")]
 pub mod sessions;
 

@@ -4,7 +4,10 @@ use std::{
     io,
     net::{Shutdown, TcpListener, TcpStream},
     path::Path,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     thread,
 };
 
@@ -17,6 +20,7 @@ use crate::cluster::kubectl;
 pub struct LossyWay {
     port: u16,
     open: Arc<Mutex<Vec<TcpStream>>>,
+    blocked: Arc<AtomicBool>,
 }
 
 impl LossyWay {
@@ -30,16 +34,25 @@ impl LossyWay {
         let server = server();
         let open = Arc::<Mutex<Vec<TcpStream>>>::default();
         let known = Arc::clone(&open);
+        let blocked = Arc::<AtomicBool>::default();
+        let refuses = Arc::clone(&blocked);
         // Ends with the test's process.
         thread::spawn(move || {
             for client in listener.incoming() {
+                if refuses.load(Relaxed) {
+                    continue;
+                }
                 let pair = client.and_then(|client| Ok((client, TcpStream::connect(&server)?)));
                 let Ok((client, server)) = pair else { continue };
                 // A connection that broke meanwhile is the client's to make anew.
                 drop(forward(&known, &client, &server));
             }
         });
-        Self { port, open }
+        Self {
+            port,
+            open,
+            blocked,
+        }
     }
 
     /// Breaks all connections that are open now; new ones work.
@@ -54,6 +67,17 @@ impl LossyWay {
             drop(stream.shutdown(Shutdown::Both));
         }
         count
+    }
+
+    /// Breaks all connections, and each new one at once until it is unblocked.
+    pub fn block(&self) {
+        self.blocked.store(true, Relaxed);
+        self.cut();
+    }
+
+    /// Lets new connections through again.
+    pub fn unblock(&self) {
+        self.blocked.store(false, Relaxed);
     }
 
     /// Writes a kubeconfig that leads over it, and gives its path.

@@ -20,7 +20,10 @@ const CLUSTER_SUITES: &[&str] = &[
     "kubernetes_secrets",
     "kubernetes_status",
     "kubernetes_interrupted",
+    "kubernetes_discovery",
     "kubernetes_failures",
+    // The last, since it hurts the cluster itself.
+    "kubernetes_faults",
 ];
 
 /// What a part of the tests needs from the machine.

@@ -6,9 +6,6 @@
     reason = "a panic is how a test fails"
 )]
 
-mod client;
-mod processes;
-
 use std::{
     collections::{BTreeMap, BTreeSet},
     io::{Read as _, Write as _},
@@ -17,13 +14,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use mcpt_tests::Mcpt;
-use serde_json::{Value, json};
-
-use self::{
-    client::{Answer, LEGACY, Session, agent, call, modern_call, post},
+use mcpt_tests::{
+    Mcpt,
     processes::{Process, key_file, servers},
+    raw::{Answer, LEGACY, Session, agent, call, modern_call, post},
 };
+use serde_json::{Value, json};
 
 const KEY: &str = "a key of at least thirty-two characters";
 const DEMO: &str = "/mcp/demo";
@@ -395,7 +391,7 @@ fn what_is_not_there_is_named() {
 #[test]
 fn servers_of_this_machine_come_and_go() {
     let mcpt = Mcpt::default();
-    let gateway = Process::gateway_of(&mcpt);
+    let gateway = Process::gateway_of(&mcpt, &[]);
     let (agent, url) = (agent(), gateway.url(DEMO));
     let becomes = |url: &str, status: u16| {
         let deadline = Instant::now() + Duration::from_secs(20);

@@ -55,15 +55,21 @@ fn record<'a>(state: &'a State, name: &str) -> anyhow::Result<&'a Record> {
     })
 }
 
-/// Signals the component's program: what is recorded is the process that entered the machine for it.
+/// Signals the component's program, and the process that entered the machine for it, which is the one recorded: that stands
+/// still by itself when the program does, but does not notice when it goes on or ends then.
 fn signal(state: &State, name: &str, signal: Signal) -> anyhow::Result<()> {
     let record = record(state, name)?;
     let program = Some(record.process)
         .filter(|_| state.is_alive(record))
         .and_then(Process::child)
         .with_context(|| format!("{name} does not run"))?;
-    kill(Pid::from_raw(i32::try_from(program)?), signal)
-        .with_context(|| format!("cannot signal {name}"))
+    for process in [program, record.process.pid] {
+        match kill(Pid::from_raw(i32::try_from(process)?), signal) {
+            Ok(()) | Err(nix::Error::ESRCH) => {}
+            Err(error) => return Err(error).with_context(|| format!("cannot signal {name}")),
+        }
+    }
+    Ok(())
 }
 
 fn start(layout: &Layout, mut state: State, name: &str) -> anyhow::Result<()> {

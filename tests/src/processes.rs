@@ -3,14 +3,19 @@
 use std::{
     io::{BufRead as _, BufReader, Read, Write as _},
     process::{Child, Command, ExitStatus, Stdio},
+    time::{Duration, Instant},
 };
 
-use mcpt_tests::{Mcpt, mcpt_binary};
 use tempfile::NamedTempFile;
+
+use crate::{
+    binary::{Mcpt, mcpt_binary},
+    raw,
+};
 
 /// A running `mcpt`.
 #[derive(Debug)]
-pub(crate) struct Process {
+pub struct Process {
     child: Child,
     address: String,
     /// What a gateway of its own would find servers in.
@@ -19,7 +24,7 @@ pub(crate) struct Process {
 
 impl Process {
     /// Starts `mcpt demo` on a free port.
-    pub(crate) fn demo() -> Self {
+    pub fn demo() -> Self {
         let mut child = Command::new(mcpt_binary())
             .args(["demo", "--listen", "127.0.0.1:0"])
             .env_remove("MCPT_LOG")
@@ -45,7 +50,7 @@ impl Process {
     }
 
     /// Starts `mcpt gateway run` on a free port. Servers that are deployed on this machine stay out of it.
-    pub(crate) fn gateway(arguments: &[&str]) -> Self {
+    pub fn gateway(arguments: &[&str]) -> Self {
         let home = Mcpt::default();
         let (child, address) = start_gateway(&home, arguments);
         Self {
@@ -56,8 +61,8 @@ impl Process {
     }
 
     /// Starts `mcpt gateway run` on a free port, in front of what `mcpt` deploys.
-    pub(crate) fn gateway_of(mcpt: &Mcpt) -> Self {
-        let (child, address) = start_gateway(mcpt, &[]);
+    pub fn gateway_of(mcpt: &Mcpt, arguments: &[&str]) -> Self {
+        let (child, address) = start_gateway(mcpt, arguments);
         Self {
             child,
             address,
@@ -66,28 +71,28 @@ impl Process {
     }
 
     /// Its host and port.
-    pub(crate) fn address(&self) -> &str {
+    pub fn address(&self) -> &str {
         &self.address
     }
 
     /// A URL of it.
-    pub(crate) fn url(&self, path: &str) -> String {
+    pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }
 
     /// Its process id.
-    pub(crate) fn pid(&self) -> u32 {
+    pub fn pid(&self) -> u32 {
         self.child.id()
     }
 
     /// Ends it at once, as a crash would.
-    pub(crate) fn kill(&mut self) {
+    pub fn kill(&mut self) {
         self.child.kill().expect("SIGKILL");
         self.child.wait().expect("the end of the process");
     }
 
     /// Asks it to end.
-    pub(crate) fn terminate(&self) {
+    pub fn terminate(&self) {
         let sent = Command::new("kill")
             .args(["-TERM", &self.pid().to_string()])
             .status();
@@ -95,7 +100,7 @@ impl Process {
     }
 
     /// Waits for its end.
-    pub(crate) fn ended(mut self) -> ExitStatus {
+    pub fn ended(mut self) -> ExitStatus {
         self.child.wait().expect("the end of the process")
     }
 }
@@ -136,15 +141,82 @@ fn first_line(output: impl Read + Send + 'static) -> String {
 }
 
 /// The option that names servers with these instances.
-pub(crate) fn servers(name: &str, instances: &[Process]) -> String {
+pub fn servers(name: &str, instances: &[Process]) -> String {
     let urls: Vec<_> = instances.iter().map(|demo| demo.url("/mcp")).collect();
     format!("--server={name}={}", urls.join(","))
 }
 
 /// A key file.
-pub(crate) fn key_file(text: &str) -> NamedTempFile {
+pub fn key_file(text: &str) -> NamedTempFile {
     let mut file = NamedTempFile::new().expect("a temporary file");
     file.write_all(text.as_bytes())
         .expect("writing the key file");
     file
+}
+
+/// What a gateway knows of a server's instances.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Known {
+    /// Instances that get new sessions.
+    pub ready: u64,
+    /// Instances that are about to end.
+    pub terminating: u64,
+}
+
+impl Process {
+    /// What this gateway knows of a server, from its metrics; `None` when it does not know it.
+    pub fn knows(&self, server: &str) -> Option<Known> {
+        let metrics = self.metrics();
+        let count = |condition: &str| {
+            let labels = format!("server=\"{server}\",condition=\"{condition}\"}} ");
+            let line = metrics
+                .lines()
+                .find(|line| line.starts_with("mcpt_gateway_endpoints{") && line.contains(&labels));
+            line?.rsplit(' ').next()?.parse().ok()
+        };
+        Some(Known {
+            ready: count("ready")?,
+            terminating: count("terminating")?,
+        })
+    }
+
+    /// Waits until the gateway knows this of a server, and gives how long that took.
+    pub fn learns(&self, server: &str, wanted: Option<Known>, patience: Duration) -> Duration {
+        let begin = Instant::now();
+        loop {
+            let known = self.knows(server);
+            if known == wanted {
+                return begin.elapsed();
+            }
+            assert!(
+                begin.elapsed() < patience,
+                "the gateway should know {wanted:?} of {server}, not {known:?}"
+            );
+            // Nothing tells from outside when a gateway has heard of something.
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Waits until the gateway knows all servers.
+    pub fn becomes_ready(&self, patience: Duration) {
+        let begin = Instant::now();
+        let ready = || {
+            raw::Answer(
+                raw::agent()
+                    .get(self.url("/readyz"))
+                    .call()
+                    .expect("readiness"),
+            )
+        };
+        while ready().status() != 200 {
+            let why = ready().text();
+            assert!(begin.elapsed() < patience, "not ready: {why}");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    fn metrics(&self) -> String {
+        let answer = raw::agent().get(self.url("/metrics")).call();
+        raw::Answer(answer.expect("the gateway's metrics")).text()
+    }
 }

@@ -6,12 +6,12 @@ use serde_json::{Value, json};
 use ureq::{Agent, Body, http::Response};
 
 /// The session era's newest version.
-pub(crate) const LEGACY: &str = "2025-11-25";
+pub const LEGACY: &str = "2025-11-25";
 /// The stateless era's version.
-pub(crate) const MODERN: &str = "2026-07-28";
+pub const MODERN: &str = "2026-07-28";
 
 /// Connections of its own.
-pub(crate) fn agent() -> Agent {
+pub fn agent() -> Agent {
     Agent::config_builder()
         .http_status_as_error(false)
         .build()
@@ -19,7 +19,7 @@ pub(crate) fn agent() -> Agent {
 }
 
 /// Sends a message with further headers.
-pub(crate) fn post(agent: &Agent, url: &str, headers: &[(&str, &str)], message: &Value) -> Answer {
+pub fn post(agent: &Agent, url: &str, headers: &[(&str, &str)], message: &Value) -> Answer {
     let mut request = agent
         .post(url)
         .header("Accept", "application/json, text/event-stream")
@@ -31,13 +31,13 @@ pub(crate) fn post(agent: &Agent, url: &str, headers: &[(&str, &str)], message: 
 }
 
 /// A tool call.
-pub(crate) fn call(tool: &str, arguments: &Value) -> Value {
+pub fn call(tool: &str, arguments: &Value) -> Value {
     json!({"jsonrpc": "2.0", "id": "a-call", "method": "tools/call",
            "params": {"name": tool, "arguments": arguments}})
 }
 
 /// A tool call of the stateless era.
-pub(crate) fn modern_call(agent: &Agent, url: &str, tool: &str, arguments: &Value) -> Answer {
+pub fn modern_call(agent: &Agent, url: &str, tool: &str, arguments: &Value) -> Answer {
     let mut message = call(tool, arguments);
     message["params"]["_meta"] = json!({
         "io.modelcontextprotocol/protocolVersion": MODERN,
@@ -53,14 +53,16 @@ pub(crate) fn modern_call(agent: &Agent, url: &str, tool: &str, arguments: &Valu
 
 /// An HTTP answer.
 #[derive(Debug)]
-pub(crate) struct Answer(pub(crate) Response<Body>);
+pub struct Answer(pub Response<Body>);
 
 impl Answer {
-    pub(crate) fn status(&self) -> u16 {
+    /// Its status code.
+    pub fn status(&self) -> u16 {
         self.0.status().as_u16()
     }
 
-    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+    /// One of its headers.
+    pub fn header(&self, name: &str) -> Option<&str> {
         self.0
             .headers()
             .get(name)
@@ -68,14 +70,14 @@ impl Answer {
     }
 
     /// Lines of the body as they come.
-    pub(crate) fn lines(self) -> impl Iterator<Item = String> {
+    pub fn lines(self) -> impl Iterator<Item = String> {
         BufReader::new(self.0.into_body().into_reader())
             .lines()
             .map(|line| line.expect("the next line"))
     }
 
     /// The whole body.
-    pub(crate) fn text(self) -> String {
+    pub fn text(self) -> String {
         let mut text = String::new();
         let mut reader = self
             .0
@@ -88,7 +90,7 @@ impl Answer {
     }
 
     /// The message with an id, be the body JSON or a stream of events.
-    pub(crate) fn message(self) -> Value {
+    pub fn message(self) -> Value {
         let text = self.text();
         text.lines()
             .map(|line| line.strip_prefix("data:").unwrap_or(line).trim())
@@ -98,7 +100,7 @@ impl Answer {
     }
 
     /// The text that a tool gave.
-    pub(crate) fn tool_text(self) -> String {
+    pub fn tool_text(self) -> String {
         let message = self.message();
         let text = message["result"]["content"][0]["text"].as_str();
         text.unwrap_or_else(|| panic!("no text of a tool in {message}"))
@@ -106,7 +108,7 @@ impl Answer {
     }
 
     /// Asserts that it is an error to the call that was made, and gives its text.
-    pub(crate) fn refused(self, status: u16) -> String {
+    pub fn refused(self, status: u16) -> String {
         assert_eq!(self.status(), status);
         let message = self.message();
         assert_eq!(message["jsonrpc"], "2.0", "{message}");
@@ -121,14 +123,15 @@ impl Answer {
 
 /// A session of the session era.
 #[derive(Debug)]
-pub(crate) struct Session {
+pub struct Session {
     agent: Agent,
-    pub(crate) id: String,
+    /// The id that the gateway gave.
+    pub id: String,
 }
 
 impl Session {
     /// Shakes hands.
-    pub(crate) fn open(agent: &Agent, url: &str) -> Self {
+    pub fn open(agent: &Agent, url: &str) -> Self {
         let answer = Self::initialize(agent, url);
         assert_eq!(answer.status(), 200);
         let id = answer
@@ -146,7 +149,7 @@ impl Session {
     }
 
     /// The same client with another session id.
-    pub(crate) fn with_id(&self, id: String) -> Self {
+    pub fn with_id(&self, id: String) -> Self {
         Self {
             agent: self.agent.clone(),
             id,
@@ -154,14 +157,14 @@ impl Session {
     }
 
     /// Sends only the first message.
-    pub(crate) fn initialize(agent: &Agent, url: &str) -> Answer {
+    pub fn initialize(agent: &Agent, url: &str) -> Answer {
         let initialize = json!({"jsonrpc": "2.0", "id": "a-call", "method": "initialize", "params":
             {"protocolVersion": LEGACY, "capabilities": {}, "clientInfo": {"name": "raw", "version": "1"}}});
         post(agent, url, &[], &initialize)
     }
 
     /// Sends a message.
-    pub(crate) fn post(&self, url: &str, message: &Value) -> Answer {
+    pub fn post(&self, url: &str, message: &Value) -> Answer {
         let headers = [
             ("Mcp-Session-Id", self.id.as_str()),
             ("MCP-Protocol-Version", LEGACY),
@@ -170,12 +173,12 @@ impl Session {
     }
 
     /// Calls a tool.
-    pub(crate) fn call(&self, url: &str, tool: &str, arguments: &Value) -> Answer {
+    pub fn call(&self, url: &str, tool: &str, arguments: &Value) -> Answer {
         self.post(url, &call(tool, arguments))
     }
 
     /// How often it has called this now.
-    pub(crate) fn count(&self, url: &str) -> u32 {
+    pub fn count(&self, url: &str) -> u32 {
         self.call(url, "counter", &json!({}))
             .tool_text()
             .parse()
@@ -183,15 +186,23 @@ impl Session {
     }
 
     /// Process id of the instance that it lives on.
-    pub(crate) fn instance(&self, url: &str) -> u64 {
-        let who = self.call(url, "whoami", &json!({})).message();
-        who["result"]["structuredContent"]["pid"]
-            .as_u64()
-            .expect("a process id")
+    pub fn instance(&self, url: &str) -> u64 {
+        self.whoami(url)["pid"].as_u64().expect("a process id")
+    }
+
+    /// Pod or host of the instance that it lives on.
+    pub fn pod(&self, url: &str) -> String {
+        let pod = self.whoami(url)["instance"].as_str().map(str::to_owned);
+        pod.expect("the name of an instance")
+    }
+
+    fn whoami(&self, url: &str) -> Value {
+        let mut who = self.call(url, "whoami", &json!({})).message();
+        who["result"]["structuredContent"].take()
     }
 
     /// Opens the stream of what the server says by itself.
-    pub(crate) fn listen(&self, url: &str) -> Answer {
+    pub fn listen(&self, url: &str) -> Answer {
         let request = self
             .agent
             .get(url)
@@ -202,7 +213,7 @@ impl Session {
     }
 
     /// Ends it.
-    pub(crate) fn delete(&self, url: &str) -> Answer {
+    pub fn delete(&self, url: &str) -> Answer {
         let request = self.agent.delete(url).header("Mcp-Session-Id", &self.id);
         Answer(request.call().expect("an HTTP answer"))
     }
