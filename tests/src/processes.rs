@@ -163,6 +163,16 @@ pub struct Known {
     pub terminating: u64,
 }
 
+impl Known {
+    /// So many that are ready, and none that terminates.
+    pub fn ready(ready: u64) -> Self {
+        Self {
+            ready,
+            terminating: 0,
+        }
+    }
+}
+
 impl Process {
     /// What this gateway knows of a server, from its metrics; `None` when it does not know it.
     pub fn knows(&self, server: &str) -> Option<Known> {

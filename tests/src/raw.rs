@@ -149,6 +149,7 @@ impl Session {
     }
 
     /// The same client with another session id.
+    #[must_use]
     pub fn with_id(&self, id: String) -> Self {
         Self {
             agent: self.agent.clone(),

@@ -1,8 +1,6 @@
 //! A gateway finds servers and pods by watching the real cluster, and keeps each session on its pod for as long as there
 //! is one.
 
-#![expect(clippy::expect_used, reason = "a panic is how a test fails")]
-
 use std::{collections::BTreeMap, time::Duration};
 
 use mcpt_tests::{
@@ -16,13 +14,6 @@ use serde_json::{Value, json};
 const PODS: Duration = Duration::from_secs(90);
 /// Long enough for what the API server already knows to reach a gateway.
 const TOLD: Duration = Duration::from_secs(10);
-
-fn ready(ready: u64) -> Option<Known> {
-    Some(Known {
-        ready,
-        terminating: 0,
-    })
-}
 
 fn place(word: &str) -> (TestNamespace, Mcpt) {
     let namespace = TestNamespace::new(word);
@@ -38,13 +29,13 @@ fn sessions_follow_their_pods() {
     gateway.learns("demo", None, TOLD);
 
     let _ = mcpt.run(&["deploy", "demo", "--replicas", "2"]).ok();
-    gateway.learns("demo", ready(2), TOLD);
+    gateway.learns("demo", Some(Known::ready(2)), TOLD);
     let mut sessions: Vec<_> = (0..6).map(|_| Session::open(&agent, &url)).collect();
     let pods: Vec<_> = sessions.iter().map(|session| session.pod(&url)).collect();
     assert_eq!(counts(&pods).into_values().collect::<Vec<_>>(), [3, 3]);
 
     scale(&namespace, 3);
-    gateway.learns("demo", ready(3), PODS);
+    gateway.learns("demo", Some(Known::ready(3)), PODS);
     let new: Vec<_> = (0..3).map(|_| Session::open(&agent, &url)).collect();
     let new_pods: Vec<_> = new.iter().map(|session| session.pod(&url)).collect();
     assert_eq!(counts(&new_pods).len(), 1, "{new_pods:?}");
@@ -71,7 +62,7 @@ fn sessions_follow_their_pods() {
     assert_ne!(Session::open(&agent, &url).pod(&url), doomed);
 
     // Gone, with its sessions; the others never noticed.
-    gateway.learns("demo", ready(3), PODS);
+    gateway.learns("demo", Some(Known::ready(3)), PODS);
     for (number, session) in sessions.iter().enumerate() {
         if pods.get(number) == Some(&doomed) {
             let why = session.call(&url, "counter", &json!({})).refused(404);
@@ -82,7 +73,7 @@ fn sessions_follow_their_pods() {
     }
 
     scale(&namespace, 0);
-    gateway.learns("demo", ready(0), PODS);
+    gateway.learns("demo", Some(Known::ready(0)), PODS);
     let nobody = Session::initialize(&agent, &url);
     assert_eq!(nobody.header("Retry-After"), Some("1"));
     nobody.refused(503);
@@ -102,7 +93,7 @@ fn one_namespace_or_all() {
     let _ = mcpt
         .run(&["deploy", "demo", "--name", name, "--replicas", "1"])
         .ok();
-    all.learns(name, ready(1), TOLD);
+    all.learns(name, Some(Known::ready(1)), TOLD);
     let agent = agent();
     Session::open(&agent, &all.url(&format!("/mcp/{name}/{name}")));
     for url in [
