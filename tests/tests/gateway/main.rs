@@ -1,11 +1,5 @@
 //! The gateway as a black box: real servers and gateways as processes, raw messages through them.
 
-#![expect(
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a panic is how a test fails"
-)]
-
 use std::{
     collections::{BTreeMap, BTreeSet},
     io::{Read as _, Write as _},
