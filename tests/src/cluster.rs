@@ -11,7 +11,7 @@ use std::{
     },
 };
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// A program that the suites find in a variable, else on the path.
 fn tool(variable: &str, name: &str) -> Command {
@@ -62,6 +62,43 @@ pub fn kubectl_json(arguments: &[&str]) -> Value {
     let mut arguments = arguments.to_vec();
     arguments.extend(["-o", "json"]);
     serde_json::from_str(&kubectl(&arguments)).expect("JSON from kubectl")
+}
+
+/// Kills the processes of a pod's first container with SIGKILL, which no container can do to itself: from a pod that sees
+/// the processes of the node.
+///
+/// # Panics
+/// When it cannot.
+pub fn kill_container(namespace: &str, pod: &str) {
+    let object = kubectl_json(&["get", "pod", pod, "-n", namespace]);
+    let node = object["spec"]["nodeName"].as_str().expect("a node");
+    let container = object["status"]["containerStatuses"][0]["containerID"]
+        .as_str()
+        .and_then(|id| id.split("://").nth(1))
+        .expect("a container that runs");
+    let script = format!(
+        "for group in /proc/[0-9]*/cgroup; do \
+           if grep -q {container} $group 2>/dev/null; then \
+             process=${{group#/proc/}}; kill -9 ${{process%/cgroup}} && killed=yes; \
+           fi; \
+         done; test \"$killed\""
+    );
+    let killer = format!("pod/kill-{}", &container[..16]);
+    let spec = json!({
+        "apiVersion": "v1", "kind": "Pod",
+        "metadata": {"name": killer.trim_start_matches("pod/"), "namespace": "default"},
+        "spec": {
+            "nodeName": node, "hostPID": true, "restartPolicy": "Never", "terminationGracePeriodSeconds": 0,
+            "containers": [{
+                "name": "kill", "image": "localhost/busybox:1", "imagePullPolicy": "IfNotPresent",
+                "command": ["/bin/sh", "-c", script], "securityContext": {"privileged": true},
+            }],
+        },
+    });
+    kubectl_with_input(&["create", "-f", "-"], &spec.to_string());
+    let done = "--for=jsonpath={.status.phase}=Succeeded";
+    kubectl(&["wait", "-n", "default", &killer, done, "--timeout=60s"]);
+    kubectl(&["delete", "-n", "default", &killer, "--wait=false"]);
 }
 
 /// A namespace of one test; deleted with it. Its pods must pass Pod Security *restricted*.
@@ -116,6 +153,16 @@ impl TestNamespace {
     /// One object of it as JSON.
     pub fn get(&self, object: &str) -> Value {
         kubectl_json(&["get", "-n", &self.name, object])
+    }
+
+    /// Where a Service of it is reached from where the tests run.
+    ///
+    /// # Panics
+    /// When there is no such Service.
+    pub fn service_url(&self, service: &str) -> String {
+        let spec = self.get(&format!("service/{service}"))["spec"].take();
+        let address = spec["clusterIP"].as_str().expect("a cluster IP");
+        format!("http://{address}:{}", spec["ports"][0]["port"])
     }
 
     /// Names of all objects in it, over every kind that can be listed. Events and metrics are left out: the cluster's

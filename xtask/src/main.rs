@@ -14,6 +14,7 @@ mod goldens;
 mod image;
 mod lock;
 mod packages;
+mod python_sdk;
 mod report;
 mod test;
 mod tidy;

@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context, bail};
 
-use crate::{cache, command, go_tools, packages, report, tools};
+use crate::{cache, command, go_tools, packages, python_sdk, report, tools};
 
 /// Suites that need the cluster; each is one file in tests/tests.
 const CLUSTER_SUITES: &[&str] = &[
@@ -22,6 +22,9 @@ const CLUSTER_SUITES: &[&str] = &[
     "kubernetes_interrupted",
     "kubernetes_discovery",
     "kubernetes_failures",
+    "kubernetes_gateway_sessions",
+    "kubernetes_gateway_bridge",
+    "kubernetes_zero_loss",
     // The last, since it hurts the cluster itself.
     "kubernetes_faults",
 ];
@@ -233,6 +236,7 @@ impl Run {
                     .env("MCPT_TEST_BACKEND", "kubernetes");
                 helm(&mut command)?;
                 with_package_runners(&mut command)?;
+                command.env("MCPT_PYTHON_SDK", python_sdk::install()?);
                 self.step(&format!("{suite} on the cluster"), &mut command);
             }
         }

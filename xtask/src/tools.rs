@@ -5,12 +5,12 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 
-use crate::{cache, go_tools, report, wheels};
+use crate::{cache, go_tools, python_sdk, report, wheels};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// Which, for example helm4 or uv
-    #[arg(value_parser = clap::builder::PossibleValuesParser::new(go_tools::names().chain(wheels::names())))]
+    /// Which, for example helm4, uv or python-sdk
+    #[arg(value_parser = clap::builder::PossibleValuesParser::new(go_tools::names().chain(wheels::names()).chain([python_sdk::NAME])))]
     names: Vec<String>,
 }
 
@@ -23,6 +23,9 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     }
     for name in wheels::names().filter(is_wanted) {
         print(&wheels::install(name)?);
+    }
+    if is_wanted(&python_sdk::NAME) {
+        print(&[python_sdk::install()?]);
     }
     Ok(ExitCode::SUCCESS)
 }
