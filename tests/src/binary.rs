@@ -1,7 +1,7 @@
 //! The mcpt binary under test, run as a user runs it.
 
 use std::{
-    io::Write as _,
+    io::{BufRead as _, BufReader, Write as _},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
 };
@@ -107,6 +107,27 @@ impl Mcpt {
             .stderr(Stdio::piped())
             .spawn()
             .expect("starting mcpt")
+    }
+
+    /// Starts it, reads its progress until a line has `mark`, and kills it there.
+    ///
+    /// # Panics
+    /// When it ends before.
+    pub fn kill_at(&self, arguments: &[&str], mark: &str) {
+        let mut child = self.spawn(arguments);
+        let mut seen = String::new();
+        let stderr = BufReader::new(child.stderr.take().expect("stderr"));
+        for line in stderr.lines() {
+            let line = line.expect("a line of progress");
+            seen.push_str(&line);
+            seen.push('\n');
+            if line.contains(mark) {
+                child.kill().expect("killing the command");
+                child.wait().expect("waiting for the command");
+                return;
+            }
+        }
+        panic!("no progress line with {mark:?} in\n{seen}");
     }
 
     /// Writes a file into the instance's own folder and gives its path.

@@ -1,7 +1,7 @@
 //! A namespace of its own on the cluster of `KUBECONFIG`, looked at with kubectl and helm.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     io::Write as _,
     path::PathBuf,
     process::{Command, Stdio},
@@ -165,29 +165,53 @@ impl TestNamespace {
         format!("http://{address}:{}", spec["ports"][0]["port"])
     }
 
-    /// Names of all objects in it, over every kind that can be listed. Events and metrics are left out: the cluster's
-    /// own records of the past, which nobody deletes.
+    /// Names of all objects in it, over every kind that can be listed.
     pub fn objects(&self) -> BTreeSet<String> {
-        static KINDS: OnceLock<String> = OnceLock::new();
-        let kinds = KINDS.get_or_init(|| {
-            let all = [
-                "api-resources",
-                "--namespaced",
-                "--verbs=list",
-                "-o",
-                "name",
-            ];
-            let all = kubectl(&all);
-            let kinds = all
-                .lines()
-                .filter(|kind| !kind.starts_with("events") && !kind.ends_with("metrics.k8s.io"));
-            kinds.collect::<Vec<_>>().join(",")
-        });
-        kubectl(&["get", "-n", &self.name, kinds, "-o", "name"])
+        kubectl(&["get", "-n", &self.name, kinds(), "-o", "name"])
             .lines()
             .map(str::to_owned)
             .collect()
     }
+
+    /// All objects in it by kind and name, with all that makes them what they are: not their status, and not by whom and when
+    /// they were written.
+    ///
+    /// # Panics
+    /// When kubectl prints something else than a list of objects.
+    pub fn contents(&self) -> BTreeMap<String, Value> {
+        let list = kubectl_json(&["get", "-n", &self.name, kinds()]);
+        let items = list["items"].as_array().expect("a list");
+        let items = items.iter().cloned().map(|mut object| {
+            let name = format!("{} {}", object["kind"], object["metadata"]["name"]);
+            let fields = object.as_object_mut().expect("an object");
+            fields.remove("status");
+            let metadata = fields["metadata"].as_object_mut().expect("metadata");
+            metadata.remove("resourceVersion");
+            metadata.remove("managedFields");
+            (name, object)
+        });
+        items.collect()
+    }
+}
+
+/// Every kind that can be listed in a namespace, as kubectl takes them. Events and metrics are left out: the cluster's own
+/// records of the past, which nobody deletes.
+fn kinds() -> &'static str {
+    static KINDS: OnceLock<String> = OnceLock::new();
+    KINDS.get_or_init(|| {
+        let all = [
+            "api-resources",
+            "--namespaced",
+            "--verbs=list",
+            "-o",
+            "name",
+        ];
+        let all = kubectl(&all);
+        let kinds = all
+            .lines()
+            .filter(|kind| !kind.starts_with("events") && !kind.ends_with("metrics.k8s.io"));
+        kinds.collect::<Vec<_>>().join(",")
+    })
 }
 
 impl Drop for TestNamespace {
@@ -213,17 +237,23 @@ pub enum Helm {
 }
 
 impl Helm {
+    /// The command for a namespace, without arguments.
+    pub fn command(self, namespace: &TestNamespace) -> Command {
+        let mut command = match self {
+            Self::V3 => tool("MCPT_HELM3", "helm3"),
+            Self::V4 => tool("MCPT_HELM4", "helm4"),
+        };
+        command.args(["--namespace", namespace.name()]);
+        command
+    }
+
     /// Runs it in a namespace and gives its standard output.
     ///
     /// # Panics
     /// When it fails.
     pub fn run(self, namespace: &TestNamespace, arguments: &[&str]) -> String {
-        let mut command = match self {
-            Self::V3 => tool("MCPT_HELM3", "helm3"),
-            Self::V4 => tool("MCPT_HELM4", "helm4"),
-        };
-        let output = command
-            .args(["--namespace", namespace.name()])
+        let output = self
+            .command(namespace)
             .args(arguments)
             .output()
             .expect("starting helm");

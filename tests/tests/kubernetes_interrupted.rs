@@ -1,34 +1,6 @@
 //! `kill -9` of the command at five points of a deploy: the same command afterwards succeeds, and a delete leaves nothing.
 
-#![expect(
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a panic is how a test fails"
-)]
-
-use std::{
-    io::{BufRead as _, BufReader},
-    process::Child,
-};
-
 use mcpt_tests::{Mcpt, TestNamespace};
-
-/// Reads the progress on stderr until a line has `mark`, then kills.
-fn kill_at(mut child: Child, mark: &str) {
-    let mut seen = String::new();
-    let stderr = BufReader::new(child.stderr.take().expect("stderr"));
-    for line in stderr.lines() {
-        let line = line.expect("a line of progress");
-        seen.push_str(&line);
-        seen.push('\n');
-        if line.contains(mark) {
-            child.kill().expect("killing the command");
-            child.wait().expect("waiting for the command");
-            return;
-        }
-    }
-    panic!("no progress line with {mark:?} in\n{seen}");
-}
 
 fn interrupted_at(word: &str, mark: &str) {
     let namespace = TestNamespace::new(word);
@@ -36,7 +8,7 @@ fn interrupted_at(word: &str, mark: &str) {
     let before = namespace.objects();
     let deploy = ["deploy", "demo", "--replicas", "1", "-c", "greeting=again"];
 
-    kill_at(mcpt.spawn(&deploy), mark);
+    mcpt.kill_at(&deploy, mark);
     let _ = mcpt.run(&deploy).ok();
     let echoed = mcpt
         .run(&["call", "demo", "echo", "--arg", "message=x"])
@@ -46,7 +18,7 @@ fn interrupted_at(word: &str, mark: &str) {
     assert_eq!(namespace.objects(), before);
 
     // The same again, but given up instead of finished.
-    kill_at(mcpt.spawn(&deploy), mark);
+    mcpt.kill_at(&deploy, mark);
     let _ = mcpt.run(&["delete", "demo"]);
     assert_eq!(namespace.objects(), before, "a delete after the kill");
 }

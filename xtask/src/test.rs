@@ -19,6 +19,8 @@ const CLUSTER_SUITES: &[&str] = &[
     "kubernetes_registry",
     "kubernetes_secrets",
     "kubernetes_status",
+    "kubernetes_cleaning",
+    "kubernetes_volumes",
     "kubernetes_interrupted",
     "kubernetes_discovery",
     "kubernetes_failures",
@@ -27,6 +29,15 @@ const CLUSTER_SUITES: &[&str] = &[
     "kubernetes_zero_loss",
     // The last, since it hurts the cluster itself.
     "kubernetes_faults",
+];
+
+/// Those of them that need the real helm programs too.
+const HELM_SUITES: &[&str] = &[
+    "kubernetes_helm",
+    "kubernetes_lifecycle",
+    "kubernetes_registry",
+    "kubernetes_cleaning",
+    "kubernetes_volumes",
 ];
 
 /// What a part of the tests needs from the machine.
@@ -217,13 +228,7 @@ impl Run {
             .any(|name| name.starts_with("cluster") || name == "images")
         {
             for suite in [&["end_to_end"], CLUSTER_SUITES].concat() {
-                let needs_helm = [
-                    "kubernetes_helm",
-                    "kubernetes_lifecycle",
-                    "kubernetes_registry",
-                ]
-                .contains(&suite);
-                if needs_helm && !can(Need::Helm) {
+                if HELM_SUITES.contains(&suite) && !can(Need::Helm) {
                     continue;
                 }
                 let mut command = xtask(&["cluster", "exec", "--"])?;
