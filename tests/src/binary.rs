@@ -117,17 +117,15 @@ impl Mcpt {
         let mut child = self.spawn(arguments);
         let mut seen = String::new();
         let stderr = BufReader::new(child.stderr.take().expect("stderr"));
-        for line in stderr.lines() {
+        let reached = stderr.lines().any(|line| {
             let line = line.expect("a line of progress");
             seen.push_str(&line);
             seen.push('\n');
-            if line.contains(mark) {
-                child.kill().expect("killing the command");
-                child.wait().expect("waiting for the command");
-                return;
-            }
-        }
-        panic!("no progress line with {mark:?} in\n{seen}");
+            line.contains(mark)
+        });
+        child.kill().expect("killing the command");
+        child.wait().expect("waiting for the command");
+        assert!(reached, "no progress line with {mark:?} in\n{seen}");
     }
 
     /// Writes a file into the instance's own folder and gives its path.

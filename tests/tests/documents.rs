@@ -189,3 +189,8 @@ fn updates() {
 fn scaling() {
     run_document("docs/src/scaling.md");
 }
+
+#[test]
+fn cleaning_up() {
+    run_document("docs/src/cleaning-up.md");
+}
