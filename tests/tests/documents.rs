@@ -166,6 +166,11 @@ fn kubernetes() {
 }
 
 #[test]
+fn gateway() {
+    run_document("docs/src/gateway.md");
+}
+
+#[test]
 fn troubleshooting() {
     run_document("docs/src/troubleshooting.md");
 }

@@ -24,6 +24,7 @@ const CLUSTER_SUITES: &[&str] = &[
     "kubernetes_interrupted",
     "kubernetes_discovery",
     "kubernetes_failures",
+    "kubernetes_gateway_install",
     "kubernetes_gateway_sessions",
     "kubernetes_gateway_bridge",
     "kubernetes_zero_loss",

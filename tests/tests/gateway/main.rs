@@ -130,6 +130,17 @@ fn its_pages_tell_what_it_knows() {
 }
 
 #[test]
+fn installing_needs_a_cluster() {
+    let mcpt = Mcpt::default();
+    for command in ["install", "status", "uninstall"] {
+        let _ = mcpt
+            .run(&["--backend", "process", "gateway", command])
+            .exits(2)
+            .says(&["mcpt gateway run"]);
+    }
+}
+
+#[test]
 fn an_ended_session_is_unknown() {
     let demos = demos(1);
     let gateway = Process::gateway(&[&servers("demo", &demos)]);
