@@ -240,6 +240,10 @@ impl Run {
                     .current_dir(cache::repository())
                     .env("CARGO_NET_OFFLINE", "true")
                     .env("MCPT_TEST_BACKEND", "kubernetes");
+                if suite == "kubernetes_lifecycle" {
+                    // Its tests wait for the cluster most of the time.
+                    command.env("RUST_TEST_THREADS", "4");
+                }
                 helm(&mut command)?;
                 with_package_runners(&mut command)?;
                 command.env("MCPT_PYTHON_SDK", python_sdk::install()?);
