@@ -270,3 +270,44 @@ fn template(mcpt: &Mcpt, config_schema: &str) -> String {
     fs::write(folder.join("template.json"), text).expect("a file");
     folder.to_str().expect("UTF-8").to_owned()
 }
+
+#[test]
+fn near_matches_of_names() {
+    let mcpt = Mcpt::new(&[]);
+    let _ = mcpt.run(&["deploy", "demo"]).ok();
+    for command in [
+        &["status", "dmeo"][..],
+        &["logs", "dmeo"],
+        &["tools", "dmeo"],
+        &["call", "dmeo", "echo"],
+        &["delete", "dmeo"],
+    ] {
+        let _ = mcpt
+            .run(command)
+            .exits(3)
+            .says(&["dmeo", "did you mean \"demo\"?"]);
+    }
+    let _ = mcpt
+        .run(&["call", "demo", "ehco"])
+        .exits(3)
+        .says(&["did you mean \"echo\"?"]);
+    let _ = mcpt
+        .run(&["call", "demo", "echo", "--arg", "mesage=x"])
+        .exits(2)
+        .says(&["did you mean \"message\"?"]);
+    let _ = mcpt.run(&["delete", "demo"]).ok();
+}
+
+#[test]
+fn standard_input_is_read_once() {
+    let mcpt = Mcpt::new(&[]);
+    let _ = mcpt
+        .run(&["deploy", "demo", "-c", "greeting=@-", "-c", "token=@-"])
+        .exits(2)
+        .says(&["no value for token", "already taken"]);
+    let values = ["-b", "kubernetes", "deploy", "demo", "--dry-run"];
+    let _ = mcpt
+        .run(&[&values[..], &["-f", "-", "-f", "-"]].concat())
+        .exits(2)
+        .says(&["cannot read -", "already taken"]);
+}

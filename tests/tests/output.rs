@@ -1,5 +1,7 @@
 //! What goes to standard output and to standard error, in which form.
 
+use std::process::Stdio;
+
 use mcpt_tests::Mcpt;
 use serde_json::{Value, json};
 
@@ -59,4 +61,23 @@ fn usage_errors_as_json() {
         assert!(error["what"].is_string(), "{report}");
     }
     let _ = mcpt.run(&["deploy"]).exits(2).says(&["error: ", "Usage: "]);
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_failure() {
+    let mcpt = Mcpt::new(&[]);
+    let mut child = mcpt
+        .command(&["template", "list", "-o", "json"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("starting mcpt");
+    drop(child.stdout.take());
+    let output = child.wait_with_output().expect("waiting for mcpt");
+    assert!(output.status.success());
+    assert!(
+        output.stderr.is_empty(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
 }
