@@ -13,7 +13,7 @@ use std::{
     net::TcpListener,
     os::unix::{ffi::OsStrExt as _, process::ExitStatusExt as _},
     path::Path,
-    process::{Child, Command, Stdio},
+    process::{Child, Command},
 };
 
 use mcpt_tests::{Mcpt, mcpt_binary};
