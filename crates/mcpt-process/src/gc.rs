@@ -3,7 +3,7 @@
 //! A server whose supervisor is gone is no garbage: after a restart of the machine that is every server. Of such a one only
 //! processes that still run without it are ended.
 
-use std::{io, path::Path};
+use std::{fs, io, path::Path};
 
 use mcpt_core::{Failure, Garbage, GcOptions, Progress, ProgressEvent, ServerName};
 use nix::{
@@ -36,8 +36,7 @@ pub(crate) async fn gc(
         garbage.extend(found.map_err(|error| state_failure(&what, &folder, &error))?);
     }
     for (pid, run) in marked::below(state.path()) {
-        // Its folder goes last: what runs without one has outlived its run.
-        if !Path::new(&run).exists() {
+        if is_gone(state, &run) {
             if !options.dry_run {
                 // It may have ended meanwhile.
                 let _ = kill(pid, Signal::SIGKILL);
@@ -49,6 +48,14 @@ pub(crate) async fn gc(
         }
     }
     Ok(garbage)
+}
+
+/// Whether the folder of a run is gone for certain. It goes last: what runs without one has outlived its run. A folder that
+/// only cannot be seen, as that of a state folder which is not mounted or may not be read, is not gone.
+fn is_gone(state: &StateFolder, run: &Path) -> bool {
+    // Through the folder of the servers, which outlives each of them: an empty mount point has none.
+    let readable = fs::read_dir(state.path().join("servers")).is_ok();
+    readable && run.try_exists().is_ok_and(|there| !there)
 }
 
 /// One server's folder.
@@ -144,9 +151,29 @@ fn processes(pids: &[Pid]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
+    use std::os::unix::fs::symlink;
 
     use super::*;
+
+    #[test]
+    fn a_run_is_gone_only_when_its_place_can_be_seen() {
+        let root = tempfile::tempdir().unwrap();
+        let state = StateFolder::new(root.path().join("state"));
+        let servers = state.path().join("servers");
+        let run = servers.join("demo/run-1");
+        assert!(!is_gone(&state, &run), "there is no state folder");
+        fs::create_dir(state.path()).unwrap();
+        assert!(!is_gone(&state, &run), "an empty mount point");
+        fs::create_dir(&servers).unwrap();
+        assert!(is_gone(&state, &run));
+        fs::create_dir_all(&run).unwrap();
+        assert!(!is_gone(&state, &run));
+        fs::remove_dir(&run).unwrap();
+        assert!(is_gone(&state, &run));
+        // Whatever cannot be answered: here it never ends, elsewhere it is a permission.
+        symlink("loop", servers.join("loop")).unwrap();
+        assert!(!is_gone(&state, &servers.join("loop/run-1")));
+    }
 
     #[test]
     fn what_of_a_folder_nobody_needs() {
