@@ -290,6 +290,36 @@ fn expressions_are_secrets_and_texts_are_not() {
     assert!(!format!("{plan:?}").contains("s3cr3t"));
 }
 
+/// `ENDPOINT` sounds harmless, and is secret only since the entry has it as an expression.
+#[test]
+fn an_expression_stays_secret_when_the_command_gives_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    foreign_chart(&folder.path().join("little"));
+    let known = "env: {}\nsecrets: {}\n";
+    fs::write(folder.path().join("little/values.yaml"), known).expect("a file");
+    let env = json!({"ENDPOINT": "{{.Values.absent}}", "PLAIN": "a"});
+    for (backend, mut fields) in [
+        (BackendKind::Kubernetes, json!({"image": "i"})),
+        (BackendKind::Process, json!({"command": ["x"]})),
+        (BackendKind::Kubernetes, json!({"chart": "./little"})),
+    ] {
+        fields["env"] = env.clone();
+        let text = json!({ "one": fields }).to_string();
+        let registry = Registry::parse(&folder.path().join("r.json"), &text).expect("a registry");
+        let mut choices = choices(backend, json!({}));
+        let given = [("ENDPOINT", "first"), ("PLAIN", "b"), ("ENDPOINT", "g1v3n")];
+        choices.settings.env = given.map(|(k, v)| (k.to_owned(), v.to_owned())).into();
+        let compiled = compile(&registry, &choices).expect("a plan");
+        let plan = &compiled.plan;
+        assert_eq!(plan.secrets["ENDPOINT"].expose(), "g1v3n", "{fields}");
+        assert_eq!(json!(plan.env), json!({"PLAIN": "b"}), "{fields}");
+        if fields["chart"].is_string() {
+            assert_eq!(compiled.values["env"], json!({"PLAIN": "b"}));
+            assert_eq!(compiled.values["secrets"], json!({"ENDPOINT": "g1v3n"}));
+        }
+    }
+}
+
 #[test]
 fn a_template_gives_what_the_entry_leaves_open() {
     let compiled = on_kubernetes(&json!({

@@ -98,7 +98,7 @@ struct Attempt<'a> {
     warnings: Vec<String>,
     /// Plain variables.
     texts: BTreeMap<String, String>,
-    /// Variables that are expressions.
+    /// Variables that are expressions, whoever gives their values.
     secrets: BTreeMap<String, Secret>,
     missing: Vec<(String, String)>,
 }
@@ -166,16 +166,20 @@ impl<'a> Attempt<'a> {
         }
     }
 
-    /// Sorts the variables; the command's own replace the entry's.
+    /// Sorts the variables; the command's own replace the entry's, and what the entry keeps secret stays so.
     fn render_env(&mut self) {
         for (name, value) in &self.entry.env {
-            let replaced = self.choices.settings.env.iter().any(|(own, _)| own == name);
-            match value {
-                _ if replaced => {}
-                EnvValue::Text(text) => {
+            let mut given = self.choices.settings.env.iter().rev();
+            let replaced = given.find(|(own, _)| own == name);
+            match (value, replaced) {
+                (EnvValue::Text(_), Some(_)) => {}
+                (EnvValue::Expression(_), Some((_, given))) => {
+                    self.secrets.insert(name.clone(), Secret::new(given));
+                }
+                (EnvValue::Text(text), None) => {
                     self.texts.insert(name.clone(), text.clone());
                 }
-                EnvValue::Expression(text) => {
+                (EnvValue::Expression(text), None) => {
                     let secret = match expression::render(text, &self.choices.values) {
                         Ok(secret) => secret,
                         Err(Unrendered::Missing(path)) => {
@@ -482,7 +486,8 @@ impl<'a> Attempt<'a> {
                 format!("the chart {chart} has no bridge for a stdio server"),
             );
         }
-        self.texts.extend(given.env.iter().cloned());
+        let plain = |(name, _): &&(String, String)| !self.secrets.contains_key(name);
+        self.texts.extend(given.env.iter().filter(plain).cloned());
         let image = self.choices.image.as_ref().or(entry.image.as_ref());
         let own = values::foreign(
             entry,
