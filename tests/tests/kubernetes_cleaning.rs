@@ -258,10 +258,12 @@ fn a_living_command_is_left_alone() {
 fn objects_without_a_record_and_pods_of_ended_tests_go() {
     let (namespace, mcpt) = place("gc-orphans");
     let before = namespace.objects();
-    let _ = mcpt.run(&["deploy", "demo", "--replicas", "1"]).ok();
+    // A name of its own: a record of another `demo` in another namespace would count.
+    let deploy = ["deploy", "demo", "--name", "gc-orphan", "--replicas", "1"];
+    let _ = mcpt.run(&deploy).ok();
 
     // The chart's test, made as helm makes it and never removed since.
-    let hooks = Helm::V4.run(&namespace, &["get", "hooks", "demo"]);
+    let hooks = Helm::V4.run(&namespace, &["get", "hooks", "gc-orphan"]);
     kubectl_with_input(&["apply", "-n", namespace.name(), "-f", "-"], &hooks);
     let ended = [
         "wait",
@@ -270,11 +272,11 @@ fn objects_without_a_record_and_pods_of_ended_tests_go() {
         "--for=jsonpath={.status.phase}=Succeeded",
         "--timeout=60s",
     ];
-    kubectl(&[&ended[..], &["pod/demo-test-connection"]].concat());
+    kubectl(&[&ended[..], &["pod/gc-orphan-test-connection"]].concat());
     let told = removed(&mcpt, &[]);
     assert_eq!(
         told,
-        ["Pod/demo-test-connection: it was made by a test of release demo that ended"]
+        ["Pod/gc-orphan-test-connection: it was made by a test of release gc-orphan that ended"]
     );
 
     kubectl(&[
@@ -285,9 +287,17 @@ fn objects_without_a_record_and_pods_of_ended_tests_go() {
         "-l",
         "owner=helm",
     ]);
+    // It serves somebody.
+    finds_nothing(&mcpt);
+    let deployment = ["-n", namespace.name(), "deployment/gc-orphan"];
+    kubectl(&[&["scale", "--replicas=0"], &deployment[..]].concat());
+    let ready = ["get", "-o", "jsonpath={.status.readyReplicas}"];
+    while !kubectl(&[&ready, &deployment[..]].concat()).is_empty() {}
     let told = removed(&mcpt, &["--dry-run"]);
     assert!(
-        told.contains(&"Deployment/demo: there is no record of its release demo".to_owned()),
+        told.contains(
+            &"Deployment/gc-orphan: there is no record of its release gc-orphan".to_owned()
+        ),
         "{told:?}"
     );
     assert_eq!(removed(&mcpt, &[]), told);

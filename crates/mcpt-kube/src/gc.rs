@@ -6,6 +6,7 @@
 mod namespace;
 mod orphans;
 mod releases;
+mod usage;
 
 use mcpt_core::{Failure, Garbage, GcOptions, Progress};
 

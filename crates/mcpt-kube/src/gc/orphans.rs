@@ -10,7 +10,7 @@ use kube::{
 };
 use mcpt_core::{Failure, ProgressEvent, ServerName};
 
-use super::{Gc, releases::Releases};
+use super::{Gc, releases::Releases, usage::Usage};
 use crate::{
     contents::Found,
     delete::End,
@@ -71,10 +71,24 @@ struct Ended {
 }
 
 impl Gc<'_> {
-    /// Removes objects whose release has no record.
+    /// Removes objects whose release has no record and is not in use.
     pub(super) async fn orphans(&mut self, found: &[Found], releases: &Releases) {
         let namespace = self.cluster.namespace.as_str();
-        for (name, objects) in orphans(found, releases, namespace) {
+        let orphans = orphans(found, releases, namespace);
+        if orphans.is_empty() {
+            return;
+        }
+        let usage = match Usage::of(self.cluster, &self.what).await {
+            Ok(usage) => usage,
+            Err(failure) => return self.fail("objects without a record", failure),
+        };
+        for (name, objects) in orphans {
+            if let Some(why) = usage.why_left(name.as_str()) {
+                self.progress.event(ProgressEvent::Warning(format!(
+                    "there is no record of release {name}, but its objects are left alone: {why}"
+                )));
+                continue;
+            }
             let labels: Vec<String> = objects
                 .iter()
                 .map(|object| format!("{}/{}", object.kind, object.name))
