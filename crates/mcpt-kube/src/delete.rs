@@ -235,6 +235,10 @@ impl End<'_> {
     async fn namespace(&self) -> Result<(), Failure> {
         let namespace = &self.cluster.namespace;
         let what = format!("{} is deleted, but not namespace {namespace}", self.name);
+        // What was looked into is deleted, and not one that somebody has made in its place.
+        let Some(uid) = namespace::uid(self.cluster, &what).await? else {
+            return Ok(());
+        };
         let found = contents::of_namespace(self.cluster, None, true, &what).await?;
         let others: Vec<String> = found
             .iter()
@@ -250,7 +254,7 @@ impl End<'_> {
         self.progress.event(ProgressEvent::Step(format!(
             "deleting namespace {namespace}"
         )));
-        namespace::delete(self.cluster, None, self.options.wait, &what).await
+        namespace::delete(self.cluster, &uid, self.options.wait, &what).await
     }
 
     fn records(&self) -> Records {

@@ -198,8 +198,8 @@ impl Deploy<'_> {
                 Err(failure)
             }
             other => {
-                if let Some(made) = &made {
-                    namespace::settle(cluster, made).await;
+                if made.is_some() || other.is_ok() {
+                    namespace::settle(cluster, made.as_ref(), *progress).await;
                 }
                 other
             }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::{
     apps::v1::Deployment,
-    core::v1::{Namespace, Secret},
+    core::v1::{Namespace, PersistentVolumeClaim, Secret},
 };
 use kube::{
     Api, Error, ResourceExt,
@@ -77,10 +77,16 @@ pub(crate) async fn ensure(
     }
 }
 
-/// Takes the mark off a namespace that this command made: it is there to stay.
-pub(crate) async fn settle(cluster: &Cluster, made: &Made) {
+/// Takes the mark off the namespace, whether this command made it or an earlier one that could not take it off: it is there to
+/// stay.
+pub(crate) async fn settle(cluster: &Cluster, made: Option<&Made>, progress: &dyn Progress) {
     let api: Api<Namespace> = Api::all(cluster.client.clone());
-    let body = json!({"metadata": {"uid": made.uid, "annotations": {HOLDER: null}}});
+    let uid = match made {
+        Some(made) => Some(made.uid.clone()),
+        None => marked(cluster, &api).await,
+    };
+    let Some(uid) = uid else { return };
+    let body = json!({"metadata": {"uid": uid, "annotations": {HOLDER: null}}});
     let params = PatchParams {
         field_manager: Some(FIELD_MANAGER.into()),
         ..PatchParams::default()
@@ -92,7 +98,27 @@ pub(crate) async fn settle(cluster: &Cluster, made: &Made) {
         .answer(api.patch_metadata(name, &params, &patch))
         .await
     {
-        tracing::debug!(%error, "the namespace stays marked");
+        let why = cluster.failure("", &error).why.join("; ");
+        progress.event(ProgressEvent::Warning(format!(
+            "namespace {name} stays marked as made by a deploy that is not done, so that `mcpt gc` removes it once it is empty: {why}"
+        )));
+    }
+}
+
+/// The uid of the namespace when it bears a mark.
+async fn marked(cluster: &Cluster, api: &Api<Namespace>) -> Option<String> {
+    let found = cluster.answer(api.get_metadata_opt(cluster.namespace.as_str()));
+    match found.await {
+        Ok(found) => {
+            let metadata = found?.metadata;
+            let marked = metadata.annotations?.contains_key(HOLDER);
+            marked.then_some(metadata.uid).flatten()
+        }
+        // Who may not read namespaces has made none.
+        Err(error) => {
+            tracing::debug!(%error, "whether the namespace is marked is not known");
+            None
+        }
     }
 }
 
@@ -143,7 +169,20 @@ pub(crate) async fn exists(cluster: &Cluster, what: &str) -> Result<bool, Failur
     }
 }
 
-/// Who uses the namespace: one of its releases, of mcpt or of Helm, or one of its Deployments. What this command made is
+/// The uid of the namespace, if it is there.
+///
+/// # Errors
+/// When the API server refuses to tell.
+pub(crate) async fn uid(cluster: &Cluster, what: &str) -> Result<Option<String>, Failure> {
+    let api: Api<Namespace> = Api::all(cluster.client.clone());
+    let found = cluster
+        .answer(api.get_metadata_opt(cluster.namespace.as_str()))
+        .await
+        .map_err(|error| cluster.failure(what, &error))?;
+    Ok(found.and_then(|found| found.metadata.uid))
+}
+
+/// Who uses the namespace: one of its releases, of mcpt or of Helm, one of its Deployments, or one of its claims of volumes. What this command made is
 /// gone when it asks, or else is left to `mcpt delete`.
 async fn user(cluster: &Cluster, what: &str) -> Result<Option<String>, Failure> {
     let failed = |error: Error| cluster.failure(what, &error);
@@ -155,26 +194,40 @@ async fn user(cluster: &Cluster, what: &str) -> Result<Option<String>, Failure> 
     let deployments: Api<Deployment> = cluster.api();
     let workloads = cluster.answer(deployments.list_metadata(&all)).await;
     let workloads = workloads.map_err(failed)?;
-    Ok(named(&records.items, &workloads.items))
+    let claims: Api<PersistentVolumeClaim> = cluster.api();
+    let claims = cluster.answer(claims.list_metadata(&all)).await;
+    let claims = claims.map_err(failed)?;
+    Ok(named(&records.items, &workloads.items, &claims.items))
 }
 
-/// Names the first release, or else the first Deployment.
+/// Names the first release, or else the first Deployment, or else the first claim that is not on its way out.
 fn named(
     records: &[PartialObjectMeta<Secret>],
     deployments: &[PartialObjectMeta<Deployment>],
+    claims: &[PartialObjectMeta<PersistentVolumeClaim>],
 ) -> Option<String> {
     let release = records.first().map(|record| {
         let name = record.labels().get("name").cloned();
         format!("release {:?}", name.unwrap_or_else(|| record.name_any()))
     });
-    release.or_else(|| {
+    let deployment = || {
         let deployment = deployments.first()?;
         Some(format!("deployment {:?}", deployment.name_any()))
-    })
+    };
+    let claim = || {
+        let mut stay = claims
+            .iter()
+            .filter(|claim| claim.metadata.deletion_timestamp.is_none());
+        Some(format!(
+            "persistentvolumeclaim {:?}",
+            stay.next()?.name_any()
+        ))
+    };
+    release.or_else(deployment).or_else(claim)
 }
 
 /// Deletes a namespace that this command made, and waits until it is gone, but not forever. Others may have begun to use it
-/// since: a namespace with releases or workloads stays.
+/// since: a namespace with releases, workloads or claims of volumes stays.
 ///
 /// # Errors
 /// When it is in use, or the API server refuses it, or something in it holds it.
@@ -187,7 +240,7 @@ pub(crate) async fn remove(
     if let Some(user) = user(cluster, what).await? {
         return Err(Failure::new(FailureKind::Failed, what).because(format!("it has {user}")));
     }
-    delete(cluster, Some(&made.uid), Some(timeout), what).await
+    delete(cluster, &made.uid, Some(timeout), what).await
 }
 
 /// Deletes the namespace, if it is still the one with this uid, and waits until it is gone, but not forever.
@@ -196,27 +249,25 @@ pub(crate) async fn remove(
 /// When the API server refuses it, or something in it holds it.
 pub(crate) async fn delete(
     cluster: &Cluster,
-    uid: Option<&str>,
+    uid: &str,
     timeout: Option<Duration>,
     what: &str,
 ) -> Result<(), Failure> {
     let api: Api<Namespace> = Api::all(cluster.client.clone());
     let name = cluster.namespace.as_str();
     let params = DeleteParams::background().preconditions(Preconditions {
-        uid: uid.map(str::to_owned),
+        uid: Some(uid.to_owned()),
         resource_version: None,
     });
-    let uid = match cluster.answer(api.delete(name, &params)).await {
-        Ok(deleted) => uid
-            .map(str::to_owned)
-            .or_else(|| deleted.left()?.metadata.uid),
+    match cluster.answer(api.delete(name, &params)).await {
+        Ok(_) => {}
         Err(Error::Api(status)) if status.is_not_found() || status.is_conflict() => return Ok(()),
         Err(error) => return Err(cluster.failure(what, &error)),
-    };
-    let (Some(timeout), Some(uid)) = (timeout, uid) else {
+    }
+    let Some(timeout) = timeout else {
         return Ok(());
     };
-    let gone = watch::gone(cluster, api.clone(), name, &uid, what);
+    let gone = watch::gone(cluster, api.clone(), name, uid, what);
     if let Ok(gone) = tokio::time::timeout(timeout, gone).await {
         return gone;
     }
@@ -248,7 +299,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_namespace_with_releases_or_deployments_is_in_use() {
+    fn a_namespace_with_releases_or_deployments_or_claims_is_in_use() {
         let record: PartialObjectMeta<Secret> = serde_json::from_value(json!({"metadata": {
             "name": "sh.helm.release.v1.other.v1", "labels": {"owner": "helm", "name": "other"},
         }}))
@@ -257,12 +308,32 @@ mod tests {
             serde_json::from_value(json!({"metadata": {"name": "web"}})).unwrap();
         let records = [record];
         let deployments = [deployment];
-        for (records, deployments, user) in [
-            (&records[..0], &deployments[..0], None),
-            (&records[..], &deployments[..], Some("release \"other\"")),
-            (&records[..0], &deployments[..], Some("deployment \"web\"")),
+        let claim = |metadata: serde_json::Value| -> PartialObjectMeta<PersistentVolumeClaim> {
+            serde_json::from_value(json!({"metadata": metadata})).unwrap()
+        };
+        let claims = [
+            claim(json!({"name": "old", "deletionTimestamp": "2026-01-01T00:00:00Z"})),
+            claim(json!({"name": "data"})),
+        ];
+        let data = Some("persistentvolumeclaim \"data\"");
+        for (records, deployments, claims, user) in [
+            (&records[..0], &deployments[..0], &claims[..0], None),
+            (&records[..0], &deployments[..0], &claims[..1], None),
+            (&records[..0], &deployments[..0], &claims[..], data),
+            (
+                &records[..],
+                &deployments[..],
+                &claims[..],
+                Some("release \"other\""),
+            ),
+            (
+                &records[..0],
+                &deployments[..],
+                &claims[..],
+                Some("deployment \"web\""),
+            ),
         ] {
-            assert_eq!(named(records, deployments).as_deref(), user);
+            assert_eq!(named(records, deployments, claims).as_deref(), user);
         }
     }
 

@@ -6,7 +6,8 @@ use mcpt_core::Failure;
 
 use super::Gc;
 use crate::{
-    contents,
+    contents::{self, Found},
+    manifest,
     namespace::{self, Made},
     server::SERVER_LABEL,
 };
@@ -34,12 +35,51 @@ impl Gc<'_> {
             return Ok(None);
         };
         let found = contents::of_namespace(self.cluster, None, true, &self.what).await?;
-        let used = found.iter().any(|found| {
-            let labels = found.metadata.labels.as_ref();
-            let server = labels.and_then(|labels| labels.get(SERVER_LABEL));
-            let goes = server.is_some_and(|server| removed.contains(server));
-            !goes && !found.owned && !found.is_of_every_namespace()
-        });
+        let used = found
+            .iter()
+            .any(|found| !found.is_of_every_namespace() && !goes(found, removed));
         Ok((!used).then_some(made))
+    }
+}
+
+/// Whether an object goes with what is removed. What holds data, or is told to outlive its release, does not.
+fn goes(found: &Found, removed: &BTreeSet<String>) -> bool {
+    if found.object.is_claim() || manifest::kept_alive(&found.metadata) {
+        return false;
+    }
+    let labels = found.metadata.labels.as_ref();
+    let server = labels.and_then(|labels| labels.get(SERVER_LABEL));
+    found.owned || server.is_some_and(|server| removed.contains(server))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::manifest::Object;
+
+    #[test]
+    fn what_holds_data_does_not_go() {
+        let removed = BTreeSet::from(["demo".to_owned()]);
+        let keep = json!({"helm.sh/resource-policy": "keep"});
+        for (kind, server, annotations, owned, expected) in [
+            ("ConfigMap", "demo", json!({}), false, true),
+            ("ConfigMap", "other", json!({}), false, false),
+            ("ConfigMap", "other", json!({}), true, true),
+            ("ConfigMap", "demo", keep.clone(), false, false),
+            ("ConfigMap", "demo", keep, true, false),
+            ("PersistentVolumeClaim", "demo", json!({}), false, false),
+            ("PersistentVolumeClaim", "demo", json!({}), true, false),
+        ] {
+            let metadata =
+                json!({"labels": {"mcpt.io/server": server}, "annotations": annotations});
+            let found = Found {
+                object: Object::named("v1", kind, "x"),
+                metadata: serde_json::from_value(metadata).unwrap(),
+                owned,
+            };
+            assert_eq!(goes(&found, &removed), expected, "{found:?}");
+        }
     }
 }
