@@ -35,7 +35,7 @@ impl Found {
     }
 }
 
-/// All objects with these labels that can be deleted. Kinds that the user may not list are passed over when `strict` is not
+/// All objects with these labels that can be deleted. Kinds that cannot be listed are passed over when `strict` is not
 /// set: whoever only looks for what is his own finds none there. Events are left out: they are the cluster's own records of
 /// the past.
 ///
@@ -61,13 +61,20 @@ pub(crate) async fn of_namespace(
     for (kind, list) in kinds.iter().zip(lists) {
         let all = match list {
             Ok(all) => all,
-            // A kind that was removed since, or whose API does not serve lists of metadata.
-            Err(Error::Api(status)) if matches!(status.code, 404..=406) => continue,
-            Err(Error::Api(status)) if status.is_forbidden() && !strict => {
-                tracing::info!(kind = kind.kind, "may not be listed: passed over");
+            Err(Error::Api(status)) if is_passed_over(status.code, strict) => {
+                tracing::info!(
+                    kind = kind.kind,
+                    code = status.code,
+                    "cannot be listed: passed over"
+                );
                 continue;
             }
-            Err(error) => return Err(cluster.failure(what, &error)),
+            Err(error) => {
+                let failure = cluster.failure(what, &error);
+                return Err(
+                    failure.because(format!("whether it has any {} is not known", kind.kind))
+                );
+            }
         };
         for metadata in all {
             found.push(Found {
@@ -83,6 +90,17 @@ pub(crate) async fn of_namespace(
     }
     found.sort_by(|a, b| (&a.object.kind, &a.object.name).cmp(&(&b.object.kind, &b.object.name)));
     Ok(found)
+}
+
+/// Whether a kind whose list has been refused counts as one of which there is nothing.
+fn is_passed_over(code: u16, strict: bool) -> bool {
+    match code {
+        // It was removed since.
+        404 => true,
+        // It may not be listed, or its API does not serve lists of metadata.
+        403 | 405 | 406 => !strict,
+        _ => false,
+    }
 }
 
 /// Whether an owner lives in the namespace too.
@@ -124,6 +142,20 @@ mod tests {
     use super::*;
     use kube::core::GroupVersionKind;
     use serde_json::json;
+
+    #[test]
+    fn kinds_that_cannot_be_listed() {
+        for (code, strict, lenient) in [
+            (403, false, true),
+            (404, true, true),
+            (405, false, true),
+            (406, false, true),
+            (500, false, false),
+        ] {
+            assert_eq!(is_passed_over(code, true), strict, "{code}");
+            assert_eq!(is_passed_over(code, false), lenient, "{code}");
+        }
+    }
 
     #[test]
     fn owners_of_the_namespace_take_their_objects_with_them() {
