@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use crate::{
     apply::Expected,
     chart::{Prepared, Rendered, When},
+    claim,
     cluster::Cluster,
     log_tail::Secrets,
     manifest::{self, Object},
@@ -211,9 +212,15 @@ impl Change {
         deployed(&self.history)
     }
 
-    /// Whether there is nothing to go back to, so that undoing means removing.
+    /// Whether undoing means removing: no command before this one came to its end, or the last one was to delete everything.
+    /// What a deploy that failed left may well run, and is put back.
     pub(crate) fn is_first(&self) -> bool {
-        self.deployed().is_none()
+        is_first(&self.history)
+    }
+
+    /// What undoing goes back to: the revision that runs, else the last one that a command came to the end of.
+    pub(crate) fn before(&self) -> Option<&Record> {
+        self.deployed().or(self.history.last())
     }
 
     /// Whether its chart is somebody else's.
@@ -253,6 +260,20 @@ fn bound(scaler: &Object) -> Option<(String, String, i64)> {
 /// Field of a record's `info` in which Helm 4 keeps what was rolled back to.
 pub(crate) const ROLLBACK_REVISION: &str = "rollback_revision";
 
+fn is_first(history: &[Record]) -> bool {
+    let was_deleted = |last: &Record| {
+        last.release
+            .info
+            .deleted
+            .as_deref()
+            .is_some_and(|time| !time.is_empty())
+    };
+    let interrupted =
+        |record: &Record| claim::was_interrupted(&record.release, Status::PendingInstall);
+    deployed(history).is_none()
+        && (history.last().is_some_and(was_deleted) || history.iter().all(interrupted))
+}
+
 /// The newest revision that runs.
 pub(crate) fn deployed(history: &[Record]) -> Option<&Record> {
     history
@@ -271,4 +292,41 @@ pub(crate) fn unusable(what: &str, error: &manifest::ManifestError) -> Failure {
         "the rendered chart cannot be used: {}",
         crate::failure::chain(error)
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kube::core::ObjectMeta;
+
+    #[test]
+    fn undoing_removes_only_what_no_command_finished() {
+        let record = |text: &str| {
+            let (status, description) = text.split_once(':').unwrap_or((text, ""));
+            let mut release = Release::default();
+            release.info.status = serde_json::from_value(status.into()).unwrap();
+            release.info.description = description.into();
+            release.info.deleted = description
+                .starts_with("Deletion")
+                .then(|| "2026-01-01T00:00:00Z".to_owned());
+            Record {
+                release,
+                metadata: ObjectMeta::default(),
+            }
+        };
+        let interrupted = "failed:pending-install was interrupted";
+        for (history, first) in [
+            (&[][..], true),
+            (&[interrupted], true),
+            (&["deployed"], false),
+            // It timed out; its pods may have become ready since.
+            (&["failed:timed out"], false),
+            (&[interrupted, "failed:timed out"], false),
+            (&["deployed", "failed:Deletion failed"], false),
+            (&["superseded", "failed:Deletion failed"], true),
+        ] {
+            let records: Vec<Record> = history.iter().map(|text| record(text)).collect();
+            assert_eq!(is_first(&records), first, "{history:?}");
+        }
+    }
 }

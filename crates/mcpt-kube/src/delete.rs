@@ -111,6 +111,16 @@ impl End<'_> {
         let Some(record) = begun.await? else {
             return Err(self.lost());
         };
+        // A deploy makes the next record and then looks back at this one, as this looks for the next.
+        let next = records.get(record.release.version + 1, what).await?;
+        if next.is_some() {
+            let version = record.resource_version();
+            let unmarked = last.release.clone();
+            let _unless_taken_over = records
+                .replace(&record, unmarked, Work::Done, version, what)
+                .await?;
+            return Err(self.lost());
+        }
         self.perform(&record, &history, &objects, &hooks).await
     }
 

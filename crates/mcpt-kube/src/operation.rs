@@ -130,6 +130,21 @@ impl<'a> Operation<'a> {
             return Err(self.lost_race(change.release.version).await?);
         };
         *reached = Reached::Record;
+        if let Some(last) = change.history.last()
+            && !self.stands(last).await?
+        {
+            // A deletion marks the last record and then looks for a newer one, as this looks back: at least one sees the other.
+            *reached = Reached::Lost;
+            self.records
+                .delete(change.release.version, &self.what)
+                .await?;
+            return Err(Failure::new(FailureKind::Failed, &self.what)
+                .because(format!(
+                    "another command changed revision {} at the same time",
+                    last.release.version
+                ))
+                .hint("try again"));
+        }
         let mut heartbeat = Heartbeat::start(
             self.cluster,
             record.secret_name(),
@@ -143,6 +158,16 @@ impl<'a> Operation<'a> {
             }
             Err(failure) => Err(Box::pin(self.give_up(change, record, heartbeat, failure)).await),
         }
+    }
+
+    /// Whether a record is still as it was read.
+    async fn stands(&self, record: &Record) -> Result<bool, Failure> {
+        let now = self.records.get(record.release.version, &self.what).await?;
+        Ok(
+            now.is_some_and(|now| {
+                now.metadata.resource_version == record.metadata.resource_version
+            }),
+        )
     }
 
     /// Another command made this revision first.
@@ -171,7 +196,13 @@ impl<'a> Operation<'a> {
         release.info.status = Status::Deployed;
         release.info.description.clone_from(&change.done);
         let record = self.finish(record, release, version).await?;
-        self.supersede(change, &record).await?;
+        // The server runs and its record says so; what is left is tidied up by the next command as well.
+        if let Err(failure) = self.supersede(change, &record).await {
+            self.progress.event(ProgressEvent::Warning(format!(
+                "earlier revisions are not marked as superseded: {}",
+                failure.why.join("; ")
+            )));
+        }
         let mut server = server::server(
             self.name.clone(),
             &self.cluster.namespace,

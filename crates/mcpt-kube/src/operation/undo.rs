@@ -50,7 +50,7 @@ impl Operation<'_> {
             return failure;
         }
         if self.conduct.atomic
-            && let Some(back) = change.deployed()
+            && let Some(back) = change.before()
         {
             let to = back.release.version;
             match Box::pin(self.put_back(back)).await {
@@ -133,10 +133,11 @@ impl Operation<'_> {
     /// Makes an earlier revision run again.
     async fn put_back(&self, back: &Record) -> Result<Revision, Failure> {
         self.step(format!("going back to revision {}", back.release.version));
-        let history = self.records.all(&self.what).await?;
+        let history = self.settled().await?;
         let change = Change::back_to(back, history, &self.what)?;
         let conduct = Conduct {
-            wait: true,
+            // What failed before is put back as it was, and need not answer.
+            wait: back.release.info.status == Status::Deployed,
             atomic: false,
             ..self.conduct
         };
