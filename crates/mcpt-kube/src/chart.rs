@@ -6,7 +6,8 @@ use helm_chart::{
 use helm_release::{ChartRecord, Hook, Release, Status, as_helm_reads};
 use helm_render::{ReleaseOptions, Sources};
 use mcpt_core::{
-    ChartSource, DeployOptions, Failure, FailureKind, Namespace, Plan, ServerName, Transport,
+    ChartSource, DeployOptions, Failure, FailureKind, Namespace, Plan, Secret, ServerName,
+    Transport, redact,
 };
 use serde_json::{Map, Value};
 
@@ -89,6 +90,8 @@ pub(crate) struct Prepared {
     foreign: Option<Foreign>,
     /// The user's values: those of the plan with the given ones over them.
     values: Values,
+    /// The plan's secrets as texts may show them; none when there is no plan.
+    secrets: Vec<Secret>,
 }
 
 impl Prepared {
@@ -111,8 +114,14 @@ impl Prepared {
         let mut values = mcpt_catalog::chart_values(plan);
         lay_over(&mut values, &options.values);
         match &options.chart {
-            None => Self::builtin(ReleaseKind::Server, &plan.name, values, what),
-            Some(source) => Self::checked(&plan.name, loaded(source, what)?, None, values, what),
+            None => {
+                let chart = builtin_chart(ReleaseKind::Server, what)?;
+                Self::checked(&plan.name, chart, None, values, what, shown(plan))
+            }
+            Some(source) => {
+                let chart = loaded(source, what)?;
+                Self::checked(&plan.name, chart, None, values, what, shown(plan))
+            }
         }
     }
 
@@ -126,12 +135,8 @@ impl Prepared {
         values: Values,
         what: &str,
     ) -> Result<Self, Failure> {
-        let files = mcpt_catalog::builtin_chart(kind.chart())
-            .into_iter()
-            .flatten();
-        let files = files.map(|(path, bytes)| (path.to_owned(), bytes.to_vec()));
-        let chart = Chart::from_files(files).map_err(|error| broken(what, &error))?;
-        Self::checked(name, chart, None, values, what)
+        let chart = builtin_chart(kind, what)?;
+        Self::checked(name, chart, None, values, what, Vec::new())
     }
 
     fn checked(
@@ -140,6 +145,7 @@ impl Prepared {
         foreign: Option<Foreign>,
         values: Values,
         what: &str,
+        secrets: Vec<Secret>,
     ) -> Result<Self, Failure> {
         let prepared = Self {
             name: name.to_string(),
@@ -147,6 +153,7 @@ impl Prepared {
             chart,
             foreign,
             values,
+            secrets,
         };
         prepared.check()?;
         Ok(prepared)
@@ -165,7 +172,8 @@ impl Prepared {
         };
         let foreign = Some(Foreign { path });
         let chart = loaded(source, what)?;
-        Self::checked(&plan.name, chart, foreign, options.values.clone(), what)
+        let values = options.values.clone();
+        Self::checked(&plan.name, chart, foreign, values, what, shown(plan))
     }
 
     /// The chart and values of a revision, as Helm itself reads them to render anew.
@@ -195,6 +203,7 @@ impl Prepared {
                 .then(|| Foreign::of(&release.manifest)),
             chart: record.to_chart(),
             values: as_helm_reads(&release.config),
+            secrets: Vec::new(),
         })
     }
 
@@ -212,7 +221,7 @@ impl Prepared {
         process_dependencies(&mut chart, &self.values)
             .and_then(|_| values_for_rendering(&chart, &self.values))
             .map(drop)
-            .map_err(|error| invalid(&self.what, &error, &self.chart.metadata.name))
+            .map_err(|error| self.invalid(&error))
     }
 
     /// Keeps how many pods run, and the autoscaling, of the revision that runs, unless the values name a number. Of a number
@@ -242,6 +251,11 @@ impl Prepared {
     /// Name of the release.
     pub(crate) fn name(&self) -> &str {
         &self.name
+    }
+
+    /// What no text that is shown may contain.
+    pub(crate) fn secrets(&self) -> &[Secret] {
+        &self.secrets
     }
 
     /// The user's values, as Helm records them.
@@ -325,7 +339,8 @@ impl Prepared {
             helm_render::render(&self.chart, &self.values, &release, &capabilities, sources)
                 .map_err(|error| self.refused(&error))?;
         let mut manifest = rendered.manifest_text();
-        let mut warnings = rendered.warnings;
+        let redacted = |warning: &String| redact(warning, &self.secrets);
+        let mut warnings: Vec<String> = rendered.warnings.iter().map(redacted).collect();
         if let Some(foreign) = &self.foreign {
             let chart = self.chart.name();
             refuse_hooks(&rendered.hooks, chart).map_err(|error| self.refused(&error))?;
@@ -347,7 +362,31 @@ impl Prepared {
     }
 
     fn refused(&self, error: &dyn std::error::Error) -> Failure {
-        Failure::new(FailureKind::Usage, &self.what).because(chain(error))
+        // Charts refuse values in words of their own, which may quote them.
+        Failure::new(FailureKind::Usage, &self.what).because(redact(&chain(error), &self.secrets))
+    }
+
+    /// What a schema refuses, one cause per value. Its words quote values.
+    fn invalid(&self, error: &helm_chart::Error) -> Failure {
+        let helm_chart::Error::Schema(schema) = error else {
+            return self.refused(error);
+        };
+        let told = |p: &helm_chart::SchemaProblem| {
+            let path = p.path.trim_start_matches('/').replace('/', ".");
+            let place = if path.is_empty() {
+                "values".to_owned()
+            } else {
+                format!("value {path}")
+            };
+            format!("{place}: {}", redact(&p.message, &self.secrets))
+        };
+        let mut failure = Failure::new(FailureKind::Usage, &self.what);
+        failure.why = schema.problems.iter().map(told).collect();
+        let chart = &self.chart.metadata.name;
+        if ReleaseKind::of_chart(chart).is_some() {
+            failure = failure.hint(format!("which values there are: charts/{chart}/README.md"));
+        }
+        failure
     }
 }
 
@@ -363,6 +402,24 @@ pub(crate) fn lay_over(base: &mut Map<String, Value>, over: &Map<String, Value>)
     }
 }
 
+/// The plan's secrets, also as they are inside JSON.
+fn shown(plan: &Plan) -> Vec<Secret> {
+    let forms = plan.secrets.values().flat_map(|secret| {
+        let quoted = Value::from(secret.expose()).to_string();
+        let escaped = quoted.get(1..quoted.len() - 1).unwrap_or_default();
+        [secret.clone(), Secret::new(escaped)]
+    });
+    forms.collect()
+}
+
+fn builtin_chart(kind: ReleaseKind, what: &str) -> Result<Chart, Failure> {
+    let files = mcpt_catalog::builtin_chart(kind.chart())
+        .into_iter()
+        .flatten();
+    let files = files.map(|(path, bytes)| (path.to_owned(), bytes.to_vec()));
+    Chart::from_files(files).map_err(|error| broken(what, &error))
+}
+
 fn loaded(source: &ChartSource, what: &str) -> Result<Chart, Failure> {
     Chart::from_files(source.files.iter().cloned()).map_err(|error| {
         Failure::new(FailureKind::Usage, what).because(format!(
@@ -376,30 +433,6 @@ fn loaded(source: &ChartSource, what: &str) -> Result<Chart, Failure> {
 fn broken(what: &str, error: &dyn std::error::Error) -> Failure {
     Failure::new(FailureKind::Failed, what)
         .because(format!("the built-in chart is broken: {}", chain(error)))
-}
-
-/// What a schema refuses, one cause per value.
-fn invalid(what: &str, error: &helm_chart::Error, chart: &str) -> Failure {
-    let mut failure = Failure::new(FailureKind::Usage, what);
-    match error {
-        helm_chart::Error::Schema(schema) => {
-            let told = |p: &helm_chart::SchemaProblem| {
-                let path = p.path.trim_start_matches('/').replace('/', ".");
-                let place = if path.is_empty() {
-                    "values".to_owned()
-                } else {
-                    format!("value {path}")
-                };
-                format!("{place}: {}", p.message)
-            };
-            failure.why = schema.problems.iter().map(told).collect();
-            if ReleaseKind::of_chart(chart).is_some() {
-                failure = failure.hint(format!("which values there are: charts/{chart}/README.md"));
-            }
-            failure
-        }
-        other => failure.because(chain(other)),
-    }
 }
 
 #[cfg(test)]
@@ -471,6 +504,7 @@ mod tests {
                 chart: Chart::default(),
                 foreign: None,
                 values: values.as_object().unwrap().clone(),
+                secrets: Vec::new(),
             };
             prepared.keep_scale(running.as_object().unwrap(), live);
             assert_eq!(

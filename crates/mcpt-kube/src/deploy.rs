@@ -88,10 +88,8 @@ pub(crate) fn gateway_offline(
     let default = connect::default_namespace()?;
     let (kind, values) = (ReleaseKind::Gateway, options.values.clone());
     let prepared = Prepared::builtin(kind, name, values, CANNOT_INSTALL)?;
-    dry(
-        &prepared.offline(namespace.unwrap_or(&default))?,
-        CANNOT_INSTALL,
-    )
+    let rendered = prepared.offline(namespace.unwrap_or(&default))?;
+    dry(&prepared, &rendered, options, CANNOT_INSTALL)
 }
 
 /// Renders and checks without a cluster: the deploy of [`DryRun::Client`]. Without a namespace the default one is meant, since
@@ -107,12 +105,21 @@ pub fn dry_run(
     let what = format!("cannot deploy {}", plan.name);
     let default = connect::default_namespace()?;
     let prepared = Prepared::new(plan, options, &what)?;
-    dry(&prepared.offline(namespace.unwrap_or(&default))?, &what)
+    let rendered = prepared.offline(namespace.unwrap_or(&default))?;
+    dry(&prepared, &rendered, options, &what)
 }
 
 /// What a dry run returns.
-fn dry(rendered: &Rendered, what: &str) -> Result<Deployed, Failure> {
-    let manifest = manifest::redact(&rendered.manifest).map_err(|error| unusable(what, &error))?;
+fn dry(
+    prepared: &Prepared,
+    rendered: &Rendered,
+    options: &DeployOptions,
+    what: &str,
+) -> Result<Deployed, Failure> {
+    // The built-in chart has secrets in Secrets only. Of any other nobody knows.
+    let secrets = options.chart.as_ref().map(|_| prepared.secrets());
+    let manifest = manifest::redact(&rendered.manifest, secrets.unwrap_or_default())
+        .map_err(|error| unusable(what, &error))?;
     Ok(Deployed {
         server: None,
         revision: None,
@@ -134,10 +141,10 @@ struct Deploy<'a> {
 impl Deploy<'_> {
     async fn go(&self, mut prepared: Prepared) -> Result<Deployed, Failure> {
         match self.options.dry_run {
-            Some(DryRun::Client) => dry(
-                &prepared.offline(&self.operation.cluster.namespace)?,
-                &self.operation.what,
-            ),
+            Some(DryRun::Client) => {
+                let rendered = prepared.offline(&self.operation.cluster.namespace)?;
+                dry(&prepared, &rendered, self.options, &self.operation.what)
+            }
             Some(DryRun::Server) => self.check_only(&mut prepared).await,
             None => self.run(&mut prepared).await,
         }
@@ -166,7 +173,7 @@ impl Deploy<'_> {
         } else {
             self.operation.check(&change).await?;
         }
-        dry(&rendered, what)
+        dry(prepared, &rendered, self.options, what)
     }
 
     async fn run(&self, prepared: &mut Prepared) -> Result<Deployed, Failure> {
@@ -275,5 +282,101 @@ impl Deploy<'_> {
             progress.event(ProgressEvent::Warning(warning.clone()));
         }
         Ok((change, rendered))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeMap, time::Duration};
+
+    use mcpt_core::{ChartSource, Secret, Sessions, TemplateId, Transport};
+    use serde_json::json;
+
+    use super::*;
+
+    const SECRET: &str = "s3cr3t-of-a-chart";
+
+    fn plan() -> Plan {
+        Plan {
+            name: ServerName::new("one").unwrap(),
+            template: TemplateId::new("one").unwrap(),
+            template_version: String::new(),
+            image: None,
+            container_command: Vec::new(),
+            local_command: Vec::new(),
+            args: Vec::new(),
+            env: BTreeMap::new(),
+            secrets: [("TOKEN".to_owned(), Secret::new(SECRET))].into(),
+            mounts: Vec::new(),
+            replicas: None,
+            resources: mcpt_core::Resources::default(),
+            sessions: Sessions::Stateful,
+            transport: Transport::Http {
+                port: 80,
+                path: "/mcp".to_owned(),
+                port_env: None,
+            },
+        }
+    }
+
+    /// A dry run with a chart of somebody else, of one template and a schema.
+    fn dry(template: &str, schema: &str) -> Result<String, Failure> {
+        let files = [
+            ("Chart.yaml", "apiVersion: v2\nname: c\nversion: 1.0.0\n"),
+            ("templates/a.yaml", template),
+            ("values.schema.json", schema),
+        ];
+        let chart = ChartSource {
+            origin: "c".to_owned(),
+            files: files
+                .map(|(path, text)| (path.to_owned(), text.as_bytes().to_vec()))
+                .into(),
+            takes_plan: false,
+            endpoint_known: false,
+        };
+        let options = DeployOptions {
+            wait: false,
+            timeout: Duration::from_secs(1),
+            atomic: false,
+            dry_run: Some(DryRun::Client),
+            create_namespace: false,
+            values: json!({"secrets": {"TOKEN": SECRET}})
+                .as_object()
+                .unwrap()
+                .clone(),
+            chart: Some(chart),
+        };
+        let deployed = dry_run(&plan(), &options, None)?;
+        Ok(deployed.manifest.unwrap())
+    }
+
+    #[test]
+    fn charts_of_others_tell_no_secrets() {
+        let template = r"apiVersion: apps/v1
+kind: Deployment
+metadata: {name: d}
+spec:
+  template:
+    metadata: {}
+    spec:
+      containers:
+      - env:
+        - {name: TOKEN, value: {{ .Values.secrets.TOKEN | quote }}}
+";
+        let manifest = dry(template, "{}").unwrap();
+        assert!(manifest.contains("value: '[redacted]'"), "{manifest}");
+        assert!(!manifest.contains(SECRET), "{manifest}");
+        let pattern =
+            r#"{"properties": {"secrets": {"additionalProperties": {"pattern": "^ghp_"}}}}"#;
+        let fail = "{{ fail (printf \"not %s\" .Values.secrets.TOKEN) }}";
+        for (template, schema, said) in [
+            (template, pattern, "value secrets.TOKEN: "),
+            (fail, "{}", "not [redacted]"),
+        ] {
+            let failure = dry(template, schema).unwrap_err();
+            let why = failure.why.join("\n");
+            assert!(why.contains(said), "{why}");
+            assert!(!why.contains(SECRET), "{why}");
+        }
     }
 }
