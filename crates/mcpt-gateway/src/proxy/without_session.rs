@@ -58,7 +58,8 @@ pub(super) async fn forward(
             Err(refusal) => return (refusal.outcome(), refusal.response(Some(&body))),
         };
     headers::remove_hop_by_hop(response.headers_mut());
-    // Only a successful `initialize` begins a session; servers put ids on errors too, and old ids into stateless answers.
+    // Servers put ids on errors too, and old ids into stateless answers. An id in any other answer means something to its server
+    // alone, and so is sealed; but only `initialize` begins a session, and only sessions are noted.
     let session = response.headers_mut().remove(SESSION);
     if let Some(session) = session
         && !matches!(opening.purpose, Purpose::Modern { .. })
@@ -66,9 +67,11 @@ pub(super) async fn forward(
     {
         match seal(shared, server, in_flight.endpoint().id(), &session) {
             Ok(sealed) => {
-                shared
-                    .ledger
-                    .touch(sealed.as_bytes(), in_flight.endpoint(), shared.now());
+                if matches!(opening.purpose, Purpose::Initialize) {
+                    shared
+                        .ledger
+                        .touch(sealed.as_bytes(), in_flight.endpoint(), shared.now());
+                }
                 response.headers_mut().insert(SESSION, sealed);
             }
             Err(refusal) => return (refusal.outcome(), refusal.response(Some(&body))),
@@ -83,7 +86,8 @@ pub(super) async fn forward(
 
 type Exchange = (Response<Incoming>, Connection, InFlight<Upstream>);
 
-/// Sends a request wherever it can be sent. What may have arrived is not sent twice, except once as `again`.
+/// Sends a request wherever it can be sent. What may have arrived is not sent twice, except once as `again`: to another endpoint
+/// if there is one.
 async fn send_to_any(
     shared: &Shared,
     server: &Server<Upstream>,
@@ -92,8 +96,17 @@ async fn send_to_any(
     mut again: Option<Request<RequestBody>>,
 ) -> Result<Exchange, Refusal> {
     let mut tried = Vec::new();
+    let mut last_resort = None;
     let mut refusal = None;
-    while let Some(in_flight) = server.pick(work, &tried, shared.now()) {
+    loop {
+        let picked = server.pick(work, &tried, shared.now()).or_else(|| {
+            let id = last_resort.take()?;
+            tried.retain(|other| *other != id);
+            server.pick(work, &tried, shared.now())
+        });
+        let Some(in_flight) = picked else {
+            return Err(refusal.unwrap_or_else(|| Refusal::NoEndpoint(server.key().to_string())));
+        };
         match in_flight.link().send(request).await {
             Ok((response, connection)) => {
                 in_flight.answered();
@@ -110,12 +123,21 @@ async fn send_to_any(
             Err(error) => {
                 let broke = matches!(error, SendError::Broken(_));
                 let broken = broken(shared, &in_flight, error);
-                // An endpoint that is gone refuses the next connection, and is passed over then.
-                request = again.take().filter(|_| broke).ok_or(broken)?;
+                if !broke {
+                    return Err(broken);
+                }
+                // It may merely have closed a connection that was not used. It may as well break each one.
+                in_flight.unreachable(shared.now());
+                let Some(repeated) = again.take() else {
+                    return Err(broken);
+                };
+                request = repeated;
+                tried.push(in_flight.id().clone());
+                last_resort = Some(in_flight.id().clone());
+                refusal = Some(broken);
             }
         }
     }
-    Err(refusal.unwrap_or_else(|| Refusal::NoEndpoint(server.key().to_string())))
 }
 
 fn seal(

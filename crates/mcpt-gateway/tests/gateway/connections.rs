@@ -17,24 +17,28 @@ use tokio::{
 
 use crate::harness::{Demo, demo, gateway};
 
-/// A server that answers one request per connection, reads the next one, and closes without an answer: what a request meets
+const ANSWER: &str =
+    "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}";
+const ANSWER_WITH_ID: &str = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\
+    Mcp-Session-Id: x\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}";
+
+/// A server that reads a request for each of `answers` on each connection, and closes where there is none: what a request meets
 /// that is sent while the connection is being closed. Counts the requests that it read.
-async fn fickle() -> (SocketAddr, Arc<AtomicUsize>) {
+async fn raw(answers: &'static [Option<&'static str>]) -> (SocketAddr, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let requests = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&requests);
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            tokio::spawn(answer_once(stream, Arc::clone(&counted)));
+            tokio::spawn(answer(stream, answers, Arc::clone(&counted)));
         }
     });
     (address, requests)
 }
 
-async fn answer_once(mut stream: TcpStream, requests: Arc<AtomicUsize>) {
-    let answer = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}";
-    for answer in [Some(answer), None] {
+async fn answer(mut stream: TcpStream, answers: &[Option<&str>], requests: Arc<AtomicUsize>) {
+    for answer in answers {
         let mut read = Vec::new();
         while !read.ends_with(b"}") {
             if stream.read_buf(&mut read).await.unwrap_or_default() == 0 {
@@ -50,7 +54,7 @@ async fn answer_once(mut stream: TcpStream, requests: Arc<AtomicUsize>) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn only_what_changes_nothing_is_sent_twice() {
-    let (address, requests) = fickle().await;
+    let (address, requests) = raw(&[Some(ANSWER), None]).await;
     let gateway = gateway();
     gateway.endpoints(&[("a", address, Conditions::READY)]);
     gateway.shows("condition=\"ready\"} 1").await;
@@ -70,6 +74,50 @@ async fn only_what_changes_nothing_is_sent_twice() {
         }
     }
     assert_eq!(requests.load(Relaxed), sent, "each call was sent once");
+}
+
+/// It accepts connections, and has the fewest sessions and requests: all would go there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_breaks_each_connection_is_passed_over() {
+    let (broken, requests) = raw(&[None]).await;
+    let gateway = gateway();
+    gateway.endpoints(&[("a", broken, Conditions::READY)]);
+    gateway.shows("condition=\"ready\"} 1").await;
+    let alone = gateway.modern("tools/list", &json!({})).await;
+    assert_eq!(alone.status, 502, "{alone:?}");
+    assert_eq!(requests.swap(0, Relaxed), 2, "there is nobody else");
+    gateway.endpoints(&[
+        ("b", broken, Conditions::READY),
+        ("c", demo("c").await, Conditions::READY),
+    ]);
+    gateway.shows("condition=\"ready\"} 2").await;
+    for _ in 0..20 {
+        let answer = gateway.modern("tools/list", &json!({})).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        gateway.open().await;
+    }
+    // Each break doubles the pause: ten need two minutes.
+    let requests = requests.load(Relaxed);
+    assert!((1..10).contains(&requests), "{requests} were sent there");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn only_initialize_begins_a_session() {
+    let (address, _) = raw(&[Some(ANSWER_WITH_ID)]).await;
+    let gateway = gateway();
+    gateway.endpoints(&[("a", address, Conditions::READY)]);
+    gateway.shows("condition=\"ready\"} 1").await;
+    for (method, sessions) in [("tools/list", 0), ("ping", 0), ("initialize", 1)] {
+        let message = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": {}});
+        let answer = gateway.post(&[], &message).await;
+        let id = answer.session.as_deref();
+        assert!(id.is_some_and(|id| id != "x"), "{answer:?}");
+        let sample = format!(
+            "endpoint_sessions{{namespace=\"ns\",server=\"demo\",endpoint=\"a\"}} {sessions}"
+        );
+        let metrics = gateway.metrics().await;
+        assert!(metrics.contains(&sample), "{method}: {metrics}");
+    }
 }
 
 /// A rolling update as the cluster tells it: a new server, the old one terminating, its end, and so on; all the while
