@@ -1,7 +1,7 @@
 //! What templates ask the cluster for with `lookup`.
 //!
 //! Rendering does no I/O. What a chart asks for and is not known yet is noted; it is fetched, and the chart is rendered once
-//! more, until it asks for nothing new.
+//! more, until it asks for nothing new. One that asks for something new each time is given up.
 
 use std::{
     cell::RefCell,
@@ -29,9 +29,16 @@ pub(crate) struct Query {
     name: String,
 }
 
+/// How often the cluster is asked for one chart: what is found may lead to the next question, but not forever.
+const MAX_ROUNDS: usize = 10;
+
 /// What the cluster has, as far as it was asked for.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Found(BTreeMap<Query, Map<String, Value>>);
+pub(crate) struct Found {
+    known: BTreeMap<Query, Map<String, Value>>,
+    /// How often it was asked.
+    rounds: usize,
+}
 
 /// Answers from what was found, and notes the rest.
 #[derive(Debug)]
@@ -69,7 +76,7 @@ impl Lookup for Answers {
             namespace: namespace.to_owned(),
             name: name.to_owned(),
         };
-        if let Some(known) = self.found.0.get(&query) {
+        if let Some(known) = self.found.known.get(&query) {
             return Ok(known.clone());
         }
         self.missing.borrow_mut().insert(query);
@@ -81,13 +88,15 @@ impl Found {
     /// Asks the cluster.
     ///
     /// # Errors
-    /// As Helm: when the API server does not know a kind or refuses. That an object is not there is an answer.
+    /// As Helm: when the API server does not know a kind or refuses. That an object is not there is an answer. Also when it was
+    /// asked too often.
     pub(crate) async fn fetch(
         &mut self,
         cluster: &Cluster,
         missing: BTreeSet<Query>,
         what: &str,
     ) -> Result<(), Failure> {
+        self.begin_round(&missing, what)?;
         let kinds = Kinds::new(cluster.client.clone());
         for query in missing {
             let answer = cluster.answer(one(cluster, &kinds, &query)).await;
@@ -101,9 +110,26 @@ impl Found {
                     query.kind, query.name
                 )),
             })?;
-            self.0.insert(query, answer);
+            self.known.insert(query, answer);
         }
         Ok(())
+    }
+
+    fn begin_round(&mut self, missing: &BTreeSet<Query>, what: &str) -> Result<(), Failure> {
+        if self.rounds < MAX_ROUNDS {
+            self.rounds += 1;
+            return Ok(());
+        }
+        let failure = Failure::new(FailureKind::Failed, what).because(format!(
+            "the chart asks the cluster for something new each time it is rendered, {MAX_ROUNDS} times so far"
+        ));
+        Err(missing
+            .iter()
+            .next_back()
+            .into_iter()
+            .fold(failure, |failure, query| {
+                failure.because(format!("it now looks for {} {:?}", query.kind, query.name))
+            }))
     }
 }
 
@@ -133,4 +159,50 @@ async fn one(cluster: &Cluster, kinds: &Kinds, query: &Query) -> Result<Map<Stri
         Value::Object(map) => map,
         _ => Map::new(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Renders as for a cluster that has nothing of what is asked for, until `next` asks for nothing new.
+    fn rounds(next: impl Fn(&Answers, usize)) -> Result<usize, Failure> {
+        let mut found = Found::default();
+        for round in 0.. {
+            let answers = Answers::new(found.clone());
+            next(&answers, round);
+            let missing = answers.missing();
+            if missing.is_empty() {
+                return Ok(round);
+            }
+            found.begin_round(&missing, "cannot deploy x")?;
+            found
+                .known
+                .extend(missing.into_iter().map(|query| (query, Map::new())));
+        }
+        unreachable!()
+    }
+
+    fn ask(answers: &Answers, name: &str) {
+        answers.lookup("v1", "Secret", "n", name).unwrap();
+    }
+
+    #[test]
+    fn a_chart_that_asks_for_something_new_each_time_is_given_up() {
+        let chain = |answers: &Answers, round: usize| {
+            for name in 0..=round.min(MAX_ROUNDS - 1) {
+                ask(answers, &format!("s{name}"));
+            }
+        };
+        assert_eq!(rounds(chain).unwrap(), MAX_ROUNDS);
+        let endless = rounds(|answers, round| ask(answers, &format!("r{round}"))).unwrap_err();
+        assert_eq!(endless.what, "cannot deploy x");
+        assert_eq!(
+            endless.why,
+            [
+                "the chart asks the cluster for something new each time it is rendered, 10 times so far",
+                "it now looks for Secret \"r10\""
+            ]
+        );
+    }
 }
