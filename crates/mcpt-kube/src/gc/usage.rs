@@ -15,11 +15,7 @@ use kube::{
 use mcpt_core::Failure;
 use serde::de::DeserializeOwned;
 
-use crate::{
-    cluster::Cluster,
-    manifest::{Object, RELEASE_NAME},
-    server::SERVER_LABEL,
-};
+use crate::{cluster::Cluster, manifest::RELEASE_NAME, server::SERVER_LABEL};
 
 /// What is known of the use of releases, by their names.
 #[derive(Debug, Default)]
