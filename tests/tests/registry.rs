@@ -195,6 +195,36 @@ fn names_of_registries_and_templates() {
     assert_eq!(names.stdout, "demo\nmine\n");
 }
 
+/// Two deploys of one server at the same time would be in each other's way.
+#[test]
+fn no_server_is_deployed_twice() {
+    let mcpt = process();
+    let entries = json!({"mine": {"template": "demo"}, "demo": {"template": "demo"}}).to_string();
+    let (one, two) = (
+        mcpt.file("one.json", &entries),
+        mcpt.file("two.json", &entries),
+    );
+    let _ = mcpt
+        .run(&["deploy", "--all", "--registry", &one, "--registry", &two])
+        .exits(2)
+        .says(&[" is ambiguous", "one.json", "two.json", "--registry FILE"]);
+
+    let template = json!({"name": "M", "description": "d", "local_command": ["mcpt", "demo"],
+        "transport": {"default": "http", "port_env": "PORT"}});
+    let folder = mcpt.home().join("templates/mine");
+    fs::create_dir_all(&folder).expect("a folder");
+    fs::write(folder.join("template.json"), template.to_string()).expect("a template");
+    let config = mcpt.file("config.yaml", "registries: [one.json]\n");
+    let folder = folder.display().to_string();
+    let mcpt = mcpt.env("MCPT_CONFIG", config);
+    let _ = mcpt.run(&["deploy", "mine", &folder]).exits(2).says(&[
+        "mine would be deployed twice",
+        "it is an entry of",
+        "it is the server of template",
+    ]);
+    no_server_was_touched(&mcpt);
+}
+
 #[test]
 fn a_registry_is_checked_whole() {
     let mcpt = process();

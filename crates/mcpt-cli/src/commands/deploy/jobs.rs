@@ -29,6 +29,13 @@ pub(super) struct Job {
 }
 
 impl Job {
+    /// Whether both are for the same server. Processes are in no cluster.
+    pub(super) fn same(&self, other: &Self) -> bool {
+        self.plan.name == other.plan.name
+            && self.backend == other.backend
+            && (self.backend == BackendKind::Process || self.cluster == other.cluster)
+    }
+
     /// Renders it, when that can be done without a cluster: what is wrong with values is found before anything is touched.
     fn rendered(&self) -> Result<Option<Deployed>, Failure> {
         if self.backend != BackendKind::Kubernetes {

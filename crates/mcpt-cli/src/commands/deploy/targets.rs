@@ -71,10 +71,11 @@ impl Deploy {
                 Err(failure) => failures.push(failure),
             }
         }
-        match merged(failures) {
-            Some(failure) => Err(failure),
-            None => Ok(jobs),
+        if let Some(failure) = merged(failures) {
+            return Err(failure);
         }
+        refuse_same(&targets, &jobs)?;
+        Ok(jobs)
     }
 
     fn targets<'a>(
@@ -83,7 +84,11 @@ impl Deploy {
         catalog: &Catalog,
     ) -> Result<Vec<Target<'a>>, Failure> {
         if self.all {
-            return Ok(registries.entries().map(Target::Entry).collect());
+            // Each name means one, as it must when it is named.
+            let named = registries
+                .entries()
+                .map(|entry| registries.get(entry.name.as_str()));
+            return named.map(|entry| entry.map(Target::Entry)).collect();
         }
         let mut seen = BTreeSet::new();
         let mut targets = Vec::new();
@@ -216,6 +221,28 @@ impl Deploy {
             options,
         })
     }
+}
+
+/// Refuses two jobs for the same server: they would run at the same time. There is a job for each target.
+fn refuse_same(targets: &[Target<'_>], jobs: &[Job]) -> Result<(), Failure> {
+    for (index, job) in jobs.iter().enumerate() {
+        let Some(first) = jobs.iter().take(index).position(|other| job.same(other)) else {
+            continue;
+        };
+        let name = &job.plan.name;
+        let failure = Failure::new(
+            FailureKind::Usage,
+            format!("{name} would be deployed twice"),
+        );
+        let meant = [first, index].into_iter().filter_map(|at| targets.get(at));
+        return Err(meant.fold(failure, |failure, target| {
+            failure.because(match target {
+                Target::Template(template) => format!("it is the server of template {template}"),
+                Target::Entry(entry) => format!("it is an entry of {}", entry.file().display()),
+            })
+        }));
+    }
+    Ok(())
 }
 
 /// One failure of several: with one, that one.
