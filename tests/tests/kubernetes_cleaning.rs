@@ -269,7 +269,8 @@ fn objects_without_a_record_and_pods_of_ended_tests_go() {
         "wait",
         "-n",
         namespace.name(),
-        "--for=jsonpath={.status.phase}=Succeeded",
+        // Whatever its outcome.
+        "--for=jsonpath={.status.containerStatuses[0].state.terminated.exitCode}",
         "--timeout=60s",
     ];
     kubectl(&[&ended[..], &["pod/gc-orphan-test-connection"]].concat());
