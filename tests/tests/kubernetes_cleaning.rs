@@ -274,6 +274,15 @@ fn objects_without_a_record_and_pods_of_ended_tests_go() {
         "--timeout=60s",
     ];
     kubectl(&[&ended[..], &["pod/gc-orphan-test-connection"]].concat());
+    let phase = [
+        "get",
+        "-o",
+        "jsonpath={.status.phase}",
+        "-n",
+        namespace.name(),
+    ];
+    let pod = ["pod/gc-orphan-test-connection"];
+    while kubectl(&[&phase[..], &pod].concat()) == "Running" {}
     let told = removed(&mcpt, &[]);
     assert_eq!(
         told,
