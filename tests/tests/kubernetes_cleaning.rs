@@ -269,20 +269,10 @@ fn objects_without_a_record_and_pods_of_ended_tests_go() {
         "wait",
         "-n",
         namespace.name(),
-        // Whatever its outcome.
-        "--for=jsonpath={.status.containerStatuses[0].state.terminated.exitCode}",
+        "--for=jsonpath={.status.phase}=Succeeded",
         "--timeout=60s",
     ];
     kubectl(&[&ended[..], &["pod/gc-orphan-test-connection"]].concat());
-    let phase = [
-        "get",
-        "-o",
-        "jsonpath={.status.phase}",
-        "-n",
-        namespace.name(),
-    ];
-    let pod = ["pod/gc-orphan-test-connection"];
-    while kubectl(&[&phase[..], &pod].concat()) == "Running" {}
     let told = removed(&mcpt, &[]);
     assert_eq!(
         told,
@@ -299,10 +289,22 @@ fn objects_without_a_record_and_pods_of_ended_tests_go() {
     ]);
     // It serves somebody.
     finds_nothing(&mcpt);
-    let deployment = ["-n", namespace.name(), "deployment/gc-orphan"];
-    kubectl(&[&["scale", "--replicas=0"], &deployment[..]].concat());
-    let ready = ["get", "-o", "jsonpath={.status.readyReplicas}"];
-    while !kubectl(&[&ready, &deployment[..]].concat()).is_empty() {}
+    kubectl(&[
+        "scale",
+        "--replicas=0",
+        "-n",
+        namespace.name(),
+        "deployment/gc-orphan",
+    ]);
+    kubectl(&[
+        "wait",
+        "-n",
+        namespace.name(),
+        "--for=delete",
+        "pod",
+        "--selector=app.kubernetes.io/instance=gc-orphan",
+        "--timeout=60s",
+    ]);
     let told = removed(&mcpt, &["--dry-run"]);
     assert!(
         told.contains(
