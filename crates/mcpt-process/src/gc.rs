@@ -6,10 +6,7 @@
 use std::{fs, io, path::Path};
 
 use mcpt_core::{Failure, Garbage, GcOptions, Progress, ProgressEvent, ServerName};
-use nix::{
-    sys::signal::{Signal, kill},
-    unistd::Pid,
-};
+use nix::unistd::Pid;
 
 use crate::{
     deploy::{END_OF_RUN, clear_leftovers, state_failure},
@@ -38,8 +35,7 @@ pub(crate) async fn gc(
     for (pid, run) in marked::below(state.path()) {
         if is_gone(state, &run) {
             if !options.dry_run {
-                // It may have ended meanwhile.
-                let _ = kill(pid, Signal::SIGKILL);
+                marked::end(&[pid]);
             }
             garbage.push(found(
                 processes(&[pid]),

@@ -18,10 +18,61 @@ pub(crate) const MARK: &str = "MCPT_RUN";
 /// Ends at once whatever still runs of a run. Only where the system shows environments (Linux); elsewhere the end of the
 /// server's process group is all that can be had.
 pub(crate) fn kill_all(run: &Path) {
-    for pid in processes_of(run) {
-        // It may have ended meanwhile.
-        let _ = kill(pid, Signal::SIGKILL);
+    end(&processes_of(run));
+}
+
+/// Kills these processes and waits until each has ended: a signal only asks for that.
+pub(crate) fn end(processes: &[Pid]) {
+    let ended: Vec<_> = processes
+        .iter()
+        .filter_map(|pid| {
+            let end = death::of(*pid);
+            // It may have ended meanwhile.
+            kill(*pid, Signal::SIGKILL).ok().and(end)
+        })
+        .collect();
+    ended.iter().for_each(death::await_it);
+}
+
+/// The end of a process that is nobody's child here, as an event.
+#[cfg(target_os = "linux")]
+mod death {
+    use std::os::fd::OwnedFd;
+
+    use nix::unistd::Pid;
+    use rustix::{
+        event::{PollFd, PollFlags, Timespec, poll},
+        process::{PidfdFlags, pidfd_open},
+    };
+
+    /// A process that the system cannot end, since it hangs in a device, must not hang its killer as well.
+    const PATIENCE: Timespec = Timespec {
+        tv_sec: 5,
+        tv_nsec: 0,
+    };
+
+    /// Where the end of this process can be seen; nothing when it is gone, or on a system before Linux 5.3.
+    pub(super) fn of(pid: Pid) -> Option<OwnedFd> {
+        let pid = rustix::process::Pid::from_raw(pid.as_raw())?;
+        pidfd_open(pid, PidfdFlags::empty()).ok()
     }
+
+    pub(super) fn await_it(process: &OwnedFd) {
+        let mut ended = [PollFd::new(process, PollFlags::IN)];
+        while poll(&mut ended, Some(&PATIENCE)) == Err(rustix::io::Errno::INTR) {}
+    }
+}
+
+/// Elsewhere no process is found by its mark.
+#[cfg(not(target_os = "linux"))]
+mod death {
+    use nix::unistd::Pid;
+
+    pub(super) fn of(_: Pid) -> Option<()> {
+        None
+    }
+
+    pub(super) fn await_it((): &()) {}
 }
 
 /// The processes with the mark of this run.
@@ -87,6 +138,8 @@ mod tests {
         assert!(marked.contains(&Pid::from_raw(other.id().cast_signed())));
         assert!(below(Path::new("/a/run")).is_empty());
         kill_all(Path::new("/a/run-1"));
+        let status = fs::read_to_string(format!("/proc/{}/status", ours.id())).unwrap();
+        assert!(status.contains("State:\tZ"), "{status}");
         assert_eq!(ours.wait().unwrap().signal(), Some(9));
         assert!(other.try_wait().unwrap().is_none());
         other.kill().unwrap();
