@@ -7,6 +7,8 @@
 mod args;
 mod changed;
 mod commands;
+mod deletion;
+mod deployment;
 mod duration;
 mod ending;
 mod log;

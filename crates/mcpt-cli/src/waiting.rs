@@ -10,10 +10,10 @@ use crate::duration;
 /// Whether and how long to wait.
 #[derive(Debug, Clone, Copy, Args)]
 pub(crate) struct Waiting {
-    /// Return when all wanted instances are ready; this is the default
+    /// Return when all wanted instances are ready and it answers; this is the default
     #[arg(long, overrides_with = "no_wait")]
     wait: bool,
-    /// Return as soon as the change was made
+    /// Return as soon as the change has begun
     #[arg(long)]
     no_wait: bool,
     /// How long to wait at most

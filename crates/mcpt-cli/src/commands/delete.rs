@@ -1,14 +1,14 @@
 //! `mcpt delete NAME`: ends a server and removes everything of it.
 
-use std::{fmt::Write as _, time::Duration};
+use std::fmt::Write as _;
 
 use clap::Args;
-use mcpt_core::{DeleteOptions, Deleted, ServerName};
+use mcpt_core::{Deleted, ServerName};
 use serde::Serialize;
 
 use crate::{
     args::{Format, Global},
-    duration,
+    deletion::Deletion,
     ending::Ending,
     output, place, progress, runtime,
     user_config::UserConfig,
@@ -29,19 +29,8 @@ pub(crate) struct Delete {
     /// Also the volumes that were to outlive it, with their data; also when the server itself is gone already
     #[arg(long)]
     purge_data: bool,
-    /// Also its namespace, if nothing else is in it
-    #[arg(
-        long = "delete-namespace",
-        conflicts_with = "no_wait",
-        id = "delete_namespace"
-    )]
-    and_namespace: bool,
-    /// Return once the deletion has begun
-    #[arg(long)]
-    no_wait: bool,
-    /// How long to wait for its end
-    #[arg(long, value_name = "DURATION", default_value = "2m", value_parser = duration::parse)]
-    timeout: Duration,
+    #[command(flatten)]
+    deletion: Deletion,
 }
 
 /// What was done, as a document.
@@ -60,11 +49,7 @@ impl Delete {
     /// Deletes it.
     pub(crate) fn run(&self, global: &Global) -> Result<(), Ending> {
         let config = UserConfig::load()?;
-        let options = DeleteOptions {
-            wait: (!self.no_wait).then_some(self.timeout),
-            purge_data: self.purge_data,
-            delete_namespace: self.and_namespace,
-        };
+        let options = self.deletion.options(self.purge_data);
         let deleted = runtime::run(async {
             let progress = progress::display(global);
             let backend = place::backend(global, &config).await?;
@@ -75,7 +60,7 @@ impl Delete {
         .map_err(|ending| ending.hint_when_interrupted("the same command again finishes it"))?;
         let done = Done {
             name: &self.name,
-            deleted: !self.no_wait,
+            deleted: !self.deletion.no_wait,
             kept: &deleted.kept,
         };
         match global.output {
@@ -87,7 +72,7 @@ impl Delete {
     }
 
     fn text(&self, deleted: &Deleted) -> String {
-        let how = if self.no_wait {
+        let how = if self.deletion.no_wait {
             "is being deleted"
         } else {
             "deleted"

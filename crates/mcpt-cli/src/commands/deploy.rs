@@ -6,21 +6,18 @@ mod targets;
 use std::{
     fs,
     path::{Path, PathBuf},
-    time::Duration,
 };
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use helm_chart::Overrides;
 use mcpt_catalog::{Settings, profile_values};
-use mcpt_core::{
-    BackendKind, ChartSource, DeployOptions, DryRun, Failure, FailureKind, Image, Server,
-    ServerName, ServerState,
-};
+use mcpt_core::{BackendKind, Failure, FailureKind, Image, Server, ServerName, ServerState};
 use serde_json::{Map, Value};
 
 use crate::{
     args::{Format, Global},
-    changed, duration,
+    changed,
+    deployment::Deployment,
     ending::Ending,
     messages, stdin,
     user_config::UserConfig,
@@ -103,50 +100,8 @@ pub(crate) struct Deploy {
     /// Values for a kind of place (Kubernetes): dev, staging or prod; -f and --set win
     #[arg(long, value_name = "PROFILE", help_heading = "Chart values")]
     profile: Option<String>,
-    /// Make the namespace when it is not there (Kubernetes)
-    #[arg(long, help_heading = "Deployment")]
-    create_namespace: bool,
-    /// Return when the server answers MCP requests; this is the default
-    #[arg(long, overrides_with = "no_wait", help_heading = "Deployment")]
-    wait: bool,
-    /// Return as soon as the server was started
-    #[arg(long, help_heading = "Deployment")]
-    no_wait: bool,
-    /// How long to wait at most
-    #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = duration::parse, help_heading = "Deployment")]
-    timeout: Duration,
-    /// When it fails, put everything back as it was before
-    #[arg(long, help_heading = "Deployment")]
-    atomic: bool,
-    /// Show what would be deployed and change nothing; =server also asks the API server
-    #[arg(
-        long,
-        value_name = "WHERE",
-        value_enum,
-        num_args = 0..=1,
-        require_equals = true,
-        default_missing_value = "client",
-        help_heading = "Deployment"
-    )]
-    dry_run: Option<DryRunPlace>,
-}
-
-/// Where a dry run checks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum DryRunPlace {
-    /// On this machine.
-    Client,
-    /// Also on the API server.
-    Server,
-}
-
-impl From<DryRunPlace> for DryRun {
-    fn from(place: DryRunPlace) -> Self {
-        match place {
-            DryRunPlace::Client => Self::Client,
-            DryRunPlace::Server => Self::Server,
-        }
-    }
+    #[command(flatten)]
+    deployment: Deployment,
 }
 
 impl Deploy {
@@ -180,18 +135,6 @@ impl Deploy {
 
     fn image(&self) -> Option<Image> {
         self.image.as_deref().map(Image::parse)
-    }
-
-    fn options(&self, values: Map<String, Value>, chart: Option<ChartSource>) -> DeployOptions {
-        DeployOptions {
-            wait: !self.no_wait,
-            timeout: self.timeout,
-            atomic: self.atomic,
-            dry_run: self.dry_run.map(DryRun::from),
-            create_namespace: self.create_namespace,
-            values,
-            chart,
-        }
     }
 
     /// The user's chart values as Helm merges them: profile, then files, then `--set`.

@@ -174,7 +174,7 @@ impl Deploy {
             backend,
             cluster: place::cluster(global, config),
             plan,
-            options: self.options(self.chart_values(backend)?, None),
+            options: self.deployment.options(self.chart_values(backend)?, None),
         })
     }
 
@@ -211,7 +211,7 @@ impl Deploy {
         {
             values.insert("replicaCount".to_owned(), json!(replicas));
         }
-        let mut options = self.options(values, chart);
+        let mut options = self.deployment.options(values, chart);
         // Of several places one may be a cluster.
         options.create_namespace &= backend == BackendKind::Kubernetes || self.names.len() == 1;
         Ok(Job {

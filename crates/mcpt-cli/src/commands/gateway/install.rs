@@ -1,18 +1,18 @@
 //! `mcpt gateway install`: the gateway in a cluster, made or updated.
 
-use std::{path::PathBuf, time::Duration};
+use std::path::PathBuf;
 
 use clap::Args;
 use helm_chart::Overrides;
-use mcpt_core::{DeployOptions, DryRun, Failure};
+use mcpt_core::{DryRun, Failure};
 use mcpt_kube::{Gateway, InstalledGateway, gateway_dry_run};
 use serde_json::{Map, Value};
 
 use super::{cluster, on_kubernetes};
 use crate::{
     args::{Format, Global},
-    commands::deploy::{DryRunPlace, merged, values_file},
-    duration,
+    commands::deploy::{merged, values_file},
+    deployment::Deployment,
     ending::Ending,
     messages, output, place, progress, runtime,
     user_config::UserConfig,
@@ -47,32 +47,8 @@ pub(super) struct Install {
     /// Value of the chart by its path; may be repeated
     #[arg(long, value_name = "PATH=VALUE", help_heading = "Chart values")]
     set: Vec<String>,
-    /// Make the namespace when it is not there
-    #[arg(long, help_heading = "Deployment")]
-    create_namespace: bool,
-    /// Return when the gateway answers; this is the default
-    #[arg(long, overrides_with = "no_wait", help_heading = "Deployment")]
-    wait: bool,
-    /// Return as soon as it was started
-    #[arg(long, help_heading = "Deployment")]
-    no_wait: bool,
-    /// How long to wait at most
-    #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = duration::parse, help_heading = "Deployment")]
-    timeout: Duration,
-    /// When it fails, put everything back as it was before
-    #[arg(long, help_heading = "Deployment")]
-    atomic: bool,
-    /// Show what would be deployed and change nothing; =server also asks the API server
-    #[arg(
-        long,
-        value_name = "WHERE",
-        value_enum,
-        num_args = 0..=1,
-        require_equals = true,
-        default_missing_value = "client",
-        help_heading = "Deployment"
-    )]
-    dry_run: Option<DryRunPlace>,
+    #[command(flatten)]
+    deployment: Deployment,
 }
 
 impl Install {
@@ -80,7 +56,7 @@ impl Install {
     pub(super) fn run(&self, global: &Global) -> Result<(), Ending> {
         let config = UserConfig::load()?;
         on_kubernetes(global, &config, "install")?;
-        let options = self.options()?;
+        let options = self.deployment.options(self.chart_values()?, None);
         if options.dry_run == Some(DryRun::Client) {
             // Needs no cluster, and so asks for none.
             let namespace = place::cluster(global, &config).namespace;
@@ -97,18 +73,6 @@ impl Install {
             )
         })?;
         show(global, &installed)
-    }
-
-    fn options(&self) -> Result<DeployOptions, Failure> {
-        Ok(DeployOptions {
-            wait: !self.no_wait,
-            timeout: self.timeout,
-            atomic: self.atomic,
-            dry_run: self.dry_run.map(DryRun::from),
-            create_namespace: self.create_namespace,
-            values: self.chart_values()?,
-            chart: None,
-        })
     }
 
     /// The user's values: files, then the flags, then `--set`.

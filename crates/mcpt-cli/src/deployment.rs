@@ -1,0 +1,63 @@
+//! The options of commands that make or update a release.
+
+use clap::{Args, ValueEnum};
+use mcpt_core::{ChangeOptions, ChartSource, DeployOptions, DryRun};
+use serde_json::{Map, Value};
+
+use crate::waiting::Waiting;
+
+/// How it is made.
+#[derive(Debug, Clone, Copy, Args)]
+#[command(next_help_heading = "Deployment")]
+pub(crate) struct Deployment {
+    /// Make the namespace when it is not there (Kubernetes)
+    #[arg(long)]
+    create_namespace: bool,
+    #[command(flatten)]
+    waiting: Waiting,
+    /// When it fails, put everything back as it was before
+    #[arg(long)]
+    atomic: bool,
+    /// Show what would be deployed and change nothing; =server also asks the API server
+    #[arg(
+        long,
+        value_name = "WHERE",
+        value_enum,
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "client"
+    )]
+    dry_run: Option<DryRunPlace>,
+}
+
+/// Where a dry run checks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum DryRunPlace {
+    /// On this machine.
+    Client,
+    /// Also on the API server.
+    Server,
+}
+
+impl Deployment {
+    /// For the backend: with these chart values, and this chart instead of the built-in one.
+    pub(crate) fn options(
+        &self,
+        values: Map<String, Value>,
+        chart: Option<ChartSource>,
+    ) -> DeployOptions {
+        let ChangeOptions { wait, timeout } = self.waiting.options();
+        DeployOptions {
+            wait,
+            timeout,
+            atomic: self.atomic,
+            dry_run: self.dry_run.map(|place| match place {
+                DryRunPlace::Client => DryRun::Client,
+                DryRunPlace::Server => DryRun::Server,
+            }),
+            create_namespace: self.create_namespace,
+            values,
+            chart,
+        }
+    }
+}
