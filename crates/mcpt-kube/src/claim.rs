@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use crate::{
     cluster::Cluster,
     records::{Record, Records, Work},
+    release_kind::ReleaseKind,
     takeover::{HEARTBEAT, Verdict, judge},
     watch,
 };
@@ -87,7 +88,11 @@ pub(crate) async fn is_dead(
 pub(crate) fn busy(record: &Record, what: &str) -> Failure {
     let facts = record.facts();
     let hint = if record.heartbeat().is_some() {
-        "wait until it is done: mcpt status shows it".to_owned()
+        let kind = record.kind().unwrap_or(ReleaseKind::Server);
+        format!(
+            "wait until it is done: {} shows it",
+            kind.status_command(&facts.name)
+        )
     } else {
         format!(
             "it is not one of mcpt: if it was interrupted, end it with helm rollback {} or helm uninstall {}",

@@ -1,5 +1,7 @@
 //! What a release of mcpt is: a server or the gateway. Which chart and which label are its, and which commands are for it.
 
+use std::fmt::Display;
+
 use mcpt_core::ServerName;
 
 use crate::server::SERVER_LABEL;
@@ -42,7 +44,7 @@ impl ReleaseKind {
     }
 
     /// The command that shows it.
-    pub(crate) fn status_command(self, name: &ServerName) -> String {
+    pub(crate) fn status_command(self, name: impl Display) -> String {
         match self {
             Self::Server => format!("mcpt status {name}"),
             Self::Gateway => "mcpt gateway status".to_owned(),
