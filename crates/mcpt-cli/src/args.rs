@@ -16,7 +16,7 @@ const EXAMPLES: &str = "Examples:
   mcpt delete demo                         end it
   mcpt -b kubernetes -n tools deploy demo --create-namespace --replicas 2
 
-Exit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 unreachable, 5 the tool answered with an error,
+Exit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 unreachable, 5 the tool answered with an error, \
 6 timed out, 130 interrupted.";
 
 /// Deploy, watch and call MCP servers: as local processes or on Kubernetes.
@@ -161,5 +161,19 @@ mod tests {
     #[test]
     fn the_grammar_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn help_is_wrapped_by_the_terminal_alone() {
+        let mut commands = vec![Cli::command()];
+        while let Some(command) = commands.pop() {
+            commands.extend(command.get_subcommands().cloned());
+            let help = command.get_after_help().map(ToString::to_string);
+            for line in help.unwrap_or_default().lines() {
+                let ends_here =
+                    line.is_empty() || line.starts_with(' ') || line.ends_with(['.', ':']);
+                assert!(ends_here, "{}: {line}", command.get_name());
+            }
+        }
     }
 }

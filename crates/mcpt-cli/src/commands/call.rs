@@ -21,8 +21,8 @@ use crate::{
 /// Arguments of `mcpt call`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Arguments are typed as the tool's schema says. NAME=@FILE reads a value from a file, NAME=@- from
-standard input. Progress goes to standard error; -o json prints the result as the server sent it.
+    after_help = "Arguments are typed as the tool's schema says. NAME=@FILE reads a value from a file, NAME=@- from \
+        standard input. Progress goes to standard error; -o json prints the result as the server sent it.
 
 Examples:
   mcpt call demo echo --arg message=hi

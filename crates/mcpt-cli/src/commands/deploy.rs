@@ -27,8 +27,8 @@ use crate::{
 /// Arguments of `mcpt deploy`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Values of -c: KEY=VALUE as it stands, KEY=@FILE from a file, KEY=@- from standard input,
-KEY=@env:NAME from the environment; secrets are best given in one of the last three ways.
+    after_help = "Values of -c: KEY=VALUE as it stands, KEY=@FILE from a file, KEY=@- from standard input, \
+        KEY=@env:NAME from the environment; secrets are best given in one of the last three ways.
 -e NAME without a value takes it from the environment. @@ stands for a leading @.
 
 Examples:

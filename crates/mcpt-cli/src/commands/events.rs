@@ -16,8 +16,8 @@ use crate::{
 /// Arguments of `mcpt events`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "The oldest come first. A table is cut to the width of the terminal; -o wide is not. With -f, -o json prints one JSON
-document per line.
+    after_help = "The oldest come first. A table is cut to the width of the terminal; -o wide is not. With -f, -o json prints one JSON \
+        document per line.
 
 Examples:
   mcpt -b kubernetes events demo

@@ -11,8 +11,8 @@ use crate::{
 /// Arguments of `mcpt rollback`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "What comes back is all of the revision together: image, settings, secrets, number of instances. It becomes a
-new revision; nothing of the history is lost.
+    after_help = "What comes back is all of the revision together: image, settings, secrets, number of instances. It becomes a \
+        new revision; nothing of the history is lost.
 
 Examples:
   mcpt -b kubernetes history demo

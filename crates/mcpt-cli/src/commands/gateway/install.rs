@@ -22,8 +22,8 @@ use crate::{
 #[derive(Debug, Args)]
 #[command(
     after_help = "It is the Helm release mcpt-gateway of the built-in chart mcpt-gateway; its README lists the values.
-The same command again updates it; what an earlier one set and this one does not is forgotten, but for the number
-of replicas and the session key.
+The same command again updates it; what an earlier one set and this one does not is forgotten, but for the number \
+        of replicas and the session key.
 
 Examples:
   mcpt -b kubernetes -n mcp-servers gateway install

@@ -25,10 +25,10 @@ const DEFAULT_NAMESPACE: &str = "mcp-servers";
 /// Arguments of `mcpt gateway run`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Servers are at /mcp/NAME and /mcp/NAMESPACE/NAME, as they come and go: those named with --server
-and those of the backend. With the process backend that is all of this machine, with the
-kubernetes one all of the namespace (--namespace, else the context's or the pod's) or, with
---all-namespaces, of the cluster; /mcp/NAME is then one of that namespace.
+    after_help = "Servers are at /mcp/NAME and /mcp/NAMESPACE/NAME, as they come and go: those named with --server \
+        and those of the backend. With the process backend that is all of this machine, with the \
+        kubernetes one all of the namespace (--namespace, else the context's or the pod's) or, with \
+        --all-namespaces, of the cluster; /mcp/NAME is then one of that namespace.
 /healthz, /readyz and /metrics tell how the gateway is.
 
 Examples:
