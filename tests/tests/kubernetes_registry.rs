@@ -107,6 +107,18 @@ fn several_entries_with_one_command() {
         little["url"],
         format!("http://little-little.{}.svc:81/mcp", second.name())
     );
+    // The chart of somebody else says its size by itself.
+    let at = ["-n", second.name()];
+    let scale = ["scale", "little", "--replicas", "2"];
+    let _ = mcpt.run(&[&at[..], &scale].concat()).ok();
+    let again = ["deploy", "little", from[0], from[1], "-f", &values];
+    let _ = mcpt.run(&again).ok();
+    assert_eq!(
+        second.get("deployment/little-little")["spec"]["replicas"],
+        1
+    );
+    let recorded = Helm::V4.run(&second, &["get", "values", "little", "-o", "json"]);
+    assert!(!recorded.contains("replicaCount"), "{recorded}");
     let own = mcpt.run(&["list", "-n", second.name(), "-o", "name"]).ok();
     assert_eq!(own.stdout, "archive\nfolder\nlittle\n");
     let labels = second.get("deployment/folder")["metadata"]["labels"].clone();

@@ -4,15 +4,22 @@ use k8s_openapi::api::apps::v1::Deployment;
 use kube::{Api, ResourceExt, api::ListParams};
 use mcpt_core::{Failure, FailureKind, ServerName, near};
 
-use crate::{cluster::Cluster, records::Record, release_kind::ReleaseKind, server::SERVER_LABEL};
+use crate::{
+    cluster::Cluster, records::Record, release_kind::ReleaseKind, revisions::is_uninstalled,
+    server::SERVER_LABEL,
+};
 
-/// The failure of `what`: there is no such release.
+/// The failure of `what`: there is no such release; `last` is its last record, if it has any.
 pub(crate) async fn no_release(
     cluster: &Cluster,
     kind: ReleaseKind,
     name: &ServerName,
+    last: Option<&Record>,
     what: &str,
 ) -> Failure {
+    if last.is_some_and(|last| last.kind() == Some(kind) && is_uninstalled(last)) {
+        return uninstalled(cluster, kind, name, what);
+    }
     match kind {
         ReleaseKind::Server => no_server(cluster, name, what).await,
         ReleaseKind::Gateway => {
@@ -23,6 +30,28 @@ pub(crate) async fn no_release(
                     "install one: mcpt --backend kubernetes -n {namespace} gateway install"
                 ))
         }
+    }
+}
+
+/// The failure of `what`: of a release that was uninstalled only the history is there.
+pub(crate) fn uninstalled(
+    cluster: &Cluster,
+    kind: ReleaseKind,
+    name: &ServerName,
+    what: &str,
+) -> Failure {
+    let (namespace, name) = (cluster.namespace.as_str(), name.as_str());
+    let was = "was uninstalled, and only its history was kept";
+    let failure = Failure::new(FailureKind::NotFound, what);
+    match kind {
+        ReleaseKind::Server => failure
+            .because(format!("server {name:?} in namespace {namespace:?} {was}"))
+            .hint(format!(
+                "bring it back: mcpt rollback {name}; or forget it: mcpt delete {name}"
+            )),
+        ReleaseKind::Gateway => failure
+            .because(format!("the gateway in namespace {namespace:?} {was}"))
+            .hint("install it again: mcpt gateway install"),
     }
 }
 
@@ -78,7 +107,7 @@ pub(crate) async fn last_of<'r>(
     what: &str,
 ) -> Result<&'r Record, Failure> {
     let Some(last) = records.last() else {
-        return Err(no_release(cluster, kind, name, what).await);
+        return Err(no_release(cluster, kind, name, None, what).await);
     };
     let failure = Failure::new(FailureKind::NotFound, what);
     let (release, chart) = (name.as_str(), last.chart());

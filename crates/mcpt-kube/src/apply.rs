@@ -269,7 +269,7 @@ impl Applier {
         Ok(live.map(|live| live.metadata))
     }
 
-    /// How many pods a live workload has; `None` when it is not there.
+    /// How many pods a live workload of the release has; `None` when it is not there.
     ///
     /// # Errors
     /// When the API server refuses to tell.
@@ -284,7 +284,8 @@ impl Applier {
             .answer(api.get_opt(&object.name))
             .await
             .map_err(|error| self.cluster.failure(what, &error))?;
-        Ok(live.and_then(|live| live.data["spec"]["replicas"].as_i64()))
+        let ours = live.filter(|live| self.foreign(&live.metadata).is_none());
+        Ok(ours.and_then(|live| live.data["spec"]["replicas"].as_i64()))
     }
 
     /// Why a live object is not of this release; `None` when it is.

@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use futures_util::{FutureExt, future::try_join4};
+use helm_release::Status;
 use k8s_openapi::api::{
     apps::v1::Deployment,
     autoscaling::v2::HorizontalPodAutoscaler,
@@ -172,6 +173,8 @@ impl Backend for Kubernetes {
         .await?;
         let facts = secrets.iter().filter_map(ReleaseFacts::read);
         let mut releases = ReleaseFacts::latest(facts);
+        // As in the list of Helm: only their history is there.
+        releases.retain(|_, release| release.status != Status::Uninstalled.as_str());
         let mut servers = Vec::new();
         for deployment in by_name(deployments) {
             let Some(name) = release_of(&deployment, ReleaseKind::Server).map(str::to_owned) else {

@@ -13,12 +13,12 @@ use serde_json::{Value, json};
 use crate::{
     apply::Expected,
     chart::{Prepared, Rendered, When},
-    claim,
     cluster::Cluster,
     log_tail::Secrets,
     manifest::{self, Object},
     records::{Record, custom_labels},
     release_kind::ReleaseKind,
+    revisions::{self, ROLLBACK_REVISION},
     server,
 };
 
@@ -150,19 +150,19 @@ impl Change {
         for object in &mut objects {
             object.claim(&release.name, &release.namespace);
         }
-        // What the deployed revision has is known to be there and ours. Revisions after it failed: some of their objects may
-        // be there, and are removed or taken over.
-        let since = history
-            .iter()
-            .rposition(|r| r.release.info.status == Status::Deployed)
-            .unwrap_or(0);
+        // What the deployed revision has is known to be there and ours, unless a deletion began since. Revisions after it failed:
+        // some of their objects may be there, and are removed or taken over.
+        let running = revisions::running(&history).map(|record| record.release.version);
+        let there = revisions::since_the_end(&history);
+        let recent = || there.iter().filter(|r| Some(r.release.version) >= running);
+        let whole = !recent().any(revisions::deletion_began);
         let mut ours = Vec::new();
         let mut by_update = false;
         let mut old = Vec::new();
-        for record in &history[since..] {
+        for record in recent() {
             let found = parse(&record.release.manifest, what)?;
             by_update |= record.release.apply_method != APPLY_METHOD_SERVER_SIDE;
-            if record.release.info.status == Status::Deployed {
+            if whole && Some(record.release.version) == running {
                 ours.clone_from(&found);
             }
             old.extend(found);
@@ -207,20 +207,20 @@ impl Change {
         server::autoscaling(&scaler)
     }
 
-    /// The revision that runs; nothing to go back to when there is none.
-    pub(crate) fn deployed(&self) -> Option<&Record> {
-        deployed(&self.history)
-    }
-
-    /// Whether undoing means removing: no command before this one came to its end, or the last one was to delete everything.
-    /// What a deploy that failed left may well run, and is put back.
-    pub(crate) fn is_first(&self) -> bool {
-        is_first(&self.history)
-    }
-
-    /// What undoing goes back to: the revision that runs, else the last one that a command came to the end of.
+    /// What undoing goes back to: the revision that runs, else the last one. `None` when undoing means removing.
     pub(crate) fn before(&self) -> Option<&Record> {
-        self.deployed().or(self.history.last())
+        let there = revisions::running(&self.history).or(self.history.last());
+        there.filter(|_| !revisions::is_first(&self.history))
+    }
+
+    /// Workloads that say a number of pods, and for which an autoscaler has said it until now.
+    pub(crate) fn freed(&self) -> impl Iterator<Item = &(Object, Expected)> {
+        let scalers = self.gone.iter().filter(|object| object.is_autoscaler());
+        let targets: Vec<_> = scalers.filter_map(bound).collect();
+        self.objects.iter().filter(move |(object, _)| {
+            let is_target = |(kind, name, _): &_| *kind == object.kind && *name == object.name;
+            object.replicas().is_some() && targets.iter().any(is_target)
+        })
     }
 
     /// Whether its chart is somebody else's.
@@ -257,31 +257,6 @@ fn bound(scaler: &Object) -> Option<(String, String, i64)> {
     Some((target("kind")?, target("name")?, least))
 }
 
-/// Field of a record's `info` in which Helm 4 keeps what was rolled back to.
-pub(crate) const ROLLBACK_REVISION: &str = "rollback_revision";
-
-fn is_first(history: &[Record]) -> bool {
-    let was_deleted = |last: &Record| {
-        last.release
-            .info
-            .deleted
-            .as_deref()
-            .is_some_and(|time| !time.is_empty())
-    };
-    let interrupted =
-        |record: &Record| claim::was_interrupted(&record.release, Status::PendingInstall);
-    deployed(history).is_none()
-        && (history.last().is_some_and(was_deleted) || history.iter().all(interrupted))
-}
-
-/// The newest revision that runs.
-pub(crate) fn deployed(history: &[Record]) -> Option<&Record> {
-    history
-        .iter()
-        .rev()
-        .find(|record| record.release.info.status == Status::Deployed)
-}
-
 fn parse(text: &str, what: &str) -> Result<Vec<Object>, Failure> {
     manifest::parse(text).map_err(|error| unusable(what, &error))
 }
@@ -293,40 +268,91 @@ pub(crate) fn unusable(what: &str, error: &manifest::ManifestError) -> Failure {
         crate::failure::chain(error)
     ))
 }
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use kube::core::ObjectMeta;
+    use crate::revisions::tests::history;
+
+    fn object(kind: &str, name: &str, spec: &str) -> String {
+        let group = match kind {
+            "Deployment" => "apps/v1",
+            "HorizontalPodAutoscaler" => "autoscaling/v2",
+            _ => "v1",
+        };
+        format!(
+            "---\napiVersion: {group}\nkind: {kind}\nmetadata: {{name: {name}}}\nspec: {spec}\n"
+        )
+    }
+
+    /// The change from a history, of which each revision has these objects, to others.
+    fn change(text: &str, has: &str, wants: &str) -> Change {
+        let mut history = history(text);
+        for record in &mut history {
+            record.release.manifest = has.to_owned();
+            record.release.apply_method = APPLY_METHOD_SERVER_SIDE.to_owned();
+        }
+        let release = Release {
+            manifest: wants.to_owned(),
+            ..Release::default()
+        };
+        Change::over(history, release, BTreeMap::new(), String::new(), "x").unwrap()
+    }
 
     #[test]
-    fn undoing_removes_only_what_no_command_finished() {
-        let record = |text: &str| {
-            let (status, description) = text.split_once(':').unwrap_or((text, ""));
-            let mut release = Release::default();
-            release.info.status = serde_json::from_value(status.into()).unwrap();
-            release.info.description = description.into();
-            release.info.deleted = description
-                .starts_with("Deletion")
-                .then(|| "2026-01-01T00:00:00Z".to_owned());
-            Record {
-                release,
-                metadata: ObjectMeta::default(),
-            }
-        };
-        let interrupted = "failed:pending-install was interrupted";
-        for (history, first) in [
-            (&[][..], true),
-            (&[interrupted], true),
-            (&["deployed"], false),
-            // It timed out; its pods may have become ready since.
-            (&["failed:timed out"], false),
-            (&[interrupted, "failed:timed out"], false),
-            (&["deployed", "failed:Deletion failed"], false),
-            (&["superseded", "failed:Deletion failed"], true),
+    fn what_is_there_and_what_goes() {
+        let kept = object("Service", "kept", "{}");
+        let has = format!("{kept}{}", object("Service", "gone", "{}"));
+        for (text, ours, gone, back) in [
+            ("", false, false, None),
+            ("deployed", true, true, Some(1)),
+            ("failed", false, true, Some(1)),
+            ("superseded deployed failed", true, true, Some(2)),
+            // A deletion may have taken any of them.
+            ("superseded deployed/failed", false, true, None),
+            ("deployed failed/failed", false, true, None),
+            ("deployed/failed failed", false, true, Some(1)),
+            ("deployed/failed deployed", true, true, Some(2)),
+            // Nothing of it is there, and what bears its name may be somebody's.
+            ("uninstalled/helm", false, false, None),
+            ("deployed uninstalled/helm", false, false, None),
+            ("uninstalled/helm deployed", true, true, Some(2)),
+            ("uninstalled/helm dead-pending-install", false, true, None),
         ] {
-            let records: Vec<Record> = history.iter().map(|text| record(text)).collect();
-            assert_eq!(is_first(&records), first, "{history:?}");
+            let change = change(text, &has, &kept);
+            let (_, expected) = &change.objects[0];
+            let back_to = change.before().map(|record| record.release.version);
+            assert_eq!(
+                (expected.ours, !change.gone.is_empty(), back_to),
+                (ours, gone, back),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn workloads_whose_autoscaler_goes() {
+        let scaler = |target: &str| {
+            let to =
+                format!("{{scaleTargetRef: {{kind: Deployment, name: {target}}}, maxReplicas: 3}}");
+            object("HorizontalPodAutoscaler", "s", &to)
+        };
+        let deployment = |spec: &str| object("Deployment", "d", spec);
+        let (numbered, bare) = (deployment("{replicas: 2}"), deployment("{}"));
+        for (has, wants, freed) in [
+            (format!("{bare}{}", scaler("d")), numbered.clone(), true),
+            // It says no number: the last one stays.
+            (format!("{bare}{}", scaler("d")), bare.clone(), false),
+            // It is another's, stays, or was never there.
+            (format!("{bare}{}", scaler("e")), numbered.clone(), false),
+            (
+                format!("{bare}{}", scaler("d")),
+                format!("{numbered}{}", scaler("d")),
+                false,
+            ),
+            (bare.clone(), numbered.clone(), false),
+        ] {
+            let change = change("deployed", &has, &wants);
+            assert_eq!(change.freed().next().is_some(), freed, "{has} to {wants}");
         }
     }
 }

@@ -18,6 +18,7 @@ use crate::{
     failure::chain,
     foreign::{Foreign, refuse_hooks},
     lookup::{Answers, Found, Query},
+    records::Record,
     release_kind::ReleaseKind,
 };
 
@@ -224,9 +225,16 @@ impl Prepared {
             .map_err(|error| self.invalid(&error))
     }
 
+    /// Whether the values of a running revision say the size as those of this one do: both must be of the same chart, and that
+    /// one of mcpt's. Of the charts of others nobody knows what their values mean; their size is what they render, as with Helm.
+    pub(crate) fn is_sized_as(&self, running: &Record) -> bool {
+        let chart = self.chart.name();
+        ReleaseKind::of_chart(chart).is_some() && running.chart() == chart
+    }
+
     /// Keeps how many pods run, and the autoscaling, of the revision that runs, unless the values name a number. Of a number
     /// that something else changed since, such as an autoscaler, `live` tells.
-    pub(crate) fn keep_scale(&mut self, running: &Values, live: Option<i32>) {
+    pub(crate) fn keep_scale(&mut self, running: &Values, live: Option<i64>) {
         if self.values.contains_key(REPLICAS) {
             return;
         }
@@ -452,6 +460,43 @@ mod tests {
             Value::Object(base),
             json!({"a": {"b": 3, "c": 2, "d": 4}, "l": [2], "n": null})
         );
+    }
+
+    #[test]
+    fn values_of_other_charts_say_no_size() {
+        for (new, running, expected) in [
+            ("mcp-server", "mcp-server", true),
+            ("mcpt-gateway", "mcpt-gateway", true),
+            ("little", "little", false),
+            ("little", "mcp-server", false),
+            ("mcp-server", "little", false),
+        ] {
+            let chart = |name: &str| {
+                let mut chart = Chart::default();
+                name.clone_into(&mut chart.metadata.name);
+                chart
+            };
+            let prepared = Prepared {
+                name: "demo".into(),
+                what: String::new(),
+                chart: chart(new),
+                foreign: None,
+                values: Values::new(),
+                secrets: Vec::new(),
+            };
+            let record = Record {
+                release: Release {
+                    chart: Some(ChartRecord::from(&chart(running))),
+                    ..Release::default()
+                },
+                metadata: kube::core::ObjectMeta::default(),
+            };
+            assert_eq!(
+                prepared.is_sized_as(&record),
+                expected,
+                "{new} over {running}"
+            );
+        }
     }
 
     #[test]

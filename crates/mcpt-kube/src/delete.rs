@@ -22,6 +22,7 @@ use crate::{
     records::{Record, Records, Work},
     release_kind::ReleaseKind,
     removal::{self, Claims},
+    revisions,
     server::SERVER_LABEL,
 };
 
@@ -105,7 +106,7 @@ impl End<'_> {
         let hooks = hook_objects(&last.release, what)?;
 
         let mut release = last.release.clone();
-        mark(&mut release.info);
+        revisions::begin_deletion(&mut release.info);
         let version = last.resource_version();
         let begun = records.replace(last, release, Work::UnderWay, version, what);
         let Some(record) = begun.await? else {
@@ -144,7 +145,7 @@ impl End<'_> {
             },
             ..Release::default()
         };
-        mark(&mut release.info);
+        revisions::begin_deletion(&mut release.info);
         let labels = BTreeMap::from([(SERVER_LABEL.to_owned(), self.name.to_string())]);
         let Some(record) = self.records().create(release, &labels, what).await? else {
             return Err(self.lost());
@@ -171,13 +172,17 @@ impl End<'_> {
         let version = heartbeat.stop().await?;
         let deleted = match outcome {
             Ok(deleted) => deleted,
-            Err(failure) => {
+            Err(mut failure) => {
                 let mut release = record.release.clone();
                 release.info.status = Status::Failed;
                 release.info.description = format!("Deletion failed: {}", failure.why.join("; "));
-                let _unless_taken_over = records
-                    .replace(record, release, Work::Done, version, what)
-                    .await?;
+                let told = records.replace(record, release, Work::Done, version, what);
+                if let Err(also) = told.await {
+                    let why = also.why.join("; ");
+                    failure
+                        .why
+                        .push(format!("its record was not written: {why}"));
+                }
                 return Err(failure);
             }
         };
@@ -290,13 +295,6 @@ fn shortened(others: &[String]) -> Vec<String> {
         why.push(format!("and {} more", others.len() - SHOWN));
     }
     why
-}
-
-/// Writes down that the deletion has begun, in Helm's words.
-fn mark(info: &mut Info) {
-    info.status = Status::Uninstalling;
-    "Deletion in progress (or silently failed)".clone_into(&mut info.description);
-    info.deleted = Some(Timestamp::now().to_string());
 }
 
 /// Objects of all revisions, each once: an upgrade that was interrupted may have left those of several.

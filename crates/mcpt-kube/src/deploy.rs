@@ -1,23 +1,24 @@
 //! A deploy: from a chart with values to a [`Change`], and the namespace that it may have to make. Servers come from plans.
 
 use futures_util::future::OptionFuture;
-use k8s_openapi::api::apps::v1::Deployment;
-use kube::Api;
+use helm_release::Release;
 use mcpt_core::{
     DeployOptions, Deployed, DryRun, Failure, FailureKind, Namespace, Plan, Progress,
     ProgressEvent, ServerName,
 };
 
 use crate::{
-    change::{Change, deployed, unusable},
+    change::{Change, unusable},
     chart::{Prepared, Rendered},
     claim,
     cluster::Cluster,
-    connect, manifest,
+    connect,
+    manifest::{self, Object},
     namespace::{self, Made},
     operation::{Conduct, Operation, Reached},
     records::Record,
     release_kind::ReleaseKind,
+    revisions,
     server::{SERVER_LABEL, TEMPLATE_LABEL},
 };
 
@@ -266,14 +267,14 @@ impl Deploy<'_> {
                 ))
                 .hint(self.another_name));
         }
-        if let Some(running) = deployed(&history) {
-            let deployments: Api<Deployment> = cluster.api();
-            let live = cluster
-                .answer(deployments.get_opt(self.operation.name.as_str()))
-                .await
-                .map_err(|error| cluster.failure(what, &error))?;
-            let number = live.and_then(|live| live.spec.replicas);
-            prepared.keep_scale(&running.release.config, number);
+        let running = revisions::running(&history);
+        if let Some(running) = running.filter(|running| prepared.is_sized_as(running)) {
+            let release = &running.release;
+            let live = match workload(release, self.kind, what)? {
+                Some(workload) => self.operation.replicas(&workload).await?,
+                None => None,
+            };
+            prepared.keep_scale(&release.config, live);
         }
         let done = "Upgrade complete";
         let (change, rendered) =
@@ -283,6 +284,13 @@ impl Deploy<'_> {
         }
         Ok((change, rendered))
     }
+}
+
+/// The workload that a revision made, however it is named.
+fn workload(release: &Release, kind: ReleaseKind, what: &str) -> Result<Option<Object>, Failure> {
+    let objects = manifest::parse(&release.manifest).map_err(|error| unusable(what, &error))?;
+    let ours = |object: &Object| object.has_scale() && object.has_label(kind.label());
+    Ok(objects.into_iter().find(ours))
 }
 
 #[cfg(test)]
@@ -317,6 +325,31 @@ mod tests {
                 port_env: None,
             },
         }
+    }
+
+    #[test]
+    fn the_workload_is_found_by_its_mark() {
+        let deployment = |name: &str, labels: &str| {
+            format!(
+                "---\napiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: {name}, labels: {labels}}}\n"
+            )
+        };
+        let manifest = [
+            deployment("one", "{}"),
+            deployment("renamed", "{mcpt.io/server: one}"),
+        ]
+        .concat();
+        let release = Release {
+            name: "one".to_owned(),
+            manifest,
+            ..Release::default()
+        };
+        let found = |kind| {
+            let found = workload(&release, kind, "x").unwrap();
+            found.map(|object| object.name)
+        };
+        assert_eq!(found(ReleaseKind::Server).as_deref(), Some("renamed"));
+        assert_eq!(found(ReleaseKind::Gateway), None);
     }
 
     /// A dry run with a chart of somebody else, of one template and a schema.

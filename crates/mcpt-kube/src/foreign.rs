@@ -48,7 +48,7 @@ impl Foreign {
         let objects = manifest::parse(manifest).unwrap_or_default();
         let annotated = objects
             .iter()
-            .filter(|object| is_marked(object))
+            .filter(|object| object.has_label(SERVER_LABEL))
             .find_map(|object| {
                 let path = object.body.pointer("/metadata/annotations")?;
                 path.get(PATH_ANNOTATION)?.as_str()
@@ -163,13 +163,6 @@ fn of_kind<'a>(
     all.find(|object| object.name == release).or(first)
 }
 
-fn is_marked(object: &Object) -> bool {
-    object
-        .body
-        .pointer("/metadata/labels")
-        .is_some_and(|labels| labels.get(SERVER_LABEL).is_some())
-}
-
 fn set(metadata: &mut Map<String, Value>, field: &str, key: &str, value: &str) {
     let slot = metadata
         .entry(field)
@@ -201,7 +194,7 @@ mod tests {
         let objects = manifest::parse(&marked).unwrap();
         let marks: Vec<_> = objects
             .iter()
-            .map(|o| (o.name.as_str(), o.kind.as_str(), is_marked(o)))
+            .map(|o| (o.name.as_str(), o.kind.as_str(), o.has_label(SERVER_LABEL)))
             .collect();
         assert_eq!(
             marks,

@@ -35,6 +35,7 @@ mod operation;
 mod records;
 mod release_kind;
 mod removal;
+mod revisions;
 mod rollback;
 mod rollout;
 mod scale;

@@ -133,6 +133,17 @@ impl Object {
         ) && self.api_version.starts_with("apps/")
     }
 
+    /// How many pods it says a workload has.
+    pub(crate) fn replicas(&self) -> Option<i64> {
+        self.body.pointer("/spec/replicas")?.as_i64()
+    }
+
+    /// Whether it bears a label.
+    pub(crate) fn has_label(&self, key: &str) -> bool {
+        let labels = self.body.pointer("/metadata/labels");
+        labels.is_some_and(|labels| labels.get(key).is_some())
+    }
+
     /// Whether it scales others.
     pub(crate) fn is_autoscaler(&self) -> bool {
         self.kind == "HorizontalPodAutoscaler"

@@ -16,6 +16,7 @@ use crate::{
     claim,
     cluster::Cluster,
     heartbeat::Heartbeat,
+    manifest::Object,
     records::{Record, Records, Work},
     release_kind::ReleaseKind,
     server,
@@ -170,6 +171,14 @@ impl<'a> Operation<'a> {
         )
     }
 
+    /// How many pods a workload of the release has; `None` when it is not there.
+    ///
+    /// # Errors
+    /// When the API server refuses to tell.
+    pub(crate) async fn replicas(&self, workload: &Object) -> Result<Option<i64>, Failure> {
+        self.applier.replicas(workload, &self.what).await
+    }
+
     /// Another command made this revision first.
     async fn lost_race(&self, revision: u32) -> Result<Failure, Failure> {
         let winner = self.records.get(revision, &self.what).await?;
@@ -239,7 +248,9 @@ impl<'a> Operation<'a> {
     /// Marks what ran before `record`, and forgets the oldest revisions.
     async fn supersede(&self, change: &Change, record: &Record) -> Result<(), Failure> {
         for old in &change.history {
-            if old.release.info.status != Status::Deployed {
+            // Helm marks one that was uninstalled, too.
+            let status = old.release.info.status;
+            if !matches!(status, Status::Deployed | Status::Uninstalled) {
                 continue;
             }
             let mut release = old.release.clone();

@@ -1,7 +1,6 @@
 //! How many instances run: the running revision's own chart and values with another number or other bounds, as a new revision.
 
 use helm_chart::Values;
-use helm_release::Status;
 use mcpt_core::{
     Autoscaling, ChangeOptions, Failure, FailureKind, Progress, ProgressEvent, Scale, Server,
     ServerName,
@@ -9,12 +8,15 @@ use mcpt_core::{
 use serde_json::{Map, Value, json};
 
 use crate::{
-    absent::last_of_server,
-    change::{Change, deployed},
+    absent::{last_of_server, uninstalled},
+    change::Change,
     chart::{AUTOSCALING, Prepared, REPLICAS, lay_over},
     cluster::Cluster,
     manifest::Object,
     operation::{Conduct, Operation, Reached},
+    records::Record,
+    release_kind::ReleaseKind,
+    revisions,
     server::SERVER_LABEL,
 };
 
@@ -31,16 +33,16 @@ pub(crate) async fn scale(
     let what = &operation.what;
     let history = operation.settled().await?;
     let last = last_of_server(cluster, name, &history, "helm upgrade", what).await?;
-    let running = deployed(&history).ok_or_else(|| {
+    if revisions::is_uninstalled(last) {
+        return Err(uninstalled(cluster, ReleaseKind::Server, name, what));
+    }
+    let running = revisions::running(&history).ok_or_else(|| {
         Failure::new(FailureKind::Failed, what)
             .because("no revision of it runs")
             .hint("deploy it again: mcpt deploy takes --replicas too")
     })?;
-    if last.release.info.status == Status::Failed {
-        progress.event(ProgressEvent::Warning(format!(
-            "revision {} failed: revision {}, which runs, is scaled",
-            last.release.version, running.release.version
-        )));
+    if let Some(warning) = warning(last, running) {
+        progress.event(ProgressEvent::Warning(warning));
     }
     let mut prepared = Prepared::of_release(&running.release, what)?;
     prepared.change(|values| apply(scale, values))?;
@@ -58,6 +60,22 @@ pub(crate) async fn scale(
         ));
     }
     Box::pin(operation.perform(&change, &mut Reached::Nothing)).await
+}
+
+/// Which revision is scaled, when that is not plain.
+fn warning(last: &Record, running: &Record) -> Option<String> {
+    let (failed, number) = (last.release.version, running.release.version);
+    if revisions::deletion_began(last) {
+        Some(format!(
+            "its deletion did not come to its end: all of revision {number} is made again"
+        ))
+    } else if failed != number {
+        Some(format!(
+            "revision {failed} failed: revision {number}, which runs, is scaled"
+        ))
+    } else {
+        None
+    }
 }
 
 /// The revision's description.
@@ -111,6 +129,33 @@ fn shows(scale: Scale, object: &Object) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_scaled_is_told_when_it_is_not_plain() {
+        for (text, says) in [
+            ("deployed", None),
+            (
+                "deployed failed",
+                Some("revision 2 failed: revision 1, which runs"),
+            ),
+            ("deployed/failed", Some("all of revision 1 is made again")),
+            (
+                "deployed failed/failed",
+                Some("all of revision 1 is made again"),
+            ),
+        ] {
+            let history = revisions::tests::history(text);
+            let running = revisions::running(&history).unwrap();
+            let warning = warning(history.last().unwrap(), running);
+            assert_eq!(warning.is_some(), says.is_some(), "{text}");
+            assert!(
+                warning
+                    .unwrap_or_default()
+                    .contains(says.unwrap_or_default()),
+                "{text}"
+            );
+        }
+    }
 
     #[test]
     fn values_of_a_scale() {

@@ -154,7 +154,7 @@ fn state(
                 let reason = described().unwrap_or_else(|| "the last deployment failed".to_owned());
                 return (ServerState::Failed, Some(reason));
             }
-            "uninstalling" | "uninstalled" => {
+            "uninstalling" => {
                 return (ServerState::Pending, Some("it is being deleted".to_owned()));
             }
             pending if pending.starts_with("pending-") => {
@@ -172,6 +172,9 @@ fn state(
             Some("its Deployment is gone".to_owned()),
         );
     };
+    if deployment.metadata.deletion_timestamp.is_some() {
+        return (ServerState::Pending, Some("it is being deleted".to_owned()));
+    }
     if desired == 0 {
         return (
             ServerState::Stopped,
@@ -392,6 +395,13 @@ mod tests {
                 "{status} {wanted} {ready}"
             );
         }
+        // Helm has forgotten it by now.
+        let mut ending = observed(2, 2);
+        let metadata = ending.deployment.as_mut().map(|d| &mut d.metadata);
+        metadata.unwrap().deletion_timestamp =
+            serde_json::from_value(json!("2026-01-01T00:00:00Z")).unwrap();
+        let ending = told(None, &ending);
+        assert_eq!(ending.reason.as_deref(), Some("it is being deleted"));
         let gone = told(Some(&facts("deployed")), &Observed::default());
         assert_eq!(gone.reason.as_deref(), Some("its Deployment is gone"));
     }

@@ -16,6 +16,7 @@ use crate::{
     events::{self, Subjects},
     records::{Record, Records},
     release_kind::ReleaseKind,
+    revisions,
     rollout::Observed,
     server, usage,
 };
@@ -40,9 +41,10 @@ pub(crate) async fn status(
         backend::service(cluster, kind, name, &what),
         async { Ok(autoscaler(cluster, kind, name, &what).await) },
     )?;
-    let latest = records.last();
+    let last = records.last();
+    let latest = last.filter(|record| !revisions::is_uninstalled(record));
     if deployment.is_none() && latest.and_then(Record::kind) != Some(kind) {
-        return Err(no_release(cluster, kind, name, &what).await);
+        return Err(no_release(cluster, kind, name, last, &what).await);
     }
     let workload: OptionFuture<_> = deployment
         .as_ref()

@@ -7,7 +7,7 @@ use std::{
 
 use mcpt_tests::{Helm, TestNamespace, kubectl};
 
-use crate::{CHART, deploy, mcpt, replicas};
+use crate::{CHART, deploy, hold, let_go, mcpt, replicas};
 
 /// A pod that calls the demo server over MCP all the time: mcpt's probe in a loop.
 const LOAD: &str = r#"
@@ -163,8 +163,57 @@ fn turning_autoscaling_on_and_off_keeps_the_size() {
         (&scaled["desired"], &scaled["ready"]),
         (&2.into(), &2.into())
     );
+    let _ = mcpt.run(&["scale", "demo", "--replicas", "1"]).ok();
+    assert_eq!(replicas(&namespace), 1);
     let _ = mcpt.run(&["rollback", "demo", "1"]).ok();
     assert_eq!(replicas(&namespace), 3);
+}
+
+/// It goes when all else of the new revision is there, as with Helm.
+#[test]
+fn an_autoscaler_outlives_a_scale_that_fails() {
+    let namespace = TestNamespace::new("outlives");
+    let mcpt = mcpt(&namespace);
+    deploy(&mcpt, &["--replicas", "1"]);
+    let auto = ["scale", "demo", "--min", "1", "--max", "3"];
+    let _ = mcpt.run(&auto).ok();
+
+    // An object that cannot be made anew, since the old one does not go.
+    hold(&namespace, "service/demo");
+    let service = ["service/demo", "--wait=false"];
+    kubectl(&[&["delete", "-n", namespace.name()], &service[..]].concat());
+    let fixed = ["scale", "demo", "--replicas", "2"];
+    let in_time = ["--timeout", "5s"];
+    let _ = mcpt
+        .run(&[&fixed[..], &in_time].concat())
+        .exits(6)
+        .says(&["service \"demo\" is still there"]);
+    let scaler = namespace.get("hpa/demo");
+    assert!(
+        scaler["metadata"]["deletionTimestamp"].is_null(),
+        "{scaler}"
+    );
+
+    let_go(&namespace, "service/demo");
+    let _ = mcpt.run(&fixed).ok();
+    assert!(
+        !namespace
+            .objects()
+            .contains("horizontalpodautoscaler.autoscaling/demo")
+    );
+    assert_eq!(replicas(&namespace), 2);
+}
+
+#[test]
+fn the_size_is_kept_whatever_the_workload_is_called() {
+    let namespace = TestNamespace::new("renamed");
+    let mcpt = mcpt(&namespace);
+    let named = ["--set", "fullnameOverride=other"];
+    deploy(&mcpt, &[&named[..], &["--replicas", "1"]].concat());
+    let other = ["deployment/other", "--replicas", "2"];
+    kubectl(&[&["scale", "-n", namespace.name()], &other[..]].concat());
+    deploy(&mcpt, &[&named[..], &["-c", "greeting=second"]].concat());
+    assert_eq!(namespace.get("deployment/other")["spec"]["replicas"], 2);
 }
 
 /// What Helm 4 does with a server of mcpt, and mcpt with the number that `kubectl scale` or an autoscaler left.

@@ -9,6 +9,7 @@
 mod autoscaling;
 mod commands;
 mod crossed;
+mod ended;
 
 use mcpt_tests::{Mcpt, TestNamespace, kubectl, kubectl_json};
 use serde_json::Value;
@@ -45,6 +46,22 @@ fn revisions(history: &Value) -> Vec<(u64, String, String)> {
             (number, text(entry, "status"), text(entry, "description"))
         })
         .collect()
+}
+
+/// Holds an object so that it does not go when it is deleted.
+fn hold(namespace: &TestNamespace, object: &str) {
+    finalizers(namespace, object, r#"["mcpt.io/test"]"#);
+}
+
+/// Ends that.
+fn let_go(namespace: &TestNamespace, object: &str) {
+    finalizers(namespace, object, "null");
+}
+
+fn finalizers(namespace: &TestNamespace, object: &str, finalizers: &str) {
+    let patch = format!(r#"{{"metadata": {{"finalizers": {finalizers}}}}}"#);
+    let at = ["patch", "-n", namespace.name(), object];
+    kubectl(&[&at[..], &["--type=merge", "-p", &patch]].concat());
 }
 
 /// Waits until the Deployment's rollout is complete, old pods included; Helm's own wait ends earlier.

@@ -16,6 +16,7 @@ use crate::{
     records::{Record, Records},
     release_kind::ReleaseKind,
     removal::Claims,
+    revisions,
     server::ReleaseFacts,
 };
 
@@ -64,13 +65,9 @@ enum Cure {
 
 fn cure(history: &[Record]) -> Option<Cure> {
     let last = history.last()?;
-    let ran = |record: &Record| {
-        let status = record.release.info.status;
-        matches!(status, Status::Deployed | Status::Superseded)
-    };
     Some(match last.release.info.status {
         Status::Uninstalling => Cure::Remove(Claims::ByPolicy, "its deletion was interrupted"),
-        Status::PendingInstall if !history.iter().any(ran) => Cure::Remove(
+        Status::PendingInstall if !history.iter().any(revisions::ran) => Cure::Remove(
             // What an earlier server of this name left is not this one's.
             history
                 .first()?
@@ -211,6 +208,7 @@ mod tests {
             (&[Status::Deployed, Status::PendingUpgrade], Some(None)),
             (&[Status::Failed, Status::PendingUpgrade], Some(None)),
             (&[Status::Superseded, Status::PendingInstall], Some(None)),
+            (&[Status::Uninstalled, Status::PendingInstall], Some(None)),
             (&[Status::Deployed, Status::PendingRollback], Some(None)),
             (
                 &[Status::Deployed, Status::Uninstalling],

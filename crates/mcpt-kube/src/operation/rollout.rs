@@ -15,7 +15,7 @@ use crate::{
     exchange::{self, Question},
     manifest::Object,
     release_kind::ReleaseKind,
-    removal::{self, Claims},
+    removal::{self, Asked, Claims},
     rollout::Observed,
     server::{DEFAULT_PATH, PATH_ANNOTATION},
     wait::{self, Wanted},
@@ -41,11 +41,11 @@ impl Operation<'_> {
             .iter()
             .cloned()
             .partition(|object| pods_need(&object.kind));
-        // An autoscaler that goes must not change the number of pods once more after it was set.
         let (scalers, first): (Vec<Object>, Vec<Object>) =
             first.into_iter().partition(Object::is_autoscaler);
-        self.prune(&scalers).await?;
         let mut rolled_out = self.apply(change).await?;
+        self.end_autoscaling(change, &scalers, &mut rolled_out)
+            .await?;
         self.prune(&first).await?;
         if self.conduct.wait || self.conduct.atomic {
             let deadline = Instant::now() + self.conduct.timeout;
@@ -68,29 +68,72 @@ impl Operation<'_> {
             };
             let object = raised.as_ref().unwrap_or(object);
             let live = self.apply_one(object, *expected, deadline).await?;
-            match object.kind.as_str() {
-                "Deployment" if is_of(self.kind, &live) => {
-                    rolled_out.observed.deployment = Some(typed::<Deployment>(live, &self.what)?);
-                }
-                "Deployment" => rolled_out.others.push(typed(live, &self.what)?),
-                "Service" if is_of(self.kind, &live) => {
-                    rolled_out.service = Some(typed::<Service>(live, &self.what)?);
-                }
-                "StatefulSet" | "DaemonSet" if self.conduct.wait => {
-                    self.progress.event(ProgressEvent::Warning(format!(
-                        "{} is not waited for",
-                        object.label()
-                    )));
-                }
-                _ => {}
+            if self.conduct.wait && matches!(object.kind.as_str(), "StatefulSet" | "DaemonSet") {
+                self.progress.event(ProgressEvent::Warning(format!(
+                    "{} is not waited for",
+                    object.label()
+                )));
             }
+            self.note(object, live, &mut rolled_out)?;
         }
         Ok(rolled_out)
     }
 
+    /// Keeps what is waited for.
+    fn note(
+        &self,
+        object: &Object,
+        live: DynamicObject,
+        rolled_out: &mut RolledOut,
+    ) -> Result<(), Failure> {
+        match object.kind.as_str() {
+            "Deployment" if is_of(self.kind, &live) => {
+                rolled_out.observed.deployment = Some(typed::<Deployment>(live, &self.what)?);
+            }
+            "Deployment" => {
+                let others = &mut rolled_out.others;
+                others.retain(|other| other.metadata.name != live.metadata.name);
+                others.push(typed(live, &self.what)?);
+            }
+            "Service" if is_of(self.kind, &live) => {
+                rolled_out.service = Some(typed::<Service>(live, &self.what)?);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Deletes autoscalers of earlier revisions. As long as one is there it may change the number of pods that was applied: then
+    /// that is said once more.
+    async fn end_autoscaling(
+        &self,
+        change: &Change,
+        scalers: &[Object],
+        rolled_out: &mut RolledOut,
+    ) -> Result<(), Failure> {
+        let deadline = Instant::now() + self.conduct.timeout;
+        let asked = self.prune(scalers).await?;
+        let timeout = self.conduct.timeout;
+        removal::gone(
+            &self.applier,
+            &asked.going,
+            timeout,
+            &self.what,
+            self.progress,
+        )
+        .await?;
+        for (object, expected) in change.freed() {
+            if self.replicas(object).await? != object.replicas() {
+                let live = self.apply_one(object, *expected, deadline).await?;
+                self.note(object, live, rolled_out)?;
+            }
+        }
+        Ok(())
+    }
+
     /// The workload with the least number of pods, when it has fewer.
     async fn raised(&self, workload: &Object, least: i64) -> Result<Option<Object>, Failure> {
-        let live = self.applier.replicas(workload, &self.what).await?;
+        let live = self.replicas(workload).await?;
         Ok((live.unwrap_or(0) < least).then(|| {
             let mut raised = workload.clone();
             raised.body["spec"]["replicas"] = least.into();
@@ -128,18 +171,16 @@ impl Operation<'_> {
         }
     }
 
-    /// Deletes objects that the new revision does not have any more.
-    async fn prune(&self, gone: &[Object]) -> Result<(), Failure> {
+    /// Asks for the deletion of objects that the new revision does not have any more.
+    async fn prune(&self, gone: &[Object]) -> Result<Asked, Failure> {
         if gone.is_empty() {
-            return Ok(());
+            return Ok(Asked::default());
         }
         self.step(format!(
             "deleting {} of earlier revisions",
             counted(gone.len())
         ));
-        removal::ask(&self.applier, gone, Claims::ByPolicy, &self.what)
-            .await
-            .map(drop)
+        removal::ask(&self.applier, gone, Claims::ByPolicy, &self.what).await
     }
 
     /// Waits for the Deployment's rollout.

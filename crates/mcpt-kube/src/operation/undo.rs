@@ -10,6 +10,7 @@ use crate::{
     manifest::Object,
     records::Record,
     removal::{self, Claims},
+    revisions,
 };
 
 impl Operation<'_> {
@@ -21,7 +22,7 @@ impl Operation<'_> {
         mut heartbeat: Heartbeat,
         mut failure: Failure,
     ) -> Failure {
-        if self.conduct.atomic && change.is_first() {
+        if self.conduct.atomic && change.before().is_none() {
             self.step("removing what was made".to_owned());
             let removed = match heartbeat.during(self.remove(change, &record)).await {
                 Ok(Ok(())) => self.forget(change, &record, heartbeat).await,
@@ -118,11 +119,7 @@ impl Operation<'_> {
         heartbeat: Heartbeat,
     ) -> Result<(), Failure> {
         let _version = heartbeat.stop().await?;
-        for old in change
-            .history
-            .iter()
-            .filter(|r| r.release.info.status == Status::Failed)
-        {
+        for old in revisions::since_the_end(&change.history) {
             self.records.delete(old.release.version, &self.what).await?;
         }
         self.records
