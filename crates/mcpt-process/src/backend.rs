@@ -38,7 +38,12 @@ impl Processes {
         let state = StateFolder::of_environment().map_err(|error| {
             Failure::new(FailureKind::Failed, "cannot find the state folder").caused_by(&error)
         })?;
-        Ok(Self { state })
+        Ok(Self::in_folder(state))
+    }
+
+    /// With this state folder.
+    pub(crate) fn in_folder(state: StateFolder) -> Self {
+        Self { state }
     }
 
     /// The state folder.
@@ -47,8 +52,8 @@ impl Processes {
     }
 
     /// The run that is the server, with what its supervisor wrote down. Before the first deployment of a server has ended
-    /// that is its newest run. A server whose state cannot be read is a failed one, and no failure of the others.
-    fn find(&self, name: &ServerName) -> Result<Option<(RunFolder, Server)>, Failure> {
+    /// that is its newest run. A server whose state cannot be read is a failed one.
+    pub(crate) fn find(&self, name: &ServerName) -> Result<Option<(RunFolder, Server)>, Failure> {
         let folder = self.state.server(name);
         let look = || -> std::io::Result<_> {
             let run = match folder.current()? {
@@ -58,7 +63,10 @@ impl Processes {
             let Some(run) = run else { return Ok(None) };
             let server = match RunState::read(&run) {
                 Ok(state) => state.map(|state| state.server(&run)),
-                Err(error) => Some(unreadable(name, &run, &error)),
+                Err(error) => {
+                    let reason = format!("{} cannot be read: {error}", run.state_file().display());
+                    Some(unreadable(name, run.path(), Some(&run), reason))
+                }
             };
             Ok(server.map(|server| (run, server)))
         };
@@ -132,9 +140,18 @@ impl Backend for Processes {
         let names = self.names("cannot list the servers of this machine")?;
         let mut servers = Vec::new();
         for name in names {
-            if let Some((_, mut server)) = self.find(&name)? {
-                server.replicas.clear();
-                servers.push(server);
+            match self.find(&name) {
+                Ok(Some((_, mut server))) => {
+                    server.replicas.clear();
+                    servers.push(server);
+                }
+                Ok(None) => {}
+                // That is a server which failed, and no failure of the others.
+                Err(failure) => {
+                    let folder = self.state.server(&name);
+                    let reason = failure.why.join("; ");
+                    servers.push(unreadable(&name, folder.path(), None, reason));
+                }
             }
         }
         Ok(servers)

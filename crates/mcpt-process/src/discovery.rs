@@ -1,6 +1,7 @@
 //! The servers of this machine for those who route to them: what the state folder holds, told whenever it changes.
 
 use std::{
+    collections::{BTreeMap, BTreeSet},
     fs::DirBuilder,
     os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
@@ -8,7 +9,7 @@ use std::{
 };
 
 use futures_util::stream::{self, BoxStream, StreamExt as _};
-use mcpt_core::{Backend as _, Namespace, Server, ServerState, Sessions};
+use mcpt_core::{Namespace, ServerName, ServerState, Sessions};
 use mcpt_routing::{
     Address, Change, Conditions, Discovery, EndpointId, EndpointSpec, ServerKey, ServerSpec,
 };
@@ -28,6 +29,7 @@ pub struct ProcessDiscovery {
     processes: Processes,
     servers: PathBuf,
     namespace: Namespace,
+    known: Known,
 }
 
 impl Processes {
@@ -37,6 +39,7 @@ impl Processes {
             servers: self.state().path().join("servers"),
             processes: self,
             namespace: namespace.clone(),
+            known: Known::default(),
         }
     }
 }
@@ -59,20 +62,14 @@ impl Discovery for ProcessDiscovery {
         };
         stream::unfold(
             (self, watcher, changed),
-            |(source, mut watcher, changed)| async {
+            |(mut source, mut watcher, changed)| async {
                 loop {
                     changed.notified().await;
                     if let Some(watcher) = &mut watcher {
                         watch_each(source.processes.state(), watcher);
                     }
-                    match source.processes.list().await {
-                        Ok(servers) => {
-                            let specs =
-                                servers.into_iter().filter_map(|s| source.spec(s)).collect();
-                            return Some((Change::Snapshot(specs), (source, watcher, changed)));
-                        }
-                        // A file may be half gone while its server is deleted; the next change tells.
-                        Err(error) => tracing::debug!(%error, "cannot list the servers"),
+                    if let Some(specs) = source.look() {
+                        return Some((Change::Snapshot(specs), (source, watcher, changed)));
                     }
                 }
             },
@@ -82,15 +79,49 @@ impl Discovery for ProcessDiscovery {
 }
 
 impl ProcessDiscovery {
-    /// `None` for servers that do not run and those whose URL nobody could forward to.
-    fn spec(&self, server: Server) -> Option<ServerSpec> {
+    /// What is there now; `None` when that cannot be told, and all that is known holds.
+    fn look(&mut self) -> Option<Vec<ServerSpec>> {
+        let names = match self.processes.state().names() {
+            Ok(names) => names,
+            Err(error) => {
+                if !std::mem::replace(&mut self.known.blind, true) {
+                    tracing::warn!(folder = %self.servers.display(), %error, "cannot be read: what is known of the servers holds");
+                }
+                return None;
+            }
+        };
+        self.known.blind = false;
+        let looks = names.into_iter().map(|name| {
+            let look = self.look_at(&name);
+            (name, look)
+        });
+        let looks = looks.collect();
+        for (server, why) in self.known.take(looks) {
+            tracing::warn!(%server, why, "cannot be read: what is known of it holds");
+        }
+        Some(self.known.specs.values().cloned().collect())
+    }
+
+    /// One server, if there is one of that name and it runs.
+    ///
+    /// # Errors
+    /// Why it cannot be read.
+    fn look_at(&self, name: &ServerName) -> Result<Option<ServerSpec>, String> {
+        let found = self.processes.find(name);
+        let found = found.map_err(|failure| failure.why.join("; "))?;
+        let Some((_, server)) = found else {
+            return Ok(None);
+        };
         let conditions = match server.state {
             ServerState::Running | ServerState::Degraded => Conditions::READY,
             ServerState::Pending | ServerState::Failed => Conditions::UNREADY,
-            ServerState::Stopped => return None,
+            ServerState::Stopped => return Ok(None),
         };
-        let address = Address::parse(&server.url?).ok()?;
-        Some(ServerSpec {
+        let Some(url) = server.url else {
+            return Err(server.reason.unwrap_or_default());
+        };
+        let address = Address::parse(&url).map_err(|error| error.to_string())?;
+        Ok(Some(ServerSpec {
             key: ServerKey {
                 namespace: self.namespace.clone(),
                 name: server.name,
@@ -101,7 +132,42 @@ impl ProcessDiscovery {
                 address,
                 conditions,
             }],
-        })
+        }))
+    }
+}
+
+/// What was found at the last look.
+#[derive(Debug, Default)]
+struct Known {
+    specs: BTreeMap<ServerName, ServerSpec>,
+    /// Servers that could not be read.
+    unreadable: BTreeSet<ServerName>,
+    /// Whether not even their names could.
+    blind: bool,
+}
+
+impl Known {
+    /// Takes what was found of each server. What cannot be read stays as it was known; tells which those are that could be read
+    /// before, and why they cannot now.
+    fn take(
+        &mut self,
+        looks: Vec<(ServerName, Result<Option<ServerSpec>, String>)>,
+    ) -> Vec<(ServerName, String)> {
+        let mut before = std::mem::take(self);
+        let mut fresh = Vec::new();
+        for (name, look) in looks {
+            let spec = look.unwrap_or_else(|why| {
+                if !before.unreadable.contains(&name) {
+                    fresh.push((name.clone(), why));
+                }
+                self.unreadable.insert(name.clone());
+                before.specs.remove(&name)
+            });
+            if let Some(spec) = spec {
+                self.specs.insert(name, spec);
+            }
+        }
+        fresh
     }
 }
 
@@ -134,6 +200,71 @@ fn watch_each(state: &StateFolder, watcher: &mut RecommendedWatcher) {
         watch(server.path());
         for run in server.runs().unwrap_or_default() {
             watch(run.path());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use serde_json::json;
+
+    use crate::{folder::RunFolder, lock::AliveLock, state::RunState};
+
+    /// The run of a server that is ready.
+    fn run(root: &Path, name: &str) -> (RunFolder, AliveLock) {
+        let state = StateFolder::new(root.to_owned());
+        let name = ServerName::new(name).unwrap();
+        let folder = state.server(&name);
+        folder.create().unwrap();
+        let run = folder.create_run().unwrap();
+        folder.set_current(&run).unwrap();
+        let state = json!({
+            "name": name, "template": "demo", "templateVersion": "", "transport": "http", "source": "", "env": {}, "digest": "",
+            "deployed": "", "supervisor": 1, "port": 1, "url": "http://127.0.0.1:1/mcp", "phase": "ready", "restarts": 0,
+        });
+        let state: RunState = serde_json::from_value(state).unwrap();
+        state.write(&run).unwrap();
+        let alive = AliveLock::take(&run).unwrap();
+        (run, alive)
+    }
+
+    #[test]
+    fn a_server_that_cannot_be_read_hides_no_others() {
+        let root = tempfile::tempdir().unwrap();
+        let (_, _alive) = run(root.path(), "good");
+        let (spoilt, _lives) = run(root.path(), "spoilt");
+        let never = root.path().join("servers/never");
+        fs::write(&never, "no folder").unwrap();
+        let processes = Processes::in_folder(StateFolder::new(root.path().to_owned()));
+        let mut source = processes.discovery(&Namespace::new("here").unwrap());
+        let mut names = || -> Vec<String> {
+            let specs = source.look().unwrap();
+            let names = specs.iter().map(|spec| spec.key.name.to_string());
+            names.collect()
+        };
+        assert_eq!(names(), ["good", "spoilt"]);
+        fs::write(spoilt.state_file(), "{").unwrap();
+        assert_eq!(names(), ["good", "spoilt"], "what was known holds");
+        spoilt.server().remove().unwrap();
+        fs::remove_file(&never).unwrap();
+        assert_eq!(names(), ["good"]);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_told_once() {
+        let name = || ServerName::new("demo").unwrap();
+        let mut known = Known::default();
+        let spoilt = || vec![(name(), Err("spoilt".to_owned()))];
+        for (looks, told) in [
+            (spoilt(), 1),
+            (spoilt(), 0),
+            (vec![(name(), Ok(None))], 0),
+            (spoilt(), 1),
+        ] {
+            assert_eq!(known.take(looks).len(), told);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The state file of a run: what its supervisor last knew, and how it reads as a [`Server`].
 
-use std::{collections::BTreeMap, fs, io};
+use std::{collections::BTreeMap, fs, io, path::Path};
 
 use mcpt_core::{BackendKind, Replica, Server, ServerName, ServerState, TemplateId};
 use serde::{Deserialize, Serialize};
@@ -131,9 +131,14 @@ impl RunState {
     }
 }
 
-/// A server of which only the name is known, since its state cannot be read.
-pub(crate) fn unreadable(name: &ServerName, run: &RunFolder, error: &io::Error) -> Server {
-    let updated = fs::metadata(run.path())
+/// A server of which only the name is known, since what is in its folder, or in that of its run, cannot be read.
+pub(crate) fn unreadable(
+    name: &ServerName,
+    folder: &Path,
+    run: Option<&RunFolder>,
+    reason: String,
+) -> Server {
+    let updated = fs::metadata(folder)
         .and_then(|meta| meta.modified())
         .ok()
         .and_then(|time| jiff::Timestamp::try_from(time).ok());
@@ -144,17 +149,14 @@ pub(crate) fn unreadable(name: &ServerName, run: &RunFolder, error: &io::Error) 
         template: None,
         transport: String::new(),
         state: ServerState::Failed,
-        reason: Some(format!(
-            "{} cannot be read: {error}",
-            run.state_file().display()
-        )),
+        reason: Some(reason),
         desired: 1,
         ready: 0,
         url: None,
         revision: None,
         source: String::new(),
         updated: updated.map_or_else(String::new, to_the_second),
-        log: Some(run.log_file().display().to_string()),
+        log: run.map(|run| run.log_file().display().to_string()),
         autoscaling: None,
         replicas: Vec::new(),
         env: BTreeMap::new(),
