@@ -163,11 +163,7 @@ impl End<'_> {
         hooks: &[Object],
     ) -> Result<Deleted, Failure> {
         let (what, records) = (&self.what, self.records());
-        let mut heartbeat = Heartbeat::start(
-            self.cluster,
-            record.secret_name(),
-            record.resource_version(),
-        );
+        let mut heartbeat = Heartbeat::start(self.cluster, record);
         let outcome = heartbeat.during(self.remove(objects, hooks)).await?;
         let version = heartbeat.stop().await?;
         let deleted = match outcome {

@@ -15,6 +15,8 @@ use tokio::{sync::oneshot, task::JoinHandle, time::Instant};
 use crate::{
     cluster::Cluster,
     failure::silent,
+    records::Record,
+    release_kind::ReleaseKind,
     takeover::{BEAT, GIVES_UP_AFTER, HEARTBEAT},
 };
 
@@ -34,6 +36,8 @@ pub(crate) fn now() -> String {
 pub(crate) struct Heartbeat {
     stop: Option<oneshot::Sender<()>>,
     task: JoinHandle<Result<String, Failure>>,
+    /// The command that shows the release.
+    status: String,
 }
 
 impl Drop for Heartbeat {
@@ -43,16 +47,20 @@ impl Drop for Heartbeat {
 }
 
 impl Heartbeat {
-    /// Begins for the record in Secret `name`, which has version `resource_version` now.
-    pub(crate) fn start(cluster: &Cluster, name: String, resource_version: String) -> Self {
+    /// Begins for a record, as it is stored now.
+    pub(crate) fn start(cluster: &Cluster, record: &Record) -> Self {
         let (stop, stopped) = oneshot::channel();
+        let kind = record.kind().unwrap_or(ReleaseKind::Server);
+        let status = kind.status_command(&record.release.name);
         let beating = Beating {
             cluster: cluster.clone(),
             api: cluster.api(),
-            name,
-            resource_version,
+            name: record.secret_name(),
+            resource_version: record.resource_version(),
+            status: status.clone(),
         };
         Self {
+            status,
             stop: Some(stop),
             task: tokio::spawn(beating.run(stopped)),
         }
@@ -68,7 +76,7 @@ impl Heartbeat {
             ended = &mut self.task => match ended {
                 Ok(Err(failure)) => Err(failure),
                 // It ends without an error only when it is told to stop.
-                Ok(Ok(_)) | Err(_) => Err(lost("the heartbeat stopped")),
+                Ok(Ok(_)) | Err(_) => Err(lost("the heartbeat stopped", &self.status)),
             },
         }
     }
@@ -81,15 +89,15 @@ impl Heartbeat {
         drop(self.stop.take());
         match (&mut self.task).await {
             Ok(ended) => ended,
-            Err(_) => Err(lost("the heartbeat stopped")),
+            Err(_) => Err(lost("the heartbeat stopped", &self.status)),
         }
     }
 }
 
-fn lost(why: &str) -> Failure {
+fn lost(why: &str, status: &str) -> Failure {
     Failure::new(FailureKind::Failed, "the operation was interrupted")
         .because(why)
-        .hint("look at its state with: mcpt status")
+        .hint(format!("look at its state with: {status}"))
 }
 
 struct Beating {
@@ -97,6 +105,7 @@ struct Beating {
     api: Api<Secret>,
     name: String,
     resource_version: String,
+    status: String,
 }
 
 impl Beating {
@@ -130,7 +139,7 @@ impl Beating {
                     last = begun;
                 }
                 Ok(Err(Error::Api(status))) if status.is_conflict() || status.is_not_found() => {
-                    return Err(lost("another command took the release over"));
+                    return Err(lost("another command took the release over", &self.status));
                 }
                 Ok(Err(error)) if begun + RETRY >= last + GIVES_UP_AFTER => {
                     return Err(self

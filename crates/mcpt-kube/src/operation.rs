@@ -146,11 +146,7 @@ impl<'a> Operation<'a> {
                 ))
                 .hint("try again"));
         }
-        let mut heartbeat = Heartbeat::start(
-            self.cluster,
-            record.secret_name(),
-            record.resource_version(),
-        );
+        let mut heartbeat = Heartbeat::start(self.cluster, &record);
         let outcome = heartbeat.during(Box::pin(self.roll_out(change))).await;
         match outcome.inspect_err(|_| *reached = Reached::Lost)? {
             Ok(rolled_out) => {
