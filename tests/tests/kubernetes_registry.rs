@@ -6,7 +6,7 @@
 use std::{collections::BTreeSet, fs, path::Path};
 
 use mcpt_tests::{Helm, Mcpt, TestNamespace, kubectl};
-use serde_json::json;
+use serde_json::{Value, json};
 
 const SECRET: &str = "s3cr3t-a7c3d19e04";
 /// Its first characters in base64.
@@ -119,6 +119,22 @@ fn several_entries_with_one_command() {
     );
     let recorded = Helm::V4.run(&second, &["get", "values", "little", "-o", "json"]);
     assert!(!recorded.contains("replicaCount"), "{recorded}");
+    let events = mcpt.json(&["events", "-n", second.name(), "little"]);
+    for object in [
+        "Deployment/little-little",
+        "ReplicaSet/little-little-",
+        "Pod/little-little-",
+    ] {
+        let about = |event: &Value| {
+            event["object"]
+                .as_str()
+                .is_some_and(|o| o.starts_with(object))
+        };
+        let told = events.as_array().expect("a list").iter().any(about);
+        assert!(told, "{object}: {events}");
+    }
+    let lines = mcpt.run(&["logs", "-n", second.name(), "little"]).ok();
+    assert!(!lines.stdout.is_empty(), "no lines of little");
     let own = mcpt.run(&["list", "-n", second.name(), "-o", "name"]).ok();
     assert_eq!(own.stdout, "archive\nfolder\nlittle\n");
     let labels = second.get("deployment/folder")["metadata"]["labels"].clone();

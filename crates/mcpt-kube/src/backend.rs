@@ -125,11 +125,23 @@ pub(crate) fn by_uid<K: ResourceExt>(objects: Vec<K>) -> std::collections::BTree
 
 /// The label selector of a Deployment's pods, as the API takes it.
 pub(crate) fn selector_of(deployment: &Deployment) -> String {
-    let labels = deployment.spec.selector.match_labels.iter().flatten();
-    labels
-        .map(|(key, value)| format!("{key}={value}"))
-        .collect::<Vec<_>>()
-        .join(",")
+    let selector = &deployment.spec.selector;
+    let labels = selector.match_labels.iter().flatten();
+    let labels = labels.map(|(key, value)| format!("{key}={value}"));
+    let expressions = selector.match_expressions.iter().flatten().map(|one| {
+        let (key, values) = (
+            &one.key,
+            one.values.as_deref().unwrap_or_default().join(","),
+        );
+        match one.operator.as_str() {
+            "In" => format!("{key} in ({values})"),
+            "NotIn" => format!("{key} notin ({values})"),
+            "DoesNotExist" => format!("!{key}"),
+            // "Exists": the API knows no others.
+            _ => key.clone(),
+        }
+    });
+    labels.chain(expressions).collect::<Vec<_>>().join(",")
 }
 
 fn by_name<K: ResourceExt>(mut objects: Vec<K>) -> Vec<K> {
@@ -298,5 +310,29 @@ impl Backend for Kubernetes {
             ),
             tunnel: Some(Box::new(tunnel)),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn selectors_of_any_chart() {
+        let selector = serde_json::json!({
+            "matchLabels": {"app": "web", "tier": "x"},
+            "matchExpressions": [
+                {"key": "a", "operator": "In", "values": ["b", "c"]},
+                {"key": "d", "operator": "NotIn", "values": ["e"]},
+                {"key": "f", "operator": "Exists"},
+                {"key": "g", "operator": "DoesNotExist"},
+            ],
+        });
+        let deployment = serde_json::json!({"spec": {"selector": selector, "template": {}}});
+        let deployment: Deployment = serde_json::from_value(deployment).unwrap();
+        assert_eq!(
+            selector_of(&deployment),
+            "app=web,tier=x,a in (b,c),d notin (e),f,!g"
+        );
     }
 }

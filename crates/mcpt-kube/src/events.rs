@@ -1,18 +1,15 @@
-//! What the cluster tells about the objects of one release, those that are gone included: which events are its, in what
-//! order, and those to come.
+//! What the cluster tells about the objects of one release, those that are gone included: in what order, and what is to come.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+mod subjects;
+
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use futures_util::{StreamExt, stream, stream::BoxStream};
 use jiff::Timestamp;
-use k8s_openapi::api::{
-    apps::v1::{Deployment, ReplicaSet},
-    core::v1::Event,
-};
+use k8s_openapi::api::{apps::v1::ReplicaSet, core::v1::Event};
 use kube::{
     Api, ResourceExt,
     api::ListParams,
-    core::ObjectMeta,
     runtime::{
         WatchStreamExt,
         watcher::{self, watcher},
@@ -20,85 +17,12 @@ use kube::{
 };
 use mcpt_core::{EventStream, Failure, ServerEvent, ServerName};
 
+use self::subjects::Subject;
+pub(crate) use self::subjects::Subjects;
 use crate::{
-    absent::no_server,
-    backend,
-    cluster::Cluster,
-    manifest,
-    records::{Record, Records},
-    release_kind::ReleaseKind,
-    rollout::{last_seen, owned_by},
-    watch,
+    absent::no_server, backend, cluster::Cluster, records::Records, release_kind::ReleaseKind,
+    rollout::last_seen, watch,
 };
-
-/// Letters that a replica set appends to its own name for each pod.
-const POD_SUFFIX: usize = 5;
-
-/// The objects of a release, as events name them.
-#[derive(Debug, Default)]
-pub(crate) struct Subjects {
-    /// Kind and name of what its manifests have and had, hooks included.
-    named: BTreeSet<(String, String)>,
-    /// Replica sets of its Deployment; their pods bear their names.
-    sets: BTreeSet<String>,
-    /// Older events are about an earlier release of the same name.
-    since: Option<Timestamp>,
-}
-
-impl Subjects {
-    /// Of a release with these records, Deployment and replica sets.
-    pub(crate) fn new(
-        records: &[Record],
-        deployment: Option<&Deployment>,
-        sets: &[ReplicaSet],
-    ) -> Self {
-        let mut named = BTreeSet::new();
-        for record in records {
-            let hooks = record.release.hooks.iter().map(|hook| &hook.manifest);
-            for text in hooks.chain([&record.release.manifest]) {
-                match manifest::parse(text) {
-                    Ok(objects) => named.extend(objects.into_iter().map(|o| (o.kind, o.name))),
-                    Err(error) => tracing::debug!(%error, "events of a revision are not known"),
-                }
-            }
-        }
-        named.extend(deployment.map(|d| ("Deployment".to_owned(), d.name_any())));
-        let uid = deployment.and_then(|d| d.metadata.uid.as_deref());
-        let owned = |set: &&ReplicaSet| uid.is_some_and(|uid| owned_by(&set.metadata, uid));
-        let created = |metadata: &ObjectMeta| Some(metadata.creation_timestamp.as_ref()?.0);
-        let metadata = records.iter().map(|record| &record.metadata);
-        let metadata = metadata.chain(deployment.map(|d| &d.metadata));
-        Self {
-            named,
-            sets: sets
-                .iter()
-                .filter(owned)
-                .map(ResourceExt::name_any)
-                .collect(),
-            since: metadata.filter_map(created).min(),
-        }
-    }
-
-    /// Whether an event is about one of them.
-    pub(crate) fn has(&self, event: &Event) -> bool {
-        let object = &event.involved_object;
-        let (Some(kind), Some(name)) = (&object.kind, &object.name) else {
-            return false;
-        };
-        if last_seen(event) < self.since {
-            return false;
-        }
-        self.named.contains(&(kind.clone(), name.clone()))
-            || (kind == "ReplicaSet" && self.sets.contains(name))
-            || (kind == "Pod" && set_of(name).is_some_and(|set| self.sets.contains(set)))
-    }
-}
-
-/// Name of the replica set whose pod has this name.
-fn set_of(pod: &str) -> Option<&str> {
-    let (set, suffix) = pod.rsplit_once('-')?;
-    (suffix.len() == POD_SUFFIX).then_some(set)
-}
 
 /// An event in the words of all backends.
 pub(crate) fn told(event: &Event) -> ServerEvent {
@@ -179,11 +103,10 @@ impl Release {
     async fn subjects(&self) -> Result<Option<Subjects>, Failure> {
         let cluster = &self.cluster;
         let records = Records::new(cluster.clone(), self.name.as_str());
-        let labelled = backend::labelled(&self.name);
         let (records, deployment, sets) = futures_util::try_join!(
             records.all(&self.what),
             backend::deployment(cluster, ReleaseKind::Server, &self.name, &self.what),
-            cluster.list::<ReplicaSet>(labelled, &self.what),
+            cluster.list_metadata::<ReplicaSet>(ListParams::default(), &self.what),
         )?;
         let ours = records.last().is_some_and(|last| last.facts().of_mcpt);
         if deployment.is_none() && !ours {
@@ -202,8 +125,8 @@ struct Follower {
     told: HashMap<String, String>,
     /// What the watch has sent since it began anew.
     listing: Vec<Event>,
-    /// Objects that were looked up and are not the release's.
-    others: HashSet<(String, String)>,
+    /// What was looked up, whether it is the release's or not.
+    looked_up: HashSet<Subject>,
 }
 
 impl Follower {
@@ -221,7 +144,7 @@ impl Follower {
             subjects,
             told: HashMap::new(),
             listing: Vec::new(),
-            others: HashSet::new(),
+            looked_up: HashSet::new(),
         };
         stream::unfold(Some(follower), |follower| async move {
             let mut follower = follower?;
@@ -269,60 +192,41 @@ impl Follower {
                     continue;
                 }
             };
+            self.look_up(&fresh).await;
+            fresh.retain(|event| self.subjects.has(event) && is_new(&mut self.told, event));
             sort(&mut fresh);
-            let mut lines = Vec::new();
-            for event in fresh {
-                if self.is_ours(&event).await && self.is_new(&event) {
-                    lines.push(told(&event));
-                }
-            }
+            let lines: Vec<_> = fresh.iter().map(told).collect();
             if !lines.is_empty() {
                 return Ok(lines);
             }
         }
     }
 
-    fn is_new(&mut self, event: &Event) -> bool {
-        let version = event.resource_version().unwrap_or_default();
-        let uid = event.uid().unwrap_or_default();
-        let before = self.told.insert(uid, version.clone());
-        before.as_ref() != Some(&version)
-    }
-
-    /// Whether an event is the release's. Objects that came after the release was read are looked up, each once.
-    async fn is_ours(&mut self, event: &Event) -> bool {
-        if self.subjects.has(event) {
-            return true;
-        }
-        let object = &event.involved_object;
-        let kind = object.kind.clone().unwrap_or_default();
-        let name = object.name.clone().unwrap_or_default();
-        if !name.starts_with(self.release.name.as_str()) || last_seen(event) < self.subjects.since {
-            return false;
-        }
-        let object = (kind, name);
-        if !self.others.insert(object.clone()) {
-            return false;
+    /// Reads the release anew when events are about what may have come to it since it was read: once for all of these, and never
+    /// again for the same.
+    async fn look_up(&mut self, events: &[Event]) {
+        let unknown = events.iter().filter_map(|e| self.subjects.unknown(e));
+        let unknown: Vec<_> = unknown.filter(|s| !self.looked_up.contains(s)).collect();
+        if unknown.is_empty() {
+            return;
         }
         match self.release.subjects().await {
-            Ok(Some(now)) => self.subjects.extend(now),
-            // It is being deleted: what is known stays its own.
-            Ok(None) => {}
-            Err(failure) => {
-                self.others.remove(&object);
-                tracing::debug!(%failure, "the release cannot be read now");
+            Ok(now) => {
+                // While it is being deleted, what is known stays its own.
+                self.subjects.extend(now.unwrap_or_default());
+                self.looked_up.extend(unknown);
             }
+            Err(failure) => tracing::debug!(%failure, "the release cannot be read now"),
         }
-        self.subjects.has(event)
     }
 }
 
-impl Subjects {
-    /// Takes what came since.
-    fn extend(&mut self, now: Self) {
-        self.named.extend(now.named);
-        self.sets.extend(now.sets);
-    }
+/// Whether an event was not told in this version; notes that it is.
+fn is_new(told: &mut HashMap<String, String>, event: &Event) -> bool {
+    let version = event.resource_version().unwrap_or_default();
+    let uid = event.uid().unwrap_or_default();
+    let before = told.insert(uid, version.clone());
+    before.as_ref() != Some(&version)
 }
 
 /// The warnings among events, as [`crate::rollout::Observed`] has them.
@@ -346,44 +250,6 @@ mod tests {
             "involvedObject": {"kind": kind, "name": name}, "lastTimestamp": time, "count": 3,
         }))
         .unwrap()
-    }
-
-    #[test]
-    fn only_events_of_the_release_count() {
-        let deployment: Deployment = serde_json::from_value(json!({
-            "metadata": {"name": "demo", "uid": "d", "creationTimestamp": "2026-01-01T00:00:00Z"},
-            "spec": {"selector": {}, "template": {}},
-        }))
-        .unwrap();
-        let set = |name: &str, owner: &str| -> ReplicaSet {
-            serde_json::from_value(json!({
-                "metadata": {"name": name, "uid": name,
-                    "ownerReferences": [{"apiVersion": "apps/v1", "kind": "Deployment", "name": "x", "uid": owner}]},
-                "spec": {"selector": {}},
-            }))
-            .unwrap()
-        };
-        let sets = [set("demo-abc", "d"), set("demo-other", "o")];
-        let subjects = Subjects::new(&[], Some(&deployment), &sets);
-        let now = "2026-01-01T00:00:05Z";
-        for (kind, name, time, ours) in [
-            ("Deployment", "demo", now, true),
-            ("Deployment", "demo", "2025-12-31T23:59:59Z", false),
-            ("Deployment", "demo-2", now, false),
-            ("Service", "demo", now, false),
-            ("ReplicaSet", "demo-abc", now, true),
-            ("ReplicaSet", "demo-other", now, false),
-            ("Pod", "demo-abc-x7x7x", now, true),
-            ("Pod", "demo-abc", now, false),
-            ("Pod", "demo-abc-def-x7x7x", now, false),
-            ("Pod", "demo-other-x7x7x", now, false),
-        ] {
-            assert_eq!(
-                subjects.has(&event(kind, name, time)),
-                ours,
-                "{kind} {name} {time}"
-            );
-        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ use k8s_openapi::api::{
     autoscaling::v2::HorizontalPodAutoscaler,
     core::v1::{Event, Pod},
 };
-use kube::{ResourceExt, api::ListParams};
+use kube::{ResourceExt, api::ListParams, core::ObjectMeta};
 use mcpt_core::{Failure, Server, ServerName, ServerState};
 
 use crate::{
@@ -57,15 +57,15 @@ pub(crate) async fn status(
     let workload = workload.transpose()?.unwrap_or_default();
 
     let mut unread = Vec::new();
-    let sets = workload.sets.unwrap_or_else(|failure| {
+    let (sets, all_sets) = workload.sets.unwrap_or_else(|failure| {
         unread.push(failure);
-        Vec::new()
+        Default::default()
     });
     let mut all = told.unwrap_or_else(|failure| {
         unread.push(failure);
         Vec::new()
     });
-    let subjects = Subjects::new(&records, deployment.as_ref(), &sets);
+    let subjects = Subjects::new(&records, deployment.as_ref(), &all_sets);
     let observed = Observed {
         deployment,
         replica_sets: by_uid(sets),
@@ -99,7 +99,8 @@ pub(crate) async fn status(
 /// What hangs on a Deployment. Who may not read all of it shall see the rest.
 struct Workload {
     pods: Vec<Pod>,
-    sets: Result<Vec<ReplicaSet>, Failure>,
+    /// Its replica sets, and the metadata of all: a chart may make other Deployments beside it.
+    sets: Result<(Vec<ReplicaSet>, Vec<ObjectMeta>), Failure>,
     usage: std::collections::BTreeMap<String, mcpt_core::Usage>,
 }
 
@@ -107,7 +108,7 @@ impl Default for Workload {
     fn default() -> Self {
         Self {
             pods: Vec::new(),
-            sets: Ok(Vec::new()),
+            sets: Ok(Default::default()),
             usage: std::collections::BTreeMap::new(),
         }
     }
@@ -120,9 +121,15 @@ async fn workload(
 ) -> Result<Workload, Failure> {
     let selector = selector_of(deployment);
     let labelled = ListParams::default().labels(&selector);
+    let sets = async {
+        try_join!(
+            cluster.list::<ReplicaSet>(labelled.clone(), what),
+            cluster.list_metadata::<ReplicaSet>(ListParams::default(), what),
+        )
+    };
     let (pods, sets, usage) = join!(
         cluster.list::<Pod>(labelled.clone(), what),
-        cluster.list::<ReplicaSet>(labelled, what),
+        sets,
         usage::of_pods(cluster, &selector),
     );
     Ok(Workload {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
-use kube::Error;
+use kube::{Error, api::ListParams, core::Request};
 use mcpt_core::Usage;
 use serde::Deserialize;
 
@@ -45,15 +45,12 @@ pub(crate) async fn of_pods(cluster: &Cluster, selector: &str) -> BTreeMap<Strin
 }
 
 async fn list(cluster: &Cluster, selector: &str) -> Result<PodMetricsList, Error> {
-    // Labels have no characters that a query must escape but these two.
-    let selector = selector.replace('=', "%3D").replace(',', "%2C");
     let path = format!(
-        "/apis/metrics.k8s.io/v1beta1/namespaces/{}/pods?labelSelector={selector}",
+        "/apis/metrics.k8s.io/v1beta1/namespaces/{}/pods",
         cluster.namespace
     );
-    let request = http::Request::get(path)
-        .body(Vec::new())
-        .map_err(Error::HttpError)?;
+    let request = Request::new(path).list(&ListParams::default().labels(selector));
+    let request = request.map_err(Error::BuildRequest)?;
     cluster
         .answer(cluster.client.request::<PodMetricsList>(request))
         .await
