@@ -151,6 +151,70 @@ fn several_entries_with_one_command() {
     assert_eq!([first.objects(), second.objects()], empty);
 }
 
+/// A namespace that is made for several is theirs together: it stays when one of them runs, and goes when none does.
+#[test]
+fn several_share_the_namespace_that_is_made_for_them() {
+    let beside = TestNamespace::new("registry-shared");
+    let name = format!("{}-made", beside.name());
+    let mcpt = Mcpt::new(&["--backend", "kubernetes", "--namespace", &name]);
+    // Only the API server sees that this cannot be.
+    let refused = json!({"template": "demo", "resources": {"requests": {"cpu": "2"}, "limits": {"cpu": "1"}}});
+    let none = json!({"bad": refused, "worse": refused});
+    let some = json!({"bad": refused, "good": {"template": "demo"}});
+    let is_there = || !kubectl(&["get", "namespace", &name, "--ignore-not-found"]).is_empty();
+    for (word, entries, stays) in [("none", none, false), ("some", some, true)] {
+        let registry = mcpt.file(&format!("{word}.json"), &entries.to_string());
+        let from = ["--registry", registry.as_str()];
+        let all = ["deploy", "--all", "--create-namespace", from[0], from[1]];
+        let outcome = mcpt.run(&all).exits(1).says(&["cannot deploy bad"]);
+        assert!(!outcome.stderr.contains("was not removed"), "{outcome:?}");
+        assert_eq!(is_there(), stays, "{outcome:?}");
+    }
+    assert_eq!(mcpt.json(&["status", "good"])["state"], "running");
+    let annotations = kubectl(&[
+        "get",
+        "namespace",
+        &name,
+        "-o",
+        "jsonpath={.metadata.annotations}",
+    ]);
+    assert!(!annotations.contains("mcpt.io/holder"), "{annotations}");
+    kubectl(&["delete", "namespace", &name]);
+}
+
+/// Charts see the cluster as it is, also when several are checked before anything is changed.
+#[test]
+fn charts_are_checked_against_the_cluster() {
+    let namespace = TestNamespace::new("registry-facts");
+    let empty = namespace.objects();
+    let mcpt = Mcpt::new(&["--backend", "kubernetes", "--namespace", namespace.name()]);
+    let entry = |needs: &str| {
+        let chart = mcpt.home().join(needs.replace('/', "-"));
+        copy(Path::new(LITTLE), &chart);
+        let check = format!(
+            "{{{{- if not (.Capabilities.APIVersions.Has \"{needs}\") }}}}{{{{ fail \"no {needs} here\" }}}}{{{{ end }}}}\n\
+             {{{{- if not (lookup \"v1\" \"ServiceAccount\" .Release.Namespace \"default\") }}}}{{{{ fail \"no account\" }}}}{{{{ end }}}}\n"
+        );
+        fs::write(chart.join("templates/check.yaml"), check).expect("a template");
+        json!({"chart": chart, "image": "localhost/mcpt:0.1.0", "transport": "http"})
+    };
+    let registry = |entries: &Value| mcpt.file("servers.json", &entries.to_string());
+    let good =
+        json!({"group": entry("metrics.k8s.io/v1beta1"), "kind": entry("apps/v1/ReplicaSet")});
+    let mut bad = good.clone();
+    for needs in ["nothing.example.com/v1", "apps/v1/Nothing"] {
+        bad[needs.replace(['/', '.'], "-").to_lowercase()] = entry(needs);
+    }
+    let all = |registry: &str| mcpt.run(&["deploy", "--all", "--registry", registry]);
+    let _ = all(&registry(&bad)).exits(2).says(&[
+        "no nothing.example.com/v1 here",
+        "no apps/v1/Nothing here",
+        "2 of 4 servers cannot be deployed",
+    ]);
+    assert_eq!(namespace.objects(), empty);
+    let _ = all(&registry(&good)).ok();
+}
+
 /// The example of the original plan, with what runs and how it is started added; the flag names the namespace.
 #[test]
 fn the_original_example() {

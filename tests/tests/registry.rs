@@ -124,6 +124,38 @@ fn a_missing_value_touches_nothing() {
     no_server_was_touched(&mcpt);
 }
 
+/// Whatever finds them, and before anything is touched.
+#[test]
+fn all_faults_are_told_at_once() {
+    let mcpt = process();
+    let entries = json!({
+        "good": {"template": "demo"},
+        "valueless": {"template": "demo", "env": {"TOKEN": "{{ .Values.none }}"}},
+        "programless": {"command": ["no-such-program-4be1"], "transport": "stdio"},
+    });
+    let registry = mcpt.file("servers.json", &entries.to_string());
+    let _ = mcpt
+        .run(&["deploy", "--all", "--registry", &registry])
+        .exits(2)
+        .says(&[
+            "none has no value",
+            "\"no-such-program-4be1\" is not installed",
+            "2 of 3 servers cannot be deployed",
+            "nothing was changed",
+        ]);
+    no_server_was_touched(&mcpt);
+
+    let entries = json!({
+        "one": {"type": "k8s", "image": "i:1", "values": {"replicaCount": "many"}},
+        "two": {"type": "k8s", "image": "i:1", "values": {"service": {"port": "none"}}},
+    });
+    let registry = mcpt.file("two.json", &entries.to_string());
+    let _ = Mcpt::default()
+        .run(&["deploy", "--all", "--registry", &registry, "--dry-run"])
+        .exits(2)
+        .says(&["value replicaCount", "value service.port", "2 of 2 servers"]);
+}
+
 /// Several at once: what can run runs, what cannot is told, and the exit code says so.
 #[test]
 fn one_that_fails_does_not_stop_the_others() {

@@ -199,6 +199,37 @@ pub trait Backend: Send + Sync {
     /// Where its servers are, for messages: `on this machine`, `in namespace "tools"`.
     fn place(&self) -> String;
 
+    /// Finds what is wrong with a plan and its options before anything is changed, as [`Self::deploy`] would find it now.
+    ///
+    /// # Errors
+    /// [`crate::FailureKind::Usage`] with all faults of the input; others when it cannot be told.
+    async fn check(&self, plan: &Plan, options: &DeployOptions) -> Result<(), Failure>;
+
+    /// Before several deploys at the same time: makes what is for all of them, if `create_namespace` the namespace. None of them
+    /// takes it away from the others.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    async fn begin_together(
+        &self,
+        _create_namespace: bool,
+        _progress: &dyn Progress,
+    ) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    /// After them: takes away what was made for all of them, if none of them left anything in it. At most this long.
+    ///
+    /// # Errors
+    /// When that fails.
+    async fn end_together(
+        &self,
+        _timeout: Duration,
+        _progress: &dyn Progress,
+    ) -> Result<(), Failure> {
+        Ok(())
+    }
+
     /// Makes the server or updates it in place.
     ///
     /// # Errors

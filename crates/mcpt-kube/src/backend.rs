@@ -1,5 +1,7 @@
 //! [`Kubernetes`]: the [`Backend`] over one cluster and namespace.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use futures_util::{FutureExt, future::try_join4};
 use helm_release::Status;
@@ -19,7 +21,7 @@ use crate::{
     ConnectOptions,
     absent::no_server,
     cluster::Cluster,
-    connect, delete, deploy, events, forward, gc, history, logs, manifest,
+    connect, delete, deploy, events, forward, gc, history, logs, manifest, namespace,
     release_kind::ReleaseKind,
     rollback,
     rollout::Observed,
@@ -157,6 +159,34 @@ impl Backend for Kubernetes {
 
     fn place(&self) -> String {
         format!("in namespace {:?}", self.cluster.namespace.as_str())
+    }
+
+    async fn check(&self, plan: &Plan, options: &DeployOptions) -> Result<(), Failure> {
+        Box::pin(deploy::check(&self.cluster, plan, options)).await
+    }
+
+    async fn begin_together(
+        &self,
+        create_namespace: bool,
+        progress: &dyn Progress,
+    ) -> Result<(), Failure> {
+        let what = "cannot deploy there";
+        let entered = namespace::enter(&self.cluster, create_namespace, what, progress).await;
+        entered.map(drop)
+    }
+
+    async fn end_together(
+        &self,
+        timeout: Duration,
+        progress: &dyn Progress,
+    ) -> Result<(), Failure> {
+        let name = &self.cluster.namespace;
+        let what = format!("namespace {name} was not removed");
+        let left = namespace::leave(&self.cluster, timeout, &what).await?;
+        if left.is_some() {
+            namespace::settle(&self.cluster, None, progress).await;
+        }
+        Ok(())
     }
 
     async fn deploy(

@@ -1,8 +1,6 @@
 //! From a plan to the built-in chart rendered with its values. Nothing here needs a cluster.
 
-use helm_chart::{
-    Capabilities, Chart, KubeVersion, Values, process_dependencies, values_for_rendering,
-};
+use helm_chart::{Capabilities, Chart, Values, process_dependencies, values_for_rendering};
 use helm_release::{ChartRecord, Hook, Release, Status, as_helm_reads};
 use helm_render::{ReleaseOptions, Sources};
 use mcpt_core::{
@@ -14,6 +12,7 @@ use serde_json::{Map, Value};
 use std::{collections::BTreeSet, rc::Rc};
 
 use crate::{
+    capabilities,
     cluster::Cluster,
     failure::chain,
     foreign::{Foreign, refuse_hooks},
@@ -282,11 +281,12 @@ impl Prepared {
     /// When a template fails.
     pub(crate) fn offline(&self, namespace: &Namespace) -> Result<Rendered, Failure> {
         let first = When::Install { revision: 1 };
-        let (rendered, _) = self.render(first, namespace, None, Found::default());
+        let capabilities = Capabilities::default();
+        let (rendered, _) = self.render(first, namespace, &capabilities, Found::default());
         rendered
     }
 
-    /// Renders a revision for a cluster, with what templates look up there.
+    /// Renders a revision for a cluster: for its version and APIs, with what templates look up there.
     ///
     /// # Errors
     /// When a template fails, or the cluster does not tell what one looks for.
@@ -295,10 +295,10 @@ impl Prepared {
         cluster: &Cluster,
         when: When,
     ) -> Result<Rendered, Failure> {
-        let version = Some(cluster.version.git.as_str());
+        let can = capabilities::of(cluster, &self.chart, &self.values, &self.what).await?;
         let mut found = Found::default();
         loop {
-            let (rendered, missing) = self.render(when, &cluster.namespace, version, found.clone());
+            let (rendered, missing) = self.render(when, &cluster.namespace, &can, found.clone());
             if missing.is_empty() {
                 return rendered;
             }
@@ -311,7 +311,7 @@ impl Prepared {
         &self,
         when: When,
         namespace: &Namespace,
-        kube_version: Option<&str>,
+        capabilities: &Capabilities,
         found: Found,
     ) -> (Result<Rendered, Failure>, BTreeSet<Query>) {
         let answers = Rc::new(Answers::new(found));
@@ -319,7 +319,7 @@ impl Prepared {
             lookup: Rc::<Answers>::clone(&answers),
             ..Sources::system()
         };
-        let rendered = self.render_with(when, namespace, kube_version, &sources);
+        let rendered = self.render_with(when, namespace, capabilities, &sources);
         (rendered, answers.missing())
     }
 
@@ -329,14 +329,9 @@ impl Prepared {
         &self,
         when: When,
         namespace: &Namespace,
-        kube_version: Option<&str>,
+        capabilities: &Capabilities,
         sources: &Sources,
     ) -> Result<Rendered, Failure> {
-        let mut capabilities = Capabilities::default();
-        if let Some(version) = kube_version {
-            capabilities.kube_version =
-                KubeVersion::parse(version).map_err(|error| self.refused(&error))?;
-        }
         let release = ReleaseOptions {
             name: self.name.clone(),
             namespace: namespace.to_string(),
@@ -344,7 +339,7 @@ impl Prepared {
             is_upgrade: matches!(when, When::Upgrade { .. }),
         };
         let rendered =
-            helm_render::render(&self.chart, &self.values, &release, &capabilities, sources)
+            helm_render::render(&self.chart, &self.values, &release, capabilities, sources)
                 .map_err(|error| self.refused(&error))?;
         let mut manifest = rendered.manifest_text();
         let redacted = |warning: &String| redact(warning, &self.secrets);

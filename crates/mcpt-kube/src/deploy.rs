@@ -1,10 +1,10 @@
 //! A deploy: from a chart with values to a [`Change`], and the namespace that it may have to make. Servers come from plans.
 
 use futures_util::future::OptionFuture;
-use helm_release::Release;
+use helm_release::{Release, Status};
 use mcpt_core::{
     DeployOptions, Deployed, DryRun, Failure, FailureKind, Namespace, Plan, Progress,
-    ProgressEvent, ServerName,
+    ProgressEvent, ServerName, Silent,
 };
 
 use crate::{
@@ -14,7 +14,7 @@ use crate::{
     cluster::Cluster,
     connect,
     manifest::{self, Object},
-    namespace::{self, Made},
+    namespace,
     operation::{Conduct, Operation, Reached},
     records::Record,
     release_kind::ReleaseKind,
@@ -33,17 +33,33 @@ pub(crate) async fn deploy(
 ) -> Result<Deployed, Failure> {
     let what = format!("cannot deploy {}", plan.name);
     let prepared = Prepared::new(plan, options, &what)?;
-    let deploy = Deploy {
-        kind: ReleaseKind::Server,
-        labels: vec![
-            (SERVER_LABEL, plan.name.as_str()),
-            (TEMPLATE_LABEL, plan.template.as_str()),
-        ],
-        another_name: "choose another name with --name",
-        options,
-        operation: operation(cluster, &plan.name, options, progress, what),
-    };
+    let deploy = Deploy::server(cluster, plan, options, progress, what);
     deploy.go(prepared).await
+}
+
+/// Renders a plan for the cluster as a deploy would do it now, and changes nothing.
+///
+/// # Errors
+/// What is wrong with the plan and its options.
+pub(crate) async fn check(
+    cluster: &Cluster,
+    plan: &Plan,
+    options: &DeployOptions,
+) -> Result<(), Failure> {
+    let what = format!("cannot deploy {}", plan.name);
+    let mut prepared = Prepared::new(plan, options, &what)?;
+    let deploy = Deploy::server(cluster, plan, options, &Silent, what);
+    let Operation { records, what, .. } = &deploy.operation;
+    let mut history = records.all(what).await?;
+    // Whether another command works on it, and may go on, is seen when it is done.
+    if let Some(last) = history.last_mut()
+        && claim::under_way(last.release.info.status)
+    {
+        last.release.info.status = Status::Failed;
+    }
+    Box::pin(deploy.change(&mut prepared, history))
+        .await
+        .map(drop)
 }
 
 fn operation<'a>(
@@ -139,7 +155,26 @@ struct Deploy<'a> {
     operation: Operation<'a>,
 }
 
-impl Deploy<'_> {
+impl<'a> Deploy<'a> {
+    fn server(
+        cluster: &'a Cluster,
+        plan: &'a Plan,
+        options: &'a DeployOptions,
+        progress: &'a dyn Progress,
+        what: String,
+    ) -> Self {
+        Self {
+            kind: ReleaseKind::Server,
+            labels: vec![
+                (SERVER_LABEL, plan.name.as_str()),
+                (TEMPLATE_LABEL, plan.template.as_str()),
+            ],
+            another_name: "choose another name with --name",
+            options,
+            operation: operation(cluster, &plan.name, options, progress, what),
+        }
+    }
+
     async fn go(&self, mut prepared: Prepared) -> Result<Deployed, Failure> {
         match self.options.dry_run {
             Some(DryRun::Client) => {
@@ -184,37 +219,34 @@ impl Deploy<'_> {
             what,
             ..
         } = &self.operation;
-        let made: Option<Made> = if self.options.create_namespace {
-            namespace::ensure(cluster, what, *progress).await?
-        } else {
-            None
-        };
+        let create = self.options.create_namespace;
+        let entered = namespace::enter(cluster, create, what, *progress).await?;
         let mut reached = Reached::Nothing;
         let result = self.perform(prepared, &mut reached).await;
         match result {
             Err(mut failure) if self.may_remove_namespace(reached) => {
-                let removed: OptionFuture<_> = made
-                    .as_ref()
-                    .map(|made| namespace::remove(cluster, made, self.options.timeout, what))
+                let left: OptionFuture<_> = entered
+                    .is_some()
+                    .then(|| namespace::leave(cluster, self.options.timeout, what))
                     .into();
-                if let Some(Err(also)) = removed.await {
-                    let why = also.why.join("; ");
-                    failure
-                        .why
-                        .push(format!("its namespace was not removed: {why}"));
-                }
+                let why = match left.await.transpose() {
+                    Ok(user) => user.flatten().map(|user| format!("it has {user}")),
+                    Err(also) => Some(also.why.join("; ")),
+                };
+                let why = why.map(|why| format!("its namespace was not removed: {why}"));
+                failure.why.extend(why);
                 Err(failure)
             }
             other => {
-                if made.is_some() || other.is_ok() {
-                    namespace::settle(cluster, made.as_ref(), *progress).await;
+                if entered.is_some() || other.is_ok() {
+                    namespace::settle(cluster, entered.as_ref(), *progress).await;
                 }
                 other
             }
         }
     }
 
-    /// Whether a namespace that was made for the release goes again.
+    /// Whether a namespace that was made for the release may go again.
     fn may_remove_namespace(&self, reached: Reached) -> bool {
         match reached {
             Reached::Nothing => true,

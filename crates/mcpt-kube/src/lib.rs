@@ -3,6 +3,7 @@
 mod absent;
 mod apply;
 mod backend;
+mod capabilities;
 mod change;
 mod chart;
 mod claim;
@@ -39,6 +40,8 @@ mod revisions;
 mod rollback;
 mod rollout;
 mod scale;
+#[cfg(test)]
+mod scripted;
 mod server;
 mod status;
 mod takeover;

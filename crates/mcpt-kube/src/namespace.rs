@@ -1,8 +1,10 @@
 //! The namespace of a release: there, made for it, or taken away again.
 
+mod mark;
+
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use k8s_openapi::api::{
     apps::v1::Deployment,
     core::v1::{Namespace, PersistentVolumeClaim, Secret},
@@ -10,79 +12,187 @@ use k8s_openapi::api::{
 use kube::{
     Api, Error, ResourceExt,
     api::{DeleteParams, ListParams, Patch, PatchParams, PostParams, Preconditions},
-    core::PartialObjectMeta,
+    core::{ObjectMeta, PartialObjectMeta},
 };
 use mcpt_core::{Failure, FailureKind, Progress, ProgressEvent};
 use serde_json::json;
 
+use self::mark::Mark;
 use crate::{
     cluster::{Cluster, FIELD_MANAGER},
     holder::{self, HOLDER},
     watch,
 };
 
-/// A namespace that this command made; only then may it be deleted again.
+/// A namespace as it was seen.
 #[derive(Debug, Clone)]
-pub(crate) struct Made {
+pub(crate) struct Seen {
     uid: String,
+    version: String,
 }
 
-/// How long after its making a namespace counts as abandoned, when it cannot be seen from here whether its command lives. A
-/// deploy takes a fraction of it to record its release, and from then on the namespace is in use.
-const ABANDONED: SignedDuration = SignedDuration::from_mins(10);
+impl Seen {
+    fn of(metadata: &ObjectMeta) -> Option<Self> {
+        Some(Self {
+            uid: metadata.uid.clone()?,
+            version: metadata.resource_version.clone()?,
+        })
+    }
+}
 
-/// Makes the namespace if it is not there. One that a deploy made which died is as good as made by this one.
+/// This command, as the mark of a namespace names it.
+fn me() -> String {
+    holder::this().unwrap_or_else(|| format!("process/{}", std::process::id()))
+}
+
+/// Begins to count on the namespace, which is made if it is not there and `create` says so. On one that a command made which is
+/// not done, or died, this one counts too: it is removed by the last that fails.
+///
+/// `None` when it is nobody's to remove, or another deployment of this process counts on it already, which leaves it for all.
 ///
 /// # Errors
 /// When it is being deleted, or may not be made.
-pub(crate) async fn ensure(
+pub(crate) async fn enter(
     cluster: &Cluster,
+    create: bool,
     what: &str,
     progress: &dyn Progress,
-) -> Result<Option<Made>, Failure> {
+) -> Result<Option<Seen>, Failure> {
     let api: Api<Namespace> = Api::all(cluster.client.clone());
     let name = cluster.namespace.as_str();
-    match cluster.answer(api.get_opt(name)).await {
-        Ok(Some(found)) if found.metadata.deletion_timestamp.is_some() => {
-            return Err(Failure::new(FailureKind::Failed, what)
-                .because(format!("namespace {name:?} is being deleted"))
-                .hint(format!(
-                    "wait until it is gone: kubectl get namespace {name}"
-                )));
+    let (me, now) = (me(), Timestamp::now());
+    loop {
+        let (found, readable) = match cluster.answer(api.get_metadata_opt(name)).await {
+            Ok(found) => (found, true),
+            // Who may not read namespaces may be allowed to make them, and the other way round.
+            Err(Error::Api(status)) if status.is_forbidden() => (None, false),
+            Err(error) => return Err(cluster.failure(what, &error)),
+        };
+        if let Some(PartialObjectMeta { metadata, .. }) = found {
+            if metadata.deletion_timestamp.is_some() {
+                return Err(Failure::new(FailureKind::Failed, what)
+                    .because(format!("namespace {name:?} is being deleted"))
+                    .hint(format!(
+                        "wait until it is gone: kubectl get namespace {name}"
+                    )));
+            }
+            let (Some(mark), Some(seen)) = (Mark::of(&metadata), Seen::of(&metadata)) else {
+                return Ok(None);
+            };
+            if mark.has(&me) {
+                return Ok(None);
+            }
+            let others = mark.living(&me, now);
+            let mark = others.map_or_else(|| Mark::new(&me, now), |others| others.with(&me, now));
+            match write(cluster, &api, &seen, Some(&mark)).await {
+                Ok(Some(seen)) => return Ok(Some(seen)),
+                // It has changed or is gone since.
+                Ok(None) => continue,
+                Err(Error::Api(status)) if status.is_forbidden() => {
+                    tracing::debug!(%status, "what counts on the namespace cannot be noted");
+                    return Ok(None);
+                }
+                Err(error) => return Err(cluster.failure(what, &error)),
+            }
         }
-        Ok(Some(found)) => return Ok(left_behind(&found, Timestamp::now())),
-        Ok(None) => {}
-        // Who may not read namespaces may be allowed to make them, and the other way round.
-        Err(Error::Api(status)) if status.is_forbidden() => {}
-        Err(error) => return Err(cluster.failure(what, &error)),
+        if !create {
+            // If it is not there, the objects' own checks will tell.
+            return Ok(None);
+        }
+        let namespace = serde_json::from_value(json!({"metadata": {
+            "name": name,
+            "labels": {"name": name},
+            "annotations": {HOLDER: Mark::new(&me, now).text()},
+        }}));
+        let namespace =
+            namespace.map_err(|error| Failure::new(FailureKind::Failed, what).caused_by(&error))?;
+        let params = PostParams {
+            field_manager: Some(FIELD_MANAGER.into()),
+            ..PostParams::default()
+        };
+        match cluster.answer(api.create(&params, &namespace)).await {
+            Ok(made) => {
+                progress.event(ProgressEvent::Step(format!("made namespace {name}")));
+                return Ok(Seen::of(&made.metadata));
+            }
+            Err(Error::Api(status)) if status.is_already_exists() && readable => {}
+            Err(Error::Api(status)) if status.is_already_exists() => return Ok(None),
+            Err(error) => return Err(cluster.failure(what, &error)),
+        }
     }
-    let namespace = serde_json::from_value(json!({"metadata": {
-        "name": name,
-        "labels": {"name": name},
-        "annotations": {HOLDER: holder::this().unwrap_or_default()},
-    }}));
-    let namespace =
-        namespace.map_err(|error| Failure::new(FailureKind::Failed, what).caused_by(&error))?;
-    let params = PostParams {
+}
+
+/// Writes the mark of a namespace, or takes it off, if nothing of it has changed since it was seen; `None` when it has.
+async fn write(
+    cluster: &Cluster,
+    api: &Api<Namespace>,
+    seen: &Seen,
+    mark: Option<&Mark>,
+) -> Result<Option<Seen>, Error> {
+    let body = json!({"metadata": {
+        "uid": seen.uid,
+        "resourceVersion": seen.version,
+        "annotations": {HOLDER: mark.map(Mark::text)},
+    }});
+    let params = PatchParams {
         field_manager: Some(FIELD_MANAGER.into()),
-        ..PostParams::default()
+        ..PatchParams::default()
     };
-    match cluster.answer(api.create(&params, &namespace)).await {
-        Ok(made) => {
-            progress.event(ProgressEvent::Step(format!("made namespace {name}")));
-            Ok(made.metadata.uid.map(|uid| Made { uid }))
+    let patch = Patch::Merge(&body);
+    let written = api.patch_metadata(cluster.namespace.as_str(), &params, &patch);
+    match cluster.answer(written).await {
+        Ok(now) => Ok(Seen::of(&now.metadata)),
+        Err(Error::Api(status)) if status.is_conflict() || status.is_not_found() => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Counts on the namespace no longer, since what was to be deployed is not there. It is removed when no other command counts on
+/// it and nobody uses it; tells who does.
+///
+/// # Errors
+/// When the API server refuses it, or something in it holds it.
+pub(crate) async fn leave(
+    cluster: &Cluster,
+    timeout: Duration,
+    what: &str,
+) -> Result<Option<String>, Failure> {
+    let api: Api<Namespace> = Api::all(cluster.client.clone());
+    let me = me();
+    loop {
+        let found = cluster.answer(api.get_metadata_opt(cluster.namespace.as_str()));
+        let found = found.await.map_err(|error| cluster.failure(what, &error))?;
+        let Some(PartialObjectMeta { metadata, .. }) = found else {
+            return Ok(None);
+        };
+        let (Some(mark), Some(seen)) = (Mark::of(&metadata), Seen::of(&metadata)) else {
+            // Another command was done in it: it is there to stay.
+            return Ok(None);
+        };
+        if !mark.has(&me) || metadata.deletion_timestamp.is_some() {
+            return Ok(None);
         }
-        Err(Error::Api(status)) if status.is_already_exists() => Ok(None),
-        Err(error) => Err(cluster.failure(what, &error)),
+        if let Some(others) = mark.living(&me, Timestamp::now()) {
+            let left = write(cluster, &api, &seen, Some(&others)).await;
+            match left.map_err(|error| cluster.failure(what, &error))? {
+                Some(_) => return Ok(None),
+                None => continue,
+            }
+        }
+        match remove(cluster, &seen, timeout, what).await? {
+            Removed::Yes => return Ok(None),
+            Removed::InUse(user) => return Ok(Some(user)),
+            Removed::Changed => {}
+        }
     }
 }
 
 /// Takes the mark off the namespace, whether this command made it or an earlier one that could not take it off: it is there to
 /// stay.
-pub(crate) async fn settle(cluster: &Cluster, made: Option<&Made>, progress: &dyn Progress) {
+pub(crate) async fn settle(cluster: &Cluster, entered: Option<&Seen>, progress: &dyn Progress) {
     let api: Api<Namespace> = Api::all(cluster.client.clone());
-    let uid = match made {
-        Some(made) => Some(made.uid.clone()),
+    let uid = match entered {
+        Some(seen) => Some(seen.uid.clone()),
         None => marked(cluster, &api).await,
     };
     let Some(uid) = uid else { return };
@@ -122,34 +232,26 @@ async fn marked(cluster: &Cluster, api: &Api<Namespace>) -> Option<String> {
     }
 }
 
-/// The namespace, if a deploy made it that died before its server was there.
+/// The namespace, if deploys made it that died before a server was there.
 ///
 /// # Errors
 /// When the API server refuses to tell.
-pub(crate) async fn abandoned(cluster: &Cluster, what: &str) -> Result<Option<Made>, Failure> {
+pub(crate) async fn abandoned(cluster: &Cluster, what: &str) -> Result<Option<Seen>, Failure> {
     let api: Api<Namespace> = Api::all(cluster.client.clone());
     let name = cluster.namespace.as_str();
-    match cluster.answer(api.get_opt(name)).await {
-        Ok(found) => Ok(found.and_then(|found| left_behind(&found, Timestamp::now()))),
+    match cluster.answer(api.get_metadata_opt(name)).await {
+        Ok(found) => Ok(found.and_then(|found| left_behind(&found.metadata, Timestamp::now()))),
         // Who may not read namespaces has made none.
         Err(Error::Api(status)) if status.is_forbidden() => Ok(None),
         Err(error) => Err(cluster.failure(what, &error)),
     }
 }
 
-/// A namespace whose maker is dead.
-fn left_behind(namespace: &Namespace, now: Timestamp) -> Option<Made> {
-    let metadata = &namespace.metadata;
-    let holder = metadata.annotations.as_ref()?.get(HOLDER)?;
-    let dead = holder::alive(holder).map_or_else(
-        || {
-            let made = metadata.creation_timestamp.as_ref();
-            made.is_some_and(|made| now.duration_since(made.0) > ABANDONED)
-        },
-        |alive| !alive,
-    );
-    let uid = metadata.uid.clone()?;
-    (dead && metadata.deletion_timestamp.is_none()).then_some(Made { uid })
+/// A namespace on which only dead commands count.
+fn left_behind(metadata: &ObjectMeta, now: Timestamp) -> Option<Seen> {
+    let living = Mark::of(metadata)?.living("", now);
+    let going = metadata.deletion_timestamp.is_some();
+    Seen::of(metadata).filter(|_| living.is_none() && !going)
 }
 
 /// Whether it is there; for dry runs, which make nothing.
@@ -226,21 +328,40 @@ fn named(
     release.or_else(deployment).or_else(claim)
 }
 
-/// Deletes a namespace that this command made, and waits until it is gone, but not forever. Others may have begun to use it
+/// What became of removing a namespace.
+#[derive(Debug)]
+pub(crate) enum Removed {
+    /// It is gone.
+    Yes,
+    /// It stays for this.
+    InUse(String),
+    /// It stays, since it changed meanwhile: another command may count on it.
+    Changed,
+}
+
+/// Deletes a namespace that deployments made, and waits until it is gone, but not forever. Others may have begun to use it
 /// since: a namespace with releases, workloads or claims of volumes stays.
 ///
 /// # Errors
-/// When it is in use, or the API server refuses it, or something in it holds it.
+/// When the API server refuses it, or something in it holds it.
 pub(crate) async fn remove(
     cluster: &Cluster,
-    made: &Made,
+    seen: &Seen,
     timeout: Duration,
     what: &str,
-) -> Result<(), Failure> {
+) -> Result<Removed, Failure> {
     if let Some(user) = user(cluster, what).await? {
-        return Err(Failure::new(FailureKind::Failed, what).because(format!("it has {user}")));
+        return Ok(Removed::InUse(user));
     }
-    delete(cluster, &made.uid, Some(timeout), what).await
+    let conditions = Preconditions {
+        uid: Some(seen.uid.clone()),
+        resource_version: Some(seen.version.clone()),
+    };
+    if !ask(cluster, conditions, what).await? {
+        return Ok(Removed::Changed);
+    }
+    gone(cluster, &seen.uid, timeout, what).await?;
+    Ok(Removed::Yes)
 }
 
 /// Deletes the namespace, if it is still the one with this uid, and waits until it is gone, but not forever.
@@ -253,20 +374,33 @@ pub(crate) async fn delete(
     timeout: Option<Duration>,
     what: &str,
 ) -> Result<(), Failure> {
-    let api: Api<Namespace> = Api::all(cluster.client.clone());
-    let name = cluster.namespace.as_str();
-    let params = DeleteParams::background().preconditions(Preconditions {
+    let conditions = Preconditions {
         uid: Some(uid.to_owned()),
         resource_version: None,
-    });
-    match cluster.answer(api.delete(name, &params)).await {
-        Ok(_) => {}
-        Err(Error::Api(status)) if status.is_not_found() || status.is_conflict() => return Ok(()),
-        Err(error) => return Err(cluster.failure(what, &error)),
-    }
-    let Some(timeout) = timeout else {
-        return Ok(());
     };
+    let asked = ask(cluster, conditions, what).await?;
+    match timeout.filter(|_| asked) {
+        Some(timeout) => gone(cluster, uid, timeout, what).await,
+        None => Ok(()),
+    }
+}
+
+/// Asks for its deletion; false when it is gone, or not as it has to be.
+async fn ask(cluster: &Cluster, conditions: Preconditions, what: &str) -> Result<bool, Failure> {
+    let api: Api<Namespace> = Api::all(cluster.client.clone());
+    let params = DeleteParams::background().preconditions(conditions);
+    let asked = cluster.answer(api.delete(cluster.namespace.as_str(), &params));
+    match asked.await {
+        Ok(_) => Ok(true),
+        Err(Error::Api(status)) if status.is_not_found() || status.is_conflict() => Ok(false),
+        Err(error) => Err(cluster.failure(what, &error)),
+    }
+}
+
+/// Waits for its end.
+async fn gone(cluster: &Cluster, uid: &str, timeout: Duration, what: &str) -> Result<(), Failure> {
+    let api: Api<Namespace> = Api::all(cluster.client.clone());
+    let name = cluster.namespace.as_str();
     let gone = watch::gone(cluster, api.clone(), name, uid, what);
     if let Ok(gone) = tokio::time::timeout(timeout, gone).await {
         return gone;
@@ -295,83 +429,4 @@ fn holds(namespace: &Namespace) -> Vec<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_namespace_with_releases_or_deployments_or_claims_is_in_use() {
-        let record: PartialObjectMeta<Secret> = serde_json::from_value(json!({"metadata": {
-            "name": "sh.helm.release.v1.other.v1", "labels": {"owner": "helm", "name": "other"},
-        }}))
-        .unwrap();
-        let deployment: PartialObjectMeta<Deployment> =
-            serde_json::from_value(json!({"metadata": {"name": "web"}})).unwrap();
-        let records = [record];
-        let deployments = [deployment];
-        let claim = |metadata: serde_json::Value| -> PartialObjectMeta<PersistentVolumeClaim> {
-            serde_json::from_value(json!({"metadata": metadata})).unwrap()
-        };
-        let claims = [
-            claim(json!({"name": "old", "deletionTimestamp": "2026-01-01T00:00:00Z"})),
-            claim(json!({"name": "data"})),
-        ];
-        let data = Some("persistentvolumeclaim \"data\"");
-        for (records, deployments, claims, user) in [
-            (&records[..0], &deployments[..0], &claims[..0], None),
-            (&records[..0], &deployments[..0], &claims[..1], None),
-            (&records[..0], &deployments[..0], &claims[..], data),
-            (
-                &records[..],
-                &deployments[..],
-                &claims[..],
-                Some("release \"other\""),
-            ),
-            (
-                &records[..0],
-                &deployments[..],
-                &claims[..],
-                Some("deployment \"web\""),
-            ),
-        ] {
-            assert_eq!(named(records, deployments, claims).as_deref(), user);
-        }
-    }
-
-    #[test]
-    fn a_namespace_is_abandoned_by_a_dead_deploy_only() {
-        let now: Timestamp = "2026-01-01T00:20:00Z".parse().unwrap();
-        let me = holder::this().unwrap();
-        let gone = format!("{}/0", me.rsplit_once('/').unwrap().0);
-        let elsewhere = "boot/pid:[1]/7/9".to_owned();
-        let (young, old) = ("2026-01-01T00:11:00Z", "2026-01-01T00:09:00Z");
-        for (holder, made, abandoned) in [
-            (None, old, false),
-            (Some(&me), old, false),
-            (Some(&gone), young, true),
-            (Some(&elsewhere), young, false),
-            (Some(&elsewhere), old, true),
-        ] {
-            let mut namespace = json!({"metadata": {"uid": "u", "creationTimestamp": made}});
-            if let Some(holder) = holder {
-                namespace["metadata"]["annotations"] = json!({HOLDER: holder});
-            }
-            let namespace = serde_json::from_value(namespace).unwrap();
-            assert_eq!(
-                left_behind(&namespace, now).is_some(),
-                abandoned,
-                "{holder:?} {made}"
-            );
-        }
-    }
-
-    #[test]
-    fn what_holds_a_namespace() {
-        let namespace: Namespace = serde_json::from_value(json!({"status": {"conditions": [
-            {"type": "NamespaceDeletionContentFailure", "status": "False", "message": "deleted"},
-            {"type": "NamespaceFinalizersRemaining", "status": "True", "message": "x in 1 resource instances"},
-        ]}}))
-        .unwrap();
-        assert_eq!(holds(&namespace), ["x in 1 resource instances"]);
-        assert!(holds(&Namespace::default()).is_empty());
-    }
-}
+mod tests;

@@ -11,6 +11,7 @@ use mcpt_core::{
 };
 
 use crate::{
+    command::check_program,
     configuration::{manifest, server_spec},
     deploy::{self, change_lock, end_run, state_failure},
     folder::{RunFolder, StateFolder},
@@ -107,6 +108,12 @@ impl Backend for Processes {
 
     fn place(&self) -> String {
         "on this machine".to_owned()
+    }
+
+    async fn check(&self, plan: &Plan, options: &DeployOptions) -> Result<(), Failure> {
+        refuse_what_needs_a_cluster(plan, options)?;
+        let server = server_spec(plan)?;
+        check_program(&server.command, &format!("cannot deploy {}", plan.name))
     }
 
     async fn deploy(

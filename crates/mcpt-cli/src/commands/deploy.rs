@@ -108,8 +108,8 @@ impl Deploy {
     /// Deploys.
     pub(crate) fn run(self, global: &Global) -> Result<(), Ending> {
         let config = UserConfig::load()?;
-        let jobs = self.jobs(global, &config)?;
-        jobs::run(global, &jobs)
+        let work = self.work(global, &config)?;
+        jobs::run(global, work)
     }
 
     /// What the command says about the settings of one server.

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use mcpt_core::Failure;
+use mcpt_core::{Failure, FailureKind};
 
 use super::Gc;
 use crate::{
     contents::{self, Found},
     manifest,
-    namespace::{self, Made},
+    namespace::{self, Removed, Seen},
     server::SERVER_LABEL,
 };
 
@@ -16,29 +16,38 @@ impl Gc<'_> {
     /// Removes the namespace if nothing is in it but what every namespace has, and those releases which are removed.
     pub(super) async fn namespace(&mut self, removed: &BTreeSet<String>) {
         let object = format!("namespace {}", self.cluster.namespace);
-        let made = match self.abandoned(removed).await {
-            Ok(Some(made)) => made,
+        let seen = match self.abandoned(removed).await {
+            Ok(Some(seen)) => seen,
             Ok(None) => return,
             Err(failure) => return self.fail(&object, failure),
         };
         let done = if self.options.dry_run {
             Ok(())
         } else {
-            namespace::remove(self.cluster, &made, self.options.timeout, &self.what).await
+            match namespace::remove(self.cluster, &seen, self.options.timeout, &self.what).await {
+                Ok(Removed::Yes) => Ok(()),
+                Ok(Removed::InUse(user)) => {
+                    Err(Failure::new(FailureKind::Failed, &self.what)
+                        .because(format!("it has {user}")))
+                }
+                // A command that lives begins to use it.
+                Ok(Removed::Changed) => return,
+                Err(failure) => Err(failure),
+            }
         };
         let reason = "it was made by a deploy that died, and is empty".to_owned();
         self.note(object, reason, done);
     }
 
-    async fn abandoned(&self, removed: &BTreeSet<String>) -> Result<Option<Made>, Failure> {
-        let Some(made) = namespace::abandoned(self.cluster, &self.what).await? else {
+    async fn abandoned(&self, removed: &BTreeSet<String>) -> Result<Option<Seen>, Failure> {
+        let Some(seen) = namespace::abandoned(self.cluster, &self.what).await? else {
             return Ok(None);
         };
         let found = contents::of_namespace(self.cluster, None, true, &self.what).await?;
         let used = found
             .iter()
             .any(|found| !found.is_of_every_namespace() && !goes(found, removed));
-        Ok((!used).then_some(made))
+        Ok((!used).then_some(seen))
     }
 }
 

@@ -1,4 +1,5 @@
-//! Running deploys: one, or several at the same time, each by itself. One that fails does not stop the others.
+//! Running deploys: one, or several at the same time. Of several all are checked before anything is changed; after that each runs
+//! by itself, and one that fails does not stop the others.
 
 use std::sync::Arc;
 
@@ -36,57 +37,140 @@ impl Job {
             && (self.backend == BackendKind::Process || self.cluster == other.cluster)
     }
 
-    /// Renders it, when that can be done without a cluster: what is wrong with values is found before anything is touched.
-    fn rendered(&self) -> Result<Option<Deployed>, Failure> {
-        if self.backend != BackendKind::Kubernetes {
-            return Ok(None);
-        }
-        mcpt_kube::dry_run(&self.plan, &self.options, self.cluster.namespace.as_ref()).map(Some)
+    /// Whether it is only shown, which needs no cluster.
+    fn is_offline(&self) -> bool {
+        self.backend == BackendKind::Kubernetes && self.options.dry_run == Some(DryRun::Client)
     }
+
+    fn rendered(&self) -> Result<Deployed, Failure> {
+        mcpt_kube::dry_run(&self.plan, &self.options, self.cluster.namespace.as_ref())
+    }
+}
+
+/// What a command is to deploy, and what is wrong with the rest.
+pub(super) struct Work {
+    pub(super) jobs: Vec<Job>,
+    pub(super) faults: Vec<Failure>,
 }
 
 /// What came of one.
 type Outcome = (ServerName, Result<Deployed, Failure>);
 
-/// Runs all of them and tells what came of each.
-pub(super) fn run(global: &Global, jobs: &[Job]) -> Result<(), Ending> {
-    let several = jobs.len() > 1;
-    let dry = jobs.iter().all(|job| {
-        job.backend == BackendKind::Kubernetes && job.options.dry_run == Some(DryRun::Client)
-    });
-    let mut rendered = Vec::new();
-    if several || dry {
-        for job in jobs {
-            rendered.push((job.plan.name.clone(), job.rendered()?));
+/// Runs all of it and tells what came of each.
+pub(super) fn run(global: &Global, work: Work) -> Result<(), Ending> {
+    let Work { jobs, mut faults } = work;
+    let number = jobs.len() + faults.len();
+    let several = number > 1;
+    if jobs.iter().all(Job::is_offline) {
+        let mut outcomes = Vec::new();
+        for job in &jobs {
+            match job.rendered() {
+                Ok(deployed) => outcomes.push((job.plan.name.clone(), Ok(deployed))),
+                Err(fault) => faults.push(fault),
+            }
         }
-    }
-    if dry {
-        // Needs no cluster, and so asks for none.
-        let outcomes = rendered
-            .into_iter()
-            .filter_map(|(name, deployed)| Some((name, Ok(deployed?))));
-        return tell(global, outcomes.collect(), several);
+        refuse(global, faults, number)?;
+        return tell(global, outcomes, several);
     }
     let outcomes = runtime::run(async {
         let progress = progress::display(global);
-        let backends = connect(global, jobs).await?;
-        let deploys = jobs.iter().zip(backends).map(|(job, backend)| {
-            let progress = progress.as_ref();
-            async move {
-                let named = Named {
-                    name: several.then_some(&job.plan.name),
-                    progress,
-                };
-                let outcome = backend.deploy(&job.plan, &job.options, &named).await;
-                (job.plan.name.clone(), outcome)
+        let backends = match connect(global, &jobs).await {
+            Ok(backends) => backends,
+            Err(failure) if faults.is_empty() => return Err(failure.into()),
+            Err(failure) => {
+                faults.push(failure);
+                Vec::new()
             }
-        });
-        Ok(stream::iter(deploys).buffered(AT_ONCE).collect().await)
+        };
+        let work: Vec<_> = jobs.iter().zip(backends).collect();
+        if several {
+            let checks = work
+                .iter()
+                .map(|(job, backend)| backend.check(&job.plan, &job.options));
+            let checks = stream::iter(checks.collect::<Vec<_>>()).buffered(AT_ONCE);
+            faults.extend(
+                checks
+                    .filter_map(async |checked| checked.err())
+                    .collect::<Vec<_>>()
+                    .await,
+            );
+        }
+        refuse(global, faults, number)?;
+        Ok(if several {
+            together(&work, progress.as_ref()).await?
+        } else {
+            each(&work, several, progress.as_ref()).await
+        })
     })
     .map_err(|ending: Ending| {
         ending.hint_when_interrupted("the same command again finishes it; mcpt delete undoes it")
     })?;
     tell(global, outcomes, several)
+}
+
+/// Jobs, each with its backend.
+type Connected<'a> = [(&'a Job, Arc<dyn Backend>)];
+
+/// Runs several, with what they share made before them, and taken away again if nothing came of them.
+async fn together(work: &Connected<'_>, progress: &dyn Progress) -> Result<Vec<Outcome>, Failure> {
+    let mut begun: Vec<(&Job, &Arc<dyn Backend>)> = Vec::new();
+    let mut refused = Ok(());
+    for (job, backend) in work.iter().filter(|(job, _)| job.options.dry_run.is_none()) {
+        if begun.iter().any(|(_, known)| Arc::ptr_eq(known, backend)) {
+            continue;
+        }
+        let same = |(other, place): &&(&Job, Arc<dyn Backend>)| {
+            Arc::ptr_eq(place, backend) && other.options.create_namespace
+        };
+        let create = work.iter().any(|one| same(&one));
+        refused = backend.begin_together(create, progress).await;
+        if refused.is_err() {
+            break;
+        }
+        begun.push((job, backend));
+    }
+    let outcomes = match refused {
+        Ok(()) => Ok(each(work, true, progress).await),
+        Err(failure) => Err(failure),
+    };
+    for (job, backend) in begun {
+        if let Err(failure) = backend.end_together(job.options.timeout, progress).await {
+            progress.event(ProgressEvent::Warning(failure.to_string()));
+        }
+    }
+    outcomes
+}
+
+/// Runs each by itself.
+async fn each(work: &Connected<'_>, several: bool, progress: &dyn Progress) -> Vec<Outcome> {
+    let deploys = work.iter().map(|(job, backend)| async move {
+        let named = Named {
+            name: several.then_some(&job.plan.name),
+            progress,
+        };
+        let outcome = backend.deploy(&job.plan, &job.options, &named).await;
+        (job.plan.name.clone(), outcome)
+    });
+    let deploys: Vec<_> = deploys.collect();
+    stream::iter(deploys).buffered(AT_ONCE).collect().await
+}
+
+/// The end of a command of which some servers cannot be deployed: each fault as it is, and one about all at the end.
+fn refuse(global: &Global, mut faults: Vec<Failure>, number: usize) -> Result<(), Ending> {
+    let Some(kind) = report::worst(faults.iter().map(|fault| fault.kind)) else {
+        return Ok(());
+    };
+    if number == 1
+        && let Some(fault) = faults.pop()
+    {
+        return Err(fault.into());
+    }
+    for fault in &faults {
+        report::tell(fault, global.output);
+    }
+    let what = format!("{} of {number} servers cannot be deployed", faults.len());
+    let refused = Failure::new(kind, what).because("nothing was changed");
+    Err(refused.into())
 }
 
 /// The backend of each job; each place is connected to once.

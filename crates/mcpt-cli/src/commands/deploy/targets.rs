@@ -9,7 +9,10 @@ use mcpt_catalog::{
 use mcpt_core::{BackendKind, Failure, FailureKind};
 use serde_json::{Map, Value, json};
 
-use super::{Deploy, jobs::Job};
+use super::{
+    Deploy,
+    jobs::{Job, Work},
+};
 use crate::{
     args::Global,
     commands::{
@@ -28,7 +31,7 @@ enum Target<'a> {
 
 impl Deploy {
     /// All that is to be deployed.
-    pub(super) fn jobs(&self, global: &Global, config: &UserConfig) -> Result<Vec<Job>, Failure> {
+    pub(super) fn work(&self, global: &Global, config: &UserConfig) -> Result<Work, Failure> {
         let catalog = catalog(config);
         let none = UserConfig::default();
         let known = if self.no_registry { &none } else { config };
@@ -56,7 +59,7 @@ impl Deploy {
         }
         let settings = self.settings()?;
         let mut jobs = Vec::new();
-        let mut failures = Vec::new();
+        let mut faults = Vec::new();
         for target in &targets {
             let job = match target {
                 Target::Template(name) => {
@@ -67,15 +70,15 @@ impl Deploy {
                 }
             };
             match job {
-                Ok(job) => jobs.push(job),
-                Err(failure) => failures.push(failure),
+                Ok(job) => jobs.push((target, job)),
+                Err(fault) => faults.push(fault),
             }
         }
-        if let Some(failure) = merged(failures) {
-            return Err(failure);
-        }
-        refuse_same(&targets, &jobs)?;
-        Ok(jobs)
+        refuse_same(&jobs)?;
+        Ok(Work {
+            jobs: jobs.into_iter().map(|(_, job)| job).collect(),
+            faults,
+        })
     }
 
     fn targets<'a>(
@@ -223,10 +226,11 @@ impl Deploy {
     }
 }
 
-/// Refuses two jobs for the same server: they would run at the same time. There is a job for each target.
-fn refuse_same(targets: &[Target<'_>], jobs: &[Job]) -> Result<(), Failure> {
-    for (index, job) in jobs.iter().enumerate() {
-        let Some(first) = jobs.iter().take(index).position(|other| job.same(other)) else {
+/// Refuses two jobs for the same server: they would run at the same time.
+fn refuse_same(jobs: &[(&Target<'_>, Job)]) -> Result<(), Failure> {
+    for (index, (target, job)) in jobs.iter().enumerate() {
+        let mut before = jobs.iter().take(index);
+        let Some((first, _)) = before.find(|(_, other)| job.same(other)) else {
             continue;
         };
         let name = &job.plan.name;
@@ -234,33 +238,16 @@ fn refuse_same(targets: &[Target<'_>], jobs: &[Job]) -> Result<(), Failure> {
             FailureKind::Usage,
             format!("{name} would be deployed twice"),
         );
-        let meant = [first, index].into_iter().filter_map(|at| targets.get(at));
-        return Err(meant.fold(failure, |failure, target| {
-            failure.because(match target {
-                Target::Template(template) => format!("it is the server of template {template}"),
-                Target::Entry(entry) => format!("it is an entry of {}", entry.file().display()),
-            })
-        }));
+        return Err([first, target]
+            .into_iter()
+            .fold(failure, |failure, target| {
+                failure.because(match target {
+                    Target::Template(template) => {
+                        format!("it is the server of template {template}")
+                    }
+                    Target::Entry(entry) => format!("it is an entry of {}", entry.file().display()),
+                })
+            }));
     }
     Ok(())
-}
-
-/// One failure of several: with one, that one.
-fn merged(mut failures: Vec<Failure>) -> Option<Failure> {
-    if failures.len() < 2 {
-        return failures.pop();
-    }
-    let mut all = Failure::new(
-        FailureKind::Usage,
-        format!("{} servers cannot be deployed", failures.len()),
-    );
-    for failure in failures {
-        if failure.why.is_empty() {
-            all.why.push(failure.what);
-        } else {
-            all.why.extend(failure.why);
-        }
-        all.hint = all.hint.or(failure.hint);
-    }
-    Some(all)
 }

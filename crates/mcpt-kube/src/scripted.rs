@@ -1,0 +1,46 @@
+//! For tests: an API server that answers by a script, where what it takes cannot be provoked for real at the moment that counts.
+
+use std::{
+    convert::Infallible,
+    sync::{Arc, Mutex},
+};
+
+use http::{Request, Response};
+use http_body_util::BodyExt as _;
+use kube::client::{Body, Client};
+use mcpt_core::Namespace;
+use serde_json::{Value, json};
+
+use crate::cluster::{Cluster, ServerVersion};
+
+/// A cluster whose answer to each request, such as `GET /api/v1/pods?limit=1` with its JSON, is a status and a text.
+pub(crate) fn cluster(
+    answer: impl FnMut(&str, &Value) -> (u16, String) + Send + 'static,
+) -> Cluster {
+    let answer = Arc::new(Mutex::new(answer));
+    let service = tower::service_fn(move |request: Request<Body>| {
+        let answer = Arc::clone(&answer);
+        async move {
+            let (head, body) = request.into_parts();
+            let body = body.collect().await.unwrap().to_bytes();
+            let body = serde_json::from_slice(&body).unwrap_or_default();
+            let (code, text) =
+                answer.lock().unwrap()(&format!("{} {}", head.method, head.uri), &body);
+            let response = Response::builder().status(code);
+            Ok::<_, Infallible>(response.body(Body::from(text.into_bytes())).unwrap())
+        }
+    });
+    Cluster {
+        client: Client::new(service, "ns"),
+        namespace: Namespace::new("ns").unwrap(),
+        address: "https://scripted".to_owned(),
+        version: ServerVersion::new("v1.37.0".to_owned(), "37"),
+    }
+}
+
+/// A refusal, as the API server words it.
+pub(crate) fn refusal(code: u16, reason: &str) -> (u16, String) {
+    let status = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": reason, "code": code,
+        "message": reason});
+    (code, status.to_string())
+}
