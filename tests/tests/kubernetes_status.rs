@@ -1,4 +1,4 @@
-//! `status` and `events` on the real cluster tell what kubectl tells, and a followed watch outlives cut connections.
+//! `status`, `events` and `logs` on the real cluster tell what kubectl tells, and what is followed outlives cut connections.
 
 #![expect(
     clippy::expect_used,
@@ -13,7 +13,7 @@ use std::{
 };
 
 use mcpt_tests::{LossyWay, Mcpt, TestNamespace, kubectl, kubectl_json};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 fn deployed(word: &str, replicas: &str) -> (TestNamespace, Mcpt) {
     let namespace = TestNamespace::new(word);
@@ -287,4 +287,46 @@ fn followed_events_go_on_after_cut_connections_and_over_an_update() {
     until(&mut lines, |event| {
         text(event, "/object").starts_with(&pod) && text(event, "/reason") == "Started"
     });
+}
+
+/// Ends after 40 lines, and is another one after that.
+const TALKS_ONCE: &str = "if [ -e /tmp/once ]; then while true; do echo again; sleep 1; done; fi
+touch /tmp/once; i=0; while [ $i -lt 40 ]; do i=$((i+1)); echo line $i; sleep 0.2; done";
+
+#[test]
+fn followed_lines_of_a_run_that_ended_unseen_are_told() {
+    let namespace = TestNamespace::new("lines");
+    let mcpt = Mcpt::new(&["--backend", "kubernetes", "--namespace", namespace.name()]);
+    let entry =
+        json!({"talk": {"image": "localhost/busybox:1", "command": ["sh", "-c", TALKS_ONCE]}});
+    let registry = mcpt.file("servers.json", &entry.to_string());
+    let _ = mcpt
+        .run(&["deploy", "talk", "--registry", &registry, "--no-wait"])
+        .ok();
+    let way = LossyWay::open();
+    let config = way.kubeconfig(mcpt.home());
+    let pods = ["pod", "-l", "mcpt.io/server=talk", "-n", namespace.name()];
+    let restarts = |number: &str| {
+        let path = "jsonpath={.status.containerStatuses[?(@.name==\"server\")]";
+        let running = format!("--for={path}.state.running}}");
+        let restarted = format!("--for={path}.restartCount}}={number}");
+        for wanted in [running, restarted] {
+            kubectl(&[&["wait", &wanted, "--timeout=60s"], &pods[..]].concat());
+        }
+    };
+    restarts("0");
+    let mut child =
+        Ended(mcpt.spawn(&["--kubeconfig", &config, "logs", "talk", "-f", "-o", "json"]));
+    let mut lines = BufReader::new(child.0.stdout.take().expect("stdout")).lines();
+    let said = |wanted: &'static str| move |line: &Value| text(line, "/text") == wanted;
+    let mut seen = until(&mut lines, said("line 5"));
+    way.block();
+    restarts("1");
+    way.unblock();
+    seen.extend(until(&mut lines, said("again")));
+
+    let seen: Vec<_> = seen.iter().map(|line| text(line, "/text")).collect();
+    let mut expected: Vec<_> = (1..=40).map(|number| format!("line {number}")).collect();
+    expected.push("again".to_owned());
+    assert_eq!(seen, expected);
 }

@@ -277,7 +277,7 @@ impl Backend for Kubernetes {
     async fn logs(&self, name: &ServerName, options: &LogOptions) -> Result<LogStream, Failure> {
         let what = format!("cannot read the logs of {name}");
         let (_, selector) = self.selector(name, &what).await?;
-        logs::open(&self.cluster, &selector, options, &what).await
+        logs::open(&self.cluster, name, &selector, options, &what).await
     }
 
     async fn delete(

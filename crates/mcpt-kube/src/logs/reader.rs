@@ -1,0 +1,225 @@
+//! Reading one run of a container: once, or as long as it goes on, whatever becomes of the connection.
+
+use std::time::Duration;
+
+use futures_util::{AsyncBufReadExt, AsyncReadExt};
+use k8s_openapi::api::core::v1::Pod;
+use kube::{Api, api::LogParams};
+use mcpt_core::{Failure, FailureKind, LogLine, LogOptions};
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    time::sleep,
+};
+
+use super::{
+    container::{Place, Run},
+    line::{Told, text, timed},
+};
+use crate::cluster::Cluster;
+
+/// Bytes of a line that are told at once: a line may be as long as a server likes.
+const LONGEST_LINE: usize = 64 * 1024;
+
+/// Pause before a stream is opened again that ended: a container that ended with it is known to have ended by then.
+const REOPEN: Duration = Duration::from_secs(2);
+
+/// Reads one run of one container.
+pub(super) struct Reader {
+    pub(super) cluster: Cluster,
+    pub(super) lines: mpsc::Sender<Result<LogLine, Failure>>,
+    /// Name of the pod.
+    pub(super) pod: String,
+    pub(super) container: String,
+    pub(super) run: Run,
+    pub(super) options: LogOptions,
+    /// Ends with the reader of the run before this one, whose lines come first.
+    pub(super) before: Option<oneshot::Receiver<()>>,
+    /// Ends when there is a newer run.
+    pub(super) newer: watch::Receiver<()>,
+    /// Ends with this reader.
+    pub(super) ended: oneshot::Sender<()>,
+}
+
+impl Reader {
+    pub(super) async fn run(mut self) {
+        if let Some(before) = self.before.take() {
+            // Its end is what is awaited, which is an error.
+            let _ended = before.await;
+        }
+        let read = if self.options.follow {
+            self.follow().await
+        } else {
+            let place = Place::Present { goes_on: false };
+            let read = self.read(place, &mut Told::default()).await;
+            read.map(drop).map_err(|trouble| trouble.failure)
+        };
+        if let Err(failure) = read {
+            let _reader_is_gone = self.lines.send(Err(failure)).await;
+        }
+        drop(self.ended);
+    }
+
+    /// Reads the run to its end, from wherever its lines are by then.
+    async fn follow(&mut self) -> Result<(), Failure> {
+        let mut place = Place::Present { goes_on: true };
+        let mut told = Told::default();
+        let mut opened = false;
+        let mut superseded = false;
+        loop {
+            match self.read(place, &mut told).await {
+                Ok(Read::ToTheEnd) if place != (Place::Present { goes_on: true }) => return Ok(()),
+                Ok(Read::ReaderGone) => return Ok(()),
+                // The API server ends streams that are long open, whatever the container does.
+                Ok(Read::ToTheEnd | Read::Moved) => opened = true,
+                Err(trouble) if trouble.may_pass(opened) => {
+                    tracing::debug!(failure = %trouble.failure, "log interrupted");
+                }
+                Err(trouble) => return Err(trouble.failure),
+            }
+            place = loop {
+                tokio::select! {
+                    () = sleep(REOPEN) => {}
+                    // What has ended for certain need not be waited for.
+                    _ended = self.newer.changed(), if !superseded => superseded = true,
+                }
+                match self.place().await {
+                    Ok(Place::Overwritten | Place::Gone) => return Ok(()),
+                    Ok(place) => break place,
+                    Err(trouble) if trouble.may_pass(opened) => {
+                        tracing::debug!(failure = %trouble.failure, "log interrupted");
+                    }
+                    Err(trouble) => return Err(trouble.failure),
+                }
+            };
+        }
+    }
+
+    /// Reads what was not told yet of the log in this place.
+    async fn read(&mut self, place: Place, told: &mut Told) -> Result<Read, Trouble> {
+        let follow = self.options.follow && place == (Place::Present { goes_on: true });
+        let api: Api<Pod> = self.cluster.api();
+        let params = LogParams {
+            container: Some(self.container.clone()),
+            follow,
+            tail_lines: self
+                .options
+                .tail
+                .filter(|_| told.last.is_none())
+                .map(i64::from),
+            previous: self.options.previous || matches!(place, Place::Previous { .. }),
+            // By these it is known where to go on.
+            timestamps: self.options.follow,
+            since_time: told.last,
+            ..LogParams::default()
+        };
+        let log = api.log_stream(&self.pod, &params).await;
+        let mut log = log.map_err(|error| self.trouble(&error))?;
+        // Of which run the log was that has been opened is told by the pod before and after.
+        if self.options.follow && !place.is_still(self.place().await?) {
+            return Ok(Read::Moved);
+        }
+        let mut before = *told;
+        let mut bytes = Vec::new();
+        let mut line_begins = true;
+        let mut time = None;
+        loop {
+            bytes.clear();
+            let mut bounded = (&mut log).take(LONGEST_LINE as u64);
+            let read = tokio::select! {
+                read = bounded.read_until(b'\n', &mut bytes) => read,
+                // A connection whose other end vanished says nothing.
+                () = overdue(&mut self.newer), if follow => return Ok(Read::ToTheEnd),
+            };
+            let read = read.map_err(|error| Trouble {
+                failure: Failure::new(FailureKind::Unreachable, self.what()).caused_by(&error),
+                passes: true,
+                gone: false,
+            })?;
+            let line_ends = bytes.ends_with(b"\n");
+            // What is cut off in the middle of a line is read again.
+            if read == 0 || (follow && !line_ends && read < LONGEST_LINE) {
+                return Ok(Read::ToTheEnd);
+            }
+            let mut line = bytes.as_slice();
+            if line_begins && params.timestamps {
+                (time, line) = timed(line);
+            }
+            line_begins = line_ends;
+            if !told.is_new(time, &mut before) {
+                continue;
+            }
+            let line = LogLine {
+                replica: self.pod.clone(),
+                text: text(line),
+            };
+            if self.lines.send(Ok(line)).await.is_err() {
+                return Ok(Read::ReaderGone);
+            }
+        }
+    }
+
+    /// Where the lines of the run are now.
+    async fn place(&self) -> Result<Place, Trouble> {
+        let api: Api<Pod> = self.cluster.api();
+        let pod = self.cluster.answer(api.get_opt(&self.pod)).await;
+        let pod = pod.map_err(|error| self.trouble(&error))?;
+        Ok(self.run.place(pod.as_ref(), &self.container))
+    }
+
+    fn trouble(&self, error: &kube::Error) -> Trouble {
+        Trouble {
+            failure: self.cluster.failure(self.what(), error),
+            passes: passes(error),
+            gone: matches!(error, kube::Error::Api(status) if matches!(status.code, 400 | 404)),
+        }
+    }
+
+    fn what(&self) -> String {
+        format!("cannot read the log of pod {}", self.pod)
+    }
+}
+
+/// Completes when there has been a newer run for a while.
+async fn overdue(newer: &mut watch::Receiver<()>) {
+    // It tells by its end.
+    let _ended = newer.changed().await;
+    sleep(REOPEN).await;
+}
+
+/// How the reading of a log ended.
+enum Read {
+    /// Its end was reached, or that of the connection.
+    ToTheEnd,
+    /// What was opened is the log of another run.
+    Moved,
+    /// Nobody reads the lines any more.
+    ReaderGone,
+}
+
+/// What keeps a log from being read.
+struct Trouble {
+    failure: Failure,
+    /// Whether it may pass.
+    passes: bool,
+    /// Whether there is no such log, or no such pod, any more; the pod tells which.
+    gone: bool,
+}
+
+impl Trouble {
+    /// Whether a log is followed on after this. One that was readable before may be so again.
+    fn may_pass(&self, opened: bool) -> bool {
+        self.gone || (self.passes && opened)
+    }
+}
+
+/// Whether an error may pass: a lost connection, a server that is not there for a while. What a server answers to this
+/// request as such stays so.
+fn passes(error: &kube::Error) -> bool {
+    match error {
+        kube::Error::Api(status) => status.code == 429 || status.code >= 500,
+        _ => true,
+    }
+}
+
+#[cfg(test)]
+mod tests;
