@@ -27,6 +27,18 @@ impl Ending {
         }
     }
 
+    /// What to do after an interruption of what makes something; `removal` is the command that removes it, when there is one.
+    #[must_use]
+    pub(crate) fn hint_again_or(self, removal: Option<&String>) -> Self {
+        let again = "the same command again finishes it";
+        match removal {
+            Some(removal) => {
+                self.hint_when_interrupted(&format!("{again}; to remove all of it: {removal}"))
+            }
+            None => self.hint_when_interrupted(again),
+        }
+    }
+
     /// What to do after an interruption.
     #[must_use]
     pub(crate) fn hint_when_interrupted(mut self, hint: &str) -> Self {
@@ -54,5 +66,27 @@ impl From<io::Error> for Ending {
         Failure::new(FailureKind::Failed, "cannot write to standard output")
             .caused_by(&error)
             .into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_interruption_tells_how_to_go_on() {
+        let interrupted = |removal: Option<&str>| {
+            let ending = Ending::from(Failure::new(FailureKind::Interrupted, "interrupted"));
+            match ending.hint_again_or(removal.map(str::to_owned).as_ref()) {
+                Ending::Failure(failure) => failure.hint.unwrap_or_default(),
+                other => panic!("{other:?}"),
+            }
+        };
+        let again = "the same command again finishes it";
+        assert_eq!(interrupted(None), again);
+        assert_eq!(
+            interrupted(Some("mcpt -b kubernetes -n team delete demo")),
+            format!("{again}; to remove all of it: mcpt -b kubernetes -n team delete demo")
+        );
     }
 }

@@ -23,11 +23,12 @@ impl Speaker {
         name: &ServerName,
         timeout: Duration,
     ) -> Result<Self, Failure> {
-        let way = place::backend(global, config).await?.connect(name).await?;
+        let backend = place::backend(global, config).await?;
+        let way = backend.connect(name).await?;
         let client = Client::connect(&way.url, timeout).await.map_err(|error| {
             error
                 .into_failure(format!("cannot speak MCP to {name}"))
-                .hint(format!("mcpt status {name}"))
+                .hint(backend.command(&format!("status {name}")))
         })?;
         Ok(Self { client, _way: way })
     }

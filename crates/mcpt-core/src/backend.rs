@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Autoscaling, Failure, FailureKind, Garbage, Plan, Progress, Revision, RevisionEntry, Server,
-    ServerEvent, ServerName,
+    ServerEvent, ServerName, command_line,
 };
 
 /// The kinds of places where a server can run.
@@ -198,6 +198,11 @@ pub trait Backend: Send + Sync {
 
     /// Where its servers are, for messages: `on this machine`, `in namespace "tools"`.
     fn place(&self) -> String;
+
+    /// A command of mcpt that acts on a server of this backend, for hints: `words` are `delete demo`.
+    fn command(&self, words: &str) -> String {
+        command_line(None, words)
+    }
 
     /// Finds what is wrong with a plan and its options before anything is changed, as [`Self::deploy`] would find it now.
     ///

@@ -4,6 +4,7 @@
 //! I/O and knows neither Kubernetes nor MCP messages, so that each backend and the command line can depend on it alone.
 
 mod backend;
+mod command_line;
 mod failure;
 mod ids;
 pub mod near;
@@ -18,6 +19,7 @@ pub use self::{
         DeployOptions, Deployed, DryRun, EventStream, GcOptions, LogLine, LogOptions, LogStream,
         Scale, Tunnel,
     },
+    command_line::command_line,
     failure::{Failure, FailureKind, chain},
     ids::{InvalidId, Namespace, Revision, ServerName, TemplateId},
     plan::{Arg, Image, Mount, Plan, Resources, Sessions, Transport},

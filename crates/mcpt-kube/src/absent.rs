@@ -27,7 +27,8 @@ pub(crate) async fn no_release(
             Failure::new(FailureKind::NotFound, what)
                 .because(format!("there is no gateway in namespace {namespace:?}"))
                 .hint(format!(
-                    "install one: mcpt --backend kubernetes -n {namespace} gateway install"
+                    "install one: {}",
+                    cluster.command("gateway install")
                 ))
         }
     }
@@ -47,11 +48,16 @@ pub(crate) fn uninstalled(
         ReleaseKind::Server => failure
             .because(format!("server {name:?} in namespace {namespace:?} {was}"))
             .hint(format!(
-                "bring it back: mcpt rollback {name}; or forget it: mcpt delete {name}"
+                "bring it back: {}; or forget it: {}",
+                cluster.command(&format!("rollback {name}")),
+                cluster.command(&format!("delete {name}"))
             )),
         ReleaseKind::Gateway => failure
             .because(format!("the gateway in namespace {namespace:?} {was}"))
-            .hint("install it again: mcpt gateway install"),
+            .hint(format!(
+                "install it again: {}",
+                cluster.command("gateway install")
+            )),
     }
 }
 
@@ -74,10 +80,7 @@ pub(crate) async fn no_server(cluster: &Cluster, name: &ServerName, what: &str) 
             name.as_str(),
             cluster.namespace.as_str()
         ))
-        .hint(format!(
-            "see which there are: mcpt list --backend kubernetes -n {}",
-            cluster.namespace
-        ))
+        .hint(format!("see which there are: {}", cluster.command("list")))
 }
 
 /// The last of a release's records, when it is a server's. `helm` is the command for those that are not.
@@ -115,7 +118,10 @@ pub(crate) async fn last_of<'r>(
         Some(found) if found == kind => Ok(last),
         Some(ReleaseKind::Gateway) => Err(failure
             .because(format!("release {release:?} is the gateway, not a server"))
-            .hint("for the gateway there is: mcpt gateway")),
+            .hint(format!(
+                "for the gateway there is: {}",
+                cluster.command("gateway status")
+            ))),
         Some(ReleaseKind::Server) => {
             Err(failure.because(format!("release {release:?} is a server, not the gateway")))
         }
@@ -124,5 +130,26 @@ pub(crate) async fn last_of<'r>(
                 "release {release:?} is of chart {chart:?}, not of mcpt"
             ))
             .hint(format!("Helm can: {helm} {name}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scripted;
+
+    #[tokio::test]
+    async fn hints_can_be_copied() {
+        let cluster = scripted::cluster(|_, _| unreachable!());
+        let name = ServerName::new("demo").unwrap();
+        let hint = |kind| uninstalled(&cluster, kind, &name, "x").hint.unwrap();
+        assert_eq!(
+            hint(ReleaseKind::Server),
+            "bring it back: mcpt -b kubernetes -n ns rollback demo; or forget it: mcpt -b kubernetes -n ns delete demo"
+        );
+        assert_eq!(
+            hint(ReleaseKind::Gateway),
+            "install it again: mcpt -b kubernetes -n ns gateway install"
+        );
     }
 }

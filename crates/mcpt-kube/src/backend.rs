@@ -161,6 +161,10 @@ impl Backend for Kubernetes {
         format!("in namespace {:?}", self.cluster.namespace.as_str())
     }
 
+    fn command(&self, words: &str) -> String {
+        self.cluster.command(words)
+    }
+
     async fn check(&self, plan: &Plan, options: &DeployOptions) -> Result<(), Failure> {
         Box::pin(deploy::check(&self.cluster, plan, options)).await
     }

@@ -40,7 +40,7 @@ pub(crate) async fn settled(
             return Ok(all);
         };
         match look(cluster, last, what, progress).await? {
-            Seen::Busy => return Err(busy(last, what)),
+            Seen::Busy => return Err(busy(cluster, last, what)),
             Seen::Changed => {}
             Seen::Dead => {
                 let mut release = last.release.clone();
@@ -85,13 +85,13 @@ pub(crate) async fn is_dead(
 }
 
 /// Another command works on the release.
-pub(crate) fn busy(record: &Record, what: &str) -> Failure {
+pub(crate) fn busy(cluster: &Cluster, record: &Record, what: &str) -> Failure {
     let facts = record.facts();
     let hint = if record.heartbeat().is_some() {
         let kind = record.kind().unwrap_or(ReleaseKind::Server);
         format!(
             "wait until it is done: {} shows it",
-            kind.status_command(&facts.name)
+            kind.status_command(cluster.namespace.as_str(), &facts.name)
         )
     } else {
         format!(

@@ -11,7 +11,7 @@ use kube::{
     api::ListParams,
     core::{NamespaceResourceScope, ObjectMeta},
 };
-use mcpt_core::{Failure, Namespace};
+use mcpt_core::{Failure, Namespace, command_line};
 use serde::de::DeserializeOwned;
 
 use crate::failure;
@@ -135,6 +135,11 @@ impl Cluster {
                 io::ErrorKind::TimedOut,
             )))),
         }
+    }
+
+    /// A command of mcpt that acts on a release of the working namespace.
+    pub(crate) fn command(&self, words: &str) -> String {
+        command_line(Some(self.namespace.as_str()), words)
     }
 
     /// Turns a client error into a failure of `what`.

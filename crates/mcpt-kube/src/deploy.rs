@@ -198,7 +198,7 @@ impl<'a> Deploy<'a> {
             .last()
             .filter(|record| claim::under_way(record.release.info.status))
         {
-            return Err(claim::busy(last, what));
+            return Err(claim::busy(cluster, last, what));
         }
         let (change, rendered) = self.change(prepared, history).await?;
         if self.options.create_namespace && !namespace::exists(cluster, what).await? {

@@ -24,7 +24,7 @@ use tokio::{
 
 pub(crate) use self::container::container;
 use self::{container::Run, reader::Reader};
-use crate::{cluster::Cluster, release_kind::ReleaseKind, watch::refused};
+use crate::{cluster::Cluster, watch::refused};
 
 /// Lines that may wait for a slow reader.
 const BUFFER: usize = 256;
@@ -40,7 +40,7 @@ pub(crate) async fn open(
     let labelled = ListParams::default().labels(selector);
     let pods: Vec<Pod> = cluster.list(labelled, what).await?;
     if !options.follow {
-        nothing_to_read(&pods, server, options.previous, what)?;
+        nothing_to_read(cluster, &pods, server, options.previous, what)?;
     }
     let (lines, reader) = mpsc::channel(BUFFER);
     let follower = Follower {
@@ -61,6 +61,7 @@ pub(crate) async fn open(
 
 /// Refuses what would be an empty answer, with the reason why there is nothing.
 fn nothing_to_read(
+    cluster: &Cluster,
     pods: &[Pod],
     server: &ServerName,
     previous: bool,
@@ -71,7 +72,7 @@ fn nothing_to_read(
             .because(why)
             .hint(format!(
                 "{} shows what its pods do",
-                ReleaseKind::Server.status_command(server)
+                cluster.command(&format!("status {server}"))
             )))
     };
     let readable =
@@ -196,15 +197,17 @@ mod tests {
     use serde_json::json;
 
     use super::{container::tests::pod, *};
+    use crate::scripted;
 
-    #[test]
-    fn an_empty_answer_has_a_reason() {
+    #[tokio::test]
+    async fn an_empty_answer_has_a_reason() {
+        let cluster = scripted::cluster(|_, _| unreachable!());
         let why = |pods: &[Pod], previous| {
             let server = ServerName::new("demo").unwrap();
-            let failure = nothing_to_read(pods, &server, previous, "x").err()?;
+            let failure = nothing_to_read(&cluster, pods, &server, previous, "x").err()?;
             assert_eq!(
                 failure.hint.as_deref(),
-                Some("mcpt status demo shows what its pods do")
+                Some("mcpt -b kubernetes -n ns status demo shows what its pods do")
             );
             Some(failure.why.join(";"))
         };

@@ -180,7 +180,7 @@ impl<'a> Operation<'a> {
         let winner = self.records.get(revision, &self.what).await?;
         Ok(match winner {
             Some(record) if claim::under_way(record.release.info.status) => {
-                claim::busy(&record, &self.what)
+                claim::busy(self.cluster, &record, &self.what)
             }
             _ => Failure::new(FailureKind::Failed, &self.what)
                 .because(format!(
@@ -236,7 +236,8 @@ impl<'a> Operation<'a> {
                 .because("another command took the release over")
                 .hint(format!(
                     "look at its state with: {}",
-                    self.kind.status_command(self.name)
+                    self.kind
+                        .status_command(self.cluster.namespace.as_str(), self.name.as_str())
                 ))
         })
     }

@@ -1,8 +1,6 @@
 //! What a release of mcpt is: a server or the gateway. Which chart and which label are its, and which commands are for it.
 
-use std::fmt::Display;
-
-use mcpt_core::ServerName;
+use mcpt_core::command_line;
 
 use crate::server::SERVER_LABEL;
 
@@ -43,19 +41,45 @@ impl ReleaseKind {
         }
     }
 
-    /// The command that shows it.
-    pub(crate) fn status_command(self, name: impl Display) -> String {
-        match self {
-            Self::Server => format!("mcpt status {name}"),
-            Self::Gateway => "mcpt gateway status".to_owned(),
-        }
+    /// The command that shows it, in its namespace.
+    pub(crate) fn status_command(self, namespace: &str, name: &str) -> String {
+        let words = match self {
+            Self::Server => &format!("status {name}"),
+            Self::Gateway => "gateway status",
+        };
+        command_line(Some(namespace), words)
     }
 
-    /// The command that removes it.
-    pub(crate) fn removal_command(self, name: &ServerName) -> String {
-        match self {
-            Self::Server => format!("mcpt delete {name}"),
-            Self::Gateway => "mcpt gateway uninstall".to_owned(),
-        }
+    /// The command that removes it, in its namespace.
+    pub(crate) fn removal_command(self, namespace: &str, name: &str) -> String {
+        let words = match self {
+            Self::Server => &format!("delete {name}"),
+            Self::Gateway => "gateway uninstall",
+        };
+        command_line(Some(namespace), words)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_name_backend_and_namespace() {
+        let [server, gateway] = ReleaseKind::ALL.map(|kind| {
+            [
+                kind.status_command("team", "demo"),
+                kind.removal_command("team", "demo"),
+            ]
+        });
+        assert_eq!(
+            server,
+            ["status demo", "delete demo"].map(|w| format!("mcpt -b kubernetes -n team {w}"))
+        );
+        assert_eq!(
+            gateway,
+            ["gateway status", "gateway uninstall"]
+                .map(|w| format!("mcpt -b kubernetes -n team {w}"))
+        );
     }
 }

@@ -28,12 +28,18 @@ pub(crate) async fn rollback(
         Some(Revision(number)) => history.iter().find(|r| r.release.version == number),
         None => revisions::previous(&history),
     };
-    let target = target.ok_or_else(|| missing(name, to, &history, what))?;
+    let target = target.ok_or_else(|| missing(cluster, name, to, &history, what))?;
     let change = Change::back_to(target, history.clone(), what)?;
     Box::pin(operation.perform(&change, &mut Reached::Nothing)).await
 }
 
-fn missing(name: &ServerName, to: Option<Revision>, history: &[Record], what: &str) -> Failure {
+fn missing(
+    cluster: &Cluster,
+    name: &ServerName,
+    to: Option<Revision>,
+    history: &[Record],
+    what: &str,
+) -> Failure {
     let there: Vec<String> = history
         .iter()
         .map(|record| record.release.version.to_string())
@@ -48,5 +54,8 @@ fn missing(name: &ServerName, to: Option<Revision>, history: &[Record], what: &s
             "no revision before the current one ran; there are these: {there}"
         )),
     };
-    failure.hint(format!("see what they are: mcpt history {name}"))
+    failure.hint(format!(
+        "see what they are: {}",
+        cluster.command(&format!("history {name}"))
+    ))
 }

@@ -50,12 +50,14 @@ impl Delete {
     pub(crate) fn run(&self, global: &Global) -> Result<(), Ending> {
         let config = UserConfig::load()?;
         let options = self.deletion.options(self.purge_data);
-        let deleted = runtime::run(async {
+        let (deleted, purge) = runtime::run(async {
             let progress = progress::display(global);
             let backend = place::backend(global, &config).await?;
-            Ok(backend
+            let deleted = backend
                 .delete(&self.name, &options, progress.as_ref())
-                .await?)
+                .await?;
+            let purge = backend.command(&format!("delete {} --purge-data", self.name));
+            Ok((deleted, purge))
         })
         .map_err(|ending| ending.hint_when_interrupted("the same command again finishes it"))?;
         let done = Done {
@@ -67,11 +69,12 @@ impl Delete {
             Format::Json => output::json(&done),
             Format::Yaml => output::yaml(&done),
             Format::Name => output::line(self.name.as_str()),
-            Format::Table | Format::Wide => output::text(&self.text(&deleted)),
+            Format::Table | Format::Wide => output::text(&self.text(&deleted, &purge)),
         }
     }
 
-    fn text(&self, deleted: &Deleted) -> String {
+    /// `purge` is the command that removes what was kept.
+    fn text(&self, deleted: &Deleted, purge: &str) -> String {
         let how = if self.deletion.no_wait {
             "is being deleted"
         } else {
@@ -82,8 +85,7 @@ impl Delete {
             // Writing to a string cannot fail.
             let _ = writeln!(
                 text,
-                "kept {kept}: it outlives the server (mcpt delete {} --purge-data removes it)",
-                self.name
+                "kept {kept}: it outlives the server ({purge} removes it)"
             );
         }
         text

@@ -255,7 +255,7 @@ fn show(global: &Global, server: &Server) -> Result<(), Ending> {
     {
         messages::hint(
             global,
-            &format!("mcpt tools {} lists its tools", server.name),
+            &format!("{} lists its tools", server.command("tools")),
         );
     }
     Ok(())

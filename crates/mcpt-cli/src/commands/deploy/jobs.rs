@@ -1,7 +1,7 @@
 //! Running deploys: one, or several at the same time. Of several all are checked before anything is changed; after that each runs
 //! by itself, and one that fails does not stop the others.
 
-use std::sync::Arc;
+use std::{cell::OnceCell, sync::Arc};
 
 use futures_util::{StreamExt as _, stream};
 use mcpt_core::{
@@ -72,6 +72,7 @@ pub(super) fn run(global: &Global, work: Work) -> Result<(), Ending> {
         refuse(global, faults, number)?;
         return tell(global, outcomes, several);
     }
+    let removal = OnceCell::new();
     let outcomes = runtime::run(async {
         let progress = progress::display(global);
         let backends = match connect(global, &jobs).await {
@@ -83,6 +84,9 @@ pub(super) fn run(global: &Global, work: Work) -> Result<(), Ending> {
             }
         };
         let work: Vec<_> = jobs.iter().zip(backends).collect();
+        if let [(job, backend)] = work.as_slice() {
+            let _first = removal.set(backend.command(&format!("delete {}", job.plan.name)));
+        }
         if several {
             let checks = work
                 .iter()
@@ -102,9 +106,7 @@ pub(super) fn run(global: &Global, work: Work) -> Result<(), Ending> {
             each(&work, several, progress.as_ref()).await
         })
     })
-    .map_err(|ending: Ending| {
-        ending.hint_when_interrupted("the same command again finishes it; mcpt delete undoes it")
-    })?;
+    .map_err(|ending: Ending| ending.hint_again_or(removal.get()))?;
     tell(global, outcomes, several)
 }
 

@@ -1,10 +1,10 @@
 //! `mcpt gateway install`: the gateway in a cluster, made or updated.
 
-use std::path::PathBuf;
+use std::{cell::OnceCell, path::PathBuf};
 
 use clap::Args;
 use helm_chart::Overrides;
-use mcpt_core::{DryRun, Failure};
+use mcpt_core::{Backend as _, DryRun, Failure};
 use mcpt_kube::{Gateway, InstalledGateway, gateway_dry_run};
 use serde_json::{Map, Value};
 
@@ -62,16 +62,14 @@ impl Install {
             let namespace = place::cluster(global, &config).namespace;
             return show(global, &gateway_dry_run(&options, namespace.as_ref())?);
         }
+        let removal = OnceCell::new();
         let installed = runtime::run(async {
             let progress = progress::display(global);
             let cluster = cluster(global, &config).await?;
+            let _first = removal.set(cluster.command("gateway uninstall"));
             Ok(cluster.install_gateway(&options, progress.as_ref()).await?)
         })
-        .map_err(|ending| {
-            ending.hint_when_interrupted(
-                "the same command again finishes it; mcpt gateway uninstall undoes it",
-            )
-        })?;
+        .map_err(|ending| ending.hint_again_or(removal.get()))?;
         show(global, &installed)
     }
 
