@@ -298,6 +298,30 @@ fn refusals_are_named_so() {
     }
 }
 
+/// The gateway lets calls in progress finish for all of the grace that its pods have.
+#[test]
+fn the_gateway_drains_as_long_as_its_pods_may() {
+    let case = |name: &str| {
+        let cases = cases("mcpt-gateway");
+        cases.into_iter().find(|case| case.name == name).unwrap()
+    };
+    for (name, drain) in [
+        ("01-defaults", "23s"),
+        ("11-resources-and-drain", "58s"),
+        ("34-shortest-grace", "1s"),
+    ] {
+        let rendered = case(name).our_template().unwrap();
+        let (_, value) = rendered.split_once("- --drain\n").unwrap();
+        assert_eq!(value.lines().next().unwrap().trim(), format!("- {drain}"));
+    }
+    let refused = case("33-grace-too-short-refused").our_template();
+    assert!(
+        refused
+            .unwrap_err()
+            .contains("at least drainSeconds + 3 (18)")
+    );
+}
+
 /// No value of a chart is forgotten by its cases.
 #[test]
 fn every_value_of_the_charts_appears_in_a_case() {
