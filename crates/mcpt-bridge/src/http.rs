@@ -16,10 +16,11 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
+use hyper_util::service::TowerToHyperService;
 use mcpt_http::Connections;
 use mcpt_protocol::{Era, era_of_version};
 use tokio::net::TcpListener;
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::task::TaskTracker;
 
 use self::reply::{accepts, refuse, session_of};
 use crate::{
@@ -29,7 +30,7 @@ use crate::{
     sse,
 };
 
-/// How long connections may take to close after everything was answered.
+/// How long connections may take to close after everything was answered, and again after sessions have ended.
 const CLOSE_GRACE: Duration = Duration::from_secs(1);
 /// What `/readyz` says until the first look at the server has ended.
 pub const STARTING: &str = "the server is starting";
@@ -63,13 +64,10 @@ pub(crate) async fn serve(
         readiness: Arc::clone(&readiness),
         requests: TaskTracker::new(),
     });
-    let stop = CancellationToken::new();
     let address = listener.local_addr().map_err(BridgeError::Serve)?;
     tracing::info!(%address, path = config.path, "bridge listens");
     let connections = Connections::default();
-    let app = connections.served_by(router(&bridge));
-    let server = axum::serve(connections.listen(listener), app)
-        .with_graceful_shutdown(stop.clone().cancelled_owned());
+    let serve = connections.serve(listener, TowerToHyperService::new(router(&bridge)));
 
     let checks = {
         let (readiness, config) = (Arc::clone(&readiness), Arc::clone(&config));
@@ -82,22 +80,22 @@ pub(crate) async fn serve(
         readiness.drain();
         connections.leave().await;
         bridge.requests.close();
-        if tokio::time::timeout(config.drain_grace, bridge.requests.wait())
-            .await
-            .is_err()
-        {
+        let answered = tokio::time::timeout(config.drain_grace, bridge.requests.wait()).await;
+        connections.stop();
+        if answered.is_ok() {
+            // Sessions are there as long as a request may come for them.
+            drop(tokio::time::timeout(CLOSE_GRACE, connections.quiet()).await);
+        } else {
             let requests = bridge.requests.len();
             tracing::warn!(requests, "requests still in progress are cut off");
         }
         sessions.end_all();
         children.close();
         children.wait().await;
-        stop.cancel();
-        tokio::time::sleep(CLOSE_GRACE).await;
+        drop(tokio::time::timeout(CLOSE_GRACE, connections.closed()).await);
     };
     tokio::select! {
-        served = server.into_future() => served.map_err(BridgeError::Serve),
-        () = drain => Ok(()),
+        ((), ()) = async { tokio::join!(serve, drain) } => Ok(()),
         // Both go on for ever until then, unless the command can never be started.
         ended = async { tokio::try_join!(checks, async { sessions.end_idle().await; Ok(()) }) } => ended.map(drop),
     }

@@ -4,27 +4,26 @@ use std::{future::Future, io, sync::Arc, time::Duration};
 
 use axum::{
     Router,
-    body::Body,
     extract::{Request, State},
     http::{
-        HeaderValue, Method, StatusCode,
+        HeaderValue, StatusCode,
         header::{HOST, ORIGIN},
     },
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::get,
 };
-use futures_util::TryStreamExt;
+use hyper_util::service::TowerToHyperService;
 use mcpt_http::Connections;
 use rmcp::transport::streamable_http_server::{
     StreamableHttpServerConfig, StreamableHttpService, session::local::LocalSessionManager,
 };
 use tokio::net::TcpListener;
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::sync::CancellationToken;
 
 use crate::{DemoSettings, tools::DemoTools};
 
-/// How long connections may take to close after the last call was answered.
+/// How long connections may take to close after sessions have ended.
 const CLOSE_GRACE: Duration = Duration::from_secs(2);
 
 pub(crate) async fn serve(
@@ -34,38 +33,31 @@ pub(crate) async fn serve(
 ) -> io::Result<()> {
     let settings = Arc::new(settings);
     let end_sessions = CancellationToken::new();
-    let calls = TaskTracker::new();
     let connections = Connections::default();
-    let app = router(Arc::clone(&settings), end_sessions.clone(), calls.clone());
-    let app = connections.served_by(app);
-
-    let stop = CancellationToken::new();
-    let stopped = stop.clone().cancelled_owned();
+    let app = router(Arc::clone(&settings), end_sessions.clone());
     tracing::info!(address = %listener.local_addr()?, "demo server listens");
-    let server = axum::serve(connections.listen(listener), app).with_graceful_shutdown(stopped);
-    let drain = async move {
+    let serve = connections.serve(listener, TowerToHyperService::new(app));
+    let drain = async {
         shutdown.await;
-        tracing::info!(calls = calls.len(), "demo server drains");
+        tracing::info!(connections = connections.open(), "demo server drains");
         connections.leave().await;
-        stop.cancel();
-        calls.close();
-        if tokio::time::timeout(settings.drain_grace, calls.wait())
+        connections.stop();
+        // Sessions are there as long as a call may come for them.
+        if tokio::time::timeout(settings.drain_grace, connections.quiet())
             .await
             .is_err()
         {
-            tracing::warn!(calls = calls.len(), "calls still in progress are cut off");
+            tracing::warn!("calls still in progress are cut off");
         }
-        // Streams of sessions have no end of their own.
+        // Their streams have no end of their own.
         end_sessions.cancel();
-        tokio::time::sleep(CLOSE_GRACE).await;
+        drop(tokio::time::timeout(CLOSE_GRACE, connections.closed()).await);
     };
-    tokio::select! {
-        served = server.into_future() => served,
-        () = drain => Ok(()),
-    }
+    tokio::join!(serve, drain);
+    Ok(())
 }
 
-fn router(settings: Arc<DemoSettings>, end: CancellationToken, calls: TaskTracker) -> Router {
+fn router(settings: Arc<DemoSettings>, end: CancellationToken) -> Router {
     // Host and Origin are checked by `guard`, one way for every server of mcpt.
     let config = StreamableHttpServerConfig::default()
         .disable_allowed_hosts()
@@ -79,7 +71,6 @@ fn router(settings: Arc<DemoSettings>, end: CancellationToken, calls: TaskTracke
     );
     Router::new()
         .route_service("/mcp", mcp)
-        .layer(middleware::from_fn_with_state(calls, track))
         .layer(middleware::from_fn_with_state(settings, guard))
         .route("/healthz", get(|| async { "ok\n" }))
 }
@@ -96,17 +87,4 @@ async fn guard(
         return (StatusCode::FORBIDDEN, format!("{refused}\n")).into_response();
     }
     next.run(request).await
-}
-
-/// Counts a POST as in progress until the last byte of its answer was sent.
-async fn track(State(calls): State<TaskTracker>, request: Request, next: Next) -> Response {
-    if request.method() != Method::POST {
-        return next.run(request).await;
-    }
-    let in_progress = calls.token();
-    let (parts, body) = next.run(request).await.into_parts();
-    let body = body.into_data_stream().inspect_ok(move |_| {
-        let _held_until_the_stream_is_dropped = &in_progress;
-    });
-    Response::from_parts(parts, Body::from_stream(body))
 }

@@ -15,7 +15,12 @@ use hyper_util::{
 };
 use mcpt_demo::{DemoError, DemoSettings};
 use serde_json::{Value, json};
-use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
+    sync::oneshot,
+    task::JoinHandle,
+};
 
 struct Demo {
     base: String,
@@ -182,6 +187,37 @@ async fn a_drain_lets_calls_finish_and_ends_streams() {
     let (_, _, body) = slow.await.unwrap();
     assert_eq!(text(&body), "done after 1 s");
     assert_eq!(body.matches("notifications/progress").count(), 10);
+    demo.task.await.unwrap().unwrap();
+    stream.await.unwrap();
+}
+
+/// A call whose first bytes are there when the server ends, and a stream that goes on for ever.
+#[tokio::test]
+async fn a_session_lives_as_long_as_a_call_can_arrive() {
+    let demo = Demo::start().await;
+    let session = demo.initialize().await;
+    let headers = [("mcp-session-id", session.as_str())];
+    let stream = tokio::spawn(demo.request(Method::GET, &headers, String::new()));
+    let address = demo.base.strip_prefix("http://").unwrap();
+    let body = call("counter", &json!({}), &json!({}));
+    let request = format!(
+        "POST /mcp HTTP/1.1\r\nHost: localhost\r\nMcp-Session-Id: {session}\r\n\
+         Content-Type: application/json\r\nAccept: application/json, text/event-stream\r\n\
+         Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let (begin, rest) = request.split_at(10);
+    let mut late = TcpStream::connect(address).await.unwrap();
+    late.write_all(begin.as_bytes()).await.unwrap();
+    demo.shutdown.send(()).unwrap();
+    while TcpStream::connect(address).await.is_ok() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    late.write_all(rest.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    late.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    assert_eq!(text(&answer), "1");
     demo.task.await.unwrap().unwrap();
     stream.await.unwrap();
 }

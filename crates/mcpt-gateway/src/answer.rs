@@ -6,7 +6,8 @@ use hyper::{
     Response, StatusCode,
     header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER},
 };
-use mcpt_protocol::{ErrorCode, Kind, Message, error_response};
+use mcpt_protocol::{ErrorCode, Part, error_response};
+use serde_json::value::RawValue;
 
 use crate::{body::GatewayBody, metrics::Outcome};
 
@@ -33,6 +34,8 @@ pub(crate) enum Refusal {
     TooLarge(usize),
     #[error("the request body did not arrive")]
     BodyMissing,
+    #[error("the gateway holds too many requests that have not arrived completely")]
+    Overloaded,
     #[error("no instance of {0} is ready")]
     NoEndpoint(String),
     #[error("the server cannot be reached: {0}")]
@@ -54,7 +57,9 @@ impl Refusal {
             Self::Method { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::SeveralSessions | Self::BodyMissing => StatusCode::BAD_REQUEST,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::NoEndpoint(_) | Self::Starting => StatusCode::SERVICE_UNAVAILABLE,
+            Self::NoEndpoint(_) | Self::Starting | Self::Overloaded => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Self::Unreachable(_) | Self::Broken | Self::Unsealable(_) => StatusCode::BAD_GATEWAY,
         }
     }
@@ -63,6 +68,7 @@ impl Refusal {
         match self {
             Self::NoEndpoint(_)
             | Self::Starting
+            | Self::Overloaded
             | Self::Unreachable(_)
             | Self::Broken
             | Self::Unsealable(_) => ErrorCode::INTERNAL_ERROR,
@@ -79,18 +85,15 @@ impl Refusal {
             Self::UnknownSession => Outcome::UnknownSession,
             Self::SessionGone => Outcome::SessionGone,
             Self::NoEndpoint(_) => Outcome::NoEndpoint,
+            Self::Overloaded => Outcome::Overloaded,
             Self::Unreachable(_) | Self::Broken | Self::Unsealable(_) => Outcome::Unreachable,
             _ => Outcome::Refused,
         }
     }
 
-    /// The response. `request` is the body of the request, if it is known: the error then carries its id.
-    pub(crate) fn response(&self, request: Option<&[u8]>) -> Response<GatewayBody> {
-        let message = request.and_then(|body| Message::parse(body).ok());
-        let id = message.as_ref().and_then(|message| match message.kind() {
-            Kind::Request { id, .. } => Some(*id),
-            _ => None,
-        });
+    /// The response to the request `id`, if that is known.
+    pub(crate) fn response(&self, id: Option<&RawValue>) -> Response<GatewayBody> {
+        let id = id.map(Part::alone);
         let text = error_response(id, self.code(), &self.to_string(), None);
         let mut response = page(self.status(), "application/json", text);
         let headers = response.headers_mut();
@@ -98,7 +101,7 @@ impl Refusal {
             Self::Method { allow } => {
                 headers.insert(ALLOW, HeaderValue::from_static(allow));
             }
-            Self::NoEndpoint(_) | Self::Starting => {
+            Self::NoEndpoint(_) | Self::Starting | Self::Overloaded => {
                 headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
             }
             _ => {}
@@ -180,6 +183,7 @@ mod tests {
                 503,
                 Outcome::NoEndpoint,
             ),
+            (Refusal::Overloaded, 503, Outcome::Overloaded),
             (Refusal::Broken, 502, Outcome::Unreachable),
             (Refusal::TooLarge(1), 413, Outcome::Refused),
             (
@@ -195,7 +199,9 @@ mod tests {
             );
             assert_eq!(refusal.outcome(), outcome, "{refusal}");
         }
-        let busy = Refusal::NoEndpoint("ns/a".to_owned()).response(None);
-        assert!(busy.headers().contains_key(RETRY_AFTER));
+        for busy in [Refusal::NoEndpoint("ns/a".to_owned()), Refusal::Overloaded] {
+            let headers = busy.response(None).headers().clone();
+            assert!(headers.contains_key(RETRY_AFTER), "{busy}");
+        }
     }
 }

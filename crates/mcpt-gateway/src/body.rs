@@ -1,20 +1,95 @@
 //! Bodies on their way through: chunks as they come, with what must happen when they end or are given up.
 
 use std::{
+    error::Error,
     pin::Pin,
     task::{Context, Poll},
 };
 
 use bytes::Bytes;
-use http_body_util::{Either, Full, Limited};
+use http_body_util::{Full, Limited};
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use mcpt_routing::InFlight;
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
-use crate::upstream::{Connection, Upstream};
+use crate::{
+    glance::Glance,
+    upstream::{Connection, Upstream},
+};
 
-/// A request's body on its way to a server: read already, or streamed with a limit.
-pub(crate) type RequestBody = Either<Full<Bytes>, Limited<Incoming>>;
+/// A request's body on its way to a server: what was read of it, and the rest as it comes.
+#[derive(Debug)]
+pub(crate) struct RequestBody {
+    begin: Bytes,
+    rest: Option<Limited<Incoming>>,
+}
+
+impl RequestBody {
+    /// All of it is there.
+    pub(crate) fn whole(bytes: Bytes) -> Self {
+        Self {
+            begin: bytes,
+            rest: None,
+        }
+    }
+
+    /// Nothing of it was read.
+    pub(crate) fn unread(rest: Limited<Incoming>) -> Self {
+        Self {
+            begin: Bytes::new(),
+            rest: Some(rest),
+        }
+    }
+}
+
+impl From<Glance<Incoming>> for RequestBody {
+    fn from(glance: Glance<Incoming>) -> Self {
+        match glance {
+            Glance::Whole(bytes) => Self::whole(bytes),
+            Glance::Large { begin, rest } => Self {
+                begin,
+                rest: Some(rest),
+            },
+        }
+    }
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = Box<dyn Error + Send + Sync>;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        if !self.begin.is_empty() {
+            let begin = std::mem::take(&mut self.begin);
+            return Poll::Ready(Some(Ok(Frame::data(begin))));
+        }
+        match &mut self.rest {
+            Some(rest) => Pin::new(rest).poll_frame(context),
+            None => Poll::Ready(None),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.begin.is_empty() && self.rest.as_ref().is_none_or(Body::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let begin = self.begin.len() as u64;
+        let rest = self
+            .rest
+            .as_ref()
+            .map_or_else(|| SizeHint::with_exact(0), Body::size_hint);
+        let mut hint = SizeHint::new();
+        hint.set_lower(begin + rest.lower());
+        if let Some(upper) = rest.upper() {
+            hint.set_upper(begin + upper);
+        }
+        hint
+    }
+}
 
 /// A response's body.
 #[derive(Debug)]

@@ -7,6 +7,7 @@
 mod answer;
 mod body;
 mod config;
+mod glance;
 mod headers;
 mod metrics;
 mod opening;

@@ -25,11 +25,12 @@ pub(crate) enum Outcome {
     SessionGone,
     NoEndpoint,
     Unreachable,
+    Overloaded,
     Refused,
 }
 
 /// All of them, in the order of their values.
-const OUTCOMES: [&str; 8] = [
+const OUTCOMES: [&str; 9] = [
     "answered",
     "client_error",
     "server_error",
@@ -37,6 +38,7 @@ const OUTCOMES: [&str; 8] = [
     "session_gone",
     "no_endpoint",
     "unreachable",
+    "overloaded",
     "refused",
 ];
 
@@ -99,8 +101,8 @@ impl Metrics {
         self.nowhere.fetch_add(1, Relaxed);
     }
 
-    /// All of it in Prometheus' text format.
-    pub(crate) fn text(&self, table: &RoutingTable<Upstream>) -> String {
+    /// All of it in Prometheus' text format, with the bytes of requests that are held.
+    pub(crate) fn text(&self, table: &RoutingTable<Upstream>, held: usize) -> String {
         let mut text = Text::default();
         let servers = self.servers.load();
         text.family(
@@ -119,6 +121,12 @@ impl Metrics {
             "Requests for paths and servers that do not exist.",
         );
         text.plain(self.nowhere.load(Relaxed));
+        text.family(
+            "mcpt_gateway_held_request_bytes",
+            "gauge",
+            "Bytes of requests that are held until their server has answered.",
+        );
+        text.plain(held as u64);
         text.family(
             "mcpt_gateway_answer_seconds",
             "histogram",
@@ -247,7 +255,7 @@ mod tests {
             metrics.of(&key).record(Outcome::Answered, latency);
         }
         metrics.of(&key).record(Outcome::NoEndpoint, None);
-        let text = metrics.text(&RoutingTable::new(0));
+        let text = metrics.text(&RoutingTable::new(0), 0);
         for line in [
             "mcpt_gateway_requests_total{namespace=\"ns\",server=\"demo\",outcome=\"answered\"} 3",
             "mcpt_gateway_requests_total{namespace=\"ns\",server=\"demo\",outcome=\"no_endpoint\"} 1",

@@ -1,6 +1,7 @@
 //! What a POST without a session wants, read from the envelope of its body.
 
-use mcpt_protocol::{Era, Message, era_of_version};
+use mcpt_protocol::{Era, Kind, Message, era_of_version};
+use serde_json::value::RawValue;
 
 /// Methods that change nothing, or nothing that anybody would notice twice. A request for one of them may be sent again
 /// when nobody knows what became of it. Tools and whatever is not known here may do anything.
@@ -20,12 +21,14 @@ const REPEATABLE: [&str; 12] = [
 ];
 
 /// A message without a session.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) struct Opening {
     /// What it is.
     pub(crate) purpose: Purpose,
     /// Whether it may be sent again when it is unknown what became of it.
     pub(crate) repeatable: bool,
+    /// Which request an error answers.
+    pub(crate) id: Option<Box<RawValue>>,
 }
 
 /// The ways in which a client can come without a session.
@@ -45,6 +48,20 @@ impl Opening {
         Self {
             purpose: Purpose::Other,
             repeatable,
+            id: None,
+        }
+    }
+
+    /// What the header alone says of a message that is not read.
+    pub(crate) fn unread(header: Option<Era>) -> Self {
+        Self {
+            purpose: if header == Some(Era::Modern) {
+                Purpose::Modern { listens: false }
+            } else {
+                Purpose::Other
+            },
+            repeatable: false,
+            id: None,
         }
     }
 
@@ -52,15 +69,7 @@ impl Opening {
     pub(crate) fn of(body: &[u8], header: Option<Era>) -> Self {
         let modern = header == Some(Era::Modern);
         let Ok(message) = Message::parse(body) else {
-            let purpose = if modern {
-                Purpose::Modern { listens: false }
-            } else {
-                Purpose::Other
-            };
-            return Self {
-                purpose,
-                repeatable: false,
-            };
+            return Self::unread(header);
         };
         let method = message.method().unwrap_or_default();
         let listens = method == "subscriptions/listen";
@@ -76,8 +85,22 @@ impl Opening {
         Self {
             purpose,
             repeatable: REPEATABLE.contains(&method),
+            id: id_of(&message),
         }
     }
+}
+
+/// The id of a request; other messages have none that an error would carry.
+fn id_of(message: &Message<'_>) -> Option<Box<RawValue>> {
+    match message.kind() {
+        Kind::Request { id, .. } => Some((*id).to_owned()),
+        _ => None,
+    }
+}
+
+/// The id of the request in a body.
+pub(crate) fn request_id(body: &[u8]) -> Option<Box<RawValue>> {
+    id_of(&Message::parse(body).ok()?)
 }
 
 #[cfg(test)]

@@ -3,17 +3,13 @@
 mod in_session;
 mod without_session;
 
-use std::{
-    io,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{error::Error, io, sync::Arc, time::Instant};
 
-use http_body_util::{BodyExt as _, Collected};
+use bytes::Bytes;
 use hyper::{
     Method, Request, Response, StatusCode,
     body::{Body, Incoming},
-    header::{CONNECTION, HOST, HeaderValue, ORIGIN},
+    header::{HOST, HeaderValue, ORIGIN},
 };
 use mcpt_protocol::Era;
 use mcpt_routing::{InFlight, Server};
@@ -21,34 +17,23 @@ use mcpt_routing::{InFlight, Server};
 use crate::{
     answer::{self, Refusal},
     body::{Forwarded, GatewayBody},
+    glance::Glance,
     headers::{self, Session},
     metrics::Outcome,
+    opening::request_id,
     route::Route,
     servers,
     shared::Shared,
     upstream::{Connection, SendError, Upstream},
 };
 
-/// Largest body that is read only to know which request an error answers, or what an error says.
-const GLANCE: u64 = 64 * 1024;
-/// How long the body of a request may take that must be read before it can be routed.
-const BODY_TIMEOUT: Duration = Duration::from_mins(1);
+/// Largest answer that is read to know what an error says.
+const SHORT: u64 = 64 * 1024;
 
 type Answer = Response<GatewayBody>;
 
-/// Answers one request. A gateway that ends says so with each answer: a client that is told does not send its next request
-/// over a connection that is about to be closed.
+/// Answers one request.
 pub(crate) async fn handle(shared: &Shared, request: Request<Incoming>) -> Answer {
-    let mut answer = answer_to(shared, request).await;
-    if shared.closing.is_cancelled() {
-        // Closed here, between two requests, a connection loses none.
-        let close = HeaderValue::from_static("close");
-        answer.headers_mut().insert(CONNECTION, close);
-    }
-    answer
-}
-
-async fn answer_to(shared: &Shared, request: Request<Incoming>) -> Answer {
     let route = Route::of(request.uri().path());
     match route {
         Route::Health => return answer::page(StatusCode::OK, "text/plain", "ok\n"),
@@ -67,7 +52,7 @@ async fn answer_to(shared: &Shared, request: Request<Incoming>) -> Answer {
     }
     let (namespace, name) = match route {
         Route::Metrics => {
-            let text = shared.metrics.text(&shared.table);
+            let text = shared.metrics.text(&shared.table, shared.glances.held());
             return answer::page(StatusCode::OK, "text/plain; version=0.0.4", text);
         }
         Route::Servers => {
@@ -79,7 +64,7 @@ async fn answer_to(shared: &Shared, request: Request<Incoming>) -> Answer {
         }
         _ => {
             shared.metrics.nowhere();
-            return refuse(&Refusal::UnknownPath, request).await;
+            return refuse(shared, &Refusal::UnknownPath, request).await;
         }
     };
     let server = shared.table.current().get(namespace, name).cloned();
@@ -91,7 +76,7 @@ async fn answer_to(shared: &Shared, request: Request<Incoming>) -> Answer {
         } else {
             Refusal::Starting
         };
-        return refuse(&refusal, request).await;
+        return refuse(shared, &refusal, request).await;
     };
     let begin = Instant::now();
     let (outcome, answer) = forward(shared, &server, request).await;
@@ -129,7 +114,7 @@ async fn forward(
         }),
     };
     if let Some(refusal) = refusal {
-        return (refusal.outcome(), refuse(&refusal, request).await);
+        return (refusal.outcome(), refuse(shared, &refusal, request).await);
     }
     let session = if modern {
         Session::None
@@ -141,7 +126,7 @@ async fn forward(
         Session::None => without_session::forward(shared, server, request, era).await,
         Session::Several => {
             let refusal = Refusal::SeveralSessions;
-            (refusal.outcome(), refuse(&refusal, request).await)
+            (refusal.outcome(), refuse(shared, &refusal, request).await)
         }
     }
 }
@@ -154,7 +139,7 @@ fn broken(shared: &Shared, in_flight: &InFlight<Upstream>, error: SendError) -> 
             tracing::warn!(endpoint = %in_flight.address(), %error, "connection broke before the answer");
             Refusal::Broken
         }
-        SendError::Body { too_large: true } => Refusal::TooLarge(shared.max_body),
+        SendError::Body { too_large: true } => Refusal::TooLarge(shared.glances.max_body()),
         SendError::Body { too_large: false } => Refusal::BodyMissing,
     }
 }
@@ -199,14 +184,15 @@ fn outcome_of(status: StatusCode) -> Outcome {
     }
 }
 
-/// Refuses a request whose body was not read; a short one is read for the id that the error answers.
-async fn refuse<B: Body>(refusal: &Refusal, request: Request<B>) -> Answer {
-    let body = request.into_body();
-    if body.size_hint().upper().is_none_or(|size| size > GLANCE) {
-        return refusal.response(None);
-    }
-    let body = tokio::time::timeout(BODY_TIMEOUT, body.collect()).await;
-    // Without the body there is no id, which an error may lack.
-    let bytes = body.ok().and_then(Result::ok).map(Collected::to_bytes);
-    refusal.response(bytes.as_deref())
+/// Refuses a request whose body was not read; a small one is read for the id that the error answers, which an error may
+/// lack.
+async fn refuse<B>(shared: &Shared, refusal: &Refusal, request: Request<B>) -> Answer
+where
+    B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Unpin,
+{
+    let id = match shared.glances.at(request.into_body()).await {
+        Ok(Glance::Whole(body)) => request_id(&body),
+        Ok(Glance::Large { .. }) | Err(_) => None,
+    };
+    refusal.response(id.as_deref())
 }

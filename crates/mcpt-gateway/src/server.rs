@@ -5,44 +5,27 @@ use std::{
     future::Future,
     io,
     net::SocketAddr,
-    pin::pin,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering::Relaxed},
-    },
+    sync::Arc,
     time::{Duration, Instant},
 };
 
-use futures_util::FutureExt as _;
-use hyper::{server::conn::http1, service::service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper::service::service_fn;
+use mcpt_http::Connections;
 use mcpt_routing::{Discovery, RoutingTable, SessionLedger};
-use tokio::{
-    net::{TcpListener, TcpStream},
-    sync::Notify,
-    task::JoinSet,
-};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio::{net::TcpListener, sync::Notify, task::JoinSet};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     GatewayConfig,
+    glance::Glances,
     metrics::Metrics,
     proxy,
     shared::{Shared, SourceState},
     sources,
 };
 
-/// How long a client may take from one request's end to the next one's complete head.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
 /// How often what was not used for a while is looked for.
 const SWEEP_EVERY: Duration = Duration::from_secs(5);
-/// How long connections are still served after the shutdown was asked for, each answer being the last on its connection.
-/// To close one at any other moment may lose a request that is already on its way.
-const LINGER: Duration = Duration::from_secs(1);
-/// How long a new connection may then take to bring its first request.
-const FIRST_REQUEST: Duration = Duration::from_secs(1);
-/// Pause after a connection could not be accepted, usually for want of file descriptors.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Why the gateway could not run.
 #[derive(Debug, thiserror::Error)]
@@ -109,7 +92,6 @@ impl Gateway {
     ) -> Result<(), GatewayError> {
         let listener = TcpListener::from_std(self.listener).map_err(GatewayError::Serve)?;
         let grace = self.config.drain_grace;
-        let linger = LINGER.min(grace / 2);
         let (shared, sources) = shared(self.config);
         let mut background = JoinSet::new();
         for (index, source) in sources.into_iter().enumerate() {
@@ -119,93 +101,29 @@ impl Gateway {
         background.spawn(sweep(Arc::clone(&shared)));
         tracing::info!(address = %self.address, "gateway listens");
 
-        let clients = Clients::default();
-        let accept_all = async {
-            loop {
-                match listener.accept().await {
-                    Ok((stream, _)) => clients.serve(stream, &shared),
-                    Err(error) => {
-                        tracing::warn!(%error, "cannot accept a connection");
-                        tokio::time::sleep(ACCEPT_PAUSE).await;
-                    }
-                }
-            }
-        };
-        let begin_of_end = async {
-            shutdown.await;
-            tracing::info!(connections = clients.tasks.len(), "gateway drains");
-            shared.closing.cancel();
-            clients.tasks.close();
-            // Those who have not left by then are sent away.
-            drop(tokio::time::timeout(linger, clients.tasks.wait()).await);
-        };
-        tokio::select! {
-            () = accept_all => {}
-            () = begin_of_end => {}
-        }
-        // Whoever is connected already but not accepted yet would find the connection broken.
-        while let Some(Ok((stream, _))) = listener.accept().now_or_never() {
-            clients.serve(stream, &shared);
-        }
-        drop(listener);
-        clients.send_away.cancel();
-        if tokio::time::timeout(grace.saturating_sub(linger), clients.tasks.wait())
-            .await
-            .is_err()
-        {
-            tracing::warn!("requests still in progress are cut off");
-        }
-        Ok(())
-    }
-}
-
-/// The connections of all clients.
-#[derive(Debug, Default)]
-struct Clients {
-    tasks: TaskTracker,
-    /// Closes connections as soon as they are idle.
-    send_away: CancellationToken,
-}
-
-impl Clients {
-    fn serve(&self, stream: TcpStream, shared: &Arc<Shared>) {
-        // Messages are small and must not wait for each other; a socket that refuses this works all the same.
-        drop(stream.set_nodelay(true));
-        let asked = Arc::new(AtomicBool::new(false));
+        let connections = Connections::default();
         let service = {
-            let (shared, asked) = (Arc::clone(shared), Arc::clone(&asked));
+            let shared = Arc::clone(&shared);
             service_fn(move |request| {
-                asked.store(true, Relaxed);
                 let shared = Arc::clone(&shared);
                 async move { Ok::<_, Infallible>(proxy::handle(&shared, request).await) }
             })
         };
-        let connection = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(HEAD_TIMEOUT)
-            .serve_connection(TokioIo::new(stream), service);
-        let send_away = self.send_away.clone().cancelled_owned();
-        self.tasks.spawn(async move {
-            let mut connection = pin!(connection);
-            let sent_away = async {
-                send_away.await;
-                if !asked.load(Relaxed) {
-                    // One that is new has a request on the way, whose answer will close it.
-                    tokio::time::sleep(FIRST_REQUEST).await;
-                }
+        let end = async {
+            shutdown.await;
+            tracing::info!(connections = connections.open(), "gateway drains");
+            shared.closing.cancel();
+            let drained = async {
+                drop(tokio::time::timeout(grace / 2, connections.leave()).await);
+                connections.stop();
+                connections.closed().await;
             };
-            let ended = tokio::select! {
-                ended = connection.as_mut() => ended,
-                () = sent_away => {
-                    connection.as_mut().graceful_shutdown();
-                    connection.await
-                }
-            };
-            // Clients may leave at any moment.
-            if let Err(error) = ended {
-                tracing::trace!(%error, "connection of a client ended");
+            if tokio::time::timeout(grace, drained).await.is_err() {
+                tracing::warn!("requests still in progress are cut off");
             }
-        });
+        };
+        tokio::join!(connections.serve(listener, service), end);
+        Ok(())
     }
 }
 
@@ -219,7 +137,7 @@ fn shared(config: GatewayConfig) -> (Arc<Shared>, Vec<Box<dyn Discovery>>) {
         access: config.access,
         default_namespace: config.default_namespace,
         policy: config.policy,
-        max_body: config.max_body,
+        glances: Glances::new(config.max_body),
         unreachable_hint: config.unreachable_hint,
         sources: sources
             .iter()

@@ -11,7 +11,7 @@ use mcpt_routing::{Change, Policy, RoutingTable, SessionKeys, SessionLedger};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use crate::{metrics::Metrics, upstream::Upstream};
+use crate::{glance::Glances, metrics::Metrics, upstream::Upstream};
 
 #[derive(Debug)]
 pub(crate) struct Shared {
@@ -22,7 +22,7 @@ pub(crate) struct Shared {
     pub(crate) access: AccessRules,
     pub(crate) default_namespace: Namespace,
     pub(crate) policy: Policy,
-    pub(crate) max_body: usize,
+    pub(crate) glances: Glances,
     pub(crate) unreachable_hint: Option<&'static str>,
     pub(crate) sources: Vec<SourceState>,
     /// Ends streams that have no end of their own.

@@ -28,6 +28,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long an unused connection is kept. Servers close theirs after a while, gunicorn's after 2 seconds, Node's and
 /// uvicorn's after 5; a request sent at that very moment would be lost. Another connection costs far less.
 const IDLE_TIMEOUT: Duration = Duration::from_millis(1500);
+/// Most bytes of a connection that wait to be read or to be written; a head must fit into it.
+const BUFFER: usize = 64 * 1024;
 /// Most unused connections to one endpoint.
 const MAX_IDLE: usize = 256;
 
@@ -151,7 +153,9 @@ impl Upstream {
         let connecting = TcpStream::connect((self.host.as_str(), self.port));
         let stream = tokio::time::timeout(CONNECT_TIMEOUT, connecting).await??;
         stream.set_nodelay(true)?;
-        let (sender, connection) = http1::handshake(TokioIo::new(stream))
+        let (sender, connection) = http1::Builder::new()
+            .max_buf_size(BUFFER)
+            .handshake(TokioIo::new(stream))
             .await
             .map_err(io::Error::other)?;
         tokio::spawn(async move {

@@ -1,41 +1,119 @@
-//! [`Connections`]: all connections of one server, and how their clients are asked to leave.
+//! [`Connections`]: all connections of one server, and the steps of its end.
 
-use std::time::Duration;
+use std::{convert::Infallible, error::Error, pin::pin, sync::Arc, time::Duration};
 
-use axum::{
-    Router,
-    extract::{Request, State},
-    http::header::{CONNECTION, HeaderValue},
-    middleware::{self, Next},
-    response::Response,
+use futures_util::FutureExt as _;
+use hyper::{
+    HeaderMap, Method, Request, Response,
+    body::{Body, Incoming},
+    header::{CONNECTION, CONTENT_TYPE, HeaderValue},
+    server::conn::http1,
+    service::{Service, service_fn},
 };
-use tokio::net::TcpListener;
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
 
-use crate::CountedListener;
+use crate::count::{Count, Open};
 
 /// How long connections are still served once clients were asked to leave.
 const LINGER: Duration = Duration::from_secs(1);
+/// How long a connection may then take to bring its first request.
+const FIRST_REQUEST: Duration = Duration::from_secs(1);
+/// How long a client may take from one request's end to the next one's complete head.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
+/// Most bytes of a connection that wait to be read or to be written; a head must fit into it.
+const BUFFER: usize = 64 * 1024;
+/// Pause after a connection could not be accepted, usually for want of file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// All connections of one server.
+///
+/// It ends in steps: [`leave`](Self::leave), [`stop`](Self::stop), then [`quiet`](Self::quiet) and
+/// [`closed`](Self::closed), each for as long as the server can wait.
 #[derive(Debug, Clone, Default)]
 pub struct Connections {
-    open: TaskTracker,
+    count: Count,
     leaving: CancellationToken,
+    stopping: CancellationToken,
 }
 
 impl Connections {
-    /// A listener whose connections are counted here. They send small messages without waiting for further ones.
-    pub fn listen(&self, listener: TcpListener) -> CountedListener {
-        CountedListener::new(listener, self.open.clone())
+    /// Accepts connections until [`Connections::stop`], and serves them for as long as they are open.
+    pub async fn serve<S, B>(&self, listener: TcpListener, service: S)
+    where
+        S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>
+            + Clone
+            + Send
+            + 'static,
+        S::Future: Send,
+        B: Body<Data: Send, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
+    {
+        let _listening = self.count.listener();
+        let accept_all = async {
+            loop {
+                match listener.accept().await {
+                    Ok((stream, _)) => self.serve_one(stream, service.clone()),
+                    Err(error) => {
+                        tracing::warn!(%error, "cannot accept a connection");
+                        tokio::time::sleep(ACCEPT_PAUSE).await;
+                    }
+                }
+            }
+        };
+        tokio::select! {
+            () = accept_all => {}
+            () = self.stopping.cancelled() => {}
+        }
+        // Whoever is connected already but not accepted yet would find the connection broken.
+        while let Some(Ok((stream, _))) = listener.accept().now_or_never() {
+            self.serve_one(stream, service.clone());
+        }
+        drop(listener);
     }
 
-    /// The same routes, with answers that close their connections once [`Connections::leave`] has begun.
-    pub fn served_by(&self, router: Router) -> Router {
-        router.layer(middleware::from_fn_with_state(
-            self.leaving.clone(),
-            last_when_leaving,
-        ))
+    fn serve_one<S, B>(&self, stream: TcpStream, service: S)
+    where
+        S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Send + 'static,
+        S::Future: Send,
+        B: Body<Data: Send, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
+    {
+        // Answers come in several small writes: held back until the client acknowledges, each would cost 40 ms. A socket
+        // that refuses this works all the same.
+        drop(stream.set_nodelay(true));
+        let open = Arc::new(self.count.connection());
+        let service = {
+            let (open, leaving) = (Arc::clone(&open), self.leaving.clone());
+            service_fn(move |request: Request<Incoming>| {
+                open.asks();
+                let gets = request.method() == Method::GET;
+                let answer = service.call(request);
+                let (open, leaving) = (Arc::clone(&open), leaving.clone());
+                async move {
+                    let mut response = answer.await?;
+                    if gets && is_stream(response.headers()) {
+                        open.streams();
+                    }
+                    if leaving.is_cancelled() {
+                        // Closed here, between two requests, a connection loses none.
+                        let close = HeaderValue::from_static("close");
+                        response.headers_mut().insert(CONNECTION, close);
+                    }
+                    Ok::<_, Infallible>(response)
+                }
+            })
+        };
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEAD_TIMEOUT)
+            .max_buf_size(BUFFER)
+            .serve_connection(TokioIo::new(stream), service);
+        tokio::spawn(until_closed(connection, open, self.stopping.clone()));
+    }
+
+    /// How many connections are open.
+    pub fn open(&self) -> usize {
+        self.count.now().open
     }
 
     /// Asks the clients to leave: from now on each answer is the last on its connection. Completes when all have left, or
@@ -43,21 +121,65 @@ impl Connections {
     /// accepted, so that whoever was asked to leave can come back for what only this server has.
     pub async fn leave(&self) {
         self.leaving.cancel();
-        self.open.close();
-        // Whoever stays is closed by the graceful shutdown of the server.
-        drop(tokio::time::timeout(LINGER, self.open.wait()).await);
+        let left = self.count.are(|numbers| numbers.open == 0);
+        // Whoever stays is closed when it stops.
+        drop(tokio::time::timeout(LINGER, left).await);
+    }
+
+    /// Accepts nothing new, and closes each connection as soon as its present request is answered.
+    pub fn stop(&self) {
+        self.leaving.cancel();
+        self.stopping.cancel();
+    }
+
+    /// Completes when no request can arrive any more: nothing is accepted, and the connections that are left carry
+    /// streams, which have no end of their own.
+    pub async fn quiet(&self) {
+        self.count
+            .are(|numbers| numbers.listeners == 0 && numbers.open == numbers.streams)
+            .await;
+    }
+
+    /// Completes when nothing is accepted and all connections are closed.
+    pub async fn closed(&self) {
+        self.count
+            .are(|numbers| numbers.listeners == 0 && numbers.open == 0)
+            .await;
     }
 }
 
-async fn last_when_leaving(
-    State(leaving): State<CancellationToken>,
-    request: Request,
-    next: Next,
-) -> Response {
-    let mut response = next.run(request).await;
-    if leaving.is_cancelled() {
-        let close = HeaderValue::from_static("close");
-        response.headers_mut().insert(CONNECTION, close);
+async fn until_closed<S, B>(
+    connection: http1::Connection<TokioIo<TcpStream>, S>,
+    open: Arc<Open>,
+    stopping: CancellationToken,
+) where
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>,
+    B: Body<Error: Into<Box<dyn Error + Send + Sync>>> + 'static,
+{
+    let mut connection = pin!(connection);
+    let sent_away = async {
+        stopping.cancelled().await;
+        if !open.was_asked() {
+            // One that is new has a request on the way, whose answer will close it.
+            tokio::time::sleep(FIRST_REQUEST).await;
+        }
+    };
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = sent_away => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    // Clients may leave at any moment.
+    if let Err(error) = ended {
+        tracing::trace!(%error, "connection of a client ended");
     }
-    response
+}
+
+/// Whether an answer to a GET is a stream of events.
+fn is_stream(headers: &HeaderMap) -> bool {
+    headers
+        .get(CONTENT_TYPE)
+        .is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"))
 }

@@ -14,7 +14,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("clap_complete", &["mcpt-cli", "mcpt", "xtask"]),
     ("rmcp", &["mcpt-client", "mcpt-demo", "mcpt-tests"]),
     ("reqwest", &["mcpt-client", "mcpt-tests"]),
-    ("axum", &["mcpt-bridge", "mcpt-demo", "mcpt-http"]),
+    ("axum", &["mcpt-bridge", "mcpt-demo"]),
     ("anyhow", &["xtask", "mcpt-tests"]),
     ("indicatif", &["mcpt-cli"]),
 ];

@@ -143,9 +143,6 @@ async fn request(
     id: Part<'_>,
 ) -> Response {
     let in_progress = bridge.requests.token();
-    if bridge.readiness.state() == readiness::State::Draining {
-        return refuse_draining(Some(id));
-    }
     let (stream, mut events) = Session::stream();
     if let Err(over) = session.request(message, id, stream, false).await {
         return error(
@@ -165,10 +162,10 @@ async fn request(
     }
 }
 
-fn refuse_draining(id: Option<Part<'_>>) -> Response {
+fn refuse_draining(id: Part<'_>) -> Response {
     let text = NoSession::Draining.to_string();
     let status = StatusCode::SERVICE_UNAVAILABLE;
-    error(status, id, ErrorCode::SERVER_ERROR, &text, None)
+    error(status, Some(id), ErrorCode::SERVER_ERROR, &text, None)
 }
 
 /// Starts a child for a new session and has it answer.
@@ -227,7 +224,7 @@ async fn initialize(
     };
     let (Some(event), None) = (answer, session.over()) else {
         if bridge.readiness.state() == readiness::State::Draining {
-            return refuse_draining(Some(id));
+            return refuse_draining(id);
         }
         let why = session
             .over()
@@ -290,9 +287,6 @@ async fn batch(bridge: &Bridge, headers: &HeaderMap, body: &Bytes) -> Response {
         return refuse_message(&MalformedMessage::NotJsonRpc("initialize in a batch"));
     }
     let in_progress = bridge.requests.token();
-    if bridge.readiness.state() == readiness::State::Draining {
-        return refuse_draining(None);
-    }
     let (stream, events) = Session::stream();
     let mut answers = false;
     for message in &messages {

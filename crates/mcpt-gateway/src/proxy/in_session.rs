@@ -2,7 +2,7 @@
 
 use std::{io, sync::Arc, time::Duration};
 
-use http_body_util::{BodyExt as _, Collected, Either, Full, Limited};
+use http_body_util::{BodyExt as _, Collected, Full};
 use hyper::{
     Method, Request, Response, StatusCode,
     body::{Body as _, Incoming},
@@ -10,10 +10,10 @@ use hyper::{
 };
 use mcpt_routing::{Endpoint, Pinned, Server, Ticket};
 
-use super::{Answer, GLANCE, answered, broken, outcome_of, refuse, unreachable};
+use super::{Answer, SHORT, answered, broken, outcome_of, refuse, unreachable};
 use crate::{
     answer::{self, Refusal},
-    body::GatewayBody,
+    body::{GatewayBody, RequestBody},
     headers::{self, SESSION},
     metrics::Outcome,
     shared::{Shared, unix_time},
@@ -42,26 +42,26 @@ pub(super) async fn forward(
             .map(|s| (t, s))
     }) else {
         let refusal = Refusal::UnknownSession;
-        return (refusal.outcome(), refuse(&refusal, request).await);
+        return (refusal.outcome(), refuse(shared, &refusal, request).await);
     };
     let Some(endpoint) = home_of(shared, server, &ticket).await else {
         shared.ledger.end(sealed.as_bytes());
         let refusal = Refusal::SessionGone;
-        return (refusal.outcome(), refuse(&refusal, request).await);
+        return (refusal.outcome(), refuse(shared, &refusal, request).await);
     };
-    if request.body().size_hint().lower() > shared.max_body as u64 {
-        let refusal = Refusal::TooLarge(shared.max_body);
-        return (refusal.outcome(), refusal.response(None));
-    }
+    let (mut parts, body) = request.into_parts();
+    let body = match shared.glances.none(body) {
+        Ok(body) => RequestBody::unread(body),
+        Err(refusal) => return (refusal.outcome(), refusal.response(None)),
+    };
     shared
         .ledger
         .touch(sealed.as_bytes(), &endpoint, shared.now());
-    let deletes = request.method() == Method::DELETE;
-    let streams = request.method() == Method::GET;
-    let (mut parts, body) = request.into_parts();
+    let deletes = parts.method == Method::DELETE;
+    let streams = parts.method == Method::GET;
     headers::for_upstream(&mut parts.headers);
     parts.headers.insert(SESSION, session);
-    let request = Request::from_parts(parts, Either::Right(Limited::new(body, shared.max_body)));
+    let request = Request::from_parts(parts, body);
     let in_flight = endpoint.begin();
     let (mut response, connection) = match endpoint.link().send(request).await {
         Ok(exchange) => exchange,
@@ -77,7 +77,7 @@ pub(super) async fn forward(
                         }
                         refusal = Refusal::SessionGone;
                     }
-                    (refusal.outcome(), refuse(&refusal, *request).await)
+                    (refusal.outcome(), refuse(shared, &refusal, *request).await)
                 }
                 error => {
                     let refusal = broken(shared, &in_flight, error);
@@ -164,5 +164,5 @@ fn has_short_body(response: &Response<Incoming>) -> bool {
             .body()
             .size_hint()
             .upper()
-            .is_some_and(|size| size <= GLANCE)
+            .is_some_and(|size| size <= SHORT)
 }

@@ -2,20 +2,15 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-use http_body_util::{BodyExt as _, Either, Full, LengthLimitError, Limited};
-use hyper::{
-    Method, Request, Response,
-    body::{Body as _, Incoming},
-    header::HeaderValue,
-};
+use hyper::{Method, Request, Response, body::Incoming, header::HeaderValue};
 use mcpt_protocol::Era;
 use mcpt_routing::{EndpointId, InFlight, Server, Ticket, Work};
 
-use super::{Answer, BODY_TIMEOUT, answered, broken, outcome_of, unreachable};
+use super::{Answer, answered, broken, outcome_of, unreachable};
 use crate::{
     answer::Refusal,
     body::RequestBody,
+    glance::Glance,
     headers::{self, SESSION},
     metrics::Outcome,
     opening::{Opening, Purpose},
@@ -31,14 +26,14 @@ pub(super) async fn forward(
     era: Option<Era>,
 ) -> (Outcome, Answer) {
     let (mut parts, body) = request.into_parts();
-    let body = match read(shared, body).await {
-        Ok(body) => body,
+    let glance = match shared.glances.at(body).await {
+        Ok(glance) => glance,
         Err(refusal) => return (refusal.outcome(), refusal.response(None)),
     };
-    let opening = if parts.method == Method::POST {
-        Opening::of(&body, era)
-    } else {
-        Opening::without_message(parts.method == Method::GET)
+    let opening = match &glance {
+        _ if parts.method != Method::POST => Opening::without_message(parts.method == Method::GET),
+        Glance::Whole(body) => Opening::of(body, era),
+        Glance::Large { .. } => Opening::unread(era),
     };
     headers::for_upstream(&mut parts.headers);
     let (work, streams) = match opening.purpose {
@@ -49,13 +44,18 @@ pub(super) async fn forward(
         }
         Purpose::Other => (Work::OneRequest, parts.method == Method::GET),
     };
-    let whole = |parts| Request::from_parts(parts, Either::Left(Full::new(body.clone())));
-    let again = opening.repeatable.then(|| whole(parts.clone()));
-    let request = whole(parts);
+    let again = match &glance {
+        Glance::Whole(body) if opening.repeatable => {
+            let body = RequestBody::whole(body.clone());
+            Some(Request::from_parts(parts.clone(), body))
+        }
+        _ => None,
+    };
+    let request = Request::from_parts(parts, glance.into());
     let (mut response, connection, in_flight) =
         match send_to_any(shared, server, work, request, again).await {
             Ok(exchange) => exchange,
-            Err(refusal) => return (refusal.outcome(), refusal.response(Some(&body))),
+            Err(refusal) => return (refusal.outcome(), refusal.response(opening.id.as_deref())),
         };
     headers::remove_hop_by_hop(response.headers_mut());
     // Servers put ids on errors too, and old ids into stateless answers. An id in any other answer means something to its server
@@ -74,7 +74,7 @@ pub(super) async fn forward(
                 }
                 response.headers_mut().insert(SESSION, sealed);
             }
-            Err(refusal) => return (refusal.outcome(), refusal.response(Some(&body))),
+            Err(refusal) => return (refusal.outcome(), refusal.response(opening.id.as_deref())),
         }
     }
     let outcome = outcome_of(response.status());
@@ -161,17 +161,4 @@ fn seal(
         .seal(&ticket)
         .map_err(|error| unsealable(error.to_string()))?;
     HeaderValue::try_from(sealed).map_err(|error| unsealable(error.to_string()))
-}
-
-/// Reads a whole body.
-async fn read(shared: &Shared, body: Incoming) -> Result<Bytes, Refusal> {
-    if body.size_hint().lower() > shared.max_body as u64 {
-        return Err(Refusal::TooLarge(shared.max_body));
-    }
-    let collect = Limited::new(body, shared.max_body).collect();
-    match tokio::time::timeout(BODY_TIMEOUT, collect).await {
-        Ok(Ok(body)) => Ok(body.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Refusal::TooLarge(shared.max_body)),
-        Ok(Err(_)) | Err(_) => Err(Refusal::BodyMissing),
-    }
 }

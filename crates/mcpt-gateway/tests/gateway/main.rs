@@ -6,6 +6,7 @@
     reason = "a panic is how a test fails"
 )]
 
+mod bodies;
 mod changes;
 mod connections;
 mod ending;

@@ -1,0 +1,104 @@
+//! [`Count`]: how many connections are open, how many of them carry a stream, and waiting for a number.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering::Relaxed},
+};
+
+use tokio::sync::watch;
+
+/// A count that many hold.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Count(Arc<watch::Sender<Numbers>>);
+
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Numbers {
+    /// Listeners that accept connections.
+    pub(crate) listeners: usize,
+    /// Open connections.
+    pub(crate) open: usize,
+    /// Those among them whose present answer is a stream without an end of its own.
+    pub(crate) streams: usize,
+}
+
+impl Count {
+    pub(crate) fn now(&self) -> Numbers {
+        *self.0.borrow()
+    }
+
+    /// Completes when the numbers are as `wanted`.
+    pub(crate) async fn are(&self, wanted: impl FnMut(&Numbers) -> bool) {
+        // The sender lives as long as this.
+        drop(self.0.subscribe().wait_for(wanted).await);
+    }
+
+    pub(crate) fn listener(&self) -> Listening {
+        self.0.send_modify(|numbers| numbers.listeners += 1);
+        Listening(self.clone())
+    }
+
+    pub(crate) fn connection(&self) -> Open {
+        self.0.send_modify(|numbers| numbers.open += 1);
+        Open {
+            count: self.clone(),
+            asked: AtomicBool::new(false),
+            streams: AtomicBool::new(false),
+        }
+    }
+}
+
+/// A listener, counted until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Listening(Count);
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        self.0.0.send_modify(|numbers| numbers.listeners -= 1);
+    }
+}
+
+/// A connection, counted until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Open {
+    count: Count,
+    /// Whether a request has come.
+    asked: AtomicBool,
+    /// Whether the present answer is a stream.
+    streams: AtomicBool,
+}
+
+impl Open {
+    /// Notes a request; whatever came before is over.
+    pub(crate) fn asks(&self) {
+        self.asked.store(true, Relaxed);
+        self.set_streams(false);
+    }
+
+    /// Notes that the answer has no end of its own.
+    pub(crate) fn streams(&self) {
+        self.set_streams(true);
+    }
+
+    pub(crate) fn was_asked(&self) -> bool {
+        self.asked.load(Relaxed)
+    }
+
+    fn set_streams(&self, streams: bool) {
+        if self.streams.swap(streams, Relaxed) != streams {
+            self.count.0.send_modify(|numbers| {
+                if streams {
+                    numbers.streams += 1;
+                } else {
+                    numbers.streams -= 1;
+                }
+            });
+        }
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.set_streams(false);
+        self.count.0.send_modify(|numbers| numbers.open -= 1);
+    }
+}
