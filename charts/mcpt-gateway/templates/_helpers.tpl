@@ -101,6 +101,13 @@ annotations:
 {{- end }}
 
 {{/*
+Name of the Service that gives the addresses of all pods.
+*/}}
+{{- define "mcpt-gateway.peersName" -}}
+{{- printf "%s-peers" (include "mcpt-gateway.fullname" . | trunc 57 | trimSuffix "-") }}
+{{- end }}
+
+{{/*
 The session keys, one a line: those of the values, else those that the Secret has, else a random one. Found once per
 rendering and kept beside the values, since a random key must be the same wherever it is used.
 */}}

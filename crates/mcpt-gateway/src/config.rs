@@ -6,6 +6,8 @@ use mcpt_core::Namespace;
 use mcpt_protocol::AccessRules;
 use mcpt_routing::{Discovery, Policy, SessionKeys};
 
+use crate::Peers;
+
 /// How to run a gateway.
 #[derive(Debug)]
 pub struct GatewayConfig {
@@ -21,6 +23,8 @@ pub struct GatewayConfig {
     pub access: AccessRules,
     /// How new sessions are spread.
     pub policy: Policy,
+    /// The other replicas, whose sessions count as load too.
+    pub peers: Option<Peers>,
     /// Largest request body in bytes.
     pub max_body: usize,
     /// A session without any request is no longer counted as load after this time. It goes on working.
@@ -41,6 +45,7 @@ impl GatewayConfig {
             default_namespace,
             access: AccessRules::for_listener(listen),
             policy: Policy::default(),
+            peers: None,
             max_body: 16 * 1024 * 1024,
             session_idle: Duration::from_mins(30),
             drain_grace: Duration::from_secs(20),

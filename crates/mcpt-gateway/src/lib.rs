@@ -11,6 +11,7 @@ mod glance;
 mod headers;
 mod metrics;
 mod opening;
+mod peers;
 mod proxy;
 mod route;
 mod server;
@@ -21,6 +22,7 @@ mod upstream;
 
 pub use self::{
     config::GatewayConfig,
+    peers::{InvalidPeers, Peers},
     server::{Gateway, GatewayError},
     sources::{InvalidStaticServer, StaticServer, StaticServers},
 };

@@ -3,7 +3,12 @@
 mod in_session;
 mod without_session;
 
-use std::{error::Error, io, sync::Arc, time::Instant};
+use std::{
+    error::Error,
+    io,
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Instant,
+};
 
 use bytes::Bytes;
 use hyper::{
@@ -21,6 +26,7 @@ use crate::{
     headers::{self, Session},
     metrics::Outcome,
     opening::request_id,
+    peers,
     route::Route,
     servers,
     shared::Shared,
@@ -59,6 +65,9 @@ pub(crate) async fn handle(shared: &Shared, request: Request<Incoming>) -> Answe
             let text = servers::json(&shared.table, &shared.default_namespace);
             return answer::page(StatusCode::OK, "application/json", text);
         }
+        Route::Sessions => {
+            return answer::page(StatusCode::OK, "application/json", peers::told(shared));
+        }
         Route::Server { namespace, name } => {
             (namespace.unwrap_or(shared.default_namespace.as_str()), name)
         }
@@ -89,10 +98,13 @@ fn readiness(shared: &Shared) -> Answer {
     let awaited = shared.awaited();
     let text = if shared.closing.is_cancelled() {
         "shutting down\n".to_owned()
-    } else if awaited.is_empty() {
-        return answer::page(StatusCode::OK, "text/plain", "ok\n");
-    } else {
+    } else if !awaited.is_empty() {
         format!("waiting for {}\n", awaited.join(", "))
+    } else if !shared.peers_told.load(Relaxed) {
+        // With its first sessions it would take the fullest instances for empty.
+        "waiting for peers\n".to_owned()
+    } else {
+        return answer::page(StatusCode::OK, "text/plain", "ok\n");
     };
     answer::page(StatusCode::SERVICE_UNAVAILABLE, "text/plain", text)
 }

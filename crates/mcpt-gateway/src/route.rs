@@ -1,5 +1,7 @@
 //! What a path of the gateway means.
 
+use crate::peers;
+
 /// Where a request wants to go.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Route<'a> {
@@ -16,6 +18,8 @@ pub(crate) enum Route<'a> {
     Metrics,
     /// `/api/v1/servers`: what it knows, as JSON.
     Servers,
+    /// `/api/v1/sessions`: hashes of the sessions it has seen, for its peers.
+    Sessions,
     /// Nothing is there.
     Nothing,
 }
@@ -27,6 +31,7 @@ impl<'a> Route<'a> {
             "/readyz" => return Self::Ready,
             "/metrics" => return Self::Metrics,
             "/api/v1/servers" => return Self::Servers,
+            peers::PATH => return Self::Sessions,
             _ => {}
         }
         let Some(rest) = path.strip_prefix("/mcp/") else {
@@ -60,6 +65,7 @@ mod tests {
             ("/readyz", Route::Ready),
             ("/metrics", Route::Metrics),
             ("/api/v1/servers", Route::Servers),
+            ("/api/v1/sessions", Route::Sessions),
             ("/", Route::Nothing),
             ("/mcp", Route::Nothing),
             ("/mcp/", Route::Nothing),

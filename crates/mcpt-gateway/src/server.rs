@@ -19,7 +19,7 @@ use crate::{
     GatewayConfig,
     glance::Glances,
     metrics::Metrics,
-    proxy,
+    peers, proxy,
     shared::{Shared, SourceState},
     sources,
 };
@@ -92,8 +92,12 @@ impl Gateway {
     ) -> Result<(), GatewayError> {
         let listener = TcpListener::from_std(self.listener).map_err(GatewayError::Serve)?;
         let grace = self.config.drain_grace;
+        let peers = self.config.peers.clone();
         let (shared, sources) = shared(self.config);
         let mut background = JoinSet::new();
+        if let Some(peers) = peers {
+            background.spawn(peers::exchange(peers, Arc::clone(&shared)));
+        }
         for (index, source) in sources.into_iter().enumerate() {
             let changes = sources::begin(index, source, &shared);
             background.spawn(sources::follow(index, changes, Arc::clone(&shared)));
@@ -141,11 +145,10 @@ fn shared(config: GatewayConfig) -> (Arc<Shared>, Vec<Box<dyn Discovery>>) {
         unreachable_hint: config.unreachable_hint,
         sources: sources
             .iter()
-            .map(|source| SourceState {
-                name: source.name(),
-                told: false.into(),
-            })
+            .map(|source| source.name())
+            .map(SourceState::new)
             .collect(),
+        peers_told: AtomicBool::new(config.peers.is_none()),
         closing: CancellationToken::new(),
         changed: Notify::new(),
         started: Instant::now(),

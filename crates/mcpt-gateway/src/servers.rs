@@ -28,7 +28,7 @@ fn one(server: &Server<Upstream>, default_namespace: &Namespace) -> Value {
     };
     let sessions: u32 = endpoints
         .iter()
-        .map(|(endpoint, _)| endpoint.sessions())
+        .map(|(endpoint, _)| endpoint.all_sessions())
         .sum();
     let path = if key.namespace == *default_namespace {
         format!("/mcp/{}", key.name)
@@ -42,7 +42,7 @@ fn one(server: &Server<Upstream>, default_namespace: &Namespace) -> Value {
         "endpoints": endpoints.len(),
         "ready": count(|c| c.ready),
         "terminating": count(|c| c.terminating),
-        // Those that this gateway has seen lately.
+        // Those that this gateway or one of its peers has seen lately.
         "sessions": sessions,
     })
 }

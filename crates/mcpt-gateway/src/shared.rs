@@ -25,6 +25,8 @@ pub(crate) struct Shared {
     pub(crate) glances: Glances,
     pub(crate) unreachable_hint: Option<&'static str>,
     pub(crate) sources: Vec<SourceState>,
+    /// Whether the peers were asked at least once, if there can be any.
+    pub(crate) peers_told: AtomicBool,
     /// Ends streams that have no end of their own.
     pub(crate) closing: CancellationToken,
     /// Wakes those who wait for a change of the table.
@@ -38,6 +40,15 @@ pub(crate) struct SourceState {
     pub(crate) name: &'static str,
     /// Whether it has told all that it knows.
     pub(crate) told: AtomicBool,
+}
+
+impl SourceState {
+    pub(crate) fn new(name: &'static str) -> Self {
+        Self {
+            name,
+            told: AtomicBool::new(false),
+        }
+    }
 }
 
 impl Shared {

@@ -23,6 +23,7 @@ pub struct Endpoint<L> {
     address: Address,
     link: L,
     sessions: AtomicU32,
+    elsewhere: AtomicU32,
     in_flight: AtomicU32,
     failures: AtomicU32,
     paused_until: AtomicU64,
@@ -35,6 +36,7 @@ impl<L: for<'a> From<&'a Address>> Endpoint<L> {
             link: L::from(&spec.address),
             address: spec.address.clone(),
             sessions: AtomicU32::new(0),
+            elsewhere: AtomicU32::new(0),
             in_flight: AtomicU32::new(0),
             failures: AtomicU32::new(0),
             paused_until: AtomicU64::new(0),
@@ -58,9 +60,19 @@ impl<L> Endpoint<L> {
         &self.link
     }
 
-    /// Sessions that this gateway knows of.
+    /// Sessions that this gateway has seen.
     pub fn sessions(&self) -> u32 {
         self.sessions.load(Relaxed)
+    }
+
+    /// Those, and the ones that only other gateways have seen, see [`crate::SessionLedger::heed`].
+    pub fn all_sessions(&self) -> u32 {
+        let elsewhere = self.elsewhere.load(Relaxed);
+        self.sessions().saturating_add(elsewhere)
+    }
+
+    pub(crate) fn set_elsewhere(&self, sessions: u32) {
+        self.elsewhere.store(sessions, Relaxed);
     }
 
     /// Requests that this gateway has sent and that are not answered to their end.
@@ -70,7 +82,7 @@ impl<L> Endpoint<L> {
 
     /// Sessions and requests together.
     pub(crate) fn load(&self) -> u32 {
-        self.sessions().saturating_add(self.in_flight())
+        self.all_sessions().saturating_add(self.in_flight())
     }
 
     pub(crate) fn session_began(&self) {

@@ -5,7 +5,6 @@
 
 use std::{
     collections::{HashMap, hash_map::Entry},
-    hash::{BuildHasher as _, RandomState},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -18,7 +17,6 @@ const SHARDS: usize = 64;
 #[derive(Debug)]
 pub struct SessionLedger<L> {
     shards: Vec<Mutex<HashMap<u64, Seen<L>>>>,
-    hasher: RandomState,
     idle_ms: u64,
 }
 
@@ -33,7 +31,6 @@ impl<L> SessionLedger<L> {
     pub fn new(idle_ms: u64) -> Self {
         Self {
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
-            hasher: RandomState::new(),
             idle_ms,
         }
     }
@@ -88,9 +85,42 @@ impl<L> SessionLedger<L> {
     }
 
     fn shard(&self, session: &[u8]) -> (u64, MutexGuard<'_, HashMap<u64, Seen<L>>>) {
-        let hash = self.hasher.hash_one(session);
-        (hash, locked(&self.shards[hash as usize % SHARDS]))
+        let hash = hash(session);
+        (hash, self.shard_of(hash))
     }
+
+    fn shard_of(&self, hash: u64) -> MutexGuard<'_, HashMap<u64, Seen<L>>> {
+        locked(&self.shards[hash as usize % SHARDS])
+    }
+
+    /// Whether a session with this hash was seen here.
+    pub(crate) fn knows(&self, hash: u64) -> bool {
+        self.shard_of(hash).contains_key(&hash)
+    }
+
+    /// How many sessions there are.
+    pub(crate) fn len(&self) -> usize {
+        self.shards.iter().map(|shard| locked(shard).len()).sum()
+    }
+
+    /// Shows each session's hash and endpoint.
+    pub(crate) fn each(&self, mut show: impl FnMut(u64, &Arc<Endpoint<L>>)) {
+        for shard in &self.shards {
+            for (hash, seen) in locked(shard).iter() {
+                show(*hash, &seen.endpoint);
+            }
+        }
+    }
+}
+
+/// FNV-1a, and its upper bits mixed in: the same in every gateway. What is hashed was sealed by one of them, so nobody can
+/// choose it.
+fn hash(session: &[u8]) -> u64 {
+    let hash = session.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    let mixed = (hash ^ (hash >> 32)).wrapping_mul(0xd6e8_feb8_6659_fd93);
+    mixed ^ (mixed >> 32)
 }
 
 /// Nothing is ever half done under the lock, so a panic elsewhere has left it whole.

@@ -9,6 +9,7 @@ mod endpoint;
 mod ledger;
 mod pick;
 mod seal;
+mod sightings;
 mod spec;
 mod table;
 
@@ -18,6 +19,7 @@ pub use self::{
     ledger::SessionLedger,
     pick::{Policy, Work},
     seal::{MAX_SEALED, MAX_UPSTREAM_SESSION, SealError, SessionKeys, SessionKeysError, Ticket},
+    sightings::Sightings,
     spec::{Address, Conditions, EndpointId, EndpointSpec, InvalidAddress, ServerKey, ServerSpec},
     table::{Applied, Pinned, RoutingTable, Server, Servers},
 };

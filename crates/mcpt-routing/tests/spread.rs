@@ -1,4 +1,4 @@
-//! How evenly gateways that know nothing of each other spread sessions together.
+//! How evenly gateways spread sessions together, whether or not they know of each other.
 
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
@@ -67,6 +67,23 @@ impl Gateway {
         self.ledger
             .touch(&homes.len().to_be_bytes(), picked.endpoint(), 0);
         homes.push(picked.endpoint().id().clone());
+    }
+
+    /// It has learned what the others have seen.
+    fn heeds(&self, others: &[Self]) {
+        let told: Vec<_> = others
+            .iter()
+            .map(|other| other.ledger.sightings(&other.table))
+            .collect();
+        let told: Vec<_> = told.iter().collect();
+        self.ledger.heed(&self.table, &told);
+    }
+
+    /// How many sessions it takes into account.
+    fn knows(&self) -> u32 {
+        let servers = self.table.current();
+        let demo = servers.get("ns", "demo").unwrap();
+        demo.endpoints().iter().map(|(e, _)| e.all_sessions()).sum()
     }
 
     /// A request of a session that began anywhere.
@@ -138,6 +155,59 @@ proptest! {
         // Until a new pod has as many as the gateway knows on each old one, it gets all.
         prop_assert!(on_new >= 33.min(2 * (known / 3)), "{on_new} of 33, {known} known");
     }
+}
+
+proptest! {
+    /// Gateways that tell each other what they have seen spread sessions as one would, however little comes by each: after a
+    /// restart, after a scale-up, and with sessions that several of them have seen.
+    #[test]
+    fn gateways_that_tell_each_other_spread_as_one(
+        clients in prop::collection::vec(any::<bool>(), 99),
+        requests in prop::collection::vec((any::<bool>(), 0..99_usize), 0..200),
+        restarted in any::<bool>(),
+        new in prop::collection::vec(any::<bool>(), 66),
+    ) {
+        let mut gateways = [(); 2].map(|()| Gateway::new(3, Policy::LeastLoaded));
+        let mut homes = Homes::new();
+        for client in &clients {
+            gateways[usize::from(*client)].open(&mut homes);
+        }
+        for (client, session) in requests {
+            gateways[usize::from(client)].request(session, &homes);
+        }
+        if restarted {
+            // Whatever came by the one that is gone comes by the other.
+            for session in 0..homes.len() {
+                gateways[0].request(session, &homes);
+            }
+            gateways[1] = Gateway::new(3, Policy::LeastLoaded);
+        }
+        for gateway in &gateways {
+            gateway.scale(5);
+            gateway.heeds(&gateways);
+            prop_assert_eq!(gateway.knows(), 99);
+        }
+        for client in &new {
+            gateways[usize::from(*client)].open(&mut homes);
+        }
+        let ratio = largest_to_mean(&homes, 5);
+        prop_assert!(ratio <= 1.2, "{ratio}");
+    }
+}
+
+/// Of very many sessions a part is told, and stands for all.
+#[test]
+fn many_sessions_are_estimated() {
+    let gateways = [(); 2].map(|()| Gateway::new(3, Policy::LeastLoaded));
+    let mut homes = Homes::new();
+    for _ in 0..100_000 {
+        gateways[0].open(&mut homes);
+    }
+    gateways[1].heeds(&gateways);
+    let known = f64::from(gateways[1].knows());
+    assert!((known / 100_000.0 - 1.0).abs() < 0.05, "{known}");
+    gateways[1].heeds(&[]);
+    assert_eq!(gateways[1].knows(), 0);
 }
 
 /// Each begins elsewhere: with the same first choice, one pod of three would get all.

@@ -98,6 +98,33 @@ fn sessions_of_a_dead_instance_are_gone_and_new_ones_begin_elsewhere() {
 }
 
 #[test]
+fn a_new_gateway_learns_from_its_peers_where_sessions_are() {
+    let demos = demos(3);
+    let keys = key_file(KEY);
+    let key = ["--session-key-file", keys.path().to_str().expect("UTF-8")];
+    let old = Process::gateway(&[&[&*servers("demo", &demos[..2])][..], &key].concat());
+    let agent = agent();
+    for _ in 0..20 {
+        let _session = Session::open(&agent, &old.url(DEMO));
+    }
+    let peers = ["--peers", old.address()];
+    let new = Process::gateway(&[&[&*servers("demo", &demos)][..], &key, &peers].concat());
+    let url = new.url(DEMO);
+    let begin = Instant::now();
+    while Answer(agent.get(new.url("/readyz")).call().expect("its state")).status() != 200 {
+        assert!(begin.elapsed() < Duration::from_secs(20), "not ready");
+    }
+    let third = u64::from(demos[2].pid());
+    for _ in 0..10 {
+        let session = Session::open(&agent, &url);
+        assert_eq!(session.instance(&url), third, "the others have ten each");
+    }
+    let page = agent.get(new.url("/api/v1/servers")).call();
+    let known: Value = serde_json::from_str(&Answer(page.expect("servers")).text()).expect("JSON");
+    assert_eq!(known["servers"][0]["sessions"], 30);
+}
+
+#[test]
 fn its_pages_tell_what_it_knows() {
     let demos = demos(2);
     let named = [servers("tools/demo", &demos), servers("demo", &demos[..1])];

@@ -4,7 +4,7 @@ use std::{fs, path::PathBuf, time::Duration};
 
 use clap::{Args, ValueEnum};
 use mcpt_core::{BackendKind, Failure, FailureKind, Namespace, Secret};
-use mcpt_gateway::{Gateway, GatewayConfig, StaticServer, StaticServers};
+use mcpt_gateway::{Gateway, GatewayConfig, Peers, StaticServer, StaticServers};
 use mcpt_kube::ClusterDiscovery;
 use mcpt_process::Processes;
 use mcpt_routing::{Policy, SessionKeys};
@@ -52,6 +52,10 @@ pub(super) struct Run {
     /// Which instance a new session goes to
     #[arg(long, value_enum, default_value_t)]
     balance: Balance,
+    /// Where the other replicas are: a host whose addresses are those of all of them. New sessions then go where the fewest
+    /// are of all that come by any of them
+    #[arg(long, value_name = "HOST:PORT")]
+    peers: Option<Peers>,
     /// Accept this Host header too: a name, `.example.com` for all below it, `*` for all; can be repeated. Loopback names
     /// always are, and unless it listens on loopback IP addresses and names of private networks
     #[arg(
@@ -150,6 +154,7 @@ impl Run {
             Balance::LeastLoaded => Policy::LeastLoaded,
             Balance::RoundRobin => Policy::RoundRobin,
         };
+        config.peers.clone_from(&self.peers);
         config.drain_grace = self.drain;
         Ok(config)
     }

@@ -1,0 +1,150 @@
+//! The other replicas of the gateway: each asks all others every second which sessions they have seen.
+//!
+//! Nothing depends on it but where new sessions begin. A replica that does not answer is counted as it last was, until its
+//! address is gone.
+
+use std::{
+    collections::BTreeMap,
+    io,
+    net::SocketAddr,
+    str::FromStr,
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use futures_util::future::join_all;
+use http_body_util::{BodyExt as _, Empty, Limited};
+use hyper::{Request, StatusCode, client::conn::http1, header::HOST};
+use hyper_util::rt::TokioIo;
+use mcpt_routing::Sightings;
+use tokio::{net::TcpStream, task::JoinSet, time::MissedTickBehavior};
+
+use crate::shared::Shared;
+
+/// Where a gateway tells its peers what it has seen.
+pub(crate) const PATH: &str = "/api/v1/sessions";
+const EVERY: Duration = Duration::from_secs(1);
+/// How long a peer may take to answer.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// Largest answer in bytes, far beyond what a gateway tells.
+const MAX_ANSWER: usize = 4 * 1024 * 1024;
+
+/// A host whose addresses are those of all replicas, this one's own included, and their port.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Peers {
+    host: String,
+    port: u16,
+}
+
+/// A text is not `HOST:PORT`.
+#[derive(Debug, thiserror::Error)]
+#[error("HOST:PORT is wanted, as in mcpt-gateway-peers:8080")]
+pub struct InvalidPeers;
+
+impl FromStr for Peers {
+    type Err = InvalidPeers;
+
+    fn from_str(text: &str) -> Result<Self, InvalidPeers> {
+        let (host, port) = text.rsplit_once(':').ok_or(InvalidPeers)?;
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        let port = port.parse().map_err(|_| InvalidPeers)?;
+        if host.is_empty() || host.contains(['/', '@']) {
+            return Err(InvalidPeers);
+        }
+        Ok(Self {
+            host: host.to_owned(),
+            port,
+        })
+    }
+}
+
+/// What this gateway tells others, as JSON.
+pub(crate) fn told(shared: &Shared) -> String {
+    let sightings = shared.ledger.sightings(&shared.table);
+    serde_json::json!(sightings).to_string()
+}
+
+/// Asks the others for as long as the gateway runs.
+pub(crate) async fn exchange(peers: Peers, shared: Arc<Shared>) {
+    let mut told = BTreeMap::new();
+    let mut turns = tokio::time::interval(EVERY);
+    turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        turns.tick().await;
+        if let Err(error) = ask_all(&peers, &mut told).await {
+            // As long as no replica is there, its name is not known.
+            tracing::debug!(%error, host = peers.host, "no addresses of peers");
+        }
+        // Its own answer, if it has asked itself, says nothing new.
+        let all: Vec<_> = told.values().collect();
+        shared.ledger.heed(&shared.table, &all);
+        shared.peers_told.store(true, Relaxed);
+    }
+}
+
+async fn ask_all(peers: &Peers, told: &mut BTreeMap<SocketAddr, Sightings>) -> io::Result<()> {
+    let known = tokio::net::lookup_host((peers.host.as_str(), peers.port));
+    let addresses: Vec<_> = tokio::time::timeout(PATIENCE, known).await??.collect();
+    told.retain(|address, _| addresses.contains(address));
+    let asked = addresses.into_iter().map(async |address| {
+        let answer = tokio::time::timeout(PATIENCE, ask(address)).await;
+        (address, answer.unwrap_or_else(|late| Err(late.into())))
+    });
+    for (address, answer) in join_all(asked).await {
+        match answer {
+            Ok(sightings) => {
+                told.insert(address, sightings);
+            }
+            Err(error) => tracing::debug!(%address, %error, "a peer does not answer"),
+        }
+    }
+    Ok(())
+}
+
+async fn ask(address: SocketAddr) -> io::Result<Sightings> {
+    let stream = TcpStream::connect(address).await?;
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
+        .await
+        .map_err(io::Error::other)?;
+    // Dropped, and the connection with it, when the answer is there or comes too late.
+    let mut tasks = JoinSet::new();
+    tasks.spawn(connection);
+    let request = Request::get(PATH)
+        .header(HOST, address.to_string())
+        .body(Empty::<Bytes>::new())
+        .map_err(io::Error::other)?;
+    let answer = sender.send_request(request).await;
+    let (head, body) = answer.map_err(io::Error::other)?.into_parts();
+    if head.status != StatusCode::OK {
+        return Err(io::Error::other(format!("it answered {}", head.status)));
+    }
+    let body = Limited::new(body, MAX_ANSWER).collect().await;
+    let body = body.map_err(io::Error::other)?.to_bytes();
+    Ok(serde_json::from_slice(&body)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_peers() {
+        for (text, wanted) in [
+            ("gateway-peers:8080", Some(("gateway-peers", 8080))),
+            ("127.0.0.1:1", Some(("127.0.0.1", 1))),
+            ("[::1]:8080", Some(("::1", 8080))),
+            ("gateway-peers", None),
+            (":8080", None),
+            ("http://gateway:8080", None),
+            ("gateway:80800", None),
+        ] {
+            let peers = text.parse::<Peers>().ok();
+            let wanted = wanted.map(|(host, port)| Peers {
+                host: host.to_owned(),
+                port,
+            });
+            assert_eq!(peers, wanted, "{text}");
+        }
+    }
+}

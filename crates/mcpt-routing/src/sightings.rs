@@ -1,0 +1,107 @@
+//! [`Sightings`]: what gateways tell each other, so that each places new sessions by the load of all.
+//!
+//! A gateway sees only the sessions that come by it, and one that was just started none at all. By their hashes a session
+//! that several have seen is counted once. Where there are very many sessions only every so manieth is told, chosen by its
+//! hash and so the same ones everywhere.
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    sync::Arc,
+};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Address, Endpoint, RoutingTable, SessionLedger};
+
+/// About as many sessions are told at most: enough to tell loads apart by a percent, and less than half a megabyte.
+const MOST_TOLD: usize = 16_384;
+
+/// The sessions that one gateway has seen lately.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sightings {
+    /// Of two to the power of this many sessions one is told: those whose hash begins with as many zero bits.
+    thinned: u32,
+    /// Hashes of sessions, by `NAMESPACE/NAME` of the server and id of the endpoint.
+    servers: BTreeMap<String, BTreeMap<String, Vec<u64>>>,
+}
+
+impl Sightings {
+    fn of(&self, server: &str, endpoint: &str) -> &[u64] {
+        let endpoints = self.servers.get(server);
+        let hashes = endpoints.and_then(|endpoints| endpoints.get(endpoint));
+        hashes.map_or(&[], Vec::as_slice)
+    }
+}
+
+impl<L: for<'a> From<&'a Address>> SessionLedger<L> {
+    /// What this gateway has seen, to be told to others.
+    pub fn sightings(&self, table: &RoutingTable<L>) -> Sightings {
+        let thinned = thinning(self.len());
+        let mut hashes = HashMap::<*const Endpoint<L>, Vec<u64>>::new();
+        self.each(|hash, endpoint| {
+            if is_told(hash, thinned) {
+                let of_endpoint = hashes.entry(Arc::as_ptr(endpoint));
+                of_endpoint.or_default().push(hash);
+            }
+        });
+        let mut servers = BTreeMap::<_, BTreeMap<_, _>>::new();
+        for server in table.current().iter() {
+            for (endpoint, _) in server.endpoints() {
+                if let Some(hashes) = hashes.remove(&Arc::as_ptr(endpoint)) {
+                    let endpoints = servers.entry(server.key().to_string()).or_default();
+                    endpoints.insert(endpoint.id().as_str().to_owned(), hashes);
+                }
+            }
+        }
+        Sightings { thinned, servers }
+    }
+
+    /// Takes in what other gateways have told last, all of them: sessions that none of them names any more and that this one
+    /// has not seen are counted no more.
+    pub fn heed(&self, table: &RoutingTable<L>, told: &[&Sightings]) {
+        let thinned = told.iter().map(|told| told.thinned).max();
+        let thinned = thinned.unwrap_or_default().min(u64::BITS - 1);
+        for server in table.current().iter() {
+            let key = server.key().to_string();
+            for (endpoint, _) in server.endpoints() {
+                let hashes: HashSet<_> = told
+                    .iter()
+                    .flat_map(|told| told.of(&key, endpoint.id().as_str()))
+                    .filter(|hash| is_told(**hash, thinned) && !self.knows(**hash))
+                    .collect();
+                let all = (hashes.len() as u64) << thinned;
+                endpoint.set_elsewhere(u32::try_from(all).unwrap_or(u32::MAX));
+            }
+        }
+    }
+}
+
+/// How much so many sessions must be thinned.
+fn thinning(sessions: usize) -> u32 {
+    sessions
+        .div_ceil(MOST_TOLD)
+        .next_power_of_two()
+        .trailing_zeros()
+}
+
+fn is_told(hash: u64, thinned: u32) -> bool {
+    hash.leading_zeros() >= thinned
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_sessions_are_thinned_by_powers_of_two() {
+        for (sessions, thinned) in [
+            (0, 0),
+            (MOST_TOLD, 0),
+            (MOST_TOLD + 1, 1),
+            (2 * MOST_TOLD, 1),
+            (5 * MOST_TOLD, 3),
+        ] {
+            assert_eq!(thinning(sessions), thinned, "{sessions}");
+        }
+    }
+}
