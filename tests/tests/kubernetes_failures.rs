@@ -142,6 +142,18 @@ fn server_that_does_not_speak_mcp() {
 }
 
 #[test]
+fn server_that_listens_on_the_loopback_only() {
+    let values = [
+        "--set",
+        "mcp.command={/mcpt,demo,--listen,127.0.0.1:8080}",
+        "--set",
+        "probes.startup.failureThreshold=3",
+    ];
+    let says = ["listens on the loopback only", "0.0.0.0"];
+    fails("loopback", &values, &says, "");
+}
+
+#[test]
 fn name_taken_by_an_object_that_is_not_ours() {
     let service = "apiVersion: v1\nkind: Service\nmetadata: {name: demo}\nspec: {ports: [{port: 80}], selector: {a: b}}\n";
     fails("taken", &[], &["service \"demo\"", "already"], service);

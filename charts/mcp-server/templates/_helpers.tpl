@@ -172,6 +172,7 @@ exec:
     - /mcpt-bin/mcpt
     - probe
     - {{ printf "http://127.0.0.1:%d%s" (int $mcp.port) $mcp.path | quote }}
+    - --as-others
     - --timeout
     - {{ max 1 (sub (int .timeoutSeconds) 1) | quote }}
 {{- end }}

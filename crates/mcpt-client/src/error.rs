@@ -1,6 +1,6 @@
 //! What can go wrong when speaking MCP to a server, told apart by who is at fault.
 
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration};
 
 use mcpt_core::{Failure, FailureKind};
 use rmcp::{
@@ -32,6 +32,14 @@ pub enum ClientError {
         url: String,
         /// The innermost cause: `connection refused`.
         reason: String,
+    },
+    /// It can be reached from its own machine or pod, and from nowhere else.
+    #[error("{url} listens on the loopback only: connections to {own} are refused")]
+    LoopbackOnly {
+        /// URL that was tried.
+        url: String,
+        /// The address at which others would reach it.
+        own: IpAddr,
     },
     /// Something answered, but it is not an MCP server.
     #[error("{url} is not an MCP server: it answered {answer}")]
@@ -85,7 +93,9 @@ impl ClientError {
     pub fn kind(&self) -> FailureKind {
         match self {
             Self::BadUrl { .. } => FailureKind::Usage,
-            Self::Connect { .. } | Self::NotMcp { .. } => FailureKind::Unreachable,
+            Self::Connect { .. } | Self::LoopbackOnly { .. } | Self::NotMcp { .. } => {
+                FailureKind::Unreachable
+            }
             Self::Status { .. } | Self::Protocol(_) | Self::Server { .. } => FailureKind::Failed,
             Self::TimedOut { .. } => FailureKind::TimedOut,
         }

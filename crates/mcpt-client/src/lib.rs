@@ -12,5 +12,5 @@ pub use self::{
     client::{CallProgress, Client, ServerIdentity, ToolResult},
     error::ClientError,
     plain_http::{health, http_get},
-    probe::{ProbeAnswer, probe},
+    probe::{ProbeAnswer, probe, probe_as_others},
 };

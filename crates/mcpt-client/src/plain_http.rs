@@ -1,6 +1,9 @@
 //! Plain HTTP/1.1 by hand, for what must start in milliseconds: one request on one connection, no TLS, no pool.
 
-use std::time::Duration;
+use std::{
+    net::{IpAddr, UdpSocket},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use http::{Method, Request, Uri, header};
@@ -86,6 +89,18 @@ impl<'a> Target<'a> {
         })
     }
 
+    /// The same request, sent to this address; it still names the URL's host.
+    pub(crate) fn at(mut self, address: IpAddr) -> Self {
+        self.host = address.to_string();
+        self
+    }
+
+    /// Whether anybody listens there.
+    pub(crate) async fn is_open(&self) -> bool {
+        let connecting = TcpStream::connect((self.host.as_str(), self.port));
+        connecting.await.is_ok()
+    }
+
     /// Sends one request on a connection of its own.
     ///
     /// # Errors
@@ -150,4 +165,16 @@ impl<'a> Target<'a> {
             reason: innermost(error),
         }
     }
+}
+
+/// The address by which others reach this machine or pod, if it is in a network. Nothing is sent to find it: the system says
+/// from which address it would talk to one far away (of those that are reserved for documentation).
+pub(crate) fn own_address() -> Option<IpAddr> {
+    let ways = [("0.0.0.0:0", "192.0.2.1:9"), ("[::]:0", "[2001:db8::1]:9")];
+    ways.into_iter().find_map(|(any, far)| {
+        let socket = UdpSocket::bind(any).ok()?;
+        socket.connect(far).ok()?;
+        let own = socket.local_addr().ok()?.ip();
+        (!own.is_loopback()).then_some(own)
+    })
 }

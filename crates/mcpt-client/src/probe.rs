@@ -4,7 +4,7 @@
 //! stateless era answers one `server/discover`; an older one refuses that, and then answers `initialize`, whose session is
 //! deleted at once.
 
-use std::{io, time::Duration};
+use std::{io, net::IpAddr, time::Duration};
 
 use bytes::Bytes;
 use futures_util::StreamExt;
@@ -17,7 +17,7 @@ use sse_stream::SseStream;
 use crate::{
     ClientError,
     answer::{describe, is_type},
-    plain_http::{ANSWER_MAX, Target},
+    plain_http::{ANSWER_MAX, Target, own_address},
     versions::{LEGACY, MODERN, is_modern},
 };
 
@@ -45,6 +45,36 @@ pub struct ProbeAnswer {
 pub async fn probe(url: &str, timeout: Duration) -> Result<ProbeAnswer, ClientError> {
     let target = Target::parse(url)?;
     tokio::time::timeout(timeout, exchange(&target))
+        .await
+        .unwrap_or(Err(ClientError::TimedOut { after: timeout }))
+}
+
+/// The same for a server on this machine, asked as others reach it: at the machine's own address, though by the name in `url`.
+/// Without a network it is asked at `url`.
+///
+/// # Errors
+/// As [`probe`], and [`ClientError::LoopbackOnly`] when nobody else can reach it.
+pub async fn probe_as_others(url: &str, timeout: Duration) -> Result<ProbeAnswer, ClientError> {
+    match own_address() {
+        Some(own) => probe_at(url, own, timeout).await,
+        None => probe(url, timeout).await,
+    }
+}
+
+async fn probe_at(url: &str, own: IpAddr, timeout: Duration) -> Result<ProbeAnswer, ClientError> {
+    let target = Target::parse(url)?.at(own);
+    let answer = async {
+        match exchange(&target).await {
+            Err(ClientError::Connect { .. }) if Target::parse(url)?.is_open().await => {
+                Err(ClientError::LoopbackOnly {
+                    url: url.to_owned(),
+                    own,
+                })
+            }
+            answer => answer,
+        }
+    };
+    tokio::time::timeout(timeout, answer)
         .await
         .unwrap_or(Err(ClientError::TimedOut { after: timeout }))
 }
@@ -215,4 +245,69 @@ fn reply_of(mut message: Value) -> Option<Reply> {
         });
     }
     message.get_mut("result").map(|r| Reply::Result(r.take()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _},
+        net::TcpListener,
+    };
+
+    use super::*;
+
+    const ANSWER: &str =
+        r#"{"jsonrpc":"2.0","id":1,"result":{"supportedVersions":["2026-07-28"]}}"#;
+
+    /// A server that answers each connection so, and shows the `Host` it was asked by.
+    async fn server(listen: &str) -> (String, tokio::sync::mpsc::Receiver<String>) {
+        let listener = TcpListener::bind(listen).await.unwrap();
+        let url = format!(
+            "http://127.0.0.1:{}/mcp",
+            listener.local_addr().unwrap().port()
+        );
+        let (asked, hosts) = tokio::sync::mpsc::channel(8);
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let mut request = vec![0; 4096];
+                let read = stream.read(&mut request).await.unwrap_or_default();
+                let request = String::from_utf8_lossy(&request[..read]).to_lowercase();
+                let host = request.lines().find_map(|line| line.strip_prefix("host: "));
+                asked
+                    .send(host.unwrap_or_default().to_owned())
+                    .await
+                    .unwrap();
+                let length = ANSWER.len();
+                let head = format!(
+                    "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {length}"
+                );
+                let answer = format!("{head}\r\n\r\n{ANSWER}");
+                stream.write_all(answer.as_bytes()).await.unwrap();
+            }
+        });
+        (url, hosts)
+    }
+
+    /// Another address of this machine, at which a listener on 127.0.0.1 is not reached.
+    const OWN: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
+
+    #[tokio::test]
+    async fn a_server_on_the_loopback_alone_is_reached_by_nobody_else() {
+        let second = Duration::from_secs(1);
+        let (url, mut hosts) = server("0.0.0.0:0").await;
+        probe_at(&url, OWN, second).await.unwrap();
+        let host = url.trim_start_matches("http://").trim_end_matches("/mcp");
+        assert_eq!(hosts.recv().await.as_deref(), Some(host));
+
+        let (url, _hosts) = server("127.0.0.1:0").await;
+        probe(&url, second).await.unwrap();
+        let error = probe_at(&url, OWN, second).await.unwrap_err();
+        assert!(matches!(error, ClientError::LoopbackOnly { .. }), "{error}");
+
+        let nobody = "http://127.0.0.1:1/mcp";
+        let error = probe_at(nobody, OWN, second).await.unwrap_err();
+        assert!(matches!(error, ClientError::Connect { .. }), "{error}");
+    }
 }

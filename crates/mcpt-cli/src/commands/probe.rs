@@ -15,6 +15,10 @@ pub(crate) struct Probe {
     /// Succeed when a GET of the URL is answered with status 200, MCP or not
     #[arg(long)]
     http_get: bool,
+    /// Ask at this machine's own address, as others reach it, though by the URL's host name: a server that listens on the
+    /// loopback only does not answer there
+    #[arg(long, conflicts_with = "http_get")]
+    as_others: bool,
     /// Seconds to wait for an answer
     #[arg(long, value_name = "SECONDS", default_value_t = 5.0, value_parser = seconds)]
     timeout: f64,
@@ -27,6 +31,10 @@ impl Probe {
         runtime::run(async {
             let answered = if self.http_get {
                 mcpt_client::http_get(&self.url, timeout).await.map(drop)
+            } else if self.as_others {
+                mcpt_client::probe_as_others(&self.url, timeout)
+                    .await
+                    .map(drop)
             } else {
                 mcpt_client::probe(&self.url, timeout).await.map(drop)
             };

@@ -217,9 +217,10 @@ impl Subject<'_> {
 
     fn probe(&self, output: &str, gravity: Gravity, previous: bool) -> Diagnosis {
         // Something answered that is no MCP server: it will hardly become one. Refused connections are a server that
-        // still starts.
+        // still starts. One that listens to nobody else will not change its mind either.
         let answers = not_mcp(output);
-        let gravity = if answers {
+        let loopback = output.contains("listens on the loopback only");
+        let gravity = if answers || loopback {
             gravity.max(Gravity::Grave)
         } else {
             gravity
@@ -229,7 +230,9 @@ impl Subject<'_> {
             format!("{} does not answer its probe: {output}", self.name()),
         )
         .log(self.log(previous));
-        if answers {
+        if loopback {
+            found.hint("let the server listen on 0.0.0.0: many have a setting for it, like HOST")
+        } else if answers {
             found.hint(
                 "check that the image is an MCP server, and its port and path are those of the template",
             )

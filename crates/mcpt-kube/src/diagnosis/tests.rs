@@ -180,6 +180,15 @@ fn containers() {
             r#"container "server" does not answer its probe: http://127.0.0.1:8080/mcp is not an MCP server: 404 Not Found, text/html"#,
             Some(false),
         ),
+        (
+            json!({"state": {"running": running}}),
+            unhealthy(
+                "Startup probe failed: error: http://127.0.0.1:8080/mcp listens on the loopback only: connections to 10.0.0.9 are refused\n",
+            ),
+            Gravity::Grave,
+            r#"container "server" does not answer its probe: error: http://127.0.0.1:8080/mcp listens on the loopback only: connections to 10.0.0.9 are refused"#,
+            Some(false),
+        ),
         // The startup probe's allowance was used up.
         (
             json!({"state": {"running": running}, "lastState": ended(137, "Error"), "restartCount": 1}),
