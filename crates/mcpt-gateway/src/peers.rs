@@ -67,6 +67,8 @@ pub(crate) fn told(shared: &Shared) -> String {
 
 /// Asks the others for as long as the gateway runs.
 pub(crate) async fn exchange(peers: Peers, shared: Arc<Shared>) {
+    // Sessions are counted at endpoints that are known.
+    shared.complete().await;
     let mut told = BTreeMap::new();
     let mut turns = tokio::time::interval(EVERY);
     turns.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -81,10 +81,10 @@ impl Shared {
                     .any(|gone| std::sync::Arc::ptr_eq(gone, endpoint))
             });
         }
-        self.changed.notify_waiters();
         if complete && let Some(state) = self.sources.get(source) {
             state.told.store(true, Relaxed);
         }
+        self.changed.notify_waiters();
     }
 
     /// The sources that have not told yet what they know.
@@ -94,6 +94,17 @@ impl Shared {
             .filter(|s| !s.told.load(Relaxed))
             .map(|s| s.name)
             .collect()
+    }
+
+    /// Waits until all sources have told what they know.
+    pub(crate) async fn complete(&self) {
+        loop {
+            let changed = self.changed.notified();
+            if self.awaited().is_empty() {
+                return;
+            }
+            changed.await;
+        }
     }
 
     /// Forgets what was not used for a while.
