@@ -13,6 +13,7 @@ mod bare;
 mod binary;
 pub mod calls;
 mod cluster;
+pub mod in_flight;
 mod lossy;
 pub mod processes;
 pub mod raw;

@@ -1,6 +1,6 @@
 //! A client that does exactly what is asked: raw messages in, status, headers and raw answers out.
 
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{self, BufRead as _, BufReader, Read as _};
 
 use serde_json::{Value, json};
 use ureq::{Agent, Body, http::Response};
@@ -20,6 +20,15 @@ pub fn agent() -> Agent {
 
 /// Sends a message with further headers.
 pub fn post(agent: &Agent, url: &str, headers: &[(&str, &str)], message: &Value) -> Answer {
+    try_post(agent, url, headers, message).expect("an HTTP answer")
+}
+
+fn try_post(
+    agent: &Agent,
+    url: &str,
+    headers: &[(&str, &str)],
+    message: &Value,
+) -> Result<Answer, ureq::Error> {
     let mut request = agent
         .post(url)
         .header("Accept", "application/json, text/event-stream")
@@ -27,7 +36,7 @@ pub fn post(agent: &Agent, url: &str, headers: &[(&str, &str)], message: &Value)
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
-    Answer(request.send(message.to_string()).expect("an HTTP answer"))
+    request.send(message.to_string()).map(Answer)
 }
 
 /// A tool call.
@@ -78,6 +87,10 @@ impl Answer {
 
     /// The whole body.
     pub fn text(self) -> String {
+        self.try_text().expect("the body")
+    }
+
+    fn try_text(self) -> io::Result<String> {
         let mut text = String::new();
         let mut reader = self
             .0
@@ -85,26 +98,18 @@ impl Answer {
             .into_with_config()
             .limit(u64::MAX)
             .reader();
-        reader.read_to_string(&mut text).expect("the body");
-        text
+        reader.read_to_string(&mut text)?;
+        Ok(text)
     }
 
     /// The message with an id, be the body JSON or a stream of events.
     pub fn message(self) -> Value {
-        let text = self.text();
-        text.lines()
-            .map(|line| line.strip_prefix("data:").unwrap_or(line).trim())
-            .filter_map(|line| serde_json::from_str::<Value>(line).ok())
-            .find(|message| message.get("id").is_some() && message.get("method").is_none())
-            .unwrap_or_else(|| panic!("no response in {text:?}"))
+        message_in(&self.text())
     }
 
     /// The text that a tool gave.
     pub fn tool_text(self) -> String {
-        let message = self.message();
-        let text = message["result"]["content"][0]["text"].as_str();
-        text.unwrap_or_else(|| panic!("no text of a tool in {message}"))
-            .to_owned()
+        tool_text_in(&self.text())
     }
 
     /// Asserts that it is an error to the call that was made, and gives its text.
@@ -119,6 +124,21 @@ impl Answer {
             .expect("a text")
             .to_owned()
     }
+}
+
+fn message_in(text: &str) -> Value {
+    text.lines()
+        .map(|line| line.strip_prefix("data:").unwrap_or(line).trim())
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+        .find(|message| message.get("id").is_some() && message.get("method").is_none())
+        .unwrap_or_else(|| panic!("no response in {text:?}"))
+}
+
+fn tool_text_in(text: &str) -> String {
+    let message = message_in(text);
+    let text = message["result"]["content"][0]["text"].as_str();
+    text.unwrap_or_else(|| panic!("no text of a tool in {message}"))
+        .to_owned()
 }
 
 /// A session of the session era.
@@ -166,11 +186,15 @@ impl Session {
 
     /// Sends a message.
     pub fn post(&self, url: &str, message: &Value) -> Answer {
+        self.try_post(url, message).expect("an HTTP answer")
+    }
+
+    fn try_post(&self, url: &str, message: &Value) -> Result<Answer, ureq::Error> {
         let headers = [
             ("Mcp-Session-Id", self.id.as_str()),
             ("MCP-Protocol-Version", LEGACY),
         ];
-        post(&self.agent, url, &headers, message)
+        try_post(&self.agent, url, &headers, message)
     }
 
     /// Calls a tool.
@@ -180,10 +204,16 @@ impl Session {
 
     /// How often it has called this now.
     pub fn count(&self, url: &str) -> u32 {
-        self.call(url, "counter", &json!({}))
-            .tool_text()
-            .parse()
-            .expect("a number")
+        self.try_count(url).expect("an HTTP answer")
+    }
+
+    /// The same, unless the connection breaks off.
+    ///
+    /// # Errors
+    /// What became of the connection.
+    pub fn try_count(&self, url: &str) -> Result<u32, ureq::Error> {
+        let answer = self.try_post(url, &call("counter", &json!({})))?;
+        Ok(tool_text_in(&answer.try_text()?).parse().expect("a number"))
     }
 
     /// Process id of the instance that it lives on.
@@ -204,12 +234,24 @@ impl Session {
 
     /// Opens the stream of what the server says by itself.
     pub fn listen(&self, url: &str) -> Answer {
-        let request = self
+        self.listen_with(url, &[])
+    }
+
+    /// Asks for what followed an event on its stream.
+    pub fn listen_after(&self, url: &str, event: &str) -> Answer {
+        self.listen_with(url, &[("Last-Event-ID", event)])
+    }
+
+    fn listen_with(&self, url: &str, headers: &[(&str, &str)]) -> Answer {
+        let mut request = self
             .agent
             .get(url)
             .header("Accept", "text/event-stream")
             .header("Mcp-Session-Id", &self.id)
             .header("MCP-Protocol-Version", LEGACY);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
         Answer(request.call().expect("an HTTP answer"))
     }
 

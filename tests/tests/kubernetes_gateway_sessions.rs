@@ -14,7 +14,7 @@ use std::{
 };
 
 use mcpt_tests::{
-    Mcpt, TestNamespace, kill_container, kubectl,
+    Mcpt, TestNamespace, in_flight, kill_container, kubectl,
     sessions::{Answer, PythonSessions, RmcpSessions, Sessions, spread},
 };
 
@@ -161,6 +161,23 @@ fn counter(answer: &Answer) -> Option<u64> {
 }
 
 #[test]
+fn calls_in_flight_break_with_their_gateway_and_are_made_once() {
+    let namespace = TestNamespace::new("in-flight");
+    let name = namespace.name();
+    let mcpt = Mcpt::new(&["--backend", "kubernetes", "--namespace", name]);
+    let _ = mcpt.run(&["deploy", "demo", "--replicas", "2"]).ok();
+    let _ = mcpt.run(&["gateway", "install", "--replicas", "2"]).ok();
+    let gateways = pods(name, "mcpt.io/gateway=mcpt-gateway");
+    let [carrier, other] = [0, 1].map(|index| {
+        let pod = namespace.get(&format!("pod/{}", gateways[index]));
+        let address = pod["status"]["podIP"].as_str().expect("an address");
+        format!("http://{address}:8080/mcp/demo")
+    });
+    // Longer than it takes to have the process killed.
+    in_flight::outlive_their_gateway(&carrier, &other, 40, || kill_container(name, &gateways[0]));
+}
+
+#[test]
 fn sessions_stay_on_their_pods() {
     let namespace = TestNamespace::new("sessions");
     let name = namespace.name();
@@ -173,6 +190,7 @@ fn sessions_stay_on_their_pods() {
     crowd.open(OF_EACH);
     crowd.is_even(3);
     crowd.goes_on("at first");
+    counts(&mcpt, 2 * OF_EACH);
 
     let gateways = pods(name, "mcpt.io/gateway=mcpt-gateway");
     kill_container(name, &gateways[0]);
@@ -200,6 +218,7 @@ fn sessions_stay_on_their_pods() {
     }
     assert!(rollout.wait().expect("waiting for kubectl").success());
     crowd.goes_on("after both gateways were restarted");
+    counts(&mcpt, 2 * OF_EACH);
 
     let old: BTreeSet<_> = crowd.spread().into_keys().collect();
     let _ = mcpt
@@ -242,6 +261,18 @@ fn sessions_stay_on_their_pods() {
     let lost = crowd.call("after a pod was deleted", &deleted);
     assert!(lost > 0, "nobody was on {deleted:?}");
     crowd.goes_on("with new sessions for those that were lost");
+}
+
+/// The gateways tell each other once a second what they have seen: soon each session is counted, and counted once.
+fn counts(mcpt: &Mcpt, sessions: usize) {
+    let begin = Instant::now();
+    loop {
+        let status = mcpt.json(&["gateway", "status"]);
+        if status["servers"][0]["sessions"] == sessions {
+            return;
+        }
+        assert!(begin.elapsed() < Duration::from_secs(20), "{status}");
+    }
 }
 
 fn pods(namespace: &str, selector: &str) -> Vec<String> {

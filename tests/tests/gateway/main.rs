@@ -9,7 +9,7 @@ use std::{
 };
 
 use mcpt_tests::{
-    Mcpt,
+    Mcpt, in_flight,
     processes::{Process, key_file, servers},
     raw::{Answer, LEGACY, Session, agent, call, modern_call, post},
 };
@@ -64,6 +64,20 @@ fn sessions_are_spread_and_outlive_gateways() {
     for session in &sessions {
         assert_eq!(session.count(&again.url(DEMO)), 6);
     }
+}
+
+#[test]
+fn calls_in_flight_break_with_their_gateway_and_are_made_once() {
+    let demos = demos(2);
+    let keys = key_file(KEY);
+    let arguments = [
+        &*servers("demo", &demos),
+        "--session-key-file",
+        keys.path().to_str().expect("UTF-8"),
+    ];
+    let (mut one, two) = (Process::gateway(&arguments), Process::gateway(&arguments));
+    let (carrier, other) = (one.url(DEMO), two.url(DEMO));
+    in_flight::outlive_their_gateway(&carrier, &other, 10, || one.kill());
 }
 
 #[test]
