@@ -146,7 +146,7 @@ impl Change {
         done: String,
         what: &str,
     ) -> Result<Self, Failure> {
-        let mut objects = parse(&release.manifest, what)?;
+        let mut objects = parse(&release, what)?;
         for object in &mut objects {
             object.claim(&release.name, &release.namespace);
         }
@@ -160,7 +160,7 @@ impl Change {
         let mut by_update = false;
         let mut old = Vec::new();
         for record in recent() {
-            let found = parse(&record.release.manifest, what)?;
+            let found = parse(&record.release, what)?;
             by_update |= record.release.apply_method != APPLY_METHOD_SERVER_SIDE;
             if whole && Some(record.release.version) == running {
                 ours.clone_from(&found);
@@ -257,8 +257,8 @@ fn bound(scaler: &Object) -> Option<(String, String, i64)> {
     Some((target("kind")?, target("name")?, least))
 }
 
-fn parse(text: &str, what: &str) -> Result<Vec<Object>, Failure> {
-    manifest::parse(text).map_err(|error| unusable(what, &error))
+fn parse(release: &Release, what: &str) -> Result<Vec<Object>, Failure> {
+    manifest::of_release(release).map_err(|error| unusable(what, &error))
 }
 
 /// A manifest that cannot be used.
@@ -289,10 +289,12 @@ mod tests {
         let mut history = history(text);
         for record in &mut history {
             record.release.manifest = has.to_owned();
+            record.release.namespace = "n".to_owned();
             record.release.apply_method = APPLY_METHOD_SERVER_SIDE.to_owned();
         }
         let release = Release {
             manifest: wants.to_owned(),
+            namespace: "n".to_owned(),
             ..Release::default()
         };
         Change::over(history, release, BTreeMap::new(), String::new(), "x").unwrap()
@@ -325,6 +327,28 @@ mod tests {
                 (expected.ours, !change.gone.is_empty(), back_to),
                 (ours, gone, back),
                 "{text}"
+            );
+        }
+    }
+
+    /// A chart that begins or stops to name the release's namespace means the same objects.
+    #[test]
+    fn a_namespace_that_is_named_is_no_change() {
+        let bare = object("Service", "web", "{}");
+        let named = bare.replace("name: web", "name: web, namespace: n");
+        let elsewhere = bare.replace("name: web", "name: web, namespace: m");
+        for (has, wants, stays) in [
+            (&bare, &named, true),
+            (&named, &bare, true),
+            (&bare, &elsewhere, false),
+            (&elsewhere, &named, false),
+        ] {
+            let change = change("deployed", has, wants);
+            let ours = change.objects[0].1.ours;
+            assert_eq!(
+                (ours, change.gone.is_empty()),
+                (stays, stays),
+                "{has} to {wants}"
             );
         }
     }

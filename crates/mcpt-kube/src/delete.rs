@@ -1,6 +1,6 @@
 //! The end of a server: all objects of its release, whatever state it is in, and its records last.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use helm_release::{Info, Release, Status};
 use jiff::Timestamp;
@@ -17,7 +17,7 @@ use crate::{
     contents,
     failure::chain,
     heartbeat::Heartbeat,
-    manifest::{self, Object},
+    manifest::{self, ManifestError, Object},
     namespace,
     records::{Record, Records, Work},
     release_kind::ReleaseKind,
@@ -201,7 +201,7 @@ impl End<'_> {
                 "objects"
             }
         )));
-        let asked = removal::ask(&applier, objects, self.claims, what).await?;
+        let asked = removal::ask(&applier, objects, self.claims, &BTreeSet::new(), what).await?;
         let mut going = asked.going;
         going.extend(removal::ask_hooks(&applier, hooks, what).await?);
         let deleted = Deleted {
@@ -297,7 +297,7 @@ fn shortened(others: &[String]) -> Vec<String> {
 fn objects(history: &[Record], what: &str) -> Result<Vec<Object>, Failure> {
     let mut all: Vec<Object> = Vec::new();
     for record in history.iter().rev() {
-        for object in parse(&record.release.manifest, what)? {
+        for object in read(manifest::of_release(&record.release), what)? {
             if !all.iter().any(|other| other.same(&object)) {
                 all.push(object);
             }
@@ -309,13 +309,13 @@ fn objects(history: &[Record], what: &str) -> Result<Vec<Object>, Failure> {
 fn hook_objects(release: &Release, what: &str) -> Result<Vec<Object>, Failure> {
     let mut all = Vec::new();
     for hook in &release.hooks {
-        all.extend(parse(&hook.manifest, what)?);
+        all.extend(read(manifest::parse(&hook.manifest), what)?);
     }
     Ok(all)
 }
 
-fn parse(text: &str, what: &str) -> Result<Vec<Object>, Failure> {
-    manifest::parse(text).map_err(|error| {
+fn read(objects: Result<Vec<Object>, ManifestError>, what: &str) -> Result<Vec<Object>, Failure> {
+    objects.map_err(|error| {
         Failure::new(FailureKind::Failed, what).because(format!(
             "a revision's manifest cannot be read: {}",
             chain(&error)
@@ -346,7 +346,22 @@ mod tests {
             Object::named("apps/v1", "Deployment", "b"),
         ];
         let text = written(&objects, "x").unwrap();
-        assert_eq!(parse(&text, "x").unwrap(), objects);
+        assert_eq!(manifest::parse(&text).unwrap(), objects);
+    }
+
+    #[test]
+    fn objects_of_all_revisions_are_told_once() {
+        let mut history = revisions::tests::history("superseded deployed");
+        for (record, namespace) in history.iter_mut().zip(["", "n"]) {
+            record.release.namespace = "n".to_owned();
+            record.release.manifest = format!(
+                "apiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {{name: data, namespace: {namespace}}}\n"
+            );
+        }
+        let objects = objects(&history, "x").unwrap();
+        assert_eq!(objects.len(), 1);
+        // As those that are found by their labels.
+        assert!(objects[0].same(&Object::named("v1", "PersistentVolumeClaim", "data")));
     }
 
     #[test]

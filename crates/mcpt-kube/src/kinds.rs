@@ -92,6 +92,11 @@ fn built_in(api_version: &str, kind: &str) -> Option<Kind> {
     })
 }
 
+/// Whether objects of a kind are known to be in no namespace.
+pub(crate) fn is_cluster_wide(api_version: &str, kind: &str) -> bool {
+    built_in(api_version, kind).is_some_and(|kind| !kind.namespaced)
+}
+
 /// Looks kinds up, each unknown one at most once.
 #[derive(Clone)]
 pub(crate) struct Kinds {

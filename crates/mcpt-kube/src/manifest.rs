@@ -1,8 +1,11 @@
 //! Objects of a rendered manifest: parsing, the marks of their release, whose they are, which ones go, redaction. Pure.
 
+use helm_release::Release;
 use helm_render::split_documents;
 use mcpt_core::{REDACTED, Secret};
 use serde_json::{Map, Value, json};
+
+use crate::kinds;
 
 /// Label that Helm sets on every object of a release.
 pub(crate) const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "Helm");
@@ -54,7 +57,7 @@ pub(crate) struct Object {
     pub(crate) kind: String,
     /// Name.
     pub(crate) name: String,
-    /// Namespace, if the manifest names one.
+    /// Namespace, if the manifest names one. Of the objects of a release only one that is not the release's.
     pub(crate) namespace: Option<String>,
     /// All of it.
     pub(crate) body: Value,
@@ -236,6 +239,20 @@ pub(crate) fn parse(manifest: &str) -> Result<Vec<Object>, ManifestError> {
         if !body.is_null() {
             objects.push(Object::read(number, body)?);
         }
+    }
+    Ok(objects)
+}
+
+/// All objects of a release. That its own namespace is named, or any for what is in none, makes them no others: a chart may
+/// begin or stop to name it.
+pub(crate) fn of_release(release: &Release) -> Result<Vec<Object>, ManifestError> {
+    let mut objects = parse(&release.manifest)?;
+    for object in &mut objects {
+        let is_elsewhere = |namespace: &String| {
+            *namespace != release.namespace
+                && !kinds::is_cluster_wide(&object.api_version, &object.kind)
+        };
+        object.namespace = object.namespace.take().filter(is_elsewhere);
     }
     Ok(objects)
 }
@@ -446,6 +463,39 @@ spec: {replicas: 2}
             gone.iter().map(Object::label).collect::<Vec<_>>(),
             [r#"configmap "a""#]
         );
+    }
+
+    /// In both directions: what an update has just applied must not be taken for what it left behind.
+    #[test]
+    fn a_namespace_that_goes_without_saying_tells_no_objects_apart() {
+        let (service, role) = (
+            ("v1", "Service"),
+            ("rbac.authorization.k8s.io/v1", "ClusterRole"),
+        );
+        for ((api, kind), one, other, same) in [
+            (service, "", "own", true),
+            (service, "", "other", false),
+            (service, "own", "other", false),
+            (service, "other", "other", true),
+            (role, "", "own", true),
+            (role, "", "other", true),
+            (role, "own", "other", true),
+        ] {
+            let objects = |namespace: &str| {
+                let release = Release {
+                    namespace: "own".to_owned(),
+                    manifest: format!(
+                        "apiVersion: {api}\nkind: {kind}\nmetadata: {{name: a, namespace: {namespace}}}\n"
+                    ),
+                    ..Release::default()
+                };
+                of_release(&release).unwrap()
+            };
+            for (old, new) in [(one, other), (other, one)] {
+                let gone = pruned(&objects(old), &objects(new));
+                assert_eq!(gone.is_empty(), same, "{kind}: {old:?} to {new:?}");
+            }
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Removing objects of a release, and only those: in Helm's order, each with its dependents, until they are gone.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use futures_util::future::try_join_all;
 use helm_render::uninstall_order;
@@ -41,7 +41,7 @@ enum Fate {
     Nothing,
 }
 
-/// Asks for the deletion of the objects that are there and belong to the release.
+/// Asks for the deletion of the objects that are there and belong to the release, except those with these uids.
 ///
 /// # Errors
 /// When the API server refuses one of them; the others are asked for all the same.
@@ -49,6 +49,7 @@ pub(crate) async fn ask(
     applier: &Applier,
     objects: &[Object],
     claims: Claims,
+    except: &BTreeSet<String>,
     what: &str,
 ) -> Result<Asked, Failure> {
     let mut asked = Asked::default();
@@ -56,7 +57,7 @@ pub(crate) async fn ask(
     let mut ordered: Vec<&Object> = objects.iter().collect();
     ordered.sort_by(|a, b| uninstall_order(&a.kind, &b.kind));
     for object in ordered {
-        match ask_one(applier, object, claims).await {
+        match ask_one(applier, object, claims, except).await {
             Ok(Fate::Going(live)) => asked.going.push((object.clone(), *live)),
             Ok(Fate::Kept) => asked.kept.push(object.clone()),
             Ok(Fate::Nothing) => {}
@@ -77,12 +78,20 @@ pub(crate) async fn ask(
     }
 }
 
-async fn ask_one(applier: &Applier, object: &Object, claims: Claims) -> Result<Fate, Failure> {
+async fn ask_one(
+    applier: &Applier,
+    object: &Object,
+    claims: Claims,
+    except: &BTreeSet<String>,
+) -> Result<Fate, Failure> {
     let Some(live) = applier.live(object).await? else {
         return Ok(Fate::Nothing);
     };
     if let Some(why) = applier.foreign(&live) {
         tracing::debug!(object = object.label(), why, "left alone");
+        return Ok(Fate::Nothing);
+    }
+    if live.uid.as_ref().is_some_and(|uid| except.contains(uid)) {
         return Ok(Fate::Nothing);
     }
     if stays(object, &live, claims) {
@@ -182,6 +191,27 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::scripted;
+
+    /// Of two kinds the same object may be a view, and of some it is known to the API server alone that they are in no namespace.
+    #[tokio::test]
+    async fn what_was_just_applied_is_not_deleted_by_another_name() {
+        for (except, expected) in [("u", 0), ("v", 1)] {
+            let cluster = scripted::cluster(move |request, _| {
+                assert!(except != "u" || !request.starts_with("DELETE"), "{request}");
+                let live = json!({"apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata", "metadata": {
+                    "name": "c", "namespace": "ns", "uid": "u",
+                    "labels": {"app.kubernetes.io/managed-by": "Helm"},
+                    "annotations": {"meta.helm.sh/release-name": "demo", "meta.helm.sh/release-namespace": "ns"}}});
+                (200, live.to_string())
+            });
+            let applier = Applier::new(cluster, "demo".to_owned());
+            let objects = [Object::named("v1", "ConfigMap", "c")];
+            let except = BTreeSet::from([except.to_owned()]);
+            let asked = ask(&applier, &objects, Claims::ByPolicy, &except, "x");
+            assert_eq!(asked.await.unwrap().going.len(), expected, "{except:?}");
+        }
+    }
 
     #[test]
     fn what_stays() {

@@ -1,5 +1,7 @@
 //! The part of an operation that changes the cluster: apply, prune, wait, speak.
 
+use std::collections::BTreeSet;
+
 use k8s_openapi::api::{apps::v1::Deployment, core::v1::Service};
 use kube::{Resource, api::DynamicObject};
 use mcpt_core::{Failure, FailureKind, ProgressEvent};
@@ -30,6 +32,8 @@ pub(super) struct RolledOut {
     pub(super) service: Option<Service>,
     /// What the chart of somebody else makes beside it.
     others: Vec<Deployment>,
+    /// Uids of all that was applied. Whatever it was called before, it is not what an earlier revision left.
+    applied: BTreeSet<String>,
 }
 
 impl Operation<'_> {
@@ -46,13 +50,13 @@ impl Operation<'_> {
         let mut rolled_out = self.apply(change).await?;
         self.end_autoscaling(change, &scalers, &mut rolled_out)
             .await?;
-        self.prune(&first).await?;
+        self.prune(&first, &rolled_out).await?;
         if self.conduct.wait || self.conduct.atomic {
             let deadline = Instant::now() + self.conduct.timeout;
             self.wait(change, &mut rolled_out, deadline).await?;
             self.speak(change, &rolled_out, deadline).await?;
         }
-        self.prune(&later).await?;
+        self.prune(&later, &rolled_out).await?;
         Ok(rolled_out)
     }
 
@@ -86,6 +90,7 @@ impl Operation<'_> {
         live: DynamicObject,
         rolled_out: &mut RolledOut,
     ) -> Result<(), Failure> {
+        rolled_out.applied.extend(live.metadata.uid.clone());
         match object.kind.as_str() {
             "Deployment" if is_of(self.kind, &live) => {
                 rolled_out.observed.deployment = Some(typed::<Deployment>(live, &self.what)?);
@@ -112,7 +117,7 @@ impl Operation<'_> {
         rolled_out: &mut RolledOut,
     ) -> Result<(), Failure> {
         let deadline = Instant::now() + self.conduct.timeout;
-        let asked = self.prune(scalers).await?;
+        let asked = self.prune(scalers, rolled_out).await?;
         let timeout = self.conduct.timeout;
         removal::gone(
             &self.applier,
@@ -172,7 +177,7 @@ impl Operation<'_> {
     }
 
     /// Asks for the deletion of objects that the new revision does not have any more.
-    async fn prune(&self, gone: &[Object]) -> Result<Asked, Failure> {
+    async fn prune(&self, gone: &[Object], rolled_out: &RolledOut) -> Result<Asked, Failure> {
         if gone.is_empty() {
             return Ok(Asked::default());
         }
@@ -180,7 +185,8 @@ impl Operation<'_> {
             "deleting {} of earlier revisions",
             counted(gone.len())
         ));
-        removal::ask(&self.applier, gone, Claims::ByPolicy, &self.what).await
+        let applied = &rolled_out.applied;
+        removal::ask(&self.applier, gone, Claims::ByPolicy, applied, &self.what).await
     }
 
     /// Waits for the Deployment's rollout.

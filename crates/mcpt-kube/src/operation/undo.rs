@@ -1,5 +1,7 @@
 //! When an operation fails: record it, and with `atomic` put everything back as it was.
 
+use std::collections::BTreeSet;
+
 use helm_release::Status;
 use mcpt_core::{Failure, Revision};
 
@@ -102,7 +104,14 @@ impl Operation<'_> {
         objects.extend(change.gone.iter().cloned());
         // A claim that an earlier server of this name left holds its data.
         let claims = record.made().map_or(Claims::ByPolicy, Claims::MadeSince);
-        let asked = removal::ask(&self.applier, &objects, claims, &self.what).await?;
+        let asked = removal::ask(
+            &self.applier,
+            &objects,
+            claims,
+            &BTreeSet::new(),
+            &self.what,
+        )
+        .await?;
         let timeout = self.conduct.timeout;
         removal::gone(
             &self.applier,
