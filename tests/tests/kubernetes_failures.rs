@@ -258,6 +258,29 @@ fn expired_credentials() {
         .says(&["credentials", "401"]);
 }
 
+/// Cluster role `view` may read pods and their logs, and no Secrets.
+#[test]
+fn logs_need_no_more_than_the_view_role() {
+    let (namespace, mcpt) = place("viewer");
+    let _ = mcpt.run(&["deploy", "demo", "--create-namespace"]).ok();
+    let name = namespace.name();
+    let account = format!(
+        "apiVersion: v1\nkind: ServiceAccount\nmetadata: {{name: viewer}}\n---\n\
+         apiVersion: rbac.authorization.k8s.io/v1\nkind: RoleBinding\nmetadata: {{name: viewer}}\n\
+         roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: view}}\n\
+         subjects: [{{kind: ServiceAccount, name: viewer, namespace: {name}}}]\n"
+    );
+    kubectl_with_input(&["apply", "-n", name, "-f", "-"], &account);
+    let token = kubectl(&["create", "token", "-n", name, "viewer"]);
+    let user = serde_json::json!({"token": token.trim()}).to_string();
+    let config = kubeconfig_with_user(&mcpt, &user);
+    let logs = mcpt.run(&["--kubeconfig", &config, "logs", "demo"]).ok();
+    let pod = kubectl(&["get", "pods", "-n", name, "-o", "name"]);
+    let own = kubectl(&["logs", "-n", name, pod.trim()]);
+    assert!(!own.is_empty());
+    assert_eq!(logs.stdout, own);
+}
+
 #[test]
 fn missing_rights_are_named() {
     let (namespace, mcpt) = place("rights");

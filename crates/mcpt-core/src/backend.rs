@@ -174,6 +174,23 @@ pub struct LogLine {
 /// Lines of all instances as they come.
 pub type LogStream = BoxStream<'static, Result<LogLine, Failure>>;
 
+/// What the instances of a server write.
+pub struct Logs {
+    /// Whether there are, or shall be, several instances. Of one that is replaced lines of two may come all the same.
+    pub several: bool,
+    /// The lines.
+    pub lines: LogStream,
+}
+
+/// Without the lines.
+impl fmt::Debug for Logs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Logs")
+            .field("several", &self.several)
+            .finish_non_exhaustive()
+    }
+}
+
 /// Events of a server as they come, the oldest first.
 pub type EventStream = BoxStream<'static, Result<ServerEvent, Failure>>;
 
@@ -262,7 +279,7 @@ pub trait Backend: Send + Sync {
     ///
     /// # Errors
     /// [`crate::FailureKind::NotFound`] when there is none of that name.
-    async fn logs(&self, name: &ServerName, options: &LogOptions) -> Result<LogStream, Failure>;
+    async fn logs(&self, name: &ServerName, options: &LogOptions) -> Result<Logs, Failure>;
 
     /// Ends the server gracefully and removes everything of it, and nothing else.
     ///

@@ -17,7 +17,7 @@ pub use self::{
     backend::{
         Backend, BackendKind, ChangeOptions, ChartSource, Connection, DeleteOptions, Deleted,
         DeployOptions, Deployed, DryRun, EventStream, GcOptions, LogLine, LogOptions, LogStream,
-        Scale, Tunnel,
+        Logs, Scale, Tunnel,
     },
     command_line::command_line,
     failure::{Failure, FailureKind, chain},

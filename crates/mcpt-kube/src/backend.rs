@@ -13,8 +13,8 @@ use k8s_openapi::api::{
 use kube::{ResourceExt, api::ListParams};
 use mcpt_core::{
     Backend, BackendKind, ChangeOptions, Connection, DeleteOptions, Deleted, DeployOptions,
-    Deployed, EventStream, Failure, Garbage, GcOptions, LogOptions, LogStream, Plan, Progress,
-    Revision, RevisionEntry, Scale, Server, ServerName,
+    Deployed, EventStream, Failure, Garbage, GcOptions, LogOptions, Logs, Plan, Progress, Revision,
+    RevisionEntry, Scale, Server, ServerName,
 };
 
 use crate::{
@@ -278,10 +278,13 @@ impl Backend for Kubernetes {
         events::open(&self.cluster, name, follow).await
     }
 
-    async fn logs(&self, name: &ServerName, options: &LogOptions) -> Result<LogStream, Failure> {
+    async fn logs(&self, name: &ServerName, options: &LogOptions) -> Result<Logs, Failure> {
         let what = format!("cannot read the logs of {name}");
-        let (_, selector) = self.selector(name, &what).await?;
-        logs::open(&self.cluster, name, &selector, options, &what).await
+        let (deployment, selector) = self.selector(name, &what).await?;
+        let mut logs = logs::open(&self.cluster, name, &selector, options, &what).await?;
+        let wanted = deployment.spec.replicas;
+        logs.several |= wanted.is_some_and(|wanted| wanted > 1);
+        Ok(logs)
     }
 
     async fn delete(

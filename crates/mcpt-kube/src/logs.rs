@@ -16,7 +16,7 @@ use kube::{
         watcher::{self, watcher},
     },
 };
-use mcpt_core::{Failure, FailureKind, LogLine, LogOptions, LogStream, ServerName};
+use mcpt_core::{Failure, FailureKind, LogLine, LogOptions, Logs, ServerName};
 use tokio::{
     sync::{mpsc, oneshot, watch},
     task::JoinSet,
@@ -36,7 +36,7 @@ pub(crate) async fn open(
     selector: &str,
     options: &LogOptions,
     what: &str,
-) -> Result<LogStream, Failure> {
+) -> Result<Logs, Failure> {
     let labelled = ListParams::default().labels(selector);
     let pods: Vec<Pod> = cluster.list(labelled, what).await?;
     if !options.follow {
@@ -50,13 +50,17 @@ pub(crate) async fn open(
         latest: HashMap::new(),
         readers: JoinSet::new(),
     };
+    let several = pods.len() > 1;
     let task = tokio::spawn(follower.run(pods, selector.to_owned()));
     // The task ends when nobody reads any more.
     let stream = stream::unfold(
         (reader, AbortOnDrop(task.abort_handle())),
         |(mut reader, guard)| async move { reader.recv().await.map(|line| (line, (reader, guard))) },
     );
-    Ok(stream.boxed())
+    Ok(Logs {
+        several,
+        lines: stream.boxed(),
+    })
 }
 
 /// Refuses what would be an empty answer, with the reason why there is nothing.

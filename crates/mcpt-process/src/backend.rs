@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use mcpt_client::ClientError;
 use mcpt_core::{
     Backend, BackendKind, Connection, DeleteOptions, Deleted, DeployOptions, Deployed, DryRun,
-    Failure, FailureKind, Garbage, GcOptions, LogOptions, LogStream, Plan, Progress, ProgressEvent,
+    Failure, FailureKind, Garbage, GcOptions, LogOptions, Logs, Plan, Progress, ProgressEvent,
     Server, ServerName, ServerState, near,
 };
 
@@ -180,14 +180,18 @@ impl Backend for Processes {
         Ok(server)
     }
 
-    async fn logs(&self, name: &ServerName, options: &LogOptions) -> Result<LogStream, Failure> {
+    async fn logs(&self, name: &ServerName, options: &LogOptions) -> Result<Logs, Failure> {
         let (run, server) = self.existing(name)?;
         let replica = server
             .replicas
             .first()
             .map_or(name.as_str(), |replica| &replica.name);
-        logs::stream(&run, replica, options)
-            .map_err(|error| logs::failure(&format!("cannot read the log of {name}"), &error))
+        let lines = logs::stream(&run, replica, options)
+            .map_err(|error| logs::failure(&format!("cannot read the log of {name}"), &error))?;
+        Ok(Logs {
+            several: false,
+            lines,
+        })
     }
 
     async fn delete(

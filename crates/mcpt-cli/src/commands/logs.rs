@@ -2,7 +2,7 @@
 
 use clap::Args;
 use futures_util::StreamExt as _;
-use mcpt_core::{LogOptions, ServerName};
+use mcpt_core::{LogLine, LogOptions, Logs as Written, ServerName};
 
 use crate::{
     args::{Format, Global},
@@ -14,7 +14,7 @@ use crate::{
 /// Arguments of `mcpt logs`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Lines of several instances begin with the name of theirs. -o json prints one JSON document per line.
+    after_help = "Lines of several instances begin with the name of theirs, also while one replaces another. -o json prints one JSON document per line.
 
 Examples:
   mcpt logs demo --tail 20
@@ -45,18 +45,71 @@ impl Logs {
         };
         runtime::run(async {
             let backend = place::backend(global, &config).await?;
-            let mut lines = backend.logs(&self.name, &options).await?;
-            let several = backend.status(&self.name).await?.desired > 1;
+            let Written { several, mut lines } = backend.logs(&self.name, &options).await?;
+            let mut prefix = Prefix::new(several);
             while let Some(line) = lines.next().await {
                 let line = line?;
                 match global.output {
                     Format::Json => output::json_line(&line)?,
-                    _ if several => output::line(&format!("[{}] {}", line.replica, line.text))?,
-                    _ => output::line(&line.text)?,
+                    _ => output::line(&prefix.put_before(line))?,
                 }
             }
             Ok(())
         })
         .map_err(|ending| ending.silent_when_followed(self.follow))
+    }
+}
+
+/// Which instance a line is of, once that is a question: one instance that is replaced becomes two for a while.
+#[derive(Debug)]
+struct Prefix {
+    several: bool,
+    first: Option<String>,
+}
+
+impl Prefix {
+    fn new(several: bool) -> Self {
+        Self {
+            several,
+            first: None,
+        }
+    }
+
+    fn put_before(&mut self, line: LogLine) -> String {
+        let LogLine { replica, text } = line;
+        if !self.several {
+            self.several = *self.first.get_or_insert_with(|| replica.clone()) != replica;
+        }
+        if self.several {
+            format!("[{replica}] {text}")
+        } else {
+            text
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(several: bool, lines: &[(&str, &str)]) -> Vec<String> {
+        let mut prefix = Prefix::new(several);
+        let line = |(replica, text): &(&str, &str)| {
+            prefix.put_before(LogLine {
+                replica: (*replica).to_owned(),
+                text: (*text).to_owned(),
+            })
+        };
+        lines.iter().map(line).collect()
+    }
+
+    #[test]
+    fn lines_name_their_instance_once_there_are_two() {
+        let rolled = [("a", "one"), ("a", "two"), ("b", "begins"), ("a", "ends")];
+        assert_eq!(
+            shown(false, &rolled),
+            ["one", "two", "[b] begins", "[a] ends"]
+        );
+        assert_eq!(shown(true, &rolled[..1]), ["[a] one"]);
     }
 }
