@@ -57,7 +57,7 @@ fn several_entries_with_one_command() {
         "folder": {"type": "k8s", "chart": "./charts/copy", "namespace": second.name(), "template": "demo", "labels": {"team": "x"}},
         "archive": {"type": "k8s", "chart": "mcp-server-0.1.0.tgz", "version": "~0.1", "namespace": second.name(), "template": "demo"},
         "little": {"type": "k8s", "chart": LITTLE, "namespace": second.name(), "image": "localhost/mcpt:0.1.0",
-            "transport": "http", "service": {"port": 81}, "env": {"MCPT_DEMO_TOKEN": "{{.Values.demo.token}}"}},
+            "transport": "http", "service": {"port": 81}, "env": {"MCPT_DEMO_TOKEN": "{{.Values.demo.token}}", "API_TOKEN": SECRET}},
     });
     let registry = mcpt.file("servers.json", &entries.to_string());
     let values = mcpt.file("secrets.yaml", &format!("demo: {{token: {SECRET}}}\n"));
@@ -103,6 +103,7 @@ fn several_entries_with_one_command() {
     }
     let little = mcpt.json(&["status", "-n", second.name(), "little"]);
     assert_eq!(little["state"], "running", "{little}");
+    assert!(!little.to_string().contains(SECRET), "{little}");
     assert_eq!(
         little["url"],
         format!("http://little-little.{}.svc:81/mcp", second.name())

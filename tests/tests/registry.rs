@@ -291,9 +291,13 @@ fn dry_runs_for_a_cluster() {
         "one": {"type": "k8s", "chart": chart, "version": "^0.1", "image": "i:1", "namespace": "n", "replicas": 2, "profile": "prod",
                 "env": {"TOKEN": "{{.Values.t}}", "PLAIN": "p"}, "service": {"type": "NodePort", "port": 81}},
         "two": {"type": "k8s", "chart": little, "image": "j:2", "service": {"port": 82}, "transport": "http",
-                "env": {"SECRET": "{{.Values.t}}"}},
+                "env": {"WORD": "{{.Values.t}}", "API_TOKEN": SECRET, "PLAIN": "p"}},
     });
     let registry = mcpt.file("servers.json", &entries.to_string());
+    let shown = mcpt
+        .run(&["registry", "show", "two", "--registry", &registry])
+        .ok();
+    assert!(!shown.stdout.contains(SECRET), "{}", shown.stdout);
     let set = format!("t={SECRET}");
     let outcome = mcpt
         .run(&[
@@ -329,6 +333,13 @@ fn dry_runs_for_a_cluster() {
     assert_eq!(
         two["spec"]["template"]["spec"]["containers"][0]["image"],
         "j:2"
+    );
+    let variables = &two["spec"]["template"]["spec"]["containers"][0]["env"];
+    assert_eq!(*variables, json!([{"name": "PLAIN", "value": "p"}]));
+    let secret = &find("Secret", "two-little")["stringData"];
+    assert_eq!(
+        *secret,
+        json!({"API_TOKEN": "[redacted]", "WORD": "[redacted]"})
     );
     assert_eq!(
         find("Service", "two-little")["spec"]["ports"][0]["port"],

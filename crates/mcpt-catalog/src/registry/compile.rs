@@ -20,7 +20,7 @@ use crate::{
     compile::{CompileError, compile, transport_variable},
     document::escape,
     settings::Settings,
-    template::{CommandArg, ConfigSchema, Template, TransportSpec},
+    template::{CommandArg, ConfigSchema, Template, TransportSpec, sounds_secret},
 };
 
 /// Stands for a value that is not given, where only the rest is looked at.
@@ -98,7 +98,7 @@ struct Attempt<'a> {
     warnings: Vec<String>,
     /// Plain variables.
     texts: BTreeMap<String, String>,
-    /// Variables that are expressions, whoever gives their values.
+    /// Variables that are expressions, whoever gives their values; for the charts of others also those that sound secret.
     secrets: BTreeMap<String, Secret>,
     missing: Vec<(String, String)>,
 }
@@ -488,6 +488,10 @@ impl<'a> Attempt<'a> {
         }
         let plain = |(name, _): &&(String, String)| !self.secrets.contains_key(name);
         self.texts.extend(given.env.iter().filter(plain).cloned());
+        // There is no template that could say otherwise.
+        for (name, text) in self.texts.extract_if(.., |name, _| sounds_secret(name)) {
+            self.secrets.insert(name, Secret::new(text));
+        }
         let image = self.choices.image.as_ref().or(entry.image.as_ref());
         let own = values::foreign(
             entry,

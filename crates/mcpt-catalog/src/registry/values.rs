@@ -96,10 +96,15 @@ pub(super) fn foreign(
     ] {
         let Some(value) = value else { continue };
         if let Some(path) = without_place(&value, chart.values.get(key), key) {
+            let what = if key == "secrets" {
+                ", for secret variables"
+            } else {
+                ""
+            };
             faults.add(
                 &format!("/{field}"),
                 format!(
-                    "the chart {} has no value {path}: say it in values, by the chart's own names",
+                    "the chart {} has no value {path}{what}: say it in values, by the chart's own names",
                     chart.name()
                 ),
             );
