@@ -281,6 +281,42 @@ fn a_registry_is_checked_whole() {
     );
 }
 
+/// The command's number wins over the autoscaler that the entry names, in whatever way it does.
+#[test]
+fn a_number_of_replicas_ends_autoscaling() {
+    let mcpt = Mcpt::default();
+    let entries = json!({
+        "scaling": {"type": "k8s", "template": "demo", "scaling": {"min": 2, "max": 5}},
+        "values": {"type": "k8s", "template": "demo", "values": {"autoscaling": {"enabled": true, "maxReplicas": 4}}},
+    });
+    let registry = mcpt.file("servers.json", &entries.to_string());
+    for name in ["scaling", "values"] {
+        let deploy = [
+            "deploy",
+            name,
+            "--registry",
+            &registry,
+            "--dry-run",
+            "-o",
+            "json",
+        ];
+        for (replicas, scalers, number) in [
+            (&[][..], 1, Value::Null),
+            (&["--replicas", "3"], 0, json!(3)),
+        ] {
+            let objects = mcpt.run(&[&deploy[..], replicas].concat()).ok().json();
+            let of = |kind: &str| {
+                let all = objects.as_array().expect("a list").iter();
+                all.filter(|o| o["kind"] == kind)
+                    .cloned()
+                    .collect::<Vec<_>>()
+            };
+            assert_eq!(of("HorizontalPodAutoscaler").len(), scalers, "{name}");
+            assert_eq!(of("Deployment")[0]["spec"]["replicas"], number, "{name}");
+        }
+    }
+}
+
 /// What would be applied needs no cluster, also for the charts of others.
 #[test]
 fn dry_runs_for_a_cluster() {

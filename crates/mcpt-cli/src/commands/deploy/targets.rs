@@ -213,6 +213,10 @@ impl Deploy {
             && backend == BackendKind::Kubernetes
         {
             values.insert("replicaCount".to_owned(), json!(replicas));
+            // Where an autoscaler says the number, that one would mean nothing.
+            if let Some(Value::Object(autoscaling)) = values.get_mut("autoscaling") {
+                autoscaling.insert("enabled".to_owned(), json!(false));
+            }
         }
         let mut options = self.deployment.options(values, chart);
         // Of several places one may be a cluster.
