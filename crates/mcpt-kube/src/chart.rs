@@ -19,6 +19,7 @@ use crate::{
     lookup::{Answers, Found, Query},
     records::Record,
     release_kind::ReleaseKind,
+    secrecy,
 };
 
 /// Value that says how many pods run.
@@ -90,7 +91,7 @@ pub(crate) struct Prepared {
     foreign: Option<Foreign>,
     /// The user's values: those of the plan with the given ones over them.
     values: Values,
-    /// The plan's secrets as texts may show them; none when there is no plan.
+    /// What no text that is shown may contain.
     secrets: Vec<Secret>,
 }
 
@@ -113,16 +114,14 @@ impl Prepared {
         }
         let mut values = mcpt_catalog::chart_values(plan);
         lay_over(&mut values, &options.values);
-        match &options.chart {
-            None => {
-                let chart = builtin_chart(ReleaseKind::Server, what)?;
-                Self::checked(&plan.name, chart, None, values, what, shown(plan))
-            }
-            Some(source) => {
-                let chart = loaded(source, what)?;
-                Self::checked(&plan.name, chart, None, values, what, shown(plan))
-            }
-        }
+        let chart = match &options.chart {
+            None => builtin_chart(ReleaseKind::Server, what)?,
+            Some(source) => loaded(source, what)?,
+        };
+        // The values have the plan's secrets, unless something else replaces them.
+        let mut secrets = secrecy::of_values(&values);
+        secrets.extend(secrecy::of_plan(plan));
+        Self::checked(&plan.name, chart, None, values, what, secrets)
     }
 
     /// The built-in chart of a kind of release with the user's values, which are checked.
@@ -136,7 +135,8 @@ impl Prepared {
         what: &str,
     ) -> Result<Self, Failure> {
         let chart = builtin_chart(kind, what)?;
-        Self::checked(name, chart, None, values, what, Vec::new())
+        let secrets = secrecy::of_values(&values);
+        Self::checked(name, chart, None, values, what, secrets)
     }
 
     fn checked(
@@ -173,7 +173,8 @@ impl Prepared {
         let foreign = Some(Foreign { path });
         let chart = loaded(source, what)?;
         let values = options.values.clone();
-        Self::checked(&plan.name, chart, foreign, values, what, shown(plan))
+        let secrets = secrecy::of_plan(plan);
+        Self::checked(&plan.name, chart, foreign, values, what, secrets)
     }
 
     /// The chart and values of a revision, as Helm itself reads them to render anew.
@@ -195,6 +196,7 @@ impl Prepared {
                 "its chart has dependencies, which a release record does not hold",
             ));
         }
+        let values = as_helm_reads(&release.config);
         Ok(Self {
             name: release.name.clone(),
             what: what.to_owned(),
@@ -202,8 +204,8 @@ impl Prepared {
                 .is_none()
                 .then(|| Foreign::of(&release.manifest)),
             chart: record.to_chart(),
-            values: as_helm_reads(&release.config),
-            secrets: Vec::new(),
+            secrets: secrecy::of_values(&values),
+            values,
         })
     }
 
@@ -403,16 +405,6 @@ pub(crate) fn lay_over(base: &mut Map<String, Value>, over: &Map<String, Value>)
             }
         }
     }
-}
-
-/// The plan's secrets, also as they are inside JSON.
-fn shown(plan: &Plan) -> Vec<Secret> {
-    let forms = plan.secrets.values().flat_map(|secret| {
-        let quoted = Value::from(secret.expose()).to_string();
-        let escaped = quoted.get(1..quoted.len() - 1).unwrap_or_default();
-        [secret.clone(), Secret::new(escaped)]
-    });
-    forms.collect()
 }
 
 fn builtin_chart(kind: ReleaseKind, what: &str) -> Result<Chart, Failure> {

@@ -330,7 +330,7 @@ mod tests {
     use std::{collections::BTreeMap, time::Duration};
 
     use mcpt_core::{ChartSource, Secret, Sessions, TemplateId, Transport};
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
@@ -356,6 +356,18 @@ mod tests {
                 path: "/mcp".to_owned(),
                 port_env: None,
             },
+        }
+    }
+
+    fn options(values: &Value, chart: Option<ChartSource>) -> DeployOptions {
+        DeployOptions {
+            wait: false,
+            timeout: Duration::from_secs(1),
+            atomic: false,
+            dry_run: Some(DryRun::Client),
+            create_namespace: false,
+            values: values.as_object().unwrap().clone(),
+            chart,
         }
     }
 
@@ -399,20 +411,22 @@ mod tests {
             takes_plan: false,
             endpoint_known: false,
         };
-        let options = DeployOptions {
-            wait: false,
-            timeout: Duration::from_secs(1),
-            atomic: false,
-            dry_run: Some(DryRun::Client),
-            create_namespace: false,
-            values: json!({"secrets": {"TOKEN": SECRET}})
-                .as_object()
-                .unwrap()
-                .clone(),
-            chart: Some(chart),
-        };
-        let deployed = dry_run(&plan(), &options, None)?;
+        let values = json!({"secrets": {"TOKEN": SECRET}});
+        let deployed = dry_run(&plan(), &options(&values, Some(chart)), None)?;
         Ok(deployed.manifest.unwrap())
+    }
+
+    /// Also those that come as values, and not by way of a setting.
+    #[test]
+    fn secret_values_are_not_told() {
+        let mut plan = plan();
+        plan.secrets.clear();
+        let repository = format!("no repository {SECRET}");
+        let values = json!({"secrets": {"A": SECRET}, "image": {"repository": repository}});
+        let failure = dry_run(&plan, &options(&values, None), None).unwrap_err();
+        let why = failure.why.join("\n");
+        assert!(why.contains("no repository [redacted]"), "{why}");
+        assert!(!why.contains(SECRET), "{why}");
     }
 
     #[test]

@@ -248,8 +248,47 @@ fn url(host: &str, port: i32) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use mcpt_core::DryRun;
     use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn refused_session_keys_are_not_shown() {
+        for key in [
+            "0123456789 with-a-blank-0123456789",
+            "it's \"0123456789\" \\ with-all-quotes\n",
+            "short",
+        ] {
+            for keys in [
+                json!([key]),
+                json!(["x".repeat(32), key]),
+                json!({"a": key}),
+            ] {
+                let options = DeployOptions {
+                    wait: false,
+                    timeout: Duration::from_secs(1),
+                    atomic: false,
+                    dry_run: Some(DryRun::Client),
+                    create_namespace: false,
+                    values: json!({"sessionKeys": {"keys": keys}})
+                        .as_object()
+                        .unwrap()
+                        .clone(),
+                    chart: None,
+                };
+                let failure = gateway_dry_run(&options, None).unwrap_err();
+                let why = failure.why.join("\n");
+                assert!(why.contains("value sessionKeys.keys"), "{why}");
+                for part in key
+                    .split(['"', '\\', '\n', '\''])
+                    .filter(|part| part.len() > 3)
+                {
+                    assert!(!why.contains(part), "{part} in {why}");
+                }
+            }
+        }
+    }
 
     #[test]
     fn addresses() {

@@ -42,6 +42,7 @@ mod rollout;
 mod scale;
 #[cfg(test)]
 mod scripted;
+mod secrecy;
 mod server;
 mod status;
 mod takeover;
