@@ -115,7 +115,8 @@ impl<L> Endpoint<L> {
         }
     }
 
-    pub(crate) fn is_paused(&self, now: u64) -> bool {
+    /// Whether it could not be reached lately, at `now` in milliseconds: others are better for now.
+    pub fn is_paused(&self, now: u64) -> bool {
         self.paused_until.load(Relaxed) > now
     }
 }

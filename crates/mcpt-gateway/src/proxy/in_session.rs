@@ -8,7 +8,8 @@ use hyper::{
     body::{Body as _, Incoming},
     header::{CONTENT_LENGTH, HeaderValue},
 };
-use mcpt_routing::{Endpoint, Pinned, Server, Ticket};
+use mcpt_core::Sessions;
+use mcpt_routing::{Endpoint, InFlight, Pinned, Server, Ticket, Work};
 
 use super::{Answer, SHORT, answered, broken, outcome_of, refuse, unreachable};
 use crate::{
@@ -25,7 +26,8 @@ const FRESH_SECONDS: u32 = 10;
 /// How long such an endpoint is waited for.
 const APPEAR_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// A request in a session: it goes where the session lives, its body unread.
+/// A request in a session: it goes where the session lives, its body unread. A server that is said to keep nothing for sessions
+/// is asked wherever it can be reached when that place is gone, with the session id that it gave.
 pub(super) async fn forward(
     shared: &Shared,
     server: &Arc<Server<Upstream>>,
@@ -44,9 +46,21 @@ pub(super) async fn forward(
         let refusal = Refusal::UnknownSession;
         return (refusal.outcome(), refuse(shared, &refusal, request).await);
     };
-    let Some(endpoint) = home_of(shared, server, &ticket).await else {
+    let stateless = server.sessions() == Sessions::Stateless;
+    let begun = if stateless {
+        home_or_any(shared, server, &ticket)
+    } else {
+        home_of(shared, server, &ticket)
+            .await
+            .map(|endpoint| endpoint.begin())
+    };
+    let Some(mut in_flight) = begun else {
         shared.ledger.end(sealed.as_bytes());
-        let refusal = Refusal::SessionGone;
+        let refusal = if stateless {
+            Refusal::NoEndpoint(server.key().to_string())
+        } else {
+            Refusal::SessionGone
+        };
         return (refusal.outcome(), refuse(shared, &refusal, request).await);
     };
     let (mut parts, body) = request.into_parts();
@@ -56,37 +70,41 @@ pub(super) async fn forward(
     };
     shared
         .ledger
-        .touch(sealed.as_bytes(), &endpoint, shared.now());
+        .touch(sealed.as_bytes(), in_flight.endpoint(), shared.now());
     let deletes = parts.method == Method::DELETE;
     let streams = parts.method == Method::GET;
     headers::for_upstream(&mut parts.headers);
     parts.headers.insert(SESSION, session);
-    let request = Request::from_parts(parts, body);
-    let in_flight = endpoint.begin();
-    let (mut response, connection) = match endpoint.link().send(request).await {
-        Ok(exchange) => exchange,
-        Err(error) => {
-            return match error {
-                SendError::Unreachable { request, reason } => {
-                    let mut refusal = unreachable(shared, &in_flight, &reason);
-                    // Nobody listens there any more: whatever the server kept for sessions is gone with it.
-                    if reason.kind() == io::ErrorKind::ConnectionRefused {
-                        shared.ledger.end(sealed.as_bytes());
-                        if endpoint.sessions() > 0 {
-                            shared.ledger.forget(|other| Arc::ptr_eq(other, &endpoint));
-                        }
-                        refusal = Refusal::SessionGone;
-                    }
-                    (refusal.outcome(), refuse(shared, &refusal, *request).await)
-                }
-                error => {
-                    let refusal = broken(shared, &in_flight, error);
-                    (refusal.outcome(), refusal.response(None))
-                }
-            };
+    let mut request = Request::from_parts(parts, body);
+    let mut tried = Vec::new();
+    let (mut response, connection) = loop {
+        let (unsent, reason) = match in_flight.link().send(request).await {
+            Ok(exchange) => break exchange,
+            Err(SendError::Unreachable { request, reason }) => (*request, reason),
+            Err(error) => {
+                let refusal = broken(shared, &in_flight, error);
+                return (refusal.outcome(), refusal.response(None));
+            }
+        };
+        let mut refusal = unreachable(shared, &in_flight, &reason);
+        if stateless {
+            tried.push(in_flight.id().clone());
+            if let Some(next) = server.pick(Work::OneRequest, &tried, shared.now()) {
+                (in_flight, request) = (next, unsent);
+                continue;
+            }
+        } else if reason.kind() == io::ErrorKind::ConnectionRefused {
+            // Nobody listens there any more: whatever the server kept for sessions is gone with it.
+            shared.ledger.end(sealed.as_bytes());
+            if in_flight.sessions() > 0 {
+                let endpoint = in_flight.endpoint();
+                shared.ledger.forget(|other| Arc::ptr_eq(other, endpoint));
+            }
+            refusal = Refusal::SessionGone;
         }
+        return (refusal.outcome(), refuse(shared, &refusal, unsent).await);
     };
-    endpoint.answered();
+    in_flight.answered();
     headers::remove_hop_by_hop(response.headers_mut());
     if response.headers().contains_key(SESSION) {
         response.headers_mut().insert(SESSION, sealed.clone());
@@ -98,7 +116,7 @@ pub(super) async fn forward(
             let refusal = Refusal::Broken;
             return (refusal.outcome(), refusal.response(None));
         };
-        Upstream::give_back(&endpoint, connection);
+        Upstream::give_back(in_flight.endpoint(), connection);
         let mut response = Response::from_parts(parts, GatewayBody::Own(Full::new(body.clone())));
         if answer::means_unknown_session(&body) {
             shared.ledger.end(sealed.as_bytes());
@@ -120,6 +138,18 @@ pub(super) async fn forward(
         outcome,
         answered(shared, response, in_flight, connection, streams),
     )
+}
+
+/// Where a request goes whose server keeps nothing for sessions: where the session began if that can be reached, else anywhere.
+fn home_or_any(
+    shared: &Shared,
+    server: &Server<Upstream>,
+    ticket: &Ticket,
+) -> Option<InFlight<Upstream>> {
+    match server.pinned(&ticket.endpoint) {
+        Pinned::Endpoint(home) if !home.is_paused(shared.now()) => Some(home.begin()),
+        Pinned::Endpoint(_) | Pinned::Gone => server.pick(Work::OneRequest, &[], shared.now()),
+    }
 }
 
 /// The endpoint that a session lives on; `None` when it is gone.

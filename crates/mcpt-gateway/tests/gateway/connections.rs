@@ -8,6 +8,7 @@ use std::{
     },
 };
 
+use mcpt_core::Sessions;
 use mcpt_routing::Conditions;
 use serde_json::json;
 use tokio::{
@@ -165,4 +166,51 @@ async fn no_call_is_lost_while_servers_come_and_go() {
     for client in clients {
         client.await.unwrap();
     }
+}
+
+/// Of a server that keeps nothing for its sessions any endpoint answers in them, when the one where a session began is gone.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sessions_of_a_stateless_server_outlive_their_endpoint() {
+    const BEGUN: &str = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\
+        Mcp-Session-Id: x\r\nContent-Length: 2\r\n\r\n{}";
+    let gateway = gateway();
+    let (first, _) = raw(&[Some(BEGUN), Some(BEGUN), Some(ANSWER)]).await;
+    gateway.server(Sessions::Stateless, &[("a", first, Conditions::READY)]);
+    gateway.shows("condition=\"ready\"} 1").await;
+    let session = {
+        let initialize = json!({"jsonrpc": "2.0", "id": 1, "method": "initialize"});
+        gateway.post(&[], &initialize).await.session.unwrap()
+    };
+    let (second, requests) = raw(&[Some(BEGUN), Some(BEGUN)]).await;
+
+    // It is there, but refuses connections.
+    let closed = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let nobody = closed.local_addr().unwrap();
+    drop(closed);
+    let there = [
+        ("a", nobody, Conditions::READY),
+        ("b", second, Conditions::READY),
+    ];
+    gateway.server(Sessions::Stateless, &there);
+    gateway.shows("condition=\"ready\"} 2").await;
+    let answer = gateway.call(&session, "t").await;
+    assert_eq!(
+        (answer.status, answer.session),
+        (200, Some(session.clone()))
+    );
+
+    // It is gone.
+    gateway.server(Sessions::Stateless, &there[1..]);
+    gateway.shows("condition=\"ready\"} 1").await;
+    let answer = gateway.call(&session, "t").await;
+    assert_eq!(
+        (answer.status, answer.session),
+        (200, Some(session.clone()))
+    );
+    assert_eq!(requests.load(Relaxed), 2);
+
+    // Nobody is there now: that says nothing of the session.
+    gateway.server(Sessions::Stateless, &[]);
+    gateway.shows("condition=\"ready\"} 0").await;
+    assert_eq!(gateway.call(&session, "t").await.status, 503);
 }

@@ -112,12 +112,16 @@ pub(crate) fn gateway_until(
 
 impl Tellable {
     pub(crate) fn endpoints(&self, endpoints: &[(&str, SocketAddr, Conditions)]) {
+        self.server(Sessions::Stateful, endpoints);
+    }
+
+    pub(crate) fn server(&self, sessions: Sessions, endpoints: &[(&str, SocketAddr, Conditions)]) {
         let server = ServerSpec {
             key: ServerKey {
                 namespace: Namespace::new("ns").unwrap(),
                 name: ServerName::new("demo").unwrap(),
             },
-            sessions: Sessions::Stateful,
+            sessions,
             endpoints: endpoints
                 .iter()
                 .map(|(id, address, conditions)| EndpointSpec {
