@@ -368,3 +368,48 @@ fn the_namespace_of_a_killed_deployment_goes_and_no_other() {
     let _ = mcpt.run(&["delete", "demo", "--delete-namespace"]).ok();
     assert!(!there());
 }
+
+/// What came into a namespace that a deploy made is not the deploy's to take.
+#[test]
+fn a_namespace_with_anything_of_others_stays() {
+    let name = Named(format!("test-gc-shared-{}", std::process::id()));
+    let mcpt = in_namespace(&name.0);
+    let pull = || {
+        kubectl(&["create", "secret", "generic", "pull", "-n", &name.0]);
+    };
+    let is_there = || !kubectl(&["get", "secret", "pull", "-n", &name.0, "-o", "name"]).is_empty();
+    let mark = || {
+        let path = "-o=jsonpath={.metadata.annotations.mcpt\\.io/holder}";
+        kubectl(&["get", "namespace", &name.0, path])
+    };
+    let broken = ["deploy", "demo", "--image", "localhost/no-such-image:1"];
+    let create = [&broken[..], &["--create-namespace"]].concat();
+    let atomic = [&broken[..], &["--atomic"]].concat();
+
+    // A deploy fails in a namespace that another one made and left when it was killed.
+    mcpt.kill_at(&create, "made namespace");
+    assert!(!mark().is_empty());
+    pull();
+    let failed = mcpt.run(&atomic).exits(1);
+    let _ = failed.says(&["its namespace was not removed: it has secret \"pull\""]);
+    assert!(is_there());
+    assert_eq!(mark(), "", "it is the user's");
+    kubectl(&["delete", "namespace", &name.0]);
+
+    // What a killed deploy left is deleted, and with that the namespace is the user's.
+    mcpt.kill_at(&create, "waiting for the pods");
+    assert!(!mark().is_empty());
+    let _ = mcpt.run(&["delete", "demo"]).ok();
+    assert_eq!(mark(), "");
+    let refused = [
+        "--set",
+        "resources.requests.cpu=2",
+        "--set",
+        "resources.limits.cpu=1",
+    ];
+    let refused = [&["deploy", "demo"][..], &refused].concat();
+    let _ = mcpt.run(&refused).exits(1);
+    pull();
+    let _ = mcpt.run(&atomic).exits(1);
+    assert!(is_there());
+}

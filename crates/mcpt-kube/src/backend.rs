@@ -186,11 +186,8 @@ impl Backend for Kubernetes {
     ) -> Result<(), Failure> {
         let name = &self.cluster.namespace;
         let what = format!("namespace {name} was not removed");
-        let left = namespace::leave(&self.cluster, timeout, &what).await?;
-        if left.is_some() {
-            namespace::settle(&self.cluster, None, progress).await;
-        }
-        Ok(())
+        let left = namespace::leave(&self.cluster, timeout, &what, progress);
+        left.await.map(drop)
     }
 
     async fn deploy(

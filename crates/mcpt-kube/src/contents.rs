@@ -14,6 +14,9 @@ use crate::{cluster::Cluster, manifest::Object};
 /// Lists under way at once.
 const AT_ONCE: usize = 6;
 
+/// Label that the cluster's controller gives the endpoints that it makes for a service.
+const ENDPOINTS_OF_A_SERVICE: &str = "endpoints.kubernetes.io/managed-by";
+
 /// One object of the namespace.
 #[derive(Debug, Clone)]
 pub(crate) struct Found {
@@ -21,7 +24,7 @@ pub(crate) struct Found {
     pub(crate) object: Object,
     /// Its metadata.
     pub(crate) metadata: ObjectMeta,
-    /// Whether another object of the namespace owns it, so that it goes with that one.
+    /// Whether another object of the namespace has it, so that it goes with that one.
     pub(crate) owned: bool,
 }
 
@@ -33,6 +36,30 @@ impl Found {
             ("ServiceAccount", "default") | ("ConfigMap", "kube-root-ca.crt")
         )
     }
+}
+
+/// What is in the namespace besides what every namespace has, what goes with its owner, and what is on its way out; as labels.
+///
+/// # Errors
+/// When a kind cannot be listed, so that this is not known.
+pub(crate) async fn others(cluster: &Cluster, what: &str) -> Result<Vec<String>, Failure> {
+    let found = of_namespace(cluster, None, true, what).await?;
+    let others = found.iter().filter(|found| {
+        let going = found.metadata.deletion_timestamp.is_some();
+        !found.is_of_every_namespace() && !found.owned && !going
+    });
+    Ok(others.map(|found| found.object.label()).collect())
+}
+
+/// Says that these are in the namespace, and not all of them when they are many.
+pub(crate) fn it_has(others: &[String]) -> Vec<String> {
+    const SHOWN: usize = 5;
+    let shown = others.iter().take(SHOWN);
+    let mut why: Vec<String> = shown.map(|other| format!("it has {other}")).collect();
+    if others.len() > SHOWN {
+        why.push(format!("and {} more", others.len() - SHOWN));
+    }
+    why
 }
 
 /// All objects with these labels that can be deleted. Kinds that cannot be listed are passed over when `strict` is not
@@ -103,8 +130,12 @@ fn is_passed_over(code: u16, strict: bool) -> bool {
     }
 }
 
-/// Whether an owner lives in the namespace too.
+/// Whether an owner lives in the namespace too. The endpoints of a service name none, but are deleted after it all the same.
 fn is_owned(metadata: &ObjectMeta, kinds: &[ApiResource]) -> bool {
+    let labels = metadata.labels.as_ref();
+    if labels.is_some_and(|labels| labels.contains_key(ENDPOINTS_OF_A_SERVICE)) {
+        return true;
+    }
     let owners = metadata.owner_references.as_deref().unwrap_or_default();
     let of_namespace = |kind: &str| kinds.iter().any(|known| known.kind == kind);
     owners.iter().any(|owner| of_namespace(&owner.kind))
@@ -170,5 +201,20 @@ mod tests {
         assert!(is_owned(&metadata("Service"), &kinds));
         assert!(!is_owned(&metadata("Node"), &kinds));
         assert!(!is_owned(&ObjectMeta::default(), &kinds));
+        let endpoints =
+            json!({"labels": {"endpoints.kubernetes.io/managed-by": "endpoint-controller"}});
+        assert!(is_owned(
+            &serde_json::from_value(endpoints).unwrap(),
+            &kinds
+        ));
+    }
+
+    #[test]
+    fn what_is_in_a_namespace_is_told_shortly() {
+        let others: Vec<String> = (0..7).map(|n| format!("pod \"{n}\"")).collect();
+        let why = it_has(&others);
+        assert_eq!(why.len(), 6);
+        assert_eq!(why[5], "and 2 more");
+        assert_eq!(it_has(&others[..1]), ["it has pod \"0\""]);
     }
 }

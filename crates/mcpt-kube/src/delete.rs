@@ -64,6 +64,9 @@ pub(crate) async fn delete(
     };
     if options.delete_namespace {
         end.namespace().await?;
+    } else {
+        // A deploy that made it and died does not take what comes into it from now on.
+        namespace::settle(cluster, None, progress).await;
     }
     Ok(deleted)
 }
@@ -250,16 +253,11 @@ impl End<'_> {
         let Some(uid) = namespace::uid(self.cluster, &what).await? else {
             return Ok(());
         };
-        let found = contents::of_namespace(self.cluster, None, true, &what).await?;
-        let others: Vec<String> = found
-            .iter()
-            .filter(|found| !found.is_of_every_namespace() && !found.owned)
-            .map(|found| found.object.label())
-            .collect();
+        let others = contents::others(self.cluster, &what).await?;
         if !others.is_empty() {
             let mut failure = Failure::new(FailureKind::Failed, what)
                 .hint("delete these first, or the namespace with all that is in it: kubectl delete namespace");
-            failure.why = shortened(&others);
+            failure.why = contents::it_has(&others);
             return Err(failure);
         }
         self.progress.event(ProgressEvent::Step(format!(
@@ -277,20 +275,6 @@ impl End<'_> {
             .because("another command works on the release")
             .hint("try again")
     }
-}
-
-/// What else is in a namespace, not all of it when that is much.
-fn shortened(others: &[String]) -> Vec<String> {
-    const SHOWN: usize = 5;
-    let mut why: Vec<String> = others
-        .iter()
-        .take(SHOWN)
-        .map(|other| format!("it has {other}"))
-        .collect();
-    if others.len() > SHOWN {
-        why.push(format!("and {} more", others.len() - SHOWN));
-    }
-    why
 }
 
 /// Objects of all revisions, each once: an upgrade that was interrupted may have left those of several.
@@ -362,14 +346,5 @@ mod tests {
         assert_eq!(objects.len(), 1);
         // As those that are found by their labels.
         assert!(objects[0].same(&Object::named("v1", "PersistentVolumeClaim", "data")));
-    }
-
-    #[test]
-    fn what_else_is_in_a_namespace_is_told_shortly() {
-        let others: Vec<String> = (0..7).map(|n| format!("pod \"{n}\"")).collect();
-        let why = shortened(&others);
-        assert_eq!(why.len(), 6);
-        assert_eq!(why[5], "and 2 more");
-        assert_eq!(shortened(&others[..1]), ["it has pod \"0\""]);
     }
 }

@@ -12,7 +12,7 @@ use crate::{
     chart::{Prepared, Rendered},
     claim,
     cluster::Cluster,
-    connect,
+    connect, contents,
     manifest::{self, Object},
     namespace,
     operation::{Conduct, Operation, Reached},
@@ -227,14 +227,18 @@ impl<'a> Deploy<'a> {
             Err(mut failure) if self.may_remove_namespace(reached) => {
                 let left: OptionFuture<_> = entered
                     .is_some()
-                    .then(|| namespace::leave(cluster, self.options.timeout, what))
+                    .then(|| namespace::leave(cluster, self.options.timeout, what, *progress))
                     .into();
                 let why = match left.await.transpose() {
-                    Ok(user) => user.flatten().map(|user| format!("it has {user}")),
-                    Err(also) => Some(also.why.join("; ")),
+                    Ok(others) => contents::it_has(&others.unwrap_or_default()),
+                    Err(also) => also.why,
                 };
-                let why = why.map(|why| format!("its namespace was not removed: {why}"));
-                failure.why.extend(why);
+                if !why.is_empty() {
+                    let why = why.join("; ");
+                    failure
+                        .why
+                        .push(format!("its namespace was not removed: {why}"));
+                }
                 Err(failure)
             }
             other => {

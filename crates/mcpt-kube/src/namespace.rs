@@ -5,13 +5,10 @@ mod mark;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use k8s_openapi::api::{
-    apps::v1::Deployment,
-    core::v1::{Namespace, PersistentVolumeClaim, Secret},
-};
+use k8s_openapi::api::core::v1::Namespace;
 use kube::{
-    Api, Error, ResourceExt,
-    api::{DeleteParams, ListParams, Patch, PatchParams, PostParams, Preconditions},
+    Api, Error,
+    api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions},
     core::{ObjectMeta, PartialObjectMeta},
 };
 use mcpt_core::{Failure, FailureKind, Progress, ProgressEvent};
@@ -20,6 +17,7 @@ use serde_json::json;
 use self::mark::Mark;
 use crate::{
     cluster::{Cluster, FIELD_MANAGER},
+    contents,
     holder::{self, HOLDER},
     watch,
 };
@@ -148,7 +146,7 @@ async fn write(
 }
 
 /// Counts on the namespace no longer, since what was to be deployed is not there. It is removed when no other command counts on
-/// it and nobody uses it; tells who does.
+/// it and nothing is in it. Else it is there to stay; tells what is in it.
 ///
 /// # Errors
 /// When the API server refuses it, or something in it holds it.
@@ -156,32 +154,36 @@ pub(crate) async fn leave(
     cluster: &Cluster,
     timeout: Duration,
     what: &str,
-) -> Result<Option<String>, Failure> {
+    progress: &dyn Progress,
+) -> Result<Vec<String>, Failure> {
     let api: Api<Namespace> = Api::all(cluster.client.clone());
     let me = me();
     loop {
         let found = cluster.answer(api.get_metadata_opt(cluster.namespace.as_str()));
         let found = found.await.map_err(|error| cluster.failure(what, &error))?;
         let Some(PartialObjectMeta { metadata, .. }) = found else {
-            return Ok(None);
+            return Ok(Vec::new());
         };
         let (Some(mark), Some(seen)) = (Mark::of(&metadata), Seen::of(&metadata)) else {
             // Another command was done in it: it is there to stay.
-            return Ok(None);
+            return Ok(Vec::new());
         };
         if !mark.has(&me) || metadata.deletion_timestamp.is_some() {
-            return Ok(None);
+            return Ok(Vec::new());
         }
         if let Some(others) = mark.living(&me, Timestamp::now()) {
             let left = write(cluster, &api, &seen, Some(&others)).await;
             match left.map_err(|error| cluster.failure(what, &error))? {
-                Some(_) => return Ok(None),
+                Some(_) => return Ok(Vec::new()),
                 None => continue,
             }
         }
-        match remove(cluster, &seen, timeout, what).await? {
-            Removed::Yes => return Ok(None),
-            Removed::InUse(user) => return Ok(Some(user)),
+        match remove(cluster, &seen, timeout, what, progress).await? {
+            Removed::Yes => return Ok(Vec::new()),
+            Removed::InUse(others) => {
+                settle(cluster, Some(&seen), progress).await;
+                return Ok(others);
+            }
             Removed::Changed => {}
         }
     }
@@ -284,75 +286,38 @@ pub(crate) async fn uid(cluster: &Cluster, what: &str) -> Result<Option<String>,
     Ok(found.and_then(|found| found.metadata.uid))
 }
 
-/// Who uses the namespace: one of its releases, of mcpt or of Helm, one of its Deployments, or one of its claims of volumes. What this command made is
-/// gone when it asks, or else is left to `mcpt delete`.
-async fn user(cluster: &Cluster, what: &str) -> Result<Option<String>, Failure> {
-    let failed = |error: Error| cluster.failure(what, &error);
-    let of_helm = ListParams::default().labels("owner=helm");
-    let secrets: Api<Secret> = cluster.api();
-    let records = cluster.answer(secrets.list_metadata(&of_helm)).await;
-    let records = records.map_err(failed)?;
-    let all = ListParams::default();
-    let deployments: Api<Deployment> = cluster.api();
-    let workloads = cluster.answer(deployments.list_metadata(&all)).await;
-    let workloads = workloads.map_err(failed)?;
-    let claims: Api<PersistentVolumeClaim> = cluster.api();
-    let claims = cluster.answer(claims.list_metadata(&all)).await;
-    let claims = claims.map_err(failed)?;
-    Ok(named(&records.items, &workloads.items, &claims.items))
-}
-
-/// Names the first release, or else the first Deployment, or else the first claim that is not on its way out.
-fn named(
-    records: &[PartialObjectMeta<Secret>],
-    deployments: &[PartialObjectMeta<Deployment>],
-    claims: &[PartialObjectMeta<PersistentVolumeClaim>],
-) -> Option<String> {
-    let release = records.first().map(|record| {
-        let name = record.labels().get("name").cloned();
-        format!("release {:?}", name.unwrap_or_else(|| record.name_any()))
-    });
-    let deployment = || {
-        let deployment = deployments.first()?;
-        Some(format!("deployment {:?}", deployment.name_any()))
-    };
-    let claim = || {
-        let mut stay = claims
-            .iter()
-            .filter(|claim| claim.metadata.deletion_timestamp.is_none());
-        Some(format!(
-            "persistentvolumeclaim {:?}",
-            stay.next()?.name_any()
-        ))
-    };
-    release.or_else(deployment).or_else(claim)
-}
-
 /// What became of removing a namespace.
 #[derive(Debug)]
 pub(crate) enum Removed {
     /// It is gone.
     Yes,
-    /// It stays for this.
-    InUse(String),
+    /// It stays for what else is in it.
+    InUse(Vec<String>),
     /// It stays, since it changed meanwhile: another command may count on it.
     Changed,
 }
 
 /// Deletes a namespace that deployments made, and waits until it is gone, but not forever. Others may have begun to use it
-/// since: a namespace with releases, workloads or claims of volumes stays.
+/// since: it stays when anything is in it that the cluster itself did not put there. What this command made is gone when it asks,
+/// or else is left to `mcpt delete`.
 ///
 /// # Errors
-/// When the API server refuses it, or something in it holds it.
+/// When the API server refuses it or does not tell all that is in it, or something in it holds it.
 pub(crate) async fn remove(
     cluster: &Cluster,
     seen: &Seen,
     timeout: Duration,
     what: &str,
+    progress: &dyn Progress,
 ) -> Result<Removed, Failure> {
-    if let Some(user) = user(cluster, what).await? {
-        return Ok(Removed::InUse(user));
+    let others = contents::others(cluster, what).await?;
+    if !others.is_empty() {
+        return Ok(Removed::InUse(others));
     }
+    progress.event(ProgressEvent::Step(format!(
+        "removing namespace {}: a deploy made it, and it is empty",
+        cluster.namespace
+    )));
     let conditions = Preconditions {
         uid: Some(seen.uid.clone()),
         resource_version: Some(seen.version.clone()),

@@ -24,12 +24,13 @@ impl Gc<'_> {
         let done = if self.options.dry_run {
             Ok(())
         } else {
-            match namespace::remove(self.cluster, &seen, self.options.timeout, &self.what).await {
+            let (timeout, what) = (self.options.timeout, &self.what);
+            match namespace::remove(self.cluster, &seen, timeout, what, self.progress).await {
                 Ok(Removed::Yes) => Ok(()),
-                Ok(Removed::InUse(user)) => {
-                    Err(Failure::new(FailureKind::Failed, &self.what)
-                        .because(format!("it has {user}")))
-                }
+                Ok(Removed::InUse(others)) => Err(Failure {
+                    why: contents::it_has(&others),
+                    ..Failure::new(FailureKind::Failed, what)
+                }),
                 // A command that lives begins to use it.
                 Ok(Removed::Changed) => return,
                 Err(failure) => Err(failure),

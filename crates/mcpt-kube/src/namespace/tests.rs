@@ -7,45 +7,6 @@ use mcpt_core::Silent;
 use super::*;
 use crate::scripted;
 
-#[test]
-fn a_namespace_with_releases_or_deployments_or_claims_is_in_use() {
-    let record: PartialObjectMeta<Secret> = serde_json::from_value(json!({"metadata": {
-        "name": "sh.helm.release.v1.other.v1", "labels": {"owner": "helm", "name": "other"},
-    }}))
-    .unwrap();
-    let deployment: PartialObjectMeta<Deployment> =
-        serde_json::from_value(json!({"metadata": {"name": "web"}})).unwrap();
-    let records = [record];
-    let deployments = [deployment];
-    let claim = |metadata: serde_json::Value| -> PartialObjectMeta<PersistentVolumeClaim> {
-        serde_json::from_value(json!({"metadata": metadata})).unwrap()
-    };
-    let claims = [
-        claim(json!({"name": "old", "deletionTimestamp": "2026-01-01T00:00:00Z"})),
-        claim(json!({"name": "data"})),
-    ];
-    let data = Some("persistentvolumeclaim \"data\"");
-    for (records, deployments, claims, user) in [
-        (&records[..0], &deployments[..0], &claims[..0], None),
-        (&records[..0], &deployments[..0], &claims[..1], None),
-        (&records[..0], &deployments[..0], &claims[..], data),
-        (
-            &records[..],
-            &deployments[..],
-            &claims[..],
-            Some("release \"other\""),
-        ),
-        (
-            &records[..0],
-            &deployments[..],
-            &claims[..],
-            Some("deployment \"web\""),
-        ),
-    ] {
-        assert_eq!(named(records, deployments, claims).as_deref(), user);
-    }
-}
-
 /// A namespace as it is read, with the commands that count on it.
 fn marked(version: &str, mark: Option<&str>) -> String {
     let mut namespace = json!({"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1",
@@ -56,9 +17,69 @@ fn marked(version: &str, mark: Option<&str>) -> String {
     namespace.to_string()
 }
 
-fn no_objects() -> String {
-    let list = json!({"kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1", "metadata": {}, "items": []});
-    list.to_string()
+/// Answers what asks for the contents of the namespace: of secrets these, and stateful sets if they may be listed.
+fn holding(path: &str, secrets: &[serde_json::Value], sets: bool) -> (u16, String) {
+    let kind = |group: &str, kind: &str, resource: &str| {
+        json!({"metadata": {"name": group}, "versions": [{"version": "v1", "freshness": "Current", "resources": [{
+            "resource": resource, "singularResource": "one", "scope": "Namespaced", "verbs": ["delete", "list"],
+            "responseKind": {"group": group, "version": "v1", "kind": kind}}]}]})
+    };
+    let kinds = |kinds: serde_json::Value| {
+        let list = json!({"kind": "APIGroupDiscoveryList", "apiVersion": "apidiscovery.k8s.io/v2", "metadata": {}, "items": [kinds]});
+        (200, list.to_string())
+    };
+    let list = |items: &[serde_json::Value]| {
+        let list = json!({"kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1", "metadata": {}, "items": items});
+        (200, list.to_string())
+    };
+    match path.split('?').next().unwrap() {
+        "/api" => kinds(kind("", "Secret", "secrets")),
+        "/apis" => kinds(kind("apps", "StatefulSet", "statefulsets")),
+        "/api/v1/namespaces/ns/secrets" => list(secrets),
+        "/apis/apps/v1/namespaces/ns/statefulsets" if sets => list(&[]),
+        "/apis/apps/v1/namespaces/ns/statefulsets" => scripted::refusal(403, "Forbidden"),
+        _ => panic!("{path}"),
+    }
+}
+
+/// Whatever came into a namespace that a deploy made, the failure of that deploy does not take it.
+#[tokio::test]
+async fn only_an_empty_namespace_is_removed() {
+    let secret = |metadata: serde_json::Value| json!({"metadata": metadata});
+    let pull = secret(json!({"name": "pull"}));
+    let going = secret(json!({"name": "old", "deletionTimestamp": "2026-01-01T00:00:00Z"}));
+    let owned = secret(json!({"name": "token", "ownerReferences": [
+        {"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "x", "uid": "x"}]}));
+    let unknown = "whether it has any StatefulSet is not known";
+    for (secrets, sets, stays, changes) in [
+        (vec![], true, None, &["DELETE"][..]),
+        (vec![going, owned], true, None, &["DELETE"]),
+        // It is the user's now.
+        (vec![pull], true, Some("secret \"pull\""), &["PATCH"]),
+        (vec![], false, Some(unknown), &[]),
+    ] {
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let methods = Arc::clone(&asked);
+        let cluster = scripted::cluster(move |request, _| {
+            let (method, path) = request.split_once(' ').unwrap();
+            match method {
+                "GET" if path.starts_with("/api/v1/namespaces/ns/") => {
+                    holding(path, &secrets, sets)
+                }
+                "GET" if path.starts_with("/api/v1/namespaces") => (200, marked("1", Some(&me()))),
+                "GET" => holding(path, &secrets, sets),
+                _ => {
+                    methods.lock().unwrap().push(method.to_owned());
+                    scripted::refusal(403, "Forbidden")
+                }
+            }
+        });
+        let left = leave(&cluster, Duration::from_secs(1), "cannot deploy x", &Silent).await;
+        assert_eq!(*asked.lock().unwrap(), changes, "{left:?}");
+        let Some(stays) = stays else { continue };
+        let why = left.unwrap_or_else(|failure| failure.why);
+        assert!(why.iter().any(|why| why == stays), "{why:?}");
+    }
 }
 
 /// Between the look at who counts on it and its deletion, another command begins to.
@@ -77,7 +98,7 @@ async fn a_namespace_that_another_command_enters_is_left_to_it() {
                     (200, marked("1", Some(&me())))
                 }
             }
-            "GET" => (200, no_objects()),
+            "GET" => holding(path, &[], true),
             "DELETE" => {
                 assert_eq!(
                     body["preconditions"],
@@ -95,8 +116,8 @@ async fn a_namespace_that_another_command_enters_is_left_to_it() {
             _ => panic!("{request}"),
         }
     });
-    let user = leave(&cluster, Duration::from_secs(1), "cannot deploy x").await;
-    assert_eq!(user.unwrap(), None);
+    let others = leave(&cluster, Duration::from_secs(1), "cannot deploy x", &Silent).await;
+    assert!(others.unwrap().is_empty());
     let left = left.lock().unwrap().take().unwrap();
     assert!(
         left.starts_with("boot/pid:[1]/7/9@") && !left.contains(','),
