@@ -169,13 +169,9 @@ fn nothing_of_others_is_touched() {
 fn what_killed_deployments_left_goes() {
     let (namespace, mcpt) = place("gc-deploy");
     let before = namespace.objects();
-    let deploy = ["deploy", "demo", "--replicas", "1"];
-    for mark in [
-        "checking",
-        "applying",
-        "waiting for the pods",
-        "asking the server",
-    ] {
+    // No pod is ever ready: what serves stays.
+    let deploy = ["deploy", "demo", "--image", "localhost/no-such-image:1"];
+    for mark in ["checking", "applying", "waiting for the pods"] {
         mcpt.kill_at(&deploy, mark);
         let there = namespace.objects();
         let told = removed(&mcpt, &["--dry-run"]);
@@ -347,8 +343,9 @@ fn the_namespace_of_a_killed_deployment_goes_and_no_other() {
         .is_empty()
     };
     let deploy = ["deploy", "demo", "--replicas", "1", "--create-namespace"];
+    let broken = [&deploy[..], &["--image", "localhost/no-such-image:1"]].concat();
     for mark in ["made namespace", "waiting for the pods"] {
-        mcpt.kill_at(&deploy, mark);
+        mcpt.kill_at(&broken, mark);
         assert!(there(), "the deploy made no namespace");
         let told = removed(&mcpt, &["--dry-run"]);
         assert!(there() && !told.is_empty(), "{told:?}");

@@ -142,11 +142,14 @@ fn undoing_a_deployment_leaves_the_data_of_an_earlier_server() {
         "--set",
         "persistence.enabled=true",
     ];
-    let broken = ["--atomic", "--image", "localhost/no-such-image:1"];
-    let _ = place.mcpt.run(&[&volume[..], &broken].concat()).exits(1);
+    let broken = [&volume[..], &["--image", "localhost/no-such-image:1"]].concat();
+    let _ = place
+        .mcpt
+        .run(&[&broken[..], &["--atomic"]].concat())
+        .exits(1);
     assert!(place.has_claim(), "after --atomic");
 
-    place.mcpt.kill_at(&volume, "pods ready");
+    place.mcpt.kill_at(&broken, "pods ready");
     let _ = place.mcpt.run(&["gc"]).ok();
     assert!(place.has_claim(), "after gc");
     let _ = place.mcpt.run(&["status", "filesystem"]).exits(3);
@@ -164,5 +167,43 @@ fn a_volume_that_is_not_kept_goes_with_its_server() {
     assert!(place.has_claim());
     let deleted = place.mcpt.run(&["delete", "filesystem"]).ok();
     assert!(!deleted.stdout.contains("kept"), "{}", deleted.stdout);
+    assert_eq!(place.namespace.objects(), before);
+}
+
+/// A first deployment whose command was killed may serve by now, and have data.
+#[test]
+fn gc_takes_neither_a_server_that_serves_nor_its_data() {
+    let place = Place::new("gc-serves");
+    let before = place.namespace.objects();
+    let volume = [
+        "deploy",
+        "filesystem",
+        "--replicas",
+        "1",
+        "--set",
+        "persistence.enabled=true",
+    ];
+    place.mcpt.kill_at(&volume, "asking the server");
+    place.write("precious");
+    let told = place.mcpt.json(&["gc", "--dry-run"]);
+    let reason = "revision 1 was left pending-install by a command that died, and pods of it are ready: marked as failed";
+    assert_eq!(told[0]["reason"], reason, "{told}");
+    assert_eq!(place.mcpt.json(&["gc"]), told);
+    place.assert_reads("precious");
+    let _ = place.mcpt.run(&volume).ok();
+    place.assert_reads("precious");
+    let _ = place.mcpt.run(&["delete", "filesystem"]).ok();
+    assert_eq!(place.namespace.objects(), before);
+
+    let broken = [&volume[..], &["--image", "localhost/no-such-image:1"]].concat();
+    place.mcpt.kill_at(&broken, "waiting for the pods");
+    let _ = place.mcpt.run(&["gc"]).ok();
+    let _ = place.mcpt.run(&["status", "filesystem"]).exits(3);
+    assert!(
+        place.has_claim(),
+        "a volume stays until somebody asks for its end"
+    );
+    let purged = place.mcpt.run(&["delete", "filesystem", "--purge-data"]);
+    let _ = purged.ok();
     assert_eq!(place.namespace.objects(), before);
 }

@@ -1,7 +1,7 @@
 //! What commands that died left in the namespace, and its removal.
 //!
 //! Nothing is taken for garbage without all the marks of mcpt on it, nothing of a release in the hands of a live command or of
-//! Helm, and no volume: what is lost with that cannot be made again.
+//! Helm, nothing that serves, and no volume but those of a deletion that is finished: what is lost with them cannot be made again.
 
 mod namespace;
 mod orphans;

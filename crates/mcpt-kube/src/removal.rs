@@ -20,6 +20,8 @@ pub(crate) enum Claims {
     ByPolicy,
     /// All.
     All,
+    /// None: their data stays until somebody asks for its end.
+    None,
     /// Those that were made after this: undoing must not take data that was there before.
     MadeSince(Timestamp),
 }
@@ -111,6 +113,7 @@ fn stays(object: &Object, live: &ObjectMeta, claims: Claims) -> bool {
     let made = live.creation_timestamp.as_ref().map(|time| time.0);
     match claims {
         Claims::All if object.is_claim() => false,
+        Claims::None if object.is_claim() => true,
         Claims::MadeSince(time) if object.is_claim() => kept || made < Some(time),
         _ => kept,
     }
@@ -236,6 +239,9 @@ mod tests {
             (&claim, &plain, Claims::ByPolicy, false),
             (&claim, &keep, Claims::ByPolicy, true),
             (&claim, &keep, Claims::All, false),
+            (&claim, &plain, Claims::None, true),
+            (&other, &plain, Claims::None, false),
+            (&other, &keep, Claims::None, true),
             (&claim, &plain, before, false),
             (&claim, &plain, same, false),
             (&claim, &plain, after, true),

@@ -17,7 +17,7 @@ use crate::{
 /// Arguments of `mcpt gc`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Removes only what bears all marks of mcpt and belongs to no living command. Volumes stay: mcpt delete NAME --purge-data removes them.
+    after_help = "Removes only what bears all marks of mcpt and belongs to no living command. Volumes stay, but for those that an interrupted deletion was to take: mcpt delete NAME --purge-data removes them.
 
 Examples:
   mcpt gc --dry-run

@@ -8,7 +8,7 @@ use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::{api::ListParams, core::ObjectMeta};
 use mcpt_core::{DeleteOptions, Failure, ProgressEvent, ServerName};
 
-use super::Gc;
+use super::{Gc, usage::Usage};
 use crate::{
     claim,
     cluster::Cluster,
@@ -59,23 +59,24 @@ pub(super) async fn of_namespace(cluster: &Cluster, what: &str) -> Result<Releas
 enum Cure {
     /// It is removed; the claims that go with it, and why.
     Remove(Claims, &'static str),
-    /// Its last revision is marked as failed, as the next deploy would do it.
-    Fail,
+    /// Its last revision is marked as failed, as the next deploy would do it; and what else speaks for that.
+    Fail(&'static str),
 }
 
-fn cure(history: &[Record]) -> Option<Cure> {
+/// `ready` says whether pods of it are, if that is known.
+fn cure(history: &[Record], ready: Option<bool>) -> Option<Cure> {
     let last = history.last()?;
     Some(match last.release.info.status {
         Status::Uninstalling => Cure::Remove(Claims::ByPolicy, "its deletion was interrupted"),
-        Status::PendingInstall if !history.iter().any(revisions::ran) => Cure::Remove(
-            // What an earlier server of this name left is not this one's.
-            history
-                .first()?
-                .made()
-                .map_or(Claims::ByPolicy, Claims::MadeSince),
-            "its first deployment was interrupted, so that nothing of it ever ran",
-        ),
-        _ => Cure::Fail,
+        Status::PendingInstall if !history.iter().any(revisions::ran) => match ready {
+            Some(false) => Cure::Remove(
+                Claims::None,
+                "its first deployment was interrupted before a pod of it was ready",
+            ),
+            Some(true) => Cure::Fail(", and pods of it are ready"),
+            None => Cure::Fail(", and whether pods of it are ready may not be asked"),
+        },
+        _ => Cure::Fail(""),
     })
 }
 
@@ -91,6 +92,16 @@ impl Gc<'_> {
         // Together, since each may have to be watched for a while.
         let histories = join_all(suspects.iter().map(|name| self.left_behind(name))).await;
         let mut removed = BTreeSet::new();
+        if suspects.is_empty() {
+            return removed;
+        }
+        let usage = match Usage::of_pods(self.cluster, &self.what).await {
+            Ok(usage) => usage,
+            Err(failure) => {
+                self.fail("interrupted releases", failure);
+                return removed;
+            }
+        };
         for (name, history) in suspects.iter().zip(histories) {
             let object = format!("release {name}");
             let history = match history {
@@ -101,7 +112,8 @@ impl Gc<'_> {
                     continue;
                 }
             };
-            let (Some(cure), Some(last)) = (cure(&history), history.last()) else {
+            let ready = usage.has_ready_pods(name.as_str());
+            let (Some(cure), Some(last)) = (cure(&history, ready), history.last()) else {
                 continue;
             };
             let Some(kind) = last.kind() else { continue };
@@ -110,9 +122,9 @@ impl Gc<'_> {
                     removed.insert(name.to_string());
                     (reason.to_owned(), self.remove(kind, name, claims).await)
                 }
-                Cure::Fail => {
+                Cure::Fail(why) => {
                     let reason = format!(
-                        "revision {} was left {} by a command that died: marked as failed",
+                        "revision {} was left {} by a command that died{why}: marked as failed",
                         last.release.version, last.release.info.status
                     );
                     (reason, self.mark_failed(name).await)
@@ -183,48 +195,64 @@ impl Gc<'_> {
 #[cfg(test)]
 mod tests {
     use helm_release::Release;
-    use serde_json::json;
 
     use super::*;
 
-    fn record(status: Status, second: u32) -> Record {
+    fn record(status: Status) -> Record {
         let mut release = Release::default();
         release.info.status = status;
-        let created = format!("2026-01-01T00:00:{second:02}Z");
         Record {
             release,
-            metadata: serde_json::from_value(json!({"creationTimestamp": created})).unwrap(),
+            metadata: ObjectMeta::default(),
         }
     }
 
     #[test]
     fn what_becomes_of_releases() {
         let remove = |claims| Some(Some(claims));
-        let since = Claims::MadeSince("2026-01-01T00:00:01Z".parse().unwrap());
-        for (statuses, expected) in [
-            (&[][..], None),
-            (&[Status::PendingInstall], remove(since)),
-            (&[Status::Failed, Status::PendingInstall], remove(since)),
-            (&[Status::Deployed, Status::PendingUpgrade], Some(None)),
-            (&[Status::Failed, Status::PendingUpgrade], Some(None)),
-            (&[Status::Superseded, Status::PendingInstall], Some(None)),
-            (&[Status::Uninstalled, Status::PendingInstall], Some(None)),
-            (&[Status::Deployed, Status::PendingRollback], Some(None)),
+        let (none, policy) = (remove(Claims::None), remove(Claims::ByPolicy));
+        let fail = Some(None);
+        for (statuses, ready, expected) in [
+            (&[][..], Some(false), None),
+            (&[Status::PendingInstall], Some(false), none),
+            (&[Status::PendingInstall], Some(true), fail),
+            (&[Status::PendingInstall], None, fail),
+            (&[Status::Failed, Status::PendingInstall], Some(false), none),
+            (&[Status::Failed, Status::PendingInstall], Some(true), fail),
+            (
+                &[Status::Deployed, Status::PendingUpgrade],
+                Some(false),
+                fail,
+            ),
+            (&[Status::Failed, Status::PendingUpgrade], Some(false), fail),
+            (
+                &[Status::Superseded, Status::PendingInstall],
+                Some(false),
+                fail,
+            ),
+            (
+                &[Status::Uninstalled, Status::PendingInstall],
+                Some(false),
+                fail,
+            ),
+            (
+                &[Status::Deployed, Status::PendingRollback],
+                Some(false),
+                fail,
+            ),
             (
                 &[Status::Deployed, Status::Uninstalling],
-                remove(Claims::ByPolicy),
+                Some(true),
+                policy,
             ),
+            (&[Status::Deployed, Status::Uninstalling], None, policy),
         ] {
-            let history: Vec<_> = statuses
-                .iter()
-                .zip(1..)
-                .map(|(s, n)| record(*s, n))
-                .collect();
-            let cure = cure(&history).map(|cure| match cure {
+            let history: Vec<_> = statuses.iter().map(|status| record(*status)).collect();
+            let cure = cure(&history, ready).map(|cure| match cure {
                 Cure::Remove(claims, _) => Some(claims),
-                Cure::Fail => None,
+                Cure::Fail(_) => None,
             });
-            assert_eq!(cure, expected, "{statuses:?}");
+            assert_eq!(cure, expected, "{statuses:?} {ready:?}");
         }
     }
 }

@@ -43,6 +43,23 @@ impl Usage {
             .map_err(|error: Error| cluster.failure(what, &error))
     }
 
+    /// As [`Usage::of`], of ready pods alone.
+    ///
+    /// # Errors
+    /// As [`Usage::of`].
+    pub(super) async fn of_pods(cluster: &Cluster, what: &str) -> Result<Self, Failure> {
+        let ready = ready(cluster).await;
+        Ok(Self {
+            recorded: None,
+            ready: ready.map_err(|error| cluster.failure(what, &error))?,
+        })
+    }
+
+    /// Whether pods of a release are ready; `None` when that may not be asked.
+    pub(super) fn has_ready_pods(&self, name: &str) -> Option<bool> {
+        self.ready.as_ref().map(|ready| ready.contains(name))
+    }
+
     /// Why the objects of a release are left alone; `None` when nobody uses them.
     pub(super) fn why_left(&self, name: &str) -> Option<&'static str> {
         let has =
