@@ -115,17 +115,19 @@ impl End<'_> {
         let Some(record) = begun.await? else {
             return Err(self.lost());
         };
+        let mut heartbeat = Heartbeat::start(self.cluster, &record);
         // A deploy makes the next record and then looks back at this one, as this looks for the next.
-        let next = records.get(record.release.version + 1, what).await?;
-        if next.is_some() {
-            let version = record.resource_version();
+        let next = records.get(record.release.version + 1, what);
+        if heartbeat.during(next).await??.is_some() {
+            let version = heartbeat.stop().await?;
             let unmarked = last.release.clone();
             let _unless_taken_over = records
                 .replace(&record, unmarked, Work::Done, version, what)
                 .await?;
             return Err(self.lost());
         }
-        self.perform(&record, &history, &objects, &hooks).await
+        self.perform(&record, heartbeat, &history, &objects, &hooks)
+            .await
     }
 
     /// Deletes objects of a release that has no record. It is given one first, so that no other command works on it meanwhile
@@ -153,20 +155,22 @@ impl End<'_> {
         let Some(record) = self.records().create(release, &labels, what).await? else {
             return Err(self.lost());
         };
+        let heartbeat = Heartbeat::start(self.cluster, &record);
         let history = [record.clone()];
-        self.perform(&record, &history, &objects, &[]).await
+        self.perform(&record, heartbeat, &history, &objects, &[])
+            .await
     }
 
     /// Works on a release that this command holds by its record.
     async fn perform(
         &self,
         record: &Record,
+        mut heartbeat: Heartbeat,
         history: &[Record],
         objects: &[Object],
         hooks: &[Object],
     ) -> Result<Deleted, Failure> {
         let (what, records) = (&self.what, self.records());
-        let mut heartbeat = Heartbeat::start(self.cluster, record);
         let outcome = heartbeat.during(self.remove(objects, hooks)).await?;
         let version = heartbeat.stop().await?;
         let deleted = match outcome {
@@ -321,7 +325,46 @@ fn written(objects: &[Object], what: &str) -> Result<String, Failure> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use helm_release::ReleaseSecret;
+    use mcpt_core::Silent;
+    use serde_json::json;
+
     use super::*;
+    use crate::scripted;
+
+    /// As soon as its record says that a deletion is under way, it has a heartbeat, however long the next answer takes.
+    #[tokio::test(start_paused = true)]
+    async fn a_deletion_has_a_heartbeat_from_its_record_on() {
+        let release = Release {
+            name: "demo".to_owned(),
+            version: 1,
+            ..Release::default()
+        };
+        let labels = BTreeMap::from([(SERVER_LABEL.to_owned(), "demo".to_owned())]);
+        let record = ReleaseSecret::create(&release, &labels, 5).unwrap();
+        let record = record.to_object();
+        let cluster = scripted::cluster(move |request, _| {
+            let list = json!({"kind": "SecretList", "apiVersion": "v1", "metadata": {}, "items": [record]});
+            match request.split_once(' ').unwrap() {
+                ("GET", path) if path.contains("v1.demo.v2") => scripted::NEVER,
+                ("GET", _) => (200, list.to_string()),
+                ("PUT", _) => (200, record.to_string()),
+                ("PATCH", _) => scripted::refusal(409, "Conflict"),
+                _ => panic!("{request}"),
+            }
+        });
+        let options = DeleteOptions {
+            wait: Some(Duration::from_secs(1)),
+            purge_data: false,
+            delete_namespace: false,
+        };
+        let name = ServerName::new("demo").unwrap();
+        let deleted = delete(&cluster, ReleaseKind::Server, &name, &options, &Silent).await;
+        let why = deleted.unwrap_err().why;
+        assert_eq!(why, ["another command took the release over"]);
+    }
 
     #[test]
     fn leftovers_are_read_again_from_their_record() {

@@ -131,27 +131,31 @@ impl<'a> Operation<'a> {
             return Err(self.lost_race(change.release.version).await?);
         };
         *reached = Reached::Record;
-        if let Some(last) = change.history.last()
-            && !self.stands(last).await?
-        {
-            // A deletion marks the last record and then looks for a newer one, as this looks back: at least one sees the other.
-            *reached = Reached::Lost;
-            self.records
-                .delete(change.release.version, &self.what)
-                .await?;
-            return Err(Failure::new(FailureKind::Failed, &self.what)
-                .because(format!(
-                    "another command changed revision {} at the same time",
-                    last.release.version
-                ))
-                .hint("try again"));
-        }
         let mut heartbeat = Heartbeat::start(self.cluster, &record);
-        let outcome = heartbeat.during(Box::pin(self.roll_out(change))).await;
+        let work = Box::pin(async {
+            // A deletion marks the last record and then looks for a newer one, as this looks back: at least one sees the other.
+            match change.history.last() {
+                Some(last) if !self.stands(last).await? => Ok(Err(last.release.version)),
+                _ => self.roll_out(change).await.map(Ok),
+            }
+        });
+        let outcome = heartbeat.during(work).await;
         match outcome.inspect_err(|_| *reached = Reached::Lost)? {
-            Ok(rolled_out) => {
+            Ok(Ok(rolled_out)) => {
                 let version = heartbeat.stop().await?;
                 self.succeed(change, &record, version, &rolled_out).await
+            }
+            Ok(Err(changed)) => {
+                *reached = Reached::Lost;
+                let _version = heartbeat.stop().await?;
+                self.records
+                    .delete(change.release.version, &self.what)
+                    .await?;
+                Err(Failure::new(FailureKind::Failed, &self.what)
+                    .because(format!(
+                        "another command changed revision {changed} at the same time"
+                    ))
+                    .hint("try again"))
             }
             Err(failure) => Err(Box::pin(self.give_up(change, record, heartbeat, failure)).await),
         }
@@ -283,3 +287,6 @@ impl<'a> Operation<'a> {
         self.progress.event(ProgressEvent::Step(text));
     }
 }
+
+#[cfg(test)]
+mod tests;

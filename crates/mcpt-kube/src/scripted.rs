@@ -13,6 +13,9 @@ use serde_json::{Value, json};
 
 use crate::cluster::{Cluster, ServerVersion};
 
+/// What a request gets that is never answered.
+pub(crate) const NEVER: (u16, String) = (0, String::new());
+
 /// A cluster whose answer to each request, such as `GET /api/v1/pods?limit=1` with its JSON, is a status and a text.
 pub(crate) fn cluster(
     answer: impl FnMut(&str, &Value) -> (u16, String) + Send + 'static,
@@ -26,6 +29,9 @@ pub(crate) fn cluster(
             let body = serde_json::from_slice(&body).unwrap_or_default();
             let (code, text) =
                 answer.lock().unwrap()(&format!("{} {}", head.method, head.uri), &body);
+            if code == NEVER.0 {
+                std::future::pending::<()>().await;
+            }
             let response = Response::builder().status(code);
             Ok::<_, Infallible>(response.body(Body::from(text.into_bytes())).unwrap())
         }

@@ -1,0 +1,55 @@
+//! What an operation does with the records of its release.
+
+use helm_release::ReleaseSecret;
+use mcpt_core::Silent;
+
+use super::*;
+use crate::{revisions::tests::history, scripted};
+
+/// A release with these revisions, and how it goes back to the first.
+fn change(text: &str) -> Change {
+    let mut history = history(text);
+    for record in &mut history {
+        record.release.name = "demo".to_owned();
+    }
+    if let Some(last) = history.last_mut() {
+        last.release.manifest = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\n".to_owned();
+    }
+    Change::back_to(&history[0].clone(), history, "x").unwrap()
+}
+
+fn stored(release: &Release) -> String {
+    let secret = ReleaseSecret::create(release, &std::collections::BTreeMap::new(), 5);
+    secret.unwrap().to_object().to_string()
+}
+
+async fn perform(cluster: &Cluster, change: &Change) -> (Failure, Reached) {
+    let name = ServerName::new("demo").unwrap();
+    let conduct = Conduct {
+        wait: false,
+        timeout: Duration::from_secs(1),
+        atomic: false,
+    };
+    let operation = Operation::new(cluster, &name, conduct, &Silent, "x".to_owned());
+    let mut reached = Reached::Nothing;
+    let failure = Box::pin(operation.perform(change, &mut reached))
+        .await
+        .unwrap_err();
+    (failure, reached)
+}
+
+/// Others take over after 15 s without a beat; an answer may take longer.
+#[tokio::test(start_paused = true)]
+async fn an_operation_has_a_heartbeat_from_its_record_on() {
+    let change = change("superseded deployed");
+    let record = stored(&change.release);
+    let cluster = scripted::cluster(move |request, _| match request.split_once(' ').unwrap().0 {
+        "POST" => (201, record.clone()),
+        "GET" => scripted::NEVER,
+        "PATCH" => scripted::refusal(409, "Conflict"),
+        _ => panic!("{request}"),
+    });
+    let (failure, reached) = perform(&cluster, &change).await;
+    assert_eq!(failure.why, ["another command took the release over"]);
+    assert_eq!(reached, Reached::Lost);
+}
