@@ -206,12 +206,13 @@ impl<'a> Operation<'a> {
         release.info.description.clone_from(&change.done);
         let record = self.finish(record, release, version).await?;
         // The server runs and its record says so; what is left is tidied up by the next command as well.
-        if let Err(failure) = self.supersede(change, &record).await {
+        if let Err(failure) = self.supersede(change).await {
             self.progress.event(ProgressEvent::Warning(format!(
                 "earlier revisions are not marked as superseded: {}",
                 failure.why.join("; ")
             )));
         }
+        self.forget_oldest(&change.history, None).await;
         let mut server = server::server(
             self.name.clone(),
             &self.cluster.namespace,
@@ -246,8 +247,8 @@ impl<'a> Operation<'a> {
         })
     }
 
-    /// Marks what ran before `record`, and forgets the oldest revisions.
-    async fn supersede(&self, change: &Change, record: &Record) -> Result<(), Failure> {
+    /// Marks what ran before.
+    async fn supersede(&self, change: &Change) -> Result<(), Failure> {
         for old in &change.history {
             // Helm marks one that was uninstalled, too.
             let status = old.release.info.status;
@@ -269,23 +270,44 @@ impl<'a> Operation<'a> {
                 );
             }
         }
-        let mut revisions: Vec<_> = change.history.iter().map(|r| r.release.clone()).collect();
-        // The history counts one more to come; that one is there by now.
-        for old in &mut revisions {
-            old.info.status = Status::Superseded;
-        }
-        let history = History::new(self.name.as_str(), revisions);
-        for revision in history.to_prune(DEFAULT_MAX_HISTORY) {
-            if revision != record.release.version {
-                self.records.delete(revision, &self.what).await?;
+        Ok(())
+    }
+
+    /// Forgets the oldest revisions now that one more is there, but not the one that runs.
+    async fn forget_oldest(&self, history: &[Record], running: Option<&Record>) {
+        let running = running.map(|record| record.release.version);
+        for revision in surplus(history, running) {
+            if let Err(failure) = self.records.delete(revision, &self.what).await {
+                self.progress.event(ProgressEvent::Warning(format!(
+                    "the record of revision {revision} is not removed: {}",
+                    failure.why.join("; ")
+                )));
+                return;
             }
         }
-        Ok(())
     }
 
     fn step(&self, text: String) {
         self.progress.event(ProgressEvent::Step(text));
     }
+}
+
+/// The revisions that Helm would forget for one that follows this history.
+fn surplus(history: &[Record], running: Option<u32>) -> Vec<u32> {
+    let revisions = history.iter().map(|record| {
+        let version = record.release.version;
+        let mut release = Release {
+            version,
+            ..Release::default()
+        };
+        release.info.status = if Some(version) == running {
+            Status::Deployed
+        } else {
+            Status::Superseded
+        };
+        release
+    });
+    History::new("", revisions.collect()).to_prune(DEFAULT_MAX_HISTORY)
 }
 
 #[cfg(test)]

@@ -1,7 +1,10 @@
 //! What an operation does with the records of its release.
 
+use std::sync::{Arc, Mutex};
+
 use helm_release::ReleaseSecret;
 use mcpt_core::Silent;
+use serde_json::json;
 
 use super::*;
 use crate::{revisions::tests::history, scripted};
@@ -52,4 +55,46 @@ async fn an_operation_has_a_heartbeat_from_its_record_on() {
     let (failure, reached) = perform(&cluster, &change).await;
     assert_eq!(failure.why, ["another command took the release over"]);
     assert_eq!(reached, Reached::Lost);
+}
+
+/// Failures leave no more records than successes do, and what runs keeps its own.
+#[tokio::test]
+async fn a_failure_forgets_the_oldest_revisions() {
+    for (text, forgotten) in [
+        (" failed".repeat(9), &[][..]),
+        (" failed".repeat(12), &[1, 2, 3]),
+        (format!("deployed{}", " failed".repeat(11)), &[2, 3, 4]),
+        // A deletion that failed has left what ran.
+        (format!("deployed/failed{}", " failed".repeat(9)), &[2]),
+        (format!("failed deployed{}", " failed".repeat(8)), &[1]),
+    ] {
+        let change = change(&text);
+        let last = stored(&change.history.last().unwrap().release);
+        let (record, deleted) = (stored(&change.release), Arc::new(Mutex::new(Vec::new())));
+        let forgets = Arc::clone(&deleted);
+        let cluster = scripted::cluster(move |request, _| {
+            match request.split_once(' ').unwrap() {
+                ("POST", _) => (201, record.clone()),
+                ("PUT", _) => (200, record.clone()),
+                ("GET", path) if path.contains("helm.release") => (200, last.clone()),
+                // An object of the last revision, which is to go.
+                ("GET", _) => scripted::refusal(403, "Forbidden"),
+                ("DELETE", path) => {
+                    let name = path.split('?').next().unwrap();
+                    let revision = name.rsplit_once(".v").unwrap().1;
+                    forgets.lock().unwrap().push(revision.parse().unwrap());
+                    (
+                        200,
+                        json!({"kind": "Status", "apiVersion": "v1", "status": "Success"})
+                            .to_string(),
+                    )
+                }
+                _ => panic!("{request}"),
+            }
+        });
+        let (failure, reached) = perform(&cluster, &change).await;
+        assert_eq!(reached, Reached::Record, "{failure:?}");
+        let deleted: Vec<u32> = deleted.lock().unwrap().clone();
+        assert_eq!(deleted, forgotten, "{text}: {failure:?}");
+    }
 }

@@ -29,7 +29,9 @@ impl Operation<'_> {
             let removed = match heartbeat.during(self.remove(change, &record)).await {
                 Ok(Ok(())) => self.forget(change, &record, heartbeat).await,
                 Ok(Err(also)) => {
-                    let told = self.record_failure(&record, heartbeat, &failure).await;
+                    let told = self
+                        .record_failure(change, &record, heartbeat, &failure)
+                        .await;
                     Err(told.err().unwrap_or(also))
                 }
                 Err(lost) => Err(lost),
@@ -47,7 +49,10 @@ impl Operation<'_> {
             }
             return failure;
         }
-        if let Err(also) = self.record_failure(&record, heartbeat, &failure).await {
+        if let Err(also) = self
+            .record_failure(change, &record, heartbeat, &failure)
+            .await
+        {
             failure.why.push(format!(
                 "its record was not written: {}",
                 also.why.join("; ")
@@ -77,6 +82,7 @@ impl Operation<'_> {
 
     async fn record_failure(
         &self,
+        change: &Change,
         record: &Record,
         heartbeat: Heartbeat,
         failure: &Failure,
@@ -91,7 +97,11 @@ impl Operation<'_> {
         release.info.status = Status::Failed;
         let why = failure.why.join("; ");
         release.info.description = format!("{operation} {:?} failed: {why}", release.name);
-        self.finish(record, release, version).await.map(drop)
+        self.finish(record, release, version).await?;
+        let history = &change.history;
+        self.forget_oldest(history, revisions::running(history))
+            .await;
+        Ok(())
     }
 
     /// Removes all objects of a release of which no revision ever ran.
