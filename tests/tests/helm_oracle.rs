@@ -298,6 +298,25 @@ fn refusals_are_named_so() {
     }
 }
 
+/// The policy of the prepared values lets in the namespace and gateways, and nobody else.
+#[test]
+fn prepared_values_guard_the_pods() {
+    for name in ["03-staging", "04-prod"] {
+        let cases = cases("mcp-server");
+        let case = cases.into_iter().find(|case| case.name == name).unwrap();
+        let rendered = case.our_template().unwrap();
+        let policy = rendered
+            .split("\n---\n")
+            .find(|document| document.contains("kind: NetworkPolicy"))
+            .unwrap();
+        let (_, from) = policy.split_once("from:\n").unwrap();
+        let words: Vec<&str> = from.split_whitespace().collect();
+        let wanted = "- podSelector: {} - namespaceSelector: {} podSelector: matchExpressions: \
+                      - key: mcpt.io/gateway operator: Exists";
+        assert_eq!(words.join(" "), wanted, "{name}");
+    }
+}
+
 /// The gateway lets calls in progress finish for all of the grace that its pods have.
 #[test]
 fn the_gateway_drains_as_long_as_its_pods_may() {
