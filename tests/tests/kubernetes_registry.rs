@@ -152,6 +152,55 @@ fn several_entries_with_one_command() {
     assert_eq!([first.objects(), second.objects()], empty);
 }
 
+/// A chart that begins or stops to name namespaces means the same objects, and an update leaves them where they are. The API
+/// server alone knows of some kinds that they are in none.
+#[test]
+fn charts_may_begin_to_name_namespaces() {
+    let namespace = TestNamespace::new("registry-named");
+    let name = namespace.name();
+    let mcpt = Mcpt::new(&["--backend", "kubernetes", "--namespace", name]);
+    let chart = mcpt.home().join("chart");
+    let entries = json!({"one": {"chart": chart, "image": "localhost/mcpt:0.1.0", "transport": "http",
+        "env": {"WORD": "{{.Values.word}}"}}});
+    let registry = mcpt.file("servers.json", &entries.to_string());
+    let class = format!("priorityclass/{name}");
+    let uids = || {
+        [
+            "deployment/one-little",
+            "service/one-little",
+            "secret/one-little",
+            &class,
+        ]
+        .map(|object| namespace.get(object)["metadata"]["uid"].clone())
+    };
+    let mut before = None;
+    for named in [false, true, false] {
+        copy(Path::new(LITTLE), &chart);
+        let template = chart.join("templates/server.yaml");
+        let (own, other) = if named {
+            (
+                "  namespace: {{ $.Release.Namespace }}\n",
+                "  namespace: elsewhere\n",
+            )
+        } else {
+            ("", "")
+        };
+        let little = fs::read_to_string(&template).expect("the template");
+        let little = little.replace("\nmetadata:\n", &format!("\nmetadata:\n{own}"));
+        let class = format!(
+            "---\napiVersion: scheduling.k8s.io/v1\nkind: PriorityClass\nmetadata:\n{other}  name: {name}\nvalue: 1\n"
+        );
+        fs::write(&template, format!("{little}{class}")).expect("a template");
+        let deploy = ["deploy", "one", "--registry", &registry, "--set", "word=x"];
+        let _ = mcpt.run(&deploy).ok();
+        let uids = uids();
+        assert_eq!(*before.get_or_insert_with(|| uids.clone()), uids, "{named}");
+    }
+    let _ = mcpt.run(&["delete", "one"]).ok();
+    let left = kubectl(&["get", &class, "--ignore-not-found"]);
+    assert!(left.is_empty(), "{left}");
+}
+
 /// A namespace that is made for several is theirs together: it stays when one of them runs, and goes when none does.
 #[test]
 fn several_share_the_namespace_that_is_made_for_them() {
