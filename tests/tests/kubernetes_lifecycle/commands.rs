@@ -94,7 +94,7 @@ fn faults_are_named() {
     let _ = mcpt.run(&["rollback", "demo", "7"]).exits(3).says(&[
         "no revision 7",
         "these: 1, 2",
-        "mcpt history demo",
+        " history demo",
     ]);
 }
 

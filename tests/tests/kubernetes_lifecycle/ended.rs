@@ -35,7 +35,7 @@ fn keeps_its_history(helm: Helm, word: &str) {
         let _ = mcpt
             .run(command)
             .exits(3)
-            .says(&["was uninstalled", "mcpt rollback demo"]);
+            .says(&["was uninstalled", " rollback demo"]);
     }
     assert_eq!(statuses(&mcpt), ["uninstalled"]);
 
