@@ -12,9 +12,10 @@ use crate::{
     configuration::{digest_matches, salted_digest},
     folder::{RunFolder, ServerFolder, StateFolder},
     lock::{self, ChangeLock},
+    logs::Changes,
     marked,
     state::{Phase, RunState, now},
-    supervisor::terminate,
+    supervisor::{self, kill_supervisor, terminate},
     trial::Trial,
     wire::{Endpoint, ServerSpec, Spec},
 };
@@ -91,6 +92,7 @@ pub(crate) async fn deploy(
         )));
         return Ok(run.clone());
     }
+    let mut stood_aside = false;
     let (current, serving) = match (&server.endpoint, current) {
         (
             Endpoint::Http {
@@ -100,9 +102,10 @@ pub(crate) async fn deploy(
             },
             Some(run),
         ) if lock::is_alive(&run) => {
-            make_room(*port, &run, options, &what, progress).await?;
-            // It stays the server, stopped, with its folder, until the new one takes over.
-            (Some(run), None)
+            make_room(*port, &run, serving.is_some(), options, &what, progress).await?;
+            // It stays the server until the new one takes over; one that answered is started again if that does not happen.
+            stood_aside = serving.is_some();
+            (Some(run), serving.filter(lock::is_alive))
         }
         (_, current) => (current, serving),
     };
@@ -155,7 +158,12 @@ pub(crate) async fn deploy(
             if options.atomic || serving.is_some() {
                 trial.undo().await;
                 if serving.is_some() {
-                    failure.hint = Some(format!("{} goes on as it was before", plan.name));
+                    let goes_on = if stood_aside {
+                        "is started again"
+                    } else {
+                        "goes on"
+                    };
+                    failure.hint = Some(format!("{} {goes_on} as it was before", plan.name));
                 }
             } else if trial.commit().await.is_ok() {
                 if let Some(old) = current {
@@ -180,6 +188,7 @@ pub(crate) async fn deploy(
 async fn make_room(
     port: u16,
     run: &RunFolder,
+    serves: bool,
     options: &DeployOptions,
     what: &str,
     progress: &dyn Progress,
@@ -192,9 +201,29 @@ async fn make_room(
     progress.event(ProgressEvent::Step(format!(
         "ending the old one, which has port {port}"
     )));
-    stop_run(run, END_OF_RUN)
-        .await
-        .map_err(|error| state_failure(what, &run.server(), &error))
+    let stopped = if serves {
+        stand_aside(run).await
+    } else {
+        stop_run(run, END_OF_RUN).await
+    };
+    stopped.map_err(|error| state_failure(what, &run.server(), &error))
+}
+
+/// Lets a run's supervisor end its server and wait; ends both by force when that takes too long.
+async fn stand_aside(run: &RunFolder) -> io::Result<()> {
+    let mut changes = Changes::of(run)?;
+    supervisor::stand_aside(run)?;
+    let stopped = async {
+        while lock::is_alive(run)
+            && RunState::read(run)?.is_none_or(|state| state.phase != Phase::Stopped)
+            && changes.next().await.is_some()
+        {}
+        Ok(())
+    };
+    match timeout(END_OF_RUN, stopped).await {
+        Ok(stopped) => stopped,
+        Err(_) => stop_run(run, Duration::ZERO).await,
+    }
 }
 
 /// Completes the failure of a trial: what was tried, and the server's last words.
@@ -257,10 +286,8 @@ async fn stop_run(run: &RunFolder, patience: Duration) -> io::Result<()> {
     terminate(run)?;
     let waiting = run.clone();
     let death = tokio::task::spawn_blocking(move || lock::wait_for_death(&waiting));
-    if timeout(patience, death).await.is_err()
-        && let Some(supervisor) = lock::supervisor(run)
-    {
-        nix::sys::signal::kill(supervisor, nix::sys::signal::Signal::SIGKILL)?;
+    if timeout(patience, death).await.is_err() {
+        kill_supervisor(run)?;
         lock::wait_for_death(run)?;
     }
     marked::kill_all(run.path());

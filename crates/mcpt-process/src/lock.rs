@@ -54,6 +54,11 @@ pub(crate) fn is_being_changed(folder: &ServerFolder) -> bool {
     matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
 }
 
+/// Waits until no command changes the server. Blocks the thread.
+pub(crate) fn wait_for_change(folder: &ServerFolder) -> io::Result<()> {
+    File::open(folder.lock_file())?.lock_shared()
+}
+
 /// A server without a run is no server: its folder goes with the last command that looked at it, unless a server left
 /// working data there that nobody asked to delete.
 impl Drop for ChangeLock {

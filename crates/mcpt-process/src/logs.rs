@@ -83,14 +83,15 @@ fn added(
 }
 
 /// Changes in the folder of a server and in that of its current run; not in the server's working directory.
-struct Changes {
+/// What happens in the folders of a server and of its current run.
+pub(crate) struct Changes {
     events: mpsc::Receiver<()>,
     watcher: notify::RecommendedWatcher,
     run: RunFolder,
 }
 
 impl Changes {
-    fn of(run: &RunFolder) -> io::Result<Self> {
+    pub(crate) fn of(run: &RunFolder) -> io::Result<Self> {
         // One waiting event is enough: it says that something changed since the last look.
         let (sender, events) = mpsc::channel(1);
         let mut watcher = notify::recommended_watcher(move |event| {
@@ -123,7 +124,7 @@ impl Changes {
         }
     }
 
-    async fn next(&mut self) -> Option<()> {
+    pub(crate) async fn next(&mut self) -> Option<()> {
         self.events.recv().await
     }
 }

@@ -20,10 +20,14 @@ use std::{
 
 use mcpt_core::REDACTED;
 use nix::{
+    errno::Errno,
     sys::signal::{Signal, kill},
     unistd::setsid,
 };
-use tokio::time::{Instant, sleep};
+use tokio::{
+    sync::oneshot,
+    time::{Instant, sleep},
+};
 
 use self::{
     backoff::Backoff,
@@ -143,6 +147,14 @@ impl Supervisor {
                             voice.tell(&Event::Exited { why: how.clone() });
                             how
                         }
+                        Attended::Told(Wish::StandAside) => {
+                            server.note("stopping, to make room for an update");
+                            server.stop().await;
+                            match self.stand_aside(voice).await {
+                                Some(wish) => break wish,
+                                None => continue,
+                            }
+                        }
                         Attended::Told(wish) => {
                             self.forward.close();
                             server.note("stopping");
@@ -155,10 +167,15 @@ impl Supervisor {
             let pause = backoff.after(began.elapsed());
             let reason = format!("it {how}; starts so far: {}", self.state.restarts + 1);
             self.enter(Phase::Restarting, Some(reason), None);
-            if let Some(wish) = self.pause(pause, voice).await {
-                break wish;
+            match self.pause(pause, voice).await {
+                None => self.state.restarts += 1,
+                Some(Wish::StandAside) => {
+                    if let Some(wish) = self.stand_aside(voice).await {
+                        break wish;
+                    }
+                }
+                Some(wish) => break wish,
             }
-            self.state.restarts += 1;
         };
         self.leave(last_wish);
     }
@@ -260,7 +277,31 @@ impl Supervisor {
         }
     }
 
-    /// Carries a wish out; gives it back when it means the end.
+    /// Waits, without a server, until the command that asked for it is done or gone; gives the wish that ends the waiting for good.
+    async fn stand_aside(&mut self, voice: &Voice) -> Option<Wish> {
+        // The new one may have the server's port by now, and is on trial.
+        self.forward.set_target(0);
+        self.enter(Phase::Stopped, None, None);
+        let folder = self.run.server();
+        let (tell, over) = oneshot::channel();
+        // The runtime would wait for a thread of its own at the end.
+        std::thread::spawn(move || {
+            drop(lock::wait_for_change(&folder));
+            let _over_already = tell.send(());
+        });
+        tokio::pin!(over);
+        loop {
+            tokio::select! {
+                _ = &mut over => return None,
+                wish = self.control.next() => match self.heed(wish, voice) {
+                    None | Some(Wish::StandAside) => {}
+                    told => return told,
+                }
+            }
+        }
+    }
+
+    /// Carries a wish out; gives it back when the server must be ended.
     fn heed(&mut self, wish: Wish, voice: &Voice) -> Option<Wish> {
         if wish != Wish::Commit {
             return Some(wish);
@@ -319,10 +360,25 @@ enum Attended {
 
 /// Asks the supervisor of a run to end its server. Nothing happens when it is gone.
 pub(crate) fn terminate(run: &RunFolder) -> io::Result<()> {
-    if let Some(supervisor) = lock::supervisor(run) {
-        kill(supervisor, Signal::SIGTERM)?;
+    send(run, Signal::SIGTERM)
+}
+
+/// Asks the supervisor of a run to end its server until nobody changes the server any more. Nothing happens when it is gone.
+pub(crate) fn stand_aside(run: &RunFolder) -> io::Result<()> {
+    send(run, Signal::SIGUSR1)
+}
+
+/// Ends the supervisor of a run and its server at once. Nothing happens when it is gone.
+pub(crate) fn kill_supervisor(run: &RunFolder) -> io::Result<()> {
+    send(run, Signal::SIGKILL)
+}
+
+fn send(run: &RunFolder, signal: Signal) -> io::Result<()> {
+    match lock::supervisor(run).map(|supervisor| kill(supervisor, signal)) {
+        // It has ended since.
+        None | Some(Ok(()) | Err(Errno::ESRCH)) => Ok(()),
+        Some(Err(error)) => Err(error.into()),
     }
-    Ok(())
 }
 
 fn initial_state(spec: &Spec, port: u16) -> RunState {
@@ -361,6 +417,22 @@ fn initial_state(spec: &Spec, port: u16) -> RunState {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_supervisor_that_ended_meanwhile_needs_no_signal() {
+        let root = tempfile::tempdir().unwrap();
+        let name = mcpt_core::ServerName::new("demo").unwrap();
+        let folder = crate::folder::StateFolder::new(root.path().to_owned()).server(&name);
+        folder.create().unwrap();
+        let run = folder.create_run().unwrap();
+        let _alive = AliveLock::take(&run).unwrap();
+        // The lock is still held, but the process that is written down is gone.
+        let mut gone = std::process::Command::new("true").spawn().unwrap();
+        gone.wait().unwrap();
+        std::fs::write(run.alive_file(), format!("{}\n", gone.id())).unwrap();
+        assert!(lock::supervisor(&run).is_some());
+        terminate(&run).unwrap();
+    }
 
     #[test]
     fn a_full_disk_is_named() {

@@ -19,6 +19,8 @@ pub(crate) enum Wish {
     Undo,
     /// End the server.
     Terminate,
+    /// End the server for the time of an update that cannot be tried beside it.
+    StandAside,
 }
 
 /// The supervisor's ear.
@@ -27,6 +29,7 @@ pub(crate) struct Control {
     /// `None` once committed: the command may go.
     orders: Option<Lines<BufReader<pipe::Receiver>>>,
     terminate: Signal,
+    stand_aside: Signal,
 }
 
 impl Control {
@@ -37,6 +40,7 @@ impl Control {
         Ok(Self {
             orders: Some(orders),
             terminate: signal(SignalKind::terminate())?,
+            stand_aside: signal(SignalKind::user_defined1())?,
         })
     }
 
@@ -53,8 +57,10 @@ impl Control {
     /// The next wish. Can be dropped and asked again without loss.
     pub(crate) async fn next(&mut self) -> Wish {
         let Some(orders) = &mut self.orders else {
-            self.terminate.recv().await;
-            return Wish::Terminate;
+            return tokio::select! {
+                _ = self.terminate.recv() => Wish::Terminate,
+                _ = self.stand_aside.recv() => Wish::StandAside,
+            };
         };
         tokio::select! {
             line = orders.next_line() => {

@@ -6,6 +6,8 @@
     reason = "a panic is how a test fails"
 )]
 
+mod fixed_port;
+
 use std::{
     ffi::OsStr,
     fs,
@@ -143,45 +145,6 @@ fn a_killed_command_leaves_nothing_and_the_same_command_works() {
     assert_eq!(echo(&mcpt, "gated"), "new there");
 
     let _ = mcpt.run(&["delete", "gated"]).ok();
-    assert_eq!(servers(&mcpt), 0);
-}
-
-#[test]
-fn an_interrupted_update_of_a_fixed_port_keeps_the_working_data() {
-    let mcpt = Mcpt::new(&[]);
-    let port = TcpListener::bind("127.0.0.1:0")
-        .and_then(|listener| listener.local_addr())
-        .expect("a free port")
-        .port();
-    let gate = mcpt.home().join("gate");
-    fs::write(&gate, "").expect("opening the gate");
-    let script = format!(
-        "until [ -e {} ]; do sleep 0.05; done; exec $MCPT demo --listen 127.0.0.1:{port}",
-        gate.display()
-    );
-    let folder = template(&mcpt, "fixed", &script);
-    let file = Path::new(&folder).join("template.json");
-    let text = fs::read_to_string(&file).expect("the template");
-    let text = text
-        .replace("8080", &port.to_string())
-        .replace("\"port_env\":\"PORT\"", "\"port_env\":\"\"");
-    fs::write(&file, text).expect("the template");
-    let _ = mcpt.run(&["deploy", &folder]).ok();
-    let data = mcpt.home().join("state/servers/fixed/work/data.db");
-    fs::write(&data, "precious").expect("the server's working data");
-
-    fs::remove_file(&gate).expect("closing the gate");
-    let update = ["deploy", &folder, "-c", "greeting=new"];
-    let mut child = mcpt.spawn(&update);
-    wait_for(&mut child, "waiting");
-    signal(&child.id().to_string(), "INT");
-    child.wait().expect("waiting for the command");
-    until_state(&mcpt, "fixed", "stopped");
-    fs::write(&gate, "").expect("opening the gate");
-    let _ = mcpt.run(&update).ok();
-    assert_eq!(echo(&mcpt, "fixed"), "new there");
-    assert_eq!(fs::read_to_string(&data).expect("the data"), "precious");
-    let _ = mcpt.run(&["delete", "fixed"]).ok();
     assert_eq!(servers(&mcpt), 0);
 }
 

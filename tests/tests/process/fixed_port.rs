@@ -1,0 +1,77 @@
+//! Updates of a server that can listen on one port only: the new one cannot be tried beside the old one.
+
+use std::{
+    fs,
+    net::TcpListener,
+    path::{Path, PathBuf},
+};
+
+use mcpt_tests::Mcpt;
+
+use crate::{echo, servers, signal, template, until_state, wait_for};
+
+/// A server that can listen on one port only, and starts serving once the file is there. With the mode `broken` it ends.
+fn fixed(mcpt: &Mcpt) -> (String, PathBuf) {
+    let port = TcpListener::bind("127.0.0.1:0")
+        .and_then(|listener| listener.local_addr())
+        .expect("a free port")
+        .port();
+    let gate = mcpt.home().join("gate");
+    fs::write(&gate, "").expect("opening the gate");
+    let script = format!(
+        "[ \"$MODE\" != broken ] || exit 1; until [ -e {} ]; do sleep 0.05; done; exec $MCPT demo --listen 127.0.0.1:{port}",
+        gate.display()
+    );
+    let folder = template(mcpt, "fixed", &script);
+    let file = Path::new(&folder).join("template.json");
+    let text = fs::read_to_string(&file).expect("the template");
+    let text = text
+        .replace("8080", &port.to_string())
+        .replace("\"port_env\":\"PORT\"", "\"port_env\":\"\"");
+    fs::write(&file, text).expect("the template");
+    (folder, gate)
+}
+
+#[test]
+fn a_failed_update_of_a_fixed_port_leaves_the_server_as_it_was() {
+    let mcpt = Mcpt::new(&[]);
+    let (folder, _) = fixed(&mcpt);
+    let _ = mcpt.run(&["deploy", &folder]).ok();
+    let url = mcpt.json(&["status", "fixed"])["url"].clone();
+    let _ = mcpt
+        .run(&["deploy", &folder, "-c", "mode=broken"])
+        .exits(1)
+        .says(&["fixed is started again as it was before"]);
+    until_state(&mcpt, "fixed", "running");
+    assert_eq!(echo(&mcpt, "fixed"), "there");
+    assert_eq!(mcpt.json(&["status", "fixed"])["url"], url);
+
+    let _ = mcpt.run(&["deploy", &folder, "-c", "greeting=new"]).ok();
+    assert_eq!(echo(&mcpt, "fixed"), "new there");
+    let _ = mcpt.run(&["delete", "fixed"]).ok();
+    assert_eq!(servers(&mcpt), 0);
+}
+
+#[test]
+fn an_interrupted_update_of_a_fixed_port_keeps_server_and_working_data() {
+    let mcpt = Mcpt::new(&[]);
+    let (folder, gate) = fixed(&mcpt);
+    let _ = mcpt.run(&["deploy", &folder]).ok();
+    let data = mcpt.home().join("state/servers/fixed/work/data.db");
+    fs::write(&data, "precious").expect("the server's working data");
+
+    fs::remove_file(&gate).expect("closing the gate");
+    let update = ["deploy", &folder, "-c", "greeting=new"];
+    let mut child = mcpt.spawn(&update);
+    wait_for(&mut child, "waiting");
+    signal(&child.id().to_string(), "INT");
+    child.wait().expect("waiting for the command");
+    fs::write(&gate, "").expect("opening the gate");
+    until_state(&mcpt, "fixed", "running");
+    assert_eq!(echo(&mcpt, "fixed"), "there");
+    let _ = mcpt.run(&update).ok();
+    assert_eq!(echo(&mcpt, "fixed"), "new there");
+    assert_eq!(fs::read_to_string(&data).expect("the data"), "precious");
+    let _ = mcpt.run(&["delete", "fixed"]).ok();
+    assert_eq!(servers(&mcpt), 0);
+}
