@@ -191,6 +191,7 @@ impl Follower {
             before: before.map(|before| before.ended),
             newer,
             ended,
+            opened: false,
         };
         self.readers.spawn(reader.run());
     }

@@ -38,6 +38,8 @@ pub(super) struct Reader {
     pub(super) newer: watch::Receiver<()>,
     /// Ends with this reader.
     pub(super) ended: oneshot::Sender<()>,
+    /// Whether its log could be opened once.
+    pub(super) opened: bool,
 }
 
 impl Reader {
@@ -63,15 +65,14 @@ impl Reader {
     async fn follow(&mut self) -> Result<(), Failure> {
         let mut place = Place::Present { goes_on: true };
         let mut told = Told::default();
-        let mut opened = false;
         let mut superseded = false;
         loop {
             match self.read(place, &mut told).await {
                 Ok(Read::ToTheEnd) if place != (Place::Present { goes_on: true }) => return Ok(()),
                 Ok(Read::ReaderGone) => return Ok(()),
                 // The API server ends streams that are long open, whatever the container does.
-                Ok(Read::ToTheEnd | Read::Moved) => opened = true,
-                Err(trouble) if trouble.may_pass(opened) => {
+                Ok(Read::ToTheEnd | Read::Moved) => {}
+                Err(trouble) if trouble.may_pass(self.opened) => {
                     tracing::debug!(failure = %trouble.failure, "log interrupted");
                 }
                 Err(trouble) => return Err(trouble.failure),
@@ -85,7 +86,7 @@ impl Reader {
                 match self.place().await {
                     Ok(Place::Overwritten | Place::Gone) => return Ok(()),
                     Ok(place) => break place,
-                    Err(trouble) if trouble.may_pass(opened) => {
+                    Err(trouble) if trouble.may_pass(self.opened) => {
                         tracing::debug!(failure = %trouble.failure, "log interrupted");
                     }
                     Err(trouble) => return Err(trouble.failure),
@@ -114,6 +115,7 @@ impl Reader {
         };
         let log = api.log_stream(&self.pod, &params).await;
         let mut log = log.map_err(|error| self.trouble(&error))?;
+        self.opened = true;
         // Of which run the log was that has been opened is told by the pod before and after.
         if self.options.follow && !place.is_still(self.place().await?) {
             return Ok(Read::Moved);

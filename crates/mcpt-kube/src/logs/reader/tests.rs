@@ -36,7 +36,10 @@ async fn read(answers: Vec<Answer>) -> (Vec<String>, Vec<String>) {
         let query = request.split_once("/log?").map(|(_, query)| query);
         assert_eq!(query.is_some(), kind == "log", "{request}");
         seen.lock().unwrap().extend(query.map(str::to_owned));
-        (200, text)
+        match kind {
+            "down" => scripted::refusal(503, "ServiceUnavailable"),
+            _ => (200, text),
+        }
     });
     let (lines, mut told) = mpsc::channel(100);
     let (_newer, newer) = watch::channel(());
@@ -58,6 +61,7 @@ async fn read(answers: Vec<Answer>) -> (Vec<String>, Vec<String>) {
         before: None,
         newer,
         ended,
+        opened: false,
     };
     reader.run().await;
     let mut lines = Vec::new();
@@ -127,6 +131,22 @@ async fn a_run_that_goes_on_is_followed_on() {
     .await;
     assert_eq!(lines, ["a", "b"]);
     assert!(asked[1].contains("follow=true"), "{asked:?}");
+}
+
+/// The first break is one as any other.
+#[tokio::test(start_paused = true)]
+async fn what_breaks_after_it_was_opened_is_opened_again() {
+    let (lines, _) = read(vec![
+        log(&[(1, "lost\n")]),
+        ("down", String::new()),
+        ("down", String::new()),
+        runs(0),
+        log(&[(1, "a\n")]),
+        runs(0),
+        state(json!({"waiting": {}}), 1),
+    ])
+    .await;
+    assert_eq!(lines, ["a"]);
 }
 
 /// It was restarted between the look at the pod and the opening of its log, twice.
