@@ -112,18 +112,33 @@ fn all() -> Vec<(Pid, Vec<u8>)> {
 
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
-    use std::{os::unix::process::ExitStatusExt as _, process::Command};
+    use std::{
+        io::Read as _,
+        os::unix::process::ExitStatusExt as _,
+        process::{Command, Stdio},
+    };
 
     use super::*;
 
     #[test]
     fn the_marked_are_found_and_killed_and_no_others() {
         let sleeper = |run: &str| {
-            Command::new("sleep")
-                .arg("60")
+            let mut process = Command::new("sh")
+                .args(["-c", "echo; read forever"])
                 .env(MARK, run)
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
                 .spawn()
+                .unwrap();
+            // The system shows an environment only a moment after the start; by its first word it does.
+            let mut word = [0];
+            process
+                .stdout
+                .take()
                 .unwrap()
+                .read_exact(&mut word)
+                .unwrap();
+            process
         };
         let mut ours = sleeper("/a/run-1");
         let mut other = sleeper("/a/run-12");
