@@ -1,6 +1,6 @@
 //! Lines of a log as bytes, and which of them were told. Pure.
 
-use jiff::Timestamp;
+use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
 
 /// A line's time and what follows it.
 pub(super) fn timed(line: &[u8]) -> (Option<Timestamp>, &[u8]) {
@@ -31,6 +31,16 @@ pub(super) struct Told {
 }
 
 impl Told {
+    /// The time to read from: a whole second, since that is what a request carries, and the one before it, since the `kube` crate
+    /// rounds to the nearest and would leave out what was not told.
+    pub(super) fn since(&self) -> Option<Timestamp> {
+        let seconds = TimestampRound::new()
+            .smallest(Unit::Second)
+            .mode(RoundMode::Floor);
+        // Without a time the log is read from its beginning, and what was told is left out.
+        self.last?.round(seconds).ok()
+    }
+
     /// Notes a piece of a line of this time, unless `before` has it. That is what had been told when the log was opened; what it
     /// has of the last time is counted off.
     pub(super) fn is_new(&mut self, time: Option<Timestamp>, before: &mut Self) -> bool {
@@ -85,6 +95,19 @@ mod tests {
             let (time, rest) = timed(line.as_bytes());
             assert_eq!((time, std::str::from_utf8(rest).unwrap()), expected);
         }
+    }
+
+    #[test]
+    fn a_log_is_read_again_from_no_later_than_what_was_told() {
+        for (told, since) in [
+            ("2026-11-23T12:00:00Z", "2026-11-23T12:00:00Z"),
+            ("2026-11-23T12:00:00.999999999Z", "2026-11-23T12:00:00Z"),
+        ] {
+            let mut so_far = Told::default();
+            assert!(so_far.is_new(told.parse().ok(), &mut Told::default()));
+            assert_eq!(so_far.since(), since.parse().ok(), "{told}");
+        }
+        assert_eq!(Told::default().since(), None);
     }
 
     #[test]

@@ -110,7 +110,7 @@ impl Reader {
             previous: self.options.previous || matches!(place, Place::Previous { .. }),
             // By these it is known where to go on.
             timestamps: self.options.follow,
-            since_time: told.last,
+            since_time: told.since(),
             ..LogParams::default()
         };
         let log = api.log_stream(&self.pod, &params).await;
