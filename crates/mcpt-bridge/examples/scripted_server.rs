@@ -196,6 +196,16 @@ impl Server {
                 }
                 answer(id, &pids.join(" "))
             }
+            // Six processes in a session of their own, each the parent of the next: the end of one hands over one.
+            "nest" => {
+                let script =
+                    r#"test "$1" = 0 && exec sleep 1000; sh -c "$0" "$0" $(($1 - 1)); exit"#;
+                let child = Command::new("setsid")
+                    .args(["sh", "-c", script, script, "5"])
+                    .stdin(Stdio::null())
+                    .spawn()?;
+                answer(id, &child.id().to_string())
+            }
             other => answer(id, &format!("no tool {other}")),
         }
     }

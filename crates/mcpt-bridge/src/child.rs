@@ -188,7 +188,7 @@ impl ServerProcess {
         if !left {
             tracing::warn!(pid = self.pid(), "server process group survives SIGKILL");
         }
-        end_orphans_of(&self.owner);
+        end_orphans_of(&self.owner).await;
     }
 
     /// Completes when no process of the group is left.

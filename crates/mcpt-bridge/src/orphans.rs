@@ -32,8 +32,10 @@ pub(crate) const OWNER_VARIABLE: &str = "MCPT_BRIDGE_OWNER";
 /// taken for an orphan before it is known.
 pub(crate) static CHILDREN: LazyLock<Mutex<HashSet<i32>>> = LazyLock::new(Mutex::default);
 
-/// How soon to look again when a child that somebody else waits for stands in the way.
+/// How soon to look again when a child that somebody else waits for stands in the way, or what was killed has not ended.
 const RETRY: Duration = Duration::from_millis(20);
+/// How long to wait for what was killed: a process that hangs in the kernel must not keep the bridge.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The task that reaps.
 #[derive(Debug)]
@@ -67,22 +69,28 @@ pub(crate) fn start_reaper() -> io::Result<Reaper> {
 }
 
 impl Reaper {
-    /// Ends all orphans that are left, reaps them, and stops.
+    /// Ends all orphans that are left, and stops when they are reaped.
     pub(crate) async fn finish(self) {
-        for pid in adopted(None) {
-            end(pid);
-        }
-        // Killed processes end at once; one that hangs in the kernel must not keep the bridge.
-        for _ in 0..50 {
-            if adopted(None).is_empty() {
-                break;
+        let all_gone = async {
+            // The end of one hands over those that it had started, so each round ends whoever came.
+            while has_children() {
+                adopted(None).into_iter().for_each(end);
+                tokio::time::sleep(RETRY).await;
             }
-            tokio::time::sleep(RETRY).await;
+        };
+        if tokio::time::timeout(PATIENCE, all_gone).await.is_err() {
+            tracing::warn!("processes that servers left behind survive SIGKILL");
         }
         self.stop.cancel();
         // The task has nothing to give back.
         drop(self.task.await);
     }
+}
+
+/// Whether this process has any child, a zombie included.
+fn has_children() -> bool {
+    let peek = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+    waitid(Id::All, peek) != Err(Errno::ECHILD)
 }
 
 #[derive(PartialEq, Eq)]
@@ -112,11 +120,28 @@ fn reap() -> Reaped {
     }
 }
 
-/// Ends the orphans that belong to a finished session.
-pub(crate) fn end_orphans_of(owner: &str) {
-    for pid in adopted(Some(owner)) {
-        tracing::warn!(%pid, "ending a process that the server left behind");
-        end(pid);
+/// Ends the orphans that belong to a finished session, and what their end hands over.
+pub(crate) async fn end_orphans_of(owner: &str) {
+    let mut ended = HashSet::new();
+    let all_gone = async {
+        loop {
+            // Before the look at who is there: one that is reaped has handed over all that it had started.
+            ended.retain(|pid| is_child(*pid));
+            let left = adopted(Some(owner));
+            if left.is_empty() && ended.is_empty() {
+                return;
+            }
+            for pid in left {
+                if ended.insert(pid) {
+                    tracing::warn!(%pid, "ending a process that the server left behind");
+                }
+                end(pid);
+            }
+            tokio::time::sleep(RETRY).await;
+        }
+    };
+    if tokio::time::timeout(PATIENCE, all_gone).await.is_err() {
+        tracing::warn!("processes that the server left behind survive SIGKILL");
     }
 }
 
@@ -127,9 +152,8 @@ fn end(pid: Pid) {
     }
 }
 
-/// Live processes that were handed to this one, of one owner or of all.
+/// Processes that were handed to this one: of one owner those that have not begun to end, or all, zombies included.
 fn adopted(owner: Option<&str>) -> Vec<Pid> {
-    let own = Pid::this().as_raw();
     let mark = owner.map(|owner| format!("{OWNER_VARIABLE}={owner}"));
     let Ok(entries) = fs::read_dir("/proc") else {
         return Vec::new();
@@ -140,23 +164,23 @@ fn adopted(owner: Option<&str>) -> Vec<Pid> {
             let children = CHILDREN.lock().unwrap_or_else(PoisonError::into_inner);
             !children.contains(pid)
         })
-        .filter(|pid| parent_of(*pid) == Some(own))
+        .map(Pid::from_raw)
+        .filter(|pid| is_child(*pid))
         .filter(|pid| match &mark {
             None => true,
             Some(mark) => fs::read(format!("/proc/{pid}/environ"))
                 .is_ok_and(|env| env.split(|b| *b == 0).any(|v| v == mark.as_bytes())),
         })
-        .map(Pid::from_raw)
         .collect()
 }
 
-/// Parent of a process that is no zombie.
-fn parent_of(pid: i32) -> Option<i32> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name in parentheses may hold anything, blanks and parentheses too.
-    let (_, rest) = stat.rsplit_once(')')?;
-    let mut fields = rest.split_whitespace();
-    let state = fields.next()?;
-    let parent = fields.next()?.parse().ok()?;
-    (state != "Z").then_some(parent)
+/// Whether a process is a child of this one that was not reaped.
+fn is_child(pid: Pid) -> bool {
+    let parent = || {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        // The name in parentheses may hold anything, blanks and parentheses too.
+        let (_, rest) = stat.rsplit_once(')')?;
+        rest.split_whitespace().nth(1)?.parse().ok()
+    };
+    parent() == Some(Pid::this().as_raw())
 }

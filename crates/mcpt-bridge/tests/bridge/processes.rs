@@ -166,19 +166,51 @@ impl Program {
         Self { child, client }
     }
 
-    /// Processes whose parent it is, zombies included.
-    fn children(&self) -> Vec<String> {
-        let parent = self.child.id().to_string();
-        let stats = fs::read_dir("/proc")
-            .unwrap()
-            .filter_map(|entry| fs::read_to_string(entry.unwrap().path().join("stat")).ok());
-        stats
-            .filter(|stat| {
-                let (_, rest) = stat.rsplit_once(')').unwrap();
-                rest.split_whitespace().nth(1) == Some(parent.as_str())
-            })
-            .collect()
+    /// How many processes have it as their parent, zombies included.
+    fn children(&self) -> usize {
+        processes(1, &self.child.id().to_string())
     }
+
+    /// Asks it to end and waits until it has.
+    async fn ended(&mut self) {
+        kill(
+            Pid::from_raw(self.child.id().cast_signed()),
+            Signal::SIGTERM,
+        )
+        .unwrap();
+        let mut status = None;
+        until("the bridge ends", async || {
+            status = self.child.try_wait().unwrap();
+            status.is_some()
+        })
+        .await;
+        assert!(status.unwrap().success());
+    }
+
+    /// Has its server leave a nest of processes, and gives their session.
+    async fn nest(&self) -> String {
+        let nest = self.client.text("nest").await;
+        until("the nest is whole", async || in_session(&nest) == 6).await;
+        nest
+    }
+}
+
+/// How many processes have this in a field of their `stat`, counted from the one after the name.
+fn processes(field: usize, value: &str) -> usize {
+    let stats = fs::read_dir("/proc")
+        .unwrap()
+        .filter_map(|entry| fs::read_to_string(entry.unwrap().path().join("stat")).ok());
+    stats
+        .filter(|stat| {
+            let (_, rest) = stat.rsplit_once(')').unwrap();
+            rest.split_whitespace().nth(field) == Some(value)
+        })
+        .count()
+}
+
+/// How many processes are in this session of the system, zombies included.
+fn in_session(id: &str) -> usize {
+    processes(3, id)
 }
 
 impl Drop for Program {
@@ -197,7 +229,7 @@ async fn nothing_is_left_of_a_session() {
     assert!(litter.split(' ').all(lives) && lives(&pid));
     assert_eq!(program.client.delete().await.status, 204);
     until("all processes are gone and reaped", async || {
-        !litter.split(' ').any(lives) && !lives(&pid) && program.children().is_empty()
+        !litter.split(' ').any(lives) && !lives(&pid) && program.children() == 0
     })
     .await;
 }
@@ -214,7 +246,7 @@ async fn nothing_is_left_of_a_child_that_was_killed() {
     let text = error["error"]["message"].as_str().unwrap();
     assert!(text.contains("signal 9"), "{text}");
     until("all processes are gone and reaped", async || {
-        !litter.split(' ').any(lives) && program.children().is_empty()
+        !litter.split(' ').any(lives) && program.children() == 0
     })
     .await;
 }
@@ -223,14 +255,22 @@ async fn nothing_is_left_of_a_child_that_was_killed() {
 async fn nothing_is_left_of_the_bridge() {
     let mut program = Program::start().await;
     let litter = program.client.text("litter").await;
-    let bridge = Pid::from_raw(program.child.id().cast_signed());
-    kill(bridge, Signal::SIGTERM).unwrap();
-    let mut status = None;
-    until("the bridge ends", async || {
-        status = program.child.try_wait().unwrap();
-        status.is_some()
-    })
-    .await;
-    assert!(status.unwrap().success());
+    program.ended().await;
     assert!(!litter.split(' ').any(lives));
+}
+
+#[tokio::test]
+async fn what_a_session_left_behind_ends_with_all_that_it_started() {
+    let program = Program::start().await;
+    let nest = program.nest().await;
+    assert_eq!(program.client.delete().await.status, 204);
+    until("the nest is gone", async || in_session(&nest) == 0).await;
+}
+
+#[tokio::test]
+async fn the_bridge_ends_after_all_that_was_left_behind() {
+    let mut program = Program::start().await;
+    let nest = program.nest().await;
+    program.ended().await;
+    assert_eq!(in_session(&nest), 0);
 }
