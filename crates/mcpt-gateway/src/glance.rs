@@ -8,7 +8,10 @@ use std::{error::Error, sync::Arc, time::Duration};
 use bytes::{Bytes, BytesMut};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::Body;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::Instant,
+};
 
 use crate::answer::Refusal;
 
@@ -16,10 +19,13 @@ use crate::answer::Refusal;
 const ENOUGH: usize = 64 * 1024;
 /// Most bytes that are held at once: as many large bodies as 512 clients send, or 32 thousand of the usual size.
 const HELD_AT_ONCE: usize = 32 * 1024 * 1024;
-/// How long a request waits for its share of them.
+/// How long a request waits in all for its share of them. It may hold a part meanwhile that others wait for: when all wait
+/// for each other, those that give up first make room for the rest.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How long a body may take that is read whole.
 const BODY_TIMEOUT: Duration = Duration::from_mins(1);
+/// How long it may be silent meanwhile.
+const SILENCE: Duration = Duration::from_secs(10);
 
 /// Reads bodies, and knows how much of them is held.
 #[derive(Debug)]
@@ -44,7 +50,51 @@ pub(crate) enum Glance<B> {
 /// Bytes with their share of what may be held.
 struct Held {
     bytes: Bytes,
-    _share: OwnedSemaphorePermit,
+    _share: Option<OwnedSemaphorePermit>,
+}
+
+/// What a body takes of what may be held: as much as has arrived of it, so that one that does not come keeps nothing from
+/// others.
+struct Share<'a> {
+    free: &'a Arc<Semaphore>,
+    taken: Option<OwnedSemaphorePermit>,
+    patience: Duration,
+}
+
+impl Share<'_> {
+    /// Grows to so many bytes.
+    async fn reach(&mut self, bytes: usize) -> Result<(), Refusal> {
+        let taken = self
+            .taken
+            .as_ref()
+            .map_or(0, OwnedSemaphorePermit::num_permits);
+        let missing = bytes.saturating_sub(taken) as u32;
+        if missing == 0 {
+            return Ok(());
+        }
+        let more = match Arc::clone(self.free).try_acquire_many_owned(missing) {
+            Ok(more) => more,
+            Err(_) => self.wait_for(missing).await?,
+        };
+        match &mut self.taken {
+            Some(taken) => taken.merge(more),
+            None => self.taken = Some(more),
+        }
+        Ok(())
+    }
+
+    async fn wait_for(&mut self, missing: u32) -> Result<OwnedSemaphorePermit, Refusal> {
+        let begin = Instant::now();
+        let more = Arc::clone(self.free).acquire_many_owned(missing);
+        match tokio::time::timeout(self.patience, more).await {
+            Ok(Ok(more)) => {
+                self.patience = self.patience.saturating_sub(begin.elapsed());
+                Ok(more)
+            }
+            // It is never closed.
+            Ok(Err(_)) | Err(_) => Err(Refusal::Overloaded),
+        }
+    }
 }
 
 impl AsRef<[u8]> for Held {
@@ -90,29 +140,36 @@ impl Glances {
     where
         B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Unpin,
     {
+        self.look(body, self.patience).await
+    }
+
+    /// The same for a body that is not worth waiting for: there is room for it at once, or it is not read.
+    pub(crate) async fn in_passing<B>(&self, body: B) -> Result<Glance<B>, Refusal>
+    where
+        B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Unpin,
+    {
+        self.look(body, Duration::ZERO).await
+    }
+
+    async fn look<B>(&self, body: B, patience: Duration) -> Result<Glance<B>, Refusal>
+    where
+        B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Unpin,
+    {
         let mut body = self.none(body)?;
-        let size = body.size_hint();
-        if size.lower() > ENOUGH as u64 {
+        if body.size_hint().lower() > ENOUGH as u64 {
             let begin = Bytes::new();
             return Ok(Glance::Large { begin, rest: body });
         }
-        // One that does not say its size may have any.
-        let most = size
-            .upper()
-            .map_or(ENOUGH, |most| ENOUGH.min(most as usize));
-        let mut share = self.share(most).await?;
-        let whole = tokio::time::timeout(BODY_TIMEOUT, read(&mut body)).await;
-        let (bytes, whole) = match whole {
-            Ok(Ok(read)) => read,
-            Ok(Err(error)) if error.is::<LengthLimitError>() => {
-                return Err(Refusal::TooLarge(self.max_body));
-            }
-            Ok(Err(_)) | Err(_) => return Err(Refusal::BodyMissing),
+        let mut share = Share {
+            free: &self.free,
+            taken: None,
+            patience,
         };
-        drop(share.split(most.saturating_sub(bytes.len())));
+        let read = tokio::time::timeout(BODY_TIMEOUT, self.read(&mut body, &mut share)).await;
+        let (bytes, whole) = read.unwrap_or(Err(Refusal::BodyMissing))?;
         let held = Bytes::from_owner(Held {
             bytes,
-            _share: share,
+            _share: share.taken,
         });
         Ok(if whole {
             Glance::Whole(held)
@@ -124,41 +181,47 @@ impl Glances {
         })
     }
 
-    async fn share(&self, bytes: usize) -> Result<OwnedSemaphorePermit, Refusal> {
-        let share = Arc::clone(&self.free).acquire_many_owned(bytes as u32);
-        match tokio::time::timeout(self.patience, share).await {
-            Ok(Ok(share)) => Ok(share),
-            // It is never closed.
-            Ok(Err(_)) | Err(_) => Err(Refusal::Overloaded),
-        }
-    }
-}
-
-/// Reads to the end, or until it is too much; `true` at the end.
-async fn read<B>(body: &mut Limited<B>) -> Result<(Bytes, bool), Box<dyn Error + Send + Sync>>
-where
-    B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Unpin,
-{
-    // Most bodies come in one piece, which is not copied.
-    let mut first = Bytes::new();
-    let mut all = BytesMut::new();
-    while let Some(frame) = body.frame().await {
-        let Ok(data) = frame?.into_data() else {
-            continue;
-        };
-        if first.is_empty() {
-            first = data;
-        } else {
-            if all.is_empty() {
-                all.extend_from_slice(&first);
+    /// Reads to the end, or until it is too much; `true` at the end.
+    async fn read<B>(
+        &self,
+        body: &mut Limited<B>,
+        share: &mut Share<'_>,
+    ) -> Result<(Bytes, bool), Refusal>
+    where
+        B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Unpin,
+    {
+        // Most bodies come in one piece, which is not copied.
+        let mut first = Bytes::new();
+        let mut all = BytesMut::new();
+        loop {
+            let frame = match tokio::time::timeout(SILENCE, body.frame()).await {
+                Ok(Some(Ok(frame))) => frame,
+                Ok(Some(Err(error))) if error.is::<LengthLimitError>() => {
+                    return Err(Refusal::TooLarge(self.max_body));
+                }
+                Ok(Some(Err(_))) | Err(_) => return Err(Refusal::BodyMissing),
+                Ok(None) => return Ok((joined(first, all), true)),
+            };
+            let Ok(data) = frame.into_data() else {
+                continue;
+            };
+            let length = first.len().max(all.len()) + data.len();
+            // Until then a piece is in its connection's buffer, which nobody reads further into. What streams through in
+            // the end counts as the most that is read whole.
+            share.reach(length.min(ENOUGH)).await?;
+            if first.is_empty() {
+                first = data;
+            } else {
+                if all.is_empty() {
+                    all.extend_from_slice(&first);
+                }
+                all.extend_from_slice(&data);
             }
-            all.extend_from_slice(&data);
-        }
-        if first.len().max(all.len()) > ENOUGH {
-            return Ok((joined(first, all), false));
+            if length > ENOUGH {
+                return Ok((joined(first, all), false));
+            }
         }
     }
-    Ok((joined(first, all), true))
 }
 
 fn joined(first: Bytes, all: BytesMut) -> Bytes {
@@ -169,9 +232,10 @@ fn joined(first: Bytes, all: BytesMut) -> Bytes {
 mod tests {
     use std::convert::Infallible;
 
-    use futures_util::{StreamExt as _, stream};
+    use futures_util::{FutureExt as _, StreamExt as _, stream};
     use http_body_util::{Full, StreamBody};
     use hyper::body::Frame;
+    use tokio::{sync::oneshot, task::JoinHandle};
 
     use super::*;
 
@@ -181,7 +245,7 @@ mod tests {
     fn pieces(
         pieces: &[usize],
         ends: bool,
-    ) -> impl Body<Data = Bytes, Error = Infallible> + Unpin + use<> {
+    ) -> impl Body<Data = Bytes, Error = Infallible> + Unpin + Send + use<> {
         let frames = pieces
             .iter()
             .map(|size| Ok(Frame::data(Bytes::from(vec![b'x'; *size]))));
@@ -245,17 +309,26 @@ mod tests {
         assert_eq!(glances.at(said).await.err(), Some(Refusal::TooLarge(100)));
     }
 
+    /// Begins to read a body, and waits until so much is held.
+    async fn begun(
+        glances: &Arc<Glances>,
+        body: impl Body<Data = Bytes, Error = Infallible> + Unpin + Send + 'static,
+        held: usize,
+    ) -> JoinHandle<Option<Refusal>> {
+        let reading = Arc::clone(glances);
+        let begun = tokio::spawn(async move { reading.at(body).await.err() });
+        while glances.held() < held {
+            tokio::task::yield_now().await;
+        }
+        begun
+    }
+
     #[tokio::test]
     async fn the_sum_is_bounded_and_small_ones_pass_by_slow_ones() {
         let glances = Arc::new(Glances::bounded(1 << 20, 2 * ENOUGH, SOON));
-        let slow: Vec<_> = (0..2)
-            .map(|_| {
-                let glances = Arc::clone(&glances);
-                tokio::spawn(async move { drop(glances.at(pieces(&[1], false)).await) })
-            })
-            .collect();
-        while glances.held() < 2 * ENOUGH {
-            tokio::task::yield_now().await;
+        let mut slow = Vec::new();
+        for held in [ENOUGH, 2 * ENOUGH] {
+            slow.push(begun(&glances, pieces(&[ENOUGH], false), held).await);
         }
         let refused = glances.at(Full::new(Bytes::from_static(b"{}"))).await;
         assert_eq!(refused.err(), Some(Refusal::Overloaded));
@@ -268,5 +341,84 @@ mod tests {
         }
         let small = glances.at(Full::new(Bytes::from_static(b"{}"))).await;
         assert!(matches!(small, Ok(Glance::Whole(_))), "{small:?}");
+    }
+
+    #[tokio::test]
+    async fn bodies_that_do_not_arrive_keep_nothing_from_others() {
+        let glances = Arc::new(Glances::bounded(1 << 20, 100, SOON));
+        let mut silent = Vec::new();
+        for _ in 0..100 {
+            silent.push(begun(&glances, pieces(&[], false), 0).await);
+        }
+        silent.push(begun(&glances, pieces(&[98], false), 98).await);
+        let small = glances.at(Full::new(Bytes::from_static(b"{}"))).await;
+        assert!(matches!(small, Ok(Glance::Whole(_))), "{small:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_falls_silent_gives_its_share_back() {
+        let glances = Glances::bounded(1 << 20, 100, PATIENCE);
+        for body in [pieces(&[], false), pieces(&[50], false)] {
+            let begin = Instant::now();
+            let refused = glances.at(body).await.err();
+            assert_eq!(refused, Some(Refusal::BodyMissing));
+            // The clock stands still but for what is waited for.
+            assert!(begin.elapsed() < 2 * SILENCE);
+            assert_eq!(glances.held(), 0);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn of_those_that_wait_for_each_other_the_first_gives_way() {
+        let glances = Arc::new(Glances::bounded(1 << 20, 100, PATIENCE));
+        let half = || Ok::<_, Infallible>(Frame::data(Bytes::from(vec![b'x'; 50])));
+        let (mut go_on, mut reading) = (Vec::new(), Vec::new());
+        for held in [50, 100] {
+            let (go, gone) = oneshot::channel::<()>();
+            let other = stream::once(gone.map(move |_| half()));
+            let halves = StreamBody::new(stream::iter([half()]).chain(other).boxed());
+            reading.push(begun(&glances, halves, held).await);
+            go_on.push(go);
+        }
+        for go in go_on {
+            go.send(()).unwrap();
+            // Now it waits for what the other one holds.
+            tokio::task::yield_now().await;
+            tokio::time::advance(PATIENCE / 2).await;
+        }
+        let mut refused = Vec::new();
+        for reading in reading {
+            refused.push(reading.await.unwrap());
+        }
+        assert_eq!(refused, [Some(Refusal::Overloaded), None]);
+        assert_eq!(glances.held(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_has_one_patience_for_all_its_pieces() {
+        let glances = Arc::new(Glances::bounded(1 << 20, 100, PATIENCE));
+        let _much = glances.at(pieces(&[92], true)).await;
+        let little = glances.at(pieces(&[4], true)).await;
+        let begin = Instant::now();
+        let reading = begun(&glances, pieces(&[4, 4, 4], true), 100).await;
+        tokio::time::advance(PATIENCE / 2).await;
+        drop(little);
+        assert_eq!(reading.await.unwrap(), Some(Refusal::Overloaded));
+        assert!(begin.elapsed() < PATIENCE * 3 / 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_in_passing_waits_for_nobody() {
+        let glances = Arc::new(Glances::bounded(1 << 20, 100, PATIENCE));
+        let small = || Full::new(Bytes::from_static(b"{}"));
+        assert!(matches!(
+            glances.in_passing(small()).await,
+            Ok(Glance::Whole(_))
+        ));
+        let _full = begun(&glances, pieces(&[100], false), 100).await;
+        let begin = Instant::now();
+        let refused = glances.in_passing(small()).await.err();
+        assert_eq!(refused, Some(Refusal::Overloaded));
+        assert!(begin.elapsed() <= SOON);
     }
 }

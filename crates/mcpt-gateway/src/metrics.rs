@@ -124,7 +124,7 @@ impl Metrics {
         text.family(
             "mcpt_gateway_held_request_bytes",
             "gauge",
-            "Bytes of requests that are held until their server has answered.",
+            "Bytes of requests that are held until they are sent or, if they may be sent again, answered.",
         );
         text.plain(held as u64);
         text.family(

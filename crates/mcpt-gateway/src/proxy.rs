@@ -197,12 +197,12 @@ fn outcome_of(status: StatusCode) -> Outcome {
 }
 
 /// Refuses a request whose body was not read; a small one is read for the id that the error answers, which an error may
-/// lack.
+/// lack: nothing that is forwarded waits for it.
 async fn refuse<B>(shared: &Shared, refusal: &Refusal, request: Request<B>) -> Answer
 where
     B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Unpin,
 {
-    let id = match shared.glances.at(request.into_body()).await {
+    let id = match shared.glances.in_passing(request.into_body()).await {
         Ok(Glance::Whole(body)) => request_id(&body),
         Ok(Glance::Large { .. }) | Err(_) => None,
     };
