@@ -1,7 +1,7 @@
 //! Getting the right to work on a release: none, when another command works on it; by taking over, when that one is dead.
 
 use futures_util::StreamExt;
-use helm_release::{Release, Status};
+use helm_release::{Info, Release, Status};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, core::PartialObjectMeta, runtime::WatchStreamExt};
@@ -43,21 +43,39 @@ pub(crate) async fn settled(
             Seen::Busy => return Err(busy(cluster, last, what)),
             Seen::Changed => {}
             Seen::Dead => {
-                let mut release = last.release.clone();
-                release.info.description = interrupted(release.info.status);
-                release.info.status = Status::Failed;
                 progress.event(ProgressEvent::Warning(format!(
                     "revision {} was left {} by a command that was interrupted: taking over",
-                    release.version, last.release.info.status
+                    last.release.version, last.release.info.status
                 )));
                 // When its command lives after all, or another one takes over too, this is refused; look again then.
-                let version = last.resource_version();
-                let _taken = records
-                    .replace(last, release, Work::Done, version, what)
-                    .await?;
+                let _taken = mark_failed(records, last, "", what).await?;
             }
         }
     }
+}
+
+/// Marks the record of a dead command as failed, with what else is known of it. False, and nothing is written, when it is not as
+/// it was read any more: its command lives after all, or another one took over.
+///
+/// # Errors
+/// When the API server refuses it for another reason.
+pub(crate) async fn mark_failed(
+    records: &Records,
+    last: &Record,
+    known: &str,
+    what: &str,
+) -> Result<bool, Failure> {
+    let mut release = last.release.clone();
+    interrupt(&mut release.info, known);
+    let version = last.resource_version();
+    let marked = records.replace(last, release, Work::Done, version, what);
+    Ok(marked.await?.is_some())
+}
+
+/// Writes down that the command died which was under way, and what else is known.
+pub(crate) fn interrupt(info: &mut Info, known: &str) {
+    info.description = interrupted(info.status) + known;
+    info.status = Status::Failed;
 }
 
 /// Description of a record whose command died while it had this status.
@@ -65,7 +83,7 @@ fn interrupted(status: Status) -> String {
     format!("{status} was interrupted")
 }
 
-/// Whether a record was taken over from a command that died while it had this status.
+/// Whether a record was taken over from a command that died while it had this status, and no more is known of it.
 pub(crate) fn was_interrupted(release: &Release, status: Status) -> bool {
     release.info.status == Status::Failed && release.info.description == interrupted(status)
 }

@@ -98,9 +98,31 @@ impl End<'_> {
                 return self.leftovers(left).await;
             }
         }
+        let deleted = self.recorded(&history).await?;
+        deleted.ok_or_else(|| self.lost())
+    }
+
+    /// Deletes the release that a dead command left with these records. `None`, and nothing is touched, when the last of them is
+    /// not as it was read any more: another command took over.
+    ///
+    /// # Errors
+    /// As [`delete`].
+    pub(crate) async fn left_behind(
+        &self,
+        mut history: Vec<Record>,
+    ) -> Result<Option<Deleted>, Failure> {
+        if let Some(last) = history.last_mut() {
+            claim::interrupt(&mut last.release.info, "");
+        }
+        self.recorded(&history).await
+    }
+
+    /// Deletes the release with these records, unless another command changed the last of them since.
+    async fn recorded(&self, history: &[Record]) -> Result<Option<Deleted>, Failure> {
+        let (what, records) = (&self.what, self.records());
         let (cluster, name, helm) = (self.cluster, self.name, "helm uninstall");
-        let last = last_of(cluster, self.kind, name, &history, helm, what).await?;
-        let mut objects = objects(&history, what)?;
+        let last = last_of(cluster, self.kind, name, history, helm, what).await?;
+        let mut objects = objects(history, what)?;
         for claim in self.claims().await? {
             if !objects.iter().any(|other| other.same(&claim)) {
                 objects.push(claim);
@@ -113,7 +135,7 @@ impl End<'_> {
         let version = last.resource_version();
         let begun = records.replace(last, release, Work::UnderWay, version, what);
         let Some(record) = begun.await? else {
-            return Err(self.lost());
+            return Ok(None);
         };
         let mut heartbeat = Heartbeat::start(self.cluster, &record);
         // A deploy makes the next record and then looks back at this one, as this looks for the next.
@@ -124,10 +146,11 @@ impl End<'_> {
             let _unless_taken_over = records
                 .replace(&record, unmarked, Work::Done, version, what)
                 .await?;
-            return Err(self.lost());
+            return Ok(None);
         }
-        self.perform(&record, heartbeat, &history, &objects, &hooks)
+        self.perform(&record, heartbeat, history, &objects, &hooks)
             .await
+            .map(Some)
     }
 
     /// Deletes objects of a release that has no record. It is given one first, so that no other command works on it meanwhile

@@ -101,7 +101,7 @@ pub(crate) fn previous(history: &[Record]) -> Option<&Record> {
 }
 
 /// Whether undoing what follows means removing: no command before it came to its end, or the last one was to delete everything.
-/// What a deploy that failed left may well run, and is put back.
+/// What a deploy that failed left may well run, and so may what `gc` spared; both are put back.
 pub(crate) fn is_first(history: &[Record]) -> bool {
     let interrupted =
         |record: &Record| claim::was_interrupted(&record.release, Status::PendingInstall);

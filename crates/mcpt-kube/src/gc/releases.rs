@@ -59,8 +59,17 @@ pub(super) async fn of_namespace(cluster: &Cluster, what: &str) -> Result<Releas
 enum Cure {
     /// It is removed; the claims that go with it, and why.
     Remove(Claims, &'static str),
-    /// Its last revision is marked as failed, as the next deploy would do it; and what else speaks for that.
+    /// Its last revision is marked as failed, as the next deploy would do it; and what else speaks for that. It is in the record
+    /// too: what may serve is no deployment of which nothing ran, and no later failure removes it.
     Fail(&'static str),
+}
+
+/// A release of a dead command that is dealt with.
+struct Ended {
+    /// What is told of it.
+    reason: String,
+    /// Whether it is removed.
+    gone: bool,
 }
 
 /// `ready` says whether pods of it are, if that is known.
@@ -68,11 +77,12 @@ fn cure(history: &[Record], ready: Option<bool>) -> Option<Cure> {
     let last = history.last()?;
     Some(match last.release.info.status {
         Status::Uninstalling => Cure::Remove(Claims::ByPolicy, "its deletion was interrupted"),
-        Status::PendingInstall if !history.iter().any(revisions::ran) => match ready {
-            Some(false) => Cure::Remove(
+        Status::PendingInstall => match ready {
+            Some(false) if !history.iter().any(revisions::ran) => Cure::Remove(
                 Claims::None,
                 "its first deployment was interrupted before a pod of it was ready",
             ),
+            Some(false) => Cure::Fail(""),
             Some(true) => Cure::Fail(", and pods of it are ready"),
             None => Cure::Fail(", and whether pods of it are ready may not be asked"),
         },
@@ -92,45 +102,18 @@ impl Gc<'_> {
         // Together, since each may have to be watched for a while.
         let histories = join_all(suspects.iter().map(|name| self.left_behind(name))).await;
         let mut removed = BTreeSet::new();
-        if suspects.is_empty() {
-            return removed;
-        }
-        let usage = match Usage::of_pods(self.cluster, &self.what).await {
-            Ok(usage) => usage,
-            Err(failure) => {
-                self.fail("interrupted releases", failure);
-                return removed;
-            }
-        };
         for (name, history) in suspects.iter().zip(histories) {
             let object = format!("release {name}");
-            let history = match history {
-                Ok(Some(history)) => history,
-                Ok(None) => continue,
-                Err(failure) => {
-                    self.fail(&object, failure);
-                    continue;
+            match self.end_dead(name, history).await {
+                Ok(None) => {}
+                Ok(Some(Ended { reason, gone })) => {
+                    if gone {
+                        removed.insert(name.to_string());
+                    }
+                    self.note(object, reason, Ok(()));
                 }
-            };
-            let ready = usage.has_ready_pods(name.as_str());
-            let (Some(cure), Some(last)) = (cure(&history, ready), history.last()) else {
-                continue;
-            };
-            let Some(kind) = last.kind() else { continue };
-            let (reason, done) = match cure {
-                Cure::Remove(claims, reason) => {
-                    removed.insert(name.to_string());
-                    (reason.to_owned(), self.remove(kind, name, claims).await)
-                }
-                Cure::Fail(why) => {
-                    let reason = format!(
-                        "revision {} was left {} by a command that died{why}: marked as failed",
-                        last.release.version, last.release.info.status
-                    );
-                    (reason, self.mark_failed(name).await)
-                }
-            };
-            self.note(object, reason, done);
+                Err(failure) => self.fail(&object, failure),
+            }
         }
         removed
     }
@@ -149,14 +132,63 @@ impl Gc<'_> {
         Ok(dead.then_some(history))
     }
 
+    /// Ends what a dead command began; `None` when none did, or another command took over since that was seen.
+    async fn end_dead(
+        &self,
+        name: &ServerName,
+        history: Result<Option<Vec<Record>>, Failure>,
+    ) -> Result<Option<Ended>, Failure> {
+        let Some(history) = history? else {
+            return Ok(None);
+        };
+        // Asked now: the removals before this one may have taken long.
+        let usage = Usage::of_pods(self.cluster, &self.what).await?;
+        let cure = cure(&history, usage.has_ready_pods(name.as_str()));
+        let (Some(cure), Some(last)) = (cure, history.last()) else {
+            return Ok(None);
+        };
+        let Some(kind) = last.kind() else {
+            return Ok(None);
+        };
+        let (ended, done) = match cure {
+            Cure::Remove(claims, reason) => {
+                let (reason, gone) = (reason.to_owned(), true);
+                let done = self.remove(kind, name, claims, history).await?;
+                (Ended { reason, gone }, done)
+            }
+            Cure::Fail(why) => {
+                let reason = format!(
+                    "revision {} was left {} by a command that died{why}: marked as failed",
+                    last.release.version, last.release.info.status
+                );
+                let done = self.mark_failed(name, last, why).await?;
+                (
+                    Ended {
+                        reason,
+                        gone: false,
+                    },
+                    done,
+                )
+            }
+        };
+        if !done {
+            self.progress.event(ProgressEvent::Warning(format!(
+                "release {name} is left alone: another command took it over meanwhile"
+            )));
+        }
+        Ok(done.then_some(ended))
+    }
+
+    /// Removes a release, if its records are still these.
     async fn remove(
         &self,
         kind: ReleaseKind,
         name: &ServerName,
         claims: Claims,
-    ) -> Result<(), Failure> {
+        history: Vec<Record>,
+    ) -> Result<bool, Failure> {
         if self.options.dry_run {
-            return Ok(());
+            return Ok(true);
         }
         self.progress
             .event(ProgressEvent::Step(format!("removing release {name}")));
@@ -170,17 +202,22 @@ impl Gc<'_> {
             progress: self.progress,
             what: self.what.clone(),
         };
-        Box::pin(end.release()).await.map(drop)
+        let deleted = Box::pin(end.left_behind(history)).await?;
+        Ok(deleted.is_some())
     }
 
-    async fn mark_failed(&self, name: &ServerName) -> Result<(), Failure> {
+    /// Marks the last record of a release, if it is still this one.
+    async fn mark_failed(
+        &self,
+        name: &ServerName,
+        last: &Record,
+        why: &str,
+    ) -> Result<bool, Failure> {
         if self.options.dry_run {
-            return Ok(());
+            return Ok(true);
         }
         let records = Records::new(self.cluster.clone(), name.as_str());
-        claim::settled(self.cluster, &records, &self.what, self.progress)
-            .await
-            .map(drop)
+        claim::mark_failed(&records, last, why, &self.what).await
     }
 
     pub(super) fn delete_options(&self) -> DeleteOptions {
@@ -194,9 +231,17 @@ impl Gc<'_> {
 
 #[cfg(test)]
 mod tests {
-    use helm_release::Release;
+    use std::{
+        sync::{Arc, Mutex},
+        time::Duration,
+    };
+
+    use helm_release::{Release, ReleaseSecret};
+    use mcpt_core::{Garbage, GcOptions, Silent};
+    use serde_json::{Value, json};
 
     use super::*;
+    use crate::{scripted, server::SERVER_LABEL};
 
     fn record(status: Status) -> Record {
         let mut release = Release::default();
@@ -236,6 +281,11 @@ mod tests {
                 fail,
             ),
             (
+                &[Status::Uninstalled, Status::PendingInstall],
+                Some(true),
+                fail,
+            ),
+            (
                 &[Status::Deployed, Status::PendingRollback],
                 Some(false),
                 fail,
@@ -254,5 +304,124 @@ mod tests {
             });
             assert_eq!(cure, expected, "{statuses:?} {ready:?}");
         }
+    }
+    /// A record as it is stored, left long ago.
+    fn left(status: Status, version: &str) -> Value {
+        let mut release = record(status).release;
+        release.name = "demo".to_owned();
+        release.version = 1;
+        let labels = BTreeMap::from([(SERVER_LABEL.to_owned(), "demo".to_owned())]);
+        let mut secret = ReleaseSecret::create(&release, &labels, 5)
+            .unwrap()
+            .to_object();
+        secret["metadata"]["resourceVersion"] = version.into();
+        secret["metadata"]["annotations"] = json!({"mcpt.io/heartbeat": "2026-01-01T00:00:00Z"});
+        secret
+    }
+
+    /// Lets `gc` deal with a release of which the first record is read first, and then the second, and whose pods are ready or
+    /// not. Returns what was found, what was removed, and what was written, with the version that it was to replace.
+    async fn dealt_with(
+        first: Value,
+        then: Value,
+        ready: i32,
+    ) -> (Vec<Garbage>, BTreeSet<String>, Vec<(String, Release)>) {
+        let facts = ReleaseFacts::read(&serde_json::from_value(first["metadata"].clone()).unwrap());
+        let releases = Releases {
+            latest: ReleaseFacts::latest(facts),
+            elsewhere: BTreeSet::new(),
+        };
+        let written = Arc::new(Mutex::new(Vec::new()));
+        let (puts, mut reads) = (Arc::clone(&written), 0);
+        let list = |items: Value| (200, json!({"metadata": {}, "items": items}).to_string());
+        let cluster =
+            scripted::cluster(
+                move |request, body| match request.split_once(' ').unwrap() {
+                    ("GET", path) if path.contains("/secrets?") => {
+                        reads += 1;
+                        list(json!([if reads == 1 { &first } else { &then }]))
+                    }
+                    ("GET", path) if path.contains("/secrets/") => {
+                        scripted::refusal(404, "NotFound")
+                    }
+                    ("GET", path) if path.contains("/deployments") => list(json!([{
+                    "metadata": {"name": "demo", "labels": {SERVER_LABEL: "demo"}},
+                    "status": {"readyReplicas": ready}}])),
+                    ("GET", path) if path.contains("/statefulsets") => list(json!([])),
+                    ("PUT", _) => {
+                        let release = ReleaseSecret::from_object(body).unwrap().decode().unwrap();
+                        let version = body["metadata"]["resourceVersion"].as_str().unwrap();
+                        puts.lock().unwrap().push((version.to_owned(), release));
+                        if version == then["metadata"]["resourceVersion"] {
+                            (200, body.to_string())
+                        } else {
+                            scripted::refusal(409, "Conflict")
+                        }
+                    }
+                    ("DELETE", _) => (
+                        200,
+                        json!({"kind": "Status", "apiVersion": "v1", "status": "Success"})
+                            .to_string(),
+                    ),
+                    _ => panic!("{request}"),
+                },
+            );
+        let options = GcOptions {
+            timeout: Duration::from_secs(1),
+            dry_run: false,
+        };
+        let mut gc = Gc {
+            cluster: &cluster,
+            options: &options,
+            progress: &Silent,
+            what: "x".to_owned(),
+            garbage: Vec::new(),
+            failed: None,
+        };
+        let removed = Box::pin(gc.dead_releases(&releases)).await;
+        assert!(gc.failed.is_none(), "{:?}", gc.failed);
+        let written = written.lock().unwrap().clone();
+        (gc.garbage, removed, written)
+    }
+
+    /// Between the judgement and the removal another command takes over, and is done.
+    #[tokio::test]
+    async fn a_release_that_another_command_took_over_is_left_alone() {
+        for status in [
+            Status::Uninstalling,
+            Status::PendingInstall,
+            Status::PendingUpgrade,
+        ] {
+            let (first, then) = (left(status, "1"), left(Status::Deployed, "2"));
+            let (garbage, removed, written) = dealt_with(first, then, 0).await;
+            assert!(garbage.is_empty() && removed.is_empty(), "{garbage:?}");
+            let versions: Vec<&str> = written.iter().map(|(version, _)| &**version).collect();
+            assert_eq!(versions, ["1"], "{status}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_release_that_is_as_it_was_judged_is_removed() {
+        for status in [Status::Uninstalling, Status::PendingInstall] {
+            let record = left(status, "1");
+            let (garbage, removed, written) = dealt_with(record.clone(), record, 0).await;
+            assert_eq!((garbage.len(), removed.len()), (1, 1), "{status}");
+            let (_, begun) = &written[0];
+            assert_eq!(begun.info.status, Status::Uninstalling);
+            // What the next command goes by, should this one die.
+            assert_eq!(begun.info.other["status_before_deletion"], "failed");
+        }
+    }
+
+    /// A later failure puts it back and does not remove it.
+    #[tokio::test]
+    async fn a_first_deployment_that_serves_is_not_marked_as_one_of_which_nothing_ran() {
+        let record = left(Status::PendingInstall, "1");
+        let (garbage, removed, mut written) = dealt_with(record.clone(), record, 1).await;
+        assert_eq!((garbage.len(), removed.len()), (1, 0));
+        let (_, release) = written.remove(0);
+        assert_eq!(release.info.status, Status::Failed);
+        let metadata = ObjectMeta::default();
+        assert!(!revisions::is_first(&[Record { release, metadata }]));
     }
 }
