@@ -20,6 +20,7 @@ use mcpt_core::{Failure, FailureKind, LogLine, LogOptions, Logs, ServerName};
 use tokio::{
     sync::{mpsc, oneshot, watch},
     task::JoinSet,
+    time::Instant,
 };
 
 pub(crate) use self::container::container;
@@ -192,6 +193,7 @@ impl Follower {
             newer,
             ended,
             opened: false,
+            begun: Instant::now(),
         };
         self.readers.spawn(reader.run());
     }

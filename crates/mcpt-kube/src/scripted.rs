@@ -16,6 +16,9 @@ use crate::cluster::{Cluster, ServerVersion};
 /// What a request gets that is never answered.
 pub(crate) const NEVER: (u16, String) = (0, String::new());
 
+/// Ends a text after which the answer goes on, but nothing comes any more.
+pub(crate) const SILENCE: char = '\0';
+
 /// A cluster whose answer to each request, such as `GET /api/v1/pods?limit=1` with its JSON, is a status and a text.
 pub(crate) fn cluster(
     answer: impl FnMut(&str, &Value) -> (u16, String) + Send + 'static,
@@ -32,8 +35,19 @@ pub(crate) fn cluster(
             if code == NEVER.0 {
                 std::future::pending::<()>().await;
             }
+            let (text, goes_on) = match text.strip_suffix(SILENCE) {
+                Some(text) => (text.to_owned(), true),
+                None => (text, false),
+            };
+            let end = async move {
+                if goes_on {
+                    std::future::pending::<()>().await;
+                }
+                None
+            };
+            let body = Body::from(text.into_bytes()).with_trailers(end);
             let response = Response::builder().status(code);
-            Ok::<_, Infallible>(response.body(Body::from(text.into_bytes())).unwrap())
+            Ok::<_, Infallible>(response.body(body).unwrap())
         }
     });
     Cluster {

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use futures_util::{AsyncBufReadExt, AsyncReadExt};
+use futures_util::{AsyncBufReadExt, AsyncReadExt, TryFutureExt};
 use k8s_openapi::api::core::v1::Pod;
-use kube::{Api, api::LogParams};
-use mcpt_core::{Failure, FailureKind, LogLine, LogOptions};
+use kube::{Api, Error, api::LogParams};
+use mcpt_core::{Failure, LogLine, LogOptions};
 use tokio::{
     sync::{mpsc, oneshot, watch},
-    time::sleep,
+    time::{Instant, sleep},
 };
 
 use super::{
@@ -22,6 +22,10 @@ const LONGEST_LINE: usize = 64 * 1024;
 
 /// Pause before a stream is opened again that ended: a container that ended with it is known to have ended by then.
 const REOPEN: Duration = Duration::from_secs(2);
+
+/// Silence after which a log that is followed is opened again. A quiet server and a connection whose other end vanished look the
+/// same, from the request on: nothing is answered before there is a line.
+const QUIET: Duration = Duration::from_mins(2);
 
 /// Reads one run of one container.
 pub(super) struct Reader {
@@ -40,6 +44,8 @@ pub(super) struct Reader {
     pub(super) ended: oneshot::Sender<()>,
     /// Whether its log could be opened once.
     pub(super) opened: bool,
+    /// When it was begun to be read.
+    pub(super) begun: Instant,
 }
 
 impl Reader {
@@ -99,22 +105,29 @@ impl Reader {
     async fn read(&mut self, place: Place, told: &mut Told) -> Result<Read, Trouble> {
         let follow = self.options.follow && place == (Place::Present { goes_on: true });
         let api: Api<Pod> = self.cluster.api();
+        let mut tail = self.options.tail.filter(|_| told.last.is_none());
+        let mut since_seconds = None;
+        // What was written while none of it could be read is new as well.
+        let elapsed = self.begun.elapsed().as_secs();
+        if tail == Some(0) && elapsed > 0 {
+            tail = None;
+            since_seconds = i64::try_from(elapsed).ok();
+        }
         let params = LogParams {
             container: Some(self.container.clone()),
             follow,
-            tail_lines: self
-                .options
-                .tail
-                .filter(|_| told.last.is_none())
-                .map(i64::from),
+            tail_lines: tail.map(i64::from),
+            since_seconds,
             previous: self.options.previous || matches!(place, Place::Previous { .. }),
             // By these it is known where to go on.
             timestamps: self.options.follow,
             since_time: told.since(),
             ..LogParams::default()
         };
-        let log = api.log_stream(&self.pod, &params).await;
-        let mut log = log.map_err(|error| self.trouble(&error))?;
+        let pod = self.pod.clone();
+        let Some(mut log) = self.heard(follow, api.log_stream(&pod, &params)).await? else {
+            return Ok(Read::ToTheEnd);
+        };
         self.opened = true;
         // Of which run the log was that has been opened is told by the pod before and after.
         if self.options.follow && !place.is_still(self.place().await?) {
@@ -127,16 +140,10 @@ impl Reader {
         loop {
             bytes.clear();
             let mut bounded = (&mut log).take(LONGEST_LINE as u64);
-            let read = tokio::select! {
-                read = bounded.read_until(b'\n', &mut bytes) => read,
-                // A connection whose other end vanished says nothing.
-                () = overdue(&mut self.newer), if follow => return Ok(Read::ToTheEnd),
+            let read = bounded.read_until(b'\n', &mut bytes);
+            let Some(read) = self.heard(follow, read.map_err(Error::ReadEvents)).await? else {
+                return Ok(Read::ToTheEnd);
             };
-            let read = read.map_err(|error| Trouble {
-                failure: Failure::new(FailureKind::Unreachable, self.what()).caused_by(&error),
-                passes: true,
-                gone: false,
-            })?;
             let line_ends = bytes.ends_with(b"\n");
             // What is cut off in the middle of a line is read again.
             if read == 0 || (follow && !line_ends && read < LONGEST_LINE) {
@@ -160,6 +167,24 @@ impl Reader {
         }
     }
 
+    /// Waits for a step of reading, but not forever; `None` when a log that is followed should be opened again.
+    async fn heard<T>(
+        &mut self,
+        follow: bool,
+        step: impl Future<Output = Result<T, Error>>,
+    ) -> Result<Option<T>, Trouble> {
+        let heard = if follow {
+            tokio::select! {
+                heard = step => heard.map(Some),
+                () = sleep(QUIET) => Ok(None),
+                () = overdue(&mut self.newer) => Ok(None),
+            }
+        } else {
+            self.cluster.answer(step).await.map(Some)
+        };
+        heard.map_err(|error| self.trouble(&error))
+    }
+
     /// Where the lines of the run are now.
     async fn place(&self) -> Result<Place, Trouble> {
         let api: Api<Pod> = self.cluster.api();
@@ -168,11 +193,11 @@ impl Reader {
         Ok(self.run.place(pod.as_ref(), &self.container))
     }
 
-    fn trouble(&self, error: &kube::Error) -> Trouble {
+    fn trouble(&self, error: &Error) -> Trouble {
         Trouble {
             failure: self.cluster.failure(self.what(), error),
             passes: passes(error),
-            gone: matches!(error, kube::Error::Api(status) if matches!(status.code, 400 | 404)),
+            gone: matches!(error, Error::Api(status) if matches!(status.code, 400 | 404)),
         }
     }
 
@@ -216,9 +241,9 @@ impl Trouble {
 
 /// Whether an error may pass: a lost connection, a server that is not there for a while. What a server answers to this
 /// request as such stays so.
-fn passes(error: &kube::Error) -> bool {
+fn passes(error: &Error) -> bool {
     match error {
-        kube::Error::Api(status) => status.code == 429 || status.code >= 500,
+        Error::Api(status) => status.code == 429 || status.code >= 500,
         _ => true,
     }
 }

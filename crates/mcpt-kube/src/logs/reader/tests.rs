@@ -26,17 +26,36 @@ fn runs(restarts: u32) -> Answer {
     state(json!({"running": {}}), restarts)
 }
 
+fn silence() -> Answer {
+    ("never", String::new())
+}
+
 /// What a reader of the first run tells, and which logs it asks for, when the API server answers like this.
 async fn read(answers: Vec<Answer>) -> (Vec<String>, Vec<String>) {
+    let (lines, asked) = attempt(Some(9), true, answers).await;
+    let lines = lines.into_iter().map(Result::unwrap).collect();
+    (lines, asked)
+}
+
+async fn attempt(
+    tail: Option<u32>,
+    follow: bool,
+    answers: Vec<Answer>,
+) -> (Vec<Result<String, Failure>>, Vec<String>) {
     let asked = Arc::new(Mutex::new(Vec::new()));
     let seen = Arc::clone(&asked);
     let mut answers = answers.into_iter();
     let cluster = scripted::cluster(move |request, _| {
         let (kind, text) = answers.next().unwrap_or_else(|| panic!("{request}"));
         let query = request.split_once("/log?").map(|(_, query)| query);
-        assert_eq!(query.is_some(), kind == "log", "{request}");
+        assert_eq!(
+            query.is_some(),
+            kind == "log" || kind == "never",
+            "{request}"
+        );
         seen.lock().unwrap().extend(query.map(str::to_owned));
         match kind {
+            "never" => scripted::NEVER,
             "down" => scripted::refusal(503, "ServiceUnavailable"),
             _ => (200, text),
         }
@@ -54,19 +73,22 @@ async fn read(answers: Vec<Answer>) -> (Vec<String>, Vec<String>) {
             restarts: 0,
         },
         options: LogOptions {
-            follow: true,
-            tail: Some(9),
+            follow,
+            tail,
             previous: false,
         },
         before: None,
         newer,
         ended,
         opened: false,
+        begun: Instant::now(),
     };
-    reader.run().await;
+    let hour = Duration::from_hours(1);
+    let ended = tokio::time::timeout(hour, reader.run()).await;
+    ended.expect("the reader hangs");
     let mut lines = Vec::new();
     while let Some(line) = told.recv().await {
-        lines.push(line.unwrap().text);
+        lines.push(line.map(|line| line.text));
     }
     let asked = asked.lock().unwrap().clone();
     (lines, asked)
@@ -149,6 +171,66 @@ async fn what_breaks_after_it_was_opened_is_opened_again() {
     assert_eq!(lines, ["a"]);
 }
 
+/// Of a quiet server as of a connection that is lost nothing is heard: neither a line, nor that the log was opened.
+#[tokio::test(start_paused = true)]
+async fn what_is_silent_is_opened_again_and_tells_each_line_once() {
+    let then_silence = |mut log: Answer| {
+        log.1.push(scripted::SILENCE);
+        log
+    };
+    let (lines, asked) = read(vec![
+        silence(),
+        runs(0),
+        then_silence(log(&[(1, "a\n"), (2, "b\n"), (2, "c")])),
+        runs(0),
+        runs(0),
+        then_silence(log(&[(2, "b\n"), (2, "c\n")])),
+        runs(0),
+        runs(0),
+        silence(),
+        state(json!({"waiting": {}}), 1),
+    ])
+    .await;
+    assert_eq!(lines, ["a", "b", "c"]);
+    let tailed: Vec<bool> = asked.iter().map(|q| q.contains("tailLines=9")).collect();
+    assert_eq!(tailed, [true, true, false, false], "{asked:?}");
+}
+
+/// Only those from before the command are not wanted.
+#[tokio::test(start_paused = true)]
+async fn no_line_is_lost_where_only_new_ones_are_wanted() {
+    let (lines, asked) = attempt(
+        Some(0),
+        true,
+        vec![
+            silence(),
+            runs(0),
+            log(&[(1, "a\n")]),
+            runs(0),
+            state(json!({"waiting": {}}), 1),
+        ],
+    )
+    .await;
+    assert_eq!(lines, [Ok("a".to_owned())]);
+    assert!(asked[0].contains("tailLines=0"), "{asked:?}");
+    assert!(
+        asked[1].contains("sinceSeconds=122") && !asked[1].contains("tailLines"),
+        "{asked:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_log_that_is_read_once_is_not_waited_for_for_ever() {
+    let mut cut = log(&[(1, "a\n")]);
+    cut.1.push(scripted::SILENCE);
+    for (answer, told) in [(silence(), 0), (cut, 1)] {
+        let (mut lines, _) = attempt(None, false, vec![answer]).await;
+        let failure = lines.pop().unwrap().unwrap_err();
+        assert_eq!(failure.kind, mcpt_core::FailureKind::Unreachable);
+        assert_eq!(lines.len(), told);
+    }
+}
+
 /// It was restarted between the look at the pod and the opening of its log, twice.
 #[tokio::test(start_paused = true)]
 async fn lines_of_the_next_run_are_not_told_as_those_of_this_one() {
@@ -180,9 +262,9 @@ fn what_may_pass() {
             code,
             ..kube::core::Status::default()
         };
-        let error = kube::Error::Api(status.boxed());
+        let error = Error::Api(status.boxed());
         assert_eq!(passes(&error), expected, "{code}");
     }
     let lost = std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
-    assert!(passes(&kube::Error::Service(Box::new(lost))));
+    assert!(passes(&Error::Service(Box::new(lost))));
 }
