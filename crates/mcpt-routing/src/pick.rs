@@ -36,10 +36,12 @@ impl<L> Server<L> {
         let best = turned
             .filter_map(|index| {
                 let (endpoint, conditions) = endpoints.get(index)?;
-                let class = match (conditions.ready, conditions.serving) {
-                    (true, _) if !conditions.terminating => 0,
-                    (_, true) if conditions.terminating => 1,
-                    _ => return None,
+                let class = if conditions.take_new() {
+                    0
+                } else if conditions.serving && conditions.terminating {
+                    1
+                } else {
+                    return None;
                 };
                 if tried.contains(endpoint.id()) {
                     return None;

@@ -84,6 +84,11 @@ pub struct Conditions {
 }
 
 impl Conditions {
+    /// Whether it gets what may go anywhere.
+    pub fn take_new(&self) -> bool {
+        self.ready && !self.terminating
+    }
+
     /// Up, for as long as nobody says otherwise.
     pub const READY: Self = Self {
         ready: true,

@@ -38,8 +38,8 @@ pub struct Server<L> {
 /// Where a session lives.
 #[derive(Debug)]
 pub enum Pinned<L> {
-    /// There.
-    Endpoint(Arc<Endpoint<L>>),
+    /// There; with what may be sent to it.
+    Endpoint(Arc<Endpoint<L>>, Conditions),
     /// Its endpoint is gone, and the session with it.
     Gone,
 }
@@ -91,7 +91,7 @@ impl<L> Server<L> {
             .get(id)
             .and_then(|index| self.endpoints.get(*index))
         {
-            Some((endpoint, _)) => Pinned::Endpoint(Arc::clone(endpoint)),
+            Some((endpoint, conditions)) => Pinned::Endpoint(Arc::clone(endpoint), *conditions),
             None => Pinned::Gone,
         }
     }

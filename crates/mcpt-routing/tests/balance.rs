@@ -198,7 +198,7 @@ fn sessions_stay_as_long_as_their_endpoint_is_there() {
             .get("ns", "demo")
             .map(|server| server.pinned(&a))
     };
-    let Some(Pinned::Endpoint(first)) = pinned() else {
+    let Some(Pinned::Endpoint(first, _)) = pinned() else {
         panic!("a is there")
     };
     for conditions in [Conditions::DRAINING, Conditions::UNREADY, Conditions::READY] {
@@ -206,9 +206,10 @@ fn sessions_stay_as_long_as_their_endpoint_is_there() {
             0,
             Change::Set(spec("demo", &[("a", conditions), ("c", Conditions::READY)])),
         );
-        let Some(Pinned::Endpoint(now)) = pinned() else {
+        let Some(Pinned::Endpoint(now, told)) = pinned() else {
             panic!("{conditions:?}")
         };
+        assert_eq!(told, conditions);
         assert!(Arc::ptr_eq(&first, &now), "load and connections are kept");
     }
     let applied = table.apply(0, Change::Set(spec("demo", &ready(&["c"]))));
@@ -225,7 +226,7 @@ fn sessions_stay_as_long_as_their_endpoint_is_there() {
     table.apply(0, Change::Set(spec("demo", &ready(&["a"]))));
     let mut moved = spec("demo", &ready(&["a"]));
     moved.endpoints[0].address = Address::new("elsewhere", 80, "/mcp").unwrap();
-    let Some(Pinned::Endpoint(before)) = pinned() else {
+    let Some(Pinned::Endpoint(before, _)) = pinned() else {
         panic!("a is back")
     };
     let applied = table.apply(0, Change::Set(moved));

@@ -140,16 +140,23 @@ pub(super) async fn forward(
     )
 }
 
-/// Where a request goes whose server keeps nothing for sessions: where the session began if that can be reached, else anywhere.
+/// Where a request goes whose server keeps nothing for sessions: where the session began while that takes new work and can be
+/// reached, else anywhere. Where nobody is ready it is tried where the session began.
 fn home_or_any(
     shared: &Shared,
     server: &Server<Upstream>,
     ticket: &Ticket,
 ) -> Option<InFlight<Upstream>> {
-    match server.pinned(&ticket.endpoint) {
-        Pinned::Endpoint(home) if !home.is_paused(shared.now()) => Some(home.begin()),
-        Pinned::Endpoint(_) | Pinned::Gone => server.pick(Work::OneRequest, &[], shared.now()),
+    let now = shared.now();
+    let (home, conditions) = match server.pinned(&ticket.endpoint) {
+        Pinned::Endpoint(home, conditions) if !home.is_paused(now) => (home, conditions),
+        Pinned::Endpoint(..) | Pinned::Gone => return server.pick(Work::OneRequest, &[], now),
+    };
+    if conditions.take_new() {
+        return Some(home.begin());
     }
+    let elsewhere = server.pick(Work::OneRequest, &[], now);
+    elsewhere.or_else(|| Some(home.begin()))
 }
 
 /// The endpoint that a session lives on; `None` when it is gone.
@@ -161,7 +168,7 @@ async fn home_of(
     server: &Arc<Server<Upstream>>,
     ticket: &Ticket,
 ) -> Option<Arc<Endpoint<Upstream>>> {
-    if let Pinned::Endpoint(endpoint) = server.pinned(&ticket.endpoint) {
+    if let Pinned::Endpoint(endpoint, _) = server.pinned(&ticket.endpoint) {
         return Some(endpoint);
     }
     if unix_time().saturating_sub(ticket.issued) > FRESH_SECONDS {
@@ -176,7 +183,7 @@ async fn home_of(
                 .current()
                 .get(key.namespace.as_str(), key.name.as_str())
                 .cloned();
-            if let Pinned::Endpoint(endpoint) = server?.pinned(&ticket.endpoint) {
+            if let Pinned::Endpoint(endpoint, _) = server?.pinned(&ticket.endpoint) {
                 return Some(endpoint);
             }
             changed.await;

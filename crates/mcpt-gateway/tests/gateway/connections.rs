@@ -214,3 +214,48 @@ async fn sessions_of_a_stateless_server_outlive_their_endpoint() {
     gateway.shows("condition=\"ready\"} 0").await;
     assert_eq!(gateway.call(&session, "t").await.status, 503);
 }
+
+/// One that terminates or is not ready is spared what others can answer as well.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sessions_of_a_stateless_server_leave_an_endpoint_that_takes_nothing_new() {
+    let gateway = gateway();
+    let (home, at_home) = raw(&[Some(ANSWER_WITH_ID)]).await;
+    let (other, elsewhere) = raw(&[Some(ANSWER_WITH_ID)]).await;
+    gateway.server(Sessions::Stateless, &[("a", home, Conditions::READY)]);
+    gateway.shows("condition=\"ready\"} 1").await;
+    let initialize = json!({"jsonrpc": "2.0", "id": 1, "method": "initialize"});
+    let session = gateway.post(&[], &initialize).await.session.unwrap();
+    let terminates_soon = Conditions {
+        terminating: true,
+        ..Conditions::READY
+    };
+    for (a, b, answers_at_home) in [
+        (Conditions::READY, Conditions::READY, 1),
+        (Conditions::DRAINING, Conditions::READY, 0),
+        (terminates_soon, Conditions::READY, 0),
+        (Conditions::UNREADY, Conditions::READY, 0),
+        (Conditions::UNREADY, Conditions::DRAINING, 0),
+        // Better one that is said to be unready than none.
+        (Conditions::UNREADY, Conditions::UNREADY, 1),
+    ] {
+        gateway.server(Sessions::Stateless, &[("a", home, a), ("b", other, b)]);
+        for (condition, of) in [
+            ("ready", [a.ready, b.ready]),
+            ("serving", [a.serving, b.serving]),
+            ("terminating", [a.terminating, b.terminating]),
+        ] {
+            let count = of.into_iter().filter(|is| *is).count();
+            let sample = format!("condition=\"{condition}\"}} {count}");
+            gateway.shows(&sample).await;
+        }
+        at_home.store(0, Relaxed);
+        elsewhere.store(0, Relaxed);
+        assert_eq!(gateway.call(&session, "t").await.status, 200);
+        let answers = (at_home.load(Relaxed), elsewhere.load(Relaxed));
+        assert_eq!(
+            answers,
+            (answers_at_home, 1 - answers_at_home),
+            "{a:?} {b:?}"
+        );
+    }
+}
