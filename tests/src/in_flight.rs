@@ -1,7 +1,8 @@
-//! Calls that are in flight when the gateway that carries them dies.
+//! Calls that are in flight when the gateway that carries them ends.
 //!
-//! Nobody can know what became of such a call, so its client must see a broken connection: not an answer, and not the
-//! silence of a call that somebody made again. The session and the instance are as they were.
+//! One that ends in order lets them finish. Of one that dies nobody can know what became of the call, so its client must see
+//! a broken connection: not an answer, and not the silence of a call that somebody made again. The session and the
+//! instance are as they were.
 
 use std::{
     collections::BTreeSet,
@@ -18,6 +19,24 @@ use crate::raw::{Session, agent, call};
 const COUNTING: usize = 8;
 /// Progress that `slow` reports in all.
 const STEPS: u64 = 10;
+
+/// Begins so many calls of that length, does what they are to outlast, and hears each of them to its end.
+///
+/// # Panics
+/// When a call is not answered as if nothing had happened.
+pub fn outlast(url: &str, calls: usize, seconds: u32, happening: impl FnOnce()) {
+    let begun: Vec<_> = thread::scope(|scope| {
+        let beginning: Vec<_> = (0..calls)
+            .map(|_| scope.spawn(|| SlowCall::begin(url, seconds)))
+            .collect();
+        let begun = beginning.into_iter();
+        begun.map(|begun| begun.join().expect("a call")).collect()
+    });
+    happening();
+    for call in begun {
+        call.finishes();
+    }
+}
 
 /// Calls over one gateway, has it killed, and goes on over another. `seconds` is longer than `kill` takes.
 ///
@@ -64,7 +83,7 @@ fn count_until_it_breaks(session: &Session, url: &str, begun: &Barrier) -> u32 {
 /// A call that takes its time and reports progress.
 struct SlowCall {
     session: Session,
-    lines: Box<dyn Iterator<Item = io::Result<String>>>,
+    lines: Box<dyn Iterator<Item = io::Result<String>> + Send>,
     /// What came of the present event.
     id: Option<String>,
     data: String,
@@ -124,6 +143,18 @@ impl SlowCall {
         }
         let text = message["result"]["content"][0]["text"].as_str()?;
         Some(text.to_owned())
+    }
+
+    /// It is answered on the stream that it began with, with all of its progress.
+    fn finishes(mut self) {
+        let result = loop {
+            let line = self.lines.next().expect("a stream that brings the result");
+            if let Some(result) = self.hear(&line.expect("a line")) {
+                break result;
+            }
+        };
+        assert!(result.starts_with("done after"), "{result}");
+        assert_eq!(self.progress, STEPS);
     }
 
     /// Its stream breaks off: it neither ends in order nor brings a result.

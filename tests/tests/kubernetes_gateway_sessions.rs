@@ -178,6 +178,22 @@ fn calls_in_flight_break_with_their_gateway_and_are_made_once() {
 }
 
 #[test]
+fn calls_in_flight_finish_when_gateways_are_restarted_in_turn() {
+    let namespace = TestNamespace::new("restart");
+    let name = namespace.name();
+    let mcpt = Mcpt::new(&["--backend", "kubernetes", "--namespace", name]);
+    let _ = mcpt.run(&["deploy", "demo", "--replicas", "2"]).ok();
+    let _ = mcpt.run(&["gateway", "install", "--replicas", "2"]).ok();
+    let url = format!("{}/mcp/demo", namespace.service_url("mcpt-gateway"));
+    // Over both gateways, and longer than a pod keeps accepting connections.
+    in_flight::outlast(&url, 16, 15, || {
+        kubectl(&["rollout", "restart", "deployment/mcpt-gateway", "-n", name]);
+        let done = ["rollout", "status", "deployment/mcpt-gateway", "-n", name];
+        kubectl(&[&done[..], &["--timeout=90s"]].concat());
+    });
+}
+
+#[test]
 fn sessions_stay_on_their_pods() {
     let namespace = TestNamespace::new("sessions");
     let name = namespace.name();
