@@ -101,6 +101,10 @@ pub(super) async fn forward(
                 shared.ledger.forget(|other| Arc::ptr_eq(other, endpoint));
             }
             refusal = Refusal::SessionGone;
+        } else if is_gone(shared, &ticket) {
+            // It was listed a little longer than it was there.
+            shared.ledger.end(sealed.as_bytes());
+            refusal = Refusal::SessionGone;
         }
         return (refusal.outcome(), refuse(shared, &refusal, unsent).await);
     };
@@ -157,6 +161,16 @@ fn home_or_any(
     }
     let elsewhere = server.pick(Work::OneRequest, &[], now);
     elsewhere.or_else(|| Some(home.begin()))
+}
+
+/// Whether the endpoint that a session lives on is gone by now.
+fn is_gone(shared: &Shared, ticket: &Ticket) -> bool {
+    let servers = shared.table.current();
+    let server = servers.get(
+        ticket.server.namespace.as_str(),
+        ticket.server.name.as_str(),
+    );
+    server.is_none_or(|server| matches!(server.pinned(&ticket.endpoint), Pinned::Gone))
 }
 
 /// The endpoint that a session lives on; `None` when it is gone.

@@ -1,6 +1,12 @@
 //! What changes of a source do to requests and sessions.
 
+use std::{net::SocketAddr, time::Duration};
+
 use mcpt_routing::{Change, Conditions};
+use tokio::{
+    net::{TcpSocket, TcpStream},
+    time::timeout,
+};
 
 use crate::{
     harness::{call, demo, gateway},
@@ -51,6 +57,43 @@ async fn an_endpoint_that_terminates_keeps_its_sessions_and_gets_nothing_new() {
     let gone = gateway.call(&session, "counter").await;
     assert_eq!(gone.status, 404, "{gone:?}");
     assert!(gone.text.contains("\"id\":\"c\""), "{gone:?}");
+}
+
+/// An address that nobody answers at, as that of a pod that is gone.
+async fn silent() -> (SocketAddr, Vec<TcpStream>) {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = socket.listen(1).unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut waiting = Vec::new();
+    // Once its queue is full the system lets no further connection be made.
+    while let Ok(made) = timeout(Duration::from_millis(200), TcpStream::connect(address)).await {
+        waiting.push(made.unwrap());
+    }
+    std::mem::forget(listener);
+    (address, waiting)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_whose_endpoint_goes_while_it_is_being_reached_is_gone() {
+    let (silent, _full) = silent().await;
+    let gateway = gateway();
+    gateway.endpoints(&[("a", demo("a").await, Conditions::READY)]);
+    gateway.shows("condition=\"ready\"} 1").await;
+    let session = gateway.open().await;
+    gateway.endpoints(&[("a", silent, Conditions::DRAINING)]);
+    gateway.shows("condition=\"terminating\"} 1").await;
+    let mut wire = Wire::open(gateway.address).await.unwrap();
+    let headers = [("Mcp-Session-Id", &*session)];
+    wire.send("POST", "/mcp/demo", &headers, &call("counter").to_string())
+        .await
+        .unwrap();
+    gateway
+        .shows("requests_in_flight{namespace=\"ns\",server=\"demo\",endpoint=\"a\"} 1")
+        .await;
+    gateway.endpoints(&[("b", demo("b").await, Conditions::READY)]);
+    let gone = wire.answer().await.unwrap();
+    assert_eq!(gone.status, 404, "{gone:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
