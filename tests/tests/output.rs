@@ -43,6 +43,21 @@ fn help_that_nobody_asked_for_by_name() {
 }
 
 #[test]
+fn a_hint_names_the_backend_where_another_one_is_usual() {
+    let hint = |mcpt: &Mcpt, options: &[&str]| {
+        let asked = mcpt.run(&[options, &["status", "nothing"]].concat());
+        asked.exits(3).stderr
+    };
+    let plain = "hint: mcpt list shows";
+    let named = "hint: mcpt -b process list shows";
+    let mcpt = Mcpt::default();
+    assert!(hint(&mcpt, &[]).contains(plain));
+    assert!(hint(&mcpt, &["-b", "process"]).contains(named));
+    let mcpt = mcpt.env("MCPT_BACKEND", "kubernetes");
+    assert!(hint(&mcpt, &["-b", "process"]).contains(named));
+}
+
+#[test]
 fn usage_errors_as_json() {
     let mcpt = Mcpt::default();
     for command in [

@@ -58,12 +58,14 @@ pub(crate) async fn backend(
     global: &Global,
     config: &UserConfig,
 ) -> Result<Box<dyn Backend>, Failure> {
-    open(global, kind(global, config), &cluster(global, config)).await
+    let cluster = cluster(global, config);
+    open(global, config, kind(global, config), &cluster).await
 }
 
 /// A backend of that kind, ready to be used.
 pub(crate) async fn open(
     global: &Global,
+    config: &UserConfig,
     kind: BackendKind,
     cluster: &ConnectOptions,
 ) -> Result<Box<dyn Backend>, Failure> {
@@ -80,7 +82,15 @@ pub(crate) async fn open(
                     &format!("{option} means nothing to the process backend"),
                 );
             }
-            Ok(Box::new(Processes::new()?))
+            let processes = Processes::new()?;
+            // Where another backend is the usual one, a command from a hint would hit its server of that name. Whether an option
+            // or the environment chose this one is all the same.
+            let usual = config.backend.is_none_or(|usual| usual == kind);
+            Ok(Box::new(if usual && global.backend.is_none() {
+                processes
+            } else {
+                processes.named()
+            }))
         }
         BackendKind::Kubernetes => Ok(Box::new(Kubernetes::connect(cluster).await?)),
     }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Autoscaling, Failure, FailureKind, Garbage, Plan, Progress, Revision, RevisionEntry, Server,
-    ServerEvent, ServerName, command_line,
+    ServerEvent, ServerName,
 };
 
 /// The kinds of places where a server can run.
@@ -21,12 +21,20 @@ pub enum BackendKind {
     Kubernetes,
 }
 
-impl fmt::Display for BackendKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl BackendKind {
+    /// Its name, as options take it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
             Self::Process => "process",
             Self::Kubernetes => "kubernetes",
-        })
+        }
+    }
+}
+
+impl fmt::Display for BackendKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 
@@ -217,9 +225,7 @@ pub trait Backend: Send + Sync {
     fn place(&self) -> String;
 
     /// A command of mcpt that acts on a server of this backend, for hints: `words` are `delete demo`.
-    fn command(&self, words: &str) -> String {
-        command_line(None, words)
-    }
+    fn command(&self, words: &str) -> String;
 
     /// Finds what is wrong with a plan and its options before anything is changed, as [`Self::deploy`] would find it now.
     ///

@@ -1,12 +1,29 @@
-//! Commands of mcpt as hints print them.
+//! Commands as hints print them: whoever copies one into a shell gets what was meant.
 
-/// A command of mcpt that acts on what is in a namespace of the cluster, or without one on this machine's processes: whoever copies
-/// it from a hint must not hit a server of the same name elsewhere. `words` are command and arguments: `delete demo`.
+use std::borrow::Cow;
+
+/// A command of mcpt that acts in a certain place: whoever copies it must not hit a server of the same name elsewhere. `options`
+/// lead there: `("--backend", "process")`; `words` are command and arguments, quoted where they must be: `delete demo`.
 #[must_use]
-pub fn command_line(namespace: Option<&str>, words: &str) -> String {
-    match namespace {
-        Some(namespace) => format!("mcpt -b kubernetes -n {namespace} {words}"),
-        None => format!("mcpt {words}"),
+pub fn command_line(options: &[(&str, &str)], words: &str) -> String {
+    let mut line = "mcpt ".to_owned();
+    for (option, value) in options {
+        for part in [option, shell_word(value).as_ref()] {
+            line += part;
+            line.push(' ');
+        }
+    }
+    line + words
+}
+
+/// A word as a POSIX shell reads it: in single quotes unless nothing in it needs them.
+#[must_use]
+pub fn shell_word(word: &str) -> Cow<'_, str> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@,+%".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        Cow::Borrowed(word)
+    } else {
+        Cow::Owned(format!("'{}'", word.replace('\'', r"'\''")))
     }
 }
 
@@ -17,9 +34,22 @@ mod tests {
     #[test]
     fn a_command_says_where() {
         assert_eq!(
-            command_line(Some("team"), "delete demo"),
-            "mcpt -b kubernetes -n team delete demo"
+            command_line(&[("--context", "a b"), ("-n", "team")], "delete demo"),
+            "mcpt --context 'a b' -n team delete demo"
         );
-        assert_eq!(command_line(None, "delete demo"), "mcpt delete demo");
+        assert_eq!(command_line(&[], "delete demo"), "mcpt delete demo");
+    }
+
+    #[test]
+    fn words_are_quoted_where_a_shell_would_read_them_otherwise() {
+        for (word, quoted) in [
+            ("a-b_c./:=@,+%9", "a-b_c./:=@,+%9"),
+            ("", "''"),
+            ("a b", "'a b'"),
+            ("$x", "'$x'"),
+            ("it's", r"'it'\''s'"),
+        ] {
+            assert_eq!(shell_word(word), quoted);
+        }
     }
 }

@@ -19,7 +19,7 @@ pub use self::{
         DeployOptions, Deployed, DryRun, EventStream, GcOptions, LogLine, LogOptions, LogStream,
         Logs, Scale, Tunnel,
     },
-    command_line::command_line,
+    command_line::{command_line, shell_word},
     failure::{Failure, FailureKind, chain},
     ids::{InvalidId, Namespace, Revision, ServerName, TemplateId},
     plan::{Arg, Image, Mount, Plan, Resources, Sessions, Transport},

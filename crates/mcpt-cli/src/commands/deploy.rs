@@ -109,7 +109,7 @@ impl Deploy {
     pub(crate) fn run(self, global: &Global) -> Result<(), Ending> {
         let config = UserConfig::load()?;
         let work = self.work(global, &config)?;
-        jobs::run(global, work)
+        jobs::run(global, &config, work)
     }
 
     /// What the command says about the settings of one server.
@@ -249,14 +249,14 @@ pub(super) fn read(path: &Path) -> Result<String, Failure> {
     })
 }
 
-fn show(global: &Global, server: &Server) -> Result<(), Ending> {
+/// Shows what was deployed; `tools` is the command that lists its tools.
+fn show(global: &Global, server: &Server, tools: Option<&str>) -> Result<(), Ending> {
     changed::show(global, server)?;
-    if matches!(global.output, Format::Table | Format::Wide) && server.state == ServerState::Running
+    if let Some(tools) = tools
+        && matches!(global.output, Format::Table | Format::Wide)
+        && server.state == ServerState::Running
     {
-        messages::hint(
-            global,
-            &format!("{} lists its tools", server.command("tools")),
-        );
+        messages::hint(global, &format!("{tools} lists its tools"));
     }
     Ok(())
 }

@@ -41,9 +41,7 @@ impl Operation<'_> {
                 failure
                     .why
                     .push(format!("not all of it was removed: {why}"));
-                let command = self
-                    .kind
-                    .removal_command(self.cluster.namespace.as_str(), self.name.as_str());
+                let command = self.kind.removal_command(self.cluster, self.name.as_str());
                 let hint = format!("remove the rest with: {command}");
                 failure.hint = Some(hint);
             }

@@ -16,6 +16,7 @@ use crate::{
     changed,
     ending::Ending,
     output, place, progress, report, runtime,
+    user_config::UserConfig,
 };
 
 /// How many deploys are under way at most.
@@ -57,7 +58,7 @@ pub(super) struct Work {
 type Outcome = (ServerName, Result<Deployed, Failure>);
 
 /// Runs all of it and tells what came of each.
-pub(super) fn run(global: &Global, work: Work) -> Result<(), Ending> {
+pub(super) fn run(global: &Global, config: &UserConfig, work: Work) -> Result<(), Ending> {
     let Work { jobs, mut faults } = work;
     let number = jobs.len() + faults.len();
     let several = number > 1;
@@ -70,12 +71,12 @@ pub(super) fn run(global: &Global, work: Work) -> Result<(), Ending> {
             }
         }
         refuse(global, faults, number)?;
-        return tell(global, outcomes, several);
+        return tell(global, outcomes, several, None);
     }
-    let removal = OnceCell::new();
+    let next = OnceCell::new();
     let outcomes = runtime::run(async {
         let progress = progress::display(global);
-        let backends = match connect(global, &jobs).await {
+        let backends = match connect(global, config, &jobs).await {
             Ok(backends) => backends,
             Err(failure) if faults.is_empty() => return Err(failure.into()),
             Err(failure) => {
@@ -85,7 +86,9 @@ pub(super) fn run(global: &Global, work: Work) -> Result<(), Ending> {
         };
         let work: Vec<_> = jobs.iter().zip(backends).collect();
         if let [(job, backend)] = work.as_slice() {
-            let _first = removal.set(backend.command(&format!("delete {}", job.plan.name)));
+            let [tools, delete] = ["tools", "delete"]
+                .map(|word| backend.command(&format!("{word} {}", job.plan.name)));
+            let _first = next.set(Next { tools, delete });
         }
         if several {
             let checks = work
@@ -106,8 +109,14 @@ pub(super) fn run(global: &Global, work: Work) -> Result<(), Ending> {
             each(&work, several, progress.as_ref()).await
         })
     })
-    .map_err(|ending: Ending| ending.hint_again_or(removal.get()))?;
-    tell(global, outcomes, several)
+    .map_err(|ending: Ending| ending.hint_again_or(next.get().map(|next| &next.delete)))?;
+    tell(global, outcomes, several, next.get())
+}
+
+/// Commands that may be next for the only server.
+struct Next {
+    tools: String,
+    delete: String,
 }
 
 /// Jobs, each with its backend.
@@ -176,7 +185,11 @@ fn refuse(global: &Global, mut faults: Vec<Failure>, number: usize) -> Result<()
 }
 
 /// The backend of each job; each place is connected to once.
-async fn connect(global: &Global, jobs: &[Job]) -> Result<Vec<Arc<dyn Backend>>, Failure> {
+async fn connect(
+    global: &Global,
+    config: &UserConfig,
+    jobs: &[Job],
+) -> Result<Vec<Arc<dyn Backend>>, Failure> {
     let mut places: Vec<(&Job, Arc<dyn Backend>)> = Vec::new();
     let mut backends = Vec::new();
     for job in jobs {
@@ -185,7 +198,8 @@ async fn connect(global: &Global, jobs: &[Job]) -> Result<Vec<Arc<dyn Backend>>,
         let backend = if let Some((_, backend)) = known {
             Arc::clone(backend)
         } else {
-            let backend = Arc::from(place::open(global, job.backend, &job.cluster).await?);
+            let backend = place::open(global, config, job.backend, &job.cluster).await?;
+            let backend = Arc::from(backend);
             places.push((job, Arc::clone(&backend)));
             backend
         };
@@ -214,7 +228,12 @@ impl Progress for Named<'_> {
 }
 
 /// Results on standard output; of several deploys each failure as it is, and one about all at the end.
-fn tell(global: &Global, outcomes: Vec<Outcome>, several: bool) -> Result<(), Ending> {
+fn tell(
+    global: &Global,
+    outcomes: Vec<Outcome>,
+    several: bool,
+    next: Option<&Next>,
+) -> Result<(), Ending> {
     let number = outcomes.len();
     let mut servers = Vec::new();
     let mut manifest = None;
@@ -234,7 +253,7 @@ fn tell(global: &Global, outcomes: Vec<Outcome>, several: bool) -> Result<(), En
         output::manifest(global.output, &manifest)?;
     }
     match servers.as_slice() {
-        [server] if !several => show(global, server)?,
+        [server] if !several => show(global, server, next.map(|next| next.tools.as_str()))?,
         [] => {}
         servers => show_all(global, servers)?,
     }

@@ -37,7 +37,7 @@ pub(crate) fn list(global: &Global, config: &UserConfig, files: &[PathBuf]) -> R
             server: None,
         })
         .collect();
-    runtime::run(async { look_up(global, &mut rows).await })?;
+    runtime::run(async { look_up(global, config, &mut rows).await })?;
     match global.output {
         Format::Json => output::json(&rows.iter().map(document).collect::<Vec<_>>()),
         Format::Yaml => output::yaml(&rows.iter().map(document).collect::<Vec<_>>()),
@@ -48,7 +48,7 @@ pub(crate) fn list(global: &Global, config: &UserConfig, files: &[PathBuf]) -> R
 }
 
 /// Asks each place once.
-async fn look_up(global: &Global, rows: &mut [Row<'_>]) -> Result<(), Ending> {
+async fn look_up(global: &Global, config: &UserConfig, rows: &mut [Row<'_>]) -> Result<(), Ending> {
     let mut asked: Vec<(BackendKind, ConnectOptions)> = Vec::new();
     for row in rows.iter() {
         let place = (row.kind, row.cluster.clone());
@@ -57,7 +57,10 @@ async fn look_up(global: &Global, rows: &mut [Row<'_>]) -> Result<(), Ending> {
         }
     }
     for (kind, cluster) in asked {
-        let servers = place::open(global, kind, &cluster).await?.list().await?;
+        let servers = place::open(global, config, kind, &cluster)
+            .await?
+            .list()
+            .await?;
         for row in rows
             .iter_mut()
             .filter(|row| row.kind == kind && row.cluster == cluster)
