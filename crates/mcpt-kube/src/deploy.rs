@@ -265,8 +265,8 @@ impl<'a> Deploy<'a> {
         prepared: &mut Prepared,
         reached: &mut Reached,
     ) -> Result<Deployed, Failure> {
-        let settled = self.operation.settled().await;
-        let history = settled.inspect_err(|_| *reached = Reached::Lost)?;
+        // Of one on which another command works, the records are in the namespace: it stays for them.
+        let history = self.operation.settled().await?;
         let (change, _) = self.change(prepared, history).await?;
         let server = Box::pin(self.operation.perform(&change, reached)).await?;
         Ok(Deployed {
@@ -337,6 +337,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::scripted;
 
     const SECRET: &str = "s3cr3t-of-a-chart";
 
@@ -418,6 +419,46 @@ mod tests {
         let values = json!({"secrets": {"TOKEN": SECRET}});
         let deployed = dry_run(&plan(), &options(&values, Some(chart)), None)?;
         Ok(deployed.manifest.unwrap())
+    }
+
+    /// Nor loses the mark by which `gc` finds it.
+    #[tokio::test]
+    async fn a_namespace_that_a_refused_deploy_leaves_is_told() {
+        let mut made = None;
+        let cluster = scripted::cluster(move |request, body| {
+            let (method, path) = request.split_once(' ').unwrap();
+            match (method, path.split('?').next().unwrap()) {
+                ("GET", "/api/v1/namespaces/ns") => match &made {
+                    Some(namespace) => (200, Value::to_string(namespace)),
+                    None => scripted::refusal(404, "NotFound"),
+                },
+                ("POST", "/api/v1/namespaces") => {
+                    let mut namespace = body.clone();
+                    namespace["metadata"]["uid"] = "u".into();
+                    namespace["metadata"]["resourceVersion"] = "1".into();
+                    (201, made.insert(namespace).to_string())
+                }
+                ("GET", _) => scripted::refusal(403, "Forbidden"),
+                _ => panic!("{request}"),
+            }
+        });
+        let plan = Plan {
+            image: Some(mcpt_core::Image::parse("one")),
+            ..plan()
+        };
+        let options = DeployOptions {
+            dry_run: None,
+            create_namespace: true,
+            ..options(&json!({}), None)
+        };
+        let failure = deploy(&cluster, &plan, &options, &Silent)
+            .await
+            .unwrap_err();
+        let told = "its namespace was not removed: ";
+        assert!(
+            failure.why.iter().any(|why| why.starts_with(told)),
+            "{failure:?}"
+        );
     }
 
     /// Also those that come as values, and not by way of a setting.
