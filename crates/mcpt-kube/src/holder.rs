@@ -2,7 +2,7 @@
 //!
 //! Elsewhere, or where there is no `/proc`, only the heartbeat tells.
 
-use std::fs;
+use std::{fs, io};
 
 /// Annotation on the pending record's Secret.
 pub(crate) const HOLDER: &str = "mcpt.io/holder";
@@ -14,30 +14,47 @@ fn scope() -> Option<String> {
     Some(format!("{}/{}", boot.trim(), namespace.display()))
 }
 
-/// When a process started, in ticks since boot; `None` when there is no such process. A number is used again for later
-/// processes, the pair with its start is not.
-fn started(process: u32) -> Option<String> {
-    let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+/// What the system tells of a process.
+fn stat(process: u32) -> io::Result<String> {
+    fs::read_to_string(format!("/proc/{process}/stat"))
+}
+
+/// When a process started, in ticks since boot; `None` when it has ended. A number is used again for later processes, the pair
+/// with its start is not.
+fn started(stat: &str) -> Option<&str> {
     // The command's name stands in parentheses and may hold anything, these too.
     let after_name = &stat[stat.rfind(')')? + 1..];
     // A zombie has ended.
     let mut fields = after_name.split_whitespace();
     let state = fields.next()?;
     let start = fields.nth(18)?;
-    (state != "Z").then(|| start.to_owned())
+    (state != "Z").then_some(start)
 }
 
 /// The identity of this process.
 pub(crate) fn this() -> Option<String> {
     let process = std::process::id();
-    Some(format!("{}/{process}/{}", scope()?, started(process)?))
+    let stat = stat(process).ok()?;
+    Some(format!("{}/{process}/{}", scope()?, started(&stat)?))
 }
 
 /// Whether the process of an identity lives; `None` when that cannot be seen from here.
 pub(crate) fn alive(holder: &str) -> Option<bool> {
     let rest = holder.strip_prefix(&scope()?)?.strip_prefix('/')?;
     let (process, start) = rest.split_once('/')?;
-    Some(started(process.parse().ok()?).as_deref() == Some(start))
+    // Where the processes of other users are hidden (`hidepid`), the first of all is hidden with them.
+    let shows_all = || fs::metadata("/proc/1").is_ok();
+    lives(stat(process.parse().ok()?), start, shows_all)
+}
+
+/// Whether a process of which the system tells this is the one that started then.
+fn lives(stat: io::Result<String>, start: &str, shows_all: impl Fn() -> bool) -> Option<bool> {
+    match stat {
+        Ok(stat) => Some(started(&stat) == Some(start)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound && shows_all() => Some(false),
+        // It may be another user's.
+        Err(_) => None,
+    }
 }
 
 #[cfg(test)]
@@ -57,7 +74,7 @@ mod tests {
             "{}/{}/{}",
             scope().unwrap(),
             child.id(),
-            started(child.id()).unwrap()
+            started(&stat(child.id()).unwrap()).unwrap()
         );
         assert_eq!(alive(&other), Some(true));
         child.kill().unwrap();
@@ -67,6 +84,24 @@ mod tests {
         // The number is in use again, by a process that started later.
         let again = format!("{}/{}/0", scope().unwrap(), std::process::id());
         assert_eq!(alive(&again), Some(false));
+    }
+
+    #[test]
+    fn of_processes_that_are_hidden_nothing_is_known() {
+        let line = |state: &str| Ok(format!("7 (a) b) {state}{} 9 0", " 0".repeat(18)));
+        let error = |kind: io::ErrorKind| Err(kind.into());
+        for (stat, shows_all, expected) in [
+            (line("S"), true, Some(true)),
+            (line("S"), false, Some(true)),
+            (line("Z"), true, Some(false)),
+            (error(io::ErrorKind::NotFound), true, Some(false)),
+            (error(io::ErrorKind::NotFound), false, None),
+            (error(io::ErrorKind::PermissionDenied), true, None),
+            (error(io::ErrorKind::PermissionDenied), false, None),
+        ] {
+            let told = format!("{stat:?} {shows_all}");
+            assert_eq!(lives(stat, "9", || shows_all), expected, "{told}");
+        }
     }
 
     #[test]
