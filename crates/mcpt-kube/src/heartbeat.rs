@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use helm_release::Status;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
 use kube::{
@@ -57,6 +58,8 @@ impl Heartbeat {
             api: cluster.api(),
             name: record.secret_name(),
             resource_version: record.resource_version(),
+            working: record.release.info.status,
+            beats: record.heartbeat().map(str::to_owned).into_iter().collect(),
             status: status.clone(),
         };
         Self {
@@ -105,40 +108,32 @@ struct Beating {
     api: Api<Secret>,
     name: String,
     resource_version: String,
+    /// The release's status while the operation works.
+    working: Status,
+    /// The heartbeats of which the record may bear one: the last that is stored for certain, and those without an answer since.
+    beats: Vec<String>,
     status: String,
 }
 
 impl Beating {
     async fn run(mut self, mut stopped: oneshot::Receiver<()>) -> Result<String, Failure> {
         let mut last = Instant::now();
+        // Whether a beat may be stored whose answer was lost. The record's version is not known then, and nothing can be written.
+        let mut unsure = false;
         loop {
             tokio::select! {
-                _told_to = &mut stopped => return Ok(self.resource_version),
+                _told_to = &mut stopped, if !unsure => return Ok(self.resource_version),
                 () = tokio::time::sleep_until(last + BEAT) => {}
             }
-            let body = json!({"metadata": {
-                "annotations": {HEARTBEAT: now()},
-                // Whoever took over has changed the record; then this is refused.
-                "resourceVersion": self.resource_version,
-            }});
-            let params = PatchParams {
-                field_manager: Some(MANAGER.into()),
-                ..PatchParams::default()
-            };
             let begun = Instant::now();
             // No beat may take longer: one that arrives late is as good as none.
-            let answer = tokio::time::timeout_at(
-                last + GIVES_UP_AFTER,
-                self.api
-                    .patch_metadata(&self.name, &params, &Patch::Merge(&body)),
-            )
-            .await;
+            let answer = tokio::time::timeout_at(last + GIVES_UP_AFTER, self.beat()).await;
             match answer {
-                Ok(Ok(record)) => {
-                    self.resource_version = record.metadata.resource_version.unwrap_or_default();
+                Ok(Ok(true)) => {
+                    unsure = false;
                     last = begun;
                 }
-                Ok(Err(Error::Api(status))) if status.is_conflict() || status.is_not_found() => {
+                Ok(Ok(false)) => {
                     return Err(lost("another command took the release over", &self.status));
                 }
                 Ok(Err(error)) if begun + RETRY >= last + GIVES_UP_AFTER => {
@@ -148,6 +143,7 @@ impl Beating {
                 }
                 Ok(Err(error)) => {
                     tracing::debug!(%error, "heartbeat failed, trying again");
+                    unsure |= !matches!(&error, Error::Api(status) if status.code < 500);
                     tokio::time::sleep(RETRY).await;
                 }
                 Err(_) => {
@@ -155,6 +151,131 @@ impl Beating {
                         .failure("the operation was interrupted"));
                 }
             }
+        }
+    }
+
+    /// Renews the heartbeat; false when another command took over.
+    async fn beat(&mut self) -> Result<bool, Error> {
+        let beat = now();
+        self.beats.push(beat.clone());
+        let params = PatchParams {
+            field_manager: Some(MANAGER.into()),
+            ..PatchParams::default()
+        };
+        loop {
+            let body = json!({"metadata": {
+                "annotations": {HEARTBEAT: beat},
+                // Whoever took over has changed the record; then this is refused.
+                "resourceVersion": self.resource_version,
+            }});
+            let patch = Patch::Merge(&body);
+            match self.api.patch_metadata(&self.name, &params, &patch).await {
+                Ok(record) => {
+                    self.resource_version = record.metadata.resource_version.unwrap_or_default();
+                    self.beats = vec![beat];
+                    return Ok(true);
+                }
+                Err(Error::Api(status)) if status.is_conflict() => {
+                    if !self.look_again().await? {
+                        return Ok(false);
+                    }
+                }
+                Err(Error::Api(status)) if status.is_not_found() => return Ok(false),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Whether a record that changed is this operation's all the same: the answer to a beat was lost, or somebody has labelled it.
+    /// Then it goes on from there. Whoever takes over writes another status, and a heartbeat of its own or none.
+    async fn look_again(&mut self) -> Result<bool, Error> {
+        let Some(found) = self.api.get_metadata_opt(&self.name).await? else {
+            return Ok(false);
+        };
+        let metadata = found.metadata;
+        let beat = metadata.annotations.as_ref().and_then(|a| a.get(HEARTBEAT));
+        let working = metadata.labels.as_ref().and_then(|l| l.get("status"));
+        let mine = beat.is_some_and(|beat| self.beats.contains(beat))
+            && working.is_some_and(|status| status == self.working.as_str());
+        if mine {
+            self.resource_version = metadata.resource_version.unwrap_or_default();
+        }
+        Ok(mine)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use helm_release::Release;
+    use serde_json::Value;
+    use tokio::sync::Notify;
+
+    use super::*;
+    use crate::scripted;
+
+    /// A record of which the first beat is stored without an answer, while the operation ends; `then` changes what is stored after
+    /// that. Returns the version that the operation goes on from.
+    async fn unanswered(then: impl Fn(&mut Value) + Send + 'static) -> Result<String, Failure> {
+        let metadata = json!({"name": "sh.helm.release.v1.demo.v1", "resourceVersion": "1",
+            "labels": {"status": "pending-upgrade"}, "annotations": {HEARTBEAT: now()}});
+        let mut release = Release {
+            name: "demo".to_owned(),
+            version: 1,
+            ..Release::default()
+        };
+        release.info.status = Status::PendingUpgrade;
+        let record = Record {
+            release,
+            metadata: serde_json::from_value(metadata.clone()).unwrap(),
+        };
+        let (mut stored, mut version) = (metadata, 1);
+        let sent = Arc::new(Notify::new());
+        let first = Arc::clone(&sent);
+        let cluster = scripted::cluster(move |request, body| {
+            let answer = |stored: &Value| (200, json!({"metadata": stored}).to_string());
+            if request.starts_with("GET") {
+                return answer(&stored);
+            }
+            assert!(request.starts_with("PATCH"), "{request}");
+            if body["metadata"]["resourceVersion"] != stored["resourceVersion"] {
+                return scripted::refusal(409, "Conflict");
+            }
+            version += 1;
+            stored["resourceVersion"] = version.to_string().into();
+            stored["annotations"] = body["metadata"]["annotations"].clone();
+            if version > 2 {
+                return answer(&stored);
+            }
+            then(&mut stored);
+            first.notify_one();
+            scripted::refusal(504, "Timeout")
+        });
+        let mut heartbeat = Heartbeat::start(&cluster, &record);
+        heartbeat.during(sent.notified()).await?;
+        heartbeat.stop().await
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_beat_whose_answer_was_lost_is_no_takeover() {
+        assert_eq!(unanswered(|_| {}).await.unwrap(), "3");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_record_that_another_command_wrote_is_lost() {
+        let changes: [fn(&mut Value); 3] = [
+            |stored| stored["annotations"] = json!({HEARTBEAT: "2026-01-01T00:00:00Z"}),
+            |stored| stored["annotations"] = Value::Null,
+            |stored| stored["labels"] = json!({"status": "failed"}),
+        ];
+        for change in changes {
+            let version = unanswered(move |stored| {
+                stored["resourceVersion"] = "7".into();
+                change(stored);
+            });
+            let why = version.await.unwrap_err().why;
+            assert_eq!(why, ["another command took the release over"]);
         }
     }
 }

@@ -46,10 +46,11 @@ async fn perform(cluster: &Cluster, change: &Change) -> (Failure, Reached) {
 async fn an_operation_has_a_heartbeat_from_its_record_on() {
     let change = change("superseded deployed");
     let record = stored(&change.release);
-    let cluster = scripted::cluster(move |request, _| match request.split_once(' ').unwrap().0 {
-        "POST" => (201, record.clone()),
-        "GET" => scripted::NEVER,
-        "PATCH" => scripted::refusal(409, "Conflict"),
+    let cluster = scripted::cluster(move |request, _| match request.split_once(' ').unwrap() {
+        ("POST", _) => (201, record.clone()),
+        ("GET", path) if path.contains("demo.v3") => scripted::refusal(404, "NotFound"),
+        ("GET", _) => scripted::NEVER,
+        ("PATCH", _) => scripted::refusal(409, "Conflict"),
         _ => panic!("{request}"),
     });
     let (failure, reached) = perform(&cluster, &change).await;
