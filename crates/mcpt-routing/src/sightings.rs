@@ -11,7 +11,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Address, Endpoint, RoutingTable, SessionLedger};
+use crate::{Address, Endpoint, RoutingTable, SessionLedger, ledger::MOST_ENDED};
 
 /// About as many sessions are told at most: enough to tell loads apart by a percent, and less than half a megabyte.
 const MOST_TOLD: usize = 16_384;
@@ -23,6 +23,10 @@ pub struct Sightings {
     thinned: u32,
     /// Hashes of sessions, by `NAMESPACE/NAME` of the server and id of the endpoint.
     servers: BTreeMap<String, BTreeMap<String, Vec<u64>>>,
+    /// Hashes of sessions that have ended lately, not thinned: others may have seen them too. Gateways of before this was
+    /// told neither tell nor heed it.
+    #[serde(default)]
+    ended: Vec<u64>,
 }
 
 impl Sightings {
@@ -53,21 +57,34 @@ impl<L: for<'a> From<&'a Address>> SessionLedger<L> {
                 }
             }
         }
-        Sightings { thinned, servers }
+        Sightings {
+            thinned,
+            servers,
+            ended: self.ended(),
+        }
     }
 
     /// Takes in what other gateways have told last, all of them: sessions that none of them names any more and that this one
-    /// has not seen are counted no more.
+    /// has not seen are counted no more, nor those that one of them or this one knows to be over.
     pub fn heed(&self, table: &RoutingTable<L>, told: &[&Sightings]) {
         let thinned = told.iter().map(|told| told.thinned).max();
         let thinned = thinned.unwrap_or_default().min(u64::BITS - 1);
+        let mut ended: HashSet<_> = told
+            .iter()
+            .flat_map(|told| told.ended.iter().take(MOST_ENDED).copied())
+            .collect();
+        for hash in &ended {
+            self.forget_ended(*hash);
+        }
+        ended.extend(self.ended());
         for server in table.current().iter() {
             let key = server.key().to_string();
             for (endpoint, _) in server.endpoints() {
                 let hashes: HashSet<_> = told
                     .iter()
                     .flat_map(|told| told.of(&key, endpoint.id().as_str()))
-                    .filter(|hash| is_told(**hash, thinned) && !self.knows(**hash))
+                    .filter(|hash| is_told(**hash, thinned))
+                    .filter(|hash| !ended.contains(hash) && !self.knows(**hash))
                     .collect();
                 let all = (hashes.len() as u64) << thinned;
                 endpoint.set_elsewhere(u32::try_from(all).unwrap_or(u32::MAX));

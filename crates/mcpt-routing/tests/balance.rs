@@ -95,7 +95,7 @@ fn sessions_are_spread_evenly_and_new_endpoints_catch_up() {
         "{:?}",
         counts()
     );
-    ledger.end(&0_u32.to_be_bytes());
+    ledger.end(&0_u32.to_be_bytes(), 0);
     assert_eq!(counts().values().sum::<u32>(), 131);
     ledger.touch(
         &5_u32.to_be_bytes(),

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use mcpt_core::{Namespace, ServerName, Sessions};
 use mcpt_routing::{
     Address, Change, Conditions, EndpointId, EndpointSpec, Policy, RoutingTable, ServerKey,
-    ServerSpec, SessionLedger, Work,
+    ServerSpec, SessionLedger, Sightings, Work,
 };
 use proptest::prelude::*;
 
@@ -67,6 +67,11 @@ impl Gateway {
         self.ledger
             .touch(&homes.len().to_be_bytes(), picked.endpoint(), 0);
         homes.push(picked.endpoint().id().clone());
+    }
+
+    /// A session ends by a request that came here.
+    fn end(&self, session: usize) {
+        self.ledger.end(&session.to_be_bytes(), 0);
     }
 
     /// It has learned what the others have seen.
@@ -208,6 +213,55 @@ fn many_sessions_are_estimated() {
     assert!((known / 100_000.0 - 1.0).abs() < 0.05, "{known}");
     gateways[1].heeds(&[]);
     assert_eq!(gateways[1].knows(), 0);
+}
+
+/// It was seen by both, and ends at one of them.
+#[test]
+fn a_session_that_ended_elsewhere_is_counted_no_more() {
+    let gateways = [(); 2].map(|()| Gateway::new(3, Policy::LeastLoaded));
+    let mut homes = Homes::new();
+    gateways[0].open(&mut homes);
+    gateways[1].request(0, &homes);
+    gateways[1].open(&mut homes);
+    gateways[0].end(0);
+    // The other one does not know of it yet.
+    gateways[0].heeds(&gateways);
+    assert_eq!(gateways[0].knows(), 1);
+    gateways[1].heeds(&gateways);
+    assert_eq!(gateways[1].knows(), 1);
+    // It is told for a while only.
+    gateways[0].ledger.sweep(60_000);
+    gateways[0].heeds(&gateways);
+    assert_eq!(gateways[0].knows(), 1);
+
+    // Whoever uses a session says that it goes on.
+    gateways[1].end(1);
+    gateways[1].request(1, &homes);
+    gateways[0].heeds(&gateways);
+    gateways[1].heeds(&gateways);
+    for gateway in &gateways {
+        assert_eq!(gateway.knows(), 1);
+    }
+}
+
+#[test]
+fn so_many_ended_sessions_are_told_at_most() {
+    let gateway = Gateway::new(1, Policy::LeastLoaded);
+    for session in 0..100_000 {
+        gateway.end(session);
+    }
+    let told = serde_json::to_string(&gateway.ledger.sightings(&gateway.table)).unwrap();
+    assert!(told.len() < 400_000, "{}", told.len());
+}
+
+/// Gateways of several versions run side by side while they are updated.
+#[test]
+fn gateways_that_tell_no_ends_are_heeded_too() {
+    let gateway = Gateway::new(1, Policy::LeastLoaded);
+    let told = r#"{"thinned":0,"servers":{"ns/demo":{"pod-0":[1,2,3]}}}"#;
+    let told: Sightings = serde_json::from_str(told).unwrap();
+    gateway.ledger.heed(&gateway.table, &[&told]);
+    assert_eq!(gateway.knows(), 3);
 }
 
 /// Each begins elsewhere: with the same first choice, one pod of three would get all.

@@ -55,10 +55,10 @@ pub(super) async fn forward(
             .map(|endpoint| endpoint.begin())
     };
     let Some(mut in_flight) = begun else {
-        shared.ledger.end(sealed.as_bytes());
         let refusal = if stateless {
             Refusal::NoEndpoint(server.key().to_string())
         } else {
+            shared.ledger.end(sealed.as_bytes(), shared.now());
             Refusal::SessionGone
         };
         return (refusal.outcome(), refuse(shared, &refusal, request).await);
@@ -95,7 +95,7 @@ pub(super) async fn forward(
             }
         } else if reason.kind() == io::ErrorKind::ConnectionRefused {
             // Nobody listens there any more: whatever the server kept for sessions is gone with it.
-            shared.ledger.end(sealed.as_bytes());
+            shared.ledger.end(sealed.as_bytes(), shared.now());
             if in_flight.sessions() > 0 {
                 let endpoint = in_flight.endpoint();
                 shared.ledger.forget(|other| Arc::ptr_eq(other, endpoint));
@@ -123,14 +123,14 @@ pub(super) async fn forward(
         Upstream::give_back(in_flight.endpoint(), connection);
         let mut response = Response::from_parts(parts, GatewayBody::Own(Full::new(body.clone())));
         if answer::means_unknown_session(&body) {
-            shared.ledger.end(sealed.as_bytes());
+            shared.ledger.end(sealed.as_bytes(), shared.now());
             *response.status_mut() = StatusCode::NOT_FOUND;
             return (Outcome::UnknownSession, response);
         }
         return (Outcome::ClientError, response);
     }
     if response.status() == StatusCode::NOT_FOUND || (deletes && response.status().is_success()) {
-        shared.ledger.end(sealed.as_bytes());
+        shared.ledger.end(sealed.as_bytes(), shared.now());
         known = deletes;
     }
     let outcome = if known {
