@@ -103,7 +103,7 @@ pub(super) async fn forward(
             refusal = Refusal::SessionGone;
         } else if is_gone(shared, &ticket) {
             // It was listed a little longer than it was there.
-            shared.ledger.end(sealed.as_bytes());
+            shared.ledger.end(sealed.as_bytes(), shared.now());
             refusal = Refusal::SessionGone;
         }
         return (refusal.outcome(), refuse(shared, &refusal, unsent).await);
