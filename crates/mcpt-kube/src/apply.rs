@@ -16,7 +16,7 @@ use serde_json::json;
 use crate::{
     cluster::{Cluster, FIELD_MANAGER},
     field_managers,
-    kinds::Kinds,
+    kinds::{Kind, Kinds, is_unknown},
     manifest::{self, Object},
     watch,
 };
@@ -60,20 +60,25 @@ impl Applier {
     }
 
     async fn api(&self, object: &Object) -> Result<Api<DynamicObject>, Failure> {
-        let kind = self
-            .cluster
-            .answer(self.kinds.get(&object.api_version, &object.kind))
-            .await
-            .map_err(|error| {
-                let what = format!("cannot find out about kind {}", object.kind);
-                match &error {
-                    Error::Discovery(_) => unknown_kind(object),
-                    Error::Api(status) if status.code == 404 => unknown_kind(object),
-                    _ => self.cluster.failure(what, &error),
-                }
-            })?;
+        let kind = self.kinds.get(&object.api_version, &object.kind);
+        let kind = self.cluster.answer(kind).await;
+        let kind = kind.map_err(|error| self.unknown(object, &error))?;
+        Ok(self.api_of(object, &kind))
+    }
+
+    /// As [`Self::api`], of an object that may be there; `None` when its kind is not served any more.
+    async fn api_of_old(&self, object: &Object) -> Result<Option<Api<DynamicObject>>, Failure> {
+        let kinds = &self.kinds;
+        // Boxed: rarely more than a look into a table, it would make each removal large.
+        let kind = Box::pin(kinds.in_any_version(&object.api_version, &object.kind));
+        let kind = self.cluster.answer(kind).await;
+        let kind = kind.map_err(|error| self.unknown(object, &error))?;
+        Ok(kind.map(|kind| self.api_of(object, &kind)))
+    }
+
+    fn api_of(&self, object: &Object, kind: &Kind) -> Api<DynamicObject> {
         let client: Client = self.cluster.client.clone();
-        let api = if kind.namespaced {
+        if kind.namespaced {
             let namespace = object
                 .namespace
                 .as_deref()
@@ -81,8 +86,15 @@ impl Applier {
             Api::namespaced_with(client, namespace, &kind.resource)
         } else {
             Api::all_with(client, &kind.resource)
-        };
-        Ok(api)
+        }
+    }
+
+    fn unknown(&self, object: &Object, error: &Error) -> Failure {
+        if is_unknown(error) {
+            return unknown_kind(object);
+        }
+        let what = format!("cannot find out about kind {}", object.kind);
+        self.cluster.failure(what, error)
     }
 
     /// Lets the API server check all objects without storing any.
@@ -255,12 +267,14 @@ impl Applier {
         })
     }
 
-    /// The live object's metadata, `None` when it is gone.
+    /// The live object's metadata, `None` when it is gone, also with all of its kind.
     ///
     /// # Errors
     /// When the API server refuses to tell.
     pub(crate) async fn live(&self, object: &Object) -> Result<Option<ObjectMeta>, Failure> {
-        let api = self.api(object).await?;
+        let Some(api) = self.api_of_old(object).await? else {
+            return Ok(None);
+        };
         let live = self
             .cluster
             .answer(api.get_metadata_opt(&object.name))
@@ -298,7 +312,9 @@ impl Applier {
     /// # Errors
     /// When the API server refuses it.
     pub(crate) async fn delete(&self, object: &Object, live: &ObjectMeta) -> Result<bool, Failure> {
-        let api = self.api(object).await?;
+        let Some(api) = self.api_of_old(object).await? else {
+            return Ok(false);
+        };
         let params = DeleteParams::foreground().preconditions(Preconditions {
             uid: live.uid.clone(),
             resource_version: None,
@@ -316,7 +332,9 @@ impl Applier {
     /// # Errors
     /// When it cannot be watched.
     pub(crate) async fn gone(&self, object: &Object, live: &ObjectMeta) -> Result<(), Failure> {
-        let api = self.api(object).await?;
+        let Some(api) = self.api_of_old(object).await? else {
+            return Ok(());
+        };
         let uid = live.uid.clone().unwrap_or_default();
         let what = format!("cannot watch {}", object.label());
         watch::gone(&self.cluster, api, &object.name, &uid, &what).await

@@ -6,7 +6,8 @@ use std::{collections::HashMap, sync::Arc};
 use kube::{
     Client, Error,
     core::{ApiResource, GroupVersionKind},
-    discovery::{self, Scope},
+    discovery::{self, ApiCapabilities, Scope},
+    error::DiscoveryError,
 };
 use tokio::sync::Mutex;
 
@@ -17,6 +18,24 @@ pub(crate) struct Kind {
     pub(crate) resource: ApiResource,
     /// Whether its objects live in a namespace.
     pub(crate) namespaced: bool,
+}
+
+impl From<(ApiResource, ApiCapabilities)> for Kind {
+    fn from((resource, capabilities): (ApiResource, ApiCapabilities)) -> Self {
+        Self {
+            resource,
+            namespaced: capabilities.scope == Scope::Namespaced,
+        }
+    }
+}
+
+/// Whether the answer to [`Kinds::get`] is that the cluster does not serve the kind.
+pub(crate) fn is_unknown(error: &Error) -> bool {
+    match error {
+        Error::Discovery(_) => true,
+        Error::Api(status) => status.code == 404,
+        _ => false,
+    }
 }
 
 /// `apiVersion`, kind, plural, namespaced.
@@ -128,13 +147,33 @@ impl Kinds {
         }
         let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
         let gvk = GroupVersionKind::gvk(group, version, kind);
-        let (resource, capabilities) = discovery::pinned_kind(&self.client, &gvk).await?;
-        let kind = Kind {
-            resource,
-            namespaced: capabilities.scope == Scope::Namespaced,
-        };
+        let kind = Kind::from(discovery::pinned_kind(&self.client, &gvk).await?);
         found.insert(key, kind.clone());
         Ok(kind)
+    }
+
+    /// The kind of an object that may be there, in whichever version it is served by now: an object is the same in all of them.
+    /// `None` when none is served, and so there is no such object.
+    ///
+    /// # Errors
+    /// When the cluster cannot be asked.
+    pub(crate) async fn in_any_version(
+        &self,
+        api_version: &str,
+        kind: &str,
+    ) -> Result<Option<Kind>, Error> {
+        match self.get(api_version, kind).await {
+            Err(error) if is_unknown(&error) => {}
+            known => return known.map(Some),
+        }
+        let group = api_version.split_once('/').map_or("", |(group, _)| group);
+        let group = match discovery::group(&self.client, group).await {
+            Err(Error::Discovery(DiscoveryError::MissingApiGroup(_))) => return Ok(None),
+            group => group?,
+        };
+        let served = group.resources_by_stability().into_iter();
+        let mut kinds = served.map(Kind::from);
+        Ok(kinds.find(|found| found.resource.kind == kind))
     }
 }
 

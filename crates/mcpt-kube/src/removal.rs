@@ -216,6 +216,53 @@ mod tests {
         }
     }
 
+    /// Objects go with the definition of their kind, but not with one version of it.
+    #[tokio::test]
+    async fn what_cannot_be_there_is_deleted_already() {
+        let versions = |version: &str| json!([{"groupVersion": format!("example.com/{version}"), "version": version}]);
+        let groups = |name: &str, version| json!({"groups": [{"name": name, "versions": versions(version)}]});
+        for (groups, kind, expected) in [
+            (groups("other.com", "v2"), "Thing", Ok(false)),
+            (groups("example.com", "v2"), "Another", Ok(false)),
+            (groups("example.com", "v2"), "Thing", Ok(true)),
+            (groups("example.com", "v3"), "Thing", Err(())),
+        ] {
+            let told = groups.to_string();
+            let cluster = scripted::cluster(move |request, _| match request {
+                "GET /apis/example.com/v1" => scripted::refusal(404, "NotFound"),
+                "GET /apis" => (200, told.clone()),
+                "GET /apis/example.com/v2" => {
+                    let resource = json!({"name": "things", "singularName": "", "namespaced": true, "kind": kind, "verbs": []});
+                    let list = json!({"groupVersion": "example.com/v2", "resources": [resource]});
+                    (200, list.to_string())
+                }
+                "GET /apis/example.com/v2/namespaces/ns/things/t" => {
+                    let live = json!({"apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata", "metadata": {
+                        "name": "t", "namespace": "ns", "uid": "u",
+                        "labels": {"app.kubernetes.io/managed-by": "Helm"},
+                        "annotations": {"meta.helm.sh/release-name": "demo", "meta.helm.sh/release-namespace": "ns"}}});
+                    (200, live.to_string())
+                }
+                "GET /apis/example.com/v3" => scripted::refusal(503, "ServiceUnavailable"),
+                request => {
+                    assert!(
+                        request.starts_with("DELETE /apis/example.com/v2/"),
+                        "{request}"
+                    );
+                    (
+                        200,
+                        json!({"kind": "Status", "status": "Success"}).to_string(),
+                    )
+                }
+            });
+            let applier = Applier::new(cluster, "demo".to_owned());
+            let objects = [Object::named("example.com/v1", "Thing", "t")];
+            let asked = ask(&applier, &objects, Claims::ByPolicy, &BTreeSet::new(), "x").await;
+            let going = asked.map(|asked| !asked.going.is_empty()).map_err(drop);
+            assert_eq!(going, expected, "{groups} {kind}");
+        }
+    }
+
     #[test]
     fn what_stays() {
         let live = |annotations: serde_json::Value| -> ObjectMeta {
