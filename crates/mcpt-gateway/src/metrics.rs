@@ -58,7 +58,7 @@ pub(crate) struct Metrics {
 
 /// Counters of one server.
 #[derive(Debug, Default)]
-pub(crate) struct ServerMetrics {
+struct ServerMetrics {
     outcomes: [AtomicU64; OUTCOMES.len()],
     /// Requests per bucket, the last one beyond all bounds.
     latency: [AtomicU64; BOUNDS.len() + 1],
@@ -66,8 +66,7 @@ pub(crate) struct ServerMetrics {
 }
 
 impl ServerMetrics {
-    /// Counts a request; `latency` is the time until the server's answer began.
-    pub(crate) fn record(&self, outcome: Outcome, latency: Option<Duration>) {
+    fn record(&self, outcome: Outcome, latency: Option<Duration>) {
         self.outcomes[outcome as usize].fetch_add(1, Relaxed);
         if let Some(latency) = latency {
             let micros = u64::try_from(latency.as_micros()).unwrap_or(u64::MAX);
@@ -79,10 +78,10 @@ impl ServerMetrics {
 }
 
 impl Metrics {
-    /// The counters of a server.
-    pub(crate) fn of(&self, key: &ServerKey) -> Arc<ServerMetrics> {
+    /// Counts a request for a server; `latency` is the time until the server's answer began.
+    pub(crate) fn record(&self, key: &ServerKey, outcome: Outcome, latency: Option<Duration>) {
         if let Some(metrics) = self.servers.load().get(key) {
-            return Arc::clone(metrics);
+            return metrics.record(outcome, latency);
         }
         let new = Arc::<ServerMetrics>::default();
         self.servers.rcu(|servers| {
@@ -93,7 +92,8 @@ impl Metrics {
             servers
         });
         // Another request may have been the first.
-        self.servers.load().get(key).map_or(new, Arc::clone)
+        let servers = self.servers.load();
+        servers.get(key).unwrap_or(&new).record(outcome, latency);
     }
 
     /// Counts a request for no server.
@@ -252,9 +252,9 @@ mod tests {
         };
         for micros in [250, 251, 60_000_000] {
             let latency = Some(Duration::from_micros(micros));
-            metrics.of(&key).record(Outcome::Answered, latency);
+            metrics.record(&key, Outcome::Answered, latency);
         }
-        metrics.of(&key).record(Outcome::NoEndpoint, None);
+        metrics.record(&key, Outcome::NoEndpoint, None);
         let text = metrics.text(&RoutingTable::new(0), 0);
         for line in [
             "mcpt_gateway_requests_total{namespace=\"ns\",server=\"demo\",outcome=\"answered\"} 3",

@@ -90,7 +90,7 @@ pub(crate) async fn handle(shared: &Shared, request: Request<Incoming>) -> Answe
     let begin = Instant::now();
     let (outcome, answer) = forward(shared, &server, request).await;
     let latency = matches!(outcome, Outcome::Answered).then(|| begin.elapsed());
-    shared.metrics.of(server.key()).record(outcome, latency);
+    shared.metrics.record(server.key(), outcome, latency);
     answer
 }
 

@@ -1,6 +1,15 @@
 //! [`Connections`]: all connections of one server, and the steps of its end.
 
-use std::{convert::Infallible, error::Error, pin::pin, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    error::Error,
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
 use futures_util::FutureExt as _;
 use hyper::{
@@ -34,7 +43,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 #[derive(Debug, Clone, Default)]
 pub struct Connections {
     count: Count,
-    leaving: CancellationToken,
+    leaving: Arc<AtomicBool>,
     stopping: CancellationToken,
 }
 
@@ -81,20 +90,20 @@ impl Connections {
         // Answers come in several small writes: held back until the client acknowledges, each would cost 40 ms. A socket
         // that refuses this works all the same.
         drop(stream.set_nodelay(true));
-        let open = Arc::new(self.count.connection());
+        let open = Arc::new(self.count.connection(&self.leaving));
         let service = {
-            let (open, leaving) = (Arc::clone(&open), self.leaving.clone());
+            let open = Arc::clone(&open);
             service_fn(move |request: Request<Incoming>| {
                 open.asks();
                 let gets = request.method() == Method::GET;
                 let answer = service.call(request);
-                let (open, leaving) = (Arc::clone(&open), leaving.clone());
+                let open = Arc::clone(&open);
                 async move {
                     let mut response = answer.await?;
                     if gets && is_stream(response.headers()) {
                         open.streams();
                     }
-                    if leaving.is_cancelled() {
+                    if open.leaves() {
                         // Closed here, between two requests, a connection loses none.
                         let close = HeaderValue::from_static("close");
                         response.headers_mut().insert(CONNECTION, close);
@@ -120,7 +129,7 @@ impl Connections {
     /// after a second; those that are there then were silent, or wait for long answers. New connections are still
     /// accepted, so that whoever was asked to leave can come back for what only this server has.
     pub async fn leave(&self) {
-        self.leaving.cancel();
+        self.leaving.store(true, Relaxed);
         let left = self.count.are(|numbers| numbers.open == 0);
         // Whoever stays is closed when it stops.
         drop(tokio::time::timeout(LINGER, left).await);
@@ -128,7 +137,7 @@ impl Connections {
 
     /// Accepts nothing new, and closes each connection as soon as its present request is answered.
     pub fn stop(&self) {
-        self.leaving.cancel();
+        self.leaving.store(true, Relaxed);
         self.stopping.cancel();
     }
 

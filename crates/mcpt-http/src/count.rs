@@ -37,12 +37,14 @@ impl Count {
         Listening(self.clone())
     }
 
-    pub(crate) fn connection(&self) -> Open {
+    /// A connection of a server whose clients are asked to leave once `leaving` is set.
+    pub(crate) fn connection(&self, leaving: &Arc<AtomicBool>) -> Open {
         self.0.send_modify(|numbers| numbers.open += 1);
         Open {
             count: self.clone(),
             asked: AtomicBool::new(false),
             streams: AtomicBool::new(false),
+            leaving: Arc::clone(leaving),
         }
     }
 }
@@ -65,6 +67,8 @@ pub(crate) struct Open {
     asked: AtomicBool,
     /// Whether the present answer is a stream.
     streams: AtomicBool,
+    /// Whether all clients were asked to leave: read with each answer, so nothing that takes a lock.
+    leaving: Arc<AtomicBool>,
 }
 
 impl Open {
@@ -81,6 +85,11 @@ impl Open {
 
     pub(crate) fn was_asked(&self) -> bool {
         self.asked.load(Relaxed)
+    }
+
+    /// Whether its client is to leave.
+    pub(crate) fn leaves(&self) -> bool {
+        self.leaving.load(Relaxed)
     }
 
     fn set_streams(&self, streams: bool) {
