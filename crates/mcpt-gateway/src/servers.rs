@@ -26,9 +26,9 @@ fn one(server: &Server<Upstream>, default_namespace: &Namespace) -> Value {
             .filter(|(_, conditions)| wanted(conditions));
         matching.count()
     };
-    let sessions: u32 = endpoints
+    let sessions: u64 = endpoints
         .iter()
-        .map(|(endpoint, _)| endpoint.all_sessions())
+        .map(|(endpoint, _)| u64::from(endpoint.all_sessions()))
         .sum();
     let path = if key.namespace == *default_namespace {
         format!("/mcp/{}", key.name)

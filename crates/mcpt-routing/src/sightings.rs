@@ -15,6 +15,10 @@ use crate::{Address, Endpoint, RoutingTable, SessionLedger, ledger::MOST_ENDED};
 
 /// About as many sessions are told at most: enough to tell loads apart by a percent, and less than half a megabyte.
 const MOST_TOLD: usize = 16_384;
+/// More than any gateway has to thin.
+const MOST_THINNED: u32 = 32;
+/// As many sessions are believed of one endpoint at most.
+const MOST_AT_ENDPOINT: u64 = 1 << 20;
 
 /// The sessions that one gateway has seen lately.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +34,15 @@ pub struct Sightings {
 }
 
 impl Sightings {
+    /// Whether a gateway can have told this. One that thins has still about [`MOST_TOLD`] hashes to tell, or half as many. All
+    /// are thinned as much as the one that thins most, so one that only says so would make the sessions of all others
+    /// count for nothing.
+    fn is_credible(&self) -> bool {
+        let endpoints = self.servers.values().flat_map(BTreeMap::values);
+        let told: usize = endpoints.map(Vec::len).sum();
+        self.thinned == 0 || (self.thinned <= MOST_THINNED && told >= MOST_TOLD / 4)
+    }
+
     fn of(&self, server: &str, endpoint: &str) -> &[u64] {
         let endpoints = self.servers.get(server);
         let hashes = endpoints.and_then(|endpoints| endpoints.get(endpoint));
@@ -67,8 +80,9 @@ impl<L: for<'a> From<&'a Address>> SessionLedger<L> {
     /// Takes in what other gateways have told last, all of them: sessions that none of them names any more and that this one
     /// has not seen are counted no more, nor those that one of them or this one knows to be over.
     pub fn heed(&self, table: &RoutingTable<L>, told: &[&Sightings]) {
+        let told: Vec<_> = told.iter().filter(|told| told.is_credible()).collect();
         let thinned = told.iter().map(|told| told.thinned).max();
-        let thinned = thinned.unwrap_or_default().min(u64::BITS - 1);
+        let thinned = thinned.unwrap_or_default();
         let mut ended: HashSet<_> = told
             .iter()
             .flat_map(|told| told.ended.iter().take(MOST_ENDED).copied())
@@ -86,8 +100,8 @@ impl<L: for<'a> From<&'a Address>> SessionLedger<L> {
                     .filter(|hash| is_told(**hash, thinned))
                     .filter(|hash| !ended.contains(hash) && !self.knows(**hash))
                     .collect();
-                let all = (hashes.len() as u64) << thinned;
-                endpoint.set_elsewhere(u32::try_from(all).unwrap_or(u32::MAX));
+                let all = ((hashes.len() as u64) << thinned).min(MOST_AT_ENDPOINT);
+                endpoint.set_elsewhere(all as u32);
             }
         }
     }

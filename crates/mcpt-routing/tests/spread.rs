@@ -10,6 +10,7 @@ use mcpt_routing::{
     ServerSpec, SessionLedger, Sightings, Work,
 };
 use proptest::prelude::*;
+use serde_json::json;
 
 #[derive(Debug)]
 struct NoLink;
@@ -262,6 +263,35 @@ fn gateways_that_tell_no_ends_are_heeded_too() {
     let told: Sightings = serde_json::from_str(told).unwrap();
     gateway.ledger.heed(&gateway.table, &[&told]);
     assert_eq!(gateway.knows(), 3);
+}
+
+/// Whatever a peer says, the sessions that others tell count.
+#[test]
+fn what_no_gateway_tells_is_not_believed() {
+    let gateway = Gateway::new(1, Policy::LeastLoaded);
+    let told = |thinned: u64, sessions: u64| -> Sightings {
+        // Of hashes that are thinned so much nothing is left but zeros at their begin.
+        let hashes: Vec<_> = (0..sessions).map(|session| 1000 + session).collect();
+        let told = json!({"thinned": thinned, "servers": {"ns/demo": {"pod-0": hashes}}});
+        serde_json::from_value(told).unwrap()
+    };
+    let honest = json!({"thinned": 0, "servers": {"ns/demo": {"pod-0": [u64::MAX, 1, 2]}}});
+    let honest: Sightings = serde_json::from_value(honest).unwrap();
+    for (thinned, sessions, known) in [
+        (0, 0, 3),
+        (0, 4, 7),
+        (1, 4, 3),
+        (32, 0, 3),
+        (33, 16_384, 3),
+        (u64::from(u32::MAX), 16_384, 3),
+        // As much as is believed of one endpoint.
+        (32, 16_384, 1 << 20),
+    ] {
+        gateway
+            .ledger
+            .heed(&gateway.table, &[&honest, &told(thinned, sessions)]);
+        assert_eq!(gateway.knows(), known, "{thinned} {sessions}");
+    }
 }
 
 /// Each begins elsewhere: with the same first choice, one pod of three would get all.
