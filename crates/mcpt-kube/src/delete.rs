@@ -276,21 +276,33 @@ impl End<'_> {
     async fn namespace(&self) -> Result<(), Failure> {
         let namespace = &self.cluster.namespace;
         let what = format!("{} is deleted, but not namespace {namespace}", self.name);
-        // What was looked into is deleted, and not one that somebody has made in its place.
-        let Some(uid) = namespace::uid(self.cluster, &what).await? else {
-            return Ok(());
-        };
-        let others = contents::others(self.cluster, &what).await?;
-        if !others.is_empty() {
-            let mut failure = Failure::new(FailureKind::Failed, what)
-                .hint("delete these first, or the namespace with all that is in it: kubectl delete namespace");
-            failure.why = contents::it_has(&others);
-            return Err(failure);
+        let mut changed = false;
+        loop {
+            // What was looked into is deleted, and not one that somebody has made in its place, or that a command has entered since.
+            let Some((seen, used)) = namespace::look(self.cluster, &what).await? else {
+                return Ok(());
+            };
+            if changed && used {
+                return Err(Failure::new(FailureKind::Failed, what)
+                    .because("another command deploys in it")
+                    .hint("run the same command again when that one is done"));
+            }
+            let others = contents::others(self.cluster, &what).await?;
+            if !others.is_empty() {
+                let mut failure = Failure::new(FailureKind::Failed, what)
+                    .hint("delete these first, or the namespace with all that is in it: kubectl delete namespace");
+                failure.why = contents::it_has(&others);
+                return Err(failure);
+            }
+            self.progress.event(ProgressEvent::Step(format!(
+                "deleting namespace {namespace}"
+            )));
+            let wait = self.options.wait;
+            if namespace::delete(self.cluster, &seen, wait, &what).await? {
+                return Ok(());
+            }
+            changed = true;
         }
-        self.progress.event(ProgressEvent::Step(format!(
-            "deleting namespace {namespace}"
-        )));
-        namespace::delete(self.cluster, &uid, self.options.wait, &what).await
     }
 
     fn records(&self) -> Records {

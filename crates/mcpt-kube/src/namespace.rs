@@ -274,17 +274,20 @@ pub(crate) async fn exists(cluster: &Cluster, what: &str) -> Result<bool, Failur
     }
 }
 
-/// The uid of the namespace, if it is there.
+/// The namespace, if it is there, and whether another command that may live counts on it.
 ///
 /// # Errors
 /// When the API server refuses to tell.
-pub(crate) async fn uid(cluster: &Cluster, what: &str) -> Result<Option<String>, Failure> {
+pub(crate) async fn look(cluster: &Cluster, what: &str) -> Result<Option<(Seen, bool)>, Failure> {
     let api: Api<Namespace> = Api::all(cluster.client.clone());
     let found = cluster
         .answer(api.get_metadata_opt(cluster.namespace.as_str()))
         .await
         .map_err(|error| cluster.failure(what, &error))?;
-    Ok(found.and_then(|found| found.metadata.uid))
+    Ok(found.and_then(|PartialObjectMeta { metadata, .. }| {
+        let others = Mark::of(&metadata).and_then(|mark| mark.living(&me(), Timestamp::now()));
+        Some((Seen::of(&metadata)?, others.is_some()))
+    }))
 }
 
 /// What became of removing a namespace.
@@ -319,41 +322,38 @@ pub(crate) async fn remove(
         "removing namespace {}: a deploy made it, and it is empty",
         cluster.namespace
     )));
-    let conditions = Preconditions {
-        uid: Some(seen.uid.clone()),
-        resource_version: Some(seen.version.clone()),
-    };
-    if !ask(cluster, conditions, what).await? {
-        return Ok(Removed::Changed);
-    }
-    gone(cluster, &seen.uid, timeout, what).await?;
-    Ok(Removed::Yes)
+    let removed = delete(cluster, seen, Some(timeout), what).await?;
+    Ok(if removed {
+        Removed::Yes
+    } else {
+        Removed::Changed
+    })
 }
 
-/// Deletes the namespace, if it is still the one with this uid, and waits until it is gone, but not forever.
+/// Deletes the namespace, if it is still as it was seen, and waits until it is gone, but not forever. False when it changed.
 ///
 /// # Errors
 /// When the API server refuses it, or something in it holds it.
 pub(crate) async fn delete(
     cluster: &Cluster,
-    uid: &str,
+    seen: &Seen,
     timeout: Option<Duration>,
     what: &str,
-) -> Result<(), Failure> {
-    let conditions = Preconditions {
-        uid: Some(uid.to_owned()),
-        resource_version: None,
-    };
-    let asked = ask(cluster, conditions, what).await?;
-    match timeout.filter(|_| asked) {
-        Some(timeout) => gone(cluster, uid, timeout, what).await,
-        None => Ok(()),
+) -> Result<bool, Failure> {
+    let asked = ask(cluster, seen, what).await?;
+    if let Some(timeout) = timeout.filter(|_| asked) {
+        gone(cluster, &seen.uid, timeout, what).await?;
     }
+    Ok(asked)
 }
 
-/// Asks for its deletion; false when it is gone, or not as it has to be.
-async fn ask(cluster: &Cluster, conditions: Preconditions, what: &str) -> Result<bool, Failure> {
+/// Asks for its deletion; false when it is gone, or not as it was seen.
+async fn ask(cluster: &Cluster, seen: &Seen, what: &str) -> Result<bool, Failure> {
     let api: Api<Namespace> = Api::all(cluster.client.clone());
+    let conditions = Preconditions {
+        uid: Some(seen.uid.clone()),
+        resource_version: Some(seen.version.clone()),
+    };
     let params = DeleteParams::background().preconditions(conditions);
     let asked = cluster.answer(api.delete(cluster.namespace.as_str(), &params));
     match asked.await {

@@ -2,10 +2,10 @@
 
 use std::sync::{Arc, Mutex};
 
-use mcpt_core::Silent;
+use mcpt_core::{DeleteOptions, ServerName, Silent};
 
 use super::*;
-use crate::scripted;
+use crate::{delete, release_kind::ReleaseKind, scripted};
 
 /// A namespace as it is read, with the commands that count on it.
 fn marked(version: &str, mark: Option<&str>) -> String {
@@ -123,6 +123,54 @@ async fn a_namespace_that_another_command_enters_is_left_to_it() {
         left.starts_with("boot/pid:[1]/7/9@") && !left.contains(','),
         "{left}"
     );
+}
+
+/// It asked for the namespace's end too, and looked before the other came.
+#[tokio::test]
+async fn a_deletion_leaves_a_namespace_that_another_command_enters_meanwhile() {
+    let other = format!("boot/pid:[1]/7/9@{}", Timestamp::now());
+    for (entered, deleted) in [(Some(other.as_str()), false), (None, true)] {
+        let entered = entered.map(str::to_owned);
+        let asked = Arc::new(Mutex::new(0));
+        let deletions = Arc::clone(&asked);
+        let cluster = scripted::cluster(move |request, body| {
+            let mut deletions = deletions.lock().unwrap();
+            let (method, path) = request.split_once(' ').unwrap();
+            match (method, path.split('?').next().unwrap()) {
+                ("GET", "/api/v1/namespaces/ns") if *deletions == 0 => (200, marked("1", None)),
+                ("GET", "/api/v1/namespaces/ns") => (200, marked("2", entered.as_deref())),
+                ("GET", path) if path.ends_with("/deployments") => {
+                    scripted::refusal(403, "Forbidden")
+                }
+                // Neither records nor contents.
+                ("GET", _) => holding(path, &[], true),
+                ("DELETE", _) => {
+                    *deletions += 1;
+                    let seen = json!({"uid": "u", "resourceVersion": deletions.to_string()});
+                    assert_eq!(body["preconditions"], seen);
+                    if *deletions == 1 {
+                        scripted::refusal(409, "Conflict")
+                    } else {
+                        let gone =
+                            json!({"kind": "Status", "apiVersion": "v1", "status": "Success"});
+                        (200, gone.to_string())
+                    }
+                }
+                _ => panic!("{request}"),
+            }
+        });
+        let options = DeleteOptions {
+            wait: None,
+            purge_data: false,
+            delete_namespace: true,
+        };
+        let name = ServerName::new("demo").unwrap();
+        let done = delete::delete(&cluster, ReleaseKind::Server, &name, &options, &Silent).await;
+        assert_eq!(done.is_ok(), deleted, "{done:?}");
+        assert_eq!(*asked.lock().unwrap(), if deleted { 2 } else { 1 });
+        let Err(failure) = done else { continue };
+        assert_eq!(failure.why, ["another command deploys in it"]);
+    }
 }
 
 /// What a command writes is refused when something was written since it looked; then it looks again.
