@@ -38,6 +38,8 @@ pub(crate) struct Change {
     pub(crate) done: String,
     /// Workloads that an autoscaler is new for, or wants other bounds of, by kind and name, and the least number of pods.
     bounded: Vec<(String, String, i64)>,
+    /// Secrets that it was rendered with, wherever its values have them.
+    given: Vec<Secret>,
 }
 
 impl Change {
@@ -100,7 +102,8 @@ impl Change {
             When::Install { .. } => "Install complete",
             When::Upgrade { .. } => done,
         };
-        let change = Self::over(history, release, all, done.to_owned(), what)?;
+        let mut change = Self::over(history, release, all, done.to_owned(), what)?;
+        change.given = prepared.secrets().to_vec();
         Ok((change, rendered))
     }
 
@@ -186,6 +189,7 @@ impl Change {
             gone,
             done,
             bounded,
+            given: Vec::new(),
         })
     }
 
@@ -241,11 +245,9 @@ impl Change {
                 .as_str()
                 .map_or_else(|| value.to_string(), str::to_owned)
         };
-        secrets
-            .into_iter()
-            .flatten()
-            .map(|(name, value)| (name.clone(), Secret::new(text(value))))
-            .collect()
+        let named = secrets.into_iter().flat_map(serde_json::Map::values);
+        let named = named.map(|value| Secret::new(text(value)));
+        named.chain(self.given.iter().cloned()).collect()
     }
 }
 
@@ -270,8 +272,14 @@ pub(crate) fn unusable(what: &str, error: &manifest::ManifestError) -> Failure {
 }
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use mcpt_core::{
+        ChartSource, DeployOptions, Plan, ServerName, Sessions, TemplateId, Transport, redact,
+    };
+
     use super::*;
-    use crate::revisions::tests::history;
+    use crate::{revisions::tests::history, scripted};
 
     fn object(kind: &str, name: &str, spec: &str) -> String {
         let group = match kind {
@@ -351,6 +359,53 @@ mod tests {
                 "{has} to {wants}"
             );
         }
+    }
+
+    /// Of a chart of somebody else nobody knows where its values have secrets: those that it was given tell.
+    #[tokio::test]
+    async fn what_a_server_prints_of_its_secrets_is_not_told() {
+        let plan = Plan {
+            name: ServerName::new("demo").unwrap(),
+            template: TemplateId::new("demo").unwrap(),
+            template_version: String::new(),
+            image: None,
+            container_command: Vec::new(),
+            local_command: Vec::new(),
+            args: Vec::new(),
+            env: BTreeMap::new(),
+            secrets: [("TOKEN".to_owned(), Secret::new("of-a-setting"))].into(),
+            mounts: Vec::new(),
+            replicas: None,
+            resources: mcpt_core::Resources::default(),
+            sessions: Sessions::Stateful,
+            transport: Transport::Stdio,
+        };
+        let files = [
+            ("Chart.yaml", "apiVersion: v2\nname: c\nversion: 1.0.0\n"),
+            ("templates/a.yaml", &object("Deployment", "d", "{}")),
+        ];
+        let files = files.map(|(path, text)| (path.to_owned(), text.as_bytes().to_vec()));
+        let values = json!({"api": {"token": "of-a-setting"}, "secrets": {"PIN": 4711}});
+        let options = DeployOptions {
+            wait: true,
+            timeout: Duration::from_secs(1),
+            atomic: false,
+            dry_run: None,
+            create_namespace: false,
+            values: values.as_object().unwrap().clone(),
+            chart: Some(ChartSource {
+                origin: "c".to_owned(),
+                files: files.into(),
+                takes_plan: false,
+                endpoint_known: false,
+            }),
+        };
+        let prepared = Prepared::new(&plan, &options, "x").unwrap();
+        let cluster = scripted::cluster(|request, _| panic!("{request}"));
+        let change = Change::rendered(&cluster, &prepared, Vec::new(), &[], "", "x").await;
+        let secrets = change.unwrap().0.secrets();
+        let shown = redact("token of-a-setting, pin 4711", &secrets);
+        assert_eq!(shown, "token [redacted], pin [redacted]");
     }
 
     #[test]

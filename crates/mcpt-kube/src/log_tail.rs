@@ -1,7 +1,5 @@
 //! The last lines of one container's log, which explain a failure.
 
-use std::collections::BTreeMap;
-
 use futures_util::AsyncReadExt;
 use k8s_openapi::api::core::v1::Pod;
 use kube::{Api, Error, api::LogParams};
@@ -15,8 +13,8 @@ const LINES: i64 = 20;
 /// Bytes that are read at most: a line may be as long as a server likes.
 const BYTES: u64 = 64 * 1024;
 
-/// The server's own secrets, by name: it may have printed them.
-pub(crate) type Secrets = BTreeMap<String, Secret>;
+/// The server's own secrets: it may have printed them.
+pub(crate) type Secrets = Vec<Secret>;
 
 /// Adds the lines to a failure, without `secrets`, or why there are none.
 pub(crate) async fn add(
@@ -28,7 +26,7 @@ pub(crate) async fn add(
     match cluster.answer(either_run(cluster, source)).await {
         Ok(text) => {
             // The whole text, not line by line: a secret may have several.
-            let shown = redact(&text, secrets.values());
+            let shown = redact(&text, secrets);
             failure.log_tail = shown.lines().map(str::to_owned).collect();
         }
         Err(error) => {
