@@ -159,8 +159,8 @@ fn nothing_of_others_is_touched() {
     let _ = mcpt.run(&["delete", "demo-other"]).exits(3);
     let kept = mcpt
         .run(&["delete", "nothing", "--delete-namespace"])
-        .exits(1);
-    let _ = kept.says(&["namespace", "it has"]);
+        .exits(3);
+    let _ = kept.says(&["there is no server \"nothing\"", "it has"]);
     finds_nothing(&mcpt);
     assert_eq!(namespace.contents(), before, "after gc");
 }

@@ -56,9 +56,8 @@ pub(crate) async fn delete(
         what,
     };
     let deleted = match Box::pin(end.release()).await {
-        // A command that was killed had come as far as that.
         Err(failure) if failure.kind == FailureKind::NotFound && options.delete_namespace => {
-            Deleted::default()
+            return end.namespace_alone(failure).await;
         }
         deleted => deleted?,
     };
@@ -272,6 +271,26 @@ impl End<'_> {
             .collect())
     }
 
+    /// Deletes the namespace when all is gone of what `missing` says is not there: as far as that a command may have come that was
+    /// killed.
+    async fn namespace_alone(&self, mut missing: Failure) -> Result<Deleted, Failure> {
+        let recorded = !self.records().all(&self.what).await?.is_empty();
+        if recorded || namespace::uid(self.cluster, &self.what).await?.is_none() {
+            return Err(missing);
+        }
+        match self.namespace().await {
+            Ok(()) => Ok(Deleted::default()),
+            Err(also) => {
+                missing.why.push(format!(
+                    "namespace {} is not deleted either: {}",
+                    self.cluster.namespace,
+                    also.why.join("; ")
+                ));
+                Err(missing)
+            }
+        }
+    }
+
     /// Deletes the namespace, when nothing is in it but what every namespace has.
     async fn namespace(&self) -> Result<(), Failure> {
         let namespace = &self.cluster.namespace;
@@ -364,7 +383,7 @@ mod tests {
 
     use helm_release::ReleaseSecret;
     use mcpt_core::Silent;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
     use crate::scripted;
@@ -399,6 +418,89 @@ mod tests {
         let deleted = delete(&cluster, ReleaseKind::Server, &name, &options, &Silent).await;
         let why = deleted.unwrap_err().why;
         assert_eq!(why, ["another command took the release over"]);
+    }
+
+    /// Only a command that was killed leaves a namespace without its server. Who mistypes a name is told.
+    #[tokio::test]
+    async fn what_is_not_there_is_not_said_to_be_deleted() {
+        let of_another = Release {
+            name: "demo".to_owned(),
+            version: 1,
+            ..Release::default()
+        };
+        let record = ReleaseSecret::create(&of_another, &BTreeMap::new(), 5).unwrap();
+        let record = record.to_object();
+        let (not_ours, none) = (
+            "release \"demo\" is of chart",
+            "there is no server \"demo\"",
+        );
+        let has = "namespace ns is not deleted either: it has configmap \"notes\"";
+        for (records, there, notes, expected) in [
+            (vec![record], true, vec![], Err(vec![not_ours])),
+            (vec![], false, vec![], Err(vec![none])),
+            (vec![], true, vec!["notes"], Err(vec![none, has])),
+            (vec![], true, vec![], Ok(())),
+        ] {
+            let told = format!("{} {there} {notes:?}", records.len());
+            let cluster = scripted::cluster(move |request, _| {
+                let list = |items: &Value| {
+                    let (kind, version) = ("PartialObjectMetadataList", "meta.k8s.io/v1");
+                    (200, json!({"kind": kind, "apiVersion": version, "metadata": {}, "items": items}).to_string())
+                };
+                let (method, path) = request.split_once(' ').unwrap();
+                match path.split('?').next().unwrap() {
+                    "/api" => {
+                        let resource = json!({"resource": "configmaps", "scope": "Namespaced", "verbs": ["list", "delete"],
+                            "responseKind": {"group": "", "version": "v1", "kind": "ConfigMap"}, "singularResource": "configmap"});
+                        list(
+                            &json!([{"metadata": {"name": ""}, "versions": [{"version": "v1", "resources": [resource]}]}]),
+                        )
+                    }
+                    "/apis" | "/apis/apps/v1/namespaces/ns/deployments" => list(&json!([])),
+                    "/api/v1/namespaces/ns/secrets" => list(&json!(records)),
+                    "/api/v1/namespaces/ns/configmaps" => {
+                        let item = |name: &&str| json!({"metadata": {"name": name}});
+                        list(&notes.iter().map(item).collect())
+                    }
+                    "/api/v1/namespaces/ns" if !there => scripted::refusal(404, "NotFound"),
+                    "/api/v1/namespaces/ns" if method == "DELETE" => {
+                        assert_eq!(notes, [""; 0], "{request}");
+                        let (kind, status) = ("Status", "Success");
+                        (200, json!({"kind": kind, "status": status}).to_string())
+                    }
+                    "/api/v1/namespaces/ns" => {
+                        let (kind, version) = ("PartialObjectMetadata", "meta.k8s.io/v1");
+                        let metadata = json!({"name": "ns", "uid": "u"});
+                        (
+                            200,
+                            json!({"kind": kind, "apiVersion": version, "metadata": metadata})
+                                .to_string(),
+                        )
+                    }
+                    _ => panic!("{request}"),
+                }
+            });
+            let options = DeleteOptions {
+                wait: None,
+                purge_data: false,
+                delete_namespace: true,
+            };
+            let name = ServerName::new("demo").unwrap();
+            let deleted = delete(&cluster, ReleaseKind::Server, &name, &options, &Silent).await;
+            match (deleted, expected) {
+                (Ok(_), Ok(())) => {}
+                (Err(failure), Err(why)) => {
+                    assert_eq!(failure.kind, FailureKind::NotFound, "{told}");
+                    let says = |(why, part): (&String, &&str)| why.starts_with(part);
+                    let all = failure.why.len() == why.len();
+                    assert!(
+                        all && failure.why.iter().zip(&why).all(says),
+                        "{told}: {failure:?}"
+                    );
+                }
+                (deleted, _) => panic!("{told}: {deleted:?}"),
+            }
+        }
     }
 
     #[test]
