@@ -108,8 +108,8 @@ impl Operation<'_> {
         Ok(())
     }
 
-    /// Deletes autoscalers of earlier revisions. As long as one is there it may change the number of pods that was applied: then
-    /// that is said once more.
+    /// Deletes autoscalers of earlier revisions. As long as one is there it may change the number of pods that was applied:
+    /// that is said once more when it is gone.
     async fn end_autoscaling(
         &self,
         change: &Change,
@@ -128,10 +128,9 @@ impl Operation<'_> {
         )
         .await?;
         for (object, expected) in change.freed() {
-            if self.replicas(object).await? != object.replicas() {
-                let live = self.apply_one(object, *expected, deadline).await?;
-                self.note(object, live, rolled_out)?;
-            }
+            // Whatever it is now: who has read it to change it, and writes only after this, meets a conflict.
+            let live = self.apply_one(object, *expected, deadline).await?;
+            self.note(object, live, rolled_out)?;
         }
         Ok(())
     }

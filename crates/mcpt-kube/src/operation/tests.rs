@@ -99,3 +99,45 @@ async fn a_failure_forgets_the_oldest_revisions() {
         assert_eq!(deleted, forgotten, "{text}: {failure:?}");
     }
 }
+
+/// As long as the autoscaler was there it may have begun to write another number.
+#[tokio::test]
+async fn the_size_is_said_again_when_the_autoscaler_is_gone() {
+    let deployment = |spec: &str| {
+        format!("---\napiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: d}}\nspec: {spec}\n")
+    };
+    let scaler = "---\napiVersion: autoscaling/v2\nkind: HorizontalPodAutoscaler\nmetadata: {name: d}\n\
+        spec: {scaleTargetRef: {kind: Deployment, name: d}}\n";
+    let mut history = history("superseded deployed");
+    history[0].release.manifest = deployment("{replicas: 2}");
+    history[1].release.manifest = format!("{}{scaler}", deployment("{}"));
+    for record in &mut history {
+        record.release.name = "demo".to_owned();
+    }
+    let change = Change::back_to(&history[0].clone(), history, "x").unwrap();
+    let last = stored(&change.history[1].release);
+    let (record, said) = (stored(&change.release), Arc::new(Mutex::new(Vec::new())));
+    let says = Arc::clone(&said);
+    let live = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "d", "uid": "u"}, "spec": {
+        "replicas": 2, "selector": {}, "template": {}}});
+    let cluster = scripted::cluster(move |request, body| {
+        let (method, path) = request.split_once(' ').unwrap();
+        match method {
+            "POST" => (201, record.clone()),
+            "PUT" => (200, record.clone()),
+            "GET" if path.contains("helm.release") => (200, last.clone()),
+            "GET" if path.contains("autoscaling") => scripted::refusal(404, "NotFound"),
+            "PATCH" if !path.contains("dryRun") => {
+                let mut said = says.lock().unwrap();
+                said.push(body["spec"]["replicas"].clone());
+                match said.len() {
+                    1 => (200, live.to_string()),
+                    _ => scripted::refusal(403, "Forbidden"),
+                }
+            }
+            _ => (200, live.to_string()),
+        }
+    });
+    let (failure, _) = perform(&cluster, &change).await;
+    assert_eq!(*said.lock().unwrap(), [2, 2], "{failure:?}");
+}
