@@ -275,7 +275,7 @@ impl End<'_> {
     /// killed.
     async fn namespace_alone(&self, mut missing: Failure) -> Result<Deleted, Failure> {
         let recorded = !self.records().all(&self.what).await?.is_empty();
-        if recorded || namespace::uid(self.cluster, &self.what).await?.is_none() {
+        if recorded || namespace::look(self.cluster, &self.what).await?.is_none() {
             return Err(missing);
         }
         match self.namespace().await {
@@ -470,7 +470,7 @@ mod tests {
                     }
                     "/api/v1/namespaces/ns" => {
                         let (kind, version) = ("PartialObjectMetadata", "meta.k8s.io/v1");
-                        let metadata = json!({"name": "ns", "uid": "u"});
+                        let metadata = json!({"name": "ns", "uid": "u", "resourceVersion": "1"});
                         (
                             200,
                             json!({"kind": kind, "apiVersion": version, "metadata": metadata})
