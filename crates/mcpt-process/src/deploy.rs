@@ -80,10 +80,11 @@ pub(crate) async fn deploy(
             None
         })
     });
-    let serving = current.clone().filter(|run| {
-        lock::is_alive(run) && old.as_ref().is_some_and(|old| old.phase == Phase::Ready)
-    });
+    let serving = current
+        .clone()
+        .filter(|run| lock::is_alive(run) && old.as_ref().is_some_and(RunState::serves));
     if let (Some(run), Some(old)) = (&serving, &old)
+        && old.phase == Phase::Ready
         && digest_matches(&old.digest, &server)
     {
         progress.event(ProgressEvent::Step(format!(
@@ -103,7 +104,7 @@ pub(crate) async fn deploy(
             Some(run),
         ) if lock::is_alive(&run) => {
             make_room(*port, &run, serving.is_some(), options, &what, progress).await?;
-            // It stays the server until the new one takes over; one that answered is started again if that does not happen.
+            // It stays the server until the new one takes over; one that has answered is started again if that does not happen.
             stood_aside = serving.is_some();
             (Some(run), serving.filter(lock::is_alive))
         }
@@ -215,7 +216,7 @@ async fn stand_aside(run: &RunFolder) -> io::Result<()> {
     supervisor::stand_aside(run)?;
     let stopped = async {
         while lock::is_alive(run)
-            && RunState::read(run)?.is_none_or(|state| state.phase != Phase::Stopped)
+            && RunState::read(run)?.is_none_or(|state| !stands_aside(state.phase))
             && changes.next().await.is_some()
         {}
         Ok(())
@@ -224,6 +225,11 @@ async fn stand_aside(run: &RunFolder) -> io::Result<()> {
         Ok(stopped) => stopped,
         Err(_) => stop_run(run, Duration::ZERO).await,
     }
+}
+
+/// Whether the server was ended for an update. Supervisors of older versions say that it was ended on order.
+fn stands_aside(phase: Phase) -> bool {
+    matches!(phase, Phase::StandingAside | Phase::Stopped)
 }
 
 /// Completes the failure of a trial: what was tried, and the server's last words.

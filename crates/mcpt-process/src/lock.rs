@@ -5,11 +5,18 @@ use std::{
     io::{self, Write as _},
     os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
     path::Path,
+    thread,
+    time::{Duration, Instant},
 };
 
 use nix::unistd::Pid;
 
 use crate::folder::{RunFolder, ServerFolder};
+
+/// How long those who only look may keep a command from its lock.
+const LOOK: Duration = Duration::from_secs(5);
+/// How soon it tries again.
+const PAUSE: Duration = Duration::from_millis(1);
 
 /// The right to change a server. One command has it at a time.
 #[derive(Debug)]
@@ -21,6 +28,7 @@ pub(crate) struct ChangeLock {
 impl ChangeLock {
     /// Takes it, making the server's folder; `None` when another command has it.
     pub(crate) fn take(folder: &ServerFolder) -> io::Result<Option<Self>> {
+        let began = Instant::now();
         loop {
             folder.create()?;
             let path = folder.lock_file();
@@ -30,6 +38,13 @@ impl ChangeLock {
                 file => file?,
             };
             match file.try_lock() {
+                // Somebody only looks, or sees that the last change is over.
+                Err(TryLockError::WouldBlock)
+                    if began.elapsed() < LOOK && !is_being_changed(folder) =>
+                {
+                    thread::sleep(PAUSE);
+                    continue;
+                }
                 Err(TryLockError::WouldBlock) => return Ok(None),
                 Err(TryLockError::Error(error)) => return Err(error),
                 Ok(()) => {}
@@ -54,9 +69,11 @@ pub(crate) fn is_being_changed(folder: &ServerFolder) -> bool {
     matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
 }
 
-/// Waits until no command changes the server. Blocks the thread.
-pub(crate) fn wait_for_change(folder: &ServerFolder) -> io::Result<()> {
-    File::open(folder.lock_file())?.lock_shared()
+/// Waits until no command changes the server; none begins to while the result is held. Blocks the thread.
+pub(crate) fn wait_for_change(folder: &ServerFolder) -> io::Result<File> {
+    let file = File::open(folder.lock_file())?;
+    file.lock_shared()?;
+    Ok(file)
 }
 
 /// A server without a run is no server: its folder goes with the last command that looked at it, unless a server left
@@ -156,6 +173,29 @@ mod tests {
         folder.create_run().unwrap();
         drop(again);
         assert!(folder.path().exists());
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn who_only_looks_stops_no_command() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = server(root.path());
+        let first = ChangeLock::take(&folder).unwrap();
+        folder.create_run().unwrap();
+        drop(first);
+        let look = wait_for_change(&folder).unwrap();
+        let opened = || {
+            let descriptors = fs::read_dir("/proc/self/fd").unwrap();
+            let files = descriptors.filter_map(|entry| fs::read_link(entry.unwrap().path()).ok());
+            files.filter(|file| *file == folder.lock_file()).count()
+        };
+        let before = opened();
+        thread::scope(|scope| {
+            let command = scope.spawn(|| ChangeLock::take(&folder).unwrap());
+            while opened() == before && !command.is_finished() {}
+            drop(look);
+            assert!(command.join().unwrap().is_some());
+        });
     }
 
     #[test]

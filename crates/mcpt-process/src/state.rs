@@ -40,6 +40,9 @@ pub(crate) struct RunState {
     /// When the server last started, RFC 3339 in UTC.
     pub(crate) started: Option<String>,
     pub(crate) restarts: u32,
+    /// Whether it has ever answered an MCP request.
+    #[serde(default)]
+    pub(crate) served: bool,
 }
 
 /// Where the server stands.
@@ -54,6 +57,8 @@ pub(crate) enum Phase {
     Refusing,
     /// It ended and is started again after a pause.
     Restarting,
+    /// It was ended for the time of an update that cannot be tried beside it.
+    StandingAside,
     /// It was ended on order.
     Stopped,
 }
@@ -76,12 +81,22 @@ impl RunState {
         replace_file(&run.state_file(), &text)
     }
 
+    /// Whether a failed update must leave it: it answers, or did and is about to again.
+    pub(crate) fn serves(&self) -> bool {
+        match self.phase {
+            Phase::Ready => true,
+            Phase::Starting | Phase::StandingAside => self.served,
+            Phase::Refusing | Phase::Restarting | Phase::Stopped => false,
+        }
+    }
+
     /// The server as users see it. Whether the supervisor lives is asked of the system, not of the file.
     pub(crate) fn server(&self, run: &RunFolder) -> Server {
         let alive = lock::is_alive(run);
         let (state, platform_state) = match (alive, self.phase) {
             (true, Phase::Ready) => (ServerState::Running, "Running"),
             (true, Phase::Starting) => (ServerState::Pending, "Starting"),
+            (true, Phase::StandingAside) => (ServerState::Pending, "StandingAside"),
             (true, Phase::Refusing) => (ServerState::Failed, "NotReady"),
             (true, Phase::Restarting) => (ServerState::Failed, "CrashLoop"),
             (_, Phase::Stopped) => (ServerState::Stopped, "Stopped"),
@@ -198,6 +213,24 @@ mod tests {
             process: Some(2),
             started: None,
             restarts: 0,
+            served: false,
+        }
+    }
+
+    #[test]
+    fn a_server_that_has_answered_is_kept_while_it_starts_again() {
+        for (phase, fresh, served) in [
+            (Phase::Starting, false, true),
+            (Phase::Ready, true, true),
+            (Phase::Refusing, false, false),
+            (Phase::Restarting, false, false),
+            (Phase::StandingAside, false, true),
+            (Phase::Stopped, false, false),
+        ] {
+            let mut state = state(phase);
+            assert_eq!(state.serves(), fresh, "{phase:?}");
+            state.served = true;
+            assert_eq!(state.serves(), served, "{phase:?}");
         }
     }
 
@@ -211,6 +244,11 @@ mod tests {
         for (phase, alive, dead) in [
             (Phase::Starting, ServerState::Pending, ServerState::Stopped),
             (Phase::Ready, ServerState::Running, ServerState::Stopped),
+            (
+                Phase::StandingAside,
+                ServerState::Pending,
+                ServerState::Stopped,
+            ),
             (Phase::Refusing, ServerState::Failed, ServerState::Stopped),
             (Phase::Restarting, ServerState::Failed, ServerState::Stopped),
             (Phase::Stopped, ServerState::Stopped, ServerState::Stopped),

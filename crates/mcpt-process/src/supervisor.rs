@@ -202,6 +202,7 @@ impl Supervisor {
                 seen = &mut next, if !ready => match seen {
                     Seen::Ready => {
                         ready = true;
+                        self.state.served = true;
                         self.enter(Phase::Ready, None, Some(server.pid()));
                         voice.tell(&Event::Ready);
                     }
@@ -281,18 +282,23 @@ impl Supervisor {
     async fn stand_aside(&mut self, voice: &Voice) -> Option<Wish> {
         // The new one may have the server's port by now, and is on trial.
         self.forward.set_target(0);
-        self.enter(Phase::Stopped, None, None);
+        let reason = "it makes room for an update".to_owned();
+        self.enter(Phase::StandingAside, Some(reason), None);
         let folder = self.run.server();
         let (tell, over) = oneshot::channel();
         // The runtime would wait for a thread of its own at the end.
         std::thread::spawn(move || {
-            drop(lock::wait_for_change(&folder));
-            let _over_already = tell.send(());
+            let _over_already = tell.send(lock::wait_for_change(&folder));
         });
         tokio::pin!(over);
         loop {
             tokio::select! {
-                _ = &mut over => return None,
+                unchanged = &mut over => {
+                    // Before the next command can begin: it would take what stands aside for one that stays so.
+                    self.enter(Phase::Starting, Some("it is started again".to_owned()), None);
+                    drop(unchanged);
+                    return None;
+                }
                 wish = self.control.next() => match self.heed(wish, voice) {
                     None | Some(Wish::StandAside) => {}
                     told => return told,
@@ -411,6 +417,7 @@ fn initial_state(spec: &Spec, port: u16) -> RunState {
         process: None,
         started: None,
         restarts: 0,
+        served: false,
     }
 }
 

@@ -53,6 +53,26 @@ fn a_failed_update_of_a_fixed_port_leaves_the_server_as_it_was() {
 }
 
 #[test]
+fn a_server_that_is_started_again_outlives_a_second_failed_update() {
+    let mcpt = Mcpt::new(&[]);
+    let (folder, gate) = fixed(&mcpt);
+    let _ = mcpt.run(&["deploy", &folder]).ok();
+    fs::remove_file(&gate).expect("closing the gate");
+    for _ in 0..2 {
+        let _ = mcpt
+            .run(&["deploy", &folder, "-c", "mode=broken"])
+            .exits(1)
+            .says(&["fixed is started again as it was before"]);
+        until_state(&mcpt, "fixed", "pending");
+    }
+    fs::write(&gate, "").expect("opening the gate");
+    until_state(&mcpt, "fixed", "running");
+    assert_eq!(echo(&mcpt, "fixed"), "there");
+    let _ = mcpt.run(&["delete", "fixed"]).ok();
+    assert_eq!(servers(&mcpt), 0);
+}
+
+#[test]
 fn an_interrupted_update_of_a_fixed_port_keeps_server_and_working_data() {
     let mcpt = Mcpt::new(&[]);
     let (folder, gate) = fixed(&mcpt);
@@ -64,6 +84,9 @@ fn an_interrupted_update_of_a_fixed_port_keeps_server_and_working_data() {
     let update = ["deploy", &folder, "-c", "greeting=new"];
     let mut child = mcpt.spawn(&update);
     wait_for(&mut child, "waiting");
+    let aside = mcpt.json(&["status", "fixed"]);
+    assert_eq!(aside["state"], "pending", "{aside}");
+    assert_eq!(aside["reason"], "it makes room for an update");
     signal(&child.id().to_string(), "INT");
     child.wait().expect("waiting for the command");
     fs::write(&gate, "").expect("opening the gate");
