@@ -221,10 +221,15 @@ async fn stand_aside(run: &RunFolder) -> io::Result<()> {
         {}
         Ok(())
     };
-    match timeout(END_OF_RUN, stopped).await {
+    let stopped = match timeout(END_OF_RUN, stopped).await {
         Ok(stopped) => stopped,
         Err(_) => stop_run(run, Duration::ZERO).await,
+    };
+    if !lock::is_alive(run) {
+        // Its supervisor was killed; what is left of its server may have the port.
+        marked::kill_all(run.path());
     }
+    stopped
 }
 
 /// Whether the server was ended for an update. Supervisors of older versions say that it was ended on order.
@@ -307,4 +312,39 @@ async fn retire(old: RunFolder, progress: &dyn Progress) {
     }
     // The new one serves already; a rest that cannot be removed is removed by the next command.
     drop(end_run(&old, END_OF_RUN).await);
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::{
+        io::Read as _,
+        os::unix::process::ExitStatusExt as _,
+        process::{Command, Stdio},
+    };
+
+    use super::*;
+
+    #[tokio::test]
+    async fn nothing_of_a_run_without_a_supervisor_stands_in_the_way_of_the_next() {
+        let root = tempfile::tempdir().unwrap();
+        let name = ServerName::new("demo").unwrap();
+        let folder = StateFolder::new(root.path().to_owned()).server(&name);
+        folder.create().unwrap();
+        let run = folder.create_run().unwrap();
+        let mut server = Command::new("sh")
+            .args(["-c", "echo; read forever"])
+            .env(marked::MARK, run.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // By its first word the system shows its environment.
+        let mut word = [0];
+        let output = server.stdout.as_mut().unwrap();
+        output.read_exact(&mut word).unwrap();
+        stand_aside(&run).await.unwrap();
+        let ended = server.try_wait().unwrap();
+        drop(server.kill());
+        assert_eq!(ended.and_then(|status| status.signal()), Some(9));
+    }
 }
