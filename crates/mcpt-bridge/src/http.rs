@@ -19,7 +19,7 @@ use axum::{
 use hyper_util::service::TowerToHyperService;
 use mcpt_http::Connections;
 use mcpt_protocol::{Era, era_of_version};
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, time::Instant};
 use tokio_util::task::TaskTracker;
 
 use self::reply::{accepts, refuse, session_of};
@@ -30,7 +30,7 @@ use crate::{
     sse,
 };
 
-/// How long connections may take to close after everything was answered, and again after sessions have ended.
+/// How long connections may at least take to close after everything was answered, and again after sessions have ended.
 const CLOSE_GRACE: Duration = Duration::from_secs(1);
 /// What `/readyz` says until the first look at the server has ended.
 pub const STARTING: &str = "the server is starting";
@@ -80,13 +80,17 @@ pub(crate) async fn serve(
         readiness.drain();
         connections.leave().await;
         bridge.requests.close();
+        let began = Instant::now();
         let answered = tokio::time::timeout(config.drain_grace, bridge.requests.wait()).await;
         connections.stop();
         if answered.is_ok() {
-            // Sessions are there as long as a request may come for them.
-            drop(tokio::time::timeout(CLOSE_GRACE, connections.quiet()).await);
-        } else {
-            let requests = bridge.requests.len();
+            // Sessions are there as long as a request may come for them. One whose body was on its way has the rest of the
+            // grace for its answer, as those before it.
+            let rest = config.drain_grace.saturating_sub(began.elapsed());
+            drop(tokio::time::timeout(rest.max(CLOSE_GRACE), connections.quiet()).await);
+        }
+        let requests = bridge.requests.len();
+        if requests > 0 {
             tracing::warn!(requests, "requests still in progress are cut off");
         }
         sessions.end_all();

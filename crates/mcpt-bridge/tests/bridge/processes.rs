@@ -13,8 +13,12 @@ use nix::{
     unistd::Pid,
 };
 use serde_json::json;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
 
-use crate::harness::{Bridge, RawClient, example, scripted, until};
+use crate::harness::{Bridge, RawClient, call_body, example, scripted, until};
 
 fn lives(pid: &str) -> bool {
     Path::new("/proc").join(pid).exists()
@@ -64,6 +68,35 @@ async fn a_drain_waits_for_the_answer() {
         "slept"
     );
     assert_eq!(events.next().await, None);
+    bridge.stopped().await;
+}
+
+#[tokio::test]
+async fn a_drain_waits_for_the_answer_to_a_request_that_was_only_coming() {
+    let mut bridge = Bridge::ready().await;
+    let client = bridge.session().await;
+    let address = bridge.base.trim_start_matches("http://").to_owned();
+    let body = call_body("1", "slow", &json!({"milliseconds": 1500}));
+    let head = format!(
+        "POST /mcp HTTP/1.1\r\nHost: {address}\r\nMcp-Session-Id: {}\r\nContent-Type: application/json\r\n\
+         Accept: application/json, text/event-stream\r\nContent-Length: {}\r\nExpect: 100-continue\r\n\r\n",
+        client.session.as_deref().unwrap(),
+        body.len(),
+    );
+    let mut request = TcpStream::connect(&address).await.unwrap();
+    request.write_all(head.as_bytes()).await.unwrap();
+    // Its head has arrived when the body is asked for.
+    let mut asked = [0; b"HTTP/1.1 100 Continue\r\n\r\n".len()];
+    request.read_exact(&mut asked).await.unwrap();
+    bridge.ask_to_stop();
+    until("nothing is accepted any more", async || {
+        TcpStream::connect(&address).await.is_err()
+    })
+    .await;
+    request.write_all(body.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    request.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.contains("slept"), "{answer}");
     bridge.stopped().await;
 }
 
@@ -155,7 +188,7 @@ impl Program {
         let mut client = RawClient::new(&format!("http://{}", address.trim()));
         let listening = address.trim().to_owned();
         until("the bridge listens", async || {
-            tokio::net::TcpStream::connect(&listening).await.is_ok()
+            TcpStream::connect(&listening).await.is_ok()
         })
         .await;
         until("the bridge is ready", async || {
