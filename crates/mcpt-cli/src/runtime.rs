@@ -1,6 +1,6 @@
 //! Running a command's asynchronous part, and ending it early when the user or the system says so.
 
-use std::{future::Future, io};
+use std::{future::Future, io, time::Duration};
 
 use mcpt_core::{Failure, FailureKind};
 use tokio::{
@@ -9,6 +9,9 @@ use tokio::{
 };
 
 use crate::ending::Ending;
+
+/// How long what work leaves behind may take to end.
+const LEFT_BEHIND: Duration = Duration::from_secs(1);
 
 /// Runs a command on this thread alone. Ctrl-C and SIGTERM drop it where it stands: every operation of a backend can be
 /// repeated, so what it leaves is finished or undone by the next command.
@@ -49,12 +52,15 @@ pub(crate) fn until_told(
     work: impl AsyncFnOnce(Termination) -> Result<(), Ending>,
 ) -> Result<(), Ending> {
     let runtime = built(Builder::new_multi_thread().enable_all().build())?;
-    runtime.block_on(async {
+    let outcome = runtime.block_on(async {
         tokio::select! {
             outcome = work(Box::pin(termination())) => outcome,
             () = insistence() => Err(Failure::new(FailureKind::Interrupted, "interrupted").into()),
         }
-    })
+    });
+    // Tasks are dropped meanwhile, and processes that they own end with them; a thread that asks a resolver may take for ever.
+    runtime.shutdown_timeout(LEFT_BEHIND);
+    outcome
 }
 
 fn built(runtime: io::Result<Runtime>) -> Result<Runtime, Failure> {
@@ -86,5 +92,29 @@ async fn orders(count: u8) {
             _ = interrupt.recv() => {}
             _ = terminate.recv() => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    #[test]
+    fn a_thread_that_never_comes_back_keeps_no_server_from_its_end() {
+        let (held, never) = mpsc::channel::<()>();
+        let (began, begun) = mpsc::channel();
+        let ended = until_told(async |_| {
+            // As a resolver does whose servers do not answer.
+            tokio::task::spawn_blocking(move || {
+                began.send(()).unwrap();
+                never.recv().unwrap_err();
+            });
+            begun.recv().unwrap();
+            Ok(())
+        });
+        assert!(ended.is_ok());
+        drop(held);
     }
 }
