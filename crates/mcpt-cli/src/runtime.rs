@@ -69,35 +69,43 @@ fn built(runtime: io::Result<Runtime>) -> Result<Runtime, Failure> {
     })
 }
 
-/// Completes at the first SIGINT or SIGTERM.
-async fn termination() {
-    orders(1).await;
+/// Completes at the first SIGINT or SIGTERM from now on.
+fn termination() -> impl Future<Output = ()> + Send + 'static {
+    orders(1)
 }
 
 /// Completes at the second.
-async fn insistence() {
-    orders(2).await;
+fn insistence() -> impl Future<Output = ()> + Send + 'static {
+    orders(2)
 }
 
-async fn orders(count: u8) {
-    let (Ok(mut interrupt), Ok(mut terminate)) = (
+/// Hears of signals from the call on, not from when it is first awaited: until then one would end the process without a word.
+fn orders(count: u8) -> impl Future<Output = ()> + Send + 'static {
+    let signals = (
         signal(SignalKind::interrupt()),
         signal(SignalKind::terminate()),
-    ) else {
-        // Without handlers the signals end the process by themselves.
-        return std::future::pending().await;
-    };
-    for _ in 0..count {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
+    );
+    async move {
+        let (Ok(mut interrupt), Ok(mut terminate)) = signals else {
+            // Without handlers the signals end the process by themselves.
+            return std::future::pending().await;
+        };
+        for _ in 0..count {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::mpsc;
+    use std::{
+        env,
+        process::{Command, id},
+        sync::mpsc,
+    };
 
     use super::*;
 
@@ -116,5 +124,35 @@ mod tests {
         });
         assert!(ended.is_ok());
         drop(held);
+    }
+    #[test]
+    fn an_order_is_heard_from_the_first_moment_on() {
+        const ALONE: &str = "MCPT_TEST_ALONE";
+        if env::var_os(ALONE).is_none() {
+            // The signals would reach other tests too.
+            let alone = Command::new(env::current_exe().unwrap())
+                .args([
+                    "--exact",
+                    "runtime::tests::an_order_is_heard_from_the_first_moment_on",
+                ])
+                .env(ALONE, "")
+                .output()
+                .unwrap();
+            assert!(alone.status.success(), "{alone:?}");
+            return;
+        }
+        // Which of two futures is polled first is chance.
+        for _ in 0..20 {
+            let interrupted = run::<()>(async {
+                let sent = Command::new("kill")
+                    .args(["-s", "INT", &id().to_string()])
+                    .status();
+                assert!(sent.unwrap().success());
+                std::future::pending().await
+            });
+            assert!(
+                matches!(interrupted, Err(Ending::Failure(failure)) if failure.kind == FailureKind::Interrupted)
+            );
+        }
     }
 }
