@@ -236,9 +236,10 @@ impl Applier {
             let mut attempts = 1..=APPLY_ATTEMPTS;
             loop {
                 if (expected.by_update || object.has_scale())
-                    && let Some(entries) = self.owned_otherwise(&api, object, expected).await?
+                    && let Some(owned) = self.owned_otherwise(&api, object, expected).await?
+                    && !own(&api, object, owned).await?
                 {
-                    own(&api, object, entries).await?;
+                    continue;
                 }
                 let again = attempts.next() < Some(APPLY_ATTEMPTS) && object.has_scale();
                 match self.patch(&api, object, false, false).await {
@@ -251,10 +252,13 @@ impl Applier {
         let done = async {
             let live = done.await?;
             // Not ours to hold on to: a Helm that turns autoscaling on would reset it.
-            if object.has_scale()
-                && let Some(released) = released(&live.metadata)
+            let mut held = released(&live.metadata).filter(|_| object.has_scale());
+            while let Some(released_now) = held
+                && !own(&api, object, released_now).await?
             {
-                own(&api, object, released).await?;
+                // Its controller writes to a new workload at this very moment.
+                let now = api.get_metadata_opt(&object.name).await?;
+                held = now.and_then(|now| released(&now.metadata));
             }
             Ok(live)
         };
@@ -373,8 +377,8 @@ fn released(metadata: &ObjectMeta) -> Option<Ownership> {
     })
 }
 
-/// Changes who owns fields.
-async fn own(api: &Api<DynamicObject>, object: &Object, owned: Ownership) -> Result<(), Error> {
+/// Changes who owns fields. False, and nothing is changed, when the object is of another version by now.
+async fn own(api: &Api<DynamicObject>, object: &Object, owned: Ownership) -> Result<bool, Error> {
     let body = json!({"metadata": {
         "managedFields": owned.entries,
         "resourceVersion": owned.resource_version,
@@ -384,9 +388,8 @@ async fn own(api: &Api<DynamicObject>, object: &Object, owned: Ownership) -> Res
         .patch_metadata(&object.name, &params, &Patch::Merge(&body))
         .await
     {
-        // It changed meanwhile; when that matters, the apply meets a conflict.
-        Err(Error::Api(status)) if status.is_conflict() => Ok(()),
-        other => other.map(drop),
+        Err(Error::Api(status)) if status.is_conflict() => Ok(false),
+        other => other.map(|_| true),
     }
 }
 
@@ -414,7 +417,49 @@ fn join(what: &str, failures: Vec<Failure>) -> Option<Failure> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{Arc, Mutex};
+
     use super::*;
+    use crate::scripted;
+
+    /// A controller that writes between the apply and what follows it must not leave the number to Helm.
+    #[tokio::test]
+    async fn nobody_owns_the_number_of_pods_whoever_writes_meanwhile() {
+        let deployment = |version: u32| {
+            json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {
+                "name": "demo", "namespace": "ns", "uid": "u", "resourceVersion": version.to_string(),
+                "managedFields": [{"manager": "helm", "operation": "Apply", "apiVersion": "apps/v1",
+                    "fieldsType": "FieldsV1", "fieldsV1": {"f:spec": {"f:replicas": {}, "f:paused": {}}}}]}})
+        };
+        let left = Arc::new(Mutex::new(None));
+        let released = Arc::clone(&left);
+        let (mut version, mut applied) = (1, false);
+        let cluster = scripted::cluster(move |request, body| {
+            match request.split(' ').next().unwrap() {
+                "GET" if applied => {}
+                "GET" => return scripted::refusal(404, "NotFound"),
+                _ if body["spec"].is_object() => applied = true,
+                _ if body["metadata"]["resourceVersion"] != json!(version.to_string())
+                    || version < 3 =>
+                {
+                    version += 1;
+                    return scripted::refusal(409, "Conflict");
+                }
+                _ => *released.lock().unwrap() = Some(body["metadata"]["managedFields"].clone()),
+            }
+            (200, deployment(version).to_string())
+        });
+        let applier = Applier::new(cluster, "demo".to_owned());
+        let text = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: demo}\nspec: {replicas: 3, paused: true}\n";
+        let object = manifest::parse(text).unwrap().remove(0);
+        let expected = Expected {
+            ours: true,
+            by_update: false,
+        };
+        let _ = applier.apply(&object, expected, "x").await.unwrap();
+        let left = left.lock().unwrap().take().unwrap();
+        assert_eq!(left[0]["fieldsV1"], json!({"f:spec": {"f:paused": {}}}));
+    }
 
     #[test]
     fn failures_are_joined_without_repetition() {
