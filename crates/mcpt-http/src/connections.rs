@@ -3,7 +3,8 @@
 use std::{
     convert::Infallible,
     error::Error,
-    pin::pin,
+    io::Cursor,
+    pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering::Relaxed},
@@ -20,17 +21,24 @@ use hyper::{
     service::{Service, service_fn},
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::{
+    io::AsyncReadExt as _,
+    net::{TcpListener, TcpStream},
+};
 use tokio_util::sync::CancellationToken;
 
-use crate::count::{Count, Open};
+use crate::{
+    count::{Count, Open},
+    unclosed::Unclosed,
+};
 
 /// How long connections are still served once clients were asked to leave.
 const LINGER: Duration = Duration::from_secs(1);
 /// How long a connection may then take to bring its first request.
 const FIRST_REQUEST: Duration = Duration::from_secs(1);
-/// How long a client may take from one request's end to the next one's complete head.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
+/// How long a client may take from one request's end to the next one's complete head. Clients close connections that they
+/// do not use, most of them after at most 90 seconds; left to them, none is closed under a request.
+const HEAD_TIMEOUT: Duration = Duration::from_mins(2);
 /// Most bytes of a connection that wait to be read or to be written; a head must fit into it.
 const BUFFER: usize = 64 * 1024;
 /// Pause after a connection could not be accepted, usually for want of file descriptors.
@@ -54,6 +62,7 @@ impl Connections {
         S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>
             + Clone
             + Send
+            + Unpin
             + 'static,
         S::Future: Send,
         B: Body<Data: Send, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
@@ -83,7 +92,10 @@ impl Connections {
 
     fn serve_one<S, B>(&self, stream: TcpStream, service: S)
     where
-        S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Send + 'static,
+        S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>
+            + Send
+            + Unpin
+            + 'static,
         S::Future: Send,
         B: Body<Data: Send, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
     {
@@ -112,12 +124,14 @@ impl Connections {
                 }
             })
         };
-        let connection = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(HEAD_TIMEOUT)
-            .max_buf_size(BUFFER)
-            .serve_connection(TokioIo::new(stream), service);
-        tokio::spawn(until_closed(connection, open, self.stopping.clone()));
+        let served = until_closed(stream, service, Arc::clone(&open), self.stopping.clone());
+        tokio::spawn(async move {
+            // Clients may leave at any moment.
+            if let Err(error) = served.await {
+                tracing::trace!(%error, "connection of a client ended");
+            }
+            drop(open);
+        });
     }
 
     /// How many connections are open.
@@ -158,14 +172,20 @@ impl Connections {
 }
 
 async fn until_closed<S, B>(
-    connection: http1::Connection<TokioIo<TcpStream>, S>,
+    stream: TcpStream,
+    service: S,
     open: Arc<Open>,
     stopping: CancellationToken,
-) where
-    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>,
+) -> hyper::Result<()>
+where
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Unpin,
     B: Body<Error: Into<Box<dyn Error + Send + Sync>>> + 'static,
 {
-    let mut connection = pin!(connection);
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .max_buf_size(BUFFER);
+    let mut connection = http.serve_connection(TokioIo::new(Unclosed(stream)), service);
     let sent_away = async {
         stopping.cancelled().await;
         if !open.was_asked() {
@@ -173,17 +193,36 @@ async fn until_closed<S, B>(
             tokio::time::sleep(FIRST_REQUEST).await;
         }
     };
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = sent_away => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
-    };
-    // Clients may leave at any moment.
-    if let Err(error) = ended {
-        tracing::trace!(%error, "connection of a client ended");
+    tokio::select! {
+        ended = &mut connection => return ended,
+        () = sent_away => {}
     }
+    Pin::new(&mut connection).graceful_shutdown();
+    (&mut connection).await?;
+    if open.was_told() {
+        return Ok(());
+    }
+    // It was closed for its silence, but a request may have come that nobody has looked at yet.
+    let parts = connection.into_parts();
+    let unclosed = parts.io.into_inner();
+    let stream = if parts.read_buf.is_empty() {
+        unclosed.unread()
+    } else {
+        Some(unclosed.0)
+    };
+    let Some(stream) = stream else {
+        return Ok(());
+    };
+    // Rare, and large: no connection carries the room for it about.
+    Box::pin(async move {
+        let (reading, writing) = stream.into_split();
+        let whole = tokio::io::join(Cursor::new(parts.read_buf).chain(reading), writing);
+        http.keep_alive(false)
+            .header_read_timeout(FIRST_REQUEST)
+            .serve_connection(TokioIo::new(whole), parts.service)
+            .await
+    })
+    .await
 }
 
 /// Whether an answer to a GET is a stream of events.

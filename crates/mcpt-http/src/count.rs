@@ -45,6 +45,7 @@ impl Count {
             asked: AtomicBool::new(false),
             streams: AtomicBool::new(false),
             leaving: Arc::clone(leaving),
+            told: AtomicBool::new(false),
         }
     }
 }
@@ -69,6 +70,8 @@ pub(crate) struct Open {
     streams: AtomicBool,
     /// Whether all clients were asked to leave: read with each answer, so nothing that takes a lock.
     leaving: Arc<AtomicBool>,
+    /// Whether this one was.
+    told: AtomicBool,
 }
 
 impl Open {
@@ -87,9 +90,18 @@ impl Open {
         self.asked.load(Relaxed)
     }
 
-    /// Whether its client is to leave.
+    /// Whether the answer that begins now is to be the last.
     pub(crate) fn leaves(&self) -> bool {
-        self.leaving.load(Relaxed)
+        let leaves = self.leaving.load(Relaxed);
+        if leaves {
+            self.told.store(true, Relaxed);
+        }
+        leaves
+    }
+
+    /// Whether an answer has said that it is the last.
+    pub(crate) fn was_told(&self) -> bool {
+        self.told.load(Relaxed)
     }
 
     fn set_streams(&self, streams: bool) {

@@ -88,6 +88,13 @@ impl Server {
     }
 }
 
+/// The server, on the same thread, does what it can with what it was sent.
+async fn server_reads() {
+    for _ in 0..10 {
+        tokio::task::yield_now().await;
+    }
+}
+
 async fn ask(client: &mut TcpStream, method: &str) {
     let request = format!("{method} / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n");
     client.write_all(request.as_bytes()).await.unwrap();
@@ -147,6 +154,53 @@ async fn whoever_has_connected_is_heard() {
         "{answer}"
     );
     server.connections.quiet().await;
+}
+
+/// One that is used again, with a request that waits to be read when the server stops.
+#[tokio::test]
+async fn a_request_on_its_way_is_answered() {
+    let server = Server::start().await;
+    let mut client = server.client().await;
+    server.allowed.add_permits(2);
+    ask(&mut client, "POST").await;
+    let mut answered = String::new();
+    while !answered.ends_with("answer") {
+        answered.push(char::from(client.read_u8().await.unwrap()));
+    }
+    assert!(!answered.contains("connection: close"), "{answered}");
+
+    // Nobody else has a turn between the two.
+    let request = b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n";
+    assert_eq!(client.try_write(request).unwrap(), request.len());
+    server.connections.stop();
+    let answer = last_answer(&mut client).await;
+    assert!(
+        answer.contains("connection: close") && answer.ends_with("answer"),
+        "{answer}"
+    );
+    server.connections.closed().await;
+}
+
+#[tokio::test]
+async fn a_request_of_which_a_part_has_come_is_answered() {
+    let server = Server::start().await;
+    let mut client = server.client().await;
+    server.allowed.add_permits(2);
+    ask(&mut client, "POST").await;
+    let mut answered = [0; 8];
+    client.read_exact(&mut answered).await.unwrap();
+    client.write_all(b"POST / HTTP/1.1\r\nHo").await.unwrap();
+    server_reads().await;
+    server.connections.stop();
+    server_reads().await;
+    let rest = b"st: localhost\r\nContent-Length: 0\r\n\r\n";
+    client.write_all(rest).await.unwrap();
+    let answer = last_answer(&mut client).await;
+    assert!(
+        answer.contains("connection: close") && answer.ends_with("answer"),
+        "{answer}"
+    );
+    server.connections.closed().await;
 }
 
 #[tokio::test]
