@@ -10,7 +10,8 @@ use rmcp::{
     model::CallToolRequestParams,
     service::{ClientInitializeError, ClientLifecycleMode, ClientServiceExt as _, RunningService},
     transport::{
-        StreamableHttpClientTransport, streamable_http_client::StreamableHttpClientTransportConfig,
+        StreamableHttpClientTransport,
+        streamable_http_client::{StreamableHttpClientTransportConfig, StreamableHttpError},
     },
 };
 use tokio::{
@@ -205,13 +206,17 @@ impl Failure {
         while let Some(inner) = source {
             let text = inner.to_string();
             failure.gone |= text.contains("Session expired");
-            failure.unsent |= inner
-                .downcast_ref::<reqwest::Error>()
-                .is_some_and(reqwest::Error::is_connect);
             if !failure.text.contains(&text) {
                 failure.text = format!("{}: {text}", failure.text);
             }
-            source = inner.source();
+            source = match inner.downcast_ref() {
+                // It does not say that this is its source.
+                Some(StreamableHttpError::<reqwest::Error>::Client(http)) => {
+                    failure.unsent = http.is_connect();
+                    Some(http)
+                }
+                _ => inner.source(),
+            };
         }
         failure
     }
