@@ -14,7 +14,7 @@ use crate::{
     cluster::Cluster,
     connect, contents,
     manifest::{self, Object},
-    namespace,
+    namespace::{self, Entered},
     operation::{Conduct, Operation, Reached},
     records::Record,
     release_kind::ReleaseKind,
@@ -225,8 +225,7 @@ impl<'a> Deploy<'a> {
         let result = self.perform(prepared, &mut reached).await;
         match result {
             Err(mut failure) if self.may_remove_namespace(reached) => {
-                let left: OptionFuture<_> = entered
-                    .is_some()
+                let left: OptionFuture<_> = matches!(entered, Entered::Counted(_))
                     .then(|| namespace::leave(cluster, self.options.timeout, what, *progress))
                     .into();
                 let why = match left.await.transpose() {
@@ -242,8 +241,14 @@ impl<'a> Deploy<'a> {
                 Err(failure)
             }
             other => {
-                if entered.is_some() || other.is_ok() {
-                    namespace::settle(cluster, entered.as_ref(), *progress).await;
+                match &entered {
+                    Entered::Counted(seen) => {
+                        namespace::settle(cluster, Some(seen), *progress).await;
+                    }
+                    Entered::Marked if other.is_ok() => {
+                        namespace::settle(cluster, None, *progress).await;
+                    }
+                    _ => {}
                 }
                 other
             }

@@ -38,6 +38,17 @@ impl Seen {
     }
 }
 
+/// What a deployment has to do with the namespace that it goes into.
+#[derive(Debug)]
+pub(crate) enum Entered {
+    /// No command counts on it: it is there to stay, and nothing needs to be done about it.
+    Unmarked,
+    /// It bears a mark that is not this deployment's to answer for. If a server is there in the end, the mark goes.
+    Marked,
+    /// This deployment counts on it.
+    Counted(Seen),
+}
+
 /// This command, as the mark of a namespace names it.
 fn me() -> String {
     holder::this().unwrap_or_else(|| format!("process/{}", std::process::id()))
@@ -46,7 +57,7 @@ fn me() -> String {
 /// Begins to count on the namespace, which is made if it is not there and `create` says so. On one that a command made which is
 /// not done, or died, this one counts too: it is removed by the last that fails.
 ///
-/// `None` when it is nobody's to remove, or another deployment of this process counts on it already, which leaves it for all.
+/// When another deployment of this process counts on it already, that one leaves it for all.
 ///
 /// # Errors
 /// When it is being deleted, or may not be made.
@@ -55,7 +66,7 @@ pub(crate) async fn enter(
     create: bool,
     what: &str,
     progress: &dyn Progress,
-) -> Result<Option<Seen>, Failure> {
+) -> Result<Entered, Failure> {
     let api: Api<Namespace> = Api::all(cluster.client.clone());
     let name = cluster.namespace.as_str();
     let (me, now) = (me(), Timestamp::now());
@@ -75,27 +86,27 @@ pub(crate) async fn enter(
                     )));
             }
             let (Some(mark), Some(seen)) = (Mark::of(&metadata), Seen::of(&metadata)) else {
-                return Ok(None);
+                return Ok(Entered::Unmarked);
             };
             if mark.has(&me) {
-                return Ok(None);
+                return Ok(Entered::Marked);
             }
             let others = mark.living(&me, now);
             let mark = others.map_or_else(|| Mark::new(&me, now), |others| others.with(&me, now));
             match write(cluster, &api, &seen, Some(&mark)).await {
-                Ok(Some(seen)) => return Ok(Some(seen)),
+                Ok(Some(seen)) => return Ok(Entered::Counted(seen)),
                 // It has changed or is gone since.
                 Ok(None) => continue,
                 Err(Error::Api(status)) if status.is_forbidden() => {
                     tracing::debug!(%status, "what counts on the namespace cannot be noted");
-                    return Ok(None);
+                    return Ok(Entered::Marked);
                 }
                 Err(error) => return Err(cluster.failure(what, &error)),
             }
         }
         if !create {
-            // If it is not there, the objects' own checks will tell.
-            return Ok(None);
+            // If it is not there, the objects' own checks will tell. Whoever may not read it has made none.
+            return Ok(Entered::Unmarked);
         }
         let namespace = serde_json::from_value(json!({"metadata": {
             "name": name,
@@ -111,10 +122,12 @@ pub(crate) async fn enter(
         match cluster.answer(api.create(&params, &namespace)).await {
             Ok(made) => {
                 progress.event(ProgressEvent::Step(format!("made namespace {name}")));
-                return Ok(Seen::of(&made.metadata));
+                return Ok(Seen::of(&made.metadata).map_or(Entered::Marked, Entered::Counted));
             }
             Err(Error::Api(status)) if status.is_already_exists() && readable => {}
-            Err(Error::Api(status)) if status.is_already_exists() => return Ok(None),
+            Err(Error::Api(status)) if status.is_already_exists() => {
+                return Ok(Entered::Unmarked);
+            }
             Err(error) => return Err(cluster.failure(what, &error)),
         }
     }
