@@ -24,8 +24,8 @@ use crate::{
 /// Dry runs under way at once.
 const AT_ONCE: usize = 4;
 
-/// How often an object that autoscalers change is tried to be applied.
-const APPLY_ATTEMPTS: u8 = 3;
+/// How often an object that autoscalers change is tried to be applied; the first time without a look at it.
+const APPLY_ATTEMPTS: u8 = 4;
 
 /// Applies the objects of one release.
 #[derive(Debug, Clone)]
@@ -143,13 +143,19 @@ impl Applier {
         }
         let checked = async {
             // Managers of its fields are changed before it is applied; until then there are conflicts.
-            let force = expected.by_update
-                || object.has_scale()
-                    && self
-                        .owned_otherwise(&api, object, expected)
-                        .await?
-                        .is_some();
-            self.patch(&api, object, true, force).await
+            match self.patch(&api, object, true, expected.by_update).await {
+                Err(Error::Api(status))
+                    if status.is_conflict()
+                        && object.has_scale()
+                        && self
+                            .owned_otherwise(&api, object, expected)
+                            .await?
+                            .is_some() =>
+                {
+                    self.patch(&api, object, true, true).await
+                }
+                other => other,
+            }
         };
         self.cluster
             .answer(checked)
@@ -234,8 +240,11 @@ impl Applier {
         let api = self.api(object).await?;
         let done = async {
             let mut attempts = 1..=APPLY_ATTEMPTS;
+            // One that does not say how many pods it has must not take back what it said before. Otherwise a conflict tells
+            // that somebody else has said it, and most often there is none.
+            let mut look = expected.by_update || object.has_scale() && object.replicas().is_none();
             loop {
-                if (expected.by_update || object.has_scale())
+                if look
                     && let Some(owned) = self.owned_otherwise(&api, object, expected).await?
                     && !own(&api, object, owned).await?
                 {
@@ -243,8 +252,8 @@ impl Applier {
                 }
                 let again = attempts.next() < Some(APPLY_ATTEMPTS) && object.has_scale();
                 match self.patch(&api, object, false, false).await {
-                    // An autoscaler acted in between.
-                    Err(Error::Api(status)) if status.is_conflict() && again => {}
+                    // Another one said it, maybe just now.
+                    Err(Error::Api(status)) if status.is_conflict() && again => look = true,
                     other => break other,
                 }
             }
@@ -459,6 +468,78 @@ mod tests {
         let _ = applier.apply(&object, expected, "x").await.unwrap();
         let left = left.lock().unwrap().take().unwrap();
         assert_eq!(left[0]["fieldsV1"], json!({"f:spec": {"f:paused": {}}}));
+    }
+
+    /// Requests that checking and applying a Deployment takes, when somebody else has scaled it, and when nobody has.
+    #[tokio::test]
+    async fn who_has_said_the_number_of_pods_is_asked_after_a_conflict() {
+        let entry = |manager: &str, subresource: &str| {
+            json!([{"manager": manager, "operation": "Update", "subresource": subresource, "apiVersion": "apps/v1",
+                "fieldsType": "FieldsV1", "fieldsV1": {"f:spec": {"f:replicas": {}}}}])
+        };
+        let sized = "{replicas: 3, paused: true}";
+        let (dry, apply) = ("PATCH dry", "PATCH apply");
+        let (look, give) = ("GET", "PATCH owners");
+        for (spec, scaled, check, done) in [
+            (sized, None, &[dry][..], &[apply][..]),
+            (
+                sized,
+                Some(entry("kubectl", "scale")),
+                &[dry, look, "PATCH dry forced"],
+                &[apply, look, give, apply],
+            ),
+            // What is not Helm's or an autoscaler's is a conflict to the end.
+            (
+                sized,
+                Some(entry("kubectl-edit", "")),
+                &[dry, look],
+                &[apply, look, apply, look, apply, look, apply],
+            ),
+            // Nobody is asked for what is not said, but what was said before must not go.
+            ("{paused: true}", None, &[dry], &[look, apply]),
+        ] {
+            let asked = Arc::new(Mutex::new(Vec::new()));
+            let seen = Arc::clone(&asked);
+            let mut owners = scaled.clone();
+            let cluster = scripted::cluster(move |request, body| {
+                let (method, path) = request.split_once(' ').unwrap();
+                let (dry, forced) = (path.contains("dryRun=All"), path.contains("force=true"));
+                let what = match method {
+                    "GET" => "",
+                    _ if !body["spec"].is_object() => " owners",
+                    _ if dry && forced => " dry forced",
+                    _ if dry => " dry",
+                    _ => " apply",
+                };
+                seen.lock().unwrap().push(format!("{method}{what}"));
+                if what == " owners" {
+                    owners = None;
+                }
+                if body["spec"].is_object() && !forced && owners.is_some() {
+                    return scripted::refusal(409, "Conflict");
+                }
+                let live = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "demo",
+                    "namespace": "ns", "uid": "u", "resourceVersion": "1", "managedFields": owners}});
+                (200, live.to_string())
+            });
+            let applier = Applier::new(cluster, "demo".to_owned());
+            let text = format!(
+                "apiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: demo}}\nspec: {spec}\n"
+            );
+            let object = manifest::parse(&text).unwrap().remove(0);
+            let expected = Expected {
+                ours: true,
+                by_update: false,
+            };
+            let refused = check.last() == Some(&look);
+            let objects = [(object, expected)];
+            let checked = applier.check(&objects, "x").await;
+            assert_eq!(checked.is_err(), refused, "{checked:?}");
+            assert_eq!(std::mem::take(&mut *asked.lock().unwrap()), check);
+            let applied = applier.apply(&objects[0].0, expected, "x").await;
+            assert_eq!(applied.is_err(), refused, "{applied:?}");
+            assert_eq!(*asked.lock().unwrap(), done);
+        }
     }
 
     #[test]

@@ -233,10 +233,15 @@ impl Prepared {
         ReleaseKind::of_chart(chart).is_some() && running.chart() == chart
     }
 
+    /// Whether the values name a number of pods.
+    pub(crate) fn names_size(&self) -> bool {
+        self.values.contains_key(REPLICAS)
+    }
+
     /// Keeps how many pods run, and the autoscaling, of the revision that runs, unless the values name a number. Of a number
     /// that something else changed since, such as an autoscaler, `live` tells.
     pub(crate) fn keep_scale(&mut self, running: &Values, live: Option<i64>) {
-        if self.values.contains_key(REPLICAS) {
+        if self.names_size() {
             return;
         }
         let number = live.map(Value::from);

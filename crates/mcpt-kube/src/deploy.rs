@@ -309,7 +309,8 @@ impl<'a> Deploy<'a> {
                 .hint(self.another_name));
         }
         let running = revisions::running(&history);
-        if let Some(running) = running.filter(|running| prepared.is_sized_as(running)) {
+        let running = running.filter(|running| prepared.is_sized_as(running));
+        if let Some(running) = running.filter(|_| !prepared.names_size()) {
             let release = &running.release;
             let live = match workload(release, self.kind, what)? {
                 Some(workload) => self.operation.replicas(&workload).await?,

@@ -62,13 +62,19 @@ fn measure(turns: usize, audit_log: &Path) -> anyhow::Result<ExitCode> {
     std::fs::write(&file, &manifest).context("writing the manifests")?;
     let file = file.to_string_lossy().into_owned();
 
-    let (mut ours, mut theirs, mut requests) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    let (mut first, mut update) = (0, 0);
     for turn in 1..=turns {
         let seen = audit_end(audit_log)?;
         let began = Instant::now();
         mcpt(&deploy)?;
         ours.push(began.elapsed().as_secs_f64());
-        requests.push(count_requests(audit_log, seen)?);
+        first = first.max(count_requests(audit_log, seen)?);
+
+        let seen = audit_end(audit_log)?;
+        let changed = ["--set", "podAnnotations.changed=yes"];
+        mcpt(&[&deploy[..], &changed].concat())?;
+        update = update.max(count_requests(audit_log, seen)?);
         mcpt(&["delete", "demo"])?;
 
         let began = Instant::now();
@@ -105,13 +111,12 @@ fn measure(turns: usize, audit_log: &Path) -> anyhow::Result<ExitCode> {
         "command to ready, {REPLICAS} replicas, median of {turns}: mcpt {ours:.2} s, kubectl apply + wait {theirs:.2} s, ratio {:.2}",
         ours / theirs
     ));
-    let most = requests.iter().max().copied().unwrap_or_default();
     let bound = 2 * objects + 10;
     report::result(format!(
-        "requests per deploy besides watches: at most {most} for {objects} objects (bound: {bound})"
+        "requests besides watches, for {objects} objects: first deploy at most {first}, update at most {update} (bound: {bound})"
     ));
     // A number and no time: the same on any machine.
-    Ok(if most <= bound {
+    Ok(if first.max(update) <= bound {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
