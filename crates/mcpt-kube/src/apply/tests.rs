@@ -1,0 +1,158 @@
+//! What is asked of the API server when objects are checked and applied, and in which order.
+
+use std::sync::{Arc, Mutex};
+
+use super::*;
+use crate::scripted;
+
+/// A controller that writes between the apply and what follows it must not leave the number to Helm.
+#[tokio::test]
+async fn nobody_owns_the_number_of_pods_whoever_writes_meanwhile() {
+    let deployment = |version: u32| {
+        json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {
+            "name": "demo", "namespace": "ns", "uid": "u", "resourceVersion": version.to_string(),
+            "managedFields": [{"manager": "helm", "operation": "Apply", "apiVersion": "apps/v1",
+                "fieldsType": "FieldsV1", "fieldsV1": {"f:spec": {"f:replicas": {}, "f:paused": {}}}}]}})
+    };
+    let left = Arc::new(Mutex::new(None));
+    let released = Arc::clone(&left);
+    let (mut version, mut applied) = (1, false);
+    let cluster = scripted::cluster(move |request, body| {
+        match request.split(' ').next().unwrap() {
+            "GET" if applied => {}
+            "GET" => return scripted::refusal(404, "NotFound"),
+            _ if body["spec"].is_object() => applied = true,
+            _ if body["metadata"]["resourceVersion"] != json!(version.to_string())
+                || version < 3 =>
+            {
+                version += 1;
+                return scripted::refusal(409, "Conflict");
+            }
+            _ => *released.lock().unwrap() = Some(body["metadata"]["managedFields"].clone()),
+        }
+        (200, deployment(version).to_string())
+    });
+    let applier = Applier::new(cluster, "demo".to_owned());
+    let text = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: demo}\nspec: {replicas: 3, paused: true}\n";
+    let object = manifest::parse(text).unwrap().remove(0);
+    let expected = Expected {
+        ours: true,
+        by_update: false,
+    };
+    let _ = applier.apply(&object, expected, "x").await.unwrap();
+    let left = left.lock().unwrap().take().unwrap();
+    assert_eq!(left[0]["fieldsV1"], json!({"f:spec": {"f:paused": {}}}));
+}
+
+/// Requests that checking and applying a Deployment takes, when somebody else has scaled it, and when nobody has.
+#[tokio::test]
+async fn who_has_said_the_number_of_pods_is_asked_after_a_conflict() {
+    let entry = |manager: &str, subresource: &str| {
+        json!([{"manager": manager, "operation": "Update", "subresource": subresource, "apiVersion": "apps/v1",
+            "fieldsType": "FieldsV1", "fieldsV1": {"f:spec": {"f:replicas": {}}}}])
+    };
+    let sized = "{replicas: 3, paused: true}";
+    let (dry, apply) = ("PATCH dry", "PATCH apply");
+    let (look, give) = ("GET", "PATCH owners");
+    for (spec, scaled, check, done) in [
+        (sized, None, &[dry][..], &[apply][..]),
+        (
+            sized,
+            Some(entry("kubectl", "scale")),
+            &[dry, look, "PATCH dry forced"],
+            &[apply, look, give, apply],
+        ),
+        // What is not Helm's or an autoscaler's is a conflict to the end.
+        (
+            sized,
+            Some(entry("kubectl-edit", "")),
+            &[dry, look],
+            &[apply, look, apply, look, apply, look, apply],
+        ),
+        // Nobody is asked for what is not said, but what was said before must not go.
+        ("{paused: true}", None, &[dry], &[look, apply]),
+    ] {
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let seen = Arc::clone(&asked);
+        let mut owners = scaled.clone();
+        let cluster = scripted::cluster(move |request, body| {
+            let (method, path) = request.split_once(' ').unwrap();
+            let (dry, forced) = (path.contains("dryRun=All"), path.contains("force=true"));
+            let what = match method {
+                "GET" => "",
+                _ if !body["spec"].is_object() => " owners",
+                _ if dry && forced => " dry forced",
+                _ if dry => " dry",
+                _ => " apply",
+            };
+            seen.lock().unwrap().push(format!("{method}{what}"));
+            if what == " owners" {
+                owners = None;
+            }
+            if body["spec"].is_object() && !forced && owners.is_some() {
+                return scripted::refusal(409, "Conflict");
+            }
+            let live = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "demo",
+                "namespace": "ns", "uid": "u", "resourceVersion": "1", "managedFields": owners}});
+            (200, live.to_string())
+        });
+        let applier = Applier::new(cluster, "demo".to_owned());
+        let text = format!(
+            "apiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: demo}}\nspec: {spec}\n"
+        );
+        let object = manifest::parse(&text).unwrap().remove(0);
+        let expected = Expected {
+            ours: true,
+            by_update: false,
+        };
+        let refused = check.last() == Some(&look);
+        let objects = [(object, expected)];
+        let checked = applier.check(&objects, "x").await;
+        assert_eq!(checked.is_err(), refused, "{checked:?}");
+        assert_eq!(std::mem::take(&mut *asked.lock().unwrap()), check);
+        let applied = applier.apply(&objects[0].0, expected, "x").await;
+        assert_eq!(applied.is_err(), refused, "{applied:?}");
+        assert_eq!(*asked.lock().unwrap(), done);
+    }
+}
+
+/// One that is being deleted takes the apply. When it is gone right after that, whoever applied it has to see that it was going.
+#[tokio::test]
+async fn one_that_vanishes_under_the_apply_is_told_as_going() {
+    let mut there = true;
+    let cluster = scripted::cluster(move |_, body| {
+        there &= body["spec"].is_object();
+        if !there {
+            return scripted::refusal(404, "NotFound");
+        }
+        let going = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "demo",
+            "namespace": "ns", "uid": "u", "resourceVersion": "1", "deletionTimestamp": "2026-01-01T00:00:00Z",
+            "managedFields": [{"manager": "helm", "operation": "Apply", "apiVersion": "apps/v1",
+                "fieldsType": "FieldsV1", "fieldsV1": {"f:spec": {"f:replicas": {}}}}]}});
+        (200, going.to_string())
+    });
+    let applier = Applier::new(cluster, "demo".to_owned());
+    let text =
+        "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: demo}\nspec: {replicas: 3}\n";
+    let object = manifest::parse(text).unwrap().remove(0);
+    let expected = Expected {
+        ours: true,
+        by_update: false,
+    };
+    let live = applier.apply(&object, expected, "x").await.unwrap();
+    assert!(live.metadata.deletion_timestamp.is_some());
+}
+
+#[test]
+fn failures_are_joined_without_repetition() {
+    let failure = |why: &str| Failure::new(FailureKind::Failed, "x").because(why);
+    let joined = join(
+        "cannot deploy",
+        vec![failure("a"), failure("a"), failure("b").hint("h")],
+    )
+    .unwrap();
+    assert_eq!(joined.what, "cannot deploy");
+    assert_eq!(joined.why, ["a", "b"]);
+    assert_eq!(joined.hint.as_deref(), Some("h"));
+    assert_eq!(join("x", Vec::new()), None);
+}
