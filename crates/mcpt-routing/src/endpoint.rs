@@ -24,6 +24,7 @@ pub struct Endpoint<L> {
     link: L,
     sessions: AtomicU32,
     elsewhere: AtomicU32,
+    beginning: AtomicU32,
     in_flight: AtomicU32,
     failures: AtomicU32,
     paused_until: AtomicU64,
@@ -37,6 +38,7 @@ impl<L: for<'a> From<&'a Address>> Endpoint<L> {
             address: spec.address.clone(),
             sessions: AtomicU32::new(0),
             elsewhere: AtomicU32::new(0),
+            beginning: AtomicU32::new(0),
             in_flight: AtomicU32::new(0),
             failures: AtomicU32::new(0),
             paused_until: AtomicU64::new(0),
@@ -80,9 +82,10 @@ impl<L> Endpoint<L> {
         self.in_flight.load(Relaxed)
     }
 
-    /// Sessions and requests together.
-    pub(crate) fn load(&self) -> u32 {
-        self.all_sessions().saturating_add(self.in_flight())
+    /// Sessions, and those that are about to be.
+    pub(crate) fn taken(&self) -> u32 {
+        let beginning = self.beginning.load(Relaxed);
+        self.all_sessions().saturating_add(beginning)
     }
 
     pub(crate) fn session_began(&self) {
@@ -96,7 +99,18 @@ impl<L> Endpoint<L> {
     /// Counts a request until the guard is dropped.
     pub fn begin(self: &Arc<Self>) -> InFlight<L> {
         self.in_flight.fetch_add(1, Relaxed);
-        InFlight(Arc::clone(self))
+        InFlight {
+            endpoint: Arc::clone(self),
+            begins: false,
+        }
+    }
+
+    /// Counts a request that is to begin a session.
+    pub(crate) fn begin_session(self: &Arc<Self>) -> InFlight<L> {
+        self.beginning.fetch_add(1, Relaxed);
+        let mut request = self.begin();
+        request.begins = true;
+        request
     }
 
     /// No connection could be made: others are preferred for a while. `now` is any monotonic clock in milliseconds.
@@ -123,24 +137,35 @@ impl<L> Endpoint<L> {
 
 /// A request in progress at an endpoint.
 #[derive(Debug)]
-pub struct InFlight<L>(Arc<Endpoint<L>>);
+pub struct InFlight<L> {
+    endpoint: Arc<Endpoint<L>>,
+    begins: bool,
+}
 
 impl<L> InFlight<L> {
     /// The endpoint itself.
     pub fn endpoint(&self) -> &Arc<Endpoint<L>> {
-        &self.0
+        &self.endpoint
+    }
+
+    /// The session that it was to begin is there, and counted as such, or never will be.
+    pub fn begun(&mut self) {
+        if std::mem::take(&mut self.begins) {
+            self.endpoint.beginning.fetch_sub(1, Relaxed);
+        }
     }
 }
 
 impl<L> Deref for InFlight<L> {
     type Target = Endpoint<L>;
     fn deref(&self) -> &Endpoint<L> {
-        &self.0
+        &self.endpoint
     }
 }
 
 impl<L> Drop for InFlight<L> {
     fn drop(&mut self) {
-        self.0.in_flight.fetch_sub(1, Relaxed);
+        self.begun();
+        self.endpoint.in_flight.fetch_sub(1, Relaxed);
     }
 }

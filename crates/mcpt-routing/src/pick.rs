@@ -7,7 +7,9 @@ use crate::{Endpoint, EndpointId, InFlight, table::Server};
 /// How new sessions are spread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Policy {
-    /// To the endpoint with the fewest sessions and requests; among equals in turn.
+    /// To the endpoint with the fewest sessions, and of those with as many to the one with the fewest requests; among equals
+    /// in turn. Sessions come first: they stay, and every gateway knows of them, while requests end, or are streams on which
+    /// a session waits, and are known where they came by.
     #[default]
     LeastLoaded,
     /// To one after the other.
@@ -53,14 +55,17 @@ impl<L> Server<L> {
             })
             // The first of equals: they come in turn.
             .min_by_key(|(_, rank)| *rank)?;
-        Some(best.0.begin())
+        Some(match work {
+            Work::NewSession(_) => best.0.begin_session(),
+            Work::OneRequest => best.0.begin(),
+        })
     }
 }
 
-fn weight<L>(work: Work, endpoint: &Arc<Endpoint<L>>) -> u32 {
+fn weight<L>(work: Work, endpoint: &Arc<Endpoint<L>>) -> (u32, u32) {
     match work {
-        Work::NewSession(Policy::LeastLoaded) => endpoint.load(),
-        Work::NewSession(Policy::RoundRobin) => 0,
-        Work::OneRequest => endpoint.in_flight(),
+        Work::NewSession(Policy::LeastLoaded) => (endpoint.taken(), endpoint.in_flight()),
+        Work::NewSession(Policy::RoundRobin) => (0, 0),
+        Work::OneRequest => (0, endpoint.in_flight()),
     }
 }

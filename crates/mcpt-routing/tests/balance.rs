@@ -110,6 +110,44 @@ fn sessions_are_spread_evenly_and_new_endpoints_catch_up() {
     );
 }
 
+/// Each session has a stream at the gateway that its client came by. One of which this gateway carries the streams has no more
+/// sessions than one of which it does not, and new ones, with streams of their own, level them out.
+#[test]
+fn sessions_count_and_not_their_streams() {
+    let table = table(&ready(&["a", "b", "c", "d"]));
+    let ledger = SessionLedger::new(1000);
+    let endpoint = |id: &str| {
+        let servers = table.current();
+        let demo = servers.get("ns", "demo").unwrap();
+        let found = demo.endpoints().iter().find(|(e, _)| e.id().as_str() == id);
+        Arc::clone(&found.unwrap().0)
+    };
+    let mut streams = Vec::new();
+    for (id, carried) in [("a", true), ("b", false)] {
+        for session in 0..30 {
+            ledger.touch(format!("{id}{session}").as_bytes(), &endpoint(id), 0);
+            streams.extend(carried.then(|| endpoint(id).begin()));
+        }
+    }
+    let servers = table.current();
+    let demo = servers.get("ns", "demo").unwrap();
+    for ten in 0..6 {
+        // All of them begin before the first is there.
+        let beginning: Vec<_> = (0..10).map(|_| demo.pick(NEW, &[], 0).unwrap()).collect();
+        for (session, mut began) in beginning.into_iter().enumerate() {
+            let id = format!("new{ten}{session}");
+            ledger.touch(id.as_bytes(), began.endpoint(), 0);
+            began.begun();
+            streams.push(began.endpoint().begin());
+        }
+    }
+    for id in ["a", "b", "c", "d"] {
+        assert_eq!(endpoint(id).sessions(), 30, "{id}");
+    }
+    // Of equals the one with the fewest requests comes first.
+    assert_eq!(pick(&table, NEW, &[], 0).unwrap().id().as_str(), "b");
+}
+
 #[test]
 fn single_requests_go_to_all_in_turn_and_avoid_the_busy() {
     let table = table(&ready(&["a", "b", "c"]));

@@ -52,7 +52,7 @@ pub(super) async fn forward(
         _ => None,
     };
     let request = Request::from_parts(parts, glance.into());
-    let (mut response, connection, in_flight) =
+    let (mut response, connection, mut in_flight) =
         match send_to_any(shared, server, work, request, again).await {
             Ok(exchange) => exchange,
             Err(refusal) => return (refusal.outcome(), refusal.response(opening.id.as_deref())),
@@ -77,6 +77,7 @@ pub(super) async fn forward(
             Err(refusal) => return (refusal.outcome(), refusal.response(opening.id.as_deref())),
         }
     }
+    in_flight.begun();
     let outcome = outcome_of(response.status());
     (
         outcome,

@@ -77,7 +77,7 @@ async fn only_what_changes_nothing_is_sent_twice() {
     assert_eq!(requests.load(Relaxed), sent, "each call was sent once");
 }
 
-/// It accepts connections, and has the fewest sessions and requests: all would go there.
+/// It accepts connections, and has the fewest sessions: all would go there.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_breaks_each_connection_is_passed_over() {
     let (broken, requests) = raw(&[None]).await;

@@ -81,7 +81,7 @@ pub(super) struct Run {
 /// How new sessions are spread.
 #[derive(Debug, Clone, Copy, Default, ValueEnum)]
 enum Balance {
-    /// To the instance with the fewest sessions and requests
+    /// To the instance with the fewest sessions, and of equals the fewest requests
     #[default]
     LeastLoaded,
     /// To one after the other
