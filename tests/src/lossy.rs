@@ -4,10 +4,7 @@ use std::{
     io,
     net::{Shutdown, TcpListener, TcpStream},
     path::Path,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering::Relaxed},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread,
 };
 
@@ -19,8 +16,42 @@ use crate::cluster::kubectl;
 #[derive(Debug)]
 pub struct LossyWay {
     port: u16,
-    open: Arc<Mutex<Vec<TcpStream>>>,
-    blocked: Arc<AtomicBool>,
+    way: Arc<Mutex<Way>>,
+}
+
+/// What is behind the port. Under one lock, so that no connection comes between a block and the cut that goes with it.
+#[derive(Debug, Default)]
+struct Way {
+    blocked: bool,
+    /// Both ends of each connection.
+    open: Vec<TcpStream>,
+}
+
+impl Way {
+    fn cut(&mut self) -> usize {
+        let count = self.open.len() / 2;
+        for stream in self.open.drain(..) {
+            // It may have ended by itself.
+            drop(stream.shutdown(Shutdown::Both));
+        }
+        count
+    }
+
+    /// Forwards both ways, unless it is blocked.
+    fn forward(&mut self, client: &TcpStream, server: &TcpStream) -> io::Result<()> {
+        if self.blocked {
+            return Ok(());
+        }
+        self.open.extend([client.try_clone()?, server.try_clone()?]);
+        for (from, to) in [(client, server), (server, client)] {
+            let (mut from, mut to) = (from.try_clone()?, to.try_clone()?);
+            thread::spawn(move || {
+                drop(io::copy(&mut from, &mut to));
+                drop(to.shutdown(Shutdown::Write));
+            });
+        }
+        Ok(())
+    }
 }
 
 impl LossyWay {
@@ -29,55 +60,47 @@ impl LossyWay {
     /// # Panics
     /// When the kubeconfig names no server.
     pub fn open() -> Self {
+        Self::to(server())
+    }
+
+    /// Opens one to `server`, a host and its port.
+    fn to(server: String) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let port = listener.local_addr().expect("its address").port();
-        let server = server();
-        let open = Arc::<Mutex<Vec<TcpStream>>>::default();
-        let known = Arc::clone(&open);
-        let blocked = Arc::<AtomicBool>::default();
-        let refuses = Arc::clone(&blocked);
+        let way = Arc::<Mutex<Way>>::default();
+        let behind = Arc::clone(&way);
         // Ends with the test's process.
         thread::spawn(move || {
             for client in listener.incoming() {
-                if refuses.load(Relaxed) {
-                    continue;
-                }
                 let pair = client.and_then(|client| Ok((client, TcpStream::connect(&server)?)));
                 let Ok((client, server)) = pair else { continue };
+                let mut way = behind.lock().unwrap_or_else(PoisonError::into_inner);
                 // A connection that broke meanwhile is the client's to make anew.
-                drop(forward(&known, &client, &server));
+                drop(way.forward(&client, &server));
             }
         });
-        Self {
-            port,
-            open,
-            blocked,
-        }
+        Self { port, way }
     }
 
-    /// Breaks all connections that are open now; new ones work.
-    ///
-    /// # Panics
-    /// Never: whatever was forwarded is still known.
+    fn way(&self) -> MutexGuard<'_, Way> {
+        self.way.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Breaks all connections that are open now, and says how many there were; new ones work.
     pub fn cut(&self) -> usize {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = open.len() / 2;
-        for stream in open.drain(..) {
-            // It may have ended by itself.
-            drop(stream.shutdown(Shutdown::Both));
-        }
-        count
+        self.way().cut()
     }
 
     /// Breaks all connections, and each new one at once until it is unblocked.
     pub fn block(&self) {
-        self.blocked.store(true, Relaxed);
-        self.cut();
+        let mut way = self.way();
+        way.blocked = true;
+        way.cut();
     }
 
     /// Lets new connections through again.
     pub fn unblock(&self) {
-        self.blocked.store(false, Relaxed);
+        self.way().blocked = false;
     }
 
     /// Writes a kubeconfig that leads over it, and gives its path.
@@ -122,19 +145,33 @@ fn server() -> String {
     }
 }
 
-fn forward(
-    known: &Mutex<Vec<TcpStream>>,
-    client: &TcpStream,
-    server: &TcpStream,
-) -> io::Result<()> {
-    let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
-    known.extend([client.try_clone()?, server.try_clone()?]);
-    for (from, to) in [(client, server), (server, client)] {
-        let (mut from, mut to) = (from.try_clone()?, to.try_clone()?);
-        thread::spawn(move || {
-            drop(io::copy(&mut from, &mut to));
-            drop(to.shutdown(Shutdown::Write));
-        });
+#[cfg(test)]
+mod tests {
+    use std::{io::Read as _, time::Duration};
+
+    use super::*;
+
+    /// Connections are made all the time while the way is blocked and opened again.
+    #[test]
+    fn nothing_stays_open_when_it_is_blocked() {
+        let server = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let way = LossyWay::to(server.local_addr().expect("its address").to_string());
+        // A server that keeps every connection open and is silent.
+        thread::spawn(move || server.incoming().collect::<Vec<_>>());
+        let address = ("127.0.0.1", way.port);
+        for _ in 0..200 {
+            let clients = [(); 4].map(|()| TcpStream::connect(address).expect("a connection"));
+            way.block();
+            for mut client in clients {
+                let patience = Some(Duration::from_secs(10));
+                client.set_read_timeout(patience).expect("a time limit");
+                // Cut, or refused as one that came too late.
+                match client.read(&mut [0]) {
+                    Ok(read) => assert_eq!(read, 0),
+                    Err(error) => assert_eq!(error.kind(), io::ErrorKind::ConnectionReset),
+                }
+            }
+            way.unblock();
+        }
     }
-    Ok(())
 }
