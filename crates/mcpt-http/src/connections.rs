@@ -124,13 +124,12 @@ impl Connections {
                 }
             })
         };
-        let served = until_closed(stream, service, Arc::clone(&open), self.stopping.clone());
+        let served = until_closed(stream, service, open, self.stopping.clone());
         tokio::spawn(async move {
             // Clients may leave at any moment.
             if let Err(error) = served.await {
                 tracing::trace!(%error, "connection of a client ended");
             }
-            drop(open);
         });
     }
 
@@ -171,6 +170,7 @@ impl Connections {
     }
 }
 
+/// Serves a connection, which counts as `open` until then.
 async fn until_closed<S, B>(
     stream: TcpStream,
     service: S,

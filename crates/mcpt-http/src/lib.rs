@@ -2,8 +2,9 @@
 //!
 //! A server that ends closes its connections. When it closes one that is kept for further requests, the next request may
 //! already be on its way, and nobody knows what became of it. So clients are asked first: each answer says that it is
-//! the last on its connection, and only connections that stay silent for a while are closed by the server, once it has made
-//! sure that no request waits in them. What a server keeps for its clients must outlast all that: it is given up when nothing can arrive any more.
+//! the last on its connection, and only connections that stay silent for a while are closed by the server, once it has
+//! made sure that no request waits in them. What a server keeps for its clients must outlast all that: it is given up when
+//! nothing can arrive any more.
 
 mod connections;
 mod count;

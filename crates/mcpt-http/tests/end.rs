@@ -100,6 +100,15 @@ async fn ask(client: &mut TcpStream, method: &str) {
     client.write_all(request.as_bytes()).await.unwrap();
 }
 
+/// The answer, on a connection that stays open.
+async fn answer(client: &mut TcpStream) -> String {
+    let mut answer = String::new();
+    while !answer.ends_with("answer") {
+        answer.push(char::from(client.read_u8().await.unwrap()));
+    }
+    answer
+}
+
 /// What comes until the connection is closed.
 async fn last_answer(client: &mut TcpStream) -> String {
     let mut answer = String::new();
@@ -117,8 +126,7 @@ async fn it_is_quiet_when_streams_alone_are_left() {
     let mut silent = server.client().await;
     server.allowed.add_permits(1);
     ask(&mut silent, "POST").await;
-    let mut answered = [0; 8];
-    silent.read_exact(&mut answered).await.unwrap();
+    answer(&mut silent).await;
     let mut caller = server.client().await;
     ask(&mut caller, "POST").await;
 
@@ -163,10 +171,7 @@ async fn a_request_on_its_way_is_answered() {
     let mut client = server.client().await;
     server.allowed.add_permits(2);
     ask(&mut client, "POST").await;
-    let mut answered = String::new();
-    while !answered.ends_with("answer") {
-        answered.push(char::from(client.read_u8().await.unwrap()));
-    }
+    let answered = answer(&mut client).await;
     assert!(!answered.contains("connection: close"), "{answered}");
 
     // Nobody else has a turn between the two.
@@ -187,8 +192,7 @@ async fn a_request_of_which_a_part_has_come_is_answered() {
     let mut client = server.client().await;
     server.allowed.add_permits(2);
     ask(&mut client, "POST").await;
-    let mut answered = [0; 8];
-    client.read_exact(&mut answered).await.unwrap();
+    answer(&mut client).await;
     client.write_all(b"POST / HTTP/1.1\r\nHo").await.unwrap();
     server_reads().await;
     server.connections.stop();
