@@ -15,10 +15,22 @@ use nix::{
 /// Variable that a supervisor sets for its server, and that the server's own children inherit.
 pub(crate) const MARK: &str = "MCPT_RUN";
 
+/// How often what a run has started is looked for: a process may start another after the look and before its end.
+const LOOKS: usize = 5;
+
 /// Ends at once whatever still runs of a run. Only where the system shows environments (Linux); elsewhere the end of the
 /// server's process group is all that can be had.
 pub(crate) fn kill_all(run: &Path) {
-    end(&processes_of(run));
+    let mut ended = Vec::new();
+    for _ in 0..LOOKS {
+        let left = processes_of(run);
+        // Those that the system cannot end are not waited for twice.
+        if left.is_empty() || left == ended {
+            return;
+        }
+        end(&left);
+        ended = left;
+    }
 }
 
 /// Kills these processes and waits until each has ended: a signal only asks for that.
@@ -119,6 +131,26 @@ mod tests {
     };
 
     use super::*;
+
+    #[test]
+    fn what_is_started_meanwhile_is_killed_as_well() {
+        // The processes are copies of the shell, whose environment can be seen from their first moment on.
+        let script = "exec 3<&0; i=0; while [ $i -lt 400 ]; do (read forever <&3) & i=$((i+1)); \
+            [ $i != 20 ] || echo; done; read forever";
+        let mut busy = Command::new("sh")
+            .args(["-c", script])
+            .env(MARK, "/b/run-1")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut some_run = [0];
+        let mut said = busy.stdout.take().unwrap();
+        said.read_exact(&mut some_run).unwrap();
+        kill_all(Path::new("/b/run-1"));
+        assert_eq!(processes_of(Path::new("/b/run-1")), []);
+        assert_eq!(busy.wait().unwrap().signal(), Some(9));
+    }
 
     #[test]
     fn the_marked_are_found_and_killed_and_no_others() {
