@@ -69,19 +69,25 @@ impl Processes {
     pub(crate) fn find(&self, name: &ServerName) -> Result<Option<(RunFolder, Server)>, Failure> {
         let folder = self.state.server(name);
         let look = || -> std::io::Result<_> {
-            let run = match folder.current()? {
-                Some(run) => Some(run),
-                None => folder.runs()?.pop(),
-            };
-            let Some(run) = run else { return Ok(None) };
-            let server = match RunState::read(&run) {
-                Ok(state) => state.map(|state| state.server(&run)),
-                Err(error) => {
-                    let reason = format!("{} cannot be read: {error}", run.state_file().display());
-                    Some(unreadable(name, run.path(), Some(&run), reason))
+            let mut run = folder.current_or_newest()?;
+            loop {
+                let Some(looked_at) = run else {
+                    return Ok(None);
+                };
+                let server = match RunState::read(&looked_at) {
+                    Ok(state) => state.map(|state| state.server(&looked_at)),
+                    Err(error) => {
+                        let file = looked_at.state_file();
+                        let reason = format!("{} cannot be read: {error}", file.display());
+                        Some(unreadable(name, looked_at.path(), Some(&looked_at), reason))
+                    }
+                };
+                run = folder.current_or_newest()?;
+                // An update may have put another run in its place meanwhile, and removed it.
+                if run.as_ref().is_none_or(|now| *now == looked_at) {
+                    return Ok(server.map(|server| (looked_at, server)));
                 }
-            };
-            Ok(server.map(|server| (run, server)))
+            }
         };
         look().map_err(|error| state_failure(&format!("cannot look at {name}"), &folder, &error))
     }

@@ -220,7 +220,6 @@ mod tests {
         let folder = state.server(&name);
         folder.create().unwrap();
         let run = folder.create_run().unwrap();
-        folder.set_current(&run).unwrap();
         let state = json!({
             "name": name, "template": "demo", "templateVersion": "", "transport": "http", "source": "", "env": {}, "digest": "",
             "deployed": "", "supervisor": 1, "port": 1, "url": "http://127.0.0.1:1/mcp", "phase": "ready", "restarts": 0,
@@ -228,7 +227,30 @@ mod tests {
         let state: RunState = serde_json::from_value(state).unwrap();
         state.write(&run).unwrap();
         let alive = AliveLock::take(&run).unwrap();
+        folder.set_current(&run).unwrap();
         (run, alive)
+    }
+
+    #[test]
+    fn a_server_is_there_during_its_updates() {
+        let root = tempfile::tempdir().unwrap();
+        let mut old = run(root.path(), "demo");
+        let processes = Processes::in_folder(StateFolder::new(root.path().to_owned()));
+        let name = ServerName::new("demo").unwrap();
+        std::thread::scope(|scope| {
+            let updates = scope.spawn(|| {
+                for _ in 0..300 {
+                    let new = run(root.path(), "demo");
+                    let (run, alive) = std::mem::replace(&mut old, new);
+                    drop(alive);
+                    run.remove().unwrap();
+                }
+            });
+            while !updates.is_finished() {
+                let (_, server) = processes.find(&name).unwrap().unwrap();
+                assert_eq!(server.state, ServerState::Running);
+            }
+        });
     }
 
     #[test]

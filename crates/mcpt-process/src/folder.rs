@@ -148,14 +148,31 @@ impl ServerFolder {
 
     /// The run that is the server: what `current` names, as long as it is there.
     pub(crate) fn current(&self) -> io::Result<Option<RunFolder>> {
-        let number = match fs::read_to_string(self.current_file()) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            text => text?.trim().parse::<u32>().ok(),
-        };
-        Ok(self
-            .runs()?
-            .into_iter()
-            .find(|run| Some(run.number) == number))
+        let mut number = self.current_number()?;
+        loop {
+            let run = self.runs()?.into_iter().find(|r| Some(r.number) == number);
+            let now = self.current_number()?;
+            // An update may have put another run in its place and removed it, between the two looks.
+            if run.is_some() || now == number {
+                return Ok(run);
+            }
+            number = now;
+        }
+    }
+
+    fn current_number(&self) -> io::Result<Option<u32>> {
+        match fs::read_to_string(self.current_file()) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            text => Ok(text?.trim().parse().ok()),
+        }
+    }
+
+    /// The current run, or the newest before the first deployment of the server has ended.
+    pub(crate) fn current_or_newest(&self) -> io::Result<Option<RunFolder>> {
+        match self.current()? {
+            Some(run) => Ok(Some(run)),
+            None => Ok(self.runs()?.pop()),
+        }
     }
 
     /// Makes a run the server, in one step.
