@@ -15,6 +15,8 @@ use crate::folder::{RunFolder, ServerFolder};
 
 /// How long those who only look may keep a command from its lock.
 const LOOK: Duration = Duration::from_secs(5);
+/// How long a command waits for another one: a supervisor that ends has the lock for a moment, to remove an empty folder.
+const MOMENT: Duration = Duration::from_secs(1);
 /// How soon it tries again.
 const PAUSE: Duration = Duration::from_millis(1);
 
@@ -26,8 +28,17 @@ pub(crate) struct ChangeLock {
 }
 
 impl ChangeLock {
-    /// Takes it, making the server's folder; `None` when another command has it.
+    /// Takes it, making the server's folder; `None` when another command has it and keeps it for longer than a moment.
     pub(crate) fn take(folder: &ServerFolder) -> io::Result<Option<Self>> {
+        Self::take_within(folder, MOMENT)
+    }
+
+    /// Takes it, making the server's folder; `None` when another command has it.
+    pub(crate) fn take_now(folder: &ServerFolder) -> io::Result<Option<Self>> {
+        Self::take_within(folder, Duration::ZERO)
+    }
+
+    fn take_within(folder: &ServerFolder, patience: Duration) -> io::Result<Option<Self>> {
         let began = Instant::now();
         loop {
             folder.create()?;
@@ -38,14 +49,15 @@ impl ChangeLock {
                 file => file?,
             };
             match file.try_lock() {
-                // Somebody only looks, or sees that the last change is over.
-                Err(TryLockError::WouldBlock)
-                    if began.elapsed() < LOOK && !is_being_changed(folder) =>
-                {
+                Err(TryLockError::WouldBlock) => {
+                    // Unless it is being changed, somebody only looks, or sees that the last change is over.
+                    let changed = is_being_changed(folder);
+                    if began.elapsed() >= if changed { patience } else { LOOK } {
+                        return Ok(None);
+                    }
                     thread::sleep(PAUSE);
                     continue;
                 }
-                Err(TryLockError::WouldBlock) => return Ok(None),
                 Err(TryLockError::Error(error)) => return Err(error),
                 Ok(()) => {}
             }
@@ -166,6 +178,7 @@ mod tests {
         let first = ChangeLock::take(&folder).unwrap().unwrap();
         assert!(is_being_changed(&folder));
         assert!(ChangeLock::take(&folder).unwrap().is_none());
+        assert!(ChangeLock::take_now(&folder).unwrap().is_none());
         drop(first);
         assert!(!is_being_changed(&folder));
         assert!(!folder.path().exists());
@@ -175,27 +188,38 @@ mod tests {
         assert!(folder.path().exists());
     }
 
+    /// How often this process has opened the lock of a server.
+    #[cfg(target_os = "linux")]
+    fn opened(folder: &ServerFolder) -> usize {
+        let descriptors = fs::read_dir("/proc/self/fd").unwrap();
+        let files = descriptors.filter_map(|entry| fs::read_link(entry.unwrap().path()).ok());
+        files.filter(|file| *file == folder.lock_file()).count()
+    }
+
+    /// Takes it while `held` stands in the way, which is let go once somebody waits for it.
+    #[cfg(target_os = "linux")]
+    fn take_after<T>(folder: &ServerFolder, held: T) -> Option<ChangeLock> {
+        let before = opened(folder);
+        thread::scope(|scope| {
+            let command = scope.spawn(|| ChangeLock::take(folder).unwrap());
+            while opened(folder) == before && !command.is_finished() {}
+            drop(held);
+            command.join().unwrap()
+        })
+    }
+
     #[test]
     #[cfg(target_os = "linux")]
-    fn who_only_looks_stops_no_command() {
+    fn who_looks_or_tidies_up_stops_no_command() {
         let root = tempfile::tempdir().unwrap();
         let folder = server(root.path());
-        let first = ChangeLock::take(&folder).unwrap();
+        let tidies = ChangeLock::take_now(&folder).unwrap().unwrap();
+        let first = take_after(&folder, tidies);
+        assert!(first.is_some());
         folder.create_run().unwrap();
         drop(first);
         let look = wait_for_change(&folder).unwrap();
-        let opened = || {
-            let descriptors = fs::read_dir("/proc/self/fd").unwrap();
-            let files = descriptors.filter_map(|entry| fs::read_link(entry.unwrap().path()).ok());
-            files.filter(|file| *file == folder.lock_file()).count()
-        };
-        let before = opened();
-        thread::scope(|scope| {
-            let command = scope.spawn(|| ChangeLock::take(&folder).unwrap());
-            while opened() == before && !command.is_finished() {}
-            drop(look);
-            assert!(command.join().unwrap().is_some());
-        });
+        assert!(take_after(&folder, look).is_some());
     }
 
     #[test]
@@ -247,8 +271,9 @@ mod tests {
         assert!(is_alive(&run));
         assert_eq!(supervisor(&run), Some(Pid::this()));
         drop(alive);
+        // What another test starts has a copy of the lock, for as long as it is not yet the program that it becomes.
+        wait_for_death(&run).unwrap();
         assert!(!is_alive(&run));
         assert_eq!(supervisor(&run), None);
-        wait_for_death(&run).unwrap();
     }
 }

@@ -193,7 +193,10 @@ fn to_the_second(time: jiff::Timestamp) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{folder::StateFolder, lock::AliveLock};
+    use crate::{
+        folder::StateFolder,
+        lock::{AliveLock, wait_for_death},
+    };
 
     fn state(phase: Phase) -> RunState {
         RunState {
@@ -261,6 +264,8 @@ mod tests {
             let lock = AliveLock::take(&run).unwrap();
             let server = read.server(&run);
             drop(lock);
+            // What another test starts has a copy of the lock for a moment.
+            wait_for_death(&run).unwrap();
             assert_eq!(server.state, alive, "{phase:?}");
             assert_eq!(
                 server.reason.is_none(),

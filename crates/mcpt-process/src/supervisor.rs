@@ -353,7 +353,7 @@ impl Supervisor {
             // Whoever changes the server next removes what could not be removed.
             drop(self.run.remove());
             // Taken and let go, this removes the folder of a server that has no run. A command that has the lock does it.
-            drop(ChangeLock::take(&folder));
+            drop(ChangeLock::take_now(&folder));
         }
     }
 }
