@@ -116,7 +116,7 @@ struct Follower {
     lines: mpsc::Sender<Result<LogLine, Failure>>,
     /// By the pod's uid.
     latest: HashMap<String, Latest>,
-    readers: JoinSet<()>,
+    readers: JoinSet<Option<Failure>>,
 }
 
 impl Follower {
@@ -126,7 +126,13 @@ impl Follower {
             self.read(pod, tail);
         }
         if !self.options.follow {
-            while self.readers.join_next().await.is_some() {}
+            // An update or a smaller number ends pods between the list and the look at their logs.
+            let gone = self.readers.join_all().await;
+            if gone.iter().all(Option::is_some)
+                && let Some(failure) = gone.into_iter().flatten().next()
+            {
+                let _reader_is_gone = self.lines.send(Err(failure)).await;
+            }
             return;
         }
         let api: Api<Pod> = self.cluster.api();
@@ -205,6 +211,35 @@ mod tests {
 
     use super::{container::tests::pod, *};
     use crate::scripted;
+
+    #[tokio::test]
+    async fn a_pod_that_goes_meanwhile_hides_no_others() {
+        for (gone, told) in [(1, vec![Some("line")]), (2, vec![None])] {
+            let cluster = scripted::cluster(move |request, _| {
+                let of = |number: usize| request.contains(&format!("/pods/p{number}"));
+                if request.contains("/pods?") {
+                    let named = |number| {
+                        let mut pod = pod(json!({"running": {}}), 0);
+                        pod.metadata.name = Some(format!("p{number}"));
+                        pod.metadata.uid = Some(format!("u{number}"));
+                        pod
+                    };
+                    let list = json!({"metadata": {}, "items": [named(1), named(2)]});
+                    (200, list.to_string())
+                } else if (1..=gone).any(of) {
+                    scripted::refusal(404, "NotFound")
+                } else {
+                    (200, "line\n".to_owned())
+                }
+            });
+            let server = ServerName::new("demo").unwrap();
+            let options = LogOptions::default();
+            let logs = open(&cluster, &server, "a=b", &options, "x").await.unwrap();
+            let lines: Vec<_> = logs.lines.collect().await;
+            let texts = lines.iter().map(|l| Some(l.as_ref().ok()?.text.as_str()));
+            assert_eq!(texts.collect::<Vec<_>>(), told, "{lines:?}");
+        }
+    }
 
     #[tokio::test]
     async fn an_empty_answer_has_a_reason() {

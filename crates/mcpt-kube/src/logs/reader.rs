@@ -49,7 +49,9 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    pub(super) async fn run(mut self) {
+    /// Tells the lines, and what keeps them from being read. Of a pod that was gone before the only look at its log the
+    /// failure is returned: only who knows of the others can tell whether it matters.
+    pub(super) async fn run(mut self) -> Option<Failure> {
         if let Some(before) = self.before.take() {
             // Its end is what is awaited, which is an error.
             let _ended = before.await;
@@ -58,13 +60,18 @@ impl Reader {
             self.follow().await
         } else {
             let place = Place::Present { goes_on: false };
-            let read = self.read(place, &mut Told::default()).await;
-            read.map(drop).map_err(|trouble| trouble.failure)
+            match self.read(place, &mut Told::default()).await {
+                Err(trouble) if trouble.gone && matches!(self.place().await, Ok(Place::Gone)) => {
+                    return Some(trouble.failure);
+                }
+                read => read.map(drop).map_err(|trouble| trouble.failure),
+            }
         };
         if let Err(failure) = read {
             let _reader_is_gone = self.lines.send(Err(failure)).await;
         }
         drop(self.ended);
+        None
     }
 
     /// Reads the run to its end, from wherever its lines are by then.
