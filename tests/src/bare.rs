@@ -4,7 +4,6 @@
 
 use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
-    net::TcpListener,
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
 };
 
@@ -136,25 +135,25 @@ impl BareHttp {
     /// # Panics
     /// When it does not within its own start.
     pub fn start_with(command: &mut Command, subcommand: &str, more: &[&str]) -> Self {
-        // Freed at once for the child: nobody else is given the same port in between, as the kernel hands them out in turn.
-        let address = TcpListener::bind("127.0.0.1:0")
-            .and_then(|listener| listener.local_addr())
-            .expect("a free port");
         let mut child = command
             .args(subcommand.split(' '))
-            .args(["--listen", &address.to_string()])
+            .args(["--listen", "127.0.0.1:0"])
             .args(more)
+            .env_remove("MCPT_LOG")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
             .expect("starting the server");
-        // Its first log line says that it listens.
-        let mut log = BufReader::new(child.stderr.take().expect("stderr of the child"));
-        let mut line = String::new();
-        log.read_line(&mut line).expect("reading its log");
-        assert!(!line.is_empty(), "the server ended at once");
-        std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
+        // A line of its log says where it listens.
+        let mut log = BufReader::new(child.stderr.take().expect("stderr of the child")).lines();
+        let address = log.find_map(|line| {
+            let line = line.expect("reading its log");
+            let (_, address) = line.split_once("address=")?;
+            address.split(' ').next().map(str::to_owned)
+        });
+        let address = address.expect("the server says where it listens before it ends");
+        std::thread::spawn(move || log.for_each(drop));
         Self {
             child,
             url: format!("http://{address}/mcp"),

@@ -59,6 +59,21 @@ fn kill(pid: &str) {
     assert!(status.expect("kill").success(), "kill {pid}");
 }
 
+/// Stops a process, and waits until all of its threads stand still.
+fn stop(pid: &str) {
+    let status = Command::new("kill").args(["-s", "STOP", pid]).status();
+    assert!(status.expect("kill").success(), "stop {pid}");
+    let stands = |task: fs::DirEntry| {
+        let status = fs::read_to_string(task.path().join("status")).unwrap_or_default();
+        status.contains("State:\tT")
+    };
+    let all_stand = || {
+        let mut tasks = fs::read_dir(format!("/proc/{pid}/task")).expect("its threads");
+        tasks.all(|task| stands(task.expect("a thread")))
+    };
+    while !all_stand() {}
+}
+
 /// Process id of the supervisor of a run.
 fn supervisor(mcpt: &Mcpt, run: u32) -> String {
     let alive = servers(mcpt).join(format!("scripted/run-{run}/alive"));
@@ -87,6 +102,8 @@ fn progresses_to(child: &mut Child, mark: &str) {
 fn kill_both(mcpt: &Mcpt, arguments: &[&str], mark: &str, run: u32) {
     let mut child = mcpt.spawn(arguments);
     progresses_to(&mut child, mark);
+    // Between the two it must not see that its supervisor is gone.
+    stop(&child.id().to_string());
     kill(&supervisor(mcpt, run));
     child.kill().expect("killing the command");
     child.wait().expect("waiting for the command");

@@ -1,7 +1,7 @@
-//! The bridge as a program of its own, for the tests: `bridge COMMAND…` listens on a free port of loopback, prints it,
-//! and drains at SIGTERM.
+//! The bridge as a program of its own, for the tests: `bridge COMMAND…` listens on a free port of loopback, which its log
+//! on standard output names, and drains at SIGTERM.
 
-use std::{env, io::Write};
+use std::env;
 
 use mcpt_bridge::BridgeConfig;
 use tokio::signal::unix::{SignalKind, signal};
@@ -9,11 +9,10 @@ use tokio::signal::unix::{SignalKind, signal};
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
+        .with_writer(std::io::stdout)
+        .with_ansi(false)
         .init();
-    // `run` binds by itself, so a port is found first.
-    let listen = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?;
-    writeln!(std::io::stdout(), "{listen}")?;
+    let listen = "127.0.0.1:0".parse()?;
     let mut terminate = signal(SignalKind::terminate())?;
     let config = BridgeConfig::new(listen, env::args_os().skip(1).collect());
     mcpt_bridge::run(config, async move {

@@ -25,7 +25,7 @@ use futures_util::StreamExt;
 use mcpt_client::{CallProgress, Client, ClientError, probe};
 use mcpt_demo::DemoSettings;
 use serde_json::{Map, Value, json};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 
 const TIMEOUT: Duration = Duration::from_secs(20);
 
@@ -372,8 +372,10 @@ async fn a_refusal_to_initialize_is_the_servers_own() {
 
 #[tokio::test]
 async fn where_nothing_listens() {
-    let (free, _, url) = listener().await;
-    drop(free);
+    // Bound, so that nobody else gets the port, and not listened on.
+    let refusing = TcpSocket::new_v4().unwrap();
+    refusing.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let url = format!("http://{}/mcp", refusing.local_addr().unwrap());
     let expect = format!("cannot connect to {url}: connection refused");
     assert_eq!(probe(&url, TIMEOUT).await.unwrap_err().to_string(), expect);
     let error = Client::connect(&url, TIMEOUT).await.unwrap_err();

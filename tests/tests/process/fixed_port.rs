@@ -4,18 +4,29 @@ use std::{
     fs,
     net::TcpListener,
     path::{Path, PathBuf},
+    process,
+    sync::atomic::{AtomicU16, Ordering::Relaxed},
 };
 
 use mcpt_tests::Mcpt;
 
 use crate::{echo, servers, signal, template, until_state, wait_for};
 
+/// A port for this test alone, also while its server does not run: the system gives it to nobody who asks for any.
+fn port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let first = 20_000 + u16::try_from(process::id() % 10_000).expect("below 10,000");
+    loop {
+        let port = first + NEXT.fetch_add(1, Relaxed);
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+}
+
 /// A server that can listen on one port only, and starts serving once the file is there. With the mode `broken` it ends.
 fn fixed(mcpt: &Mcpt) -> (String, PathBuf) {
-    let port = TcpListener::bind("127.0.0.1:0")
-        .and_then(|listener| listener.local_addr())
-        .expect("a free port")
-        .port();
+    let port = port();
     let gate = mcpt.home().join("gate");
     fs::write(&gate, "").expect("opening the gate");
     let script = format!(

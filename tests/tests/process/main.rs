@@ -284,19 +284,10 @@ fn a_server_that_crashes_is_explained() {
     let _ = mcpt.run(&["status", "crash"]).exits(3);
 
     let _ = mcpt.run(&["deploy", &crash]).exits(1).says(&said);
-    let status = mcpt.json(&["status", "crash"]);
-    assert!(
-        status["reason"]
-            .as_str()
-            .is_some_and(|why| why.contains("code 3")),
-        "{status}"
-    );
-    let logs = mcpt.run(&["logs", "crash"]).ok();
-    assert!(
-        logs.stdout.contains("reason of the crash"),
-        "{}",
-        logs.stdout
-    );
+    // It is started again and again, so that for moments neither is told.
+    let told = |what: &[&str], text| (0..1000).any(|_| mcpt.run(what).ok().stdout.contains(text));
+    assert!(told(&["status", "crash"], "exited with code 3"));
+    assert!(told(&["logs", "crash"], "reason of the crash"));
 
     let _ = mcpt.run(&["deploy", &crash, "-c", "mode=good"]).ok();
     assert_eq!(echo(&mcpt, "crash"), "there");
@@ -320,9 +311,9 @@ fn waiting_ends_in_time() {
     let mcpt = Mcpt::new(&[]);
     let (template, _) = gated(&mcpt);
     let _ = mcpt
-        .run(&["deploy", &template, "--timeout", "1s", "--atomic"])
+        .run(&["deploy", &template, "--timeout", "3s", "--atomic"])
         .exits(6)
-        .says(&["not ready within 1 s", "nothing listens"]);
+        .says(&["not ready within 3 s", "nothing listens"]);
     assert_eq!(servers(&mcpt), 0);
 }
 

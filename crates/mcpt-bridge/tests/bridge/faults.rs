@@ -136,7 +136,7 @@ async fn a_server_that_never_answers_is_given_up() {
 async fn sessions_have_a_limit_and_an_end() {
     let bridge = Bridge::start(scripted(&[]), |c| {
         c.max_sessions = 1;
-        c.session_idle = Duration::from_millis(300);
+        c.session_idle = Duration::from_secs(2);
     })
     .await;
     bridge.until_ready().await;

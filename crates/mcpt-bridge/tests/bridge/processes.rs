@@ -5,6 +5,7 @@ use std::{
     io::{BufRead, BufReader},
     path::Path,
     process::{Child, Command, Stdio},
+    thread,
     time::Duration,
 };
 
@@ -116,7 +117,7 @@ async fn a_drain_cuts_off_what_exceeds_the_grace() {
     bridge.ask_to_stop();
     assert_eq!(events.next().await.unwrap()["error"]["code"], -32603);
     bridge.stopped().await;
-    assert!(!lives(&pid));
+    until("the child is reaped", async || !lives(&pid)).await;
 }
 
 #[tokio::test]
@@ -146,7 +147,7 @@ async fn a_drain_ends_a_session_that_is_only_beginning() {
     let reply = beginning.await.unwrap();
     assert_eq!((reply.status.as_u16(), reply.error_code()), (503, -32000));
     bridge.stopped().await;
-    assert!(!lives(pid().trim()));
+    until("the child is reaped", async || !lives(pid().trim())).await;
 }
 
 #[tokio::test]
@@ -156,7 +157,7 @@ async fn a_server_that_stays_is_told_to_leave_before_it_is_killed() {
     let script = r#"trap 'echo told > "$1"' TERM; "$2"; exit 0"#;
     let command = ["sh", "-c", script, "sh"].map(Into::into).into_iter();
     let command = command.chain([told.clone().into(), example("scripted_server").into()]);
-    let bridge = Bridge::start(command.collect(), |c| c.exit_grace = Duration::from_secs(1)).await;
+    let bridge = Bridge::start(command.collect(), |c| c.exit_grace = Duration::from_secs(3)).await;
     bridge.until_ready().await;
     let client = bridge.session().await;
     client.text("stubborn").await;
@@ -181,16 +182,15 @@ impl Program {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let mut address = String::new();
-        BufReader::new(child.stdout.take().unwrap())
-            .read_line(&mut address)
-            .unwrap();
-        let mut client = RawClient::new(&format!("http://{}", address.trim()));
-        let listening = address.trim().to_owned();
-        until("the bridge listens", async || {
-            TcpStream::connect(&listening).await.is_ok()
-        })
-        .await;
+        let mut log = BufReader::new(child.stdout.take().unwrap()).lines();
+        let address = log.find_map(|line| {
+            let line = line.unwrap();
+            let (_, address) = line.split_once("address=")?;
+            address.split(' ').next().map(str::to_owned)
+        });
+        // It must not wait for a reader of its log.
+        thread::spawn(move || log.for_each(drop));
+        let mut client = RawClient::new(&format!("http://{}", address.unwrap()));
         until("the bridge is ready", async || {
             client.get("/readyz").await.status == 200
         })

@@ -9,7 +9,7 @@ use tokio::{
 };
 
 use crate::{
-    harness::{call, demo, gateway},
+    harness::{PATIENCE, call, demo, gateway},
     wire::Wire,
 };
 
@@ -28,7 +28,8 @@ async fn nobody_is_sent_away_before_the_servers_are_known() {
     let idle = gateway.modern_call("whoami").await;
     assert_eq!((idle.status, idle.retry_after), (503, true), "{idle:?}");
     gateway.tell.send(Change::Snapshot(Vec::new())).unwrap();
-    while gateway.modern_call("whoami").await.status != 404 {}
+    let gone = async { while gateway.modern_call("whoami").await.status != 404 {} };
+    timeout(PATIENCE, gone).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

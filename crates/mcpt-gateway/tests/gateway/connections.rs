@@ -13,7 +13,7 @@ use mcpt_routing::Conditions;
 use serde_json::json;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream},
 };
 
 use crate::harness::{Demo, demo, gateway};
@@ -184,9 +184,9 @@ async fn sessions_of_a_stateless_server_outlive_their_endpoint() {
     let (second, requests) = raw(&[Some(BEGUN), Some(BEGUN)]).await;
 
     // It is there, but refuses connections.
-    let closed = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let nobody = closed.local_addr().unwrap();
-    drop(closed);
+    let refusing = TcpSocket::new_v4().unwrap();
+    refusing.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let nobody = refusing.local_addr().unwrap();
     let there = [
         ("a", nobody, Conditions::READY),
         ("b", second, Conditions::READY),

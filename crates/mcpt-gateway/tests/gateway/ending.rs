@@ -73,7 +73,7 @@ async fn streams_end_in_order_and_calls_are_answered() {
     stream.send("GET", "/mcp/demo", &headers, "").await.unwrap();
     let mut slow = Wire::open(gateway.address).await.unwrap();
     let call = json!({"jsonrpc": "2.0", "id": "s", "method": "tools/call",
-        "params": {"name": "slow", "arguments": {"seconds": 0.5}}});
+        "params": {"name": "slow", "arguments": {"seconds": 3}}});
     slow.send("POST", "/mcp/demo", &headers, &call.to_string())
         .await
         .unwrap();
@@ -90,6 +90,6 @@ async fn streams_end_in_order_and_calls_are_answered() {
     let unready = idle.exchange("GET", "/readyz", &[], "").await.unwrap();
     assert_eq!((unready.status, unready.kept), (503, false), "{unready:?}");
     let answer = slow.answer().await.unwrap();
-    assert!(answer.text.contains("done after 0.5 s"), "{answer:?}");
+    assert!(answer.text.contains("done after 3 s"), "{answer:?}");
     ended.await;
 }

@@ -25,6 +25,9 @@ use tokio::{
 
 use crate::wire::{Answer, Wire};
 
+/// Longest wait for what is bound to come, on a machine that does much else.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
 /// A source that says what the test tells it.
 #[derive(Debug)]
 struct Told(UnboundedReceiver<Change>);
@@ -148,9 +151,13 @@ impl Tellable {
 
     /// Waits until `/metrics` has a sample: what was told is taken in by then.
     pub(crate) async fn shows(&self, sample: &str) {
-        while !self.metrics().await.contains(sample) {
-            tokio::task::yield_now().await;
-        }
+        let shown = async {
+            while !self.metrics().await.contains(sample) {
+                tokio::task::yield_now().await;
+            }
+        };
+        let in_time = tokio::time::timeout(PATIENCE, shown).await;
+        assert!(in_time.is_ok(), "never: {sample}");
     }
 
     pub(crate) async fn metrics(&self) -> String {
