@@ -7,7 +7,7 @@ use kube::{Resource, api::DynamicObject};
 use mcpt_core::{Failure, FailureKind, ProgressEvent};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use tokio::time::Instant;
+use tokio::time::{Duration, Instant, timeout};
 
 use super::Operation;
 use crate::{
@@ -22,6 +22,9 @@ use crate::{
     server::{DEFAULT_PATH, PATH_ANNOTATION},
     wait::{self, Wanted},
 };
+
+/// How long an autoscaler's controller may still write what it had found out, after the autoscaler is gone.
+const LAST_PASS: Duration = Duration::from_secs(2);
 
 /// What runs now.
 #[derive(Debug, Default)]
@@ -109,7 +112,7 @@ impl Operation<'_> {
     }
 
     /// Deletes autoscalers of earlier revisions. As long as one is there it may change the number of pods that was applied:
-    /// that is said once more when it is gone.
+    /// that is said once more when it is gone, and again if its last pass comes later still.
     async fn end_autoscaling(
         &self,
         change: &Change,
@@ -118,18 +121,22 @@ impl Operation<'_> {
     ) -> Result<(), Failure> {
         let deadline = Instant::now() + self.conduct.timeout;
         let asked = self.prune(scalers, rolled_out).await?;
-        let timeout = self.conduct.timeout;
         removal::gone(
             &self.applier,
             &asked.going,
-            timeout,
+            self.conduct.timeout,
             &self.what,
             self.progress,
         )
         .await?;
         for (object, expected) in change.freed() {
             // Whatever it is now: who has read it to change it, and writes only after this, meets a conflict.
-            let live = self.apply_one(object, *expected, deadline).await?;
+            let mut live = self.apply_one(object, *expected, deadline).await?;
+            // The controller of autoscalers reads it anew then, and writes the number that it had in mind.
+            if let Ok(rescaled) = timeout(LAST_PASS, self.applier.rescaled(object)).await {
+                rescaled?;
+                live = self.apply_one(object, *expected, deadline).await?;
+            }
             self.note(object, live, rolled_out)?;
         }
         Ok(())

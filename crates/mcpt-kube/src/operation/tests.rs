@@ -100,7 +100,7 @@ async fn a_failure_forgets_the_oldest_revisions() {
     }
 }
 
-/// As long as the autoscaler was there it may have begun to write another number.
+/// As long as the autoscaler was there it may have begun to write another number, which comes when all else is done.
 #[tokio::test]
 async fn the_size_is_said_again_when_the_autoscaler_is_gone() {
     let deployment = |spec: &str| {
@@ -120,6 +120,9 @@ async fn the_size_is_said_again_when_the_autoscaler_is_gone() {
     let says = Arc::clone(&said);
     let live = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "d", "uid": "u"}, "spec": {
         "replicas": 2, "selector": {}, "template": {}}});
+    let mut rescaled = live.clone();
+    rescaled["spec"]["replicas"] = 3.into();
+    let all = json!({"metadata": {"resourceVersion": "1"}, "items": [rescaled]});
     let cluster = scripted::cluster(move |request, body| {
         let (method, path) = request.split_once(' ').unwrap();
         match method {
@@ -127,11 +130,12 @@ async fn the_size_is_said_again_when_the_autoscaler_is_gone() {
             "PUT" => (200, record.clone()),
             "GET" if path.contains("helm.release") => (200, last.clone()),
             "GET" if path.contains("autoscaling") => scripted::refusal(404, "NotFound"),
+            "GET" if path.contains("/deployments?") => (200, all.to_string()),
             "PATCH" if !path.contains("dryRun") => {
                 let mut said = says.lock().unwrap();
                 said.push(body["spec"]["replicas"].clone());
                 match said.len() {
-                    1 => (200, live.to_string()),
+                    1 | 2 => (200, live.to_string()),
                     _ => scripted::refusal(403, "Forbidden"),
                 }
             }
@@ -139,5 +143,5 @@ async fn the_size_is_said_again_when_the_autoscaler_is_gone() {
         }
     });
     let (failure, _) = perform(&cluster, &change).await;
-    assert_eq!(*said.lock().unwrap(), [2, 2], "{failure:?}");
+    assert_eq!(*said.lock().unwrap(), [2, 2, 2], "{failure:?}");
 }
