@@ -9,9 +9,31 @@ use std::{
         OnceLock,
         atomic::{AtomicU32, Ordering},
     },
+    thread,
+    time::{Duration, Instant},
 };
 
 use serde_json::{Value, json};
+
+use crate::raw;
+
+/// Long enough for what the cluster does by itself on a busy machine.
+const PATIENCE: Duration = Duration::from_mins(2);
+
+/// Asks until there is an answer, and gives it; until then it is told why there is none. For what nobody gives notice of.
+///
+/// # Panics
+/// When there is none in time.
+pub fn eventually<T>(patience: Duration, mut ask: impl FnMut() -> Result<T, String>) -> T {
+    let begin = Instant::now();
+    loop {
+        match ask() {
+            Ok(answer) => return answer,
+            Err(why) => assert!(begin.elapsed() < patience, "after {patience:?}: {why}"),
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+}
 
 /// A program that the suites find in a variable, else on the path.
 fn tool(variable: &str, name: &str) -> Command {
@@ -155,14 +177,70 @@ impl TestNamespace {
         kubectl_json(&["get", "-n", &self.name, object])
     }
 
-    /// Where a Service of it is reached from where the tests run.
+    /// Where a Service of it is reached from where the tests run; it is by then.
     ///
     /// # Panics
     /// When there is no such Service.
     pub fn service_url(&self, service: &str) -> String {
         let spec = self.get(&format!("service/{service}"))["spec"].take();
         let address = spec["clusterIP"].as_str().expect("a cluster IP");
-        format!("http://{address}:{}", spec["ports"][0]["port"])
+        let url = format!("http://{address}:{}", spec["ports"][0]["port"]);
+        raw::wait_for_address(&url);
+        url
+    }
+
+    /// Waits until the rollout of a Deployment of it is complete, old pods included.
+    pub fn rolled_out(&self, deployment: &str) {
+        let object = format!("deployment/{deployment}");
+        let status = ["rollout", "status", &object, "--timeout=120s"];
+        kubectl(&[&status[..], &["-n", &self.name]].concat());
+    }
+
+    /// Waits until a Service of it has so many endpoints, all of them ready: what others can know of its pods. A Deployment may
+    /// say some time before that they are.
+    ///
+    /// # Panics
+    /// When that takes too long.
+    pub fn endpoints_become(&self, service: &str, ready: usize) {
+        let selector = format!("--selector=kubernetes.io/service-name={service}");
+        let get = ["get", "endpointslices", "-n", &self.name, &selector];
+        eventually(PATIENCE, || {
+            let slices = kubectl_json(&get);
+            let slices = slices["items"].as_array().expect("a list").iter();
+            let endpoints = slices.filter_map(|slice| slice["endpoints"].as_array());
+            let are_ready: Vec<bool> = endpoints
+                .flatten()
+                .map(|endpoint| endpoint["conditions"]["ready"] == true)
+                .collect();
+            if are_ready == vec![true; ready] {
+                Ok(())
+            } else {
+                Err(format!(
+                    "{service} should have {ready} endpoints that are ready, not {are_ready:?}"
+                ))
+            }
+        });
+    }
+
+    /// Waits until an account of it may do that: the API server heeds a role some time after it took it in.
+    ///
+    /// # Panics
+    /// When that takes too long.
+    pub fn account_may(&self, account: &str, verb: &str, resource: &str) {
+        let account = format!("--as=system:serviceaccount:{}:{account}", self.name);
+        eventually(PATIENCE, || {
+            let asked = tool("MCPT_KUBECTL", "kubectl")
+                .args(["auth", "can-i", verb, resource, &account])
+                .args(["-n", &self.name])
+                .output()
+                .expect("starting kubectl");
+            if asked.status.success() {
+                Ok(())
+            } else {
+                let why = String::from_utf8_lossy(&asked.stderr);
+                Err(format!("{account} cannot {verb} {resource}: {why}"))
+            }
+        });
     }
 
     /// Names of all objects in it, over every kind that can be listed.

@@ -23,6 +23,8 @@ pub mod sessions;
 pub use self::{
     bare::{BareHttp, BareServer, list_tools},
     binary::{Mcpt, Outcome, mcpt_binary},
-    cluster::{Helm, TestNamespace, kill_container, kubectl, kubectl_json, kubectl_with_input},
+    cluster::{
+        Helm, TestNamespace, eventually, kill_container, kubectl, kubectl_json, kubectl_with_input,
+    },
     lossy::LossyWay,
 };

@@ -3,6 +3,7 @@
 use std::{
     io::{BufRead as _, BufReader, Read, Write as _},
     process::{Child, Command, ExitStatus, Stdio},
+    sync::mpsc::{self, Receiver},
     time::{Duration, Instant},
 };
 
@@ -138,6 +139,32 @@ fn first_line(output: impl Read + Send + 'static) -> String {
     assert!(!line.is_empty(), "the process ended at once");
     std::thread::spawn(move || std::io::copy(&mut output, &mut std::io::sink()));
     line.trim_end().to_owned()
+}
+
+/// Lines of a process that goes on, read so that nobody waits for the next one forever.
+#[derive(Debug)]
+pub struct Lines(Receiver<String>);
+
+impl Lines {
+    /// Begins to read them.
+    pub fn of(output: impl Read + Send + 'static) -> Self {
+        let (sender, lines) = mpsc::channel();
+        // Ends with the process, or when nobody wants more.
+        std::thread::spawn(move || {
+            for line in BufReader::new(output).lines() {
+                if sender.send(line.expect("a line")).is_err() {
+                    return;
+                }
+            }
+        });
+        Self(lines)
+    }
+
+    /// The next line, if one comes before that time.
+    pub fn next_before(&self, deadline: Instant) -> Option<String> {
+        let patience = deadline.saturating_duration_since(Instant::now());
+        self.0.recv_timeout(patience).ok()
+    }
 }
 
 /// The option that names servers with these instances.

@@ -1,9 +1,15 @@
 //! A client that does exactly what is asked: raw messages in, status, headers and raw answers out.
 
-use std::io::{self, BufRead as _, BufReader, Read as _};
+use std::{
+    io::{self, BufRead as _, BufReader, Read as _},
+    net::{SocketAddr, TcpStream},
+    time::Duration,
+};
 
 use serde_json::{Value, json};
 use ureq::{Agent, Body, http::Response};
+
+use crate::cluster::eventually;
 
 /// The session era's newest version.
 pub const LEGACY: &str = "2025-11-25";
@@ -16,6 +22,24 @@ pub fn agent() -> Agent {
         .http_status_as_error(false)
         .build()
         .new_agent()
+}
+
+/// Waits until connections to the address of a URL are taken. A node hears of a Service and of its pods later than those who
+/// made them, and refuses connections until then.
+///
+/// # Panics
+/// When that takes too long, or the URL has no address.
+pub fn wait_for_address(url: &str) {
+    let address = url.strip_prefix("http://").unwrap_or_default();
+    let address = address.split('/').next().unwrap_or_default();
+    let address: SocketAddr = address.parse().expect("an address and its port");
+    eventually(
+        Duration::from_secs(30),
+        || match TcpStream::connect_timeout(&address, Duration::from_secs(1)) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(format!("no connection to {address}: {error}")),
+        },
+    );
 }
 
 /// Sends a message with further headers.

@@ -352,9 +352,11 @@ fn the_namespace_of_a_killed_deployment_goes_and_no_other() {
         assert_eq!(removed(&mcpt, &[]), told, "at {mark:?}");
         assert!(!there(), "at {mark:?}");
     }
-    // Somebody uses it since.
-    mcpt.kill_at(&deploy, "made namespace");
+    // Somebody uses it since. What the deploy made besides, until it was killed, goes.
+    mcpt.kill_at(&broken, "made namespace");
     kubectl(&["create", "configmap", "notes", "-n", &name.0]);
+    let told = removed(&mcpt, &[]);
+    assert!(there(), "{told:?}");
     finds_nothing(&mcpt);
     // One that a deploy has finished with is the user's.
     let _ = mcpt.run(&deploy).ok();

@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use mcpt_tests::{
-    Mcpt, TestNamespace, kubectl, kubectl_with_input,
+    Mcpt, TestNamespace, eventually, kubectl, kubectl_with_input,
     processes::{Known, Process},
     raw::{Session, agent},
 };
@@ -52,10 +52,10 @@ fn sessions_follow_their_pods() {
         "-n",
         namespace.name(),
     ]);
-    let before_end = |known: Option<Known>| known.is_some_and(|known| known.terminating == 1);
-    while !before_end(gateway.knows("demo")) {
-        std::thread::yield_now();
-    }
+    eventually(PODS, || match gateway.knows("demo") {
+        Some(Known { terminating: 1, .. }) => Ok(()),
+        known => Err(format!("none of {known:?} terminates")),
+    });
     for session in &sessions {
         assert_eq!(session.count(&url), 1);
     }
@@ -134,6 +134,7 @@ fn without_rights_it_says_so_and_ends() {
          subjects: [{{kind: ServiceAccount, name: default, namespace: {name}}}]\n"
     );
     kubectl_with_input(&["apply", "-n", name, "-f", "-"], &role);
+    namespace.account_may("default", "list", "endpointslices.discovery.k8s.io");
     let gateway = Process::gateway_of(&mcpt, &["--kubeconfig", &file]);
     gateway.becomes_ready(TOLD);
 }

@@ -271,6 +271,7 @@ fn logs_need_no_more_than_the_view_role() {
          subjects: [{{kind: ServiceAccount, name: viewer, namespace: {name}}}]\n"
     );
     kubectl_with_input(&["apply", "-n", name, "-f", "-"], &account);
+    namespace.account_may("viewer", "list", "pods");
     let token = kubectl(&["create", "token", "-n", name, "viewer"]);
     let user = serde_json::json!({"token": token.trim()}).to_string();
     let config = kubeconfig_with_user(&mcpt, &user);
@@ -295,6 +296,7 @@ fn missing_rights_are_named() {
         namespace.name()
     );
     kubectl_with_input(&["apply", "-n", namespace.name(), "-f", "-"], &account);
+    namespace.account_may("weak", "list", "secrets");
     let token = kubectl(&["create", "token", "-n", namespace.name(), "weak"]);
     let user = serde_json::json!({"token": token.trim()}).to_string();
     let config = kubeconfig_with_user(&mcpt, &user);

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 #[cfg(feature = "helm")]
 use mcpt_tests::Helm;
-use mcpt_tests::{Mcpt, TestNamespace, kubectl};
+use mcpt_tests::{Mcpt, TestNamespace, kubectl, raw::wait_for_address};
 use serde_json::Value;
 
 const GATEWAY: &str = "mcpt-gateway";
@@ -117,6 +117,7 @@ fn installed_asked_updated_and_removed() {
     );
     assert!(urls.len() > 1, "a node's URL: {urls:?}");
     for url in &urls[1..] {
+        wait_for_address(url);
         let _ = mcpt.run(&["probe", &format!("{url}/demo")]).ok();
         let _ = mcpt.run(&["probe", &format!("{url}/{name}/demo")]).ok();
         let nobody = mcpt.run(&["probe", &format!("{url}/nobody")]);
@@ -204,6 +205,8 @@ fn helm_3_helm_4_and_mcpt_take_turns() {
         &[&["install", GATEWAY, chart], &one[..]].concat(),
     );
     let first = key(&namespace);
+    // Helm 3 waits for less.
+    namespace.rolled_out(GATEWAY);
     let status = mcpt.json(&["gateway", "status"]);
     assert_eq!(
         (&status["state"], &status["revision"]),

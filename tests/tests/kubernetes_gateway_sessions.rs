@@ -22,7 +22,7 @@ use mcpt_tests::{
 const OF_EACH: usize = 50;
 /// Most sessions of one pod, compared with the mean.
 const MOST_TO_MEAN: f64 = 1.2;
-/// How soon new sessions must reach new pods.
+/// How soon new sessions must reach new pods that a gateway can know of.
 const NEW_PODS_WITHIN: Duration = Duration::from_secs(2);
 
 /// Sessions of both kinds, and what is known of each.
@@ -173,8 +173,8 @@ fn calls_in_flight_break_with_their_gateway_and_are_made_once() {
         let address = pod["status"]["podIP"].as_str().expect("an address");
         format!("http://{address}:8080/mcp/demo")
     });
-    // Longer than it takes to have the process killed.
-    in_flight::outlive_their_gateway(&carrier, &other, 40, || kill_container(name, &gateways[0]));
+    // Longer than it may take to have the process killed.
+    in_flight::outlive_their_gateway(&carrier, &other, 90, || kill_container(name, &gateways[0]));
 }
 
 #[test]
@@ -188,8 +188,7 @@ fn calls_in_flight_finish_when_gateways_are_restarted_in_turn() {
     // Over both gateways, and longer than a pod keeps accepting connections.
     in_flight::outlast(&url, 16, 15, || {
         kubectl(&["rollout", "restart", "deployment/mcpt-gateway", "-n", name]);
-        let done = ["rollout", "status", "deployment/mcpt-gateway", "-n", name];
-        kubectl(&[&done[..], &["--timeout=90s"]].concat());
+        namespace.rolled_out("mcpt-gateway");
     });
 }
 
@@ -198,7 +197,15 @@ fn sessions_stay_on_their_pods() {
     let namespace = TestNamespace::new("sessions");
     let name = namespace.name();
     let mcpt = Mcpt::new(&["--backend", "kubernetes", "--namespace", name]);
-    let _ = mcpt.run(&["deploy", "demo", "--replicas", "3"]).ok();
+    // Long enough for all sessions to call while a pod terminates.
+    let deploy = ["deploy", "demo", "--replicas", "3"];
+    let slow_end = [
+        "--set",
+        "drainSeconds=20",
+        "--set",
+        "terminationGracePeriodSeconds=60",
+    ];
+    let _ = mcpt.run(&[&deploy[..], &slow_end].concat()).ok();
     let _ = mcpt.run(&["gateway", "install", "--replicas", "2"]).ok();
     let url = format!("{}/mcp/demo", namespace.service_url("mcpt-gateway"));
 
@@ -240,11 +247,7 @@ fn sessions_stay_on_their_pods() {
     let _ = mcpt
         .run(&["scale", "demo", "--replicas", "5", "--no-wait"])
         .ok();
-    wait_for(
-        name,
-        "deployment/demo",
-        "jsonpath={.status.readyReplicas}=5",
-    );
+    namespace.endpoints_become("demo", 5);
     let ready = Instant::now();
     let mut reached = BTreeSet::new();
     let mut probes = RmcpSessions::default();
@@ -271,7 +274,7 @@ fn sessions_stay_on_their_pods() {
             &format!("pod/{pod}"),
             "-n",
             name,
-            "--timeout=60s",
+            "--timeout=120s",
         ]);
     }
     let lost = crowd.call("after a pod was deleted", &deleted);

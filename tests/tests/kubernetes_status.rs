@@ -8,12 +8,17 @@
 
 use std::{
     collections::BTreeSet,
-    io::{BufRead as _, BufReader, Lines},
-    process::{Child, ChildStdout},
+    process::Child,
+    time::{Duration, Instant},
 };
 
-use mcpt_tests::{LossyWay, Mcpt, TestNamespace, kubectl, kubectl_json};
+use mcpt_tests::{
+    LossyWay, Mcpt, TestNamespace, eventually, kubectl, kubectl_json, processes::Lines,
+};
 use serde_json::{Value, json};
+
+/// Long enough for what the cluster does by itself on a busy machine.
+const PATIENCE: Duration = Duration::from_mins(2);
 
 fn deployed(word: &str, replicas: &str) -> (TestNamespace, Mcpt) {
     let namespace = TestNamespace::new(word);
@@ -54,15 +59,7 @@ spec:
 fn status_shows_the_pods_that_kubectl_shows() {
     let (namespace, mcpt) = deployed("status", "2");
     namespace.apply(LOOK_ALIKE);
-    let look_alike = [
-        "rollout",
-        "status",
-        "deployment/demo-2",
-        "--timeout=60s",
-        "-n",
-        namespace.name(),
-    ];
-    kubectl(&look_alike);
+    namespace.rolled_out("demo-2");
 
     let pods = kubectl_json(&[
         "get",
@@ -110,8 +107,10 @@ fn status_shows_the_usage_that_kubectl_top_shows() {
     };
     let words =
         |line: &str| -> Vec<String> { line.split_whitespace().map(str::to_owned).collect() };
-    for _ in 0..600 {
-        let Some(before) = top() else { continue };
+    eventually(PATIENCE, || {
+        let Some(before) = top() else {
+            return Err("no usage was measured".to_owned());
+        };
         let status = mcpt.run(&["status", "demo"]).ok().stdout;
         let after = top().unwrap_or_default();
         let row = status
@@ -125,11 +124,11 @@ fn status_shows_the_usage_that_kubectl_top_shows() {
             .iter()
             .any(|top| *top == usage)
         {
-            return;
+            return Ok(());
         }
         assert_ne!(before, after, "kubectl top says otherwise than {status}");
-    }
-    panic!("no usage was measured");
+        Err(format!("kubectl top said {after:?} after {status}"))
+    });
 }
 
 /// What one event says, without how often and when.
@@ -147,15 +146,7 @@ fn said(events: &Value) -> BTreeSet<Said> {
 fn events_are_those_that_kubectl_tells_of_the_release_and_no_others() {
     let (namespace, mcpt) = deployed("events", "1");
     namespace.apply(LOOK_ALIKE);
-    let look_alike = [
-        "rollout",
-        "status",
-        "deployment/demo-2",
-        "--timeout=60s",
-        "-n",
-        namespace.name(),
-    ];
-    kubectl(&look_alike);
+    namespace.rolled_out("demo-2");
 
     let pods = kubectl(&[
         "get",
@@ -214,17 +205,17 @@ fn events_are_those_that_kubectl_tells_of_the_release_and_no_others() {
 }
 
 /// Reads JSON lines until one is as wanted; gives all of them.
-fn until(lines: &mut Lines<BufReader<ChildStdout>>, wanted: impl Fn(&Value) -> bool) -> Vec<Value> {
+fn until(lines: &Lines, wanted: impl Fn(&Value) -> bool) -> Vec<Value> {
+    let deadline = Instant::now() + PATIENCE;
     let mut seen = Vec::new();
-    for line in lines {
-        let line = line.expect("a line");
+    while let Some(line) = lines.next_before(deadline) {
         let event: Value = serde_json::from_str(&line).expect("one JSON document a line");
         seen.push(event);
         if seen.last().is_some_and(&wanted) {
             return seen;
         }
     }
-    panic!("the followed events ended after {seen:#?}");
+    panic!("what is followed ended, or took too long, after {seen:#?}");
 }
 
 /// Ends it whatever becomes of the test.
@@ -251,7 +242,7 @@ fn followed_events_go_on_after_cut_connections_and_over_an_update() {
         "-o",
         "json",
     ]));
-    let mut lines = BufReader::new(child.0.stdout.take().expect("stdout")).lines();
+    let lines = Lines::of(child.0.stdout.take().expect("stdout"));
     let scaled = |to: &str| {
         let text_of = format!("to {to}");
         move |event: &Value| {
@@ -259,11 +250,11 @@ fn followed_events_go_on_after_cut_connections_and_over_an_update() {
                 && text(event, "/message").ends_with(&text_of)
         }
     };
-    let first = until(&mut lines, scaled("1"));
+    let first = until(&lines, scaled("1"));
     assert!(way.cut() > 0, "nothing was connected");
 
     let _ = mcpt.run(&["deploy", "demo", "--replicas", "2"]).ok();
-    let second = until(&mut lines, scaled("2"));
+    let second = until(&lines, scaled("2"));
     let again: Vec<_> = second
         .iter()
         .filter(|event| first.contains(event))
@@ -284,7 +275,7 @@ fn followed_events_go_on_after_cut_connections_and_over_an_update() {
         "jsonpath={.items[-1:].metadata.name}",
     ]);
     let pod = format!("Pod/{}-", sets.trim());
-    until(&mut lines, |event| {
+    until(&lines, |event| {
         text(event, "/object").starts_with(&pod) && text(event, "/reason") == "Started"
     });
 }
@@ -305,6 +296,10 @@ fn followed_lines_of_a_run_that_ended_unseen_are_told() {
         .ok();
     let way = LossyWay::open();
     let config = way.kubeconfig(mcpt.home());
+    // Nothing can be awaited of pods before there is one.
+    let made = "--for=jsonpath={.status.replicas}=1";
+    let deployment = ["deployment/talk", "-n", namespace.name()];
+    kubectl(&[&["wait", made, "--timeout=60s"], &deployment[..]].concat());
     let pods = ["pod", "-l", "mcpt.io/server=talk", "-n", namespace.name()];
     let restarts = |number: &str| {
         let path = "jsonpath={.status.containerStatuses[?(@.name==\"server\")]";
@@ -317,13 +312,13 @@ fn followed_lines_of_a_run_that_ended_unseen_are_told() {
     restarts("0");
     let mut child =
         Ended(mcpt.spawn(&["--kubeconfig", &config, "logs", "talk", "-f", "-o", "json"]));
-    let mut lines = BufReader::new(child.0.stdout.take().expect("stdout")).lines();
+    let lines = Lines::of(child.0.stdout.take().expect("stdout"));
     let said = |wanted: &'static str| move |line: &Value| text(line, "/text") == wanted;
-    let mut seen = until(&mut lines, said("line 5"));
+    let mut seen = until(&lines, said("line 5"));
     way.block();
     restarts("1");
     way.unblock();
-    seen.extend(until(&mut lines, said("again")));
+    seen.extend(until(&lines, said("again")));
 
     let seen: Vec<_> = seen.iter().map(|line| text(line, "/text")).collect();
     let mut expected: Vec<_> = (1..=40).map(|number| format!("line {number}")).collect();

@@ -1,7 +1,7 @@
 //! What a server wrote to a volume that is to be kept: it outlives updates, rollbacks and deletions, and the next server of
 //! that name has it again; until somebody says that it is to go.
 
-use mcpt_tests::{Helm, Mcpt, TestNamespace};
+use mcpt_tests::{Helm, Mcpt, TestNamespace, kubectl};
 
 const CLAIM: &str = "persistentvolumeclaim/filesystem-workspace";
 
@@ -47,6 +47,13 @@ impl Place {
         ];
         let read = self.mcpt.run(&file).ok().stdout;
         assert!(read.contains(text), "{read}");
+    }
+
+    /// Whether the record of its release says that it is being installed.
+    fn is_pending(&self) -> bool {
+        let records = ["get", "secrets", "-n", self.namespace.name(), "-o", "name"];
+        let pending = "--selector=owner=helm,status=pending-install";
+        !kubectl(&[&records[..], &[pending]].concat()).is_empty()
     }
 
     fn has_claim(&self) -> bool {
@@ -183,7 +190,17 @@ fn gc_takes_neither_a_server_that_serves_nor_its_data() {
         "--set",
         "persistence.enabled=true",
     ];
-    place.mcpt.kill_at(&volume, "asking the server");
+    // By then it is nearly done: another one, where it was done before it could be killed.
+    let pending = (0..10).any(|_| {
+        place.mcpt.kill_at(&volume, "asking the server");
+        let pending = place.is_pending();
+        if !pending {
+            let purge = ["delete", "filesystem", "--purge-data"];
+            let _ = place.mcpt.run(&purge).ok();
+        }
+        pending
+    });
+    assert!(pending, "every deploy was done too soon");
     place.write("precious");
     let told = place.mcpt.json(&["gc", "--dry-run"]);
     let reason = "revision 1 was left pending-install by a command that died, and pods of it are ready: marked as failed";

@@ -1,16 +1,20 @@
 //! The number of pods has several masters: settled here is that none of them undoes what another one decided.
 
 use std::{
-    io::{BufRead as _, BufReader},
     process::{Child, Command, Stdio},
+    time::{Duration, Instant},
 };
 
-use mcpt_tests::{Helm, TestNamespace, kubectl};
+use mcpt_tests::{Helm, TestNamespace, kubectl, processes::Lines};
 
 use crate::{CHART, deploy, hold, let_go, mcpt, replicas};
 
-/// A pod that calls the demo server over MCP all the time: mcpt's probe in a loop.
-const LOAD: &str = r#"
+/// Long enough for an autoscaler to have pods measured, and to wait for its window, on a busy machine.
+const PATIENCE: Duration = Duration::from_mins(5);
+
+/// A pod that calls the demo server over MCP all the time: mcpt's probe in loops, with a share of the processor that others
+/// cannot take, so that the load stays.
+const LOAD: &str = r"
 apiVersion: v1
 kind: Pod
 metadata: {name: load}
@@ -27,16 +31,20 @@ spec:
   containers:
     - name: load
       image: localhost/busybox:1
-      command: [sh, -c, "while true; do /bin-of-mcpt/mcpt probe http://demo:8080/mcp; done"]
+      command:
+        - sh
+        - -c
+        - for loop in 1 2 3; do while true; do /bin-of-mcpt/mcpt probe http://demo:8080/mcp; done & done; wait
+      resources: {requests: {cpu: 500m}}
       volumeMounts: [{name: bin, mountPath: /bin-of-mcpt}]
       securityContext: *restricted
-"#;
+";
 
 /// Every `spec.replicas` that the Deployment has, as a watch tells it.
 struct Sizes<'a> {
     namespace: &'a TestNamespace,
     watch: Child,
-    lines: std::io::Lines<BufReader<std::process::ChildStdout>>,
+    lines: Lines,
     asked: u32,
 }
 
@@ -51,7 +59,7 @@ impl<'a> Sizes<'a> {
             .stdout(Stdio::piped())
             .spawn()
             .expect("starting kubectl");
-        let lines = BufReader::new(watch.stdout.take().expect("stdout")).lines();
+        let lines = Lines::of(watch.stdout.take().expect("stdout"));
         Self {
             namespace,
             watch,
@@ -62,16 +70,16 @@ impl<'a> Sizes<'a> {
 
     /// Reads up to a line that ends it; all sizes until then.
     fn read(&mut self, ends: impl Fn(&str) -> bool) -> Vec<u64> {
+        let deadline = Instant::now() + PATIENCE;
         let mut seen = Vec::new();
-        for line in &mut self.lines {
-            let line = line.expect("a line of kubectl");
+        while let Some(line) = self.lines.next_before(deadline) {
             let wanted = line.split(' ').next().expect("spec.replicas");
             seen.push(wanted.parse().expect("a number"));
             if ends(&line) {
                 return seen;
             }
         }
-        panic!("the watch ended; replicas were {seen:?}");
+        panic!("the watch ended, or took too long; replicas were {seen:?}");
     }
 
     /// Until as many are wanted and ready.
@@ -110,7 +118,7 @@ fn an_autoscaler_goes_to_its_maximum_under_load_and_back() {
     let mcpt = mcpt(&namespace);
     let values = mcpt.file(
         "values.yaml",
-        "autoscaling: {behavior: {scaleDown: {stabilizationWindowSeconds: 15}}}\n\
+        "autoscaling: {behavior: {scaleDown: {stabilizationWindowSeconds: 60}}}\n\
          probes: {readiness: {type: tcp}, liveness: {type: tcp}}\n",
     );
     deploy(&mcpt, &["-f", &values]);

@@ -6,7 +6,7 @@ use std::{collections::BTreeSet, thread};
 use mcpt_tests::{Helm, Mcpt, TestNamespace, kubectl};
 use serde_json::Value;
 
-use crate::{CHART, deploy, mcpt, objects, revisions, rolled_out};
+use crate::{CHART, deploy, mcpt, objects, revisions};
 
 /// Who does a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -246,7 +246,7 @@ impl Run {
         if self.release.revisions.is_empty() {
             return self.check_gone(done);
         }
-        rolled_out(&self.namespace);
+        self.namespace.rolled_out("demo");
         let expected = self.release.history();
         let by_mcpt = revisions(&self.mcpt.json(&["history", "demo"]));
         assert_eq!(by_mcpt, expected, "mcpt's history after {done}");

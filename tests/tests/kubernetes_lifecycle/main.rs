@@ -64,18 +64,6 @@ fn finalizers(namespace: &TestNamespace, object: &str, finalizers: &str) {
     kubectl(&[&at[..], &["--type=merge", "-p", &patch]].concat());
 }
 
-/// Waits until the Deployment's rollout is complete, old pods included; Helm's own wait ends earlier.
-fn rolled_out(namespace: &TestNamespace) {
-    kubectl(&[
-        "rollout",
-        "status",
-        "-n",
-        namespace.name(),
-        "deployment/demo",
-        "--timeout=120s",
-    ]);
-}
-
 /// Objects of several kinds as one list.
 fn objects(namespace: &TestNamespace, names: &[&str]) -> Vec<Value> {
     let list = kubectl_json(&[&["get", "-n", namespace.name()], names].concat());
