@@ -29,6 +29,7 @@ fn sessions_follow_their_pods() {
     gateway.learns("demo", None, TOLD);
 
     let _ = mcpt.run(&["deploy", "demo", "--replicas", "2"]).ok();
+    namespace.endpoints_become("demo", 2);
     gateway.learns("demo", Some(Known::ready(2)), TOLD);
     let mut sessions: Vec<_> = (0..6).map(|_| Session::open(&agent, &url)).collect();
     let pods: Vec<_> = sessions.iter().map(|session| session.pod(&url)).collect();
@@ -93,6 +94,7 @@ fn one_namespace_or_all() {
     let _ = mcpt
         .run(&["deploy", "demo", "--name", name, "--replicas", "1"])
         .ok();
+    namespace.endpoints_become(name, 1);
     all.learns(name, Some(Known::ready(1)), TOLD);
     let agent = agent();
     Session::open(&agent, &all.url(&format!("/mcp/{name}/{name}")));
