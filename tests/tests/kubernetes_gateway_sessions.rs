@@ -174,7 +174,7 @@ fn calls_in_flight_break_with_their_gateway_and_are_made_once() {
         format!("http://{address}:8080/mcp/demo")
     });
     // Longer than it may take to have the process killed.
-    in_flight::outlive_their_gateway(&carrier, &other, 90, || kill_container(name, &gateways[0]));
+    in_flight::outlive_their_gateway(&carrier, &other, 70, || kill_container(name, &gateways[0]));
 }
 
 #[test]
