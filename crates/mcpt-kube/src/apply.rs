@@ -353,18 +353,6 @@ impl Applier {
         watch::gone(&self.cluster, api, &object.name, &uid, &what).await
     }
 
-    /// Waits until a workload has another number of pods than `object` says.
-    ///
-    /// # Errors
-    /// When it cannot be watched.
-    pub(crate) async fn rescaled(&self, object: &Object) -> Result<(), Failure> {
-        let api = self.api(object).await?;
-        let what = format!("cannot watch {}", object.label());
-        let as_said =
-            |live: &DynamicObject| live.data["spec"]["replicas"].as_i64() == object.replicas();
-        watch::otherwise(&self.cluster, api, &object.name, as_said, &what).await
-    }
-
     fn refused(&self, object: &Object, error: &Error) -> Failure {
         let mut failure = self.cluster.failure(String::new(), error);
         let conflict = matches!(error, Error::Api(status) if status.is_conflict());

@@ -235,28 +235,10 @@ pub(crate) async fn gone<K>(
 where
     K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
 {
-    let is_it = |object: &K| object.meta().uid.as_deref() == Some(uid);
-    otherwise(cluster, api, name, is_it, what).await
-}
-
-/// Waits until the object of this name is not `so` any more, or gone. Lost connections are taken up again.
-///
-/// # Errors
-/// When the API server refuses the watch for good.
-pub(crate) async fn otherwise<K>(
-    cluster: &Cluster,
-    api: Api<K>,
-    name: &str,
-    so: impl Fn(&K) -> bool,
-    what: &str,
-) -> Result<(), Failure>
-where
-    K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
-{
     let mut changes = watcher::watch_object(api, name).default_backoff().boxed();
     loop {
         match changes.next().await {
-            Some(Ok(Some(object))) if so(&object) => {}
+            Some(Ok(Some(object))) if object.meta().uid.as_deref() == Some(uid) => {}
             Some(Ok(_)) => return Ok(()),
             Some(Err(error)) => {
                 let failure = cluster.watch_failure(what, &error);

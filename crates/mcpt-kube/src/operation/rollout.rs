@@ -7,7 +7,7 @@ use kube::{Resource, api::DynamicObject};
 use mcpt_core::{Failure, FailureKind, ProgressEvent};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use tokio::time::{Duration, Instant, timeout};
+use tokio::time::{Duration, Instant, sleep};
 
 use super::Operation;
 use crate::{
@@ -23,7 +23,8 @@ use crate::{
     wait::{self, Wanted},
 };
 
-/// How long an autoscaler's controller may still write what it had found out, after the autoscaler is gone.
+/// How long an autoscaler's controller may still write what it had found out, after the autoscaler is gone. After a conflict
+/// newer ones read the workload anew and write the number that they had in mind.
 const LAST_PASS: Duration = Duration::from_secs(2);
 
 /// What runs now.
@@ -129,15 +130,21 @@ impl Operation<'_> {
             self.progress,
         )
         .await?;
-        for (object, expected) in change.freed() {
+        let freed: Vec<_> = change.freed().collect();
+        for (object, expected) in &freed {
             // Whatever it is now: who has read it to change it, and writes only after this, meets a conflict.
-            let mut live = self.apply_one(object, *expected, deadline).await?;
-            // The controller of autoscalers reads it anew then, and writes the number that it had in mind.
-            if let Ok(rescaled) = timeout(LAST_PASS, self.applier.rescaled(object)).await {
-                rescaled?;
-                live = self.apply_one(object, *expected, deadline).await?;
-            }
+            let live = self.apply_one(object, *expected, deadline).await?;
             self.note(object, live, rolled_out)?;
+        }
+        if !freed.is_empty() {
+            sleep(LAST_PASS).await;
+        }
+        for (object, expected) in freed {
+            let live = self.replicas(object).await?;
+            if live.is_some() && live != object.replicas() {
+                let live = self.apply_one(object, *expected, deadline).await?;
+                self.note(object, live, rolled_out)?;
+            }
         }
         Ok(())
     }
