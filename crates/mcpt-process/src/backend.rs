@@ -239,6 +239,10 @@ impl Backend for Processes {
         }
         let _lock = change_lock(&folder, &what, name)?;
         let runs = folder.runs().map_err(io_failure)?;
+        // Another command may have deleted it until now.
+        if runs.is_empty() && !folder.work().exists() {
+            return Err(self.not_found(name));
+        }
         // From here on a deletion that is interrupted goes on: the supervisor sees this file, or the next command does.
         std::fs::write(folder.ending_file(), "").map_err(io_failure)?;
         for run in &runs {
@@ -329,4 +333,42 @@ fn refuse_what_needs_a_cluster(plan: &Plan, options: &DeployOptions) -> Result<(
         .into_iter()
         .fold(failure, Failure::because)
         .hint("these belong to Kubernetes: add --backend kubernetes"))
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::thread;
+
+    use mcpt_core::Silent;
+    use tokio::runtime::Builder;
+
+    use super::*;
+    use crate::lock::{self, ChangeLock};
+
+    #[test]
+    fn of_two_deletions_one_finds_nothing() {
+        let root = tempfile::tempdir().unwrap();
+        let state = StateFolder::new(root.path().to_owned());
+        let name = ServerName::new("demo").unwrap();
+        let folder = state.server(&name);
+        let first = ChangeLock::take_now(&folder).unwrap().unwrap();
+        folder.create_run().unwrap();
+        let before = lock::tests::opened(&folder);
+        let second = thread::spawn(move || {
+            let processes = Processes::in_folder(state);
+            let options = DeleteOptions {
+                wait: Some(Duration::ZERO),
+                purge_data: false,
+                delete_namespace: false,
+            };
+            let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(processes.delete(&name, &options, &Silent))
+        });
+        while lock::tests::opened(&folder) == before && !second.is_finished() {}
+        folder.remove().unwrap();
+        drop(first);
+        let failure = second.join().unwrap().unwrap_err();
+        assert_eq!(failure.kind, FailureKind::NotFound, "{failure}");
+        assert!(!folder.path().exists());
+    }
 }

@@ -33,7 +33,7 @@ impl ChangeLock {
         Self::take_within(folder, MOMENT)
     }
 
-    /// Takes it, making the server's folder; `None` when another command has it.
+    /// Takes it, making the server's folder; `None` when another command has it now. Waits only for those who look.
     pub(crate) fn take_now(folder: &ServerFolder) -> io::Result<Option<Self>> {
         Self::take_within(folder, Duration::ZERO)
     }
@@ -160,7 +160,7 @@ fn is_at(file: &File, path: &Path) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use mcpt_core::ServerName;
 
     use super::*;
@@ -190,7 +190,7 @@ mod tests {
 
     /// How often this process has opened the lock of a server.
     #[cfg(target_os = "linux")]
-    fn opened(folder: &ServerFolder) -> usize {
+    pub(crate) fn opened(folder: &ServerFolder) -> usize {
         let descriptors = fs::read_dir("/proc/self/fd").unwrap();
         let files = descriptors.filter_map(|entry| fs::read_link(entry.unwrap().path()).ok());
         files.filter(|file| *file == folder.lock_file()).count()
