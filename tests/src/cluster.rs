@@ -197,7 +197,7 @@ impl TestNamespace {
     }
 
     /// Waits until a Service of it has so many endpoints, all of them ready: what others can know of its pods. A Deployment may
-    /// say some time before that they are.
+    /// say some time before that they are. For Services of one address family.
     ///
     /// # Panics
     /// When that takes too long.

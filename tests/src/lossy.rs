@@ -156,8 +156,13 @@ mod tests {
     fn nothing_stays_open_when_it_is_blocked() {
         let server = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let way = LossyWay::to(server.local_addr().expect("its address").to_string());
-        // A server that keeps every connection open and is silent.
-        thread::spawn(move || server.incoming().collect::<Vec<_>>());
+        // A server that keeps connections open for as long as its clients do, and is silent.
+        thread::spawn(move || {
+            for stream in server.incoming() {
+                let mut stream = stream.expect("a connection");
+                thread::spawn(move || drop(io::copy(&mut stream, &mut io::sink())));
+            }
+        });
         let address = ("127.0.0.1", way.port);
         for _ in 0..200 {
             let clients = [(); 4].map(|()| TcpStream::connect(address).expect("a connection"));

@@ -71,7 +71,9 @@ fn stop(pid: &str) {
         let mut tasks = fs::read_dir(format!("/proc/{pid}/task")).expect("its threads");
         tasks.all(|task| stands(task.expect("a thread")))
     };
-    while !all_stand() {}
+    while !all_stand() {
+        assert!(runs(pid), "{pid} has ended by itself");
+    }
 }
 
 /// Process id of the supervisor of a run.

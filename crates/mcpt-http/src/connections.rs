@@ -170,7 +170,7 @@ impl Connections {
     }
 }
 
-/// Serves a connection, which counts as `open` until then.
+/// Serves a connection, which counts as open until it is closed.
 async fn until_closed<S, B>(
     stream: TcpStream,
     service: S,

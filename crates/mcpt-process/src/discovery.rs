@@ -239,7 +239,7 @@ mod tests {
         let name = ServerName::new("demo").unwrap();
         std::thread::scope(|scope| {
             let updates = scope.spawn(|| {
-                for _ in 0..300 {
+                for _ in 0..100 {
                     let new = run(root.path(), "demo");
                     let (run, alive) = std::mem::replace(&mut old, new);
                     drop(alive);
