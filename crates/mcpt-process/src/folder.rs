@@ -148,9 +148,17 @@ impl ServerFolder {
 
     /// The run that is the server: what `current` names, as long as it is there.
     pub(crate) fn current(&self) -> io::Result<Option<RunFolder>> {
+        self.current_of(|| self.runs())
+    }
+
+    /// The same, of the runs that each look sees.
+    fn current_of(
+        &self,
+        mut look: impl FnMut() -> io::Result<Vec<RunFolder>>,
+    ) -> io::Result<Option<RunFolder>> {
         let mut number = self.current_number()?;
         loop {
-            let run = self.runs()?.into_iter().find(|r| Some(r.number) == number);
+            let run = look()?.into_iter().find(|r| Some(r.number) == number);
             let now = self.current_number()?;
             // An update may have put another run in its place and removed it, between the two looks.
             if run.is_some() || now == number {
@@ -338,6 +346,27 @@ mod tests {
         assert_eq!(second.server().path(), server.path());
         first.remove().unwrap();
         first.remove().unwrap();
+    }
+
+    #[test]
+    fn an_update_between_two_looks_hides_no_run() {
+        let root = tempfile::tempdir().unwrap();
+        let server = server(root.path());
+        server.create().unwrap();
+        let mut run = server.create_run().unwrap();
+        server.set_current(&run).unwrap();
+        let mut updates = 0;
+        let found = server.current_of(|| {
+            if updates < 3 {
+                updates += 1;
+                let next = server.create_run()?;
+                server.set_current(&next)?;
+                std::mem::replace(&mut run, next).remove()?;
+            }
+            server.runs()
+        });
+        assert_eq!(found.unwrap(), Some(run));
+        assert_eq!(updates, 3);
     }
 
     #[test]

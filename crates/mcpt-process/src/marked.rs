@@ -21,9 +21,14 @@ const LOOKS: usize = 5;
 /// Ends at once whatever still runs of a run. Only where the system shows environments (Linux); elsewhere the end of the
 /// server's process group is all that can be had.
 pub(crate) fn kill_all(run: &Path) {
+    end_all(|| processes_of(run));
+}
+
+/// Ends what is seen, and looks again, until nothing new is seen.
+fn end_all(mut look: impl FnMut() -> Vec<Pid>) {
     let mut ended = Vec::new();
     for _ in 0..LOOKS {
-        let mut left = processes_of(run);
+        let mut left = look();
         // Those that the system cannot end are not waited for twice.
         left.retain(|pid| !ended.contains(pid));
         if left.is_empty() {
@@ -128,62 +133,73 @@ mod tests {
     use std::{
         io::Read as _,
         os::unix::process::ExitStatusExt as _,
-        process::{Command, Stdio},
+        process::{Child, Command, Stdio},
     };
 
     use super::*;
 
-    #[test]
-    fn what_is_started_meanwhile_is_killed_as_well() {
-        // The processes are copies of the shell, whose environment can be seen from their first moment on.
-        let script = "exec 3<&0; i=0; while [ $i -lt 200 ]; do (read forever <&3) & i=$((i+1)); \
-            [ $i != 20 ] || echo; done; read forever";
-        let mut busy = Command::new("sh")
-            .args(["-c", script])
-            .env(MARK, "/b/run-1")
+    /// A process that waits until it is ended, or until this test is.
+    #[expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
+    fn sleeper(run: &str) -> Child {
+        let mut process = Command::new("sh")
+            .args(["-c", "echo; read forever"])
+            .env(MARK, run)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let mut some_run = [0];
-        let mut said = busy.stdout.take().unwrap();
-        said.read_exact(&mut some_run).unwrap();
-        kill_all(Path::new("/b/run-1"));
-        assert_eq!(processes_of(Path::new("/b/run-1")), []);
-        assert_eq!(busy.wait().unwrap().signal(), Some(9));
+        // The system shows an environment only a moment after the start; by its first word it does.
+        let mut word = [0];
+        let mut said = process.stdout.take().unwrap();
+        said.read_exact(&mut word).unwrap();
+        process
+    }
+
+    fn pid(process: &Child) -> Pid {
+        Pid::from_raw(process.id().cast_signed())
+    }
+
+    #[test]
+    fn what_is_started_after_a_look_is_killed_as_well() {
+        let run = "/b/run-1";
+        let mut started = vec![sleeper(run)];
+        end_all(|| {
+            let seen = processes_of(Path::new(run));
+            // Each of the first two manages to start another before it is ended.
+            if started.len() < 3 {
+                started.push(sleeper(run));
+            }
+            seen
+        });
+        assert_eq!(started.len(), 3);
+        for process in &mut started {
+            assert_eq!(process.wait().unwrap().signal(), Some(9));
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_ended_is_killed_and_awaited_once() {
+        let mut process = sleeper("/c/run-1");
+        let stays = pid(&process);
+        let mut looks = 0;
+        end_all(|| {
+            looks += 1;
+            vec![stays]
+        });
+        assert_eq!(looks, 2, "one to see it and one to see nothing else");
+        assert_eq!(process.wait().unwrap().signal(), Some(9));
     }
 
     #[test]
     fn the_marked_are_found_and_killed_and_no_others() {
-        let sleeper = |run: &str| {
-            let mut process = Command::new("sh")
-                .args(["-c", "echo; read forever"])
-                .env(MARK, run)
-                .stdin(Stdio::piped())
-                .stdout(Stdio::piped())
-                .spawn()
-                .unwrap();
-            // The system shows an environment only a moment after the start; by its first word it does.
-            let mut word = [0];
-            process
-                .stdout
-                .take()
-                .unwrap()
-                .read_exact(&mut word)
-                .unwrap();
-            process
-        };
         let mut ours = sleeper("/a/run-1");
         let mut other = sleeper("/a/run-12");
-        assert_eq!(
-            processes_of(Path::new("/a/run-1")),
-            [Pid::from_raw(ours.id().cast_signed())]
-        );
+        assert_eq!(processes_of(Path::new("/a/run-1")), [pid(&ours)]);
         let marked: Vec<_> = below(Path::new("/a"))
             .into_iter()
-            .map(|(pid, _)| pid)
+            .map(|(process, _)| process)
             .collect();
-        assert!(marked.contains(&Pid::from_raw(other.id().cast_signed())));
+        assert!(marked.contains(&pid(&other)));
         assert!(below(Path::new("/a/run")).is_empty());
         kill_all(Path::new("/a/run-1"));
         let status = fs::read_to_string(format!("/proc/{}/status", ours.id())).unwrap();
