@@ -85,6 +85,52 @@ fn files_with(folder: &Path, found: &mut Vec<String>) {
     }
 }
 
+/// What answers is listed, and the exit code tells that something did not.
+#[test]
+fn a_cluster_that_does_not_answer_hides_no_other_entry() {
+    let mcpt = Mcpt::default();
+    let entries = json!({
+        "near": {"type": "process", "template": "demo"},
+        "far": {"type": "k8s", "template": "demo", "namespace": "one"},
+        "farther": {"type": "k8s", "template": "demo", "namespace": "two"},
+    });
+    let registry = mcpt.file("servers.json", &entries.to_string());
+    // Port 9 of an address that nothing listens on: connections are refused at once.
+    let nowhere = json!({
+        "apiVersion": "v1", "kind": "Config", "current-context": "c",
+        "clusters": [{"name": "c", "cluster": {"server": "http://127.77.77.77:9"}}],
+        "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
+        "users": [{"name": "u", "user": {}}],
+    });
+    let kubeconfig = mcpt.file("nowhere.yaml", &nowhere.to_string());
+    let list = ["list", "--registry", &registry, "--kubeconfig", &kubeconfig];
+
+    let all = mcpt.run(&[&list[..], &["-o", "json"]].concat()).exits(4);
+    let rows = all.json();
+    let deployed: Vec<_> = ["near", "far", "farther"]
+        .iter()
+        .map(|name| {
+            let rows = rows.as_array().expect("a list");
+            let row = rows.iter().find(|row| row["name"] == *name);
+            row.expect("a row")["deployed"].clone()
+        })
+        .collect();
+    assert_eq!(deployed, [json!(false), Value::Null, Value::Null]);
+    assert_eq!(
+        all.stderr.matches("127.77.77.77:9").count(),
+        1,
+        "{}",
+        all.stderr
+    );
+    let table = mcpt.run(&list).exits(4);
+    assert_eq!(table.stdout.matches("not deployed").count(), 1, "{table:?}");
+    assert_eq!(table.stdout.matches("unknown").count(), 2, "{table:?}");
+
+    let clusters = [&list[..], &["--backend", "kubernetes"]].concat();
+    let none = mcpt.run(&clusters).exits(4);
+    assert_eq!(none.stdout, "");
+}
+
 #[test]
 fn a_missing_value_touches_nothing() {
     let mcpt = process();

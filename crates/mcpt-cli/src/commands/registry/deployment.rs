@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
+use futures_util::{StreamExt as _, stream};
 use mcpt_catalog::RegistryEntry;
-use mcpt_core::{BackendKind, Server};
+use mcpt_core::{BackendKind, Failure, Server};
 use mcpt_kube::ConnectOptions;
 use serde_json::{Value, json};
 
@@ -12,16 +13,21 @@ use crate::{
     args::{Format, Global},
     commands::list::state_name,
     ending::Ending,
-    output, place, runtime,
+    output, place, report, runtime,
     table::{self, Table},
     user_config::UserConfig,
 };
+
+/// How many places are asked at a time.
+const AT_ONCE: usize = 8;
 
 /// An entry, where it belongs, and the server there, if it is deployed.
 struct Row<'a> {
     entry: &'a RegistryEntry,
     kind: BackendKind,
     cluster: ConnectOptions,
+    /// Whether the place has answered: of the others nobody knows whether it is deployed.
+    answered: bool,
     server: Option<Server>,
 }
 
@@ -34,42 +40,81 @@ pub(crate) fn list(global: &Global, config: &UserConfig, files: &[PathBuf]) -> R
             entry,
             kind: place::kind_for(global, config, entry),
             cluster: place::cluster_for(global, config, entry),
+            answered: false,
             server: None,
         })
         .collect();
-    runtime::run(async { look_up(global, config, &mut rows).await })?;
+    let failures = runtime::run(async { Ok(look_up(global, config, &mut rows).await) })?;
+    // Rows of which nothing is known would say less than the registry itself.
+    if failures.is_empty() || rows.iter().any(|row| row.answered) {
+        show(global, &rows)?;
+    }
+    end(global, failures)
+}
+
+fn show(global: &Global, rows: &[Row<'_>]) -> Result<(), Ending> {
     match global.output {
         Format::Json => output::json(&rows.iter().map(document).collect::<Vec<_>>()),
         Format::Yaml => output::yaml(&rows.iter().map(document).collect::<Vec<_>>()),
         Format::Name => output::lines(rows.iter().map(|row| &row.entry.name)),
-        Format::Table => output::text(&table(&rows).text(table::terminal_width())),
-        Format::Wide => output::text(&table(&rows).text(None)),
+        Format::Table => output::text(&table(rows).text(table::terminal_width())),
+        Format::Wide => output::text(&table(rows).text(None)),
     }
 }
 
-/// Asks each place once.
-async fn look_up(global: &Global, config: &UserConfig, rows: &mut [Row<'_>]) -> Result<(), Ending> {
-    let mut asked: Vec<(BackendKind, ConnectOptions)> = Vec::new();
+/// Asks each place once, and gives what those say that do not answer: one of them hides no other.
+async fn look_up(global: &Global, config: &UserConfig, rows: &mut [Row<'_>]) -> Vec<Failure> {
+    let mut places: Vec<(BackendKind, ConnectOptions)> = Vec::new();
     for row in rows.iter() {
         let place = (row.kind, row.cluster.clone());
-        if !asked.contains(&place) {
-            asked.push(place);
+        if !places.contains(&place) {
+            places.push(place);
         }
     }
-    for (kind, cluster) in asked {
-        let servers = place::open(global, config, kind, &cluster)
-            .await?
-            .list()
-            .await?;
+    let asked = places.iter().map(async |(kind, cluster)| {
+        let backend = place::open(global, config, *kind, cluster).await?;
+        backend.list().await
+    });
+    let answers: Vec<Result<Vec<Server>, Failure>> =
+        stream::iter(asked).buffered(AT_ONCE).collect().await;
+    let mut failures = Vec::new();
+    for ((kind, cluster), answer) in places.into_iter().zip(answers) {
+        let servers = match answer {
+            Ok(servers) => servers,
+            Err(failure) => {
+                failures.push(failure);
+                continue;
+            }
+        };
         for row in rows
             .iter_mut()
             .filter(|row| row.kind == kind && row.cluster == cluster)
         {
             let own = servers.iter().find(|server| server.name == row.entry.name);
             row.server = own.cloned();
+            row.answered = true;
         }
     }
-    Ok(())
+    failures
+}
+
+/// Each failure as it is, and of several one about all at the end.
+fn end(global: &Global, mut failures: Vec<Failure>) -> Result<(), Ending> {
+    // Namespaces of one cluster fail in the same way.
+    failures.dedup();
+    let Some(kind) = report::worst(failures.iter().map(|failure| failure.kind)) else {
+        return Ok(());
+    };
+    if failures.len() == 1
+        && let Some(failure) = failures.pop()
+    {
+        return Err(failure.into());
+    }
+    for failure in &failures {
+        report::tell(failure, global.output);
+    }
+    let what = format!("{} places did not answer", failures.len());
+    Err(Failure::new(kind, what).into())
 }
 
 fn document(row: &Row<'_>) -> Value {
@@ -80,7 +125,7 @@ fn document(row: &Row<'_>) -> Value {
         "namespace": row.namespace(),
         "runs": runs(row.entry),
         "chart": row.entry.chart.to_string(),
-        "deployed": row.server.is_some(),
+        "deployed": row.answered.then_some(row.server.is_some()),
         "server": row.server,
     })
 }
@@ -110,9 +155,12 @@ fn table(rows: &[Row<'_>]) -> Table {
             row.entry.name.to_string(),
             row.kind.to_string(),
             row.namespace().unwrap_or_default(),
-            server
-                .map_or("not deployed", |s| state_name(s.state))
-                .to_owned(),
+            match server {
+                Some(server) => state_name(server.state),
+                None if row.answered => "not deployed",
+                None => "unknown",
+            }
+            .to_owned(),
             server
                 .map(|s| format!("{}/{}", s.ready, s.desired))
                 .unwrap_or_default(),
