@@ -85,6 +85,18 @@ fn files_with(folder: &Path, found: &mut Vec<String>) {
     }
 }
 
+/// A kubeconfig of a cluster that does not answer.
+fn nowhere(mcpt: &Mcpt) -> String {
+    // Nothing listens there: connections are refused at once.
+    let config = json!({
+        "apiVersion": "v1", "kind": "Config", "current-context": "c",
+        "clusters": [{"name": "c", "cluster": {"server": "http://127.77.77.77:9"}}],
+        "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
+        "users": [{"name": "u", "user": {}}],
+    });
+    mcpt.file("nowhere.yaml", &config.to_string())
+}
+
 /// What answers is listed, and the exit code tells that something did not.
 #[test]
 fn a_cluster_that_does_not_answer_hides_no_other_entry() {
@@ -95,14 +107,7 @@ fn a_cluster_that_does_not_answer_hides_no_other_entry() {
         "farther": {"type": "k8s", "template": "demo", "namespace": "two"},
     });
     let registry = mcpt.file("servers.json", &entries.to_string());
-    // Port 9 of an address that nothing listens on: connections are refused at once.
-    let nowhere = json!({
-        "apiVersion": "v1", "kind": "Config", "current-context": "c",
-        "clusters": [{"name": "c", "cluster": {"server": "http://127.77.77.77:9"}}],
-        "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
-        "users": [{"name": "u", "user": {}}],
-    });
-    let kubeconfig = mcpt.file("nowhere.yaml", &nowhere.to_string());
+    let kubeconfig = nowhere(&mcpt);
     let list = ["list", "--registry", &registry, "--kubeconfig", &kubeconfig];
 
     let all = mcpt.run(&[&list[..], &["-o", "json"]].concat()).exits(4);
@@ -427,4 +432,44 @@ fn dry_runs_for_a_cluster() {
         find("Service", "two-little")["spec"]["ports"][0]["port"],
         82
     );
+}
+
+/// Nor do those of a registry with entries for both backends.
+#[test]
+fn dry_runs_for_both_backends() {
+    let mcpt = Mcpt::default();
+    let kubeconfig = nowhere(&mcpt);
+    let both = json!({
+        "near": {"type": "process", "template": "demo"},
+        "far": {"type": "k8s", "template": "demo"},
+    });
+    let good = mcpt.file("good.json", &both.to_string());
+    let deploy = |registry: &str| {
+        let dry = [
+            "deploy",
+            "--all",
+            "--registry",
+            registry,
+            "--dry-run",
+            "-o",
+            "json",
+        ];
+        mcpt.run(&[&dry[..], &["--kubeconfig", &kubeconfig]].concat())
+    };
+    let shown = deploy(&good).ok().json();
+    let objects = shown.as_array().expect("a list");
+    assert!(objects.iter().any(|object| object["kind"] == "Deployment"));
+    assert!(
+        objects.iter().any(|object| object["name"] == "near"),
+        "{shown}"
+    );
+
+    let mut fault = both;
+    fault["far"]["values"] = json!({"replicas": "many"});
+    let bad = mcpt.file("bad.json", &fault.to_string());
+    let refused = deploy(&bad)
+        .exits(2)
+        .says(&["1 of 2 servers cannot be deployed"]);
+    assert_eq!(refused.stdout, "");
+    no_server_was_touched(&mcpt);
 }

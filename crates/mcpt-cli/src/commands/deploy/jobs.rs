@@ -62,21 +62,26 @@ pub(super) fn run(global: &Global, config: &UserConfig, work: Work) -> Result<()
     let Work { jobs, mut faults } = work;
     let number = jobs.len() + faults.len();
     let several = number > 1;
-    if jobs.iter().all(Job::is_offline) {
-        let mut outcomes = Vec::new();
-        for job in &jobs {
-            match job.rendered() {
-                Ok(deployed) => outcomes.push((job.plan.name.clone(), Ok(deployed))),
-                Err(fault) => faults.push(fault),
-            }
+    let mut outcomes = Vec::new();
+    let mut online = Vec::new();
+    for job in &jobs {
+        if !job.is_offline() {
+            online.push(job);
+            continue;
         }
+        match job.rendered() {
+            Ok(deployed) => outcomes.push((job.plan.name.clone(), Ok(deployed))),
+            Err(fault) => faults.push(fault),
+        }
+    }
+    if online.is_empty() {
         refuse(global, faults, number)?;
         return tell(global, outcomes, several, None);
     }
     let next = OnceCell::new();
-    let outcomes = runtime::run(async {
+    let others = runtime::run(async {
         let progress = progress::display(global);
-        let backends = match connect(global, config, &jobs).await {
+        let backends = match connect(global, config, &online).await {
             Ok(backends) => backends,
             Err(failure) if faults.is_empty() => return Err(failure.into()),
             Err(failure) => {
@@ -84,7 +89,7 @@ pub(super) fn run(global: &Global, config: &UserConfig, work: Work) -> Result<()
                 Vec::new()
             }
         };
-        let work: Vec<_> = jobs.iter().zip(backends).collect();
+        let work: Vec<_> = online.iter().copied().zip(backends).collect();
         if let [(job, backend)] = work.as_slice() {
             let [tools, delete] = ["tools", "delete"]
                 .map(|word| backend.command(&format!("{word} {}", job.plan.name)));
@@ -110,6 +115,7 @@ pub(super) fn run(global: &Global, config: &UserConfig, work: Work) -> Result<()
         })
     })
     .map_err(|ending: Ending| ending.hint_again_or(next.get().map(|next| &next.delete)))?;
+    outcomes.extend(others);
     tell(global, outcomes, several, next.get())
 }
 
@@ -188,7 +194,7 @@ fn refuse(global: &Global, mut faults: Vec<Failure>, number: usize) -> Result<()
 async fn connect(
     global: &Global,
     config: &UserConfig,
-    jobs: &[Job],
+    jobs: &[&Job],
 ) -> Result<Vec<Arc<dyn Backend>>, Failure> {
     let mut places: Vec<(&Job, Arc<dyn Backend>)> = Vec::new();
     let mut backends = Vec::new();
@@ -243,7 +249,7 @@ fn tell(
             Ok(deployed) => {
                 servers.extend(deployed.server);
                 if let Some(more) = deployed.manifest {
-                    manifest.get_or_insert_with(String::new).push_str(&more);
+                    join(manifest.get_or_insert_with(String::new), &more);
                 }
             }
             Err(failure) => failed.push((name, failure)),
@@ -272,6 +278,18 @@ fn tell(
     }
     let what = format!("{} of {number} servers were not deployed", failed.len());
     Err(Failure::new(kind, what).because(names.join(", ")).into())
+}
+
+/// Adds documents to a stream of them.
+fn join(stream: &mut String, more: &str) {
+    if !stream.is_empty() && !stream.ends_with('\n') {
+        stream.push('\n');
+    }
+    // What is rendered for a cluster begins with its separator; what a process would be has none.
+    if !stream.is_empty() && !more.starts_with("---") {
+        stream.push_str("---\n");
+    }
+    stream.push_str(more);
 }
 
 fn show_all(global: &Global, servers: &[Server]) -> Result<(), Ending> {
