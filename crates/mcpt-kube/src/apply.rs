@@ -262,10 +262,12 @@ impl Applier {
             let live = done.await?;
             // Not ours to hold on to: a Helm that turns autoscaling on would reset it.
             let mut held = released(&live.metadata).filter(|_| object.has_scale());
+            if held.is_some() && give_up_replicas(&api, object, &live.metadata).await? {
+                held = None;
+            }
             while let Some(released_now) = held
                 && !own(&api, object, released_now).await?
             {
-                // Its controller writes to a new workload at this very moment.
                 let now = api.get_metadata_opt(&object.name).await?;
                 held = now.and_then(|now| released(&now.metadata));
             }
@@ -398,6 +400,31 @@ async fn own(api: &Api<DynamicObject>, object: &Object, owned: Ownership) -> Res
         .await
     {
         Err(Error::Api(status)) if status.is_conflict() || status.is_not_found() => Ok(false),
+        other => other.map(|_| true),
+    }
+}
+
+/// Gives the number of pods up, whatever else is written to the object meanwhile: its controller writes to what was applied at
+/// this very moment. False, and nothing is changed, when the owners of its fields are others by now, or it is gone.
+async fn give_up_replicas(
+    api: &Api<DynamicObject>,
+    object: &Object,
+    metadata: &ObjectMeta,
+) -> Result<bool, Error> {
+    let entries = metadata.managed_fields.as_deref().unwrap_or_default();
+    let uid = metadata.uid.as_deref().unwrap_or_default();
+    let Some(patch) = field_managers::replicas_given_up(uid, entries) else {
+        return Ok(false);
+    };
+    let params = PatchParams::default();
+    let patch = Patch::<()>::Json(patch);
+    match api.patch_metadata(&object.name, &params, &patch).await {
+        // A test of the patch that fails is unprocessable (422).
+        Err(Error::Api(status))
+            if status.code == 422 || status.is_conflict() || status.is_not_found() =>
+        {
+            Ok(false)
+        }
         other => other.map(|_| true),
     }
 }

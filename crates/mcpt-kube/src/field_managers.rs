@@ -7,8 +7,9 @@
 //! owned resets it to its default, here one pod; and it meets a conflict when another one changed it. So nobody owns it: the
 //! last one who says a number is right.
 
+use json_patch::Patch;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{FieldsV1, ManagedFieldsEntry};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::cluster::FIELD_MANAGER;
 
@@ -53,15 +54,17 @@ pub(crate) fn moved(entries: &[ManagedFieldsEntry]) -> Option<Vec<ManagedFieldsE
     Some(kept)
 }
 
+/// Whether it is of Helm or of a scale subresource, which must not own the number of pods.
+fn gives_up_replicas(entry: &ManagedFieldsEntry) -> bool {
+    let subresource = entry.subresource.as_deref().unwrap_or_default();
+    let helm = subresource.is_empty() && entry.manager.as_deref() == Some(FIELD_MANAGER);
+    helm || subresource == SCALE
+}
+
 /// The entries where neither Helm nor a scale subresource owns `spec.replicas`; `None` when that is so already.
 pub(crate) fn without_replicas(entries: &[ManagedFieldsEntry]) -> Option<Vec<ManagedFieldsEntry>> {
     let mut kept = entries.to_vec();
-    for entry in &mut kept {
-        let subresource = entry.subresource.as_deref().unwrap_or_default();
-        let helm = subresource.is_empty() && entry.manager.as_deref() == Some(FIELD_MANAGER);
-        if !helm && subresource != SCALE {
-            continue;
-        }
+    for entry in kept.iter_mut().filter(|entry| gives_up_replicas(entry)) {
         let fields = entry.fields_v1.as_mut().and_then(|f| f.0.as_object_mut());
         let Some(fields) = fields else { continue };
         let spec = fields.get_mut("f:spec").and_then(Value::as_object_mut);
@@ -76,6 +79,34 @@ pub(crate) fn without_replicas(entries: &[ManagedFieldsEntry]) -> Option<Vec<Man
             .is_none_or(|f| f.0 != Value::Object(Map::new()))
     });
     (kept != entries).then_some(kept)
+}
+
+/// The same as a JSON patch (RFC 6902) that is right of any version of the object in which these entries stand where they are
+/// now: what a controller writes meanwhile is no conflict. `None` as well for what it cannot say, an entry that would be left
+/// without fields.
+pub(crate) fn replicas_given_up(uid: &str, entries: &[ManagedFieldsEntry]) -> Option<Patch> {
+    let mut steps = vec![json!({"op": "test", "path": "/metadata/uid", "value": uid})];
+    for (at, entry) in entries.iter().enumerate() {
+        let fields = entry.fields_v1.as_ref().map(|f| &f.0["f:spec"]);
+        let spec = fields.and_then(Value::as_object);
+        let Some(spec) = spec.filter(|s| gives_up_replicas(entry) && s.contains_key("f:replicas"))
+        else {
+            continue;
+        };
+        if spec.len() == 1 {
+            return None;
+        }
+        let place = format!("/metadata/managedFields/{at}");
+        let known = [("manager", &entry.manager), ("operation", &entry.operation)];
+        for (name, value) in known {
+            steps.push(json!({"op": "test", "path": format!("{place}/{name}"), "value": value}));
+        }
+        steps.push(json!({"op": "remove", "path": format!("{place}/fieldsV1/f:spec/f:replicas")}));
+    }
+    if steps.len() == 1 {
+        return None;
+    }
+    serde_json::from_value(Value::Array(steps)).ok()
 }
 
 /// Union of two field sets: each is a tree of objects, whose leaves are empty objects.
@@ -142,6 +173,35 @@ mod tests {
         );
         assert_eq!(after[1..], [before[2].clone(), before[3].clone()]);
         assert_eq!(without_replicas(&after), None);
+    }
+
+    #[test]
+    fn the_number_is_given_up_of_any_version_with_the_same_owners() {
+        let helm = json!({"manager": "helm", "operation": "Apply", "time": "2026-01-01T00:00:00Z",
+            "fieldsV1": {"f:spec": {"f:replicas": {}, "f:selector": {}}}});
+        let controller = json!({"manager": "kube-controller-manager", "operation": "Update", "subresource": "status",
+            "fieldsV1": {"f:status": {}}});
+        let other = json!({"manager": "another", "operation": "Apply", "fieldsV1": {"f:spec": {"f:replicas": {}, "f:paused": {}}}});
+        let patch = replicas_given_up("u", &entries(json!([helm]))).unwrap();
+        for (uid, before, taken) in [
+            ("u", json!([helm]), true),
+            ("u", json!([helm, controller]), true),
+            ("u", json!([other, helm]), false),
+            ("v", json!([helm]), false),
+            ("u", json!([controller]), false),
+        ] {
+            let mut live = json!({"metadata": {"uid": uid, "managedFields": before}});
+            let patched = json_patch::patch(&mut live, &patch);
+            assert_eq!(patched.is_ok(), taken, "{before}");
+            let after = entries(live["metadata"]["managedFields"].take());
+            let wanted = without_replicas(&entries(before.clone())).filter(|_| taken);
+            assert_eq!(after, wanted.unwrap_or_else(|| entries(before)));
+        }
+        // Nothing to say, and what it cannot say.
+        let alone = json!({"manager": "helm", "operation": "Apply", "fieldsV1": {"f:spec": {"f:replicas": {}}}});
+        for of in [json!([controller]), json!([other]), json!([helm, alone])] {
+            assert_eq!(replicas_given_up("u", &entries(of)), None);
+        }
     }
 
     #[test]

@@ -44,6 +44,49 @@ async fn nobody_owns_the_number_of_pods_whoever_writes_meanwhile() {
     assert_eq!(left[0]["fieldsV1"], json!({"f:spec": {"f:paused": {}}}));
 }
 
+/// What its controller writes meanwhile costs no request.
+#[tokio::test]
+async fn the_number_of_pods_is_given_up_at_the_first_try() {
+    let requests = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&requests);
+    let helm = json!({"manager": "helm", "operation": "Apply", "apiVersion": "apps/v1", "fieldsType": "FieldsV1",
+        "fieldsV1": {"f:spec": {"f:replicas": {}, "f:paused": {}}}});
+    let applied = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "demo",
+        "namespace": "ns", "uid": "u", "resourceVersion": "1", "managedFields": [helm]}});
+    let mut live = applied.clone();
+    live["metadata"]["resourceVersion"] = json!("2");
+    let left = Arc::new(Mutex::new(live));
+    let server = Arc::clone(&left);
+    let cluster = scripted::cluster(move |request, body| {
+        let method = request.split(' ').next().unwrap();
+        seen.lock().unwrap().push(method.to_owned());
+        if body["spec"].is_object() {
+            return (200, applied.to_string());
+        }
+        let mut live = server.lock().unwrap();
+        let Ok(patch) = serde_json::from_value::<json_patch::Patch>(body.clone()) else {
+            return scripted::refusal(409, "Conflict");
+        };
+        match json_patch::patch(&mut live, &patch) {
+            Ok(()) => (200, live.to_string()),
+            Err(_) => scripted::refusal(422, "Invalid"),
+        }
+    });
+    let applier = Applier::new(cluster, "demo".to_owned());
+    let text = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: demo}\nspec: {replicas: 3, paused: true}\n";
+    let object = manifest::parse(text).unwrap().remove(0);
+    let expected = Expected {
+        ours: true,
+        by_update: false,
+    };
+    let _ = applier.apply(&object, expected, "x").await.unwrap();
+    assert_eq!(*requests.lock().unwrap(), ["PATCH", "PATCH"]);
+    assert_eq!(
+        left.lock().unwrap()["metadata"]["managedFields"][0]["fieldsV1"],
+        json!({"f:spec": {"f:paused": {}}})
+    );
+}
+
 /// Requests that checking and applying a Deployment takes, when somebody else has scaled it, and when nobody has.
 #[tokio::test]
 async fn who_has_said_the_number_of_pods_is_asked_after_a_conflict() {
