@@ -438,6 +438,7 @@ fn broken(what: &str, error: &dyn std::error::Error) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::manifest::{self, Object};
     use serde_json::json;
 
     #[test]
@@ -452,6 +453,26 @@ mod tests {
             Value::Object(base),
             json!({"a": {"b": 3, "c": 2, "d": 4}, "l": [2], "n": null})
         );
+    }
+
+    /// What a release of mcpt with the same chart and the same values does to pods that run: nothing.
+    #[test]
+    fn a_new_version_of_the_chart_alone_replaces_no_pod() {
+        let pod = |version: &str, word: &str| {
+            let values = json!({"image": {"repository": "i", "tag": "1"}, "env": {"WORD": word},
+                "configFiles": {"file": "text"}, "secrets": {"TOKEN": "t"}, "annotations": {"a": "b"}});
+            let values = values.as_object().unwrap().clone();
+            let name = ServerName::new("demo").unwrap();
+            let mut prepared = Prepared::builtin(ReleaseKind::Server, &name, values, "x").unwrap();
+            version.clone_into(&mut prepared.chart.metadata.version);
+            let rendered = prepared.offline(&Namespace::new("n").unwrap()).unwrap();
+            assert!(rendered.manifest.contains(&format!("mcp-server-{version}")));
+            let objects = manifest::parse(&rendered.manifest).unwrap();
+            let deployment = objects.into_iter().find(Object::has_scale).unwrap();
+            deployment.body["spec"]["template"].clone()
+        };
+        assert_eq!(pod("1.0.0", "a"), pod("2.0.0", "a"));
+        assert_ne!(pod("1.0.0", "a"), pod("1.0.0", "b"));
     }
 
     #[test]
