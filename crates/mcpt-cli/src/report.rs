@@ -34,9 +34,20 @@ pub(crate) fn tell(failure: &Failure, format: Format) {
     drop(written);
 }
 
-/// The kind with the highest exit code: that of a command of which several parts failed.
-pub(crate) fn worst(kinds: impl IntoIterator<Item = FailureKind>) -> Option<FailureKind> {
-    kinds.into_iter().max_by_key(|kind| exit_code(*kind))
+/// Writes each failure of a command of which several parts failed, and gives the one about all of them that ends it, with the
+/// highest of their exit codes. `None` when there is none.
+pub(crate) fn together<'a>(
+    failures: impl IntoIterator<Item = &'a Failure>,
+    format: Format,
+    what: String,
+) -> Option<Failure> {
+    let told = failures
+        .into_iter()
+        .inspect(|failure| tell(failure, format));
+    let kind = told
+        .map(|failure| failure.kind)
+        .max_by_key(|kind| exit_code(*kind))?;
+    Some(Failure::new(kind, what))
 }
 
 /// The documented exit code of each sort of failure.

@@ -5,10 +5,21 @@ use std::sync::{Arc, Mutex};
 use super::*;
 use crate::scripted;
 
+const OURS: Expected = Expected {
+    ours: true,
+    by_update: false,
+};
+
+fn deployment(spec: &str) -> Object {
+    let text =
+        format!("apiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: demo}}\nspec: {spec}\n");
+    manifest::parse(&text).unwrap().remove(0)
+}
+
 /// A controller that writes between the apply and what follows it must not leave the number to Helm.
 #[tokio::test]
 async fn nobody_owns_the_number_of_pods_whoever_writes_meanwhile() {
-    let deployment = |version: u32| {
+    let live = |version: u32| {
         json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {
             "name": "demo", "namespace": "ns", "uid": "u", "resourceVersion": version.to_string(),
             "managedFields": [{"manager": "helm", "operation": "Apply", "apiVersion": "apps/v1",
@@ -30,16 +41,11 @@ async fn nobody_owns_the_number_of_pods_whoever_writes_meanwhile() {
             }
             _ => *released.lock().unwrap() = Some(body["metadata"]["managedFields"].clone()),
         }
-        (200, deployment(version).to_string())
+        (200, live(version).to_string())
     });
     let applier = Applier::new(cluster, "demo".to_owned());
-    let text = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: demo}\nspec: {replicas: 3, paused: true}\n";
-    let object = manifest::parse(text).unwrap().remove(0);
-    let expected = Expected {
-        ours: true,
-        by_update: false,
-    };
-    let _ = applier.apply(&object, expected, "x").await.unwrap();
+    let object = deployment("{replicas: 3, paused: true}");
+    let _ = applier.apply(&object, OURS, "x").await.unwrap();
     let left = left.lock().unwrap().take().unwrap();
     assert_eq!(left[0]["fieldsV1"], json!({"f:spec": {"f:paused": {}}}));
 }
@@ -73,13 +79,8 @@ async fn the_number_of_pods_is_given_up_at_the_first_try() {
         }
     });
     let applier = Applier::new(cluster, "demo".to_owned());
-    let text = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: demo}\nspec: {replicas: 3, paused: true}\n";
-    let object = manifest::parse(text).unwrap().remove(0);
-    let expected = Expected {
-        ours: true,
-        by_update: false,
-    };
-    let _ = applier.apply(&object, expected, "x").await.unwrap();
+    let object = deployment("{replicas: 3, paused: true}");
+    let _ = applier.apply(&object, OURS, "x").await.unwrap();
     assert_eq!(*requests.lock().unwrap(), ["PATCH", "PATCH"]);
     assert_eq!(
         left.lock().unwrap()["metadata"]["managedFields"][0]["fieldsV1"],
@@ -140,20 +141,13 @@ async fn who_has_said_the_number_of_pods_is_asked_after_a_conflict() {
             (200, live.to_string())
         });
         let applier = Applier::new(cluster, "demo".to_owned());
-        let text = format!(
-            "apiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: demo}}\nspec: {spec}\n"
-        );
-        let object = manifest::parse(&text).unwrap().remove(0);
-        let expected = Expected {
-            ours: true,
-            by_update: false,
-        };
+        let object = deployment(spec);
         let refused = check.last() == Some(&look);
-        let objects = [(object, expected)];
+        let objects = [(object, OURS)];
         let checked = applier.check(&objects, "x").await;
         assert_eq!(checked.is_err(), refused, "{checked:?}");
         assert_eq!(std::mem::take(&mut *asked.lock().unwrap()), check);
-        let applied = applier.apply(&objects[0].0, expected, "x").await;
+        let applied = applier.apply(&objects[0].0, OURS, "x").await;
         assert_eq!(applied.is_err(), refused, "{applied:?}");
         assert_eq!(*asked.lock().unwrap(), done);
     }
@@ -175,14 +169,8 @@ async fn one_that_vanishes_under_the_apply_is_told_as_going() {
         (200, going.to_string())
     });
     let applier = Applier::new(cluster, "demo".to_owned());
-    let text =
-        "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: demo}\nspec: {replicas: 3}\n";
-    let object = manifest::parse(text).unwrap().remove(0);
-    let expected = Expected {
-        ours: true,
-        by_update: false,
-    };
-    let live = applier.apply(&object, expected, "x").await.unwrap();
+    let object = deployment("{replicas: 3}");
+    let live = applier.apply(&object, OURS, "x").await.unwrap();
     assert!(live.metadata.deletion_timestamp.is_some());
 }
 

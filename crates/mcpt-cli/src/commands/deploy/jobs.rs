@@ -174,20 +174,16 @@ async fn each(work: &Connected<'_>, several: bool, progress: &dyn Progress) -> V
 
 /// The end of a command of which some servers cannot be deployed: each fault as it is, and one about all at the end.
 fn refuse(global: &Global, mut faults: Vec<Failure>, number: usize) -> Result<(), Ending> {
-    let Some(kind) = report::worst(faults.iter().map(|fault| fault.kind)) else {
-        return Ok(());
-    };
     if number == 1
         && let Some(fault) = faults.pop()
     {
         return Err(fault.into());
     }
-    for fault in &faults {
-        report::tell(fault, global.output);
-    }
     let what = format!("{} of {number} servers cannot be deployed", faults.len());
-    let refused = Failure::new(kind, what).because("nothing was changed");
-    Err(refused.into())
+    match report::together(&faults, global.output, what) {
+        Some(refused) => Err(refused.because("nothing was changed").into()),
+        None => Ok(()),
+    }
 }
 
 /// The backend of each job; each place is connected to once.
@@ -269,15 +265,13 @@ fn tell(
             None => Ok(()),
         };
     }
-    let Some(kind) = report::worst(failed.iter().map(|(_, failure)| failure.kind)) else {
-        return Ok(());
-    };
     let names: Vec<String> = failed.iter().map(|(name, _)| name.to_string()).collect();
-    for (_, failure) in &failed {
-        report::tell(failure, global.output);
-    }
     let what = format!("{} of {number} servers were not deployed", failed.len());
-    Err(Failure::new(kind, what).because(names.join(", ")).into())
+    let failures = failed.iter().map(|(_, failure)| failure);
+    match report::together(failures, global.output, what) {
+        Some(failure) => Err(failure.because(names.join(", ")).into()),
+        None => Ok(()),
+    }
 }
 
 /// Adds documents to a stream of them.

@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use futures_util::{StreamExt as _, stream};
 use mcpt_catalog::RegistryEntry;
 use mcpt_core::{BackendKind, Failure, Server};
 use mcpt_kube::ConnectOptions;
@@ -17,9 +16,6 @@ use crate::{
     table::{self, Table},
     user_config::UserConfig,
 };
-
-/// How many places are asked at a time.
-const AT_ONCE: usize = 8;
 
 /// An entry, where it belongs, and the server there, if it is deployed.
 struct Row<'a> {
@@ -71,15 +67,10 @@ async fn look_up(global: &Global, config: &UserConfig, rows: &mut [Row<'_>]) -> 
             places.push(place);
         }
     }
-    let asked = places.iter().map(async |(kind, cluster)| {
-        let backend = place::open(global, config, *kind, cluster).await?;
-        backend.list().await
-    });
-    let answers: Vec<Result<Vec<Server>, Failure>> =
-        stream::iter(asked).buffered(AT_ONCE).collect().await;
     let mut failures = Vec::new();
-    for ((kind, cluster), answer) in places.into_iter().zip(answers) {
-        let servers = match answer {
+    // One after the other: a login that the first asks the user for serves those after it.
+    for (kind, cluster) in places {
+        let servers = match servers(global, config, kind, &cluster).await {
             Ok(servers) => servers,
             Err(failure) => {
                 failures.push(failure);
@@ -98,23 +89,29 @@ async fn look_up(global: &Global, config: &UserConfig, rows: &mut [Row<'_>]) -> 
     failures
 }
 
+async fn servers(
+    global: &Global,
+    config: &UserConfig,
+    kind: BackendKind,
+    cluster: &ConnectOptions,
+) -> Result<Vec<Server>, Failure> {
+    place::open(global, config, kind, cluster)
+        .await?
+        .list()
+        .await
+}
+
 /// Each failure as it is, and of several one about all at the end.
 fn end(global: &Global, mut failures: Vec<Failure>) -> Result<(), Ending> {
     // Namespaces of one cluster fail in the same way.
     failures.dedup();
-    let Some(kind) = report::worst(failures.iter().map(|failure| failure.kind)) else {
-        return Ok(());
-    };
     if failures.len() == 1
         && let Some(failure) = failures.pop()
     {
         return Err(failure.into());
     }
-    for failure in &failures {
-        report::tell(failure, global.output);
-    }
     let what = format!("{} places did not answer", failures.len());
-    Err(Failure::new(kind, what).into())
+    report::together(&failures, global.output, what).map_or(Ok(()), |all| Err(all.into()))
 }
 
 fn document(row: &Row<'_>) -> Value {
