@@ -1,8 +1,8 @@
 //! `cargo xtask bench`: figures, always against a rival or a floor in the same run, printed as ratios.
 
-use std::{path::PathBuf, process::Command, process::ExitCode};
+use std::{path::PathBuf, process::ExitCode};
 
-use crate::{cache, command};
+use crate::dist::{self, Profile};
 
 mod deploy;
 mod gateway;
@@ -29,17 +29,7 @@ pub(crate) fn run(benchmark: &Benchmark) -> anyhow::Result<ExitCode> {
 
 /// Builds mcpt as it is released and says where it is.
 fn build_release() -> anyhow::Result<PathBuf> {
-    let mut build = Command::new("cargo");
-    build.args(["build", "--release", "--quiet", "--package", "mcpt"]);
-    command::show(build.current_dir(cache::repository()))?;
-    Ok(release_binary())
-}
-
-/// Where `cargo build --release` puts mcpt.
-fn release_binary() -> PathBuf {
-    std::env::var_os("CARGO_TARGET_DIR")
-        .map_or_else(|| cache::repository().join("target"), PathBuf::from)
-        .join("release/mcpt")
+    dist::build(Profile::Dist)
 }
 
 /// The middle one of the sorted figures.

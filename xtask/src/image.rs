@@ -7,6 +7,7 @@ use std::time::Instant;
 use anyhow::Context;
 use clap::ValueEnum;
 
+use crate::dist::Profile;
 use crate::lock::Lock;
 use crate::{cache, report};
 
@@ -21,7 +22,12 @@ mod tree;
 use recipe::Recipe;
 
 /// What the test suites deploy.
-const SUITES: &[Name] = &[Name::Mcpt, Name::Everything, Name::Filesystem, Name::Time];
+const SUITES: &[Name] = &[
+    Name::McptQuick,
+    Name::Everything,
+    Name::Filesystem,
+    Name::Time,
+];
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -35,8 +41,10 @@ pub(crate) struct Arguments {
 /// An image that this repository makes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Name {
-    /// The mcpt binary, static, and nothing else
+    /// The mcpt binary as it is released, static, and nothing else
     Mcpt,
+    /// The same for tests: sooner built, less optimised
+    McptQuick,
     /// npm @modelcontextprotocol/server-everything
     Everything,
     /// npm @modelcontextprotocol/server-filesystem
@@ -55,6 +63,7 @@ impl Name {
     fn file_stem(self) -> &'static str {
         match self {
             Self::Mcpt => "mcpt",
+            Self::McptQuick => "mcpt-quick",
             Self::Everything => "everything",
             Self::Filesystem => "filesystem",
             Self::Time => "time",
@@ -66,7 +75,8 @@ impl Name {
 
     fn recipe(self) -> anyhow::Result<Recipe> {
         match self {
-            Self::Mcpt => mcpt::image(),
+            Self::Mcpt => mcpt::image(Profile::Dist),
+            Self::McptQuick => mcpt::image(Profile::Image),
             Self::Everything => servers::node("everything", &["stdio"]),
             Self::Filesystem => servers::node("filesystem", &["/data"]),
             Self::Time => servers::time(),

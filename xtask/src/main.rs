@@ -9,6 +9,7 @@ mod cache;
 mod ci;
 mod cluster;
 mod command;
+mod dist;
 mod go_tools;
 mod goldens;
 mod image;
@@ -46,6 +47,8 @@ enum Task {
     /// A real multi-node Kubernetes in network namespaces of its own
     #[command(subcommand)]
     Cluster(cluster::Action),
+    /// Make the binary that releases and images are made of: small, fast and static
+    Dist(dist::Arguments),
     /// Make OCI archives of mcpt and of the test servers, without a registry
     Image(image::Arguments),
     /// Write anew what the real Helm prints for the feature charts, or compare it
@@ -63,6 +66,7 @@ fn main() -> ExitCode {
         Task::Tidy => tidy::run(),
         Task::Bench(benchmark) => bench::run(&benchmark),
         Task::Cluster(action) => cluster::run(action),
+        Task::Dist(arguments) => dist::run(&arguments),
         Task::Image(arguments) => image::run(&arguments),
         Task::Goldens(arguments) => goldens::run(&arguments),
         Task::Tools(arguments) => tools::run(&arguments),

@@ -207,6 +207,8 @@ impl Run {
     /// The same end-to-end file as for processes, and what only a cluster can show.
     fn cluster(&mut self, can: &dyn Fn(Need) -> bool, keep: bool) -> anyhow::Result<()> {
         let images = cache::repository().join("target/images");
+        // All that is in it is loaded: what an earlier run left there would come beside the new.
+        cache::remove(&images)?;
         let images = images.to_str().context("a repository path that is UTF-8")?;
         // Tests compile here, since in the cluster's network there is no registry.
         let features = if can(Need::Helm) {

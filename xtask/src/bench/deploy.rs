@@ -11,7 +11,8 @@ use std::{
 
 use anyhow::{Context, ensure};
 
-use super::{median, release_binary, start};
+use super::{median, start};
+use crate::dist::{self, Profile};
 use crate::{command, report};
 
 const NAMESPACE: &str = "bench-deploy";
@@ -48,7 +49,8 @@ fn kubectl(arguments: &[&str]) -> anyhow::Result<String> {
 
 fn mcpt(arguments: &[&str]) -> anyhow::Result<String> {
     let global = ["--backend", "kubernetes", "--namespace", NAMESPACE];
-    command::output(Command::new(release_binary()).args(global).args(arguments))
+    let binary = dist::path(Profile::Dist)?;
+    command::output(Command::new(binary).args(global).args(arguments))
 }
 
 fn measure(turns: usize, audit_log: &Path) -> anyhow::Result<ExitCode> {
