@@ -42,6 +42,8 @@ pub(crate) enum Refusal {
     Unreachable(String),
     #[error("the server closed the connection before it answered")]
     Broken,
+    #[error("the server's answer cannot be passed on: {0}")]
+    Unusable(&'static str),
     #[error("the server's session id cannot be sealed: {0}")]
     Unsealable(String),
 }
@@ -60,7 +62,9 @@ impl Refusal {
             Self::NoEndpoint(_) | Self::Starting | Self::Overloaded => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
-            Self::Unreachable(_) | Self::Broken | Self::Unsealable(_) => StatusCode::BAD_GATEWAY,
+            Self::Unreachable(_) | Self::Broken | Self::Unusable(_) | Self::Unsealable(_) => {
+                StatusCode::BAD_GATEWAY
+            }
         }
     }
 
@@ -71,6 +75,7 @@ impl Refusal {
             | Self::Overloaded
             | Self::Unreachable(_)
             | Self::Broken
+            | Self::Unusable(_)
             | Self::Unsealable(_) => ErrorCode::INTERNAL_ERROR,
             Self::SeveralSessions | Self::BodyMissing | Self::TooLarge(_) => {
                 ErrorCode::INVALID_REQUEST
@@ -86,7 +91,9 @@ impl Refusal {
             Self::SessionGone => Outcome::SessionGone,
             Self::NoEndpoint(_) => Outcome::NoEndpoint,
             Self::Overloaded => Outcome::Overloaded,
-            Self::Unreachable(_) | Self::Broken | Self::Unsealable(_) => Outcome::Unreachable,
+            Self::Unreachable(_) | Self::Broken | Self::Unusable(_) | Self::Unsealable(_) => {
+                Outcome::Unreachable
+            }
             _ => Outcome::Refused,
         }
     }

@@ -3,6 +3,7 @@
 use std::{
     error::Error,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
 };
 
@@ -14,6 +15,7 @@ use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use crate::{
     glance::Glance,
+    reuse::Sent,
     upstream::{Connection, Upstream},
 };
 
@@ -22,23 +24,40 @@ use crate::{
 pub(crate) struct RequestBody {
     begin: Bytes,
     rest: Option<Limited<Incoming>>,
+    sent: Sent,
 }
 
 impl RequestBody {
     /// All of it is there.
     pub(crate) fn whole(bytes: Bytes) -> Self {
         Self {
+            sent: Sent::whole(&bytes),
             begin: bytes,
             rest: None,
         }
     }
 
+    /// There is none, whatever the client has sent.
+    pub(crate) fn none() -> Self {
+        Self::whole(Bytes::new())
+    }
+
     /// Nothing of it was read.
     pub(crate) fn unread(rest: Limited<Incoming>) -> Self {
         Self {
+            sent: if rest.is_end_stream() {
+                Sent::NoBody
+            } else {
+                Sent::AsItComes(Arc::default())
+            },
             begin: Bytes::new(),
             rest: Some(rest),
         }
+    }
+
+    /// What of it has been sent, as it goes on.
+    pub(crate) fn sent(&self) -> Sent {
+        self.sent.clone()
     }
 }
 
@@ -49,6 +68,7 @@ impl From<Glance<Incoming>> for RequestBody {
             Glance::Large { begin, rest } => Self {
                 begin,
                 rest: Some(rest),
+                sent: Sent::AtOnce { message: false },
             },
         }
     }
@@ -66,10 +86,18 @@ impl Body for RequestBody {
             let begin = std::mem::take(&mut self.begin);
             return Poll::Ready(Some(Ok(Frame::data(begin))));
         }
-        match &mut self.rest {
-            Some(rest) => Pin::new(rest).poll_frame(context),
-            None => Poll::Ready(None),
+        let Some(rest) = &mut self.rest else {
+            return Poll::Ready(None);
+        };
+        let length = rest.size_hint().exact();
+        let frame = Pin::new(rest).poll_frame(context);
+        if let Poll::Ready(Some(Ok(frame))) = &frame
+            && let Some(piece) = frame.data_ref()
+            && length == Some(piece.len() as u64)
+        {
+            self.sent.only_piece(piece);
         }
+        frame
     }
 
     fn is_end_stream(&self) -> bool {

@@ -3,8 +3,9 @@
 use hyper::{
     HeaderMap,
     header::{
-        CONNECTION, EXPECT, HOST, HeaderName, HeaderValue, ORIGIN, PROXY_AUTHENTICATE,
-        PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+        CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST, HeaderName,
+        HeaderValue, ORIGIN, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER,
+        TRANSFER_ENCODING, UPGRADE,
     },
 };
 use mcpt_protocol::{Era, era_of_version};
@@ -39,6 +40,13 @@ pub(crate) fn header_era(headers: &HeaderMap) -> Option<Era> {
 pub(crate) fn for_upstream(headers: &mut HeaderMap) {
     remove_hop_by_hop(headers);
     for name in [HOST, ORIGIN, EXPECT] {
+        headers.remove(name);
+    }
+}
+
+/// Removes what describes a body that is not sent on.
+pub(crate) fn without_body(headers: &mut HeaderMap) {
+    for name in [CONTENT_LENGTH, CONTENT_TYPE, CONTENT_ENCODING] {
         headers.remove(name);
     }
 }

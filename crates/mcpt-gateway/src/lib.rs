@@ -13,6 +13,7 @@ mod metrics;
 mod opening;
 mod peers;
 mod proxy;
+mod reuse;
 mod route;
 mod server;
 mod servers;

@@ -151,6 +151,10 @@ fn broken(shared: &Shared, in_flight: &InFlight<Upstream>, error: SendError) -> 
             tracing::warn!(endpoint = %in_flight.address(), %error, "connection broke before the answer");
             Refusal::Broken
         }
+        SendError::Unusable(why) => {
+            tracing::warn!(endpoint = %in_flight.address(), why, "answer cannot be passed on");
+            Refusal::Unusable(why)
+        }
         SendError::Body { too_large: true } => Refusal::TooLarge(shared.glances.max_body()),
         SendError::Body { too_large: false } => Refusal::BodyMissing,
     }

@@ -5,23 +5,23 @@ use std::{
     io,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU32, Ordering::Relaxed},
     },
     time::{Duration, Instant},
 };
 
 use http_body_util::LengthLimitError;
 use hyper::{
-    Request, Response, Uri,
+    Request, Response, Uri, Version,
     body::Incoming,
     client::conn::http1::{self, SendRequest},
     header::{HOST, HeaderValue},
 };
 use hyper_util::rt::TokioIo;
 use mcpt_routing::{Address, Endpoint};
-use tokio::net::TcpStream;
+use tokio::{net::TcpStream, sync::Notify};
 
-use crate::body::RequestBody;
+use crate::{body::RequestBody, reuse};
 
 /// How long a connection may take to be made.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -30,6 +30,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 const IDLE_TIMEOUT: Duration = Duration::from_millis(1500);
 /// Most bytes of a connection that wait to be read or to be written; a head must fit into it.
 const BUFFER: usize = 64 * 1024;
+/// Most interim responses to one request. Servers send one or two, if any.
+const MAX_INTERIM: u32 = 16;
 /// Most unused connections to one endpoint.
 const MAX_IDLE: usize = 256;
 
@@ -60,7 +62,11 @@ struct Idle {
 
 /// A connection whose response is still being read.
 #[derive(Debug)]
-pub(crate) struct Connection(SendRequest<RequestBody>);
+pub(crate) struct Connection {
+    sender: SendRequest<RequestBody>,
+    /// Whether it may carry another request after this response.
+    again: bool,
+}
 
 /// Why there is no response.
 #[derive(Debug)]
@@ -74,6 +80,8 @@ pub(crate) enum SendError {
     Broken(hyper::Error),
     /// The client's body was too large or broke off.
     Body { too_large: bool },
+    /// The response cannot be passed on.
+    Unusable(&'static str),
 }
 
 impl From<&Address> for Upstream {
@@ -91,7 +99,7 @@ impl From<&Address> for Upstream {
 }
 
 impl Upstream {
-    /// Sends a request whose `Host` and target are replaced by this endpoint's.
+    /// Sends a request whose `Host`, target and version are replaced: by this endpoint's and by our own.
     pub(crate) async fn send(
         &self,
         mut request: Request<RequestBody>,
@@ -103,6 +111,8 @@ impl Upstream {
                 reason,
             });
         };
+        // A client's version is about its own connection.
+        *request.version_mut() = Version::HTTP_11;
         request.headers_mut().insert(HOST, target.host.clone());
         *request.uri_mut() = match request.uri().query() {
             None => target.uri.clone(),
@@ -117,6 +127,8 @@ impl Upstream {
                 }
             },
         };
+        let sent = request.body().sent();
+        let interim = Interim::watch(&mut request);
         loop {
             let reused = self.take_idle();
             let fresh = reused.is_none();
@@ -132,8 +144,21 @@ impl Upstream {
                     }
                 },
             };
-            match sender.try_send_request(request).await {
-                Ok(response) => return Ok((response, Connection(sender))),
+            let answered = tokio::select! {
+                answered = sender.try_send_request(request) => answered,
+                () = interim.endless() => {
+                    return Err(SendError::Unusable("it is preceded by ever more interim ones"));
+                }
+            };
+            match answered {
+                Ok(mut response) => {
+                    if let Some(fault) = reuse::fault_of(response.status(), response.headers()) {
+                        return Err(SendError::Unusable(fault));
+                    }
+                    let again = reuse::may_carry_another(&sent, interim.any(), &response);
+                    *response.version_mut() = Version::HTTP_11;
+                    return Ok((response, Connection { sender, again }));
+                }
                 Err(mut error) => match error.take_message() {
                     // An unused connection that the server had closed: nothing was sent.
                     Some(unsent) if !fresh => request = unsent,
@@ -184,7 +209,10 @@ impl Upstream {
 
     /// Takes a connection back once its response was read to the end.
     pub(crate) fn give_back(endpoint: &Arc<Endpoint<Self>>, connection: Connection) {
-        let mut sender = connection.0;
+        let Connection { mut sender, again } = connection;
+        if !again {
+            return;
+        }
         if sender.is_ready() {
             endpoint.link().keep(sender);
         } else if !sender.is_closed() {
@@ -223,6 +251,33 @@ impl Upstream {
 
     fn idle(&self) -> MutexGuard<'_, Vec<Idle>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The interim responses (1xx) of one exchange, none of which is passed on.
+#[derive(Debug, Clone, Default)]
+struct Interim(Arc<(AtomicU32, Notify)>);
+
+impl Interim {
+    fn watch(request: &mut Request<RequestBody>) -> Self {
+        let interim = Self::default();
+        let seen = interim.clone();
+        hyper::ext::on_informational(request, move |_| {
+            let (count, endless) = &*seen.0;
+            if count.fetch_add(1, Relaxed) == MAX_INTERIM {
+                endless.notify_one();
+            }
+        });
+        interim
+    }
+
+    fn any(&self) -> bool {
+        self.0.0.load(Relaxed) > 0
+    }
+
+    /// Completes when there were too many.
+    async fn endless(&self) {
+        self.0.1.notified().await;
     }
 }
 

@@ -64,9 +64,14 @@ pub(super) async fn forward(
         return (refusal.outcome(), refuse(shared, &refusal, request).await);
     };
     let (mut parts, body) = request.into_parts();
-    let body = match shared.glances.none(body) {
-        Ok(body) => RequestBody::unread(body),
-        Err(refusal) => return (refusal.outcome(), refusal.response(None)),
+    let body = if parts.method == Method::POST {
+        match shared.glances.none(body) {
+            Ok(body) => RequestBody::unread(body),
+            Err(refusal) => return (refusal.outcome(), refusal.response(None)),
+        }
+    } else {
+        headers::without_body(&mut parts.headers);
+        RequestBody::none()
     };
     shared
         .ledger

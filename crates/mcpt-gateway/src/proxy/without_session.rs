@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use hyper::{Method, Request, Response, body::Incoming, header::HeaderValue};
 use mcpt_protocol::Era;
 use mcpt_routing::{EndpointId, InFlight, Server, Ticket, Work};
@@ -26,12 +27,18 @@ pub(super) async fn forward(
     era: Option<Era>,
 ) -> (Outcome, Answer) {
     let (mut parts, body) = request.into_parts();
-    let glance = match shared.glances.at(body).await {
-        Ok(glance) => glance,
-        Err(refusal) => return (refusal.outcome(), refusal.response(None)),
+    let posts = parts.method == Method::POST;
+    let glance = if posts {
+        match shared.glances.at(body).await {
+            Ok(glance) => glance,
+            Err(refusal) => return (refusal.outcome(), refusal.response(None)),
+        }
+    } else {
+        headers::without_body(&mut parts.headers);
+        Glance::Whole(Bytes::new())
     };
     let opening = match &glance {
-        _ if parts.method != Method::POST => Opening::without_message(parts.method == Method::GET),
+        _ if !posts => Opening::without_message(parts.method == Method::GET),
         Glance::Whole(body) => Opening::of(body, era),
         Glance::Large { .. } => Opening::unread(era),
     };

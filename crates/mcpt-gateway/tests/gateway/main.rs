@@ -6,9 +6,11 @@
     reason = "a panic is how a test fails"
 )]
 
+mod answers;
 mod bodies;
 mod changes;
 mod connections;
+mod crossing;
 mod ending;
 mod harness;
 mod wire;

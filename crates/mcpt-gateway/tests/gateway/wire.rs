@@ -55,6 +55,11 @@ impl Wire {
         self.0.write_all(request.as_bytes()).await
     }
 
+    /// Sends bytes as they are.
+    pub(crate) async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.0.write_all(bytes).await
+    }
+
     /// Reads up to the first byte of the body.
     async fn head(&mut self) -> io::Result<(Answer, Framing)> {
         let line = self.line().await?;
@@ -70,6 +75,9 @@ impl Wire {
         loop {
             let line = self.line().await?;
             let Some((name, value)) = line.split_once(": ") else {
+                if answer.status < 200 || answer.status == 204 {
+                    framing = Framing::Length(0);
+                }
                 return Ok((answer, framing));
             };
             match name {
