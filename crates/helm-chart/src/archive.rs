@@ -1,41 +1,51 @@
 //! Charts packed as `.tgz`.
 
-use std::io::Read;
+use std::io::{self, Read};
 
 use flate2::read::GzDecoder;
 
+use crate::budget::{Budget, MOST_BYTES};
 use crate::{Chart, Error};
 
-/// The most that a chart's files may hold together, in bytes.
-pub(crate) const MOST_BYTES: u64 = 100 * 1024 * 1024;
-
 impl Chart {
-    /// Loads a chart from the bytes of a `.tgz` archive: one folder that holds the chart, at most 100 MiB unpacked, no path
-    /// that leads out of it.
+    /// Loads a chart from the bytes of a `.tgz` archive: one folder that holds the chart, at most 100 MiB unpacked with all
+    /// archives in it, no path that leads out of it.
     ///
     /// # Errors
     /// When the archive is broken or not allowed, and as [`from_files`](Self::from_files).
     pub fn from_archive(archive: &[u8]) -> Result<Self, Error> {
-        Self::from_files(read_archive(archive)?)
+        let mut budget = Budget::default();
+        let files = read_archive(archive, &mut budget)?;
+        Self::of_files(files, &mut budget)
     }
 }
 
 /// The files of an archive, without the folder they are in.
-pub(crate) fn read_archive(archive: &[u8]) -> Result<Vec<(String, Vec<u8>)>, Error> {
+pub(crate) fn read_archive(
+    archive: &[u8],
+    budget: &mut Budget,
+) -> Result<Vec<(String, Vec<u8>)>, Error> {
     let refuse = |message: &str| Err(Error::Content(message.to_owned()));
-    let broken = |error: std::io::Error| Error::Content(error.to_string());
-    let too_large = || {
-        Error::Content(format!(
-            "decompressed chart is larger than the maximum size {MOST_BYTES}"
-        ))
-    };
     if !archive.starts_with(&[0x1f, 0x8b]) {
         return refuse("gzip: invalid header");
     }
+    // Headers and what is skipped count too, so that an archive of nothing else ends as well.
+    let mut unpacked = GzDecoder::new(archive).take(budget.unpacked);
+    let files = read_tar(&mut unpacked, budget);
+    budget.unpacked = unpacked.limit();
+    if budget.unpacked == 0 {
+        return Err(too_large());
+    }
+    let files = files?;
+    if files.is_empty() {
+        return refuse("no files in chart archive");
+    }
+    Ok(files)
+}
+
+fn read_tar(unpacked: impl Read, budget: &mut Budget) -> Result<Vec<(String, Vec<u8>)>, Error> {
+    let broken = |error: io::Error| Error::Content(error.to_string());
     let mut files = Vec::new();
-    let mut left = MOST_BYTES;
-    // Headers count too, so that an archive of nothing but headers ends as well.
-    let unpacked = GzDecoder::new(archive).take(2 * MOST_BYTES);
     for entry in tar::Archive::new(unpacked).entries().map_err(broken)? {
         let entry = entry.map_err(broken)?;
         let kind = entry.header().entry_type();
@@ -47,10 +57,12 @@ pub(crate) fn read_archive(archive: &[u8]) -> Result<Vec<(String, Vec<u8>)>, Err
             continue;
         }
         let name = inner_path(&path)?;
+        budget.file()?;
         let mut data = Vec::new();
-        let read = entry.take(left).read_to_end(&mut data).map_err(broken)? as u64;
-        left -= read;
-        if left == 0 {
+        // A sparse file holds far more than what was unpacked for it.
+        let mut entry = entry.take(budget.bytes() + 1);
+        let read = entry.read_to_end(&mut data).map_err(broken)? as u64;
+        if !budget.content(read) {
             return Err(too_large());
         }
         if data.starts_with(b"\xef\xbb\xbf") {
@@ -58,10 +70,13 @@ pub(crate) fn read_archive(archive: &[u8]) -> Result<Vec<(String, Vec<u8>)>, Err
         }
         files.push((name, data));
     }
-    if files.is_empty() {
-        return refuse("no files in chart archive");
-    }
     Ok(files)
+}
+
+fn too_large() -> Error {
+    Error::Content(format!(
+        "decompressed chart is larger than the maximum size {MOST_BYTES}"
+    ))
 }
 
 /// The path below the archive's one folder.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::archive::read_archive;
+use crate::budget::Budget;
 use crate::values::read_values;
 use crate::{Error, Lock, Metadata, Values};
 
@@ -30,7 +31,7 @@ pub struct Chart {
     pub schema: Option<Vec<u8>>,
     /// All that is none of the others: what templates see as `.Files`, and `crds/`.
     pub files: Vec<File>,
-    /// Every file as it was read.
+    /// Every file as it was read, those of subcharts among them; empty in a subchart.
     pub raw: Vec<File>,
     /// The charts below `charts/`.
     pub dependencies: Vec<Chart>,
@@ -43,10 +44,24 @@ impl Chart {
     /// counts only for [folders](Self::from_dir).
     ///
     /// # Errors
-    /// When `Chart.yaml` is missing, or one of the files that Helm itself reads is broken, here or in a subchart, or the chart has
-    /// another `apiVersion` than `v1` and `v2`.
+    /// When `Chart.yaml` is missing, or one of the files that Helm itself reads is broken, here or in a subchart, the chart has
+    /// another `apiVersion` than `v1` and `v2`, or it holds too much: archives that unpack to more than 100 MiB together, more
+    /// than 50,000 files in them, or charts nested deeper than 50.
     pub fn from_files(files: impl IntoIterator<Item = (String, Vec<u8>)>) -> Result<Self, Error> {
-        let chart = Self::assemble(files)?;
+        Self::of_files(files, &mut Budget::default())
+    }
+
+    pub(crate) fn of_files(
+        files: impl IntoIterator<Item = (String, Vec<u8>)>,
+        budget: &mut Budget,
+    ) -> Result<Self, Error> {
+        let files: Vec<File> = files
+            .into_iter()
+            .map(|(name, data)| File { name, data })
+            .collect();
+        let raw = files.clone();
+        let mut chart = Self::assemble(files, budget)?;
+        chart.raw = raw;
         // Helm looks at it only here, not in subcharts.
         match chart.metadata.api_version.as_str() {
             "v1" | "v2" => Ok(chart),
@@ -54,15 +69,8 @@ impl Chart {
         }
     }
 
-    fn assemble(files: impl IntoIterator<Item = (String, Vec<u8>)>) -> Result<Self, Error> {
-        let files: Vec<File> = files
-            .into_iter()
-            .map(|(name, data)| File { name, data })
-            .collect();
-        let mut chart = Self {
-            raw: files.clone(),
-            ..Self::default()
-        };
+    fn assemble(files: Vec<File>, budget: &mut Budget) -> Result<Self, Error> {
+        let mut chart = Self::default();
         let chart_yaml = files
             .iter()
             .find(|file| file.name == "Chart.yaml")
@@ -83,7 +91,8 @@ impl Chart {
             if name.starts_with(['_', '.']) {
                 continue;
             }
-            let subchart = load_subchart(&name, files, &chart.metadata.name);
+            let subchart =
+                budget.deeper(|budget| load_subchart(&name, files, &chart.metadata.name, budget));
             let subchart = subchart.map_err(|source| Error::Subchart {
                 name,
                 parent: chart.metadata.name.clone(),
@@ -180,7 +189,12 @@ impl Chart {
     }
 }
 
-fn load_subchart(name: &str, files: Vec<File>, parent: &str) -> Result<Chart, Error> {
+fn load_subchart(
+    name: &str,
+    files: Vec<File>,
+    parent: &str,
+    budget: &mut Budget,
+) -> Result<Chart, Error> {
     if has_extension(name, "tgz") {
         let archive = files
             .first()
@@ -195,12 +209,18 @@ fn load_subchart(name: &str, files: Vec<File>, parent: &str) -> Result<Chart, Er
                 );
                 Error::Content(message)
             })?;
-        return Chart::assemble(read_archive(&archive.data)?);
+        let files = read_archive(&archive.data, budget)?;
+        let files = files.into_iter().map(|(name, data)| File { name, data });
+        return Chart::assemble(files.collect(), budget);
     }
-    Chart::assemble(files.into_iter().filter_map(|file| {
+    let below = files.into_iter().filter_map(|file| {
         let (_, below) = file.name.split_once('/')?;
-        Some((below.to_owned(), file.data))
-    }))
+        Some(File {
+            name: below.to_owned(),
+            data: file.data,
+        })
+    });
+    Chart::assemble(below.collect(), budget)
 }
 
 fn has_extension(name: &str, extension: &str) -> bool {

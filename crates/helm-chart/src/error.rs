@@ -61,14 +61,9 @@ pub enum Error {
     /// A file or an archive is broken or not allowed.
     #[error("{0}")]
     Content(String),
-    /// A file or folder cannot be read.
-    #[error("{path}: {source}")]
-    Io {
-        /// The file or folder.
-        path: String,
-        /// Why.
-        source: std::io::Error,
-    },
+    /// A file or folder cannot be read, or is none that belongs to the chart.
+    #[error(transparent)]
+    Unread(#[from] confined::Error),
     /// A `.helmignore` rule is not a rule.
     #[error("{0}")]
     Ignore(String),

@@ -1,5 +1,8 @@
 //! `.helmignore`: which files of a folder are no part of the chart.
 
+use std::iter::Peekable;
+use std::str::Chars;
+
 use crate::Error;
 
 /// The rules of a `.helmignore` and Helm's own.
@@ -12,7 +15,7 @@ struct Rule {
     folders_only: bool,
     /// Matches the whole path, not only the last part of it.
     whole_path: bool,
-    glob: Vec<char>,
+    glob: Vec<Token>,
 }
 
 impl Rules {
@@ -59,10 +62,8 @@ impl Rule {
             Some(rest) => (true, rest),
             None => (false, rest),
         };
-        let glob: Vec<char> = rest.strip_prefix('/').unwrap_or(rest).chars().collect();
-        if matches(&glob, &['a', 'b', 'c']).is_none() {
-            return Err(Error::Ignore("syntax error in pattern".to_owned()));
-        }
+        let glob = parse_glob(rest.strip_prefix('/').unwrap_or(rest))
+            .ok_or_else(|| Error::Ignore("syntax error in pattern".to_owned()))?;
         Ok(Some(Self {
             negated,
             folders_only,
@@ -73,79 +74,103 @@ impl Rule {
 
     fn matches(&self, path: &str) -> bool {
         let last = path.rsplit('/').next().unwrap_or(path);
-        let subject: Vec<char> = if self.whole_path { path } else { last }.chars().collect();
-        matches(&self.glob, &subject).unwrap_or(false)
+        matches(&self.glob, if self.whole_path { path } else { last })
     }
 }
 
-/// Go's `filepath.Match`: `*` and `?` stop at `/`, `[a-z]` and `[^a-z]` are classes, `\` takes the next character as it is.
-/// `None` when the pattern is malformed.
-fn matches(glob: &[char], text: &[char]) -> Option<bool> {
-    let Some((first, rest)) = glob.split_first() else {
-        return Some(text.is_empty());
-    };
-    let in_part = text.first().filter(|c| **c != '/');
-    match first {
-        '*' => {
-            let part = text.iter().position(|c| *c == '/').unwrap_or(text.len());
-            let mut found = false;
-            for skipped in 0..=part {
-                found |= matches(rest, &text[skipped..])?;
-                if found {
-                    break;
-                }
-            }
-            Some(found)
-        }
-        '?' => {
-            let after = matches(rest, text.get(1..).unwrap_or_default())?;
-            Some(in_part.is_some() && after)
-        }
-        '[' => {
-            let (contains, rest) = class(rest, in_part.copied())?;
-            let after = matches(rest, text.get(1..).unwrap_or_default())?;
-            Some(contains && after)
-        }
-        '\\' => {
-            let (literal, rest) = rest.split_first()?;
-            let after = matches(rest, text.get(1..).unwrap_or_default())?;
-            Some(text.first() == Some(literal) && after)
-        }
-        literal => {
-            let after = matches(rest, text.get(1..).unwrap_or_default())?;
-            Some(text.first() == Some(literal) && after)
-        }
-    }
+/// A part of a glob as Go's `filepath.Match` reads it.
+#[derive(Debug)]
+enum Token {
+    /// This character; `\` before it takes away its meaning.
+    Char(char),
+    /// `?`: one character, no `/`.
+    One,
+    /// `*`: any number of characters, no `/`.
+    Many,
+    /// `[a-z]` or `[^a-z]`: one character, no `/`.
+    Class {
+        negated: bool,
+        ranges: Vec<(char, char)>,
+    },
 }
 
-/// Reads a class after its `[`; whether it holds the character, and the pattern after its `]`.
-fn class(glob: &[char], c: Option<char>) -> Option<(bool, &[char])> {
-    let (negated, mut rest) = match glob.split_first() {
-        Some(('^', rest)) => (true, rest),
-        _ => (false, glob),
-    };
-    let (mut found, mut ranges) = (false, 0);
-    loop {
-        if let (Some((']', after)), true) = (rest.split_first(), ranges > 0) {
-            return Some((c.is_some() && found != negated, after));
-        }
-        let (low, after) = class_char(rest)?;
-        let (high, after) = match after.split_first() {
-            Some(('-', after)) => class_char(after)?,
-            _ => (low, after),
+/// Parses a glob; `None` when it is malformed.
+fn parse_glob(glob: &str) -> Option<Vec<Token>> {
+    let mut chars = glob.chars().peekable();
+    let mut tokens = Vec::new();
+    while let Some(c) = chars.next() {
+        tokens.push(match c {
+            '*' => Token::Many,
+            '?' => Token::One,
+            '[' => class(&mut chars)?,
+            '\\' => Token::Char(chars.next()?),
+            c => Token::Char(c),
+        });
+    }
+    Some(tokens)
+}
+
+/// Reads a class after its `[`.
+fn class(glob: &mut Peekable<Chars<'_>>) -> Option<Token> {
+    let negated = glob.next_if_eq(&'^').is_some();
+    let mut ranges = Vec::new();
+    while ranges.is_empty() || glob.next_if_eq(&']').is_none() {
+        let low = class_char(glob)?;
+        let high = match glob.next_if_eq(&'-') {
+            Some(_) => class_char(glob)?,
+            None => low,
         };
-        found |= c.is_some_and(|c| (low..=high).contains(&c));
-        ranges += 1;
-        rest = after;
+        ranges.push((low, high));
+    }
+    Some(Token::Class { negated, ranges })
+}
+
+fn class_char(glob: &mut Peekable<Chars<'_>>) -> Option<char> {
+    match glob.next()? {
+        '-' | ']' => None,
+        '\\' => glob.next(),
+        c => Some(c),
     }
 }
 
-fn class_char(glob: &[char]) -> Option<(char, &[char])> {
-    let (c, rest) = glob.split_first()?;
-    match c {
-        '-' | ']' => None,
-        '\\' => rest.split_first().map(|(c, rest)| (*c, rest)),
-        c => Some((*c, rest)),
+/// Whether a glob matches all of a text. The places in the glob that the text so far can have led to are followed together,
+/// so that the work is at most the product of both lengths.
+fn matches(glob: &[Token], text: &str) -> bool {
+    let mut places = vec![false; glob.len() + 1];
+    places[0] = true;
+    skip_stars(glob, &mut places);
+    for c in text.chars() {
+        let mut after = vec![false; glob.len() + 1];
+        for (place, token) in glob.iter().enumerate().filter(|(place, _)| places[*place]) {
+            match token {
+                Token::Many => after[place] |= c != '/',
+                token => after[place + 1] |= token.takes(c),
+            }
+        }
+        places = after;
+        skip_stars(glob, &mut places);
+    }
+    places[glob.len()]
+}
+
+/// A star may take nothing.
+fn skip_stars(glob: &[Token], places: &mut [bool]) {
+    for (place, token) in glob.iter().enumerate() {
+        if matches!(token, Token::Many) {
+            places[place + 1] |= places[place];
+        }
+    }
+}
+
+impl Token {
+    fn takes(&self, c: char) -> bool {
+        match self {
+            Self::Char(literal) => *literal == c,
+            Self::One | Self::Many => c != '/',
+            Self::Class { negated, ranges } => {
+                c != '/' && ranges.iter().any(|(low, high)| (low..=high).contains(&&c)) != *negated
+            }
+        }
     }
 }
 
@@ -153,7 +178,7 @@ fn class_char(glob: &[char]) -> Option<(char, &[char])> {
 mod tests {
     use serde_json::Value;
 
-    use super::Rules;
+    use super::{Rules, matches, parse_glob};
 
     /// What Helm's own rules say, recorded: `rules`, a `path` that is a `dir` or not, and the answer.
     #[test]
@@ -175,5 +200,21 @@ mod tests {
             }
         }
         assert!(failures.is_empty(), "{}", failures.join("\n"));
+    }
+
+    /// With backtracking these take longer than anybody waits.
+    #[test]
+    fn many_stars_take_no_longer_than_few() {
+        let name = "a".repeat(250);
+        let stars = "*a".repeat(60);
+        for (glob, expected) in [
+            (format!("{stars}*"), true),
+            (format!("{stars}b"), false),
+            (format!("{stars}[^a]"), false),
+            (format!("{}b", "*?".repeat(60)), false),
+        ] {
+            let glob = parse_glob(&glob).unwrap();
+            assert_eq!(matches(&glob, &name), expected);
+        }
     }
 }

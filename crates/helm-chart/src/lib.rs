@@ -5,6 +5,7 @@
 //! prints the first kind as Go's float64 (`1e+06`) and the second as its int64.
 
 mod archive;
+mod budget;
 mod capabilities;
 mod chart;
 mod coalesce;

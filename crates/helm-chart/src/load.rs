@@ -1,33 +1,52 @@
 //! Charts in folders.
 
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::archive::MOST_BYTES;
+use confined::{Folder, Kind};
+
+use crate::budget::{Budget, MOST_BYTES};
 use crate::ignore::Rules;
 use crate::{Chart, Error};
 
+/// The most bytes of a `.helmignore`.
+const MOST_IGNORE_BYTES: u64 = 1024 * 1024;
+
+/// The most names in one folder.
+const MOST_NAMES: usize = 50_000;
+
+/// How deep folders may be in folders; two of them are one chart in another.
+const MOST_DEPTH: usize = 200;
+
 impl Chart {
-    /// Loads a chart from a folder, without what its `.helmignore` names; links are followed, at most 100 MiB are read.
+    /// Loads a chart from a folder, without what its `.helmignore` names. Links within the folder are followed, at most
+    /// 100 MiB are read.
     ///
     /// # Errors
-    /// When a file cannot be read or is no regular file, and as [`from_files`](Self::from_files).
+    /// When a file cannot be read or is no regular file, when a link leads out of the folder, which Helm follows, and as
+    /// [`from_files`](Self::from_files).
     pub fn from_dir(folder: &Path) -> Result<Self, Error> {
-        let ignore_file = folder.join(".helmignore");
-        let ignored = match fs::read(&ignore_file) {
+        let folder = Folder::open(folder)?;
+        let ignored = match folder.read(Path::new(".helmignore"), MOST_IGNORE_BYTES) {
             Ok(text) => String::from_utf8_lossy(&text).into_owned(),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
-            Err(error) => return Err(in_path(&ignore_file)(error)),
+            Err(confined::Error::Io { source, .. })
+                if source.kind() == std::io::ErrorKind::NotFound =>
+            {
+                String::new()
+            }
+            Err(error) => return Err(error.into()),
         };
         let mut walk = Walk {
+            root: folder,
             rules: Rules::parse(&ignored)?,
             files: Vec::new(),
-            left: MOST_BYTES,
+            budget: Budget::default(),
             open: Vec::new(),
         };
-        walk.folder(folder, "")?;
-        Self::from_files(walk.files)
+        walk.folder("")?;
+        let Walk {
+            files, mut budget, ..
+        } = walk;
+        Self::of_files(files, &mut budget)
     }
 
     /// Loads a chart from a folder or a `.tgz` file.
@@ -35,80 +54,99 @@ impl Chart {
     /// # Errors
     /// As [`from_dir`](Self::from_dir) and [`from_archive`](Self::from_archive).
     pub fn from_path(path: &Path) -> Result<Self, Error> {
-        let metadata = fs::metadata(path).map_err(in_path(path))?;
-        if metadata.is_dir() {
+        if path.is_dir() {
             return Self::from_dir(path);
         }
-        Self::from_archive(&fs::read(path).map_err(in_path(path))?)
+        Self::from_archive(&confined::read_file(path, MOST_BYTES)?)
     }
 }
 
 struct Walk {
+    root: Folder,
     rules: Rules,
     files: Vec<(String, Vec<u8>)>,
-    left: u64,
-    /// The folders on the way to the one being read, without links.
-    open: Vec<PathBuf>,
+    budget: Budget,
+    /// The folders on the way to the one being read, links followed.
+    open: Vec<Kind>,
 }
 
 impl Walk {
-    fn folder(&mut self, folder: &Path, below: &str) -> Result<(), Error> {
-        let real = fs::canonicalize(folder).map_err(in_path(folder))?;
-        if self.open.contains(&real) {
-            return Err(in_path(folder)(io::Error::other(
-                "links to a folder that it is in",
+    fn folder(&mut self, name: &str) -> Result<(), Error> {
+        let path = Path::new(if name.is_empty() { "." } else { name });
+        let this = self.root.kind(path)?;
+        if self.open.contains(&this) {
+            let path = self.named(name);
+            return Err(Error::Content(format!(
+                "{}: links to a folder that it is in",
+                path.display()
             )));
         }
-        self.open.push(real);
-        let mut names = fs::read_dir(folder)
-            .and_then(|entries| {
-                entries
-                    .map(|entry| Ok(entry?.file_name()))
-                    .collect::<io::Result<Vec<_>>>()
-            })
-            .map_err(in_path(folder))?;
-        names.sort();
-        for name in names {
-            let path = folder.join(&name);
-            let name = name.to_string_lossy();
-            let name = if below.is_empty() {
-                name.into_owned()
+        if self.open.len() == MOST_DEPTH {
+            return Err(Error::Content(format!(
+                "folders are nested deeper than {MOST_DEPTH}"
+            )));
+        }
+        self.open.push(this);
+        for entry in self.root.names(Path::new(name), MOST_NAMES)? {
+            self.budget.file()?;
+            let path = Path::new(name).join(&entry);
+            let entry = entry.to_string_lossy();
+            let name = if name.is_empty() {
+                entry.into_owned()
             } else {
-                format!("{below}/{name}")
+                format!("{name}/{entry}")
             };
-            let metadata = fs::metadata(&path).map_err(in_path(&path))?;
-            if self.rules.ignore(&name, metadata.is_dir()) {
+            let kind = match self.root.kind(&path) {
+                Ok(kind) => kind,
+                // What is no part of the chart may lead anywhere.
+                Err(confined::Error::LeadsOut { .. })
+                    if self.rules.ignore(&name, false) || self.rules.ignore(&name, true) =>
+                {
+                    continue;
+                }
+                Err(error) => return Err(error.into()),
+            };
+            if self.rules.ignore(&name, matches!(kind, Kind::Folder(..))) {
                 continue;
             }
-            if metadata.is_dir() {
-                self.folder(&path, &name)?;
-                continue;
+            match kind {
+                Kind::Folder(..) => self.folder(&name)?,
+                Kind::File(_) => self.file(name, &path)?,
+                Kind::Special(_) => {
+                    let path = self.named(&name);
+                    return Err(Error::Content(format!(
+                        "cannot load irregular file {} as it has file mode type bits set",
+                        path.display()
+                    )));
+                }
             }
-            if !metadata.is_file() {
-                let path = path.display();
-                return Err(Error::Content(format!(
-                    "cannot load irregular file {path} as it has file mode type bits set"
-                )));
-            }
-            self.left = self.left.checked_sub(metadata.len()).ok_or_else(|| {
-                Error::Content(format!(
-                    "error reading {name}: chart exceeds maximum size {MOST_BYTES}"
-                ))
-            })?;
-            let mut data = fs::read(&path).map_err(in_path(&path))?;
-            if data.starts_with(b"\xef\xbb\xbf") {
-                data.drain(..3);
-            }
-            self.files.push((name, data));
         }
         self.open.pop();
         Ok(())
     }
-}
 
-fn in_path(path: &Path) -> impl Fn(io::Error) -> Error {
-    move |source| Error::Io {
-        path: path.display().to_string(),
-        source,
+    fn file(&mut self, name: String, path: &Path) -> Result<(), Error> {
+        let too_large = |name: &str| {
+            Error::Content(format!(
+                "error reading {name}: chart exceeds maximum size {MOST_BYTES}"
+            ))
+        };
+        let mut data = match self.root.read(path, self.budget.bytes()) {
+            Ok(data) => data,
+            Err(confined::Error::TooLarge { .. }) => return Err(too_large(&name)),
+            Err(error) => return Err(error.into()),
+        };
+        if !self.budget.content(data.len() as u64) {
+            return Err(too_large(&name));
+        }
+        if data.starts_with(b"\xef\xbb\xbf") {
+            data.drain(..3);
+        }
+        self.files.push((name, data));
+        Ok(())
+    }
+
+    fn named(&self, name: &str) -> PathBuf {
+        self.root.path().join(name)
     }
 }

@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::fs;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::path::Path;
 
 use flate2::Compression;
@@ -155,7 +155,130 @@ fn archives_that_unpack_to_too_much_are_refused() {
     );
 }
 
-#[cfg(unix)]
+/// Each archive alone is small enough.
+#[test]
+fn archives_in_archives_share_one_bound() {
+    let large = vec![0; 30 * 1024 * 1024];
+    let mut inner = archive(&[
+        (
+            "sub/Chart.yaml",
+            b"apiVersion: v2\nname: sub\nversion: 1.0.0\n",
+        ),
+        ("sub/zeros", &large),
+    ]);
+    for _ in 0..2 {
+        inner = archive(&[
+            (
+                "sub/Chart.yaml",
+                b"apiVersion: v2\nname: sub\nversion: 1.0.0\n",
+            ),
+            ("sub/charts/a.tgz", &inner),
+            ("sub/charts/b.tgz", &inner),
+        ]);
+    }
+    let error = Chart::from_archive(&inner).unwrap_err().to_string();
+    assert!(
+        error.ends_with("decompressed chart is larger than the maximum size 104857600"),
+        "{error}"
+    );
+}
+
+/// What is skipped has to be unpacked, too.
+#[test]
+fn what_archives_hold_besides_files_is_bounded() {
+    let mut tar = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));
+    let mut header = tar::Header::new_gnu();
+    header.set_path("demo/folder/").unwrap();
+    header.set_entry_type(tar::EntryType::Directory);
+    header.set_size(300 * 1024 * 1024);
+    header.set_cksum();
+    tar.append(&header, std::io::repeat(0).take(300 * 1024 * 1024))
+        .unwrap();
+    let packed = tar.into_inner().unwrap().finish().unwrap();
+    assert_eq!(
+        Chart::from_archive(&packed).unwrap_err().to_string(),
+        "decompressed chart is larger than the maximum size 104857600"
+    );
+}
+
+#[test]
+fn many_files_and_deep_nesting_are_refused() {
+    let chart = |name: &str| (name.to_owned(), CHART_YAML.as_bytes().to_vec());
+    let nested = (0..60).map(|depth| chart(&format!("{}Chart.yaml", "charts/a/".repeat(depth))));
+    let mut error = &Chart::from_files(nested).unwrap_err() as &dyn std::error::Error;
+    while let Some(source) = error.source() {
+        error = source;
+    }
+    assert_eq!(
+        error.to_string(),
+        "charts in charts are nested deeper than 50"
+    );
+
+    let mut tar = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));
+    for i in 0..50_001 {
+        let mut header = tar::Header::new_gnu();
+        header.set_path(format!("demo/{i}")).unwrap();
+        header.set_size(0);
+        header.set_cksum();
+        tar.append(&header, &[][..]).unwrap();
+    }
+    let packed = tar.into_inner().unwrap().finish().unwrap();
+    assert_eq!(
+        Chart::from_archive(&packed).unwrap_err().to_string(),
+        "the chart has more than 50000 files"
+    );
+}
+
+/// A link may be the file, a folder above it, or what the loader reads on its own; written from the root on or not.
+#[test]
+fn nothing_outside_the_folder_is_read() {
+    use std::os::unix::fs::symlink;
+    let outside = tempfile::tempdir().unwrap();
+    write(
+        outside.path(),
+        &[("secret.yaml", "secret: 1"), ("Chart.yaml", CHART_YAML)],
+    );
+    for (link, target) in [
+        ("secret.txt", outside.path().join("secret.yaml")),
+        ("templates", outside.path().to_owned()),
+        ("templates/deep/x.yaml", "/proc/self/environ".into()),
+        ("values.schema.json", "../../etc/passwd".into()),
+        ("values.yaml", "/dev/zero".into()),
+        ("crds", "..".into()),
+        ("charts/sub", outside.path().to_owned()),
+        (".helmignore", outside.path().join("secret.yaml")),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        write(folder.path(), &[("Chart.yaml", CHART_YAML)]);
+        let link = folder.path().join(link);
+        fs::create_dir_all(link.parent().unwrap()).unwrap();
+        symlink(target, &link).unwrap();
+        let error = Chart::from_path(folder.path()).unwrap_err().to_string();
+        let expected = format!(
+            "{}: a link leads out of {}",
+            link.display(),
+            folder.path().display()
+        );
+        assert!(error.starts_with(&expected), "{error}");
+    }
+}
+
+#[test]
+fn a_link_that_is_ignored_may_lead_anywhere() {
+    let folder = tempfile::tempdir().unwrap();
+    write(
+        folder.path(),
+        &[
+            ("Chart.yaml", CHART_YAML),
+            (".helmignore", "away/\n*.log\n"),
+        ],
+    );
+    std::os::unix::fs::symlink("..", folder.path().join("away")).unwrap();
+    std::os::unix::fs::symlink("/dev/null", folder.path().join("a.log")).unwrap();
+    let chart = Chart::from_dir(folder.path()).unwrap();
+    assert_eq!(names(&chart.files), [".helmignore"]);
+}
+
 #[test]
 fn links_are_followed_but_not_in_circles() {
     use std::os::unix::fs::symlink;
@@ -165,8 +288,12 @@ fn links_are_followed_but_not_in_circles() {
         &[("Chart.yaml", CHART_YAML), ("real/a.txt", "a")],
     );
     symlink(folder.path().join("real"), folder.path().join("linked")).unwrap();
+    symlink("../real/a.txt", folder.path().join("real/b.txt")).unwrap();
     let chart = Chart::from_dir(folder.path()).unwrap();
-    assert_eq!(names(&chart.files), ["linked/a.txt", "real/a.txt"]);
+    assert_eq!(
+        names(&chart.files),
+        ["linked/a.txt", "linked/b.txt", "real/a.txt", "real/b.txt"]
+    );
 
     symlink(folder.path(), folder.path().join("circle")).unwrap();
     let error = Chart::from_dir(folder.path()).unwrap_err().to_string();

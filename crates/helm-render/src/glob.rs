@@ -1,25 +1,33 @@
 //! Globs as gobwas/glob reads them, with `/` as the separator.
 
-/// A parsed pattern.
-#[derive(Debug)]
-pub(crate) struct Glob(Vec<Token>);
+/// A parsed pattern: steps that a text is led through, from the first one to the one behind the last.
+#[derive(Debug, Default)]
+pub(crate) struct Glob(Vec<Step>);
 
+/// What leads from its place in the pattern to others.
 #[derive(Debug)]
-enum Token {
+enum Step {
+    /// One such character to the next place.
+    Take(Set),
+    /// `*` and `**`: any number of such characters, here or on to the next place.
+    Loop(Set),
+    /// To other places, with nothing: the beginnings of `{a,b}`, or the place behind it. All lie ahead.
+    Jump(Vec<usize>),
+}
+
+#[derive(Debug, Clone)]
+enum Set {
+    /// This one.
     Char(char),
-    /// `?`: one character, no separator.
-    One,
-    /// `*`: any number of characters, no separator.
-    Many,
-    /// `**`: any number of characters.
-    Super,
+    /// All but the separator.
+    Part,
+    /// All.
+    Any,
     /// `[a-z]`, `[!abc]`
     Class {
         negated: bool,
         ranges: Vec<(char, char)>,
     },
-    /// `{a,b}`
-    Any(Vec<Vec<Token>>),
 }
 
 /// How deep `{}` may nest.
@@ -30,59 +38,116 @@ impl Glob {
     pub(crate) fn parse(pattern: &str) -> Option<Self> {
         let chars: Vec<char> = pattern.chars().collect();
         let mut at = 0;
-        let tokens = sequence(&chars, &mut at, 0)?;
-        (at == chars.len()).then_some(Self(tokens))
+        let mut glob = Self::default();
+        glob.sequence(&chars, &mut at, 0)?;
+        (at == chars.len()).then_some(glob)
     }
 
+    /// Steps up to the end, or to the `,` or `}` that ends an alternative.
+    fn sequence(&mut self, chars: &[char], at: &mut usize, depth: usize) -> Option<()> {
+        while let Some(&c) = chars.get(*at) {
+            if depth > 0 && matches!(c, ',' | '}') {
+                break;
+            }
+            *at += 1;
+            let step = match c {
+                '*' => {
+                    let stars = chars[*at..].iter().take_while(|c| **c == '*').count();
+                    *at += stars;
+                    Step::Loop(if stars > 0 { Set::Any } else { Set::Part })
+                }
+                '?' => Step::Take(Set::Part),
+                '[' => Step::Take(class(chars, at)?),
+                '{' if depth < MAX_NESTING => {
+                    self.alternatives(chars, at, depth + 1)?;
+                    continue;
+                }
+                '{' => return None,
+                '\\' => {
+                    let escaped = *chars.get(*at)?;
+                    *at += 1;
+                    Step::Take(Set::Char(escaped))
+                }
+                c => Step::Take(Set::Char(c)),
+            };
+            self.0.push(step);
+        }
+        Some(())
+    }
+
+    /// Alternatives after their `{`.
+    fn alternatives(&mut self, chars: &[char], at: &mut usize, depth: usize) -> Option<()> {
+        let fork = self.0.len();
+        self.0.push(Step::Jump(Vec::new()));
+        let (mut begins, mut ends) = (Vec::new(), Vec::new());
+        loop {
+            begins.push(self.0.len());
+            self.sequence(chars, at, depth)?;
+            ends.push(self.0.len());
+            self.0.push(Step::Jump(Vec::new()));
+            let end = *chars.get(*at)?;
+            *at += 1;
+            if end == '}' {
+                break;
+            }
+        }
+        self.0[fork] = Step::Jump(begins);
+        let behind = self.0.len();
+        for end in ends {
+            self.0[end] = Step::Jump(vec![behind]);
+        }
+        Some(())
+    }
+
+    /// Whether a path matches. All places that its beginning leads to are followed together, so that the work is at most the
+    /// product of both lengths.
     pub(crate) fn matches(&self, path: &str) -> bool {
-        let path: Vec<char> = path.chars().collect();
-        let tokens: Vec<&Token> = self.0.iter().collect();
-        matches(&tokens, &path)
+        let mut places = vec![false; self.0.len() + 1];
+        places[0] = true;
+        self.without_taking(&mut places);
+        for c in path.chars() {
+            let mut after = vec![false; self.0.len() + 1];
+            for (place, step) in self.0.iter().enumerate().filter(|(at, _)| places[*at]) {
+                match step {
+                    Step::Take(set) => after[place + 1] |= set.has(c),
+                    Step::Loop(set) => after[place] |= set.has(c),
+                    Step::Jump(_) => {}
+                }
+            }
+            places = after;
+            self.without_taking(&mut places);
+        }
+        places[self.0.len()]
+    }
+
+    /// Adds the places that are reached without a character; all of them lie ahead.
+    fn without_taking(&self, places: &mut [bool]) {
+        for (place, step) in self.0.iter().enumerate() {
+            match step {
+                _ if !places[place] => {}
+                Step::Take(_) => {}
+                Step::Loop(_) => places[place + 1] = true,
+                Step::Jump(to) => to.iter().for_each(|to| places[*to] = true),
+            }
+        }
     }
 }
 
-/// Tokens up to the end, or to the `,` or `}` that ends an alternative.
-fn sequence(chars: &[char], at: &mut usize, depth: usize) -> Option<Vec<Token>> {
-    let mut tokens = Vec::new();
-    while let Some(&c) = chars.get(*at) {
-        if depth > 0 && matches!(c, ',' | '}') {
-            break;
+impl Set {
+    fn has(&self, c: char) -> bool {
+        match self {
+            Self::Char(literal) => *literal == c,
+            Self::Part => c != '/',
+            Self::Any => true,
+            Self::Class { negated, ranges } => {
+                ranges.iter().any(|(low, high)| (low..=high).contains(&&c)) != *negated
+            }
         }
-        *at += 1;
-        tokens.push(match c {
-            '*' => {
-                let stars = chars[*at..].iter().take_while(|c| **c == '*').count();
-                *at += stars;
-                if stars > 0 { Token::Super } else { Token::Many }
-            }
-            '?' => Token::One,
-            '[' => class(chars, at)?,
-            '{' if depth < MAX_NESTING => {
-                let mut alternatives = Vec::new();
-                loop {
-                    alternatives.push(sequence(chars, at, depth + 1)?);
-                    let end = *chars.get(*at)?;
-                    *at += 1;
-                    if end == '}' {
-                        break;
-                    }
-                }
-                Token::Any(alternatives)
-            }
-            '{' => return None,
-            '\\' => {
-                let escaped = *chars.get(*at)?;
-                *at += 1;
-                Token::Char(escaped)
-            }
-            c => Token::Char(c),
-        });
     }
-    Some(tokens)
 }
 
 /// A class, after its `[`.
-fn class(chars: &[char], at: &mut usize) -> Option<Token> {
+fn class(chars: &[char], at: &mut usize) -> Option<Set> {
     let negated = chars.get(*at) == Some(&'!');
     if negated {
         *at += 1;
@@ -105,31 +170,7 @@ fn class(chars: &[char], at: &mut usize) -> Option<Token> {
         }
         ranges.push((low, high));
     }
-    (!ranges.is_empty()).then_some(Token::Class { negated, ranges })
-}
-
-fn matches(tokens: &[&Token], path: &[char]) -> bool {
-    let Some((token, rest)) = tokens.split_first() else {
-        return path.is_empty();
-    };
-    match token {
-        Token::Char(c) => path.first() == Some(c) && matches(rest, &path[1..]),
-        Token::One => path.first().is_some_and(|c| *c != '/') && matches(rest, &path[1..]),
-        Token::Many => {
-            let reach = path.iter().take_while(|c| **c != '/').count();
-            (0..=reach).any(|len| matches(rest, &path[len..]))
-        }
-        Token::Super => (0..=path.len()).any(|len| matches(rest, &path[len..])),
-        Token::Class { negated, ranges } => {
-            path.first().is_some_and(|c| {
-                ranges.iter().any(|(low, high)| (low..=high).contains(&c)) != *negated
-            }) && matches(rest, &path[1..])
-        }
-        Token::Any(alternatives) => alternatives.iter().any(|alternative| {
-            let tokens: Vec<&Token> = alternative.iter().chain(rest.iter().copied()).collect();
-            matches(&tokens, path)
-        }),
-    }
+    (!ranges.is_empty()).then_some(Set::Class { negated, ranges })
 }
 
 #[cfg(test)]
@@ -149,6 +190,10 @@ mod tests {
             ("a\\*b", "a*b", true),
             ("a\\*b", "axb", false),
             ("{a,b/{c,d}}/x", "b/d/x", true),
+            ("{a,b/{c,d}}/x", "b/e/x", false),
+            ("{a,}{,b}", "", true),
+            ("{*,x/**}.yaml", "x/y/z.yaml", true),
+            ("{*,x/**}.yaml", "y/z.yaml", false),
         ] {
             let glob = Glob::parse(pattern).unwrap();
             assert_eq!(glob.matches(path), expected, "{pattern} on {path}");
@@ -159,6 +204,20 @@ mod tests {
     fn unbalanced_patterns_are_refused() {
         for pattern in ["[a", "{a,b", "a\\", "[]"] {
             assert!(Glob::parse(pattern).is_none(), "{pattern}");
+        }
+    }
+
+    /// With backtracking these take longer than anybody waits.
+    #[test]
+    fn many_stars_take_no_longer_than_few() {
+        let path = "a/".repeat(500);
+        for pattern in [
+            format!("{}x", "**/".repeat(200)),
+            format!("{}x", "*a".repeat(200)),
+            format!("{}x", "{a/,a/}".repeat(200)),
+            format!("{}x", "{**,{*,**}}".repeat(100)),
+        ] {
+            assert!(!Glob::parse(&pattern).unwrap().matches(&path), "{pattern}");
         }
     }
 }

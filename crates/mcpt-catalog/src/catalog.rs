@@ -2,10 +2,10 @@
 
 use std::{
     collections::BTreeMap,
-    fs, io,
     path::{Path, PathBuf},
 };
 
+use confined::{Folder, Kind};
 use include_dir::{Dir, include_dir};
 use mcpt_core::{Failure, FailureKind, InvalidId, TemplateId, near};
 
@@ -13,6 +13,12 @@ use crate::{document::FormatError, template::Template};
 
 static BUILT_IN: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../templates");
 const FILE: &str = "template.json";
+
+/// The most bytes of a template.
+const MOST_BYTES: u64 = 4 * 1024 * 1024;
+
+/// The most names in a folder of templates.
+const MOST_NAMES: usize = 10_000;
 
 /// All templates that can be named.
 #[derive(Debug, Clone, Default)]
@@ -71,15 +77,9 @@ pub enum CatalogError {
         #[source]
         source: InvalidId,
     },
-    /// A file or folder cannot be read.
-    #[error("cannot read {}", path.display())]
-    Read {
-        /// File or folder.
-        path: PathBuf,
-        /// What the system said.
-        #[source]
-        source: io::Error,
-    },
+    /// A file or folder cannot be read, or is none of the templates' folder.
+    #[error("cannot read {0}")]
+    Read(confined::Error),
     /// The template itself is wrong.
     #[error(transparent)]
     Template(#[from] FormatError),
@@ -118,13 +118,16 @@ impl Catalog {
         if name.contains(['/', std::path::MAIN_SEPARATOR]) || matches!(name, "." | ".." | FILE) {
             return read(Path::new(name));
         }
+        let id = TemplateId::new(name);
         for folder in &self.folders {
-            let folder = folder.join(name);
-            if TemplateId::new(name).is_ok() && folder.join(FILE).is_file() {
-                return read(&folder);
+            if let Ok(id) = &id
+                && let Ok(folder) = Folder::open(folder)
+                && holds_template(&folder, id)
+            {
+                return read_beneath(&folder, &Path::new(name).join(FILE), id.clone());
             }
         }
-        if let Ok(id) = TemplateId::new(name)
+        if let Ok(id) = id
             && let Some(text) = built_in_text(&id)
         {
             return Ok(Template::parse(id, &PathBuf::from(name).join(FILE), text)?);
@@ -167,10 +170,7 @@ impl Catalog {
                         .into_iter()
                         .map(|(id, path)| (id, Origin::Folder(path))),
                 ),
-                Err(source) => unread.push(CatalogError::Read {
-                    path: folder.clone(),
-                    source,
-                }),
+                Err(error) => unread.push(CatalogError::Read(error)),
             }
         }
         (ids, unread)
@@ -178,18 +178,26 @@ impl Catalog {
 }
 
 /// The templates in a folder of the user, and where they are.
-fn templates_in(folder: &Path) -> io::Result<Vec<(TemplateId, PathBuf)>> {
+fn templates_in(path: &Path) -> Result<Vec<(TemplateId, PathBuf)>, confined::Error> {
+    let folder = Folder::open(path)?;
     let mut found = Vec::new();
-    for entry in fs::read_dir(folder)? {
-        let path = entry?.path();
-        let id = path.file_name().and_then(|name| name.to_str());
-        if let Some(Ok(id)) = id.map(TemplateId::new)
-            && path.join(FILE).is_file()
+    for name in folder.names(Path::new(""), MOST_NAMES)? {
+        let id = name.to_str().map(TemplateId::new);
+        if let Some(Ok(id)) = id
+            && holds_template(&folder, &id)
         {
-            found.push((id, path));
+            found.push((id, path.join(name)));
         }
     }
     Ok(found)
+}
+
+/// Whether there is a template of that id, be it one that cannot be used: a link that leads elsewhere is told when it is read.
+fn holds_template(folder: &Folder, id: &TemplateId) -> bool {
+    match folder.kind(&Path::new(id.as_str()).join(FILE)) {
+        Ok(Kind::File(_) | Kind::Special(_)) | Err(confined::Error::LeadsOut { .. }) => true,
+        Ok(Kind::Folder(..)) | Err(_) => false,
+    }
 }
 
 fn built_in_text(id: &TemplateId) -> Option<&'static str> {
@@ -200,23 +208,44 @@ fn built_in_text(id: &TemplateId) -> Option<&'static str> {
 
 /// The template in a folder, or in a file that is not necessarily called as usual. The folder's name is its id.
 fn read(path: &Path) -> Result<Template, CatalogError> {
-    let failed = |path: &Path| {
-        let path = path.to_owned();
-        move |source| CatalogError::Read { path, source }
-    };
-    let (folder, file) = if path.is_file() {
-        let folder = path.parent().filter(|folder| *folder != Path::new(""));
-        (folder.unwrap_or(Path::new(".")), path.to_owned())
+    let (folder, file) = if path.is_dir() {
+        (path, Path::new(FILE))
     } else {
-        (path, path.join(FILE))
+        let folder = path.parent().filter(|folder| *folder != Path::new(""));
+        let file = path.file_name().map_or(path, Path::new);
+        (folder.unwrap_or(Path::new(".")), file)
     };
-    let text = fs::read_to_string(&file).map_err(failed(&file))?;
+    let opened = Folder::open(folder).map_err(CatalogError::Read)?;
     // `.` and `..` have names too, once they are resolved.
-    let resolved = folder.canonicalize().map_err(failed(folder))?;
+    let resolved = folder.canonicalize().map_err(|source| {
+        CatalogError::Read(confined::Error::Io {
+            path: folder.to_owned(),
+            source,
+        })
+    })?;
     let name = resolved.file_name().unwrap_or_default().to_string_lossy();
     let id = TemplateId::new(name).map_err(|source| CatalogError::Id {
         folder: folder.to_owned(),
         source,
+    });
+    // What cannot be read is told before what its name should be.
+    match opened.kind(file) {
+        Ok(_) => read_beneath(&opened, file, id?),
+        Err(error) => Err(CatalogError::Read(error)),
+    }
+}
+
+fn read_beneath(folder: &Folder, file: &Path, id: TemplateId) -> Result<Template, CatalogError> {
+    let path = match folder.path() {
+        here if here == Path::new(".") => file.to_owned(),
+        folder => folder.join(file),
+    };
+    let text = folder.read(file, MOST_BYTES).map_err(CatalogError::Read)?;
+    let text = String::from_utf8(text).map_err(|error| {
+        CatalogError::Read(confined::Error::Io {
+            path: path.clone(),
+            source: std::io::Error::new(std::io::ErrorKind::InvalidData, error),
+        })
     })?;
-    Ok(Template::parse(id, &file, &text)?)
+    Ok(Template::parse(id, &path, &text)?)
 }

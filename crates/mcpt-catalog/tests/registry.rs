@@ -536,7 +536,7 @@ fn charts_of_others_get_what_they_have_a_place_for() {
         (json!({"chart": "./"}), "Chart.yaml file is missing"),
         (
             json!({"chart": "/dev/zero", "image": "i"}),
-            "neither a folder nor an archive",
+            "it is a device, not a file",
         ),
         (
             json!({"chart": "./little", "version": "2"}),

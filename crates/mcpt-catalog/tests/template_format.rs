@@ -286,6 +286,56 @@ fn folders_of_the_user() {
     assert!(failure.why[0].contains("nowhere"), "{failure}");
 }
 
+/// A folder of templates is often somebody else's.
+#[test]
+fn nothing_outside_a_templates_folder_is_read() {
+    let place = tempfile::tempdir().expect("a folder");
+    let text = r#"{"name": "Secret", "description": "d", "image": "i"}"#;
+    fs::create_dir_all(place.path().join("outside/t")).expect("a folder");
+    fs::write(place.path().join("outside/t/template.json"), text).expect("a file");
+    let root = place.path().join("templates");
+    fs::create_dir_all(&root).expect("a folder");
+    let link = |target: &Path, name: &str| {
+        fs::create_dir_all(root.join(name)).expect("a folder");
+        std::os::unix::fs::symlink(target, root.join(name).join("template.json")).expect("a link");
+    };
+    link(&place.path().join("outside/t/template.json"), "file");
+    link(Path::new("/dev/zero"), "endless");
+    std::os::unix::fs::symlink(place.path().join("outside/t"), root.join("folder"))
+        .expect("a link");
+
+    let catalog = Catalog::new([root.clone()]);
+    for name in ["file", "endless", "folder"] {
+        let error = catalog.get(name).expect_err(name).to_string();
+        assert!(error.contains("a link leads out of"), "{error}");
+    }
+    let listing = catalog.list();
+    for id in ["file", "endless", "folder"] {
+        let entry = listing.entries.iter().find(|entry| entry.id.as_str() == id);
+        assert!(entry.expect("it is listed").template.is_err(), "{id}");
+    }
+    for path in ["file", "endless", "endless/template.json"] {
+        let path = root.join(path).display().to_string();
+        let error = Catalog::default().get(&path).expect_err(&path).to_string();
+        assert!(error.contains("a link leads out of"), "{error}");
+    }
+    // A folder that the user names may itself be a link.
+    let path = root.join("folder").display().to_string();
+    let error = Catalog::default().get(&path).expect_err(&path).to_string();
+    assert!(!error.contains("a link leads out of"), "{error}");
+
+    let fifo = root.join("fifo");
+    fs::create_dir(&fifo).expect("a folder");
+    let made = std::process::Command::new("mkfifo")
+        .arg(fifo.join("template.json"))
+        .status();
+    assert!(made.expect("mkfifo").success());
+    for name in ["fifo", &fifo.display().to_string()] {
+        let error = catalog.get(name).expect_err(name).to_string();
+        assert!(error.ends_with("it is a FIFO, not a file"), "{error}");
+    }
+}
+
 /// The guide's chapter names every field of the format.
 #[test]
 fn the_guide_knows_every_field() {

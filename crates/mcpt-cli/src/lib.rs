@@ -24,6 +24,7 @@ mod table;
 mod tool_arguments;
 mod usage;
 mod user_config;
+mod user_file;
 mod value_source;
 mod waiting;
 

@@ -3,12 +3,13 @@
 use std::{
     env,
     ffi::OsString,
-    fs,
     path::{Path, PathBuf},
 };
 
 use mcpt_core::{BackendKind, Failure, FailureKind, Namespace};
 use serde::Deserialize;
+
+use crate::user_file;
 
 /// What the file may say.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -52,11 +53,9 @@ impl UserConfig {
         else {
             return Ok(Self::default());
         };
-        match fs::read_to_string(&path) {
+        match user_file::read(&path) {
             Ok(text) => Self::parse(&path, &text),
-            Err(error) if named.is_none() && error.kind() == std::io::ErrorKind::NotFound => {
-                Ok(Self::default())
-            }
+            Err(error) if named.is_none() && error.is_missing() => Ok(Self::default()),
             Err(error) => Err(unusable(&path).caused_by(&error)),
         }
     }

@@ -1,11 +1,11 @@
 //! Where the value of a setting comes from. A secret should be on no command line, where other users and the shell's
 //! history see it: `KEY=@FILE` reads a file, `KEY=@-` standard input, `KEY=@env:NAME` the environment.
 
-use std::{env, fs};
+use std::{env, path::Path};
 
 use mcpt_core::{Failure, FailureKind};
 
-use crate::stdin;
+use crate::user_file;
 
 /// Splits `KEY=VALUE` and gets the value.
 pub(crate) fn pair(text: &str) -> Result<(String, String), Failure> {
@@ -38,12 +38,7 @@ pub(crate) fn value(key: &str, source: &str) -> Result<String, Failure> {
     if let Some(name) = place.strip_prefix("env:") {
         return from_environment(key, name);
     }
-    let text = if place == "-" {
-        stdin::read()
-    } else {
-        fs::read_to_string(place)
-    };
-    let text = text.map_err(|error| {
+    let text = user_file::read(Path::new(place)).map_err(|error| {
         let place = if place == "-" {
             "standard input"
         } else {
@@ -82,6 +77,8 @@ fn without_line_end(mut text: String) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn owned(key: &str, value: &str) -> (String, String) {

@@ -1,15 +1,12 @@
 //! The chart of an entry: where it is, and whether its version fits.
 
-use std::{fs, path::Path};
+use std::path::Path;
 
 use helm_chart::{Chart, Constraint, Version};
 use mcpt_core::ChartSource;
 
 use super::{ChartLocation, ChartRef};
 use crate::chart::{SERVER_CHART, builtin_chart};
-
-/// Largest archive that is read, in bytes; unpacked it may be as large, too.
-const MOST_BYTES: u64 = 100 * 1024 * 1024;
 
 /// A chart that was found, and fits.
 pub(super) struct Found {
@@ -73,13 +70,6 @@ fn from_path(path: &Path) -> Result<Chart, String> {
             format!("{}: {why}", path.display())
         }
     };
-    let metadata = fs::metadata(path).map_err(|error| told(error.to_string()))?;
-    if !metadata.is_dir() && !metadata.is_file() {
-        return Err(told("it is neither a folder nor an archive".to_owned()));
-    }
-    if metadata.is_file() && metadata.len() > MOST_BYTES {
-        return Err(told(format!("it is larger than {MOST_BYTES} bytes")));
-    }
     Chart::from_path(path).map_err(|error| told(error.to_string()))
 }
 

@@ -2,7 +2,6 @@
 
 use std::{
     collections::BTreeMap,
-    fs,
     path::{Path, PathBuf},
     sync::{Arc, LazyLock},
 };
@@ -83,14 +82,8 @@ impl Registry {
             file: file.to_owned(),
             why,
         };
-        let metadata = fs::metadata(file).map_err(|error| failed(error.to_string()))?;
-        if !metadata.is_file() {
-            return Err(failed("it is not a file".to_owned()));
-        }
-        if metadata.len() > MOST_BYTES {
-            return Err(failed(format!("it is larger than {MOST_BYTES} bytes")));
-        }
-        let text = fs::read_to_string(file).map_err(|error| failed(error.to_string()))?;
+        let text = confined::read_file(file, MOST_BYTES).map_err(|error| failed(why(error)))?;
+        let text = String::from_utf8(text).map_err(|error| failed(error.to_string()))?;
         Ok(Self::parse(file, &text)?)
     }
 
@@ -287,6 +280,16 @@ impl Check<'_> {
                 "no backend scales by sessions yet: use cpu",
             );
         }
+    }
+}
+
+/// Why a file is not read, without its name.
+fn why(error: confined::Error) -> String {
+    match error {
+        confined::Error::Io { source, .. } => source.to_string(),
+        confined::Error::NotAFile { kind, .. } => format!("it is {kind}, not a file"),
+        confined::Error::TooLarge { most, .. } => format!("it is larger than {most} bytes"),
+        error => error.to_string(),
     }
 }
 

@@ -3,10 +3,7 @@
 mod jobs;
 mod targets;
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use helm_chart::Overrides;
@@ -19,9 +16,9 @@ use crate::{
     changed,
     deployment::Deployment,
     ending::Ending,
-    messages, stdin,
+    messages,
     user_config::UserConfig,
-    value_source,
+    user_file, value_source,
 };
 
 /// Arguments of `mcpt deploy`.
@@ -235,12 +232,7 @@ fn settings_file(path: &Path) -> Result<Vec<(String, String)>, Failure> {
 
 /// The text of a file; `-` is standard input.
 pub(super) fn read(path: &Path) -> Result<String, Failure> {
-    let text = if path == Path::new("-") {
-        stdin::read()
-    } else {
-        fs::read_to_string(path)
-    };
-    text.map_err(|error| {
+    user_file::read(path).map_err(|error| {
         Failure::new(
             FailureKind::Usage,
             format!("cannot read {}", path.display()),
@@ -263,6 +255,8 @@ fn show(global: &Global, server: &Server, tools: Option<&str>) -> Result<(), End
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

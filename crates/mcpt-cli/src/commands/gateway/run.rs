@@ -1,6 +1,6 @@
 //! `mcpt gateway run`: serves until it is told to end.
 
-use std::{fs, path::PathBuf, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, ValueEnum};
 use mcpt_core::{BackendKind, Failure, FailureKind, Namespace, Secret};
@@ -17,6 +17,7 @@ use crate::{
     log, messages, output, place,
     runtime::{self, Termination},
     user_config::UserConfig,
+    user_file,
 };
 
 /// Namespace of servers that are named without one.
@@ -195,7 +196,7 @@ impl Run {
             .caused_by(error)
             .hint("openssl rand -base64 32 makes a key")
         };
-        let text = fs::read_to_string(file).map_err(|error| unusable(&error))?;
+        let text = user_file::read(file).map_err(|error| unusable(&error))?;
         SessionKeys::parse(&Secret::new(text)).map_err(|error| unusable(&error))
     }
 }
