@@ -8,10 +8,7 @@ use std::{future::Future, sync::Arc, time::Duration};
 use axum::{
     Router,
     extract::{Request, State},
-    http::{
-        HeaderMap, HeaderValue, StatusCode,
-        header::{HOST, ORIGIN},
-    },
+    http::{HeaderMap, StatusCode, uri::Authority},
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::get,
@@ -119,10 +116,9 @@ fn router(bridge: &Arc<Bridge>) -> Router {
 
 /// Refuses requests whose `Host` or `Origin` is not accepted.
 async fn guard(State(bridge): State<Arc<Bridge>>, request: Request, next: Next) -> Response {
-    let [host, origin] =
-        [HOST, ORIGIN].map(|name| request.headers().get(name).map(HeaderValue::as_bytes));
-    if let Err(refused) = bridge.config.access.check(host, origin) {
-        return refuse(StatusCode::FORBIDDEN, &refused.to_string());
+    let target = request.uri().authority().map(Authority::as_str);
+    if let Err(refused) = bridge.config.access.check(request.headers(), target) {
+        return refuse(refused.status(), &refused.to_string());
     }
     next.run(request).await
 }

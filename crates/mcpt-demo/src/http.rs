@@ -5,10 +5,7 @@ use std::{future::Future, io, sync::Arc, time::Duration};
 use axum::{
     Router,
     extract::{Request, State},
-    http::{
-        HeaderValue, StatusCode,
-        header::{HOST, ORIGIN},
-    },
+    http::uri::Authority,
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::get,
@@ -81,10 +78,9 @@ async fn guard(
     request: Request,
     next: Next,
 ) -> Response {
-    let [host, origin] =
-        [HOST, ORIGIN].map(|name| request.headers().get(name).map(HeaderValue::as_bytes));
-    if let Err(refused) = settings.access.check(host, origin) {
-        return (StatusCode::FORBIDDEN, format!("{refused}\n")).into_response();
+    let target = request.uri().authority().map(Authority::as_str);
+    if let Err(refused) = settings.access.check(request.headers(), target) {
+        return (refused.status(), format!("{refused}\n")).into_response();
     }
     next.run(request).await
 }

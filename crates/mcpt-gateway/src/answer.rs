@@ -51,7 +51,7 @@ pub(crate) enum Refusal {
 impl Refusal {
     fn status(&self) -> StatusCode {
         match self {
-            Self::Access(_) => StatusCode::FORBIDDEN,
+            Self::Access(refused) => refused.status(),
             Self::UnknownPath
             | Self::UnknownServer(_)
             | Self::UnknownSession

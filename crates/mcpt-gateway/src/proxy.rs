@@ -14,7 +14,7 @@ use bytes::Bytes;
 use hyper::{
     Method, Request, Response, StatusCode,
     body::{Body, Incoming},
-    header::{HOST, HeaderValue, ORIGIN},
+    http::uri::Authority,
 };
 use mcpt_protocol::Era;
 use mcpt_routing::{InFlight, Server};
@@ -46,13 +46,8 @@ pub(crate) async fn handle(shared: &Shared, request: Request<Incoming>) -> Answe
         Route::Ready => return readiness(shared),
         _ => {}
     }
-    let host = request
-        .headers()
-        .get(HOST)
-        .map(HeaderValue::as_bytes)
-        .or_else(|| request.uri().authority().map(|a| a.as_str().as_bytes()));
-    let origin = request.headers().get(ORIGIN).map(HeaderValue::as_bytes);
-    if let Err(refused) = shared.access.check(host, origin) {
+    let target = request.uri().authority().map(Authority::as_str);
+    if let Err(refused) = shared.access.check(request.headers(), target) {
         shared.metrics.nowhere();
         return Refusal::Access(refused).response(None);
     }

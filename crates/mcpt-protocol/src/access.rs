@@ -1,14 +1,25 @@
-//! Which `Host` and `Origin` headers an endpoint accepts: the guard against DNS rebinding and foreign web pages.
+//! Which `Host` and `Origin` headers an endpoint accepts: the guard against DNS rebinding and foreign
+//! web pages.
 //!
-//! A web page can make a browser send requests to a server on the user's machine or network if a name that the page's
-//! owner controls resolves there. Such a request carries that public name as its `Host` and, being a POST, the page's
-//! `Origin`. Names that nobody can own in the public DNS (IP addresses, `localhost`, single labels, `*.svc`,
-//! `*.cluster.local`) cannot be abused in this way.
+//! A web page can make a browser send requests to a server on the user's machine or network if a name
+//! that the page's owner controls resolves there. Such a request carries that public name as its `Host`
+//! and, being a POST, the page's `Origin`. Names that nobody can own in the public DNS (IP addresses,
+//! `localhost`, single labels, `*.svc`, `*.cluster.local`) cannot be abused in this way.
 
 use std::net::{IpAddr, SocketAddr};
 
-/// Why a request is refused, with HTTP status 403.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+use http::{
+    HeaderMap, HeaderValue, StatusCode,
+    header::{HOST, ORIGIN},
+};
+
+use crate::{
+    authority::{host_of, is_loopback_host},
+    header::{SeveralValues, single},
+};
+
+/// Why a request is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
     /// Its `Host` is missing or does not name this endpoint.
     #[error("host not allowed")]
@@ -16,6 +27,19 @@ pub enum Refused {
     /// It comes from a web page that may not use this endpoint.
     #[error("origin not allowed")]
     Origin,
+    /// It has several `Host` or `Origin` headers.
+    #[error(transparent)]
+    Several(#[from] SeveralValues),
+}
+
+impl Refused {
+    /// The HTTP status that says so.
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Self::Host | Self::Origin => StatusCode::FORBIDDEN,
+            Self::Several(_) => StatusCode::BAD_REQUEST,
+        }
+    }
 }
 
 /// Rules for the `Host` and `Origin` headers of an endpoint.
@@ -70,19 +94,24 @@ impl AccessRules {
             .allow_origins(entries(origins))
     }
 
-    /// Checks the two header values of a request as raw bytes; `None` for an absent header.
+    /// Checks the headers of a request, and the authority of its target if that has one: both must
+    /// name this endpoint, since servers differ in which of them counts.
     ///
     /// # Errors
-    /// [`Refused`] when one of them is not accepted.
-    pub fn check(&self, host: Option<&[u8]>, origin: Option<&[u8]>) -> Result<(), Refused> {
-        let text = |bytes| str::from_utf8(bytes).ok();
-        if !host
-            .and_then(text)
-            .is_some_and(|host| self.accepts_host(host))
-        {
+    /// [`Refused`] when one of them is not accepted, or stands there several times.
+    pub fn check(&self, headers: &HeaderMap, target: Option<&str>) -> Result<(), Refused> {
+        let host = single(headers, &HOST)?;
+        let accepted = match (host, target) {
+            (None, None) => false,
+            (host, target) => {
+                host.is_none_or(|h| text(h).is_some_and(|h| self.accepts_host(h)))
+                    && target.is_none_or(|target| self.accepts_host(target))
+            }
+        };
+        if !accepted {
             return Err(Refused::Host);
         }
-        match origin {
+        match single(headers, &ORIGIN)? {
             Some(origin) if !text(origin).is_some_and(|o| self.accepts_origin(o)) => {
                 Err(Refused::Origin)
             }
@@ -92,8 +121,10 @@ impl AccessRules {
 
     /// Whether a `Host` header (or a request target's authority) names this endpoint.
     pub fn accepts_host(&self, authority: &str) -> bool {
-        let host = host_of(authority).to_ascii_lowercase();
-        is_loopback(&host)
+        let Some(host) = host_of(authority).map(str::to_ascii_lowercase) else {
+            return false;
+        };
+        is_loopback_host(&host)
             || (self.private_hosts && is_private(&host))
             || self.hosts.iter().any(|rule| match rule.strip_prefix('.') {
                 Some(domain) => host
@@ -103,30 +134,21 @@ impl AccessRules {
             })
     }
 
-    /// Whether an `Origin` header is accepted. A request without one does not come from a web page and needs no check.
+    /// Whether an `Origin` header is accepted. A request without one does not come from a web page and
+    /// needs no check.
     pub fn accepts_origin(&self, origin: &str) -> bool {
         let origin = origin.to_ascii_lowercase();
         let from_loopback = ["http://", "https://"]
             .iter()
             .find_map(|scheme| origin.strip_prefix(scheme))
-            .is_some_and(|authority| is_loopback(host_of(authority)));
+            .and_then(host_of)
+            .is_some_and(is_loopback_host);
         from_loopback || self.origins.iter().any(|o| o == "*" || *o == origin)
     }
 }
 
-/// The host of `host[:port]`, an IPv6 address without its brackets.
-fn host_of(authority: &str) -> &str {
-    if let Some(rest) = authority.strip_prefix('[') {
-        return rest.split(']').next().unwrap_or(rest);
-    }
-    match authority.rsplit_once(':') {
-        Some((host, port)) if port.bytes().all(|b| b.is_ascii_digit()) => host,
-        _ => authority,
-    }
-}
-
-fn is_loopback(host: &str) -> bool {
-    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+fn text(value: &HeaderValue) -> Option<&str> {
+    str::from_utf8(value.as_bytes()).ok()
 }
 
 fn is_private(host: &str) -> bool {
@@ -143,6 +165,8 @@ fn is_private(host: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn rules(listen: &str) -> AccessRules {
@@ -173,6 +197,10 @@ mod tests {
             ("localhost.evil.com", false, false, false),
             ("127.0.0.1.evil.com", false, false, false),
             ("svc.evil.com", false, false, false),
+            ("[::1].evil.com", false, false, false),
+            ("[::1].evil.com:80", false, false, false),
+            ("[localhost]", false, false, false),
+            ("user@localhost", false, false, false),
             ("", false, false, false),
             ("mcp.example.com:443", false, false, true),
             ("a.corp.example", false, false, true),
@@ -190,16 +218,44 @@ mod tests {
         );
     }
 
+    fn checked(host: &[&[u8]], target: Option<&str>, origin: &[&[u8]]) -> Result<(), Refused> {
+        let mut headers = HeaderMap::new();
+        for (name, values) in [(HOST, host), (ORIGIN, origin)] {
+            for value in values {
+                headers.append(&name, HeaderValue::from_bytes(value).unwrap());
+            }
+        }
+        rules("127.0.0.1:80").check(&headers, target)
+    }
+
     #[test]
     fn both_headers_are_checked() {
-        let rules = rules("127.0.0.1:80");
-        let local = Some("localhost".as_bytes());
-        assert_eq!(rules.check(local, None), Ok(()));
-        assert_eq!(rules.check(None, None), Err(Refused::Host));
-        assert_eq!(rules.check(Some(&[0xff]), None), Err(Refused::Host));
-        assert_eq!(rules.check(local, Some(b"null")), Err(Refused::Origin));
-        assert_eq!(rules.check(local, Some(&[0xff])), Err(Refused::Origin));
-        assert_eq!(rules.check(local, Some(b"http://localhost:1")), Ok(()));
+        let local: &[&[u8]] = &[b"localhost"];
+        assert_eq!(checked(local, None, &[]), Ok(()));
+        assert_eq!(checked(&[], None, &[]), Err(Refused::Host));
+        assert_eq!(checked(&[b"\xff"], None, &[]), Err(Refused::Host));
+        assert_eq!(checked(local, None, &[b"null"]), Err(Refused::Origin));
+        assert_eq!(checked(local, None, &[b"\xff"]), Err(Refused::Origin));
+        assert_eq!(checked(local, None, &[b"http://localhost:1"]), Ok(()));
+        // HTTP/2, or a request to a proxy: the target names the host.
+        assert_eq!(checked(&[], Some("localhost:1"), &[]), Ok(()));
+        assert_eq!(checked(local, Some("evil.com"), &[]), Err(Refused::Host));
+        let evil: &[&[u8]] = &[b"evil.com"];
+        assert_eq!(checked(evil, Some("localhost"), &[]), Err(Refused::Host));
+    }
+
+    #[test]
+    fn of_two_headers_none_counts() {
+        let page: &[u8] = b"http://localhost";
+        for refused in [
+            checked(&[b"localhost", b"localhost"], None, &[]),
+            checked(&[b"localhost", b"evil.com"], None, &[]),
+            checked(&[b"localhost"], None, &[page, b"http://evil.com"]),
+        ] {
+            let status = refused.unwrap_err().status();
+            assert_eq!(status, StatusCode::BAD_REQUEST);
+        }
+        assert_eq!(Refused::Host.status(), StatusCode::FORBIDDEN);
     }
 
     #[test]
@@ -222,11 +278,28 @@ mod tests {
             ("http://app.example.com", false),
             ("https://app.example.com:444", false),
             ("http://localhost.evil.com", false),
+            ("http://[::1].evil.com", false),
+            ("http://[::1].evil.com:80", false),
+            ("http://localhost/path", false),
             ("http://10.0.0.1", false),
             ("null", false),
             ("", false),
         ] {
             assert_eq!(rules.accepts_origin(origin), accepted, "{origin}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_follows_a_loopback_name_makes_another_name(
+            name in prop::sample::select(vec!["localhost", "127.0.0.1", "[::1]"]),
+            tail in "[.a-z0-9@-]{0,6}[a-z]",
+        ) {
+            let rules = rules("127.0.0.1:80");
+            let host = format!("{name}{tail}");
+            prop_assert!(!rules.accepts_host(&host), "{}", host);
+            let origin = format!("http://{host}");
+            prop_assert!(!rules.accepts_origin(&origin), "{}", origin);
         }
     }
 }

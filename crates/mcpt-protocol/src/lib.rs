@@ -1,19 +1,60 @@
-//! The MCP envelope: JSON-RPC messages, ids, protocol versions and access rules; no I/O.
+//! MCP without I/O: everything that is known about the protocol is known here.
 //!
-//! Only the envelope of a message is parsed. What is inside `params`, `result` and `error` stays the text that was
-//! sent, and a rewritten message differs from the original in the rewritten values alone, byte for byte: unknown
-//! fields, number forms and the order of keys survive.
+//! - Headers: their names ([`header`]), media types ([`media`]), access and CORS ([`AccessRules`]),
+//!   redirects ([`redirect()`]).
+//! - Eras: [`era_of_request`] judges each request.
+//! - Messages: [`Message`] parses the envelope of one and rewrites it, [`MessageId`] compares ids,
+//!   [`handshake`] makes and reads the first exchange, [`sse`] reads and writes streams.
+//!
+//! Only the envelope of a message is parsed. What is inside `params`, `result` and `error` stays the
+//! text that was sent, and a rewritten message differs from the original in the rewritten values
+//! alone, byte for byte: unknown fields, number forms and the order of keys survive.
+//!
+//! ```
+//! use mcpt_protocol::{Kind, Message, MessageId};
+//!
+//! let text = br#"{"jsonrpc":"2.0","id":"a","method":"tools/call","params":{"n":1.0}}"#;
+//! let message = Message::parse(text)?;
+//! let Kind::Request { id, method } = message.kind() else { unreachable!() };
+//! assert_eq!(method, "tools/call");
+//! let mut line = Vec::new();
+//! message.write_line(&[(*id, "7")], &mut line);
+//! assert_eq!(line, br#"{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"n":1.0}}"#);
+//! let answer = Message::parse(br#"{"jsonrpc":"2.0","id":7.0,"result":{}}"#)?;
+//! assert!(answer.answers(&MessageId::from(7)));
+//! # Ok::<_, mcpt_protocol::MalformedMessage>(())
+//! ```
 
 mod access;
-mod codes;
+mod authority;
+mod cors;
+mod era;
+pub mod handshake;
+pub mod header;
+mod ids;
+mod json_text;
+pub mod media;
 mod message;
 mod part;
+mod redirect;
+mod rpc_error;
+pub mod sse;
+mod unusable;
 mod versions;
 
 pub use self::{
     access::{AccessRules, Refused},
-    codes::{ErrorCode, error_response},
+    authority::{host_header, host_of, is_loopback_host},
+    cors::is_preflight,
+    era::{EraUnknown, RequestEra, UnknownVersion, era_of_request},
+    ids::MessageId,
+    json_text::indented,
     message::{Kind, MalformedMessage, Message, Params, split_batch},
     part::Part,
-    versions::{DEFAULT_VERSION, Era, LEGACY_VERSIONS, MODERN_VERSION, era_of_version},
+    redirect::{REDIRECTS_MAX, Redirect, redirect},
+    rpc_error::{ErrorCode, RpcError, error_response, means_unknown_session},
+    unusable::{find_id, without_noise},
+    versions::{
+        BATCH_VERSION, Era, LEGACY_VERSIONS, MODERN_VERSION, NEWEST_LEGACY, era_of_version,
+    },
 };

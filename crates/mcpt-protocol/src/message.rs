@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::Part;
+use crate::{MessageId, Part, RpcError};
 
 /// Why a text is not one JSON-RPC message.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -38,8 +38,8 @@ pub enum Kind<'a> {
     },
     /// Answers a request, with a result or an error.
     Response {
-        /// Id of the request; JSON `null` when an error could not be matched to one.
-        id: Part<'a>,
+        /// Id of the request; `None` when an error names none, by `null` or by silence.
+        id: Option<Part<'a>>,
         /// Whether it is an error.
         is_error: bool,
     },
@@ -52,6 +52,7 @@ pub struct Message<'a> {
     kind: Kind<'a>,
     params: Option<&'a RawValue>,
     result: Option<&'a RawValue>,
+    error: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -119,15 +120,22 @@ impl<'a> Message<'a> {
                     "the id is neither string nor number",
                 ));
             }
-            (None, Some(id))
-                if answers && (is_request_id(id) || (envelope.error.is_some() && is_null(id))) =>
-            {
+            (None, id) if answers => {
                 if envelope.result.is_some() && envelope.error.is_some() {
                     return Err(MalformedMessage::NotJsonRpc("both a result and an error"));
                 }
-                Kind::Response {
-                    id,
-                    is_error: envelope.error.is_some(),
+                let is_error = envelope.error.is_some();
+                match id.filter(|id| !is_null(*id)) {
+                    Some(id) if is_request_id(id) => Kind::Response {
+                        id: Some(id),
+                        is_error,
+                    },
+                    None if is_error => Kind::Response { id: None, is_error },
+                    _ => {
+                        return Err(MalformedMessage::NotJsonRpc(
+                            "neither a method nor an answer to an id",
+                        ));
+                    }
                 }
             }
             (None, _) => {
@@ -141,6 +149,7 @@ impl<'a> Message<'a> {
             kind,
             params: envelope.params,
             result: envelope.result,
+            error: envelope.error,
         })
     }
 
@@ -167,6 +176,19 @@ impl<'a> Message<'a> {
     /// Its result, as sent.
     pub fn result(&self) -> Option<&'a RawValue> {
         self.result
+    }
+
+    /// Its error, if it is one.
+    pub fn error(&self) -> Option<RpcError> {
+        self.error.map(RpcError::read)
+    }
+
+    /// Whether it is the answer to the request `id`, as the one who sent that sees it.
+    pub fn answers(&self, id: &MessageId) -> bool {
+        match &self.kind {
+            Kind::Response { id: Some(part), .. } => MessageId::of(*part).as_ref() == Some(id),
+            _ => false,
+        }
     }
 
     /// Its whole text, as sent.

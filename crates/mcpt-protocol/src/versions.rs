@@ -1,11 +1,13 @@
 //! Protocol versions and the two eras that they belong to.
 
 /// Versions with `initialize` and sessions, oldest first.
-pub const LEGACY_VERSIONS: [&str; 4] = ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"];
+pub const LEGACY_VERSIONS: [&str; 4] = ["2024-11-05", "2025-03-26", "2025-06-18", NEWEST_LEGACY];
+/// Newest version with `initialize` and sessions.
+pub const NEWEST_LEGACY: &str = "2025-11-25";
 /// The version without handshake and sessions.
 pub const MODERN_VERSION: &str = "2026-07-28";
-/// What a request without `MCP-Protocol-Version` header is taken for, when nothing else says it.
-pub const DEFAULT_VERSION: &str = "2025-03-26";
+/// The only version with batches.
+pub const BATCH_VERSION: &str = "2025-03-26";
 
 /// The two ways in which MCP clients and servers meet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,7 +18,8 @@ pub enum Era {
     Modern,
 }
 
-/// Era of a version. Versions are dates and order as text; `None` for a text that is no version of either era.
+/// Era of a version. Versions are dates and order as text; `None` for a text that is no version of
+/// either era.
 pub fn era_of_version(version: &str) -> Option<Era> {
     if LEGACY_VERSIONS.contains(&version) {
         Some(Era::Legacy)

@@ -27,7 +27,10 @@ impl Session {
             }
         };
         match message.kind() {
-            Kind::Response { id, .. } => self.receive_response(&message, *id).await,
+            Kind::Response { id: Some(id), .. } => self.receive_response(&message, *id).await,
+            Kind::Response { id: None, .. } => {
+                tracing::debug!("dropped an error that names no request");
+            }
             Kind::Notification { method } if method == "notifications/progress" => {
                 self.receive_progress(&message).await;
             }

@@ -17,7 +17,9 @@ fn kinds() {
     let kind = |text: &str| match Message::parse(text.as_bytes()).map(|m| m.kind().clone()) {
         Ok(Kind::Request { id, method }) => format!("request {} {method}", id.text()),
         Ok(Kind::Notification { method }) => format!("notification {method}"),
-        Ok(Kind::Response { id, is_error }) => format!("response {} {is_error}", id.text()),
+        Ok(Kind::Response { id, is_error }) => {
+            format!("response {} {is_error}", id.map_or("none", Part::text))
+        }
         Err(MalformedMessage::NotJson(_)) => "not JSON".to_owned(),
         Err(other) => other.to_string(),
     };
@@ -52,7 +54,19 @@ fn kinds() {
         ),
         (
             r#"{"jsonrpc":"2.0","id":null,"error":{}}"#,
-            "response null true",
+            "response none true",
+        ),
+        (
+            r#"{"jsonrpc":"2.0","error":{"code":1,"message":"m"}}"#,
+            "response none true",
+        ),
+        (
+            r#"{"jsonrpc":"2.0","result":{}}"#,
+            "not a JSON-RPC 2.0 message: neither a method nor an answer to an id",
+        ),
+        (
+            r#"{"jsonrpc":"2.0","id":{},"error":{}}"#,
+            "not a JSON-RPC 2.0 message: neither a method nor an answer to an id",
         ),
         (
             r#"{"jsonrpc":"2.0","id":1,"error":{},"result":null}"#,
@@ -164,6 +178,20 @@ fn batches() {
     );
     assert_eq!(split_batch(b"[]"), None);
     assert_eq!(split_batch(b"{}"), None);
+}
+
+#[test]
+fn answers_are_matched_by_value() {
+    let answers = |answer: &str, id: u64| {
+        let answer = Message::parse(answer.as_bytes()).unwrap();
+        answer.answers(&MessageId::from(id))
+    };
+    assert!(answers(r#"{"jsonrpc":"2.0","id":1,"result":1}"#, 1));
+    assert!(answers(r#"{"jsonrpc":"2.0","id":1.0,"result":1}"#, 1));
+    assert!(!answers(r#"{"jsonrpc":"2.0","id":2,"result":1}"#, 1));
+    assert!(!answers(r#"{"jsonrpc":"2.0","id":"1","result":1}"#, 1));
+    assert!(!answers(r#"{"jsonrpc":"2.0","error":{},"id":null}"#, 1));
+    assert!(!answers(r#"{"jsonrpc":"2.0","id":1,"method":"m"}"#, 1));
 }
 
 #[test]

@@ -1,0 +1,91 @@
+//! Server-sent events as MCP uses them: [`Reader`] takes a stream apart, [`Frame`] and [`Event::write`]
+//! make one. The format is that of the HTML standard, section 9.2.
+
+mod reader;
+
+use bytes::Bytes;
+
+pub use self::reader::{EventTooLong, Reader};
+
+/// A comment, which says that a silent stream lives.
+pub const KEEP_ALIVE: &[u8] = b": keep-alive\n\n";
+
+const BEFORE: &[u8] = b"event: message\ndata: ";
+const AFTER: &[u8] = b"\n\n";
+
+/// One event: the fields that its block had.
+///
+/// Browsers drop an event without data. Here it is kept, since MCP gives such a one a meaning: an `id`
+/// with empty data is where a stream can be taken up again, and `retry` stands alone.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Event {
+    /// What sort of event; `message` when it says nothing.
+    pub name: Option<String>,
+    /// Its data, lines joined by line feeds.
+    pub data: Option<String>,
+    /// Its id, for `Last-Event-ID`.
+    pub id: Option<String>,
+    /// How long a client shall wait before it comes back, in milliseconds.
+    pub retry: Option<u64>,
+}
+
+impl Event {
+    /// Whether its data is a message: it is called so, or not called anything.
+    pub fn is_message(&self) -> bool {
+        matches!(self.name.as_deref(), None | Some("" | "message"))
+    }
+
+    /// Appends the event as text. Line ends within `name` and `id`, and NUL within `id`, cannot be said
+    /// in this format and are left out; those of `data` all become line feeds.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        let mut field = |name: &str, value: &str| {
+            for part in [name, ": ", value, "\n"] {
+                out.extend_from_slice(part.as_bytes());
+            }
+        };
+        let no_line_ends = |text: &str| text.replace(['\r', '\n', '\0'], "");
+        if let Some(name) = &self.name {
+            field("event", &no_line_ends(name));
+        }
+        if let Some(id) = &self.id {
+            field("id", &no_line_ends(id));
+        }
+        if let Some(retry) = self.retry {
+            field("retry", &retry.to_string());
+        }
+        if let Some(data) = &self.data {
+            for line in data.replace("\r\n", "\n").split(['\n', '\r']) {
+                field("data", line);
+            }
+        }
+        out.push(b'\n');
+    }
+}
+
+/// A message framed as an event. The message itself is a slice of it, so that it is copied once
+/// whether it leaves as an event or as a JSON body.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Frame(Bytes);
+
+impl Frame {
+    /// Frames one message; `write` appends it as a single line.
+    pub fn new(write: impl FnOnce(&mut Vec<u8>)) -> Self {
+        let mut out = Vec::from(BEFORE);
+        write(&mut out);
+        out.extend_from_slice(AFTER);
+        Self(out.into())
+    }
+
+    /// The event.
+    pub fn event(&self) -> Bytes {
+        self.0.clone()
+    }
+
+    /// The message without its frame.
+    pub fn json(&self) -> Bytes {
+        self.0.slice(BEFORE.len()..self.0.len() - AFTER.len())
+    }
+}
+
+#[cfg(test)]
+mod tests;
