@@ -1,4 +1,5 @@
-//! What the HTTP servers inside mcpt share: connections that are counted, and an end that loses no request.
+//! HTTP/1.1 by hand, both ways: what the HTTP servers inside mcpt share, connections that are counted
+//! and an end that loses no request ([`Connections`]), and exchanges with servers ([`client`]).
 //!
 //! A server that ends closes its connections. When it closes one that is kept for further requests, the next request may
 //! already be on its way, and nobody knows what became of it. So clients are asked first: each answer says that it is
@@ -6,8 +7,13 @@
 //! made sure that no request waits in them. What a server keeps for its clients must outlast all that: it is given up when
 //! nothing can arrive any more.
 
+pub mod client;
 mod connections;
 mod count;
+mod ready_state;
 mod unclosed;
 
-pub use self::connections::Connections;
+pub use self::{
+    connections::Connections,
+    ready_state::{ReadyState, UnknownState},
+};
