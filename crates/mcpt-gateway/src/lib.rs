@@ -4,26 +4,27 @@
 //! session id that the client carries says, sealed, which one that is, so no gateway must remember it and any with the
 //! same keys can go on with it. Requests of the stateless era go to any ready endpoint.
 
-mod answer;
-mod body;
+mod access;
 mod config;
-mod glance;
+mod directory;
+mod exchange;
 mod headers;
+mod listener;
 mod metrics;
-mod opening;
+mod pages;
 mod peers;
-mod proxy;
+mod refusal;
+mod relay;
 mod reuse;
 mod route;
-mod server;
-mod servers;
-mod shared;
 mod sources;
+mod stages;
+mod target;
 mod upstream;
 
 pub use self::{
     config::GatewayConfig,
+    listener::{Gateway, GatewayError},
     peers::{InvalidPeers, Peers},
-    server::{Gateway, GatewayError},
     sources::{InvalidStaticServer, StaticServer, StaticServers},
 };

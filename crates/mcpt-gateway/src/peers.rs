@@ -8,7 +8,10 @@ use std::{
     io,
     net::SocketAddr,
     str::FromStr,
-    sync::{Arc, atomic::Ordering::Relaxed},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
@@ -20,7 +23,7 @@ use hyper_util::rt::TokioIo;
 use mcpt_routing::Sightings;
 use tokio::{net::TcpStream, task::JoinSet, time::MissedTickBehavior};
 
-use crate::shared::Shared;
+use crate::directory::Directory;
 
 /// Where a gateway tells its peers what it has seen.
 pub(crate) const PATH: &str = "/api/v1/sessions";
@@ -59,36 +62,30 @@ impl FromStr for Peers {
     }
 }
 
-/// What this gateway tells others, as JSON.
-pub(crate) fn told(shared: &Shared) -> String {
-    let sightings = shared.ledger.sightings(&shared.table);
-    serde_json::json!(sightings).to_string()
-}
-
-/// Asks the others for as long as the gateway runs.
-pub(crate) async fn exchange(peers: Peers, shared: Arc<Shared>) {
+/// Asks the others for as long as the gateway runs; `heard` is set once they were asked.
+pub(crate) async fn exchange(peers: Peers, directory: Arc<Directory>, heard: Arc<AtomicBool>) {
     // Sessions are counted at endpoints that are known.
-    shared.complete().await;
-    let mut told = BTreeMap::new();
+    directory.complete().await;
+    let mut reports = BTreeMap::new();
     let mut turns = tokio::time::interval(EVERY);
     turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         turns.tick().await;
-        if let Err(error) = ask_all(&peers, &mut told).await {
+        if let Err(error) = ask_all(&peers, &mut reports).await {
             // As long as no replica is there, its name is not known.
             tracing::debug!(%error, host = peers.host, "no addresses of peers");
         }
         // Its own answer, if it has asked itself, says nothing new.
-        let all: Vec<_> = told.values().collect();
-        shared.ledger.heed(&shared.table, &all);
-        shared.peers_told.store(true, Relaxed);
+        let all: Vec<_> = reports.values().collect();
+        directory.count_elsewhere(&all);
+        heard.store(true, Relaxed);
     }
 }
 
-async fn ask_all(peers: &Peers, told: &mut BTreeMap<SocketAddr, Sightings>) -> io::Result<()> {
+async fn ask_all(peers: &Peers, reports: &mut BTreeMap<SocketAddr, Sightings>) -> io::Result<()> {
     let known = tokio::net::lookup_host((peers.host.as_str(), peers.port));
     let addresses: Vec<_> = tokio::time::timeout(PATIENCE, known).await??.collect();
-    told.retain(|address, _| addresses.contains(address));
+    reports.retain(|address, _| addresses.contains(address));
     let asked = addresses.into_iter().map(async |address| {
         let answer = tokio::time::timeout(PATIENCE, ask(address)).await;
         (address, answer.unwrap_or_else(|late| Err(late.into())))
@@ -96,7 +93,7 @@ async fn ask_all(peers: &Peers, told: &mut BTreeMap<SocketAddr, Sightings>) -> i
     for (address, answer) in join_all(asked).await {
         match answer {
             Ok(sightings) => {
-                told.insert(address, sightings);
+                reports.insert(address, sightings);
             }
             Err(error) => tracing::debug!(%address, %error, "a peer does not answer"),
         }

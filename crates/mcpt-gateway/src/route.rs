@@ -1,38 +1,25 @@
 //! What a path of the gateway means.
 
-use crate::peers;
+use crate::pages::Page;
 
 /// Where a request wants to go.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Route<'a> {
     /// `/mcp/NAME` and `/mcp/NAMESPACE/NAME`.
     Server {
         namespace: Option<&'a str>,
         name: &'a str,
     },
-    /// `/healthz`: the process lives.
-    Health,
-    /// `/readyz`: it knows all servers that its sources know, and does not end.
-    Ready,
-    /// `/metrics`, for Prometheus.
-    Metrics,
-    /// `/api/v1/servers`: what it knows, as JSON.
-    Servers,
-    /// `/api/v1/sessions`: hashes of the sessions it has seen, for its peers.
-    Sessions,
+    /// A page of the gateway's own.
+    Page(Page),
     /// Nothing is there.
     Nothing,
 }
 
 impl<'a> Route<'a> {
     pub(crate) fn of(path: &'a str) -> Self {
-        match path {
-            "/healthz" => return Self::Health,
-            "/readyz" => return Self::Ready,
-            "/metrics" => return Self::Metrics,
-            "/api/v1/servers" => return Self::Servers,
-            peers::PATH => return Self::Sessions,
-            _ => {}
+        if let Some(page) = Page::at(path) {
+            return Self::Page(page);
         }
         let Some(rest) = path.strip_prefix("/mcp/") else {
             return Self::Nothing;
@@ -61,11 +48,11 @@ mod tests {
             ("/mcp/demo", server(None, "demo")),
             ("/mcp/demo/", server(None, "demo")),
             ("/mcp/ns/demo", server(Some("ns"), "demo")),
-            ("/healthz", Route::Health),
-            ("/readyz", Route::Ready),
-            ("/metrics", Route::Metrics),
-            ("/api/v1/servers", Route::Servers),
-            ("/api/v1/sessions", Route::Sessions),
+            ("/healthz", Route::Page(Page::Health)),
+            ("/readyz", Route::Page(Page::Ready)),
+            ("/metrics", Route::Page(Page::Metrics)),
+            ("/api/v1/servers", Route::Page(Page::Servers)),
+            ("/api/v1/sessions", Route::Page(Page::Sessions)),
             ("/", Route::Nothing),
             ("/mcp", Route::Nothing),
             ("/mcp/", Route::Nothing),

@@ -8,17 +8,17 @@ use futures_util::{FutureExt as _, StreamExt as _, stream::BoxStream};
 use mcpt_routing::{Change, Discovery};
 
 pub use self::fixed::{InvalidStaticServer, StaticServer, StaticServers};
-use crate::shared::Shared;
+use crate::directory::Directory;
 
 /// What a source says, after what it could say at once was taken in: a static list is known before the first request.
 pub(crate) fn begin(
     index: usize,
     source: Box<dyn Discovery>,
-    shared: &Shared,
+    directory: &Directory,
 ) -> BoxStream<'static, Change> {
     let mut changes = source.watch();
     while let Some(Some(change)) = changes.next().now_or_never() {
-        shared.apply(index, change);
+        directory.apply(index, change);
     }
     changes
 }
@@ -27,9 +27,9 @@ pub(crate) fn begin(
 pub(crate) async fn follow(
     index: usize,
     mut changes: BoxStream<'static, Change>,
-    shared: Arc<Shared>,
+    directory: Arc<Directory>,
 ) {
     while let Some(change) = changes.next().await {
-        shared.apply(index, change);
+        directory.apply(index, change);
     }
 }

@@ -21,7 +21,7 @@ use hyper_util::rt::TokioIo;
 use mcpt_routing::{Address, Endpoint};
 use tokio::{net::TcpStream, sync::Notify};
 
-use crate::{body::RequestBody, reuse};
+use crate::{exchange::RequestBody, reuse};
 
 /// How long a connection may take to be made.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -84,6 +84,15 @@ pub(crate) enum SendError {
     Unusable(&'static str),
 }
 
+impl SendError {
+    fn unreachable(request: Request<RequestBody>, reason: io::Error) -> Self {
+        Self::Unreachable {
+            request: Box::new(request),
+            reason,
+        }
+    }
+}
+
 impl From<&Address> for Upstream {
     fn from(address: &Address) -> Self {
         let host = HeaderValue::try_from(address.authority()).ok();
@@ -104,29 +113,9 @@ impl Upstream {
         &self,
         mut request: Request<RequestBody>,
     ) -> Result<(Response<Incoming>, Connection), SendError> {
-        let Some(target) = &self.target else {
-            let reason = io::Error::new(io::ErrorKind::InvalidInput, "its address is not valid");
-            return Err(SendError::Unreachable {
-                request: Box::new(request),
-                reason,
-            });
-        };
-        // A client's version is about its own connection.
-        *request.version_mut() = Version::HTTP_11;
-        request.headers_mut().insert(HOST, target.host.clone());
-        *request.uri_mut() = match request.uri().query() {
-            None => target.uri.clone(),
-            Some(query) => match Uri::try_from(format!("{}?{query}", target.uri)) {
-                Ok(uri) => uri,
-                Err(error) => {
-                    let reason = io::Error::new(io::ErrorKind::InvalidInput, error);
-                    return Err(SendError::Unreachable {
-                        request: Box::new(request),
-                        reason,
-                    });
-                }
-            },
-        };
+        if let Err(reason) = self.address(&mut request) {
+            return Err(SendError::unreachable(request, reason));
+        }
         let sent = request.body().sent();
         let interim = Interim::watch(&mut request);
         loop {
@@ -136,12 +125,7 @@ impl Upstream {
                 Some(sender) => sender,
                 None => match self.connect().await {
                     Ok(sender) => sender,
-                    Err(reason) => {
-                        return Err(SendError::Unreachable {
-                            request: Box::new(request),
-                            reason,
-                        });
-                    }
+                    Err(reason) => return Err(SendError::unreachable(request, reason)),
                 },
             };
             let answered = tokio::select! {
@@ -163,15 +147,29 @@ impl Upstream {
                     // An unused connection that the server had closed: nothing was sent.
                     Some(unsent) if !fresh => request = unsent,
                     Some(unsent) => {
-                        return Err(SendError::Unreachable {
-                            request: Box::new(unsent),
-                            reason: io::Error::other(error.into_error()),
-                        });
+                        let reason = io::Error::other(error.into_error());
+                        return Err(SendError::unreachable(unsent, reason));
                     }
                     None => return Err(sent_error(error.into_error())),
                 },
             }
         }
+    }
+
+    /// Makes the request one to this endpoint. A client's version is about its own connection.
+    fn address(&self, request: &mut Request<RequestBody>) -> io::Result<()> {
+        let invalid = |reason: &str| io::Error::new(io::ErrorKind::InvalidInput, reason.to_owned());
+        let Some(target) = &self.target else {
+            return Err(invalid("its address is not valid"));
+        };
+        *request.version_mut() = Version::HTTP_11;
+        request.headers_mut().insert(HOST, target.host.clone());
+        *request.uri_mut() = match request.uri().query() {
+            None => target.uri.clone(),
+            Some(query) => Uri::try_from(format!("{}?{query}", target.uri))
+                .map_err(|error| invalid(&error.to_string()))?,
+        };
+        Ok(())
     }
 
     async fn connect(&self) -> io::Result<SendRequest<RequestBody>> {

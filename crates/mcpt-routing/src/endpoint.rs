@@ -67,7 +67,7 @@ impl<L> Endpoint<L> {
         self.sessions.load(Relaxed)
     }
 
-    /// Those, and the ones that only other gateways have seen, see [`crate::SessionLedger::heed`].
+    /// Those, and the ones that only other gateways have seen, see [`crate::SessionLedger::merge`].
     pub fn all_sessions(&self) -> u32 {
         let elsewhere = self.elsewhere.load(Relaxed);
         self.sessions().saturating_add(elsewhere)

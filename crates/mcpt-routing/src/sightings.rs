@@ -28,7 +28,7 @@ pub struct Sightings {
     /// Hashes of sessions, by `NAMESPACE/NAME` of the server and id of the endpoint.
     servers: BTreeMap<String, BTreeMap<String, Vec<u64>>>,
     /// Hashes of sessions that have ended lately, not thinned: others may have seen them too. Gateways of before this was
-    /// told neither tell nor heed it.
+    /// told neither tell it nor count by it.
     #[serde(default)]
     ended: Vec<u64>,
 }
@@ -79,7 +79,7 @@ impl<L: for<'a> From<&'a Address>> SessionLedger<L> {
 
     /// Takes in what other gateways have told last, all of them: sessions that none of them names any more and that this one
     /// has not seen are counted no more, nor those that one of them or this one knows to be over.
-    pub fn heed(&self, table: &RoutingTable<L>, told: &[&Sightings]) {
+    pub fn merge(&self, table: &RoutingTable<L>, told: &[&Sightings]) {
         let told: Vec<_> = told.iter().filter(|told| told.is_credible()).collect();
         let thinned = told.iter().map(|told| told.thinned).max();
         let thinned = thinned.unwrap_or_default();

@@ -76,13 +76,13 @@ impl Gateway {
     }
 
     /// It has learned what the others have seen.
-    fn heeds(&self, others: &[Self]) {
+    fn merges(&self, others: &[Self]) {
         let told: Vec<_> = others
             .iter()
             .map(|other| other.ledger.sightings(&other.table))
             .collect();
         let told: Vec<_> = told.iter().collect();
-        self.ledger.heed(&self.table, &told);
+        self.ledger.merge(&self.table, &told);
     }
 
     /// How many sessions it takes into account.
@@ -190,7 +190,7 @@ proptest! {
         }
         for gateway in &gateways {
             gateway.scale(5);
-            gateway.heeds(&gateways);
+            gateway.merges(&gateways);
             prop_assert_eq!(gateway.knows(), 99);
         }
         for client in &new {
@@ -209,10 +209,10 @@ fn many_sessions_are_estimated() {
     for _ in 0..100_000 {
         gateways[0].open(&mut homes);
     }
-    gateways[1].heeds(&gateways);
+    gateways[1].merges(&gateways);
     let known = f64::from(gateways[1].knows());
     assert!((known / 100_000.0 - 1.0).abs() < 0.05, "{known}");
-    gateways[1].heeds(&[]);
+    gateways[1].merges(&[]);
     assert_eq!(gateways[1].knows(), 0);
 }
 
@@ -226,20 +226,20 @@ fn a_session_that_ended_elsewhere_is_counted_no_more() {
     gateways[1].open(&mut homes);
     gateways[0].end(0);
     // The other one does not know of it yet.
-    gateways[0].heeds(&gateways);
+    gateways[0].merges(&gateways);
     assert_eq!(gateways[0].knows(), 1);
-    gateways[1].heeds(&gateways);
+    gateways[1].merges(&gateways);
     assert_eq!(gateways[1].knows(), 1);
     // It is told for a while only.
     gateways[0].ledger.sweep(60_000);
-    gateways[0].heeds(&gateways);
+    gateways[0].merges(&gateways);
     assert_eq!(gateways[0].knows(), 1);
 
     // Whoever uses a session says that it goes on.
     gateways[1].end(1);
     gateways[1].request(1, &homes);
-    gateways[0].heeds(&gateways);
-    gateways[1].heeds(&gateways);
+    gateways[0].merges(&gateways);
+    gateways[1].merges(&gateways);
     for gateway in &gateways {
         assert_eq!(gateway.knows(), 1);
     }
@@ -261,7 +261,7 @@ fn gateways_that_tell_no_ends_are_heeded_too() {
     let gateway = Gateway::new(1, Policy::LeastLoaded);
     let told = r#"{"thinned":0,"servers":{"ns/demo":{"pod-0":[1,2,3]}}}"#;
     let told: Sightings = serde_json::from_str(told).unwrap();
-    gateway.ledger.heed(&gateway.table, &[&told]);
+    gateway.ledger.merge(&gateway.table, &[&told]);
     assert_eq!(gateway.knows(), 3);
 }
 
@@ -289,7 +289,7 @@ fn what_no_gateway_tells_is_not_believed() {
     ] {
         gateway
             .ledger
-            .heed(&gateway.table, &[&honest, &told(thinned, sessions)]);
+            .merge(&gateway.table, &[&honest, &told(thinned, sessions)]);
         assert_eq!(gateway.knows(), known, "{thinned} {sessions}");
     }
 }

@@ -6,22 +6,24 @@ use std::{
     io,
     net::SocketAddr,
     sync::{Arc, atomic::AtomicBool},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use hyper::service::service_fn;
 use mcpt_http::Connections;
-use mcpt_routing::{Discovery, RoutingTable, SessionLedger};
-use tokio::{net::TcpListener, sync::Notify, task::JoinSet};
+use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     GatewayConfig,
-    glance::Glances,
+    access::Access,
+    directory::Directory,
+    exchange::{BodyBudget, Exchange},
     metrics::Metrics,
-    peers, proxy,
-    shared::{Shared, SourceState},
-    sources,
+    pages::Pages,
+    peers, sources,
+    stages::Stages,
+    target::Targets,
 };
 
 /// How often what was not used for a while is looked for.
@@ -92,31 +94,19 @@ impl Gateway {
     ) -> Result<(), GatewayError> {
         let listener = TcpListener::from_std(self.listener).map_err(GatewayError::Serve)?;
         let grace = self.config.drain_grace;
-        let peers = self.config.peers.clone();
-        let (shared, sources) = shared(self.config);
         let mut background = JoinSet::new();
-        if let Some(peers) = peers {
-            background.spawn(peers::exchange(peers, Arc::clone(&shared)));
-        }
-        for (index, source) in sources.into_iter().enumerate() {
-            let changes = sources::begin(index, source, &shared);
-            background.spawn(sources::follow(index, changes, Arc::clone(&shared)));
-        }
-        background.spawn(sweep(Arc::clone(&shared)));
+        let (stages, closing) = stages(self.config, &mut background);
         tracing::info!(address = %self.address, "gateway listens");
 
         let connections = Connections::default();
-        let service = {
-            let shared = Arc::clone(&shared);
-            service_fn(move |request| {
-                let shared = Arc::clone(&shared);
-                async move { Ok::<_, Infallible>(proxy::handle(&shared, request).await) }
-            })
-        };
+        let service = service_fn(move |request| {
+            let stages = Arc::clone(&stages);
+            async move { Ok::<_, Infallible>(stages.answer(request).await) }
+        });
         let end = async {
             shutdown.await;
             tracing::info!(connections = connections.open(), "gateway drains");
-            shared.closing.cancel();
+            closing.cancel();
             let drained = async {
                 drop(tokio::time::timeout(grace / 2, connections.leave()).await);
                 connections.stop();
@@ -131,35 +121,53 @@ impl Gateway {
     }
 }
 
-fn shared(config: GatewayConfig) -> (Arc<Shared>, Vec<Box<dyn Discovery>>) {
-    let sources = config.sources;
-    let shared = Shared {
-        table: RoutingTable::new(sources.len()),
-        ledger: SessionLedger::new(config.session_idle.as_millis() as u64),
-        keys: config.keys,
-        metrics: Metrics::default(),
-        access: config.access,
-        default_namespace: config.default_namespace,
-        policy: config.policy,
-        glances: Glances::new(config.max_body),
-        unreachable_hint: config.unreachable_hint,
-        sources: sources
-            .iter()
-            .map(|source| source.name())
-            .map(SourceState::new)
-            .collect(),
-        peers_told: AtomicBool::new(config.peers.is_none()),
-        closing: CancellationToken::new(),
-        changed: Notify::new(),
-        started: Instant::now(),
+/// Puts the stages together, and begins what goes on beside them for as long as `background` is kept; with what ends
+/// streams that have no end of their own.
+fn stages(config: GatewayConfig, background: &mut JoinSet<()>) -> (Arc<Stages>, CancellationToken) {
+    let names = config.sources.iter().map(|source| source.name());
+    let directory = Arc::new(Directory::new(names, config.session_idle));
+    let metrics = Arc::<Metrics>::default();
+    let bodies = Arc::new(BodyBudget::new(config.max_body));
+    let peers_heard = Arc::new(AtomicBool::new(config.peers.is_none()));
+    let closing = CancellationToken::new();
+    if let Some(peers) = config.peers {
+        let heard = Arc::clone(&peers_heard);
+        background.spawn(peers::exchange(peers, Arc::clone(&directory), heard));
+    }
+    for (index, source) in config.sources.into_iter().enumerate() {
+        let changes = sources::begin(index, source, &directory);
+        background.spawn(sources::follow(index, changes, Arc::clone(&directory)));
+    }
+    background.spawn(sweep(Arc::clone(&directory)));
+    let default_namespace = config.default_namespace;
+    let stages = Stages {
+        access: Access::new(config.access),
+        targets: Targets::new(Arc::clone(&directory), default_namespace.clone()),
+        exchange: Exchange {
+            directory: Arc::clone(&directory),
+            keys: config.keys,
+            policy: config.policy,
+            bodies: Arc::clone(&bodies),
+            unreachable_hint: config.unreachable_hint,
+            closing: closing.clone(),
+        },
+        metrics: Arc::clone(&metrics),
+        pages: Pages {
+            directory,
+            metrics,
+            bodies,
+            default_namespace,
+            peers_heard,
+            closing: closing.clone(),
+        },
     };
-    (Arc::new(shared), sources)
+    (Arc::new(stages), closing)
 }
 
-async fn sweep(shared: Arc<Shared>) {
+async fn sweep(directory: Arc<Directory>) {
     let mut turns = tokio::time::interval(SWEEP_EVERY);
     loop {
         turns.tick().await;
-        shared.sweep();
+        directory.sweep();
     }
 }

@@ -4,12 +4,12 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::{
     Response, StatusCode,
-    header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER},
+    header::{ALLOW, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER},
 };
 use mcpt_protocol::{ErrorCode, Part, error_response};
 use serde_json::value::RawValue;
 
-use crate::{body::GatewayBody, metrics::Outcome};
+use crate::{metrics::Outcome, relay::GatewayBody};
 
 /// Why a request is not forwarded, or what kept the server's answer from the client.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -80,7 +80,12 @@ impl Refusal {
             Self::SeveralSessions | Self::BodyMissing | Self::TooLarge(_) => {
                 ErrorCode::INVALID_REQUEST
             }
-            _ => ErrorCode::SERVER_ERROR,
+            Self::Access(_)
+            | Self::UnknownPath
+            | Self::UnknownServer(_)
+            | Self::Method { .. }
+            | Self::UnknownSession
+            | Self::SessionGone => ErrorCode::SERVER_ERROR,
         }
     }
 
@@ -94,7 +99,34 @@ impl Refusal {
             Self::Unreachable(_) | Self::Broken | Self::Unusable(_) | Self::Unsealable(_) => {
                 Outcome::Unreachable
             }
-            _ => Outcome::Refused,
+            Self::Access(_)
+            | Self::UnknownPath
+            | Self::UnknownServer(_)
+            | Self::Starting
+            | Self::Method { .. }
+            | Self::SeveralSessions
+            | Self::TooLarge(_)
+            | Self::BodyMissing => Outcome::Refused,
+        }
+    }
+
+    /// A header that tells the client more.
+    fn header(&self) -> Option<(HeaderName, &'static str)> {
+        match self {
+            Self::Method { allow } => Some((ALLOW, allow)),
+            Self::NoEndpoint(_) | Self::Starting | Self::Overloaded => Some((RETRY_AFTER, "1")),
+            Self::Access(_)
+            | Self::UnknownPath
+            | Self::UnknownServer(_)
+            | Self::UnknownSession
+            | Self::SessionGone
+            | Self::SeveralSessions
+            | Self::TooLarge(_)
+            | Self::BodyMissing
+            | Self::Unreachable(_)
+            | Self::Broken
+            | Self::Unusable(_)
+            | Self::Unsealable(_) => None,
         }
     }
 
@@ -103,15 +135,10 @@ impl Refusal {
         let id = id.map(Part::alone);
         let text = error_response(id, self.code(), &self.to_string(), None);
         let mut response = page(self.status(), "application/json", text);
-        let headers = response.headers_mut();
-        match self {
-            Self::Method { allow } => {
-                headers.insert(ALLOW, HeaderValue::from_static(allow));
-            }
-            Self::NoEndpoint(_) | Self::Starting | Self::Overloaded => {
-                headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
-            }
-            _ => {}
+        if let Some((name, value)) = self.header() {
+            response
+                .headers_mut()
+                .insert(name, HeaderValue::from_static(value));
         }
         response
     }

@@ -13,7 +13,7 @@ use tokio::{
     time::Instant,
 };
 
-use crate::answer::Refusal;
+use crate::refusal::Refusal;
 
 /// Largest body that is read whole.
 const ENOUGH: usize = 64 * 1024;
@@ -29,7 +29,7 @@ const SILENCE: Duration = Duration::from_secs(10);
 
 /// Reads bodies, and knows how much of them is held.
 #[derive(Debug)]
-pub(crate) struct Glances {
+pub(crate) struct BodyBudget {
     /// Largest body that is taken at all.
     max_body: usize,
     /// Bytes that may still be held, and how many there are in all.
@@ -38,9 +38,9 @@ pub(crate) struct Glances {
     patience: Duration,
 }
 
-/// What a look at a body has brought.
+/// What was read of a body.
 #[derive(Debug)]
-pub(crate) enum Glance<B> {
+pub(crate) enum ReadBody<B> {
     /// All of it. Counted as held until the last clone is dropped.
     Whole(Bytes),
     /// It is large: what was read of it, and the rest.
@@ -103,7 +103,7 @@ impl AsRef<[u8]> for Held {
     }
 }
 
-impl Glances {
+impl BodyBudget {
     pub(crate) fn new(max_body: usize) -> Self {
         Self::bounded(max_body, HELD_AT_ONCE, PATIENCE)
     }
@@ -127,8 +127,8 @@ impl Glances {
         self.all.saturating_sub(self.free.available_permits())
     }
 
-    /// A body that is not looked at, but not larger than it may be.
-    pub(crate) fn none<B: Body>(&self, body: B) -> Result<Limited<B>, Refusal> {
+    /// A body that is not read here, but not larger than it may be.
+    pub(crate) fn limited<B: Body>(&self, body: B) -> Result<Limited<B>, Refusal> {
         if body.size_hint().lower() > self.max_body as u64 {
             return Err(Refusal::TooLarge(self.max_body));
         }
@@ -136,45 +136,45 @@ impl Glances {
     }
 
     /// Reads a body whole, unless it is large.
-    pub(crate) async fn at<B>(&self, body: B) -> Result<Glance<B>, Refusal>
+    pub(crate) async fn read<B>(&self, body: B) -> Result<ReadBody<B>, Refusal>
     where
         B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Unpin,
     {
-        self.look(body, self.patience).await
+        self.read_within(body, self.patience).await
     }
 
     /// The same for a body that is not worth waiting for: there is room for it at once, or it is not read.
-    pub(crate) async fn in_passing<B>(&self, body: B) -> Result<Glance<B>, Refusal>
+    pub(crate) async fn read_in_passing<B>(&self, body: B) -> Result<ReadBody<B>, Refusal>
     where
         B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Unpin,
     {
-        self.look(body, Duration::ZERO).await
+        self.read_within(body, Duration::ZERO).await
     }
 
-    async fn look<B>(&self, body: B, patience: Duration) -> Result<Glance<B>, Refusal>
+    async fn read_within<B>(&self, body: B, patience: Duration) -> Result<ReadBody<B>, Refusal>
     where
         B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Unpin,
     {
-        let mut body = self.none(body)?;
+        let mut body = self.limited(body)?;
         if body.size_hint().lower() > ENOUGH as u64 {
             let begin = Bytes::new();
-            return Ok(Glance::Large { begin, rest: body });
+            return Ok(ReadBody::Large { begin, rest: body });
         }
         let mut share = Share {
             free: &self.free,
             taken: None,
             patience,
         };
-        let read = tokio::time::timeout(BODY_TIMEOUT, self.read(&mut body, &mut share)).await;
+        let read = tokio::time::timeout(BODY_TIMEOUT, self.collect(&mut body, &mut share)).await;
         let (bytes, whole) = read.unwrap_or(Err(Refusal::BodyMissing))?;
         let held = Bytes::from_owner(Held {
             bytes,
             _share: share.taken,
         });
         Ok(if whole {
-            Glance::Whole(held)
+            ReadBody::Whole(held)
         } else {
-            Glance::Large {
+            ReadBody::Large {
                 begin: held,
                 rest: body,
             }
@@ -182,7 +182,7 @@ impl Glances {
     }
 
     /// Reads to the end, or until it is too much; `true` at the end.
-    async fn read<B>(
+    async fn collect<B>(
         &self,
         body: &mut Limited<B>,
         share: &mut Share<'_>,
@@ -259,65 +259,65 @@ mod tests {
 
     #[tokio::test]
     async fn small_bodies_are_read_and_counted_while_they_are_held() {
-        let glances = Glances::bounded(1 << 20, ENOUGH, SOON);
+        let budget = BodyBudget::bounded(1 << 20, ENOUGH, SOON);
         for (body, bytes) in [
             (vec![0], 0),
             (vec![10], 10),
             (vec![ENOUGH], ENOUGH),
             (vec![7, 0, 5], 12),
         ] {
-            let Ok(Glance::Whole(whole)) = glances.at(pieces(&body, true)).await else {
+            let Ok(ReadBody::Whole(whole)) = budget.read(pieces(&body, true)).await else {
                 panic!("{body:?} is not read")
             };
-            assert_eq!((whole.len(), glances.held()), (bytes, bytes), "{body:?}");
+            assert_eq!((whole.len(), budget.held()), (bytes, bytes), "{body:?}");
             let clone = whole.clone();
             drop(whole);
-            assert_eq!(glances.held(), bytes, "{body:?}");
+            assert_eq!(budget.held(), bytes, "{body:?}");
             drop(clone);
-            assert_eq!(glances.held(), 0, "{body:?}");
+            assert_eq!(budget.held(), 0, "{body:?}");
         }
     }
 
     #[tokio::test]
     async fn large_bodies_go_through() {
-        let glances = Glances::bounded(1 << 20, ENOUGH, SOON);
+        let budget = BodyBudget::bounded(1 << 20, ENOUGH, SOON);
         let said = Full::new(Bytes::from(vec![0; ENOUGH + 1]));
-        let Ok(Glance::Large { begin, rest }) = glances.at(said).await else {
+        let Ok(ReadBody::Large { begin, rest }) = budget.read(said).await else {
             panic!("it is held")
         };
-        assert_eq!((begin.len(), glances.held()), (0, 0));
+        assert_eq!((begin.len(), budget.held()), (0, 0));
         assert_eq!(rest.collect().await.unwrap().to_bytes().len(), ENOUGH + 1);
 
         let unsaid = pieces(&[5, ENOUGH, 10, 100_000], true);
-        let Ok(Glance::Large { begin, rest }) = glances.at(unsaid).await else {
+        let Ok(ReadBody::Large { begin, rest }) = budget.read(unsaid).await else {
             panic!("it is held")
         };
         assert_eq!(begin.len(), ENOUGH + 5);
         assert_eq!(rest.collect().await.unwrap().to_bytes().len(), 100_010);
         drop(begin);
-        assert_eq!(glances.held(), 0);
+        assert_eq!(budget.held(), 0);
     }
 
     #[tokio::test]
     async fn what_is_larger_than_it_may_be_is_refused() {
-        let glances = Glances::bounded(100, ENOUGH, SOON);
+        let budget = BodyBudget::bounded(100, ENOUGH, SOON);
         for body in [pieces(&[101], true), pieces(&[60, 60], true)] {
-            let refused = glances.at(body).await.err();
+            let refused = budget.read(body).await.err();
             assert_eq!(refused, Some(Refusal::TooLarge(100)));
         }
         let said = Full::new(Bytes::from(vec![0; 101]));
-        assert_eq!(glances.at(said).await.err(), Some(Refusal::TooLarge(100)));
+        assert_eq!(budget.read(said).await.err(), Some(Refusal::TooLarge(100)));
     }
 
     /// Begins to read a body, and waits until so much is held.
     async fn begun(
-        glances: &Arc<Glances>,
+        budget: &Arc<BodyBudget>,
         body: impl Body<Data = Bytes, Error = Infallible> + Unpin + Send + 'static,
         held: usize,
     ) -> JoinHandle<Option<Refusal>> {
-        let reading = Arc::clone(glances);
-        let begun = tokio::spawn(async move { reading.at(body).await.err() });
-        while glances.held() < held {
+        let reading = Arc::clone(budget);
+        let begun = tokio::spawn(async move { reading.read(body).await.err() });
+        while budget.held() < held {
             tokio::task::yield_now().await;
         }
         begun
@@ -325,59 +325,59 @@ mod tests {
 
     #[tokio::test]
     async fn the_sum_is_bounded_and_small_ones_pass_by_slow_ones() {
-        let glances = Arc::new(Glances::bounded(1 << 20, 2 * ENOUGH, SOON));
+        let budget = Arc::new(BodyBudget::bounded(1 << 20, 2 * ENOUGH, SOON));
         let mut slow = Vec::new();
         for held in [ENOUGH, 2 * ENOUGH] {
-            slow.push(begun(&glances, pieces(&[ENOUGH], false), held).await);
+            slow.push(begun(&budget, pieces(&[ENOUGH], false), held).await);
         }
-        let refused = glances.at(Full::new(Bytes::from_static(b"{}"))).await;
+        let refused = budget.read(Full::new(Bytes::from_static(b"{}"))).await;
         assert_eq!(refused.err(), Some(Refusal::Overloaded));
         for slow in &slow[1..] {
             slow.abort();
         }
         // Half of it is free again: no reason to wait.
-        while glances.held() > ENOUGH {
+        while budget.held() > ENOUGH {
             tokio::task::yield_now().await;
         }
-        let small = glances.at(Full::new(Bytes::from_static(b"{}"))).await;
-        assert!(matches!(small, Ok(Glance::Whole(_))), "{small:?}");
+        let small = budget.read(Full::new(Bytes::from_static(b"{}"))).await;
+        assert!(matches!(small, Ok(ReadBody::Whole(_))), "{small:?}");
     }
 
     #[tokio::test]
     async fn bodies_that_do_not_arrive_keep_nothing_from_others() {
-        let glances = Arc::new(Glances::bounded(1 << 20, 100, SOON));
+        let budget = Arc::new(BodyBudget::bounded(1 << 20, 100, SOON));
         let mut silent = Vec::new();
         for _ in 0..100 {
-            silent.push(begun(&glances, pieces(&[], false), 0).await);
+            silent.push(begun(&budget, pieces(&[], false), 0).await);
         }
-        silent.push(begun(&glances, pieces(&[98], false), 98).await);
-        let small = glances.at(Full::new(Bytes::from_static(b"{}"))).await;
-        assert!(matches!(small, Ok(Glance::Whole(_))), "{small:?}");
+        silent.push(begun(&budget, pieces(&[98], false), 98).await);
+        let small = budget.read(Full::new(Bytes::from_static(b"{}"))).await;
+        assert!(matches!(small, Ok(ReadBody::Whole(_))), "{small:?}");
     }
 
     #[tokio::test(start_paused = true)]
     async fn who_falls_silent_gives_its_share_back() {
-        let glances = Glances::bounded(1 << 20, 100, PATIENCE);
+        let budget = BodyBudget::bounded(1 << 20, 100, PATIENCE);
         for body in [pieces(&[], false), pieces(&[50], false)] {
             let begin = Instant::now();
-            let refused = glances.at(body).await.err();
+            let refused = budget.read(body).await.err();
             assert_eq!(refused, Some(Refusal::BodyMissing));
             // The clock stands still but for what is waited for.
             assert!(begin.elapsed() < 2 * SILENCE);
-            assert_eq!(glances.held(), 0);
+            assert_eq!(budget.held(), 0);
         }
     }
 
     #[tokio::test(start_paused = true)]
     async fn of_those_that_wait_for_each_other_the_first_gives_way() {
-        let glances = Arc::new(Glances::bounded(1 << 20, 100, PATIENCE));
+        let budget = Arc::new(BodyBudget::bounded(1 << 20, 100, PATIENCE));
         let half = || Ok::<_, Infallible>(Frame::data(Bytes::from(vec![b'x'; 50])));
         let (mut go_on, mut reading) = (Vec::new(), Vec::new());
         for held in [50, 100] {
             let (go, gone) = oneshot::channel::<()>();
             let other = stream::once(gone.map(move |_| half()));
             let halves = StreamBody::new(stream::iter([half()]).chain(other).boxed());
-            reading.push(begun(&glances, halves, held).await);
+            reading.push(begun(&budget, halves, held).await);
             go_on.push(go);
         }
         for go in go_on {
@@ -391,16 +391,16 @@ mod tests {
             refused.push(reading.await.unwrap());
         }
         assert_eq!(refused, [Some(Refusal::Overloaded), None]);
-        assert_eq!(glances.held(), 0);
+        assert_eq!(budget.held(), 0);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_request_has_one_patience_for_all_its_pieces() {
-        let glances = Arc::new(Glances::bounded(1 << 20, 100, PATIENCE));
-        let _much = glances.at(pieces(&[92], true)).await;
-        let little = glances.at(pieces(&[4], true)).await;
+        let budget = Arc::new(BodyBudget::bounded(1 << 20, 100, PATIENCE));
+        let _much = budget.read(pieces(&[92], true)).await;
+        let little = budget.read(pieces(&[4], true)).await;
         let begin = Instant::now();
-        let reading = begun(&glances, pieces(&[4, 4, 4], true), 100).await;
+        let reading = begun(&budget, pieces(&[4, 4, 4], true), 100).await;
         tokio::time::advance(PATIENCE / 2).await;
         drop(little);
         assert_eq!(reading.await.unwrap(), Some(Refusal::Overloaded));
@@ -409,15 +409,15 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_body_in_passing_waits_for_nobody() {
-        let glances = Arc::new(Glances::bounded(1 << 20, 100, PATIENCE));
+        let budget = Arc::new(BodyBudget::bounded(1 << 20, 100, PATIENCE));
         let small = || Full::new(Bytes::from_static(b"{}"));
         assert!(matches!(
-            glances.in_passing(small()).await,
-            Ok(Glance::Whole(_))
+            budget.read_in_passing(small()).await,
+            Ok(ReadBody::Whole(_))
         ));
-        let _full = begun(&glances, pieces(&[100], false), 100).await;
+        let _full = begun(&budget, pieces(&[100], false), 100).await;
         let begin = Instant::now();
-        let refused = glances.in_passing(small()).await.err();
+        let refused = budget.read_in_passing(small()).await.err();
         assert_eq!(refused, Some(Refusal::Overloaded));
         assert!(begin.elapsed() <= SOON);
     }

@@ -1,4 +1,4 @@
-//! What a POST without a session wants, read from the envelope of its body.
+//! [`RequestClass`]: what a POST without a session wants, read from the envelope of its body.
 
 use mcpt_protocol::{Era, Kind, Message, era_of_version};
 use serde_json::value::RawValue;
@@ -20,9 +20,9 @@ const REPEATABLE: [&str; 12] = [
     "tools/list",
 ];
 
-/// A message without a session.
+/// What sort of request without a session it is.
 #[derive(Debug)]
-pub(crate) struct Opening {
+pub(crate) struct RequestClass {
     /// What it is.
     pub(crate) purpose: Purpose,
     /// Whether it may be sent again when it is unknown what became of it.
@@ -42,7 +42,7 @@ pub(crate) enum Purpose {
     Other,
 }
 
-impl Opening {
+impl RequestClass {
     /// Anything but a POST; `repeatable` when its method is one that only reads.
     pub(crate) fn without_message(repeatable: bool) -> Self {
         Self {
@@ -134,7 +134,7 @@ mod tests {
             ("not json", Some(Era::Modern), modern),
         ] {
             assert_eq!(
-                Opening::of(body.as_bytes(), header).purpose,
+                RequestClass::of(body.as_bytes(), header).purpose,
                 purpose,
                 "{body} {header:?}"
             );
@@ -152,12 +152,15 @@ mod tests {
         ] {
             let body = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{method}"}}"#);
             for header in [None, Some(Era::Modern)] {
-                let opening = Opening::of(body.as_bytes(), header);
-                assert_eq!(opening.repeatable, repeatable, "{method}");
+                let class = RequestClass::of(body.as_bytes(), header);
+                assert_eq!(class.repeatable, repeatable, "{method}");
             }
         }
         for body in ["", "[]", r#"{"jsonrpc":"2.0","id":1,"result":{}}"#] {
-            assert!(!Opening::of(body.as_bytes(), None).repeatable, "{body}");
+            assert!(
+                !RequestClass::of(body.as_bytes(), None).repeatable,
+                "{body}"
+            );
         }
     }
 }

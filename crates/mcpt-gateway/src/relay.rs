@@ -1,121 +1,64 @@
-//! Bodies on their way through: chunks as they come, with what must happen when they end or are given up.
+//! The stage that hands answers on: chunks as they come, with what must happen when they end or are given up.
 
 use std::{
-    error::Error,
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll},
 };
 
 use bytes::Bytes;
-use http_body_util::{Full, Limited};
-use hyper::body::{Body, Frame, Incoming, SizeHint};
+use http_body_util::Full;
+use hyper::{
+    Response, StatusCode,
+    body::{Body, Frame, Incoming, SizeHint},
+};
 use mcpt_routing::InFlight;
+use serde_json::value::RawValue;
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use crate::{
-    glance::Glance,
-    reuse::Sent,
+    metrics::Outcome,
+    refusal::Refusal,
     upstream::{Connection, Upstream},
 };
 
-/// A request's body on its way to a server: what was read of it, and the rest as it comes.
+/// An answer on its way to a client, and how it counts.
 #[derive(Debug)]
-pub(crate) struct RequestBody {
-    begin: Bytes,
-    rest: Option<Limited<Incoming>>,
-    sent: Sent,
+pub(crate) struct Answer {
+    pub(crate) response: Response<GatewayBody>,
+    pub(crate) outcome: Outcome,
 }
 
-impl RequestBody {
-    /// All of it is there.
-    pub(crate) fn whole(bytes: Bytes) -> Self {
+impl Answer {
+    /// The gateway's own, to the request `id` if that is known.
+    pub(crate) fn refusal(refusal: &Refusal, id: Option<&RawValue>) -> Self {
         Self {
-            sent: Sent::whole(&bytes),
-            begin: bytes,
-            rest: None,
+            outcome: refusal.outcome(),
+            response: refusal.response(id),
         }
     }
 
-    /// There is none, whatever the client has sent.
-    pub(crate) fn none() -> Self {
-        Self::whole(Bytes::new())
-    }
-
-    /// Nothing of it was read.
-    pub(crate) fn unread(rest: Limited<Incoming>) -> Self {
+    /// A server's, which was read whole.
+    pub(crate) fn own(response: Response<Bytes>) -> Self {
         Self {
-            sent: if rest.is_end_stream() {
-                Sent::NoBody
-            } else {
-                Sent::AsItComes(Arc::default())
-            },
-            begin: Bytes::new(),
-            rest: Some(rest),
+            outcome: outcome_of(response.status()),
+            response: response.map(|body| GatewayBody::Own(Full::new(body))),
         }
     }
 
-    /// What of it has been sent, as it goes on.
-    pub(crate) fn sent(&self) -> Sent {
-        self.sent.clone()
-    }
-}
-
-impl From<Glance<Incoming>> for RequestBody {
-    fn from(glance: Glance<Incoming>) -> Self {
-        match glance {
-            Glance::Whole(bytes) => Self::whole(bytes),
-            Glance::Large { begin, rest } => Self {
-                begin,
-                rest: Some(rest),
-                sent: Sent::AtOnce { message: false },
-            },
+    /// A server's as it comes.
+    pub(crate) fn forwarded(response: Response<Forwarded>) -> Self {
+        Self {
+            outcome: outcome_of(response.status()),
+            response: response.map(|body| GatewayBody::Forwarded(Box::new(body))),
         }
     }
 }
 
-impl Body for RequestBody {
-    type Data = Bytes;
-    type Error = Box<dyn Error + Send + Sync>;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        if !self.begin.is_empty() {
-            let begin = std::mem::take(&mut self.begin);
-            return Poll::Ready(Some(Ok(Frame::data(begin))));
-        }
-        let Some(rest) = &mut self.rest else {
-            return Poll::Ready(None);
-        };
-        let length = rest.size_hint().exact();
-        let frame = Pin::new(rest).poll_frame(context);
-        if let Poll::Ready(Some(Ok(frame))) = &frame
-            && let Some(piece) = frame.data_ref()
-            && length == Some(piece.len() as u64)
-        {
-            self.sent.only_piece(piece);
-        }
-        frame
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.begin.is_empty() && self.rest.as_ref().is_none_or(Body::is_end_stream)
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        let begin = self.begin.len() as u64;
-        let rest = self
-            .rest
-            .as_ref()
-            .map_or_else(|| SizeHint::with_exact(0), Body::size_hint);
-        let mut hint = SizeHint::new();
-        hint.set_lower(begin + rest.lower());
-        if let Some(upper) = rest.upper() {
-            hint.set_upper(begin + upper);
-        }
-        hint
+fn outcome_of(status: StatusCode) -> Outcome {
+    match status.as_u16() {
+        400..500 => Outcome::ClientError,
+        500.. => Outcome::ServerError,
+        _ => Outcome::Answered,
     }
 }
 

@@ -1,0 +1,143 @@
+//! The stage between the gateway and a server: which instance is asked, what of a request may be sent again, and what the
+//! server's answer means.
+
+mod anywhere;
+mod body_budget;
+mod pinned;
+mod request_body;
+mod request_class;
+
+use std::{error::Error, io, sync::Arc};
+
+use bytes::Bytes;
+use hyper::{
+    Method, Request, Response,
+    body::{Body, Incoming},
+};
+use mcpt_protocol::Era;
+use mcpt_routing::{InFlight, Policy, Server, SessionKeys};
+use tokio_util::sync::CancellationToken;
+
+pub(crate) use self::{body_budget::BodyBudget, request_body::RequestBody};
+use self::{body_budget::ReadBody, request_class::request_id};
+use crate::{
+    directory::Directory,
+    headers::{self, Session},
+    refusal::Refusal,
+    relay::{Answer, Forwarded},
+    upstream::{Connection, SendError, Upstream},
+};
+
+/// How requests get to servers.
+#[derive(Debug)]
+pub(crate) struct Exchange {
+    pub(crate) directory: Arc<Directory>,
+    pub(crate) keys: SessionKeys,
+    pub(crate) policy: Policy,
+    pub(crate) bodies: Arc<BodyBudget>,
+    pub(crate) unreachable_hint: Option<&'static str>,
+    /// Ends streams that have no end of their own.
+    pub(crate) closing: CancellationToken,
+}
+
+impl Exchange {
+    /// One exchange with a server that exists.
+    pub(crate) async fn with(
+        &self,
+        server: &Arc<Server<Upstream>>,
+        request: Request<Incoming>,
+    ) -> Answer {
+        let era = headers::header_era(request.headers());
+        let modern = era == Some(Era::Modern);
+        if let Some(allow) = allowed_instead(request.method(), modern) {
+            return self.refuse(Refusal::Method { allow }, request).await;
+        }
+        let session = if modern {
+            Session::None
+        } else {
+            Session::of(request.headers())
+        };
+        match session {
+            Session::One(sealed) => self.pinned(server, request, sealed).await,
+            Session::None => self.anywhere(server, request, era).await,
+            Session::Several => self.refuse(Refusal::SeveralSessions, request).await,
+        }
+    }
+
+    /// Refuses a request whose body was not read; a small one is read for the id that the error answers, which an error may
+    /// lack: nothing that is forwarded waits for it.
+    pub(crate) async fn refuse<B>(&self, refusal: Refusal, request: Request<B>) -> Answer
+    where
+        B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Unpin,
+    {
+        let id = match self.bodies.read_in_passing(request.into_body()).await {
+            Ok(ReadBody::Whole(body)) => request_id(&body),
+            Ok(ReadBody::Large { .. }) | Err(_) => None,
+        };
+        Answer::refusal(&refusal, id.as_deref())
+    }
+
+    /// What the client is told when the request was on its way and no response came.
+    fn broken(&self, in_flight: &InFlight<Upstream>, error: SendError) -> Refusal {
+        match error {
+            SendError::Unreachable { reason, .. } => self.unreachable(in_flight, &reason),
+            SendError::Broken(error) => {
+                tracing::warn!(endpoint = %in_flight.address(), %error, "connection broke before the answer");
+                Refusal::Broken
+            }
+            SendError::Unusable(why) => {
+                tracing::warn!(endpoint = %in_flight.address(), why, "answer cannot be passed on");
+                Refusal::Unusable(why)
+            }
+            SendError::Body { too_large: true } => Refusal::TooLarge(self.bodies.max_body()),
+            SendError::Body { too_large: false } => Refusal::BodyMissing,
+        }
+    }
+
+    /// Notes that an endpoint cannot be reached.
+    fn unreachable(&self, in_flight: &InFlight<Upstream>, reason: &io::Error) -> Refusal {
+        let silent = matches!(
+            reason.kind(),
+            io::ErrorKind::TimedOut
+                | io::ErrorKind::HostUnreachable
+                | io::ErrorKind::NetworkUnreachable
+        );
+        let hint = self.unreachable_hint.filter(|_| silent);
+        tracing::warn!(endpoint = %in_flight.address(), %reason, hint, "endpoint cannot be reached");
+        in_flight.unreachable(self.directory.now());
+        // The address stays inside: it is nothing that clients should learn.
+        let kind = reason.kind();
+        Refusal::Unreachable(match hint {
+            Some(hint) => format!("{kind} ({hint})"),
+            None => kind.to_string(),
+        })
+    }
+
+    /// A server's answer as it goes on; `streams` if it has no end of its own.
+    fn relayed(&self, taken: Taken, streams: bool) -> Answer {
+        let until = streams.then(|| self.closing.clone().cancelled_owned());
+        let Taken {
+            response,
+            connection,
+            in_flight,
+        } = taken;
+        Answer::forwarded(response.map(|body| Forwarded::new(body, in_flight, connection, until)))
+    }
+}
+
+/// An answer that has begun: what of it is there, what the rest comes over, and where it is counted.
+struct Taken {
+    response: Response<Incoming>,
+    connection: Connection,
+    in_flight: InFlight<Upstream>,
+}
+
+/// The methods that a client may use, when it has used another.
+fn allowed_instead(method: &Method, modern: bool) -> Option<&'static str> {
+    match *method {
+        Method::POST => None,
+        Method::GET | Method::DELETE if modern => Some("POST"),
+        Method::GET | Method::DELETE => None,
+        _ => Some("GET, POST, DELETE"),
+    }
+}

@@ -1,0 +1,216 @@
+//! Requests outside of any session: those that begin one, those of the stateless era, and whatever else comes. They may go
+//! to any endpoint, and to another one when they could not be sent.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use hyper::{Method, Request, body::Incoming, header::HeaderValue, http::request::Parts};
+use mcpt_protocol::Era;
+use mcpt_routing::{EndpointId, Server, Ticket, Work};
+
+use super::{
+    Exchange, Taken,
+    body_budget::ReadBody,
+    request_body::RequestBody,
+    request_class::{Purpose, RequestClass},
+};
+use crate::{
+    directory::unix_time,
+    headers::{self, SESSION},
+    refusal::Refusal,
+    relay::Answer,
+    upstream::{SendError, Upstream},
+};
+
+/// A request that can be sent: where to, and what of it may be sent again.
+struct Sendable {
+    work: Work,
+    request: Request<RequestBody>,
+    again: Option<Request<RequestBody>>,
+}
+
+impl Exchange {
+    pub(super) async fn anywhere(
+        &self,
+        server: &Arc<Server<Upstream>>,
+        request: Request<Incoming>,
+        era: Option<Era>,
+    ) -> Answer {
+        let (mut parts, body) = request.into_parts();
+        let read = match self.read(&mut parts, body).await {
+            Ok(read) => read,
+            Err(refusal) => return Answer::refusal(&refusal, None),
+        };
+        let class = match &read {
+            _ if parts.method != Method::POST => {
+                RequestClass::without_message(parts.method == Method::GET)
+            }
+            ReadBody::Whole(body) => RequestClass::of(body, era),
+            ReadBody::Large { .. } => RequestClass::unread(era),
+        };
+        let streams = match class.purpose {
+            Purpose::Initialize => false,
+            Purpose::Modern { listens } => listens,
+            Purpose::Other => parts.method == Method::GET,
+        };
+        let sendable = self.sendable(parts, read, &class);
+        let begun = match self.send_to_any(server, sendable).await {
+            Ok(taken) => self.with_sealed_session(server, taken, &class),
+            Err(refusal) => Err(refusal),
+        };
+        match begun {
+            Ok(taken) => self.relayed(taken, streams),
+            Err(refusal) => Answer::refusal(&refusal, class.id.as_deref()),
+        }
+    }
+
+    /// The body, read if it is small. Only a POST has one.
+    async fn read(&self, parts: &mut Parts, body: Incoming) -> Result<ReadBody<Incoming>, Refusal> {
+        if parts.method == Method::POST {
+            return self.bodies.read(body).await;
+        }
+        headers::without_body(&mut parts.headers);
+        Ok(ReadBody::Whole(Bytes::new()))
+    }
+
+    fn sendable(
+        &self,
+        mut parts: Parts,
+        read: ReadBody<Incoming>,
+        class: &RequestClass,
+    ) -> Sendable {
+        headers::for_upstream(&mut parts.headers);
+        let work = match class.purpose {
+            Purpose::Initialize => Work::NewSession(self.policy),
+            Purpose::Modern { .. } => {
+                headers::without_sessions(&mut parts.headers);
+                Work::OneRequest
+            }
+            Purpose::Other => Work::OneRequest,
+        };
+        let again = match &read {
+            ReadBody::Whole(body) if class.repeatable => {
+                let body = RequestBody::whole(body.clone());
+                Some(Request::from_parts(parts.clone(), body))
+            }
+            ReadBody::Whole(_) | ReadBody::Large { .. } => None,
+        };
+        Sendable {
+            work,
+            request: Request::from_parts(parts, read.into()),
+            again,
+        }
+    }
+
+    /// Sends a request wherever it can be sent. What may have arrived is not sent twice, except once as `again`: to another
+    /// endpoint if there is one.
+    async fn send_to_any(
+        &self,
+        server: &Server<Upstream>,
+        sendable: Sendable,
+    ) -> Result<Taken, Refusal> {
+        let Sendable {
+            work,
+            mut request,
+            mut again,
+        } = sendable;
+        let mut tried = Vec::new();
+        let mut last_resort = None;
+        let mut refusal = None;
+        loop {
+            let picked = server.pick(work, &tried, self.directory.now()).or_else(|| {
+                let id = last_resort.take()?;
+                tried.retain(|other| *other != id);
+                server.pick(work, &tried, self.directory.now())
+            });
+            let Some(in_flight) = picked else {
+                return Err(
+                    refusal.unwrap_or_else(|| Refusal::NoEndpoint(server.key().to_string()))
+                );
+            };
+            match in_flight.link().send(request).await {
+                Ok((response, connection)) => {
+                    in_flight.answered();
+                    return Ok(Taken {
+                        response,
+                        connection,
+                        in_flight,
+                    });
+                }
+                Err(SendError::Unreachable {
+                    request: back,
+                    reason,
+                }) => {
+                    tried.push(in_flight.id().clone());
+                    request = *back;
+                    refusal = Some(self.unreachable(&in_flight, &reason));
+                }
+                Err(error) => {
+                    let broke = matches!(error, SendError::Broken(_));
+                    let broken = self.broken(&in_flight, error);
+                    if !broke {
+                        return Err(broken);
+                    }
+                    // It may merely have closed a connection that was not used. It may as well break each one.
+                    in_flight.unreachable(self.directory.now());
+                    let Some(repeated) = again.take() else {
+                        return Err(broken);
+                    };
+                    request = repeated;
+                    tried.push(in_flight.id().clone());
+                    last_resort = Some(in_flight.id().clone());
+                    refusal = Some(broken);
+                }
+            }
+        }
+    }
+
+    /// Servers put ids on errors too, and old ids into stateless answers. An id in any other answer means something to its
+    /// server alone, and so is sealed; but only `initialize` begins a session, and only sessions are noted.
+    fn with_sealed_session(
+        &self,
+        server: &Server<Upstream>,
+        mut taken: Taken,
+        class: &RequestClass,
+    ) -> Result<Taken, Refusal> {
+        headers::remove_hop_by_hop(taken.response.headers_mut());
+        let session = taken.response.headers_mut().remove(SESSION);
+        let stateless = matches!(class.purpose, Purpose::Modern { .. });
+        if let Some(session) = session
+            && !stateless
+            && taken.response.status().is_success()
+        {
+            let sealed = self.seal(server, taken.in_flight.endpoint().id(), &session)?;
+            if matches!(class.purpose, Purpose::Initialize) {
+                self.directory
+                    .session_used(sealed.as_bytes(), taken.in_flight.endpoint());
+            }
+            taken.response.headers_mut().insert(SESSION, sealed);
+        }
+        taken.in_flight.begun();
+        Ok(taken)
+    }
+
+    fn seal(
+        &self,
+        server: &Server<Upstream>,
+        endpoint: &EndpointId,
+        session: &HeaderValue,
+    ) -> Result<HeaderValue, Refusal> {
+        let unsealable = |why: String| Refusal::Unsealable(why);
+        let upstream_session = session
+            .to_str()
+            .map_err(|error| unsealable(error.to_string()))?;
+        let ticket = Ticket {
+            server: server.key().clone(),
+            endpoint: endpoint.clone(),
+            issued: unix_time(),
+            upstream_session: upstream_session.to_owned(),
+        };
+        let sealed = self
+            .keys
+            .seal(&ticket)
+            .map_err(|error| unsealable(error.to_string()))?;
+        HeaderValue::try_from(sealed).map_err(|error| unsealable(error.to_string()))
+    }
+}

@@ -1,0 +1,285 @@
+//! Requests in a session: each goes where its session lives, its body unread. A server that is said to keep nothing for
+//! sessions is asked wherever it can be reached when that place is gone, with the session id that it gave.
+
+use std::{io, sync::Arc, time::Duration};
+
+use http_body_util::{BodyExt as _, Collected};
+use hyper::{
+    Method, Request, Response, StatusCode,
+    body::{Body as _, Incoming},
+    header::{CONTENT_LENGTH, HeaderValue},
+};
+use mcpt_core::Sessions;
+use mcpt_routing::{Endpoint, InFlight, Pinned, Server, Ticket, Work};
+
+use super::{Exchange, Taken, request_body::RequestBody};
+use crate::{
+    directory::unix_time,
+    headers::{self, SESSION},
+    metrics::Outcome,
+    refusal::{self, Refusal},
+    relay::Answer,
+    upstream::{SendError, Upstream},
+};
+
+/// How old a session may be for its unknown endpoint to be a new one.
+const FRESH_SECONDS: u32 = 10;
+/// How long such an endpoint is waited for.
+const APPEAR_TIMEOUT: Duration = Duration::from_secs(2);
+/// Largest answer that is read to know what an error says.
+const SHORT: u64 = 64 * 1024;
+
+/// A session that a request names.
+struct Named {
+    sealed: HeaderValue,
+    ticket: Ticket,
+    /// Whether its server keeps nothing for it.
+    stateless: bool,
+}
+
+/// Why a request in a session was not answered: with the request itself if nothing of it was sent.
+struct Unanswered {
+    refusal: Refusal,
+    unsent: Option<Box<Request<RequestBody>>>,
+}
+
+impl Exchange {
+    pub(super) async fn pinned(
+        &self,
+        server: &Arc<Server<Upstream>>,
+        request: Request<Incoming>,
+        sealed: HeaderValue,
+    ) -> Answer {
+        let ticket = self.keys.open(sealed.as_bytes());
+        let ticket = ticket.filter(|ticket| ticket.server == *server.key());
+        let Some((ticket, own_id)) = ticket.and_then(|ticket| {
+            let own_id = HeaderValue::try_from(&ticket.upstream_session).ok()?;
+            Some((ticket, own_id))
+        }) else {
+            return self.refuse(Refusal::UnknownSession, request).await;
+        };
+        let session = Named {
+            sealed,
+            ticket,
+            stateless: server.sessions() == Sessions::Stateless,
+        };
+        let in_flight = match self.begin(server, &session).await {
+            Ok(in_flight) => in_flight,
+            Err(refusal) => return self.refuse(refusal, request).await,
+        };
+        let request = match self.prepared(request, own_id) {
+            Ok(request) => request,
+            Err(refusal) => return Answer::refusal(&refusal, None),
+        };
+        self.directory
+            .session_used(session.sealed.as_bytes(), in_flight.endpoint());
+        let method = request.method().clone();
+        match self.send_in(server, &session, in_flight, request).await {
+            Ok(taken) => self.answer_in(&session, taken, &method).await,
+            Err(Unanswered { refusal, unsent }) => match unsent {
+                Some(unsent) => self.refuse(refusal, *unsent).await,
+                None => Answer::refusal(&refusal, None),
+            },
+        }
+    }
+
+    /// Counts the request where it will go.
+    async fn begin(
+        &self,
+        server: &Arc<Server<Upstream>>,
+        session: &Named,
+    ) -> Result<InFlight<Upstream>, Refusal> {
+        if session.stateless {
+            return self
+                .home_or_any(server, &session.ticket)
+                .ok_or_else(|| Refusal::NoEndpoint(server.key().to_string()));
+        }
+        match self.home_of(server, &session.ticket).await {
+            Some(endpoint) => Ok(endpoint.begin()),
+            None => Err(self.gone(session)),
+        }
+    }
+
+    /// The request as its server gets it.
+    fn prepared(
+        &self,
+        request: Request<Incoming>,
+        own_id: HeaderValue,
+    ) -> Result<Request<RequestBody>, Refusal> {
+        let (mut parts, body) = request.into_parts();
+        let body = if parts.method == Method::POST {
+            RequestBody::unread(self.bodies.limited(body)?)
+        } else {
+            headers::without_body(&mut parts.headers);
+            RequestBody::none()
+        };
+        headers::for_upstream(&mut parts.headers);
+        parts.headers.insert(SESSION, own_id);
+        Ok(Request::from_parts(parts, body))
+    }
+
+    /// Sends it, and if its server keeps nothing for sessions and cannot be reached there, to another instance.
+    async fn send_in(
+        &self,
+        server: &Server<Upstream>,
+        session: &Named,
+        mut in_flight: InFlight<Upstream>,
+        mut request: Request<RequestBody>,
+    ) -> Result<Taken, Unanswered> {
+        let mut tried = Vec::new();
+        loop {
+            let (unsent, reason) = match in_flight.link().send(request).await {
+                Ok((response, connection)) => {
+                    in_flight.answered();
+                    return Ok(Taken {
+                        response,
+                        connection,
+                        in_flight,
+                    });
+                }
+                Err(SendError::Unreachable { request, reason }) => (request, reason),
+                Err(error) => {
+                    let refusal = self.broken(&in_flight, error);
+                    return Err(Unanswered {
+                        refusal,
+                        unsent: None,
+                    });
+                }
+            };
+            let refusal = self.unreachable(&in_flight, &reason);
+            if session.stateless {
+                tried.push(in_flight.id().clone());
+                if let Some(next) = server.pick(Work::OneRequest, &tried, self.directory.now()) {
+                    (in_flight, request) = (next, *unsent);
+                    continue;
+                }
+            }
+            return Err(Unanswered {
+                refusal: self.lost(session, &in_flight, &reason).unwrap_or(refusal),
+                unsent: Some(unsent),
+            });
+        }
+    }
+
+    /// What it means for a session that its endpoint cannot be reached: [`Refusal::SessionGone`] if it is certain.
+    fn lost(
+        &self,
+        session: &Named,
+        in_flight: &InFlight<Upstream>,
+        reason: &io::Error,
+    ) -> Option<Refusal> {
+        if session.stateless {
+            return None;
+        }
+        if reason.kind() == io::ErrorKind::ConnectionRefused {
+            // Nobody listens there any more: whatever the server kept for sessions is gone with it.
+            let refusal = self.gone(session);
+            self.directory.sessions_lost(in_flight.endpoint());
+            return Some(refusal);
+        }
+        let Ticket {
+            server, endpoint, ..
+        } = &session.ticket;
+        // It may have been listed a little longer than it was there.
+        let listed = self.directory.endpoint(server, endpoint).is_some();
+        (!listed).then(|| self.gone(session))
+    }
+
+    fn gone(&self, session: &Named) -> Refusal {
+        self.directory.session_ended(session.sealed.as_bytes());
+        Refusal::SessionGone
+    }
+
+    /// What the server's answer means for the session, on its way to the client.
+    async fn answer_in(&self, session: &Named, mut taken: Taken, method: &Method) -> Answer {
+        let headers = taken.response.headers_mut();
+        headers::remove_hop_by_hop(headers);
+        if headers.contains_key(SESSION) {
+            headers.insert(SESSION, session.sealed.clone());
+        }
+        let status = taken.response.status();
+        if status == StatusCode::BAD_REQUEST && has_short_body(&taken.response) {
+            return self.bad_request(session, taken).await;
+        }
+        let deleted = *method == Method::DELETE;
+        let unknown = status == StatusCode::NOT_FOUND;
+        if unknown || (deleted && status.is_success()) {
+            self.directory.session_ended(session.sealed.as_bytes());
+        }
+        let mut answer = self.relayed(taken, *method == Method::GET);
+        if unknown && !deleted {
+            answer.outcome = Outcome::UnknownSession;
+        }
+        answer
+    }
+
+    /// A 400, which older servers mean as the 404 that makes a client begin anew.
+    async fn bad_request(&self, session: &Named, taken: Taken) -> Answer {
+        let (parts, body) = taken.response.into_parts();
+        let Ok(body) = body.collect().await.map(Collected::to_bytes) else {
+            return Answer::refusal(&Refusal::Broken, None);
+        };
+        Upstream::give_back(taken.in_flight.endpoint(), taken.connection);
+        let unknown = refusal::means_unknown_session(&body);
+        let mut response = Response::from_parts(parts, body);
+        if unknown {
+            self.directory.session_ended(session.sealed.as_bytes());
+            *response.status_mut() = StatusCode::NOT_FOUND;
+        }
+        let mut answer = Answer::own(response);
+        if unknown {
+            answer.outcome = Outcome::UnknownSession;
+        }
+        answer
+    }
+
+    /// Where a request goes whose server keeps nothing for sessions: where the session began while that takes new work and
+    /// can be reached, else anywhere. Where nobody is ready it is tried where the session began.
+    fn home_or_any(
+        &self,
+        server: &Server<Upstream>,
+        ticket: &Ticket,
+    ) -> Option<InFlight<Upstream>> {
+        let now = self.directory.now();
+        let (home, conditions) = match server.pinned(&ticket.endpoint) {
+            Pinned::Endpoint(home, conditions) if !home.is_paused(now) => (home, conditions),
+            Pinned::Endpoint(..) | Pinned::Gone => return server.pick(Work::OneRequest, &[], now),
+        };
+        if conditions.take_new() {
+            return Some(home.begin());
+        }
+        let elsewhere = server.pick(Work::OneRequest, &[], now);
+        elsewhere.or_else(|| Some(home.begin()))
+    }
+
+    /// The endpoint that a session lives on; `None` when it is gone.
+    ///
+    /// Replicas of the gateway do not hear of a new endpoint at the same moment: a session that has only just begun may live
+    /// on one that is still to appear here.
+    async fn home_of(
+        &self,
+        server: &Server<Upstream>,
+        ticket: &Ticket,
+    ) -> Option<Arc<Endpoint<Upstream>>> {
+        if let Pinned::Endpoint(endpoint, _) = server.pinned(&ticket.endpoint) {
+            return Some(endpoint);
+        }
+        if unix_time().saturating_sub(ticket.issued) > FRESH_SECONDS {
+            return None;
+        }
+        let appears = self.directory.appears(&ticket.server, &ticket.endpoint);
+        tokio::time::timeout(APPEAR_TIMEOUT, appears)
+            .await
+            .ok()
+            .flatten()
+    }
+}
+
+fn has_short_body(response: &Response<Incoming>) -> bool {
+    response.headers().contains_key(CONTENT_LENGTH)
+        && response
+            .body()
+            .size_hint()
+            .upper()
+            .is_some_and(|size| size <= SHORT)
+}
