@@ -6,6 +6,7 @@
 
 mod catalog;
 mod chart;
+mod chart_source;
 mod chart_values;
 mod compile;
 mod document;
@@ -17,6 +18,7 @@ mod template;
 pub use self::{
     catalog::{Catalog, CatalogError, Entry, Listing, Origin},
     chart::{CHARTS, PROFILES, builtin_chart, profile_values},
+    chart_source::ChartSource,
     chart_values::chart_values,
     compile::{CompileError, SettingProblem, compile},
     document::{FileKind, FormatError, FormatProblem},

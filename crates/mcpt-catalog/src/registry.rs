@@ -19,7 +19,7 @@ use std::{
 };
 
 use indexmap::IndexMap;
-use mcpt_core::{BackendKind, Failure, FailureKind, Image, Namespace, Resources, ServerName, near};
+use mcpt_core::{BackendName, Failure, FailureKind, Image, Namespace, Resources, ServerName, near};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -43,7 +43,7 @@ pub struct RegistryEntry {
     /// Its name.
     pub name: ServerName,
     /// Backend that it is meant for, if the entry says so.
-    pub backend: Option<BackendKind>,
+    pub backend: Option<BackendName>,
     /// Template whose defaults and settings it has: an id or a folder.
     pub template: Option<String>,
     /// Container image, instead of the template's.

@@ -12,7 +12,9 @@ use mcpt_catalog::{
     Catalog, CompiledEntry, EntryChoices, EntryError, Registry, RegistryError, Settings,
     check_entry, compile_entry,
 };
-use mcpt_core::{Arg, BackendKind, Failure, FailureKind, Image, Transport};
+use mcpt_core::{
+    Arg, BackendName, Capabilities, Capability, Failure, FailureKind, Image, Transport,
+};
 use serde_json::{Map, Value, json};
 
 /// The seed's own example.
@@ -44,9 +46,24 @@ fn entry(fields: &Value) -> Registry {
     parse(&json!({ "one": fields }).to_string())
 }
 
-fn choices(backend: BackendKind, values: Value) -> EntryChoices {
+const CLUSTER: Capabilities = Capabilities::new(&[
+    Capability::Images,
+    Capability::Chart,
+    Capability::Instances,
+    Capability::Autoscaling,
+    Capability::Volumes,
+    Capability::Namespaces,
+]);
+const LOCAL: Capabilities = Capabilities::new(&[]);
+
+fn choices(capabilities: Capabilities, values: Value) -> EntryChoices {
     EntryChoices {
-        backend,
+        backend: BackendName::new(if capabilities == LOCAL {
+            "process"
+        } else {
+            "kubernetes"
+        }),
+        capabilities,
         settings: Settings::default(),
         image: None,
         profile: None,
@@ -62,7 +79,7 @@ fn compile(registry: &Registry, choices: &EntryChoices) -> Result<CompiledEntry,
 fn on_kubernetes(fields: &Value) -> Result<CompiledEntry, EntryError> {
     compile(
         &entry(fields),
-        &choices(BackendKind::Kubernetes, json!({"a": {"b": "s3cr3t"}})),
+        &choices(CLUSTER, json!({"a": {"b": "s3cr3t"}})),
     )
 }
 
@@ -79,15 +96,12 @@ fn faults(error: &EntryError) -> Vec<String> {
 fn the_seeds_example() {
     let registry = parse(SEED);
     let entry = registry.get("github-server").expect("the entry");
-    assert_eq!(entry.backend, Some(BackendKind::Kubernetes));
+    assert_eq!(entry.backend, Some(BackendName::new("kubernetes")));
     assert_eq!(
         entry.namespace.as_ref().map(ToString::to_string).as_deref(),
         Some("mcp-servers")
     );
-    let mut choices = choices(
-        BackendKind::Kubernetes,
-        json!({"github": {"token": "ghp_1"}}),
-    );
+    let mut choices = choices(CLUSTER, json!({"github": {"token": "ghp_1"}}));
     choices.image = Some(Image::parse("ghcr.io/x/github:2"));
     let compiled = compile(&registry, &choices).expect("a plan");
     let plan = &compiled.plan;
@@ -114,11 +128,8 @@ fn the_seeds_example() {
 
 #[test]
 fn a_missing_value_names_entry_variable_and_path() {
-    let error = compile(
-        &parse(SEED),
-        &choices(BackendKind::Kubernetes, json!({"github": {}})),
-    )
-    .expect_err("no value");
+    let error =
+        compile(&parse(SEED), &choices(CLUSTER, json!({"github": {}}))).expect_err("no value");
     let failure = Failure::from(error);
     assert_eq!(failure.kind, FailureKind::Usage);
     assert!(failure.what.contains("github-server"), "{failure:?}");
@@ -299,9 +310,9 @@ fn an_expression_stays_secret_when_the_command_gives_it() {
     fs::write(folder.path().join("little/values.yaml"), known).expect("a file");
     let env = json!({"ENDPOINT": "{{.Values.absent}}", "PLAIN": "a"});
     for (backend, mut fields) in [
-        (BackendKind::Kubernetes, json!({"image": "i"})),
-        (BackendKind::Process, json!({"command": ["x"]})),
-        (BackendKind::Kubernetes, json!({"chart": "./little"})),
+        (CLUSTER, json!({"image": "i"})),
+        (LOCAL, json!({"command": ["x"]})),
+        (CLUSTER, json!({"chart": "./little"})),
     ] {
         fields["env"] = env.clone();
         let text = json!({ "one": fields }).to_string();
@@ -380,8 +391,7 @@ fn a_template_gives_what_the_entry_leaves_open() {
 
 #[test]
 fn what_a_process_cannot_do() {
-    let process =
-        |fields: &Value| compile(&entry(fields), &choices(BackendKind::Process, json!({})));
+    let process = |fields: &Value| compile(&entry(fields), &choices(LOCAL, json!({})));
     let compiled = process(&json!({
         "type": "k8s", "template": "demo", "namespace": "x", "service": {"port": 1}, "replicas": 1,
         "resources": {"limits": {"cpu": "1"}},
@@ -421,7 +431,7 @@ fn a_check_needs_no_values() {
         &json!({"template": "demo", "env": {"TOKEN": "{{.Values.t}}", "MCPT_LOG": "{{.Values.l}}"}}),
     );
     let one = registry.get("one").expect("the entry");
-    let choices = choices(BackendKind::Kubernetes, json!({}));
+    let choices = choices(CLUSTER, json!({}));
     let checked = check_entry(one, &Catalog::default(), &choices).expect("a plan");
     let missing = [("MCPT_LOG", "l"), ("TOKEN", "t")];
     assert_eq!(
@@ -447,7 +457,7 @@ fn an_expression_stays_secret_in_every_template() {
     let text = json!({"one": {"template": "./mine", "env": {"ZONE": expression, "PLACE": expression, "SIZE": expression}}});
     let registry =
         Registry::parse(&folder.path().join("r.json"), &text.to_string()).expect("a registry");
-    let choices = choices(BackendKind::Kubernetes, json!({"a": {"b": "s3cr3t"}}));
+    let choices = choices(CLUSTER, json!({"a": {"b": "s3cr3t"}}));
     let error = compile(&registry, &choices).expect_err("it would be seen");
     let faults = faults(&error);
     for said in [
@@ -489,7 +499,7 @@ fn charts_of_others_get_what_they_have_a_place_for() {
     let read = |fields: &Value| {
         Registry::parse(&file, &json!({ "one": fields }).to_string()).expect("a registry")
     };
-    let choices = choices(BackendKind::Kubernetes, json!({"t": "s3cr3t"}));
+    let choices = choices(CLUSTER, json!({"t": "s3cr3t"}));
     let compiled = compile(
         &read(
             &json!({"chart": "./little", "version": "~1.2", "image": "a:5000/b:1", "replicas": 2,
@@ -578,10 +588,7 @@ fn a_copy_of_the_servers_chart_is_one() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../r.json");
     let text = json!({"one": {"chart": "charts/mcp-server", "template": "demo", "profile": "dev"}});
     let registry = Registry::parse(&file, &text.to_string()).expect("a registry");
-    let compiled = compile(
-        &registry,
-        &choices(BackendKind::Kubernetes, Map::new().into()),
-    );
+    let compiled = compile(&registry, &choices(CLUSTER, Map::new().into()));
     let compiled = compiled.expect("a plan");
     assert!(compiled.chart.expect("the chart").endpoint_known);
     assert_eq!(compiled.plan.template.as_str(), "demo");

@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, fs};
 use mcpt_catalog::{
     Catalog, CompiledEntry, EntryChoices, EntryError, Registry, Settings, compile_entry,
 };
-use mcpt_core::BackendKind;
+use mcpt_core::{BackendName, Capabilities, Capability};
 use serde_json::{Map, Value, json};
 
 /// An entry with these variables, for a chart with these values, when the command gives others.
@@ -32,7 +32,8 @@ fn compile(
     let text = json!({"one": {"chart": "./little", "env": variables}}).to_string();
     let registry = Registry::parse(&folder.path().join("r.json"), &text).expect("a registry");
     let choices = EntryChoices {
-        backend: BackendKind::Kubernetes,
+        backend: BackendName::new("kubernetes"),
+        capabilities: Capabilities::new(&[Capability::Images, Capability::Chart]),
         settings: Settings {
             env: given
                 .iter()

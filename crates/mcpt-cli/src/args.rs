@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
-use mcpt_core::{BackendKind, Namespace};
+use mcpt_core::{BackendName, Namespace};
 
-use crate::commands;
+use crate::{backends::Backends, commands};
 
 /// What stands below the help of `mcpt` alone.
 const EXAMPLES: &str = "Examples:
@@ -48,7 +48,7 @@ pub(crate) struct Global {
         value_name = "BACKEND",
         help = "Where servers run: process or kubernetes [default: MCPT_BACKEND, else the configuration file's, else process]"
     )]
-    pub(crate) backend: Option<BackendKind>,
+    pub(crate) backend: Option<BackendName>,
     /// Kubernetes namespace [default: the context's, else mcp-servers]
     #[arg(short, long, global = true, value_name = "NAMESPACE")]
     pub(crate) namespace: Option<Namespace>,
@@ -79,6 +79,8 @@ pub(crate) struct Global {
     /// Progress as plain lines, also on a terminal
     #[arg(long, global = true)]
     pub(crate) no_progress: bool,
+    #[arg(skip)]
+    pub(crate) backends: Backends,
 }
 
 /// Form of results.

@@ -1,7 +1,9 @@
 //! The options of commands that make or update a release.
 
 use clap::{Args, ValueEnum};
-use mcpt_core::{ChangeOptions, ChartSource, DeployOptions, DryRun};
+use mcpt_catalog::ChartSource;
+use mcpt_core::{Capabilities, Capability, ChangeOptions, DeployOptions, DryRun, PlatformOptions};
+use mcpt_kube::ClusterOptions;
 use serde_json::{Map, Value};
 
 use crate::waiting::Waiting;
@@ -40,9 +42,31 @@ enum DryRunPlace {
 }
 
 impl Deployment {
-    /// For the backend: with these chart values, and this chart instead of the built-in one.
+    /// The options that a backend with these capabilities does not have: each with what is lacking.
+    pub(crate) fn lacking(&self, can: Capabilities) -> Vec<(&'static str, Capability)> {
+        [
+            (
+                "--dry-run=server",
+                self.dry_run == Some(DryRunPlace::Server),
+                Capability::RemoteDryRun,
+            ),
+            (
+                "--create-namespace",
+                self.create_namespace,
+                Capability::Namespaces,
+            ),
+        ]
+        .into_iter()
+        .filter(|(_, given, needed)| *given && !can.has(*needed))
+        .map(|(option, _, needed)| (option, needed))
+        .collect()
+    }
+
+    /// For a backend with these capabilities: with these chart values, and this chart instead of the built-in one. A backend
+    /// that renders no chart is told of neither.
     pub(crate) fn options(
         &self,
+        can: Capabilities,
         values: Map<String, Value>,
         chart: Option<ChartSource>,
     ) -> DeployOptions {
@@ -55,9 +79,15 @@ impl Deployment {
                 DryRunPlace::Client => DryRun::Client,
                 DryRunPlace::Server => DryRun::Server,
             }),
-            create_namespace: self.create_namespace,
-            values,
-            chart,
+            platform: if can.has(Capability::Chart) {
+                PlatformOptions::new(ClusterOptions {
+                    create_namespace: self.create_namespace,
+                    values,
+                    chart,
+                })
+            } else {
+                PlatformOptions::none()
+            },
         }
     }
 }

@@ -5,6 +5,7 @@
 //! cluster connection) before the command that needs it.
 
 mod args;
+mod backends;
 mod changed;
 mod commands;
 mod deletion;
@@ -31,15 +32,25 @@ mod waiting;
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use mcpt_backend::Driver;
 
-use self::args::Cli;
+use self::{args::Cli, backends::Backends};
 
-/// Runs the command line of this process and gives its exit code.
+pub use self::backends::BACKENDS;
+
+/// Runs the command line of this process with the backends of mcpt and gives its exit code.
 pub fn run() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    run_with(&BACKENDS)
+}
+
+/// Runs the command line of this process with these backends and gives its exit code. The first is the one that commands mean
+/// which name none.
+pub fn run_with(backends: &'static [&'static dyn Driver]) -> ExitCode {
+    let mut cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return usage::exit(&error),
     };
+    cli.global.backends = Backends(backends);
     let outcome = commands::run(cli.command, &cli.global);
     report::exit(outcome, cli.global.output)
 }

@@ -1,56 +1,80 @@
-//! Where servers run: the backend that the options, the environment and the configuration file choose.
+//! Where servers run: the backend that the options, the environment and the configuration file choose, and the place in it.
 
+use mcpt_backend::{Driver, Place};
 use mcpt_catalog::RegistryEntry;
-use mcpt_core::{Backend, BackendKind, Failure, Namespace};
-use mcpt_kube::{ConnectOptions, Kubernetes};
-use mcpt_process::Processes;
+use mcpt_core::{Backend, Capability, Failure};
 
-use crate::{args::Global, messages, user_config::UserConfig};
+use crate::{
+    args::Global,
+    backends::{lacking, unsupported},
+    messages,
+    user_config::UserConfig,
+};
 
-/// Which kind of backend it is.
-pub(crate) fn kind(global: &Global, config: &UserConfig) -> BackendKind {
-    global
-        .backend
-        .or(config.backend)
-        .unwrap_or(BackendKind::Process)
+/// The backend that commands mean.
+///
+/// # Errors
+/// When there is none of the name that somebody gave.
+pub(crate) fn driver(global: &Global, config: &UserConfig) -> Result<&'static dyn Driver, Failure> {
+    match &global.backend {
+        Some(name) => global.backends.get(name, "--backend"),
+        None => usual(global, config),
+    }
 }
 
-/// Which kind of backend an entry of a registry is for: what was asked for, else what the entry says, else the usual one.
-pub(crate) fn kind_for(global: &Global, config: &UserConfig, entry: &RegistryEntry) -> BackendKind {
-    global
-        .backend
-        .or(entry.backend)
-        .unwrap_or_else(|| kind(global, config))
+/// The backend of commands that name none.
+fn usual(global: &Global, config: &UserConfig) -> Result<&'static dyn Driver, Failure> {
+    match &config.backend {
+        Some(name) => global.backends.get(name, &config.backend_by),
+        None => global.backends.usual(),
+    }
 }
 
-/// The options for the cluster of an entry of a registry: its namespace counts unless another one was asked for.
-pub(crate) fn cluster_for(
+/// The backend of an entry of a registry: what was asked for, else what the entry says, else the usual one.
+///
+/// # Errors
+/// As [`driver`].
+pub(crate) fn driver_for(
     global: &Global,
     config: &UserConfig,
     entry: &RegistryEntry,
-) -> ConnectOptions {
-    let usual = cluster(global, config);
-    let own = entry
-        .namespace
-        .clone()
-        .filter(|_| global.namespace.is_none());
-    ConnectOptions {
-        namespace: own.or(usual.namespace),
-        ..usual
+) -> Result<&'static dyn Driver, Failure> {
+    match (&global.backend, &entry.backend) {
+        (None, Some(name)) => {
+            let by = format!("entry {} of {}", entry.name, entry.file().display());
+            global.backends.get(name, &by)
+        }
+        _ => driver(global, config),
     }
 }
 
-/// The options for the cluster.
-pub(crate) fn cluster(global: &Global, config: &UserConfig) -> ConnectOptions {
-    let namespace: Option<Namespace> = global
-        .namespace
-        .clone()
-        .or_else(|| config.namespace.clone());
-    ConnectOptions {
-        kubeconfig: global.kubeconfig.clone(),
-        context: global.context.clone(),
-        namespace,
+/// The place in a backend that options and configuration file name. What it does not have is left out.
+pub(crate) fn place(global: &Global, config: &UserConfig, driver: &dyn Driver) -> Place {
+    let can = driver.capabilities();
+    let mut place = Place::default();
+    if can.has(Capability::Namespaces) {
+        let namespace = global.namespace.as_ref().or(config.namespace.as_ref());
+        place.namespace = namespace.cloned();
     }
+    if can.has(Capability::Contexts) {
+        place.kubeconfig.clone_from(&global.kubeconfig);
+        place.context.clone_from(&global.context);
+    }
+    place
+}
+
+/// The place of an entry of a registry: its namespace counts unless another one was asked for.
+pub(crate) fn place_for(
+    global: &Global,
+    config: &UserConfig,
+    driver: &dyn Driver,
+    entry: &RegistryEntry,
+) -> Place {
+    let mut place = place(global, config, driver);
+    if driver.capabilities().has(Capability::Namespaces) && global.namespace.is_none() {
+        place.namespace = entry.namespace.clone().or(place.namespace);
+    }
+    place
 }
 
 /// The backend, ready to be used.
@@ -58,40 +82,61 @@ pub(crate) async fn backend(
     global: &Global,
     config: &UserConfig,
 ) -> Result<Box<dyn Backend>, Failure> {
-    let cluster = cluster(global, config);
-    open(global, config, kind(global, config), &cluster).await
+    let driver = driver(global, config)?;
+    open(global, config, driver, &place(global, config, driver)).await
 }
 
-/// A backend of that kind, ready to be used.
+/// The backend, ready to be used, if it can do that; `what` is what fails otherwise.
+pub(crate) async fn backend_that_can(
+    global: &Global,
+    config: &UserConfig,
+    capability: Capability,
+    what: String,
+) -> Result<Box<dyn Backend>, Failure> {
+    let driver = driver(global, config)?;
+    if !driver.capabilities().has(capability) {
+        return Err(unsupported(global.backends, driver, capability, what));
+    }
+    backend(global, config).await
+}
+
+/// A place of a backend, ready to be used.
 pub(crate) async fn open(
     global: &Global,
     config: &UserConfig,
-    kind: BackendKind,
-    cluster: &ConnectOptions,
+    driver: &'static dyn Driver,
+    place: &Place,
 ) -> Result<Box<dyn Backend>, Failure> {
-    match kind {
-        BackendKind::Process => {
-            let unused = [
-                ("--namespace", global.namespace.is_some()),
-                ("--context", global.context.is_some()),
-                ("--kubeconfig", global.kubeconfig.is_some()),
-            ];
-            for (option, _) in unused.into_iter().filter(|(_, given)| *given) {
-                messages::warning(
-                    global,
-                    &format!("{option} means nothing to the process backend"),
-                );
-            }
-            let processes = Processes::new()?;
-            // Where another backend is the usual one, a command from a hint would hit its server of that name. Whether an option
-            // or the environment chose this one is all the same.
-            let usual = config.backend.is_none_or(|usual| usual == kind);
-            Ok(Box::new(if usual && global.backend.is_none() {
-                processes
-            } else {
-                processes.named()
-            }))
+    warn_of_unused(global, driver);
+    // Where another backend is the usual one, a command from a hint would hit its server of that name. Whether an option
+    // or the environment chose this one is all the same.
+    let usual = match &config.backend {
+        Some(_) => usual(global, config)?.name() == driver.name(),
+        None => true,
+    };
+    driver
+        .open(place, !(usual && global.backend.is_none()))
+        .await
+}
+
+/// Options that name a place and mean nothing to the backend.
+fn warn_of_unused(global: &Global, driver: &dyn Driver) {
+    for (option, given, needed) in [
+        (
+            "--namespace",
+            global.namespace.is_some(),
+            Capability::Namespaces,
+        ),
+        ("--context", global.context.is_some(), Capability::Contexts),
+        (
+            "--kubeconfig",
+            global.kubeconfig.is_some(),
+            Capability::Contexts,
+        ),
+    ] {
+        if given && !driver.capabilities().has(needed) {
+            let why = lacking(driver, needed);
+            messages::warning(global, &format!("{option} means nothing: {why}"));
         }
-        BackendKind::Kubernetes => Ok(Box::new(Kubernetes::connect(cluster).await?)),
     }
 }

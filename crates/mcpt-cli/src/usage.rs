@@ -114,7 +114,7 @@ mod tests {
             "{unknown:?}"
         );
 
-        let invalid = failure_of(&["mcpt", "list", "-b", "mainframe"]);
+        let invalid = failure_of(&["mcpt", "list", "-o", "mainframe"]);
         assert!(invalid.what.contains("mainframe"), "{invalid:?}");
     }
 

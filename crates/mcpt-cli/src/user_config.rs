@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use mcpt_core::{BackendKind, Failure, FailureKind, Namespace};
+use mcpt_core::{BackendName, Failure, FailureKind, Namespace};
 use serde::Deserialize;
 
 use crate::user_file;
@@ -16,7 +16,10 @@ use crate::user_file;
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct UserConfig {
     /// Backend when `--backend` names none; `MCPT_BACKEND` says more than the file.
-    pub(crate) backend: Option<BackendKind>,
+    pub(crate) backend: Option<BackendName>,
+    /// Who named that backend, for messages.
+    #[serde(skip)]
+    pub(crate) backend_by: String,
     /// Namespace when `--namespace` names none.
     pub(crate) namespace: Option<Namespace>,
     /// Folders with templates of the user; one that is not absolute starts at the file's own folder.
@@ -31,8 +34,9 @@ impl UserConfig {
     /// What the file says, and what the environment says instead.
     pub(crate) fn load() -> Result<Self, Failure> {
         let mut config = Self::of_file()?;
-        if let Some(backend) = backend_of(env::var_os("MCPT_BACKEND"))? {
+        if let Some(backend) = backend_of(env::var_os("MCPT_BACKEND")) {
             config.backend = Some(backend);
+            "the variable MCPT_BACKEND".clone_into(&mut config.backend_by);
         }
         Ok(config)
     }
@@ -65,6 +69,7 @@ impl UserConfig {
             goyaml::map_from_str(text).map_err(|error| unusable(path).caused_by(&error))?;
         let mut config: Self = serde_json::from_value(values.into())
             .map_err(|error| unusable(path).caused_by(&error))?;
+        config.backend_by = format!("the configuration file {}", path.display());
         let folder = path.parent().unwrap_or(path);
         let UserConfig {
             templates,
@@ -80,13 +85,9 @@ impl UserConfig {
 }
 
 /// The backend that the environment names; an empty text is none, as with other variables.
-fn backend_of(variable: Option<OsString>) -> Result<Option<BackendKind>, Failure> {
-    let Some(name) = variable.filter(|name| !name.is_empty()) else {
-        return Ok(None);
-    };
-    name.to_string_lossy().parse().map(Some).map_err(|error| {
-        Failure::new(FailureKind::Usage, "cannot use the variable MCPT_BACKEND").because(error)
-    })
+fn backend_of(variable: Option<OsString>) -> Option<BackendName> {
+    let name = variable.filter(|name| !name.is_empty())?;
+    Some(BackendName::from(name.to_string_lossy().into_owned()))
 }
 
 fn unusable(path: &Path) -> Failure {
@@ -104,12 +105,9 @@ mod tests {
     #[test]
     fn the_backend_of_the_environment() {
         let of = |text: &str| backend_of(Some(text.into()));
-        assert_eq!(backend_of(None).unwrap(), None);
-        assert_eq!(of("").unwrap(), None);
-        assert_eq!(of("kubernetes").unwrap(), Some(BackendKind::Kubernetes));
-        let failure = of("mainframe").unwrap_err();
-        assert_eq!(failure.kind, FailureKind::Usage);
-        assert!(failure.to_string().contains("mainframe"), "{failure}");
+        assert_eq!(backend_of(None), None);
+        assert_eq!(of(""), None);
+        assert_eq!(of("kubernetes"), Some(BackendName::new("kubernetes")));
     }
 
     #[test]
@@ -120,7 +118,7 @@ mod tests {
             "backend: kubernetes\nnamespace: tools\ntemplates: [mine, /abs]\nregistries: [r.json]\nvalues: [../v.yaml]\n",
         )
         .unwrap();
-        assert_eq!(config.backend, Some(BackendKind::Kubernetes));
+        assert_eq!(config.backend, Some(BackendName::new("kubernetes")));
         assert_eq!(config.namespace, Some(Namespace::new("tools").unwrap()));
         assert_eq!(
             config.templates,
@@ -128,9 +126,9 @@ mod tests {
         );
         assert_eq!(config.registries, [PathBuf::from("/c/mcpt/r.json")]);
         assert_eq!(config.values, [PathBuf::from("/c/mcpt/../v.yaml")]);
-        assert_eq!(UserConfig::parse(path, "").unwrap(), UserConfig::default());
+        assert_eq!(UserConfig::parse(path, "").unwrap().backend, None);
         for (text, said) in [
-            ("backend: mainframe", "mainframe"),
+            ("backend: [process]", "string"),
             ("namespace: No_Such", "No_Such"),
             ("colour: red", "colour"),
             ("- a", "map"),

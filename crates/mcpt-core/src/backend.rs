@@ -1,53 +1,15 @@
 //! The [`Backend`] trait: what every place that can run a [`Plan`] offers, and the only seam the command line sees.
 
-use std::{fmt, str::FromStr, time::Duration};
+use std::{fmt, time::Duration};
 
 use async_trait::async_trait;
 use futures_util::stream::BoxStream;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::{
-    Autoscaling, Failure, FailureKind, Garbage, Plan, Progress, Revision, RevisionEntry, Server,
-    ServerEvent, ServerName,
+    Autoscaling, BackendName, Capabilities, Capability, Failure, FailureKind, Garbage, Plan,
+    PlatformOptions, Progress, Revision, RevisionEntry, Server, ServerEvent, ServerName,
 };
-
-/// The kinds of places where a server can run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum BackendKind {
-    /// A supervised process on this machine.
-    Process,
-    /// A Kubernetes cluster.
-    Kubernetes,
-}
-
-impl BackendKind {
-    /// Its name, as options take it.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Process => "process",
-            Self::Kubernetes => "kubernetes",
-        }
-    }
-}
-
-impl fmt::Display for BackendKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl FromStr for BackendKind {
-    type Err = String;
-    fn from_str(s: &str) -> Result<Self, String> {
-        match s {
-            "process" => Ok(Self::Process),
-            "kubernetes" => Ok(Self::Kubernetes),
-            other => Err(format!("unknown backend {other:?}: process or kubernetes")),
-        }
-    }
-}
 
 /// How to deploy.
 #[derive(Debug, Clone)]
@@ -60,38 +22,8 @@ pub struct DeployOptions {
     pub atomic: bool,
     /// Say what would happen and change nothing.
     pub dry_run: Option<DryRun>,
-    /// Make the namespace when it is not there.
-    pub create_namespace: bool,
-    /// Chart values that win over those made from the plan, already merged from `-f`, `--profile` and `--set`;
-    /// an empty object when there are none. Only for backends that render a chart.
-    pub values: serde_json::Map<String, serde_json::Value>,
-    /// Chart to deploy with instead of the built-in one. Only for backends that render a chart.
-    pub chart: Option<ChartSource>,
-}
-
-/// A Helm chart that is not part of mcpt: that of somebody else, or another version of the built-in one.
-#[derive(Clone, PartialEq, Eq)]
-pub struct ChartSource {
-    /// Where it came from, for messages: its folder or archive.
-    pub origin: String,
-    /// Paths below the chart's folder, and their bytes.
-    pub files: Vec<(String, Vec<u8>)>,
-    /// Whether it is a chart of MCP servers as the built-in one, and takes the values that are made from a plan.
-    pub takes_plan: bool,
-    /// Whether the plan's transport is known to be that of the server which the chart makes; if not, nobody asks it over MCP.
-    pub endpoint_known: bool,
-}
-
-/// Without the bytes.
-impl fmt::Debug for ChartSource {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ChartSource")
-            .field("origin", &self.origin)
-            .field("files", &self.files.len())
-            .field("takes_plan", &self.takes_plan)
-            .field("endpoint_known", &self.endpoint_known)
-            .finish()
-    }
+    /// What only one kind of backend has.
+    pub platform: PlatformOptions,
 }
 
 /// Which part of the work a dry run does.
@@ -218,8 +150,11 @@ pub struct Connection {
 /// does not finish or undo.
 #[async_trait]
 pub trait Backend: Send + Sync {
-    /// Which kind it is.
-    fn kind(&self) -> BackendKind;
+    /// What it is called.
+    fn name(&self) -> BackendName;
+
+    /// What it can do beyond what every backend can.
+    fn capabilities(&self) -> Capabilities;
 
     /// Where its servers are, for messages: `on this machine`, `in namespace "tools"`.
     fn place(&self) -> String;
@@ -233,14 +168,14 @@ pub trait Backend: Send + Sync {
     /// [`crate::FailureKind::Usage`] with all faults of the input; others when it cannot be told.
     async fn check(&self, plan: &Plan, options: &DeployOptions) -> Result<(), Failure>;
 
-    /// Before several deploys at the same time: makes what is for all of them, if `create_namespace` the namespace. None of them
+    /// Before several deploys at the same time, of which these are the options: makes what is for all of them. None of them
     /// takes it away from the others.
     ///
     /// # Errors
     /// When it cannot be made.
     async fn begin_together(
         &self,
-        _create_namespace: bool,
+        _options: &[&DeployOptions],
         _progress: &dyn Progress,
     ) -> Result<(), Failure> {
         Ok(())
@@ -310,10 +245,7 @@ pub trait Backend: Send + Sync {
         _options: &ChangeOptions,
         _progress: &dyn Progress,
     ) -> Result<Server, Failure> {
-        Err(self.unsupported(
-            format!("cannot scale {name}"),
-            "runs one instance of each server",
-        ))
+        Err(self.unsupported(format!("cannot scale {name}"), Capability::Instances))
     }
 
     /// Its revisions, the oldest first.
@@ -323,7 +255,7 @@ pub trait Backend: Send + Sync {
     async fn history(&self, name: &ServerName) -> Result<Vec<RevisionEntry>, Failure> {
         Err(self.unsupported(
             format!("cannot show the history of {name}"),
-            "keeps no revisions",
+            Capability::History,
         ))
     }
 
@@ -340,7 +272,7 @@ pub trait Backend: Send + Sync {
         _options: &ChangeOptions,
         _progress: &dyn Progress,
     ) -> Result<Server, Failure> {
-        Err(self.unsupported(format!("cannot roll {name} back"), "keeps no revisions"))
+        Err(self.unsupported(format!("cannot roll {name} back"), Capability::History))
     }
 
     /// What the platform tells about the server's objects, those of now and, with `follow`, those to come.
@@ -350,7 +282,7 @@ pub trait Backend: Send + Sync {
     async fn events(&self, name: &ServerName, _follow: bool) -> Result<EventStream, Failure> {
         Err(self.unsupported(
             format!("cannot show the events of {name}"),
-            "records no events",
+            Capability::Events,
         ))
     }
 
@@ -364,11 +296,13 @@ pub trait Backend: Send + Sync {
         progress: &dyn Progress,
     ) -> Result<Vec<Garbage>, Failure>;
 
-    /// The refusal of something that this backend cannot do: `the process backend` and why.
-    fn unsupported(&self, what: String, why: &str) -> Failure {
-        Failure::new(FailureKind::Usage, what)
-            .because(format!("the {} backend {why}", self.kind()))
-            .hint("the kubernetes backend can: --backend kubernetes")
+    /// The refusal of something that this backend cannot do.
+    fn unsupported(&self, what: String, lacking: Capability) -> Failure {
+        Failure::new(FailureKind::Usage, what).because(format!(
+            "the {} backend {}",
+            self.name(),
+            lacking.lacking()
+        ))
     }
 
     /// Opens a way to its MCP endpoint.

@@ -4,25 +4,28 @@
 //! I/O and knows neither Kubernetes nor MCP messages, so that each backend and the command line can depend on it alone.
 
 mod backend;
+mod capabilities;
 mod command_line;
 mod failure;
 mod ids;
 pub mod near;
 mod plan;
+mod platform;
 mod progress;
 mod secret;
 mod server;
 
 pub use self::{
     backend::{
-        Backend, BackendKind, ChangeOptions, ChartSource, Connection, DeleteOptions, Deleted,
-        DeployOptions, Deployed, DryRun, EventStream, GcOptions, LogLine, LogOptions, LogStream,
-        Logs, Scale, Tunnel,
+        Backend, ChangeOptions, Connection, DeleteOptions, Deleted, DeployOptions, Deployed,
+        DryRun, EventStream, GcOptions, LogLine, LogOptions, LogStream, Logs, Scale, Tunnel,
     },
+    capabilities::{BackendName, Capabilities, Capability},
     command_line::{command_line, shell_word},
     failure::{Failure, FailureKind, chain},
     ids::{InvalidId, Namespace, Revision, ServerName, TemplateId},
     plan::{Arg, Image, Mount, Plan, Resources, Sessions, Transport},
+    platform::PlatformOptions,
     progress::{Progress, ProgressEvent, Silent},
     secret::{REDACTED, Secret, redact},
     server::{

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{BackendKind, Namespace, Revision, ServerName};
+use crate::{BackendName, Namespace, Revision, ServerName};
 
 /// A deployed server as its backend sees it now. Its JSON is a contract of `-o json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -13,7 +13,7 @@ pub struct Server {
     /// Name of server and release.
     pub name: ServerName,
     /// Where it runs.
-    pub backend: BackendKind,
+    pub backend: BackendName,
     /// Namespace, on backends that have one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub namespace: Option<Namespace>,

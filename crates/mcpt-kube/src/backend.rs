@@ -12,7 +12,7 @@ use k8s_openapi::api::{
 };
 use kube::{ResourceExt, api::ListParams};
 use mcpt_core::{
-    Backend, BackendKind, ChangeOptions, Connection, DeleteOptions, Deleted, DeployOptions,
+    Backend, BackendName, Capabilities, ChangeOptions, Connection, DeleteOptions, Deleted,
     Deployed, EventStream, Failure, Garbage, GcOptions, LogOptions, Logs, Plan, Progress, Revision,
     RevisionEntry, Scale, Server, ServerName,
 };
@@ -21,7 +21,8 @@ use crate::{
     ConnectOptions,
     absent::no_server,
     cluster::Cluster,
-    connect, delete, deploy, events, forward, gc, history, logs, manifest, namespace,
+    connect, delete, deploy, driver, events, forward, gc, history, logs, manifest, namespace,
+    options::DeployOptions,
     release_kind::ReleaseKind,
     rollback,
     rollout::Observed,
@@ -153,8 +154,12 @@ fn by_name<K: ResourceExt>(mut objects: Vec<K>) -> Vec<K> {
 
 #[async_trait]
 impl Backend for Kubernetes {
-    fn kind(&self) -> BackendKind {
-        BackendKind::Kubernetes
+    fn name(&self) -> BackendName {
+        driver::NAME.clone()
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        driver::CAPABILITIES
     }
 
     fn place(&self) -> String {
@@ -165,16 +170,21 @@ impl Backend for Kubernetes {
         self.cluster.command(words)
     }
 
-    async fn check(&self, plan: &Plan, options: &DeployOptions) -> Result<(), Failure> {
-        Box::pin(deploy::check(&self.cluster, plan, options)).await
+    async fn check(&self, plan: &Plan, options: &mcpt_core::DeployOptions) -> Result<(), Failure> {
+        let options = DeployOptions::of(options, &deploy::cannot(plan))?;
+        Box::pin(deploy::check(&self.cluster, plan, &options)).await
     }
 
     async fn begin_together(
         &self,
-        create_namespace: bool,
+        options: &[&mcpt_core::DeployOptions],
         progress: &dyn Progress,
     ) -> Result<(), Failure> {
         let what = "cannot deploy there";
+        let mut create_namespace = false;
+        for options in options {
+            create_namespace |= DeployOptions::of(options, what)?.create_namespace;
+        }
         let entered = namespace::enter(&self.cluster, create_namespace, what, progress).await;
         entered.map(drop)
     }
@@ -193,10 +203,11 @@ impl Backend for Kubernetes {
     async fn deploy(
         &self,
         plan: &Plan,
-        options: &DeployOptions,
+        options: &mcpt_core::DeployOptions,
         progress: &dyn Progress,
     ) -> Result<Deployed, Failure> {
-        deploy::deploy(&self.cluster, plan, options, progress).await
+        let options = DeployOptions::of(options, &deploy::cannot(plan))?;
+        deploy::deploy(&self.cluster, plan, &options, progress).await
     }
 
     async fn list(&self) -> Result<Vec<Server>, Failure> {

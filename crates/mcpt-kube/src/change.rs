@@ -274,12 +274,11 @@ pub(crate) fn unusable(what: &str, error: &manifest::ManifestError) -> Failure {
 mod tests {
     use std::time::Duration;
 
-    use mcpt_core::{
-        ChartSource, DeployOptions, Plan, ServerName, Sessions, TemplateId, Transport, redact,
-    };
+    use mcpt_catalog::ChartSource;
+    use mcpt_core::{Plan, ServerName, Sessions, TemplateId, Transport, redact};
 
     use super::*;
-    use crate::{revisions::tests::history, scripted};
+    use crate::{options::DeployOptions, revisions::tests::history, scripted};
 
     fn object(kind: &str, name: &str, spec: &str) -> String {
         let group = match kind {

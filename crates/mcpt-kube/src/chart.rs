@@ -3,10 +3,8 @@
 use helm_chart::{Capabilities, Chart, Values, process_dependencies, values_for_rendering};
 use helm_release::{ChartRecord, Hook, Release, Status, as_helm_reads};
 use helm_render::{ReleaseOptions, Sources};
-use mcpt_core::{
-    ChartSource, DeployOptions, Failure, FailureKind, Namespace, Plan, Secret, ServerName,
-    Transport, redact,
-};
+use mcpt_catalog::ChartSource;
+use mcpt_core::{Failure, FailureKind, Namespace, Plan, Secret, ServerName, Transport, redact};
 use serde_json::{Map, Value};
 
 use std::{collections::BTreeSet, rc::Rc};
@@ -17,6 +15,7 @@ use crate::{
     failure::chain,
     foreign::{Foreign, refuse_hooks},
     lookup::{Answers, Found, Query},
+    options::DeployOptions,
     records::Record,
     release_kind::ReleaseKind,
     secrecy,

@@ -11,10 +11,10 @@ use kube::{
     api::ListParams,
     core::{NamespaceResourceScope, ObjectMeta},
 };
-use mcpt_core::{BackendKind, Failure, Namespace, command_line};
+use mcpt_core::{Failure, Namespace, command_line};
 use serde::de::DeserializeOwned;
 
-use crate::failure;
+use crate::{driver, failure};
 
 /// Longest time for establishing a connection to the API server.
 pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -142,7 +142,7 @@ impl Cluster {
     /// A command of mcpt that acts on a release of the working namespace.
     pub(crate) fn command(&self, words: &str) -> String {
         let chosen_by = self.chosen_by.iter();
-        let mut options = vec![("-b", BackendKind::Kubernetes.as_str())];
+        let mut options = vec![("-b", driver::NAME.as_str())];
         options.extend(chosen_by.map(|(option, value)| (*option, value.as_str())));
         options.push(("-n", self.namespace.as_str()));
         command_line(&options, words)

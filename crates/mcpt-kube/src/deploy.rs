@@ -3,8 +3,8 @@
 use futures_util::future::OptionFuture;
 use helm_release::{Release, Status};
 use mcpt_core::{
-    DeployOptions, Deployed, DryRun, Failure, FailureKind, Namespace, Plan, Progress,
-    ProgressEvent, ServerName, Silent,
+    Deployed, DryRun, Failure, FailureKind, Namespace, Plan, Progress, ProgressEvent, ServerName,
+    Silent,
 };
 
 use crate::{
@@ -16,13 +16,19 @@ use crate::{
     manifest::{self, Object},
     namespace::{self, Entered},
     operation::{Conduct, Operation, Reached},
+    options::DeployOptions,
     records::Record,
     release_kind::ReleaseKind,
     revisions,
     server::{SERVER_LABEL, TEMPLATE_LABEL},
 };
 
-const CANNOT_INSTALL: &str = "cannot install the gateway";
+pub(crate) const CANNOT_INSTALL: &str = "cannot install the gateway";
+
+/// What fails when a plan cannot be deployed.
+pub(crate) fn cannot(plan: &Plan) -> String {
+    format!("cannot deploy {}", plan.name)
+}
 
 /// Deploys a plan as a Helm release.
 pub(crate) async fn deploy(
@@ -31,7 +37,7 @@ pub(crate) async fn deploy(
     options: &DeployOptions,
     progress: &dyn Progress,
 ) -> Result<Deployed, Failure> {
-    let what = format!("cannot deploy {}", plan.name);
+    let what = cannot(plan);
     let prepared = Prepared::new(plan, options, &what)?;
     let deploy = Deploy::server(cluster, plan, options, progress, what);
     deploy.go(prepared).await
@@ -46,7 +52,7 @@ pub(crate) async fn check(
     plan: &Plan,
     options: &DeployOptions,
 ) -> Result<(), Failure> {
-    let what = format!("cannot deploy {}", plan.name);
+    let what = cannot(plan);
     let mut prepared = Prepared::new(plan, options, &what)?;
     let deploy = Deploy::server(cluster, plan, options, &Silent, what);
     let Operation { records, what, .. } = &deploy.operation;
@@ -114,12 +120,12 @@ pub(crate) fn gateway_offline(
 ///
 /// # Errors
 /// [`FailureKind::Usage`] with all faults of the values.
-pub fn dry_run(
+pub(crate) fn dry_run(
     plan: &Plan,
     options: &DeployOptions,
     namespace: Option<&Namespace>,
 ) -> Result<Deployed, Failure> {
-    let what = format!("cannot deploy {}", plan.name);
+    let what = cannot(plan);
     let default = connect::default_namespace()?;
     let prepared = Prepared::new(plan, options, &what)?;
     let rendered = prepared.offline(namespace.unwrap_or(&default))?;
@@ -339,7 +345,8 @@ fn workload(release: &Release, kind: ReleaseKind, what: &str) -> Result<Option<O
 mod tests {
     use std::{collections::BTreeMap, time::Duration};
 
-    use mcpt_core::{ChartSource, Secret, Sessions, TemplateId, Transport};
+    use mcpt_catalog::ChartSource;
+    use mcpt_core::{Secret, Sessions, TemplateId, Transport};
     use serde_json::{Value, json};
 
     use super::*;

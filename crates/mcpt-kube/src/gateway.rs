@@ -14,7 +14,9 @@ use serde::{Deserialize, Serialize};
 use crate::{
     backend::{Kubernetes, deployment, selector_of},
     cluster::Cluster,
-    delete, deploy, forward,
+    delete,
+    deploy::{self, CANNOT_INSTALL},
+    forward, options,
     release_kind::ReleaseKind,
     rollout::is_ready,
     status,
@@ -80,7 +82,8 @@ pub fn gateway_dry_run(
     options: &DeployOptions,
     namespace: Option<&Namespace>,
 ) -> Result<InstalledGateway, Failure> {
-    let deployed = deploy::gateway_offline(&name()?, options, namespace)?;
+    let options = options::DeployOptions::of(options, CANNOT_INSTALL)?;
+    let deployed = deploy::gateway_offline(&name()?, &options, namespace)?;
     Ok(InstalledGateway {
         gateway: None,
         manifest: deployed.manifest,
@@ -98,7 +101,8 @@ impl Kubernetes {
         progress: &dyn Progress,
     ) -> Result<InstalledGateway, Failure> {
         let name = name()?;
-        let deployed = Box::pin(deploy::gateway(&self.cluster, &name, options, progress)).await?;
+        let options = options::DeployOptions::of(options, CANNOT_INSTALL)?;
+        let deployed = Box::pin(deploy::gateway(&self.cluster, &name, &options, progress)).await?;
         let installed: OptionFuture<_> = deployed
             .manifest
             .is_none()
@@ -248,10 +252,11 @@ fn url(host: &str, port: i32) -> String {
 
 #[cfg(test)]
 mod tests {
-    use mcpt_core::DryRun;
+    use mcpt_core::{DryRun, PlatformOptions};
     use serde_json::json;
 
     use super::*;
+    use crate::ClusterOptions;
 
     #[test]
     fn refused_session_keys_are_not_shown() {
@@ -270,12 +275,13 @@ mod tests {
                     timeout: Duration::from_secs(1),
                     atomic: false,
                     dry_run: Some(DryRun::Client),
-                    create_namespace: false,
-                    values: json!({"sessionKeys": {"keys": keys}})
-                        .as_object()
-                        .unwrap()
-                        .clone(),
-                    chart: None,
+                    platform: PlatformOptions::new(ClusterOptions {
+                        values: json!({"sessionKeys": {"keys": keys}})
+                            .as_object()
+                            .unwrap()
+                            .clone(),
+                        ..ClusterOptions::default()
+                    }),
                 };
                 let failure = gateway_dry_run(&options, None).unwrap_err();
                 let why = failure.why.join("\n");

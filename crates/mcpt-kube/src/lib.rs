@@ -14,6 +14,7 @@ mod delete;
 mod deploy;
 mod diagnosis;
 mod discovery;
+mod driver;
 mod events;
 mod exchange;
 mod failure;
@@ -33,6 +34,7 @@ mod lookup;
 mod manifest;
 mod namespace;
 mod operation;
+mod options;
 mod records;
 mod release_kind;
 mod removal;
@@ -53,7 +55,8 @@ mod watch;
 pub use self::{
     backend::Kubernetes,
     connect::ConnectOptions,
-    deploy::dry_run,
     discovery::ClusterDiscovery,
+    driver::KubernetesDriver,
     gateway::{GATEWAY, Gateway, InstalledGateway, KnownServer, gateway_dry_run},
+    options::ClusterOptions,
 };

@@ -9,13 +9,13 @@ use k8s_openapi::api::{
 };
 use kube::core::ObjectMeta;
 use mcpt_core::{
-    Autoscaling, BackendKind, Namespace, REDACTED, Replica, Revision, Server, ServerName,
-    ServerState,
+    Autoscaling, Namespace, REDACTED, Replica, Revision, Server, ServerName, ServerState,
 };
 use serde_json::{Map, Value};
 
 use crate::{
     diagnosis::{Gravity, diagnose},
+    driver,
     rollout::{Observed, Rollout, is_ready, rollout},
 };
 
@@ -117,7 +117,7 @@ pub(crate) fn server(
         .and_then(|m| m.creation_timestamp.as_ref())
         .map(|t| t.0.to_string());
     Server {
-        backend: BackendKind::Kubernetes,
+        backend: driver::NAME.clone(),
         namespace: Some(namespace.clone()),
         template: label(TEMPLATE_LABEL),
         transport: annotation(TRANSPORT_ANNOTATION).unwrap_or_else(|| "http".to_owned()),

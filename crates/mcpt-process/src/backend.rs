@@ -5,15 +5,16 @@ use std::time::Duration;
 use async_trait::async_trait;
 use mcpt_client::ClientError;
 use mcpt_core::{
-    Backend, BackendKind, Connection, DeleteOptions, Deleted, DeployOptions, Deployed, DryRun,
-    Failure, FailureKind, Garbage, GcOptions, LogOptions, Logs, Plan, Progress, ProgressEvent,
-    Server, ServerName, ServerState, command_line, near,
+    Backend, BackendName, Capabilities, Capability, Connection, DeleteOptions, Deleted,
+    DeployOptions, Deployed, DryRun, Failure, FailureKind, Garbage, GcOptions, LogOptions, Logs,
+    Plan, Progress, ProgressEvent, Server, ServerName, ServerState, command_line, near,
 };
 
 use crate::{
     command::check_program,
     configuration::{manifest, server_spec},
     deploy::{self, change_lock, end_run, state_failure},
+    driver,
     folder::{RunFolder, StateFolder},
     gc, logs,
     state::{RunState, unreadable},
@@ -106,6 +107,19 @@ impl Processes {
         self.find(name)?.ok_or_else(|| self.not_found(name))
     }
 
+    /// Whoever asks for these has not looked at the capabilities.
+    fn refuse_what_it_lacks(&self, plan: &Plan, options: &DeployOptions) -> Result<(), Failure> {
+        let what = format!("cannot deploy {} as a process on this machine", plan.name);
+        options.platform.refuse(&what)?;
+        if plan.replicas.is_some_and(|replicas| replicas != 1) {
+            return Err(self.unsupported(what, Capability::Instances));
+        }
+        if options.dry_run == Some(DryRun::Server) {
+            return Err(self.unsupported(what, Capability::RemoteDryRun));
+        }
+        Ok(())
+    }
+
     fn not_found(&self, name: &ServerName) -> Failure {
         // A folder that cannot be listed gives no near match; what is said stays true.
         let names = self.state.names().unwrap_or_default();
@@ -123,8 +137,12 @@ impl Processes {
 
 #[async_trait]
 impl Backend for Processes {
-    fn kind(&self) -> BackendKind {
-        BackendKind::Process
+    fn name(&self) -> BackendName {
+        driver::NAME.clone()
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        driver::CAPABILITIES
     }
 
     fn place(&self) -> String {
@@ -132,12 +150,12 @@ impl Backend for Processes {
     }
 
     fn command(&self, words: &str) -> String {
-        let here = [("-b", BackendKind::Process.as_str())];
+        let here = [("-b", driver::NAME.as_str())];
         command_line(if self.named { &here } else { &[] }, words)
     }
 
     async fn check(&self, plan: &Plan, options: &DeployOptions) -> Result<(), Failure> {
-        refuse_what_needs_a_cluster(plan, options)?;
+        self.refuse_what_it_lacks(plan, options)?;
         let server = server_spec(plan)?;
         check_program(&server.command, &format!("cannot deploy {}", plan.name))
     }
@@ -148,7 +166,7 @@ impl Backend for Processes {
         options: &DeployOptions,
         progress: &dyn Progress,
     ) -> Result<Deployed, Failure> {
-        refuse_what_needs_a_cluster(plan, options)?;
+        self.refuse_what_it_lacks(plan, options)?;
         let server = server_spec(plan)?;
         if options.dry_run.is_some() {
             return Ok(Deployed {
@@ -228,9 +246,7 @@ impl Backend for Processes {
     ) -> Result<Deleted, Failure> {
         let what = format!("cannot delete {name}");
         if options.delete_namespace {
-            return Err(Failure::new(FailureKind::Usage, what)
-                .because("there are no namespaces (--delete-namespace)")
-                .hint("these belong to Kubernetes: add --backend kubernetes"));
+            return Err(self.unsupported(what, Capability::Namespaces));
         }
         let folder = self.state.server(name);
         let io_failure = |error: std::io::Error| state_failure(&what, &folder, &error);
@@ -305,34 +321,6 @@ async fn silence(server: &Server) -> Option<ClientError> {
         .as_deref()
         .filter(|_| server.transport != "stdio")?;
     mcpt_client::probe(url, STATUS_PROBE).await.err()
-}
-
-/// Refuses, with all reasons at once, what a process cannot do.
-fn refuse_what_needs_a_cluster(plan: &Plan, options: &DeployOptions) -> Result<(), Failure> {
-    let mut why = Vec::new();
-    if plan.replicas.is_some_and(|replicas| replicas != 1) {
-        why.push("the process backend runs exactly one instance of a server (--replicas)");
-    }
-    if !options.values.is_empty() {
-        why.push("there is no chart whose values could be set (-f, --set, --profile)");
-    }
-    if options.dry_run == Some(DryRun::Server) {
-        why.push("there is no API server to ask (--dry-run=server)");
-    }
-    if options.create_namespace {
-        why.push("there are no namespaces (--create-namespace)");
-    }
-    if why.is_empty() {
-        return Ok(());
-    }
-    let failure = Failure::new(
-        FailureKind::Usage,
-        format!("cannot deploy {} as a process on this machine", plan.name),
-    );
-    Err(why
-        .into_iter()
-        .fold(failure, Failure::because)
-        .hint("these belong to Kubernetes: add --backend kubernetes"))
 }
 
 #[cfg(all(test, target_os = "linux"))]

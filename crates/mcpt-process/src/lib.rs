@@ -10,6 +10,7 @@ mod command;
 mod configuration;
 mod deploy;
 mod discovery;
+mod driver;
 mod environment;
 mod folder;
 mod gc;
@@ -24,5 +25,5 @@ mod wire;
 
 pub use self::{
     backend::Processes, become_server::become_server, discovery::ProcessDiscovery,
-    supervisor::supervise,
+    driver::ProcessDriver, supervisor::supervise,
 };

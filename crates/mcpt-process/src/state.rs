@@ -2,10 +2,11 @@
 
 use std::{collections::BTreeMap, fs, io, path::Path};
 
-use mcpt_core::{BackendKind, Replica, Server, ServerName, ServerState, TemplateId};
+use mcpt_core::{Replica, Server, ServerName, ServerState, TemplateId};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    driver,
     folder::{RunFolder, replace_file},
     lock,
 };
@@ -115,7 +116,7 @@ impl RunState {
         let ready = state == ServerState::Running;
         Server {
             name: self.name.clone(),
-            backend: BackendKind::Process,
+            backend: driver::NAME.clone(),
             namespace: None,
             template: Some(self.template.to_string()),
             transport: self.transport.clone(),
@@ -159,7 +160,7 @@ pub(crate) fn unreadable(
         .and_then(|time| jiff::Timestamp::try_from(time).ok());
     Server {
         name: name.clone(),
-        backend: BackendKind::Process,
+        backend: driver::NAME.clone(),
         namespace: None,
         template: None,
         transport: String::new(),

@@ -505,7 +505,7 @@ fn options_of_kubernetes() {
     let outcome = mcpt
         .run(&["deploy", "demo", "--create-namespace"])
         .exits(2)
-        .says(&["there are no namespaces"]);
+        .says(&["the process backend has no namespaces"]);
     assert!(!outcome.stderr.contains("warning"), "{}", outcome.stderr);
     let _ = mcpt
         .run(&["deploy", "demo", "--replicas", "2"])

@@ -3,10 +3,12 @@
 use std::path::Path;
 
 use helm_chart::{Chart, Constraint, Version};
-use mcpt_core::ChartSource;
 
 use super::{ChartLocation, ChartRef};
-use crate::chart::{SERVER_CHART, builtin_chart};
+use crate::{
+    chart::{SERVER_CHART, builtin_chart},
+    chart_source::ChartSource,
+};
 
 /// A chart that was found, and fits.
 pub(super) struct Found {

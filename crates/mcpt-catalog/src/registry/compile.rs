@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use helm_chart::Overrides;
 use mcpt_core::{
-    Arg, BackendKind, ChartSource, Image, Mount, Plan, Secret, ServerName, Sessions, TemplateId,
-    Transport, chain,
+    Arg, BackendName, Capabilities, Capability, Image, Mount, Plan, Secret, ServerName, Sessions,
+    TemplateId, Transport, chain,
 };
 use serde_json::{Map, Value};
 
@@ -17,6 +17,7 @@ use super::{
 };
 use crate::{
     catalog::Catalog,
+    chart_source::ChartSource,
     compile::{CompileError, compile, transport_variable},
     document::escape,
     settings::Settings,
@@ -29,8 +30,10 @@ const ABSENT: &str = "absent";
 /// What the command says about an entry.
 #[derive(Debug, Clone)]
 pub struct EntryChoices {
-    /// Where it is to run.
-    pub backend: BackendKind,
+    /// Where it is to run, for messages.
+    pub backend: BackendName,
+    /// What can be done there.
+    pub capabilities: Capabilities,
     /// Settings of the command line, which win over the entry's.
     pub settings: Settings,
     /// Image instead of the entry's.
@@ -127,8 +130,8 @@ impl<'a> Attempt<'a> {
 
     fn compile(&mut self, catalog: &Catalog) -> Option<CompiledEntry> {
         self.render_env();
-        if self.choices.backend == BackendKind::Process {
-            self.refuse_for_process();
+        if !self.choices.capabilities.has(Capability::Chart) {
+            self.refuse_what_is_lacking();
             let plan = self.plan(catalog)?;
             return Some(self.compiled(plan, Map::new(), None));
         }
@@ -200,8 +203,18 @@ impl<'a> Attempt<'a> {
         }
     }
 
-    fn refuse_for_process(&mut self) {
+    /// Faults for what changes what a client sees and the backend does not have, and one warning for the rest.
+    fn refuse_what_is_lacking(&mut self) {
         let entry = self.entry;
+        let EntryChoices {
+            backend,
+            capabilities,
+            ..
+        } = self.choices;
+        let lacking = |capability: Capability| {
+            (!capabilities.has(capability))
+                .then(|| format!("the {backend} backend {}", capability.lacking()))
+        };
         if let ChartLocation::Path(_) = entry.chart.source {
             self.faults.add(
                 "/chart",
@@ -209,26 +222,28 @@ impl<'a> Attempt<'a> {
             );
         }
         let replicas = self.choices.settings.replicas.or(entry.replicas);
-        if replicas.is_some_and(|number| number != 1) {
-            self.faults.add(
-                "/replicas",
-                "the process backend runs exactly one instance of a server",
-            );
+        if replicas.is_some_and(|number| number != 1)
+            && let Some(why) = lacking(Capability::Instances)
+        {
+            self.faults.add("/replicas", why);
         }
-        if entry.scaling.is_some() {
-            self.faults.add(
-                "/scaling",
-                "the process backend runs exactly one instance of a server",
-            );
+        if entry.scaling.is_some()
+            && let Some(why) =
+                lacking(Capability::Instances).or_else(|| lacking(Capability::Autoscaling))
+        {
+            self.faults.add("/scaling", why);
         }
-        if entry.persistence.is_some() {
-            self.faults.add(
-                "/persistence",
-                "the process backend has no volumes: a process works on the folders of this machine",
-            );
+        if entry.persistence.is_some()
+            && let Some(why) = lacking(Capability::Volumes)
+        {
+            let why = format!("{why}: a server works on the folders of this machine");
+            self.faults.add("/persistence", why);
         }
         let unused: Vec<&str> = [
-            ("namespace", entry.namespace.is_some()),
+            (
+                "namespace",
+                entry.namespace.is_some() && lacking(Capability::Namespaces).is_some(),
+            ),
             (
                 "resources",
                 entry.resources != mcpt_core::Resources::default(),
@@ -245,7 +260,7 @@ impl<'a> Attempt<'a> {
         .collect();
         if !unused.is_empty() {
             self.warnings.push(format!(
-                "{}: {} of the registry means nothing to the process backend",
+                "{}: {} of the registry means nothing to the {backend} backend",
                 entry.name,
                 unused.join(", ")
             ));
@@ -350,7 +365,7 @@ impl<'a> Attempt<'a> {
                 spec.port_env.clone_from(&transport.port_env);
             }
         }
-        let process = self.choices.backend == BackendKind::Process;
+        let process = !self.choices.capabilities.has(Capability::Images);
         if process && template.local_command.is_empty() {
             self.faults.add(
                 "",

@@ -7,7 +7,7 @@ use std::{
 };
 
 use indexmap::IndexMap;
-use mcpt_core::{BackendKind, Image, Namespace, Resources, ServerName, near};
+use mcpt_core::{BackendName, Image, Namespace, Resources, ServerName, near};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -199,8 +199,8 @@ impl Check<'_> {
         Some(RegistryEntry {
             name: name?,
             backend: raw.kind.map(|kind| match kind.as_str() {
-                "process" => BackendKind::Process,
-                _ => BackendKind::Kubernetes,
+                "k8s" => BackendName::new("kubernetes"),
+                _ => BackendName::from(kind),
             }),
             template: raw.template.map(|template| in_folder(folder, template)),
             image: raw.image.as_deref().map(Image::parse),

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use clap::Args;
-use mcpt_core::{Deleted, ServerName};
+use mcpt_core::{Capability, Deleted, ServerName};
 use serde::Serialize;
 
 use crate::{
@@ -52,7 +52,13 @@ impl Delete {
         let options = self.deletion.options(self.purge_data);
         let (deleted, purge) = runtime::run(async {
             let progress = progress::display(global);
-            let backend = place::backend(global, &config).await?;
+            let what = format!("cannot delete {}", self.name);
+            let backend = if options.delete_namespace {
+                let needed = Capability::Namespaces;
+                place::backend_that_can(global, &config, needed, what).await?
+            } else {
+                place::backend(global, &config).await?
+            };
             let deleted = backend
                 .delete(&self.name, &options, progress.as_ref())
                 .await?;

@@ -7,13 +7,14 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use helm_chart::Overrides;
+use mcpt_backend::Driver;
 use mcpt_catalog::{Settings, profile_values};
-use mcpt_core::{BackendKind, Failure, FailureKind, Image, Server, ServerName, ServerState};
+use mcpt_core::{Capability, Failure, FailureKind, Image, Server, ServerName, ServerState};
 use serde_json::{Map, Value};
 
 use crate::{
     args::{Format, Global},
-    changed,
+    backends, changed,
     deployment::Deployment,
     ending::Ending,
     messages,
@@ -135,7 +136,7 @@ impl Deploy {
     }
 
     /// The user's chart values as Helm merges them: profile, then files, then `--set`.
-    fn chart_values(&self, kind: BackendKind) -> Result<Map<String, Value>, Failure> {
+    fn chart_values(&self) -> Result<Map<String, Value>, Failure> {
         let mut overrides = Overrides::default();
         if let Some(profile) = &self.profile {
             let text = profile_values(profile).ok_or_else(|| {
@@ -150,9 +151,7 @@ impl Deploy {
         for path in &self.values {
             overrides.files.push(values_file(path)?);
         }
-        if let Some(replicas) = self.replicas
-            && kind == BackendKind::Kubernetes
-        {
+        if let Some(replicas) = self.replicas {
             // A flag says more than a profile or a file; only --set says more than the flag.
             let text = format!("replicaCount: {replicas}\n");
             overrides.files.push(("--replicas".to_owned(), text));
@@ -161,34 +160,51 @@ impl Deploy {
         merged(&overrides)
     }
 
-    /// Refuses options that mean nothing to a process; those that are values of a chart only `for_chart`.
-    fn refuse_what_needs_a_cluster(
+    /// Refuses, with all reasons at once, options that the backend of one server does not have; those that are values of a chart
+    /// or of the whole command only `for_template`: of several servers one may have use for them.
+    fn refuse_what_is_lacking(
         &self,
-        kind: BackendKind,
-        for_chart: bool,
+        global: &Global,
+        driver: &dyn Driver,
+        for_template: bool,
     ) -> Result<(), Failure> {
-        let given = [
-            ("-f", for_chart && !self.values.is_empty()),
-            ("--set", for_chart && !self.set.is_empty()),
+        let can = driver.capabilities();
+        let chart_values = [
+            ("-f", for_template && !self.values.is_empty()),
+            ("--set", for_template && !self.set.is_empty()),
             ("--profile", self.profile.is_some()),
-            ("--image", self.image.is_some()),
         ];
-        let given: Vec<&str> = given
+        let chart_values = chart_values.map(|(option, given)| (option, given, Capability::Chart));
+        let several = for_template && self.replicas.is_some_and(|number| number != 1);
+        let mut lacking: Vec<(&str, Capability)> = chart_values
             .into_iter()
-            .filter(|(_, given)| *given)
-            .map(|(option, _)| option)
+            .chain([
+                ("--image", self.image.is_some(), Capability::Images),
+                ("--replicas", several, Capability::Instances),
+            ])
+            .filter(|(_, given, needed)| *given && !can.has(*needed))
+            .map(|(option, _, needed)| (option, needed))
             .collect();
-        if kind == BackendKind::Kubernetes || given.is_empty() {
-            return Ok(());
+        if for_template || self.names.len() == 1 {
+            lacking.extend(self.deployment.lacking(can));
         }
-        Err(Failure::new(
+        let Some((_, first)) = lacking.first() else {
+            return Ok(());
+        };
+        let options: Vec<&str> = lacking.iter().map(|(option, _)| *option).collect();
+        let mut failure = Failure::new(
             FailureKind::Usage,
-            format!("{} cannot be used here", given.join(", ")),
-        )
-        .because(format!(
-            "chart values and images exist on Kubernetes only, and the backend is {kind}"
-        ))
-        .hint("add --backend kubernetes, or give settings of the template with -c KEY=VALUE"))
+            format!("{} cannot be used here", options.join(", ")),
+        );
+        failure.hint = global
+            .backends
+            .that_can(*first)
+            .map(|hint| format!("{hint}, or give settings of the template with -c KEY=VALUE"));
+        lacking.dedup_by_key(|(_, needed)| *needed);
+        for (_, needed) in lacking {
+            failure = failure.because(backends::lacking(driver, needed));
+        }
+        Err(failure)
     }
 }
 

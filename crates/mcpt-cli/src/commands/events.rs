@@ -2,7 +2,7 @@
 
 use clap::Args;
 use futures_util::{StreamExt as _, TryStreamExt as _};
-use mcpt_core::{EventStream, ServerEvent, ServerName};
+use mcpt_core::{Capability, EventStream, ServerEvent, ServerName};
 
 use crate::{
     args::{Format, Global},
@@ -36,7 +36,9 @@ impl Events {
     pub(crate) fn run(&self, global: &Global) -> Result<(), Ending> {
         let config = UserConfig::load()?;
         runtime::run(async {
-            let backend = place::backend(global, &config).await?;
+            let what = format!("cannot show the events of {}", self.name);
+            let needed = Capability::Events;
+            let backend = place::backend_that_can(global, &config, needed, what).await?;
             let events = backend.events(&self.name, self.follow).await?;
             if self.follow {
                 return follow(events, global.output).await;

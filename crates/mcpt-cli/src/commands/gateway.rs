@@ -6,10 +6,11 @@ mod status;
 mod uninstall;
 
 use clap::{Args, Subcommand};
-use mcpt_core::{BackendKind, Failure, FailureKind};
-use mcpt_kube::Kubernetes;
+use mcpt_backend::Driver;
+use mcpt_core::{Capability, Failure, FailureKind};
+use mcpt_kube::{ConnectOptions, Kubernetes};
 
-use crate::{args::Global, ending::Ending, log, place, user_config::UserConfig};
+use crate::{args::Global, backends, ending::Ending, log, place, user_config::UserConfig};
 
 /// Arguments of `mcpt gateway`.
 #[derive(Debug, Args)]
@@ -46,20 +47,36 @@ impl Gateway {
 }
 
 /// Only a cluster has a gateway that is installed.
-fn on_kubernetes(global: &Global, config: &UserConfig, verb: &str) -> Result<(), Failure> {
-    let kind = place::kind(global, config);
-    if kind == BackendKind::Kubernetes {
-        return Ok(());
+fn where_installed(
+    global: &Global,
+    config: &UserConfig,
+    verb: &str,
+) -> Result<ConnectOptions, Failure> {
+    let driver = place::driver(global, config)?;
+    let needed = Capability::InstalledGateway;
+    if driver.capabilities().has(needed) {
+        return Ok(connect_options(global, config, driver));
     }
     let what = format!("cannot {verb} the gateway");
-    Err(Failure::new(FailureKind::Usage, what)
-        .because(format!(
-            "a gateway is installed in a cluster, and the backend is {kind}"
-        ))
-        .hint("add --backend kubernetes; on this machine one is run: mcpt gateway run"))
+    let mut failure =
+        Failure::new(FailureKind::Usage, what).because(backends::lacking(driver, needed));
+    failure.hint = global
+        .backends
+        .that_can(needed)
+        .map(|hint| format!("{hint}; on this machine one is run: mcpt gateway run"));
+    Err(failure)
+}
+
+fn connect_options(global: &Global, config: &UserConfig, driver: &dyn Driver) -> ConnectOptions {
+    let place = place::place(global, config, driver);
+    ConnectOptions {
+        kubeconfig: place.kubeconfig,
+        context: place.context,
+        namespace: place.namespace,
+    }
 }
 
 /// The cluster of the options.
-async fn cluster(global: &Global, config: &UserConfig) -> Result<Kubernetes, Failure> {
-    Kubernetes::connect(&place::cluster(global, config)).await
+async fn cluster(options: &ConnectOptions) -> Result<Kubernetes, Failure> {
+    Kubernetes::connect(options).await
 }

@@ -2,7 +2,7 @@
 
 use clap::Args;
 use jiff::Timestamp;
-use mcpt_core::{RevisionEntry, ServerName};
+use mcpt_core::{Capability, RevisionEntry, ServerName};
 
 use crate::{
     args::{Format, Global},
@@ -24,10 +24,10 @@ impl History {
     pub(crate) fn run(&self, global: &Global) -> Result<(), Ending> {
         let config = UserConfig::load()?;
         let entries = runtime::run(async {
-            Ok(place::backend(global, &config)
-                .await?
-                .history(&self.name)
-                .await?)
+            let what = format!("cannot show the history of {}", self.name);
+            let needed = Capability::History;
+            let backend = place::backend_that_can(global, &config, needed, what).await?;
+            Ok(backend.history(&self.name).await?)
         })?;
         match global.output {
             Format::Json => output::json(&entries),

@@ -76,20 +76,21 @@ pub(crate) fn runs(entry: &RegistryEntry) -> String {
 fn list(global: &Global, config: &UserConfig, registries: &Registries) -> Result<(), Ending> {
     let documents = || {
         let document = |entry: &RegistryEntry| {
-            json!({
+            Ok(json!({
                 "name": entry.name,
                 "registry": entry.file(),
-                "backend": place::kind_for(global, config, entry),
+                "backend": place::driver_for(global, config, entry)?.name(),
                 "namespace": entry.namespace,
                 "runs": runs(entry),
                 "chart": entry.chart.to_string(),
-            })
+            }))
         };
-        registries.entries().map(document).collect::<Vec<_>>()
+        let documents = registries.entries().map(document);
+        documents.collect::<Result<Vec<_>, Failure>>()
     };
     match global.output {
-        Format::Json => output::json(&documents()),
-        Format::Yaml => output::yaml(&documents()),
+        Format::Json => output::json(&documents()?),
+        Format::Yaml => output::yaml(&documents()?),
         Format::Name => output::lines(registries.entries().map(|entry| &entry.name)),
         Format::Table | Format::Wide => {
             let mut table = Table::new(&["NAME", "BACKEND", "NAMESPACE", "RUNS", "CHART"]);
@@ -97,7 +98,7 @@ fn list(global: &Global, config: &UserConfig, registries: &Registries) -> Result
                 let namespace = entry.namespace.as_ref().map(ToString::to_string);
                 table.row([
                     entry.name.to_string(),
-                    place::kind_for(global, config, entry).to_string(),
+                    place::driver_for(global, config, entry)?.name().to_string(),
                     namespace.unwrap_or_default(),
                     runs(entry),
                     entry.chart.to_string(),
@@ -116,8 +117,10 @@ fn validate(global: &Global, config: &UserConfig, registries: &Registries) -> Re
     let mut why = Vec::new();
     for entry in registries.entries() {
         let open = entry.image.is_none() && entry.template.is_none() && entry.command.is_empty();
+        let driver = place::driver_for(global, config, entry)?;
         let choices = EntryChoices {
-            backend: place::kind_for(global, config, entry),
+            backend: driver.name(),
+            capabilities: driver.capabilities(),
             settings: Settings::default(),
             image: open.then(|| Image::parse("given-with-the-command")),
             profile: None,

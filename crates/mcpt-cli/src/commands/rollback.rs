@@ -1,7 +1,7 @@
 //! `mcpt rollback NAME [REVISION]`: an earlier revision runs again.
 
 use clap::Args;
-use mcpt_core::{Revision, ServerName};
+use mcpt_core::{Capability, Revision, ServerName};
 
 use crate::{
     args::Global, changed, ending::Ending, place, progress, runtime, user_config::UserConfig,
@@ -34,7 +34,9 @@ impl Rollback {
         let config = UserConfig::load()?;
         let server = runtime::run(async {
             let progress = progress::display(global);
-            let backend = place::backend(global, &config).await?;
+            let what = format!("cannot roll {} back", self.name);
+            let needed = Capability::History;
+            let backend = place::backend_that_can(global, &config, needed, what).await?;
             let to = self.revision.map(Revision);
             let options = self.waiting.options();
             Ok(backend

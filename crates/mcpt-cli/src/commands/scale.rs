@@ -1,7 +1,7 @@
 //! `mcpt scale NAME`: how many instances run, by number or by load.
 
 use clap::{Args, value_parser};
-use mcpt_core::{Autoscaling, Failure, FailureKind, Scale as To, ServerName};
+use mcpt_core::{Autoscaling, Capability, Failure, FailureKind, Scale as To, ServerName};
 
 use crate::{
     args::Global, changed, ending::Ending, place, progress, runtime, user_config::UserConfig,
@@ -49,7 +49,12 @@ impl Scale {
         let scale = self.scale()?;
         let server = runtime::run(async {
             let progress = progress::display(global);
-            let backend = place::backend(global, &config).await?;
+            let what = format!("cannot scale {}", self.name);
+            let needed = match scale {
+                To::To(_) => Capability::Instances,
+                To::Auto(_) => Capability::Autoscaling,
+            };
+            let backend = place::backend_that_can(global, &config, needed, what).await?;
             let options = self.waiting.options();
             Ok(backend
                 .scale(&self.name, &scale, &options, progress.as_ref())

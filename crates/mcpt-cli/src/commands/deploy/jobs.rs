@@ -4,11 +4,10 @@
 use std::{cell::OnceCell, sync::Arc};
 
 use futures_util::{StreamExt as _, stream};
+use mcpt_backend::{Driver, Place};
 use mcpt_core::{
-    Backend, BackendKind, DeployOptions, Deployed, DryRun, Failure, Plan, Progress, ProgressEvent,
-    Server, ServerName,
+    Backend, DeployOptions, Deployed, Failure, Plan, Progress, ProgressEvent, Server, ServerName,
 };
-use mcpt_kube::ConnectOptions;
 
 use super::show;
 use crate::{
@@ -24,27 +23,27 @@ const AT_ONCE: usize = 8;
 
 /// One server to deploy, and where.
 pub(super) struct Job {
-    pub(super) backend: BackendKind,
-    pub(super) cluster: ConnectOptions,
+    pub(super) driver: &'static dyn Driver,
+    pub(super) place: Place,
     pub(super) plan: Plan,
     pub(super) options: DeployOptions,
 }
 
 impl Job {
-    /// Whether both are for the same server. Processes are in no cluster.
+    /// Whether both are for the same server.
     pub(super) fn same(&self, other: &Self) -> bool {
-        self.plan.name == other.plan.name
-            && self.backend == other.backend
-            && (self.backend == BackendKind::Process || self.cluster == other.cluster)
+        self.plan.name == other.plan.name && self.is_beside(other)
     }
 
-    /// Whether it is only shown, which needs no cluster.
-    fn is_offline(&self) -> bool {
-        self.backend == BackendKind::Kubernetes && self.options.dry_run == Some(DryRun::Client)
+    /// Whether both are for the same place.
+    fn is_beside(&self, other: &Self) -> bool {
+        self.driver.name() == other.driver.name() && self.place == other.place
     }
 
-    fn rendered(&self) -> Result<Deployed, Failure> {
-        mcpt_kube::dry_run(&self.plan, &self.options, self.cluster.namespace.as_ref())
+    /// What would be deployed, when that is all that is asked for and the place need not be opened for it.
+    fn offline(&self) -> Option<Result<Deployed, Failure>> {
+        self.options.dry_run?;
+        self.driver.dry_run(&self.plan, &self.options, &self.place)
     }
 }
 
@@ -65,13 +64,10 @@ pub(super) fn run(global: &Global, config: &UserConfig, work: Work) -> Result<()
     let mut outcomes = Vec::new();
     let mut online = Vec::new();
     for job in &jobs {
-        if !job.is_offline() {
-            online.push(job);
-            continue;
-        }
-        match job.rendered() {
-            Ok(deployed) => outcomes.push((job.plan.name.clone(), Ok(deployed))),
-            Err(fault) => faults.push(fault),
+        match job.offline() {
+            None => online.push(job),
+            Some(Ok(deployed)) => outcomes.push((job.plan.name.clone(), Ok(deployed))),
+            Some(Err(fault)) => faults.push(fault),
         }
     }
     if online.is_empty() {
@@ -136,11 +132,9 @@ async fn together(work: &Connected<'_>, progress: &dyn Progress) -> Result<Vec<O
         if begun.iter().any(|(_, known)| Arc::ptr_eq(known, backend)) {
             continue;
         }
-        let same = |(other, place): &&(&Job, Arc<dyn Backend>)| {
-            Arc::ptr_eq(place, backend) && other.options.create_namespace
-        };
-        let create = work.iter().any(|one| same(&one));
-        refused = backend.begin_together(create, progress).await;
+        let here = work.iter().filter(|(_, other)| Arc::ptr_eq(other, backend));
+        let options: Vec<&DeployOptions> = here.map(|(job, _)| &job.options).collect();
+        refused = backend.begin_together(&options, progress).await;
         if refused.is_err() {
             break;
         }
@@ -195,12 +189,11 @@ async fn connect(
     let mut places: Vec<(&Job, Arc<dyn Backend>)> = Vec::new();
     let mut backends = Vec::new();
     for job in jobs {
-        let same = |other: &Job| other.backend == job.backend && other.cluster == job.cluster;
-        let known = places.iter().find(|(other, _)| same(other));
+        let known = places.iter().find(|(other, _)| job.is_beside(other));
         let backend = if let Some((_, backend)) = known {
             Arc::clone(backend)
         } else {
-            let backend = place::open(global, config, job.backend, &job.cluster).await?;
+            let backend = place::open(global, config, job.driver, &job.place).await?;
             let backend = Arc::from(backend);
             places.push((job, Arc::clone(&backend)));
             backend

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use mcpt_catalog::{
     Catalog, CompiledEntry, EntryChoices, RegistryEntry, Settings, compile, compile_entry,
 };
-use mcpt_core::{BackendKind, Failure, FailureKind};
+use mcpt_core::{Capability, Failure, FailureKind};
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -166,18 +166,24 @@ impl Deploy {
         global: &Global,
         config: &UserConfig,
     ) -> Result<Job, Failure> {
-        let backend = place::kind(global, config);
-        self.refuse_what_needs_a_cluster(backend, true)?;
+        let driver = place::driver(global, config)?;
+        self.refuse_what_is_lacking(global, driver, true)?;
+        let can = driver.capabilities();
+        let values = if can.has(Capability::Chart) {
+            self.chart_values()?
+        } else {
+            Map::new()
+        };
         let template = catalog.get(name)?;
         let mut plan = compile(&template, settings)?;
         if let Some(image) = self.image() {
             plan.image = Some(image);
         }
         Ok(Job {
-            backend,
-            cluster: place::cluster(global, config),
+            driver,
+            place: place::place(global, config, driver),
             plan,
-            options: self.deployment.options(self.chart_values(backend)?, None),
+            options: self.deployment.options(can, values, None),
         })
     }
 
@@ -190,10 +196,12 @@ impl Deploy {
         global: &Global,
         config: &UserConfig,
     ) -> Result<Job, Failure> {
-        let backend = place::kind_for(global, config, entry);
-        self.refuse_what_needs_a_cluster(backend, false)?;
+        let driver = place::driver_for(global, config, entry)?;
+        self.refuse_what_is_lacking(global, driver, false)?;
+        let can = driver.capabilities();
         let choices = EntryChoices {
-            backend,
+            backend: driver.name(),
+            capabilities: can,
             settings: settings.clone(),
             image: self.image(),
             profile: self.profile.clone(),
@@ -210,7 +218,7 @@ impl Deploy {
             messages::warning(global, &warning);
         }
         if let Some(replicas) = self.replicas
-            && backend == BackendKind::Kubernetes
+            && can.has(Capability::Chart)
         {
             values.insert("replicaCount".to_owned(), json!(replicas));
             // Where an autoscaler says the number, that one would mean nothing.
@@ -218,14 +226,11 @@ impl Deploy {
                 autoscaling.insert("enabled".to_owned(), json!(false));
             }
         }
-        let mut options = self.deployment.options(values, chart);
-        // Of several places one may be a cluster.
-        options.create_namespace &= backend == BackendKind::Kubernetes || self.names.len() == 1;
         Ok(Job {
-            backend,
-            cluster: place::cluster_for(global, config, entry),
+            driver,
+            place: place::place_for(global, config, driver, entry),
             plan,
-            options,
+            options: self.deployment.options(can, values, chart),
         })
     }
 }

@@ -8,7 +8,7 @@ use mcpt_core::{Backend as _, DryRun, Failure};
 use mcpt_kube::{Gateway, InstalledGateway, gateway_dry_run};
 use serde_json::{Map, Value};
 
-use super::{cluster, on_kubernetes};
+use super::{cluster, where_installed};
 use crate::{
     args::{Format, Global},
     commands::deploy::{merged, values_file},
@@ -55,17 +55,18 @@ impl Install {
     /// Installs it.
     pub(super) fn run(&self, global: &Global) -> Result<(), Ending> {
         let config = UserConfig::load()?;
-        on_kubernetes(global, &config, "install")?;
-        let options = self.deployment.options(self.chart_values()?, None);
+        let place = where_installed(global, &config, "install")?;
+        let can = place::driver(global, &config)?.capabilities();
+        let options = self.deployment.options(can, self.chart_values()?, None);
         if options.dry_run == Some(DryRun::Client) {
             // Needs no cluster, and so asks for none.
-            let namespace = place::cluster(global, &config).namespace;
-            return show(global, &gateway_dry_run(&options, namespace.as_ref())?);
+            let namespace = place.namespace.as_ref();
+            return show(global, &gateway_dry_run(&options, namespace)?);
         }
         let removal = OnceCell::new();
         let installed = runtime::run(async {
             let progress = progress::display(global);
-            let cluster = cluster(global, &config).await?;
+            let cluster = cluster(&place).await?;
             let _first = removal.set(cluster.command("gateway uninstall"));
             Ok(cluster.install_gateway(&options, progress.as_ref()).await?)
         })

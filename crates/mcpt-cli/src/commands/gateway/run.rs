@@ -3,14 +3,13 @@
 use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, ValueEnum};
-use mcpt_core::{BackendKind, Failure, FailureKind, Namespace, Secret};
+use mcpt_core::{Capability, Failure, FailureKind, Namespace, Secret};
 use mcpt_gateway::{Gateway, GatewayConfig, Peers, StaticServer, StaticServers};
-use mcpt_kube::ClusterDiscovery;
-use mcpt_process::Processes;
 use mcpt_routing::{Policy, SessionKeys};
 
 use crate::{
     args::Global,
+    backends,
     commands::listen::Listen,
     duration,
     ending::Ending,
@@ -118,32 +117,26 @@ impl Run {
             }
         };
         let mut config = GatewayConfig::new(self.listen.address(), namespace, keys);
-        match place::kind(global, user) {
-            BackendKind::Process => {
-                if self.all_namespaces {
-                    messages::warning(
-                        global,
-                        "--all-namespaces means nothing to the process backend",
-                    );
+        let driver = place::driver(global, user)?;
+        if self.all_namespaces && !driver.capabilities().has(Capability::Namespaces) {
+            let why = backends::lacking(driver, Capability::Namespaces);
+            messages::warning(global, &format!("--all-namespaces means nothing: {why}"));
+        }
+        let there = place::place(global, user, driver);
+        let found = driver.discover(&there, &config.default_namespace, self.all_namespaces);
+        match found.await {
+            Ok(discovered) => {
+                if let Some(namespace) = discovered.namespace {
+                    config.default_namespace = namespace;
                 }
-                let discovery = Processes::new()?.discovery(&config.default_namespace);
-                config.sources.push(Box::new(discovery));
+                config.unreachable_hint = discovered.unreachable_hint;
+                config.sources.push(discovered.source);
             }
-            BackendKind::Kubernetes => {
-                let options = place::cluster(global, user);
-                match ClusterDiscovery::connect(&options, self.all_namespaces).await {
-                    Ok(discovery) => {
-                        config.default_namespace = discovery.namespace().clone();
-                        config.unreachable_hint = discovery.unreachable_hint();
-                        config.sources.push(Box::new(discovery));
-                    }
-                    Err(failure) if self.servers.is_empty() => return Err(failure),
-                    Err(failure) => messages::warning(
-                        global,
-                        &format!("only the servers named with --server are served: {failure}"),
-                    ),
-                }
-            }
+            Err(failure) if self.servers.is_empty() => return Err(failure),
+            Err(failure) => messages::warning(
+                global,
+                &format!("only the servers named with --server are served: {failure}"),
+            ),
         }
         let servers = StaticServers::new(&self.servers, &config.default_namespace);
         config.sources.insert(0, Box::new(servers));

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use mcpt_kube::{Gateway, KnownServer};
 
-use super::{cluster, on_kubernetes};
+use super::{cluster, where_installed};
 use crate::{
     args::{Format, Global},
     commands::{
@@ -21,8 +21,8 @@ use crate::{
 /// Shows it.
 pub(super) fn run(global: &Global) -> Result<(), Ending> {
     let config = UserConfig::load()?;
-    on_kubernetes(global, &config, "show")?;
-    let gateway = runtime::run(async { Ok(cluster(global, &config).await?.gateway().await?) })?;
+    let place = where_installed(global, &config, "show")?;
+    let gateway = runtime::run(async { Ok(cluster(&place).await?.gateway().await?) })?;
     match global.output {
         Format::Json => output::json(&gateway),
         Format::Yaml => output::yaml(&gateway),

@@ -4,7 +4,7 @@ use clap::Args;
 use mcpt_kube::GATEWAY;
 use serde_json::json;
 
-use super::{cluster, on_kubernetes};
+use super::{cluster, where_installed};
 use crate::{
     args::{Format, Global},
     deletion::Deletion,
@@ -24,11 +24,11 @@ impl Uninstall {
     /// Removes everything of it.
     pub(super) fn run(&self, global: &Global) -> Result<(), Ending> {
         let config = UserConfig::load()?;
-        on_kubernetes(global, &config, "uninstall")?;
+        let place = where_installed(global, &config, "uninstall")?;
         let options = self.deletion.options(false);
         runtime::run(async {
             let progress = progress::display(global);
-            let cluster = cluster(global, &config).await?;
+            let cluster = cluster(&place).await?;
             Ok(cluster
                 .uninstall_gateway(&options, progress.as_ref())
                 .await?)

@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
+use mcpt_backend::{Driver, Place};
 use mcpt_catalog::RegistryEntry;
-use mcpt_core::{BackendKind, Failure, Server};
-use mcpt_kube::ConnectOptions;
+use mcpt_core::{Failure, Server};
 use serde_json::{Value, json};
 
 use super::{files::Registries, runs};
@@ -20,8 +20,8 @@ use crate::{
 /// An entry, where it belongs, and the server there, if it is deployed.
 struct Row<'a> {
     entry: &'a RegistryEntry,
-    kind: BackendKind,
-    cluster: ConnectOptions,
+    driver: &'static dyn Driver,
+    place: Place,
     /// Whether the place has answered: of the others nobody knows whether it is deployed.
     answered: bool,
     server: Option<Server>,
@@ -32,14 +32,17 @@ pub(crate) fn list(global: &Global, config: &UserConfig, files: &[PathBuf]) -> R
     let registries = Registries::required(files, config)?;
     let mut rows: Vec<Row<'_>> = registries
         .entries()
-        .map(|entry| Row {
-            entry,
-            kind: place::kind_for(global, config, entry),
-            cluster: place::cluster_for(global, config, entry),
-            answered: false,
-            server: None,
+        .map(|entry| {
+            let driver = place::driver_for(global, config, entry)?;
+            Ok(Row {
+                entry,
+                driver,
+                place: place::place_for(global, config, driver, entry),
+                answered: false,
+                server: None,
+            })
         })
-        .collect();
+        .collect::<Result<_, Failure>>()?;
     let failures = runtime::run(async { Ok(look_up(global, config, &mut rows).await) })?;
     // Rows of which nothing is known would say less than the registry itself.
     if failures.is_empty() || rows.iter().any(|row| row.answered) {
@@ -60,27 +63,26 @@ fn show(global: &Global, rows: &[Row<'_>]) -> Result<(), Ending> {
 
 /// Asks each place once, and gives what those say that do not answer: one of them hides no other.
 async fn look_up(global: &Global, config: &UserConfig, rows: &mut [Row<'_>]) -> Vec<Failure> {
-    let mut places: Vec<(BackendKind, ConnectOptions)> = Vec::new();
+    let mut places: Vec<(&'static dyn Driver, Place)> = Vec::new();
     for row in rows.iter() {
-        let place = (row.kind, row.cluster.clone());
-        if !places.contains(&place) {
-            places.push(place);
+        if !places
+            .iter()
+            .any(|(driver, place)| row.is_at(*driver, place))
+        {
+            places.push((row.driver, row.place.clone()));
         }
     }
     let mut failures = Vec::new();
     // One after the other: a login that the first asks the user for serves those after it.
-    for (kind, cluster) in places {
-        let servers = match servers(global, config, kind, &cluster).await {
+    for (driver, place) in places {
+        let servers = match servers(global, config, driver, &place).await {
             Ok(servers) => servers,
             Err(failure) => {
                 failures.push(failure);
                 continue;
             }
         };
-        for row in rows
-            .iter_mut()
-            .filter(|row| row.kind == kind && row.cluster == cluster)
-        {
+        for row in rows.iter_mut().filter(|row| row.is_at(driver, &place)) {
             let own = servers.iter().find(|server| server.name == row.entry.name);
             row.server = own.cloned();
             row.answered = true;
@@ -92,10 +94,10 @@ async fn look_up(global: &Global, config: &UserConfig, rows: &mut [Row<'_>]) -> 
 async fn servers(
     global: &Global,
     config: &UserConfig,
-    kind: BackendKind,
-    cluster: &ConnectOptions,
+    driver: &'static dyn Driver,
+    place: &Place,
 ) -> Result<Vec<Server>, Failure> {
-    place::open(global, config, kind, cluster)
+    place::open(global, config, driver, place)
         .await?
         .list()
         .await
@@ -118,7 +120,7 @@ fn document(row: &Row<'_>) -> Value {
     json!({
         "name": row.entry.name,
         "registry": row.entry.file(),
-        "backend": row.kind,
+        "backend": row.driver.name(),
         "namespace": row.namespace(),
         "runs": runs(row.entry),
         "chart": row.entry.chart.to_string(),
@@ -128,10 +130,13 @@ fn document(row: &Row<'_>) -> Value {
 }
 
 impl Row<'_> {
+    fn is_at(&self, driver: &dyn Driver, place: &Place) -> bool {
+        self.driver.name() == driver.name() && self.place == *place
+    }
+
     fn namespace(&self) -> Option<String> {
         let deployed = self.server.as_ref().and_then(|s| s.namespace.as_ref());
-        let meant = self.cluster.namespace.as_ref();
-        let meant = meant.filter(|_| self.kind == BackendKind::Kubernetes);
+        let meant = self.place.namespace.as_ref();
         deployed.or(meant).map(ToString::to_string)
     }
 }
@@ -150,7 +155,7 @@ fn table(rows: &[Row<'_>]) -> Table {
         let server = row.server.as_ref();
         table.row([
             row.entry.name.to_string(),
-            row.kind.to_string(),
+            row.driver.name().to_string(),
             row.namespace().unwrap_or_default(),
             match server {
                 Some(server) => state_name(server.state),

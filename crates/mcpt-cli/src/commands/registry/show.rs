@@ -4,10 +4,11 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use clap::Args;
 use helm_chart::Overrides;
+use mcpt_backend::Driver;
 use mcpt_catalog::{
     CompiledEntry, EntryChoices, EnvValue, RegistryEntry, Settings, chart_values, check_entry,
 };
-use mcpt_core::{BackendKind, Failure, FailureKind, Image, Namespace, REDACTED, Secret, redact};
+use mcpt_core::{Capability, Failure, FailureKind, Image, Namespace, REDACTED, Secret, redact};
 use serde_json::{Value, json};
 
 use super::{files::Registries, user_values};
@@ -43,9 +44,10 @@ impl Show {
         let registries = Registries::required(&self.registry, config)?;
         let entry = registries.get(&self.name)?;
         user_values::refuse_unread(&self.set, &[entry])?;
-        let backend = place::kind_for(global, config, entry);
+        let driver = place::driver_for(global, config, entry)?;
         let choices = EntryChoices {
-            backend,
+            backend: driver.name(),
+            capabilities: driver.capabilities(),
             settings: Settings {
                 working_dir: std::env::current_dir().ok(),
                 ..Settings::default()
@@ -55,8 +57,8 @@ impl Show {
             values: user_values::merged(config, &self.values, &self.set)?,
         };
         let compiled = check_entry(entry, &catalog(config), &choices).map_err(Failure::from)?;
-        let cluster = place::cluster_for(global, config, entry);
-        let document = document(entry, backend, cluster.namespace.as_ref(), &compiled)?;
+        let place = place::place_for(global, config, driver, entry);
+        let document = document(entry, driver, place.namespace.as_ref(), &compiled)?;
         match global.output {
             Format::Json => output::json(&document),
             Format::Name => output::line(entry.name.as_str()),
@@ -67,7 +69,7 @@ impl Show {
 
 fn document(
     entry: &RegistryEntry,
-    backend: BackendKind,
+    driver: &dyn Driver,
     namespace: Option<&Namespace>,
     compiled: &CompiledEntry,
 ) -> Result<Value, Failure> {
@@ -85,7 +87,7 @@ fn document(
     let mut document = json!({
         "name": entry.name,
         "registry": entry.file(),
-        "backend": backend,
+        "backend": driver.name(),
         "template": entry.template,
         "image": plan.image.as_ref().map(Image::reference),
         "transport": plan.transport,
@@ -93,7 +95,7 @@ fn document(
         "expressions": expressions,
         "missingValues": missing,
     });
-    if backend == BackendKind::Kubernetes {
+    if driver.capabilities().has(Capability::Chart) {
         document["namespace"] = json!(namespace);
         document["chart"] = json!(entry.chart.to_string());
         document["values"] = values(compiled)?;

@@ -1,0 +1,83 @@
+//! [`KubernetesDriver`]: the Kubernetes backend before a cluster was looked for.
+
+use async_trait::async_trait;
+use mcpt_backend::{Discovered, Driver, Place};
+use mcpt_core::{
+    Backend, BackendName, Capabilities, Capability, DeployOptions, Deployed, DryRun, Failure,
+    Namespace, Plan,
+};
+
+use crate::{ClusterDiscovery, ConnectOptions, Kubernetes, deploy, options};
+
+/// Its name.
+pub(crate) static NAME: BackendName = BackendName::new("kubernetes");
+
+/// Everything.
+pub(crate) const CAPABILITIES: Capabilities = Capabilities::new(&[
+    Capability::Images,
+    Capability::Chart,
+    Capability::Instances,
+    Capability::Autoscaling,
+    Capability::History,
+    Capability::Events,
+    Capability::Volumes,
+    Capability::Namespaces,
+    Capability::Contexts,
+    Capability::RemoteDryRun,
+    Capability::InstalledGateway,
+]);
+
+/// Servers as Helm releases in a cluster.
+#[derive(Debug, Clone, Copy)]
+pub struct KubernetesDriver;
+
+#[async_trait]
+impl Driver for KubernetesDriver {
+    fn name(&self) -> BackendName {
+        NAME.clone()
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        CAPABILITIES
+    }
+
+    async fn open(&self, place: &Place, _named: bool) -> Result<Box<dyn Backend>, Failure> {
+        Ok(Box::new(
+            Kubernetes::connect(&connect_options(place)).await?,
+        ))
+    }
+
+    fn dry_run(
+        &self,
+        plan: &Plan,
+        options: &DeployOptions,
+        place: &Place,
+    ) -> Option<Result<Deployed, Failure>> {
+        (options.dry_run == Some(DryRun::Client)).then(|| {
+            let options = options::DeployOptions::of(options, &deploy::cannot(plan))?;
+            deploy::dry_run(plan, &options, place.namespace.as_ref())
+        })
+    }
+
+    async fn discover(
+        &self,
+        place: &Place,
+        _default: &Namespace,
+        all_namespaces: bool,
+    ) -> Result<Discovered, Failure> {
+        let source = ClusterDiscovery::connect(&connect_options(place), all_namespaces).await?;
+        Ok(Discovered {
+            namespace: Some(source.namespace().clone()),
+            unreachable_hint: source.unreachable_hint(),
+            source: Box::new(source),
+        })
+    }
+}
+
+fn connect_options(place: &Place) -> ConnectOptions {
+    ConnectOptions {
+        kubeconfig: place.kubeconfig.clone(),
+        context: place.context.clone(),
+        namespace: place.namespace.clone(),
+    }
+}

@@ -1,0 +1,46 @@
+//! [`ProcessDriver`]: the process backend before it is opened.
+
+use async_trait::async_trait;
+use mcpt_backend::{Discovered, Driver, Place};
+use mcpt_core::{Backend, BackendName, Capabilities, Failure, Namespace};
+
+use crate::Processes;
+
+/// Its name.
+pub(crate) static NAME: BackendName = BackendName::new("process");
+
+/// It runs one local command for each server, and what every backend can do is all.
+pub(crate) const CAPABILITIES: Capabilities = Capabilities::new(&[]);
+
+/// Servers as processes of this user.
+#[derive(Debug, Clone, Copy)]
+pub struct ProcessDriver;
+
+#[async_trait]
+impl Driver for ProcessDriver {
+    fn name(&self) -> BackendName {
+        NAME.clone()
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        CAPABILITIES
+    }
+
+    async fn open(&self, _place: &Place, named: bool) -> Result<Box<dyn Backend>, Failure> {
+        let processes = Processes::new()?;
+        Ok(Box::new(if named { processes.named() } else { processes }))
+    }
+
+    async fn discover(
+        &self,
+        _place: &Place,
+        default: &Namespace,
+        _all_namespaces: bool,
+    ) -> Result<Discovered, Failure> {
+        Ok(Discovered {
+            source: Box::new(Processes::new()?.discovery(default)),
+            namespace: None,
+            unreachable_hint: None,
+        })
+    }
+}
