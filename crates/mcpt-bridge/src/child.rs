@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use mcpt_http::Account;
 use nix::{
     errno::Errno,
     sys::signal::{Signal, killpg},
@@ -21,14 +22,16 @@ use tokio::{
 
 use crate::{
     BridgeConfig,
-    lines::{Line, read_line},
+    lines::{Line, LineReader},
     orphans::{CHILDREN, OWNER_VARIABLE, end_orphans_of},
 };
 
 /// How many of the last lines of stderr are kept to explain a failure.
 const TAIL_LINES: usize = 20;
-/// Longest line of stderr that is logged, in bytes.
-const LOG_LINE_MAX: usize = 16 * 1024;
+/// How much of each is kept, in bytes. Every session keeps some.
+const TAIL_LINE_MAX: usize = 500;
+/// Longest line of stderr that is logged, in bytes: no more than each reader has for good.
+const LOG_LINE_MAX: usize = 8 * 1024;
 /// How long lines of stderr may still be on their way after a child has ended. What it left behind may hold it open.
 const LAST_LINES: Duration = Duration::from_millis(500);
 /// How long to wait for the exit code of a child that closed its output.
@@ -41,7 +44,9 @@ const POLL: Duration = Duration::from_millis(10);
 pub(crate) struct Tail(Arc<Mutex<VecDeque<String>>>);
 
 impl Tail {
-    fn push(&self, line: String) {
+    fn push(&self, mut line: String) {
+        line.truncate(line.floor_char_boundary(TAIL_LINE_MAX));
+        line.shrink_to_fit();
         let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if lines.len() == TAIL_LINES {
             lines.pop_front();
@@ -71,14 +76,14 @@ pub(crate) struct ServerProcess {
 pub(crate) struct Started {
     pub(crate) process: ServerProcess,
     pub(crate) stdin: ChildStdin,
-    pub(crate) stdout: BufReader<ChildStdout>,
+    pub(crate) stdout: LineReader<BufReader<ChildStdout>>,
 }
 
-/// Starts the command for the session or check `owner`.
+/// Starts the command for the session or check `owner`. What it writes is held by `account`.
 ///
 /// # Errors
 /// When the program cannot be started: not found, not executable, no memory.
-pub(crate) fn start(config: &BridgeConfig, owner: &str) -> io::Result<Started> {
+pub(crate) fn start(config: &BridgeConfig, owner: &str, account: &Account) -> io::Result<Started> {
     let (program, arguments) = config
         .command
         .split_first()
@@ -107,6 +112,7 @@ pub(crate) fn start(config: &BridgeConfig, owner: &str) -> io::Result<Started> {
         return Err(io::Error::other("the pipes of the process are missing"));
     };
     let tail = Tail::default();
+    let stderr = LineReader::new(BufReader::new(stderr), LOG_LINE_MAX, account);
     let log = tokio::spawn(log(stderr, pid, tail.clone()));
     tracing::debug!(pid, "server process started");
     Ok(Started {
@@ -119,17 +125,19 @@ pub(crate) fn start(config: &BridgeConfig, owner: &str) -> io::Result<Started> {
             log,
         },
         stdin,
-        stdout: BufReader::with_capacity(64 * 1024, stdout),
+        stdout: LineReader::new(
+            BufReader::with_capacity(64 * 1024, stdout),
+            config.max_message,
+            account,
+        ),
     })
 }
 
-async fn log(stderr: ChildStderr, pid: i32, tail: Tail) {
-    let mut stderr = BufReader::new(stderr);
-    let mut line = Vec::new();
+async fn log(mut stderr: LineReader<BufReader<ChildStderr>>, pid: i32, tail: Tail) {
     loop {
-        match read_line(&mut stderr, &mut line, LOG_LINE_MAX).await {
-            Ok(Line::Complete | Line::TooLong) => {
-                let text = String::from_utf8_lossy(&line).into_owned();
+        match stderr.next().await {
+            Ok(Line::Complete | Line::TooLong | Line::NoRoom) => {
+                let text = String::from_utf8_lossy(stderr.line()).into_owned();
                 tracing::info!("server[{pid}]: {text}");
                 tail.push(text);
             }

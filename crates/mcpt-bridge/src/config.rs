@@ -29,8 +29,12 @@ pub struct BridgeConfig {
     pub initialize_timeout: Duration,
     /// Longest accepted line from the server and longest request body, in bytes.
     pub max_message: usize,
+    /// How long a request's body may bring nothing.
+    pub body_silence: Duration,
     /// Most sessions, that is children, at once.
     pub max_sessions: usize,
+    /// Most bytes of messages that are held at once, in all places and for all clients together.
+    pub max_held: usize,
 }
 
 impl BridgeConfig {
@@ -47,7 +51,9 @@ impl BridgeConfig {
             session_idle: Duration::from_mins(30),
             initialize_timeout: Duration::from_mins(1),
             max_message: 16 * 1024 * 1024,
+            body_silence: Duration::from_secs(30),
             max_sessions: 1000,
+            max_held: 64 * 1024 * 1024,
         }
     }
 

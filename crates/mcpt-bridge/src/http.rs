@@ -14,7 +14,7 @@ use axum::{
     routing::get,
 };
 use hyper_util::service::TowerToHyperService;
-use mcpt_http::Connections;
+use mcpt_http::{Budget, Connections};
 use mcpt_protocol::{Era, era_of_version};
 use tokio::{net::TcpListener, time::Instant};
 use tokio_util::task::TaskTracker;
@@ -39,6 +39,8 @@ struct Bridge {
     config: Arc<BridgeConfig>,
     sessions: Arc<Sessions>,
     readiness: Arc<Readiness>,
+    /// Holds what is on the way, of sessions and of requests without one.
+    budget: Budget,
     /// Requests whose answers were not sent to their ends.
     requests: TaskTracker,
 }
@@ -50,15 +52,22 @@ pub(crate) async fn serve(
 ) -> Result<(), BridgeError> {
     let readiness = Arc::new(Readiness::new());
     let children = TaskTracker::new();
+    // What accounts can count on: as many sessions as there may be, and as many requests without one.
+    let budget = Budget::new(
+        config.max_held,
+        config.max_held / 8 / config.max_sessions.max(1),
+    );
     let sessions = Arc::new(Sessions::new(
         Arc::clone(&config),
         Arc::clone(&readiness),
         children.clone(),
+        budget.clone(),
     ));
     let bridge = Arc::new(Bridge {
         config: Arc::clone(&config),
         sessions: Arc::clone(&sessions),
         readiness: Arc::clone(&readiness),
+        budget: budget.clone(),
         requests: TaskTracker::new(),
     });
     let address = listener.local_addr().map_err(BridgeError::Serve)?;
@@ -69,7 +78,7 @@ pub(crate) async fn serve(
     let checks = {
         let (readiness, config) = (Arc::clone(&readiness), Arc::clone(&config));
         let children = children.clone();
-        async move { readiness.keep_checking(config, children).await }
+        async move { readiness.keep_checking(config, children, budget).await }
     };
     let drain = async {
         shutdown.await;
@@ -177,7 +186,7 @@ async fn open_stream(State(bridge): State<Arc<Bridge>>, headers: HeaderMap) -> R
         Err(refusal) => return *refusal,
     };
     match session.open_general() {
-        Ok(events) => sse::response(None, events, ()),
+        Ok(events) => sse::response(None, events, None, ()),
         Err(over) => refuse(StatusCode::NOT_FOUND, &over.to_string()),
     }
 }

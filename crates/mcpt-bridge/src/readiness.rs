@@ -2,6 +2,7 @@
 
 use std::{io, sync::Arc, time::Duration};
 
+use mcpt_http::Budget;
 use mcpt_protocol::{Kind, Message};
 use serde_json::json;
 use tokio::{io::AsyncWriteExt, sync::watch};
@@ -10,7 +11,7 @@ use tokio_util::task::TaskTracker;
 use crate::{
     BridgeConfig, BridgeError,
     child::{self, Started},
-    lines::{Line, read_line},
+    lines::Line,
 };
 
 const BACKOFF_FIRST: Duration = Duration::from_millis(500);
@@ -95,6 +96,7 @@ impl Readiness {
         &self,
         config: Arc<BridgeConfig>,
         tasks: TaskTracker,
+        budget: Budget,
     ) -> Result<(), BridgeError> {
         let mut first = true;
         let mut changes = self.0.subscribe();
@@ -110,34 +112,41 @@ impl Readiness {
                         return Ok(());
                     }
                 }
-                State::Starting | State::Failing(_) => match check(&config, &tasks).await {
-                    Ok(()) => self.succeeded(),
-                    Err(failure) if first && failure.hopeless => {
-                        return Err(BridgeError::Command(failure.reason));
-                    }
-                    Err(failure) => {
-                        first = false;
-                        self.failed(failure);
-                        changes.mark_unchanged();
-                        let draining = changes.wait_for(|s| *s == State::Draining);
-                        if tokio::time::timeout(pause, draining).await.is_ok() {
-                            return Ok(());
+                State::Starting | State::Failing(_) => {
+                    match check(&config, &tasks, &budget).await {
+                        Ok(()) => self.succeeded(),
+                        Err(failure) if first && failure.hopeless => {
+                            return Err(BridgeError::Command(failure.reason));
                         }
-                        pause = (pause * 2).min(BACKOFF_MAX);
+                        Err(failure) => {
+                            first = false;
+                            self.failed(failure);
+                            changes.mark_unchanged();
+                            let draining = changes.wait_for(|s| *s == State::Draining);
+                            if tokio::time::timeout(pause, draining).await.is_ok() {
+                                return Ok(());
+                            }
+                            pause = (pause * 2).min(BACKOFF_MAX);
+                        }
                     }
-                },
+                }
             }
         }
     }
 }
 
 /// Starts a child, has it answer `initialize`, and ends it.
-async fn check(config: &BridgeConfig, tasks: &TaskTracker) -> Result<(), StartFailure> {
+async fn check(
+    config: &BridgeConfig,
+    tasks: &TaskTracker,
+    budget: &Budget,
+) -> Result<(), StartFailure> {
     let Started {
         mut process,
         mut stdin,
         mut stdout,
-    } = child::start(config, "readiness-check").map_err(|e| cannot_start(config, &e))?;
+    } = child::start(config, "readiness-check", &budget.account())
+        .map_err(|e| cannot_start(config, &e))?;
     let initialize = json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {
         "protocolVersion": "2025-11-25",
         "capabilities": {},
@@ -145,19 +154,18 @@ async fn check(config: &BridgeConfig, tasks: &TaskTracker) -> Result<(), StartFa
     }});
     let answer = async {
         let request = format!("{initialize}\n");
-        let mut line = Vec::new();
         let mut open = stdin.write_all(request.as_bytes()).await.is_ok();
         while open {
-            match read_line(&mut stdout, &mut line, config.max_message).await {
+            match stdout.next().await {
                 // Noise and notifications do no harm.
                 Ok(Line::Complete) => {
-                    if let Ok(message) = Message::parse(&line)
+                    if let Ok(message) = Message::parse(stdout.line())
                         && let Kind::Response { is_error, .. } = *message.kind()
                     {
-                        return Some((line, is_error));
+                        return Some((shown(stdout.line()), is_error));
                     }
                 }
-                Ok(Line::TooLong) => {}
+                Ok(Line::TooLong | Line::NoRoom) => {}
                 Ok(Line::End) | Err(_) => open = false,
             }
         }
@@ -165,10 +173,7 @@ async fn check(config: &BridgeConfig, tasks: &TaskTracker) -> Result<(), StartFa
     };
     let outcome = match tokio::time::timeout(config.initialize_timeout, answer).await {
         Ok(Some((_, false))) => Ok(()),
-        Ok(Some((line, true))) => Err(format!(
-            "the server refuses initialize: {}",
-            String::from_utf8_lossy(&line)
-        )),
+        Ok(Some((line, true))) => Err(format!("the server refuses initialize: {line}")),
         Ok(None) => Err(format!(
             "no answer to initialize: {}",
             process.how_it_ended().await
@@ -187,6 +192,12 @@ async fn check(config: &BridgeConfig, tasks: &TaskTracker) -> Result<(), StartFa
         tail: tail.lines(),
         hopeless: false,
     })
+}
+
+/// The beginning of a line, for people: it is kept as long as the state.
+fn shown(line: &[u8]) -> String {
+    const SHOWN: usize = 500;
+    String::from_utf8_lossy(line.get(..SHOWN).unwrap_or(line)).into_owned()
 }
 
 /// The failure of a command that cannot be executed at all.

@@ -1,6 +1,7 @@
 //! One session: a client, its child process, and which answer belongs where.
 
 mod incoming;
+mod outgoing;
 mod run;
 
 use std::{
@@ -9,11 +10,17 @@ use std::{
     time::Duration,
 };
 
-use mcpt_protocol::{ErrorCode, Message, Part, error_response};
+use mcpt_http::{Account, Charge};
+use mcpt_protocol::{ErrorCode, Part};
 use serde_json::value::RawValue;
-use tokio::{sync::mpsc, time::Instant};
+use tokio::{
+    sync::{Semaphore, mpsc},
+    time::Instant,
+};
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use self::outgoing::Outgoing;
+use self::outgoing::Queued;
 use crate::{
     child::{Started, Tail},
     sse::Event,
@@ -23,16 +30,23 @@ use crate::{
 const STREAM_CAPACITY: usize = 16;
 /// Lines that wait for the child to read them; more make clients wait.
 const STDIN_CAPACITY: usize = 16;
+/// Longest protocol version that is kept, in bytes.
+const VERSION_MAX: usize = 64;
 /// How long a client may leave a stream unread before it is given up.
 const SLOW_CLIENT: Duration = Duration::from_secs(30);
-/// Messages of the server that wait for the client to open a stream; older ones are dropped.
+/// Messages of the server that wait for the client to open a stream, and their bytes; older ones are dropped.
 const BACKLOG_MAX: usize = 256;
+const BACKLOG_BYTES: usize = 1024 * 1024;
 
 /// A session and the way to its child.
 #[derive(Debug)]
 pub(crate) struct Session {
     id: String,
-    to_child: mpsc::Sender<Vec<u8>>,
+    to_child: mpsc::Sender<Queued>,
+    /// Bytes that may still be put into that queue.
+    stdin_room: Arc<Semaphore>,
+    /// Holds all that is on the way in either direction.
+    account: Account,
     state: Mutex<State>,
     /// Cancelled to ask for the end.
     end: CancellationToken,
@@ -61,6 +75,8 @@ struct Pending {
     stream: mpsc::Sender<Event>,
     /// Only for what belongs to this very request.
     exclusive: bool,
+    /// What the request takes until it is answered.
+    charge: Charge,
 }
 
 /// The session is over, and why.
@@ -72,7 +88,7 @@ pub(crate) struct Over(pub(crate) String);
 #[derive(Debug)]
 pub(crate) struct Running {
     started: Started,
-    lines: mpsc::Receiver<Vec<u8>>,
+    lines: mpsc::Receiver<Queued>,
     max_message: usize,
 }
 
@@ -82,12 +98,15 @@ impl Session {
         id: String,
         started: Started,
         max_message: usize,
+        account: Account,
         end: CancellationToken,
     ) -> (Arc<Self>, Running) {
         let (to_child, lines) = mpsc::channel(STDIN_CAPACITY);
         let session = Arc::new(Self {
             id,
             to_child,
+            stdin_room: Arc::new(Semaphore::new(outgoing::STDIN_BYTES)),
+            account,
             state: Mutex::new(State {
                 last_number: 0,
                 pending: BTreeMap::new(),
@@ -112,12 +131,20 @@ impl Session {
         &self.id
     }
 
+    /// Who holds what is on the way.
+    pub(crate) fn account(&self) -> &Account {
+        &self.account
+    }
+
     /// Protocol version that was agreed on; empty until then.
     pub(crate) fn version(&self) -> &str {
         self.version.get().map_or("", String::as_str)
     }
 
-    pub(crate) fn agree_on(&self, version: String) {
+    pub(crate) fn agree_on(&self, mut version: String) {
+        // Of one that is longer than any that is known nothing needs to be known.
+        version.truncate(version.floor_char_boundary(VERSION_MAX));
+        version.shrink_to_fit();
         // `initialize` is answered once per session.
         self.version.get_or_init(|| version);
     }
@@ -158,84 +185,6 @@ impl Session {
         mpsc::channel(STREAM_CAPACITY)
     }
 
-    /// Passes a request to the child; its answer and its progress will come on `stream`. With `exclusive`, nothing else
-    /// will.
-    ///
-    /// # Errors
-    /// [`Over`] when there is no child any more.
-    pub(crate) async fn request(
-        &self,
-        message: &Message<'_>,
-        id: Part<'_>,
-        stream: mpsc::Sender<Event>,
-        exclusive: bool,
-    ) -> Result<(), Over> {
-        let token = message.params().meta_progress_token;
-        let number = {
-            let mut state = self.state();
-            if let Some(why) = &state.over {
-                return Err(Over(why.clone()));
-            }
-            state.last_number += 1;
-            state.last_used = Instant::now();
-            let number = state.last_number;
-            let pending = Pending {
-                id: id.to_owned(),
-                progress_token: token.map(Part::to_owned),
-                stream,
-                exclusive,
-            };
-            state.pending.insert(number, pending);
-            number
-        };
-        let number = number.to_string();
-        let replacements = [Some((id, &*number)), token.map(|token| (token, &*number))];
-        let replacements: Vec<_> = replacements.into_iter().flatten().collect();
-        self.send(message, &replacements).await
-    }
-
-    /// Passes a notification or a response to the child.
-    ///
-    /// # Errors
-    /// [`Over`] when there is no child any more.
-    pub(crate) async fn forward(&self, message: &Message<'_>) -> Result<(), Over> {
-        self.state().last_used = Instant::now();
-        if message.method() != Some("notifications/cancelled") {
-            return self.send(message, &[]).await;
-        }
-        let Some(id) = message.params().request_id else {
-            return self.send(message, &[]).await;
-        };
-        // A cancelled request is not answered, so it is not pending any more.
-        let number = {
-            let mut state = self.state();
-            let found = state
-                .pending
-                .iter()
-                .find_map(|(n, p)| (p.id.get() == id.text()).then_some(*n));
-            found.inspect(|number| {
-                state.pending.remove(number);
-            })
-        };
-        match number {
-            Some(number) => self.send(message, &[(id, &number.to_string())]).await,
-            // Answered already: there is nothing to cancel.
-            None => Ok(()),
-        }
-    }
-
-    async fn send(&self, message: &Message<'_>, with: &[(Part<'_>, &str)]) -> Result<(), Over> {
-        let mut line = Vec::new();
-        message.write_line(with, &mut line);
-        line.push(b'\n');
-        self.to_child.send(line).await.map_err(|_| {
-            Over(
-                self.over()
-                    .unwrap_or_else(|| "the server process does not read".to_owned()),
-            )
-        })
-    }
-
     /// Opens the stream of messages that belong to no request. It replaces an earlier one, whose client may be gone
     /// without a trace.
     ///
@@ -263,6 +212,7 @@ impl Session {
             let mut state = self.state();
             state.over = Some(why.to_owned());
             state.general = None;
+            state.backlog.clear();
             std::mem::take(&mut state.pending)
         };
         self.fail(pending, why);
@@ -274,8 +224,7 @@ impl Session {
         }
         for request in pending.into_values() {
             let id = Some(Part::alone(&request.id));
-            let text = error_response(id, ErrorCode::INTERNAL_ERROR, why, None);
-            let event = Event::answer(|out| out.extend_from_slice(text.as_bytes()));
+            let event = Event::error(id, ErrorCode::INTERNAL_ERROR, why);
             // A full stream has a client that does not read; a closed one has none.
             if let Err(error) = request.stream.try_send(event) {
                 tracing::debug!(%error, "dropped an error: its client is gone");

@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use mcpt_http::Budget;
 use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -23,6 +24,7 @@ pub(crate) struct Sessions {
     readiness: Arc<Readiness>,
     map: RwLock<HashMap<String, Arc<Session>>>,
     slots: Arc<Semaphore>,
+    budget: Budget,
     tasks: TaskTracker,
     /// The end of each session is a child of this, so that it also reaches those that are only beginning.
     end: CancellationToken,
@@ -37,8 +39,8 @@ pub(crate) struct NewSession {
 }
 
 impl Deref for NewSession {
-    type Target = Session;
-    fn deref(&self) -> &Session {
+    type Target = Arc<Session>;
+    fn deref(&self) -> &Arc<Session> {
         &self.session
     }
 }
@@ -69,6 +71,7 @@ impl Sessions {
         config: Arc<BridgeConfig>,
         readiness: Arc<Readiness>,
         tasks: TaskTracker,
+        budget: Budget,
     ) -> Self {
         Self {
             slots: Arc::new(Semaphore::new(config.max_sessions)),
@@ -76,6 +79,7 @@ impl Sessions {
             readiness,
             map: RwLock::default(),
             tasks,
+            budget,
             end: CancellationToken::new(),
         }
     }
@@ -100,14 +104,16 @@ impl Sessions {
             .map_err(|_| NoSession::TooMany)?;
         let id = new_id().map_err(NoSession::Random)?;
         let owner = id.get(..16).unwrap_or(&id);
-        let started = child::start(&self.config, owner).map_err(|error| {
+        let account = self.budget.account();
+        let started = child::start(&self.config, owner, &account).map_err(|error| {
             let failure = cannot_start(&self.config, &error);
             self.readiness.failed(failure.clone());
             NoSession::Failing(failure)
         })?;
         let pid = started.process.pid();
         let end = self.end.child_token();
-        let (session, running) = Session::new(id, started, self.config.max_message, end);
+        let max = self.config.max_message;
+        let (session, running) = Session::new(id, started, max, account, end);
         tracing::info!(session = session.short_id(), pid, "session begins");
         let (this, runs) = (Arc::clone(self), Arc::clone(&session));
         self.tasks.spawn(async move {

@@ -1,6 +1,6 @@
 //! Server-sent events: framing, and response bodies made of them.
 
-use std::{convert::Infallible, time::Duration};
+use std::{convert::Infallible, future::Future, pin::Pin, time::Duration};
 
 use axum::{
     body::Body,
@@ -12,6 +12,8 @@ use axum::{
 };
 use bytes::Bytes;
 use futures_util::stream;
+use mcpt_http::Charge;
+use mcpt_protocol::{ErrorCode, Part, error_response};
 use tokio::sync::mpsc;
 
 /// How often a silent stream says that it lives: below the idle timeouts of common proxies.
@@ -19,6 +21,8 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 const KEEP_ALIVE_COMMENT: &[u8] = b": keep-alive\n\n";
 const BEFORE: &[u8] = b"event: message\ndata: ";
 const AFTER: &[u8] = b"\n\n";
+/// Room for what stands after a message, and for what its writer asks for besides its length.
+const SPARE: usize = 64;
 
 /// One message, framed as an event. The message itself is a slice of it, so that it is copied once whether it leaves as
 /// an event or as a JSON body.
@@ -28,24 +32,43 @@ pub(crate) struct Event {
     answer: bool,
 }
 
-impl Event {
-    /// Frames a notification or a request; `write` appends it as a single line.
-    pub(crate) fn message(write: impl FnOnce(&mut Vec<u8>)) -> Self {
-        Self::frame(write, false)
-    }
+/// The bytes of an event that is not charged yet.
+#[derive(Debug)]
+pub(crate) struct Frame(Vec<u8>);
 
-    /// Frames the answer to a request.
-    pub(crate) fn answer(write: impl FnOnce(&mut Vec<u8>)) -> Self {
-        Self::frame(write, true)
-    }
-
-    fn frame(write: impl FnOnce(&mut Vec<u8>), answer: bool) -> Self {
-        let mut out = Vec::from(BEFORE);
+impl Frame {
+    /// Frames a message, which `write` appends as a single line of about `length` bytes.
+    pub(crate) fn new(length: usize, write: impl FnOnce(&mut Vec<u8>)) -> Self {
+        // Never grown, which would double it.
+        let mut out = Vec::with_capacity(BEFORE.len() + length + SPARE);
+        out.extend_from_slice(BEFORE);
         write(&mut out);
         out.extend_from_slice(AFTER);
-        Self {
-            frame: out.into(),
+        Self(out)
+    }
+
+    /// Bytes that it takes.
+    pub(crate) fn size(&self) -> usize {
+        self.0.capacity()
+    }
+
+    /// The event, which holds `charge` as long as anybody has it.
+    pub(crate) fn charged(self, charge: Charge, answer: bool) -> Event {
+        Event {
+            frame: charge.hold(self.0),
             answer,
+        }
+    }
+}
+
+impl Event {
+    /// The bridge's own error as the answer to the request `id`. It is small and not charged.
+    pub(crate) fn error(id: Option<Part<'_>>, code: ErrorCode, why: &str) -> Self {
+        let text = error_response(id, code, why, None);
+        let frame = Frame::new(text.len(), |out| out.extend_from_slice(text.as_bytes()));
+        Self {
+            frame: frame.0.into(),
+            answer: true,
         }
     }
 
@@ -59,25 +82,36 @@ impl Event {
         self.frame
             .slice(BEFORE.len()..self.frame.len() - AFTER.len())
     }
+
+    /// How long the message is.
+    pub(crate) fn length(&self) -> usize {
+        self.frame.len()
+    }
 }
 
-/// A response that sends `first` and then what comes from `events`. `held` lives as long as the body.
+/// Messages that are still on their way to the child; gives the error that their sender is to read if they do not get
+/// there.
+pub(crate) type Sending = Pin<Box<dyn Future<Output = Option<Event>> + Send>>;
+
+/// A response that sends `first` and then what comes from `events`, while `sending` goes on. `held` lives as long as the
+/// body.
 pub(crate) fn response(
     first: Option<Event>,
     events: mpsc::Receiver<Event>,
+    sending: Option<Sending>,
     held: impl Send + 'static,
 ) -> Response {
-    let state = (first, events, held);
-    let body = stream::unfold(state, |(first, mut events, held)| async move {
+    let state = (first, events, sending, held);
+    let body = stream::unfold(state, |(first, mut events, mut sending, held)| async move {
         let bytes = match first {
             Some(event) => event.frame,
-            None => match tokio::time::timeout(KEEP_ALIVE, events.recv()).await {
+            None => match tokio::time::timeout(KEEP_ALIVE, next(&mut events, &mut sending)).await {
                 Ok(Some(event)) => event.frame,
                 Ok(None) => return None,
                 Err(_) => Bytes::from_static(KEEP_ALIVE_COMMENT),
             },
         };
-        Some((Ok::<_, Infallible>(bytes), (None, events, held)))
+        Some((Ok::<_, Infallible>(bytes), (None, events, sending, held)))
     });
     let headers = [
         (CONTENT_TYPE, "text/event-stream"),
@@ -85,4 +119,22 @@ pub(crate) fn response(
         (HeaderName::from_static("x-accel-buffering"), "no"),
     ];
     (StatusCode::OK, headers, Body::from_stream(body)).into_response()
+}
+
+/// The next event; `None` when there will be none.
+async fn next(events: &mut mpsc::Receiver<Event>, sending: &mut Option<Sending>) -> Option<Event> {
+    loop {
+        let Some(unsent) = sending else {
+            return events.recv().await;
+        };
+        let error = tokio::select! {
+            biased;
+            Some(event) = events.recv() => return Some(event),
+            error = unsent => error,
+        };
+        *sending = None;
+        if error.is_some() {
+            return error;
+        }
+    }
 }

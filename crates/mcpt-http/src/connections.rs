@@ -185,7 +185,7 @@ where
     http.timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
         .max_buf_size(BUFFER);
-    let mut connection = http.serve_connection(TokioIo::new(Unclosed(stream)), service);
+    let mut connection = http.serve_connection(TokioIo::new(Unclosed::new(stream)), service);
     let sent_away = async {
         stopping.cancelled().await;
         if !open.was_asked() {
@@ -208,7 +208,7 @@ where
     let stream = if parts.read_buf.is_empty() {
         unclosed.unread()
     } else {
-        Some(unclosed.0)
+        Some(unclosed.into_inner())
     };
     let Some(stream) = stream else {
         return Ok(());

@@ -7,6 +7,8 @@
 //! made sure that no request waits in them. What a server keeps for its clients must outlast all that: it is given up when
 //! nothing can arrive any more.
 
+mod body;
+mod budget;
 pub mod client;
 mod connections;
 mod count;
@@ -14,6 +16,8 @@ mod ready_state;
 mod unclosed;
 
 pub use self::{
+    body::{BodyError, ReadBody, read_body},
+    budget::{Account, Budget, Charge, OverBudget},
     connections::Connections,
     ready_state::{ReadyState, UnknownState},
 };

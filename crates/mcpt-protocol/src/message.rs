@@ -1,8 +1,11 @@
 //! [`Message`]: one JSON-RPC message, parsed as far as routing needs it and rewritten in place.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt};
 
-use serde::Deserialize;
+use serde::{
+    Deserialize, Deserializer as _,
+    de::{Error as _, SeqAccess, Visitor},
+};
 use serde_json::value::RawValue;
 
 use crate::{MessageId, Part, RpcError};
@@ -304,10 +307,46 @@ impl<'a> Params<'a> {
 #[derive(Deserialize)]
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
-/// The messages of a batch, each as its text; `None` when the text is not a JSON array or an empty one.
-pub fn split_batch(bytes: &[u8]) -> Option<Vec<&[u8]>> {
-    let messages: Vec<&RawValue> = serde_json::from_slice(bytes).ok()?;
-    (!messages.is_empty()).then(|| messages.iter().map(|m| m.get().as_bytes()).collect())
+/// The messages of a batch of at most `max`, each as its text.
+///
+/// # Errors
+/// [`MalformedMessage`] when the text is not a JSON array, or one of none or of more messages: no more than `max` are looked
+/// at, since two bytes make a message.
+pub fn split_batch(bytes: &[u8], max: usize) -> Result<Vec<&[u8]>, MalformedMessage> {
+    struct Texts<'a> {
+        texts: Vec<&'a [u8]>,
+        max: usize,
+    }
+    impl<'de> Visitor<'de> for Texts<'de> {
+        type Value = Vec<&'de [u8]>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(f, "an array of at most {} messages", self.max)
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(mut self, mut all: A) -> Result<Self::Value, A::Error> {
+            while let Some(text) = all.next_element::<&'de RawValue>()? {
+                if self.texts.len() == self.max {
+                    return Err(A::Error::invalid_length(self.max + 1, &self));
+                }
+                self.texts.push(text.get().as_bytes());
+            }
+            Ok(self.texts)
+        }
+    }
+    let mut input = serde_json::Deserializer::from_slice(bytes);
+    let texts = Vec::new();
+    let texts = input.deserialize_seq(Texts { texts, max });
+    match texts.and_then(|texts| input.end().map(|()| texts)) {
+        Ok(texts) if texts.is_empty() => {
+            Err(MalformedMessage::NotJsonRpc("a batch without messages"))
+        }
+        Ok(texts) => Ok(texts),
+        Err(e) if e.is_data() => Err(MalformedMessage::NotJsonRpc(
+            "no batch, or one of too many messages",
+        )),
+        Err(e) => Err(MalformedMessage::NotJson(e.to_string())),
+    }
 }
 
 #[cfg(test)]

@@ -5,31 +5,42 @@ use std::{sync::Arc, time::Duration};
 use axum::{
     body::Body,
     extract::State,
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header::RETRY_AFTER},
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http_body_util::{BodyExt, Limited};
+use mcpt_http::{BodyError, OverBudget, ReadBody, read_body};
 use mcpt_protocol::{
     Era, ErrorCode, Kind, LEGACY_VERSIONS, MalformedMessage, Message, Part, era_of_version,
     split_batch,
 };
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{json, value::RawValue};
+use tokio::sync::mpsc;
 
 use super::{
     Bridge, PROTOCOL_VERSION, header_era,
     reply::{SESSION_ID, accepts, error, json as json_response, refuse, sends_json, session_of},
 };
 use crate::{
+    BridgeConfig,
     readiness::{self, StartFailure},
-    session::Session,
+    session::{Outgoing, Over, Session},
     sessions::NoSession,
     sse,
 };
 
 /// How long an answer may take before its response begins as a stream, so that the client and what is between see life.
 const STREAM_AFTER: Duration = Duration::from_millis(200);
+/// How long the body of a request that is refused may still be read.
+const DRAIN: Duration = Duration::from_secs(1);
+/// Longest id and longest progress token, in bytes: they are kept until the request is answered.
+const NAME_MAX: usize = 1024;
+/// Most messages of a batch.
+const BATCH_MAX: usize = 10_000;
+/// How long a message of a batch may wait for room.
+const ROOM_PATIENCE: Duration = Duration::from_secs(30);
 /// The only version with batches.
 const BATCH_VERSION: &str = "2025-03-26";
 
@@ -37,7 +48,7 @@ const BATCH_VERSION: &str = "2025-03-26";
 pub(super) async fn post(
     State(bridge): State<Arc<Bridge>>,
     headers: HeaderMap,
-    body: Body,
+    mut body: Body,
 ) -> Response {
     if !sends_json(&headers) {
         return refuse(
@@ -54,34 +65,41 @@ pub(super) async fn post(
             "Accept must list application/json and text/event-stream",
         );
     }
-    let body = match Limited::new(body, bridge.config.max_message)
-        .collect()
-        .await
-    {
-        Ok(body) => body.to_bytes(),
-        Err(error) if error.is::<LengthLimitError>() => {
-            let text = format!(
-                "the body is longer than {} bytes",
-                bridge.config.max_message
-            );
-            return refuse(StatusCode::PAYLOAD_TOO_LARGE, &text);
-        }
-        Err(error) => return refuse(StatusCode::BAD_REQUEST, &error.to_string()),
+    // A session that is not there is said before the body is read.
+    let named = headers.get(SESSION_ID);
+    let session = match named.map(|_| session_of(&bridge.sessions, &headers)) {
+        None => None,
+        Some(Ok(session)) => Some(session),
+        Some(Err(refusal)) => return unread(&bridge, body, *refusal).await,
     };
-    let message = match Message::parse(&body) {
+    let account = match &session {
+        Some(session) => session.account().clone(),
+        None => bridge.budget.account(),
+    };
+    let BridgeConfig {
+        max_message,
+        body_silence,
+        ..
+    } = *bridge.config;
+    let read = match read_body(&mut body, max_message, body_silence, &account).await {
+        Ok(read) => read,
+        Err(error) => return unread(&bridge, body, refuse_body(&error)).await,
+    };
+    let message = match Message::parse(&read.bytes) {
         Ok(message) => message,
-        Err(MalformedMessage::Batch) => return batch(&bridge, &headers, &body).await,
+        Err(MalformedMessage::Batch) => return batch(&bridge, &headers, session, read).await,
         Err(malformed) => return refuse_message(&malformed),
     };
+    if let Err(too_long) = check_names(&message) {
+        return refuse_message(&too_long);
+    }
     let params = message.params();
-    let id = match message.kind() {
-        Kind::Request { id, .. } => Some(*id),
-        _ => None,
-    };
+    let id = id_of(&message);
     if let Some(id) = id
         && message.method() == Some("initialize")
     {
-        return initialize(&bridge, &headers, &message, id).await;
+        let id = id.to_owned();
+        return initialize(&bridge, &headers, &id, read).await;
     }
     let named = params.meta_protocol_version.as_deref();
     let modern = named.is_some_and(|version| era_of_version(version) != Some(Era::Legacy));
@@ -97,17 +115,77 @@ pub(super) async fn post(
     if message.method() == Some("server/discover") {
         return refuse_modern(&message, id, named.unwrap_or_default());
     }
-    let session = match session_of(&bridge.sessions, &headers) {
-        Ok(session) => session,
-        Err(refusal) => return *refusal,
+    let Some(session) = session else {
+        return match session_of(&bridge.sessions, &headers) {
+            Ok(_) => refuse(StatusCode::NOT_FOUND, "there is no such session"),
+            Err(refusal) => *refusal,
+        };
     };
-    match id {
-        Some(id) => request(&bridge, &session, &message, id).await,
-        None => match session.forward(&message).await {
+    let Some(id) = id else {
+        let Some(other) = session.other(&message) else {
+            return StatusCode::ACCEPTED.into_response();
+        };
+        let charged = read.free(|charge| other.charged(charge));
+        let sent = match charged {
+            Ok(other) => other.send().await,
+            Err(over) => return refuse_body(&over.into()),
+        };
+        return match sent {
             Ok(()) => StatusCode::ACCEPTED.into_response(),
             Err(over) => refuse(StatusCode::NOT_FOUND, &over.to_string()),
-        },
+        };
+    };
+    let (stream, events) = Session::stream();
+    let request = session.request(&message, id, stream, false);
+    let id = id.to_owned();
+    match read.free(|charge| request.charged(charge)) {
+        Ok(request) => answer(&bridge, request, id, events).await,
+        Err(over) => refuse_body(&over.into()),
     }
+}
+
+/// Refuses a request whose body is on its way: what comes of it soon is thrown away, so that the client reads the answer
+/// and does not find the connection broken.
+async fn unread(bridge: &Bridge, body: Body, refusal: Response) -> Response {
+    let mut left = Limited::new(body, bridge.config.max_message);
+    let drained = async { while let Some(Ok(_)) = left.frame().await {} };
+    // Whoever sends for longer than that may find it broken.
+    drop(tokio::time::timeout(DRAIN, drained).await);
+    refusal
+}
+
+fn refuse_body(error: &BodyError) -> Response {
+    let status = match error {
+        BodyError::TooLong(_) => StatusCode::PAYLOAD_TOO_LARGE,
+        BodyError::OverBudget(OverBudget::Account { .. }) => StatusCode::TOO_MANY_REQUESTS,
+        BodyError::OverBudget(OverBudget::Process { .. }) => StatusCode::SERVICE_UNAVAILABLE,
+        BodyError::Silent(_) => StatusCode::REQUEST_TIMEOUT,
+        BodyError::Broken(_) => StatusCode::BAD_REQUEST,
+    };
+    let mut response = refuse(status, &error.to_string());
+    if matches!(error, BodyError::OverBudget(_)) {
+        let soon = HeaderValue::from_static("1");
+        response.headers_mut().insert(RETRY_AFTER, soon);
+    }
+    response
+}
+
+/// Checks that what is kept of a message until it is answered is not large.
+fn check_names(message: &Message<'_>) -> Result<(), MalformedMessage> {
+    if let Kind::Request { id, .. } = message.kind() {
+        let token = message.params().meta_progress_token;
+        if id.text().len() > NAME_MAX {
+            return Err(MalformedMessage::NotJsonRpc(
+                "the id is longer than 1024 bytes",
+            ));
+        }
+        if token.is_some_and(|token| token.text().len() > NAME_MAX) {
+            return Err(MalformedMessage::NotJsonRpc(
+                "the progress token is longer than 1024 bytes",
+            ));
+        }
+    }
+    Ok(())
 }
 
 fn refuse_message(malformed: &MalformedMessage) -> Response {
@@ -136,30 +214,45 @@ fn refuse_modern(message: &Message<'_>, id: Option<Part<'_>>, requested: &str) -
 }
 
 /// Passes one request on and answers with JSON if that is all there is to say soon, else with a stream.
-async fn request(
+async fn answer(
     bridge: &Bridge,
-    session: &Session,
-    message: &Message<'_>,
-    id: Part<'_>,
+    request: Outgoing,
+    id: Box<RawValue>,
+    mut events: mpsc::Receiver<sse::Event>,
 ) -> Response {
     let in_progress = bridge.requests.token();
-    let (stream, mut events) = Session::stream();
-    if let Err(over) = session.request(message, id, stream, false).await {
-        return error(
+    let mut sending = Some(Box::pin(request.send()));
+    let first = async {
+        if let Some(unsent) = &mut sending {
+            unsent.await?;
+            sending = None;
+        }
+        Ok::<_, Over>(events.recv().await)
+    };
+    match tokio::time::timeout(STREAM_AFTER, first).await {
+        Ok(Ok(Some(event))) if event.is_answer() => json_response(StatusCode::OK, event.json()),
+        Ok(Ok(first)) => sse::response(first, events, None, in_progress),
+        Ok(Err(over)) => error(
             StatusCode::NOT_FOUND,
-            Some(id),
+            Some(Part::alone(&id)),
             ErrorCode::SERVER_ERROR,
             &over.to_string(),
             None,
-        );
+        ),
+        Err(_) => {
+            // The client sees that it is waited for, also when the child does not read yet.
+            let sending = sending.map(|unsent| -> sse::Sending {
+                Box::pin(async move { unsent.await.err().map(|over| unanswered(&id, &over)) })
+            });
+            sse::response(None, events, sending, in_progress)
+        }
     }
-    let Ok(first) = tokio::time::timeout(STREAM_AFTER, events.recv()).await else {
-        return sse::response(None, events, in_progress);
-    };
-    match first {
-        Some(event) if event.is_answer() => json_response(StatusCode::OK, event.json()),
-        first => sse::response(first, events, in_progress),
-    }
+}
+
+/// What a request is answered on its stream when the child never had it.
+fn unanswered(id: &RawValue, why: &dyn std::fmt::Display) -> sse::Event {
+    let id = Some(Part::alone(id));
+    sse::Event::error(id, ErrorCode::SERVER_ERROR, &why.to_string())
 }
 
 fn refuse_draining(id: Part<'_>) -> Response {
@@ -172,9 +265,10 @@ fn refuse_draining(id: Part<'_>) -> Response {
 async fn initialize(
     bridge: &Bridge,
     headers: &HeaderMap,
-    message: &Message<'_>,
-    id: Part<'_>,
+    id: &RawValue,
+    read: ReadBody,
 ) -> Response {
+    let id = Part::alone(id);
     let _in_progress = bridge.requests.token();
     if headers.contains_key(SESSION_ID) {
         let text = "initialize begins a session and cannot be sent in one";
@@ -201,8 +295,18 @@ async fn initialize(
     };
     let (stream, mut events) = Session::stream();
     let limit = bridge.config.initialize_timeout;
+    let request = Message::parse(&read.bytes)
+        .map(|message| session.request(&message, id_of(&message).unwrap_or(id), stream, true));
+    let request = match request {
+        Ok(request) => request,
+        Err(malformed) => return refuse_message(&malformed),
+    };
+    let request = match read.free(|charge| request.charged(charge)) {
+        Ok(request) => request,
+        Err(over) => return refuse_body(&over.into()),
+    };
     let answer = async {
-        session.request(message, id, stream, true).await.ok()?;
+        request.send().await.ok()?;
         events.recv().await
     };
     let answer = tokio::time::timeout(limit, answer).await;
@@ -264,47 +368,98 @@ fn agreed_version(answer: &Bytes) -> Option<String> {
 }
 
 /// Takes a batch apart, since stdio servers differ in what they make of one: all answers come on one stream.
-async fn batch(bridge: &Bridge, headers: &HeaderMap, body: &Bytes) -> Response {
+async fn batch(
+    bridge: &Bridge,
+    headers: &HeaderMap,
+    session: Option<Arc<Session>>,
+    read: ReadBody,
+) -> Response {
     if let Err(refusal) = header_era(headers) {
         return *refusal;
     }
-    let session = match session_of(&bridge.sessions, headers) {
-        Ok(session) => session,
-        Err(refusal) => return *refusal,
+    let Some(session) = session else {
+        return match session_of(&bridge.sessions, headers) {
+            Ok(_) => refuse(StatusCode::NOT_FOUND, "there is no such session"),
+            Err(refusal) => *refusal,
+        };
     };
     if session.version() != BATCH_VERSION {
         return refuse_message(&MalformedMessage::Batch);
     }
-    let Some(texts) = split_batch(body) else {
-        return refuse_message(&MalformedMessage::NotJsonRpc("a batch without messages"));
-    };
-    let messages: Result<Vec<_>, _> = texts.into_iter().map(Message::parse).collect();
-    let messages = match messages {
-        Ok(messages) => messages,
+    let requests = match check_batch(&read.bytes) {
+        Ok(requests) => requests,
         Err(malformed) => return refuse_message(&malformed),
     };
-    if messages.iter().any(|m| m.method() == Some("initialize")) {
-        return refuse_message(&MalformedMessage::NotJsonRpc("initialize in a batch"));
-    }
-    let in_progress = bridge.requests.token();
     let (stream, events) = Session::stream();
-    let mut answers = false;
-    for message in &messages {
-        let passed = match message.kind() {
-            Kind::Request { id, .. } => {
-                answers = true;
-                session.request(message, *id, stream.clone(), false).await
-            }
-            _ => session.forward(message).await,
+    let sending = send_batch(session, read, stream);
+    if requests == 0 {
+        return match sending.await {
+            Ok(()) => StatusCode::ACCEPTED.into_response(),
+            Err(over) => refuse(StatusCode::NOT_FOUND, &over.to_string()),
         };
-        if let Err(over) = passed {
-            return refuse(StatusCode::NOT_FOUND, &over.to_string());
+    }
+    // The answers are read while requests are still being passed on: otherwise each side would wait for the other.
+    let sending: sse::Sending = Box::pin(async move {
+        // Each request that the child did not get was answered.
+        drop(sending.await);
+        None
+    });
+    sse::response(None, events, Some(sending), bridge.requests.token())
+}
+
+/// Checks all messages of a batch, and counts the requests among them.
+fn check_batch(bytes: &[u8]) -> Result<usize, MalformedMessage> {
+    let mut requests = 0;
+    for text in split_batch(bytes, BATCH_MAX)? {
+        let message = Message::parse(text)?;
+        check_names(&message)?;
+        if message.method() == Some("initialize") {
+            return Err(MalformedMessage::NotJsonRpc("initialize in a batch"));
+        }
+        requests += usize::from(id_of(&message).is_some());
+    }
+    Ok(requests)
+}
+
+/// Passes the messages of a checked batch on, one after the other.
+async fn send_batch(
+    session: Arc<Session>,
+    read: ReadBody,
+    stream: mpsc::Sender<sse::Event>,
+) -> Result<(), Over> {
+    let mut ended = None;
+    for text in split_batch(&read.bytes, BATCH_MAX).unwrap_or_default() {
+        let Ok(message) = Message::parse(text) else {
+            continue;
+        };
+        let id = id_of(&message);
+        let outgoing = match (id, &ended) {
+            (Some(id), None) => Some(session.request(&message, id, stream.clone(), false)),
+            (None, None) => session.other(&message),
+            (_, Some(_)) => None,
+        };
+        if let Some(outgoing) = outgoing {
+            let room = session.account().take_when_free(outgoing.size());
+            let sent = match tokio::time::timeout(ROOM_PATIENCE, room).await {
+                Ok(charge) => match outgoing.charged(charge) {
+                    Ok(outgoing) => outgoing.send().await,
+                    Err(full) => Err(Over(full.to_string())),
+                },
+                Err(_) => Err(Over("too much is held for this client".to_owned())),
+            };
+            ended = sent.err();
+        }
+        if let (Some(id), Some(over)) = (id, &ended) {
+            // A client that is gone needs no answer.
+            drop(stream.send(unanswered(id.raw(), over)).await);
         }
     }
-    drop(stream);
-    if answers {
-        sse::response(None, events, in_progress)
-    } else {
-        StatusCode::ACCEPTED.into_response()
+    ended.map_or(Ok(()), Err)
+}
+
+fn id_of<'a>(message: &Message<'a>) -> Option<Part<'a>> {
+    match message.kind() {
+        Kind::Request { id, .. } => Some(*id),
+        _ => None,
     }
 }

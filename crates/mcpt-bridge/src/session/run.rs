@@ -8,10 +8,10 @@ use tokio::{
     sync::mpsc,
 };
 
-use super::{Running, Session};
+use super::{Running, Session, outgoing::Queued};
 use crate::{
     child::Started,
-    lines::{Line, read_line},
+    lines::{Line, LineReader},
 };
 
 /// How long output may still come from a child that has ended: its own last words, or those of what it left behind.
@@ -52,16 +52,19 @@ impl Session {
         process.end().await;
     }
 
-    async fn read(&self, mut stdout: BufReader<ChildStdout>, max: usize) {
-        let mut line = Vec::new();
+    async fn read(&self, mut stdout: LineReader<BufReader<ChildStdout>>, max: usize) {
         loop {
-            match read_line(&mut stdout, &mut line, max).await {
-                Ok(Line::Complete) => self.receive(&line).await,
+            match stdout.next().await {
+                Ok(Line::Complete) => self.receive(&mut stdout).await,
                 Ok(Line::TooLong) => {
-                    // Which request it would have answered is not known.
-                    let why = format!("the server wrote a message longer than {max} bytes");
-                    let pending = std::mem::take(&mut self.state().pending);
-                    self.fail(pending, &why);
+                    self.lose(&format!(
+                        "the server wrote a message longer than {max} bytes"
+                    ));
+                }
+                Ok(Line::NoRoom) => {
+                    self.lose(
+                        "there is no room for the server's message: too much is held for clients",
+                    );
                 }
                 Ok(Line::End) => return,
                 Err(error) => {
@@ -71,11 +74,17 @@ impl Session {
             }
         }
     }
+
+    /// A message of the server is lost, and which request it would have answered is not known.
+    fn lose(&self, why: &str) {
+        let pending = std::mem::take(&mut self.state().pending);
+        self.fail(pending, why);
+    }
 }
 
-async fn write(mut stdin: ChildStdin, mut lines: mpsc::Receiver<Vec<u8>>) {
+async fn write(mut stdin: ChildStdin, mut lines: mpsc::Receiver<Queued>) {
     while let Some(line) = lines.recv().await {
-        if let Err(error) = stdin.write_all(&line).await {
+        if let Err(error) = stdin.write_all(line.bytes()).await {
             tracing::debug!(%error, "cannot write to the server process");
             return;
         }

@@ -203,6 +203,11 @@ impl RawClient {
         }
     }
 
+    /// Where the bridge listens.
+    pub(crate) fn address(&self) -> &str {
+        self.base.trim_start_matches("http://")
+    }
+
     pub(crate) async fn send(
         &self,
         method: Method,

@@ -8,6 +8,7 @@
 
 mod faults;
 mod harness;
+mod limits;
 mod messages;
 mod processes;
 mod protocol;

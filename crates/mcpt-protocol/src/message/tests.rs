@@ -173,11 +173,18 @@ fn a_rewritten_message_is_one_line() {
 #[test]
 fn batches() {
     assert_eq!(
-        split_batch(b" [ {\"a\":1} ,2] "),
-        Some(vec![&b"{\"a\":1}"[..], b"2"])
+        split_batch(b" [ {\"a\":1} ,2] ", 2),
+        Ok(vec![&b"{\"a\":1}"[..], b"2"])
     );
-    assert_eq!(split_batch(b"[]"), None);
-    assert_eq!(split_batch(b"{}"), None);
+    for refused in ["[]", "{}", "[1,2,3]", "[1", "[1] 2", ""] {
+        assert!(split_batch(refused.as_bytes(), 2).is_err(), "{refused}");
+    }
+    // No more is looked at than may be there.
+    let endless = "[1,2,3,".repeat(1000);
+    assert!(matches!(
+        split_batch(endless.as_bytes(), 2),
+        Err(MalformedMessage::NotJsonRpc(_))
+    ));
 }
 
 #[test]
@@ -254,7 +261,7 @@ proptest! {
         if let Ok(message) = Message::parse(&bytes) {
             let _ = message.params();
         }
-        let _ = split_batch(&bytes);
+        let _ = split_batch(&bytes, 5);
     }
 
     #[test]
