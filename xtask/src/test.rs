@@ -14,6 +14,7 @@ use crate::{cache, command, go_tools, packages, python_sdk, report, tools};
 /// Suites that need the cluster; each is one file in tests/tests.
 const CLUSTER_SUITES: &[&str] = &[
     "documents",
+    "ip_families",
     "kubernetes_helm",
     "kubernetes_lifecycle",
     "kubernetes_registry",

@@ -32,13 +32,12 @@ pub async fn run(
     config: BridgeConfig,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), BridgeError> {
-    let listener =
-        TcpListener::bind(config.listen)
-            .await
-            .map_err(|source| BridgeError::Listen {
-                address: config.listen,
-                source,
-            })?;
+    let listener = mcpt_http::listen(config.listen)
+        .and_then(TcpListener::from_std)
+        .map_err(|source| BridgeError::Listen {
+            address: config.listen,
+            source,
+        })?;
     let reaper = orphans::start_reaper().map_err(BridgeError::Reaper)?;
     let served = serve(listener, config, shutdown).await;
     reaper.finish().await;

@@ -39,8 +39,8 @@ pub async fn run(
     listen: SocketAddr,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), DemoError> {
-    let listener = TcpListener::bind(listen)
-        .await
+    let listener = mcpt_http::listen(listen)
+        .and_then(TcpListener::from_std)
         .map_err(|source| DemoError::Listen {
             address: listen,
             source,

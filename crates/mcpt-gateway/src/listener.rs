@@ -61,8 +61,7 @@ impl Gateway {
     /// [`GatewayError::Listen`] when it cannot be had.
     pub fn bind(config: GatewayConfig) -> Result<Self, GatewayError> {
         let listen = || {
-            let listener = std::net::TcpListener::bind(config.listen)?;
-            listener.set_nonblocking(true)?;
+            let listener = mcpt_http::listen(config.listen)?;
             let address = listener.local_addr()?;
             Ok((listener, address))
         };

@@ -12,6 +12,7 @@ mod budget;
 pub mod client;
 mod connections;
 mod count;
+mod listener;
 mod ready_state;
 mod unclosed;
 
@@ -19,5 +20,6 @@ pub use self::{
     body::{BodyError, ReadBody, read_body},
     budget::{Account, Budget, Charge, OverBudget},
     connections::Connections,
+    listener::listen,
     ready_state::{ReadyState, UnknownState},
 };

@@ -1,7 +1,7 @@
 //! [`Listen`]: where the servers inside the binary listen.
 
 use std::{
-    net::{IpAddr, Ipv4Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     str::FromStr,
 };
 
@@ -13,7 +13,8 @@ const DEFAULT_PORT: u16 = 8080;
 /// Address and port of a server inside the binary.
 #[derive(Debug, Args)]
 pub(crate) struct Listen {
-    /// Address to listen on: IP, IP:PORT, IPv6 in brackets. Without a port: the variable PORT, else 8080
+    /// Address to listen on: IP, IP:PORT, IPv6 in brackets; [::] is all addresses, of IPv4 too. Without a port: the
+    /// variable PORT, else 8080
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1")]
     listen: Address,
     /// Port when --listen names none
@@ -46,7 +47,10 @@ impl FromStr for Address {
                 port: Some(address.port()),
             });
         }
-        if let Ok(ip) = IpAddr::from_str(text) {
+        let bare = text
+            .strip_prefix('[')
+            .and_then(|rest| rest.strip_suffix(']'));
+        if let Ok(ip) = IpAddr::from_str(bare.unwrap_or(text)) {
             return Ok(Self { ip, port: None });
         }
         let (host, port) = match text.rsplit_once(':') {
@@ -64,7 +68,7 @@ impl FromStr for Address {
                 port,
             }),
             "" => Ok(Self {
-                ip: Ipv4Addr::UNSPECIFIED.into(),
+                ip: Ipv6Addr::UNSPECIFIED.into(),
                 port,
             }),
             _ => Err("expected IP, IP:PORT or [IPv6]:PORT".to_owned()),
@@ -81,10 +85,12 @@ mod tests {
         for (text, ip, port) in [
             ("127.0.0.1", "127.0.0.1", None),
             ("0.0.0.0:80", "0.0.0.0", Some(80)),
-            (":80", "0.0.0.0", Some(80)),
+            (":80", "::", Some(80)),
             ("localhost:1", "127.0.0.1", Some(1)),
             ("::1", "::1", None),
             ("[::]:9", "::", Some(9)),
+            ("[::]", "::", None),
+            ("::", "::", None),
         ] {
             let address: Address = text.parse().unwrap();
             assert_eq!(

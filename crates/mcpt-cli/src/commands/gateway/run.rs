@@ -34,7 +34,7 @@ const DEFAULT_NAMESPACE: &str = "mcp-servers";
 Examples:
   mcpt gateway run
   mcpt gateway run --server demo=http://10.0.0.1:8080/mcp,http://10.0.0.2:8080/mcp
-  mcpt gateway run -b kubernetes --all-namespaces --listen 0.0.0.0:8080"
+  mcpt gateway run -b kubernetes --all-namespaces --listen [::]:8080"
 )]
 pub(super) struct Run {
     #[command(flatten)]
