@@ -283,6 +283,40 @@ fn pairs_of_cases_render_as_helm_renders_them() {
     }
 }
 
+/// Releases and namespaces whose names YAML reads as something else when they are not quoted, and one of no such kind.
+#[test]
+fn any_legal_name_renders_as_helm_renders_it() {
+    let names = [
+        "42",
+        "007",
+        "1e3",
+        "0x1f",
+        "0b1",
+        "0o7",
+        "on",
+        "no",
+        "y",
+        "null",
+        "true",
+        "nan",
+        "2024-01-01",
+        "12-30",
+        "plain",
+    ];
+    for (chart, _) in CHARTS {
+        let first = cases(chart).remove(0);
+        let named = names.map(|name| {
+            let mut case = first.clone();
+            case.name = format!("{chart} as {name}");
+            for flag in ["--release", "--namespace"] {
+                case.flags.push((flag.to_owned(), name.to_owned()));
+            }
+            case
+        });
+        assert_no_difference(&named);
+    }
+}
+
 /// Cases that are meant to be refused are, and no others.
 #[test]
 fn refusals_are_named_so() {
@@ -331,7 +365,10 @@ fn the_gateway_drains_as_long_as_its_pods_may() {
     ] {
         let rendered = case(name).our_template().unwrap();
         let (_, value) = rendered.split_once("- --drain\n").unwrap();
-        assert_eq!(value.lines().next().unwrap().trim(), format!("- {drain}"));
+        assert_eq!(
+            value.lines().next().unwrap().trim(),
+            format!("- \"{drain}\"")
+        );
     }
     let refused = case("33-grace-too-short-refused").our_template();
     assert!(
@@ -389,13 +426,16 @@ fn count_paths(prefix: &str, values: &helm_chart::Values, paths: &mut BTreeMap<S
 
 #[test]
 fn the_charts_pass_helm_lint() {
-    let prepared = ["values-dev.yaml", "values-staging.yaml", "values-prod.yaml"];
-    let prepared = prepared.map(|file| ("mcp-server", Some(file)));
+    let prepared = ["dev", "staging", "prod", "openshift"];
+    let prepared = prepared.map(|name| ("mcp-server", Some(format!("values-{name}.yaml"))));
+    let prepared = prepared
+        .into_iter()
+        .chain([("mcpt-gateway", Some("values-openshift.yaml".to_owned()))]);
     let plain = CHARTS.map(|(chart, _)| (chart, None));
     for (chart, file) in plain.into_iter().chain(prepared) {
         let mut helm = helm();
         helm.args(["lint", "--strict"]).arg(chart_folder(chart));
-        if let Some(file) = file {
+        if let Some(file) = &file {
             helm.arg("-f").arg(chart_folder(chart).join(file));
         }
         let output = helm.output().unwrap();

@@ -55,7 +55,7 @@ fn several_entries_with_one_command() {
             "resources": {"requests": {"cpu": "10m", "memory": "32Mi"}, "limits": {"memory": "128Mi"}},
             "env": {"MCPT_DEMO_TOKEN": "{{.Values.demo.token}}", "MCPT_DEMO_GREETING": "Ahoy"}},
         "folder": {"type": "k8s", "chart": "./charts/copy", "namespace": second.name(), "template": "demo", "labels": {"team": "x"}},
-        "archive": {"type": "k8s", "chart": "mcp-server-0.1.0.tgz", "version": "~0.1", "namespace": second.name(), "template": "demo"},
+        "archive": {"type": "k8s", "chart": "mcp-server-0.2.0.tgz", "version": "~0.2", "namespace": second.name(), "template": "demo"},
         "little": {"type": "k8s", "chart": LITTLE, "namespace": second.name(), "image": "localhost/mcpt:0.1.0",
             "transport": "http", "service": {"port": 81}, "env": {"MCPT_DEMO_TOKEN": "{{.Values.demo.token}}", "API_TOKEN": SECRET}},
     });

@@ -17,27 +17,27 @@ Name of every object: the release's.
 {{- end }}
 
 {{- define "mcp-server.selectorLabels" -}}
-app.kubernetes.io/name: {{ include "mcp-server.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ include "mcp-server.name" . | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end }}
 
 {{/*
 Labels by which mcpt and its gateway find a server.
 */}}
 {{- define "mcp-server.mcptLabels" -}}
-mcpt.io/server: {{ .Release.Name }}
+mcpt.io/server: {{ .Release.Name | quote }}
 {{- with .Values.mcp.template }}
 mcpt.io/template: {{ . | quote }}
 {{- end }}
 {{- end }}
 
 {{- define "mcp-server.labels" -}}
-helm.sh/chart: {{ include "mcp-server.chart" . }}
+helm.sh/chart: {{ include "mcp-server.chart" . | quote }}
 {{ include "mcp-server.selectorLabels" . }}
 {{- with .Chart.AppVersion }}
 app.kubernetes.io/version: {{ . | quote }}
 {{- end }}
-app.kubernetes.io/managed-by: {{ .Release.Service }}
+app.kubernetes.io/managed-by: {{ .Release.Service | quote }}
 {{ include "mcp-server.mcptLabels" . }}
 {{- with .Values.labels }}
 {{ toYaml . }}
@@ -49,7 +49,7 @@ Labels of pods. Chart and version are left out: a new chart that changes nothing
 */}}
 {{- define "mcp-server.podLabels" -}}
 {{ include "mcp-server.selectorLabels" . }}
-app.kubernetes.io/managed-by: {{ .Release.Service }}
+app.kubernetes.io/managed-by: {{ .Release.Service | quote }}
 {{ include "mcp-server.mcptLabels" . }}
 {{- with .Values.labels }}
 {{ toYaml . }}
@@ -64,8 +64,8 @@ How to speak to the server, for the gateway and for mcpt itself.
 */}}
 {{- define "mcp-server.mcptAnnotations" -}}
 mcpt.io/path: {{ .Values.mcp.path | quote }}
-mcpt.io/transport: {{ .Values.mcp.transport }}
-mcpt.io/sessions: {{ .Values.mcp.sessions }}
+mcpt.io/transport: {{ .Values.mcp.transport | quote }}
+mcpt.io/sessions: {{ .Values.mcp.sessions | quote }}
 {{- with .Values.mcp.templateVersion }}
 mcpt.io/template-version: {{ . | quote }}
 {{- end }}
@@ -99,11 +99,36 @@ Claim that holds the workspace.
 {{- end }}
 
 {{/*
-Image reference from repository and tag or digest. Call with (dict "image" IMAGE "tag" DEFAULT-TAG).
+Image reference NAME[:TAG][@DIGEST] of a block with repository and tag, either of which may carry a tag and a digest.
+The grammar is Docker's; values.schema.json has it. Call with (dict "image" IMAGE "tag" DEFAULT-TAG).
 */}}
 {{- define "mcp-server.image" -}}
-{{- $tag := default .tag .image.tag }}
-{{- printf "%s%s%s" .image.repository (ternary "@" ":" (contains ":" $tag)) $tag }}
+{{- $parts := splitList "@" .image.repository }}
+{{- $name := first $parts }}
+{{- $digest := rest $parts | join "" }}
+{{- /* A colon before the last slash is that of a port. */}}
+{{- $words := splitList "/" $name | last | splitList ":" }}
+{{- $tag := rest $words | join "" }}
+{{- if $tag }}
+{{- $name = trimSuffix (printf ":%s" $tag) $name }}
+{{- end }}
+{{- $given := splitList "@" .image.tag }}
+{{- $givenTag := first $given }}
+{{- $givenDigest := rest $given | join "" }}
+{{- if contains ":" $givenTag }}
+{{- $givenDigest = $givenTag }}
+{{- $givenTag = "" }}
+{{- end }}
+{{- if or (and $tag $givenTag (ne $tag $givenTag)) (and $digest $givenDigest (ne $digest $givenDigest)) }}
+{{- fail (printf "the image's repository %s and its tag %s name two images: leave the tag empty, or the repository without one" .image.repository .image.tag) }}
+{{- end }}
+{{- $tag = coalesce $tag $givenTag }}
+{{- $digest = coalesce $digest $givenDigest }}
+{{- if $digest }}
+{{- printf "%s%s@%s" $name (ternary (printf ":%s" $tag) "" (not (empty $tag))) $digest }}
+{{- else }}
+{{- printf "%s:%s" $name (default .tag $tag) }}
+{{- end }}
 {{- end }}
 
 {{- define "mcp-server.mcptImage" -}}
@@ -143,6 +168,28 @@ A leading dot stands for every name below a domain.
 {{- end }}
 
 {{/*
+A number of pods, or a share of them such as 25%.
+*/}}
+{{- define "mcp-server.podsOrPercent" -}}
+{{- if kindIs "string" . }}{{ quote . }}{{ else }}{{ int64 . }}{{ end }}
+{{- end }}
+
+{{/*
+How pods are replaced. A volume that one pod at a time can hold must be let go before the next pod can have it.
+*/}}
+{{- define "mcp-server.strategy" -}}
+{{- $alone := "" }}
+{{- if and .Values.persistence.enabled .Values.workspace.mounts (has "ReadWriteOncePod" .Values.persistence.accessModes) }}
+{{- $alone = "Recreate" }}
+{{- $pods := int64 (ternary .Values.autoscaling.maxReplicas .Values.replicaCount .Values.autoscaling.enabled) }}
+{{- if gt $pods 1 }}
+{{- fail (printf "persistence.accessModes has ReadWriteOncePod, so that one pod alone can hold the volume, but there are to be %d: ReadWriteMany is for several" $pods) }}
+{{- end }}
+{{- end }}
+{{- coalesce .Values.strategy.type $alone "RollingUpdate" }}
+{{- end }}
+
+{{/*
 Text of a value, however YAML read it: numbers are printed in full, never as 1e+06.
 */}}
 {{- define "mcp-server.text" -}}
@@ -164,21 +211,24 @@ httpGet:
   port: http
 {{- else if eq $mcp.transport "stdio" }}
 httpGet:
-  path: {{ $.bridgePath }}
+  path: {{ $.bridgePath | quote }}
   port: http
 {{- else }}
 exec:
   command:
     - /mcpt-bin/mcpt
     - probe
-    - {{ printf "http://127.0.0.1:%d%s" (int $mcp.port) $mcp.path | quote }}
+    - {{ printf "http://localhost:%d%s" (int $mcp.port) $mcp.path | quote }}
     - --as-others
     - --timeout
     - {{ max 1 (sub (int .timeoutSeconds) 1) | quote }}
 {{- end }}
-initialDelaySeconds: {{ .initialDelaySeconds }}
-periodSeconds: {{ .periodSeconds }}
-timeoutSeconds: {{ .timeoutSeconds }}
-failureThreshold: {{ .failureThreshold }}
+{{- /* Kubernetes drops a zero here, and would see a change in it at every apply. */}}
+{{- with int64 .initialDelaySeconds }}
+initialDelaySeconds: {{ . }}
+{{- end }}
+periodSeconds: {{ int64 .periodSeconds }}
+timeoutSeconds: {{ int64 .timeoutSeconds }}
+failureThreshold: {{ int64 .failureThreshold }}
 {{- end }}
 {{- end }}

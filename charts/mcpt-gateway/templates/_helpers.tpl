@@ -24,8 +24,8 @@ Name of cluster-scoped objects: with the namespace, so that gateways of several 
 {{- end }}
 
 {{- define "mcpt-gateway.selectorLabels" -}}
-app.kubernetes.io/name: {{ include "mcpt-gateway.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ include "mcpt-gateway.name" . | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end }}
 
 {{/*
@@ -33,15 +33,15 @@ Labels that chart and version do not change. mcpt.io/gateway is how mcpt finds a
 */}}
 {{- define "mcpt-gateway.steadyLabels" -}}
 {{ include "mcpt-gateway.selectorLabels" . }}
-app.kubernetes.io/managed-by: {{ .Release.Service }}
-mcpt.io/gateway: {{ .Release.Name }}
+app.kubernetes.io/managed-by: {{ .Release.Service | quote }}
+mcpt.io/gateway: {{ .Release.Name | quote }}
 {{- with .Values.labels }}
 {{ toYaml . }}
 {{- end }}
 {{- end }}
 
 {{- define "mcpt-gateway.labels" -}}
-helm.sh/chart: {{ include "mcpt-gateway.chart" . }}
+helm.sh/chart: {{ include "mcpt-gateway.chart" . | quote }}
 {{- with .Chart.AppVersion }}
 app.kubernetes.io/version: {{ . | quote }}
 {{- end }}
@@ -74,7 +74,7 @@ annotations:
 Name and labels of an object, and the common annotations.
 */}}
 {{- define "mcpt-gateway.metadata" -}}
-name: {{ include "mcpt-gateway.fullname" . }}
+name: {{ include "mcpt-gateway.fullname" . | quote }}
 labels:
   {{- include "mcpt-gateway.labels" . | nindent 2 }}
 {{- with .Values.annotations }}
@@ -91,9 +91,37 @@ annotations:
 {{- end }}
 {{- end }}
 
+{{/*
+Image reference NAME[:TAG][@DIGEST] of a block with repository and tag, either of which may carry a tag and a digest.
+The grammar is Docker's; values.schema.json has it. Call with (dict "image" IMAGE "tag" DEFAULT-TAG).
+*/}}
 {{- define "mcpt-gateway.image" -}}
-{{- $tag := default .Chart.AppVersion .Values.image.tag }}
-{{- printf "%s%s%s" .Values.image.repository (ternary "@" ":" (contains ":" $tag)) $tag }}
+{{- $parts := splitList "@" .image.repository }}
+{{- $name := first $parts }}
+{{- $digest := rest $parts | join "" }}
+{{- /* A colon before the last slash is that of a port. */}}
+{{- $words := splitList "/" $name | last | splitList ":" }}
+{{- $tag := rest $words | join "" }}
+{{- if $tag }}
+{{- $name = trimSuffix (printf ":%s" $tag) $name }}
+{{- end }}
+{{- $given := splitList "@" .image.tag }}
+{{- $givenTag := first $given }}
+{{- $givenDigest := rest $given | join "" }}
+{{- if contains ":" $givenTag }}
+{{- $givenDigest = $givenTag }}
+{{- $givenTag = "" }}
+{{- end }}
+{{- if or (and $tag $givenTag (ne $tag $givenTag)) (and $digest $givenDigest (ne $digest $givenDigest)) }}
+{{- fail (printf "the image's repository %s and its tag %s name two images: leave the tag empty, or the repository without one" .image.repository .image.tag) }}
+{{- end }}
+{{- $tag = coalesce $tag $givenTag }}
+{{- $digest = coalesce $digest $givenDigest }}
+{{- if $digest }}
+{{- printf "%s%s@%s" $name (ternary (printf ":%s" $tag) "" (not (empty $tag))) $digest }}
+{{- else }}
+{{- printf "%s:%s" $name (default .tag $tag) }}
+{{- end }}
 {{- end }}
 
 {{- define "mcpt-gateway.keysSecretName" -}}

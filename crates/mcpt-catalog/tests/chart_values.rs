@@ -128,7 +128,7 @@ fn an_http_plan() {
             "replicaCount": 2,
             "mcp": {
                 "transport": "http", "port": 8080, "path": "/mcp", "portEnv": "PORT",
-                "command": ["/mcpt", "demo", "--listen", "0.0.0.0"], "args": [],
+                "command": ["/mcpt", "demo", "--listen", "[::]"], "args": [],
                 "sessions": "stateful", "template": "demo", "templateVersion": version,
             },
             "env": {"MCPT_DEMO_GREETING": "Hi $(HOME) $5", "MCPT_LOG": "info"},

@@ -64,7 +64,8 @@ fn defaults_alone() {
         plan.image,
         Some(Image {
             repository: "example.org/observatory".into(),
-            tag: "1.4".into(),
+            tag: Some("1.4".into()),
+            digest: None,
             pull_policy: None
         })
     );

@@ -102,7 +102,7 @@ fn the_seeds_example() {
         Some("mcp-servers")
     );
     let mut choices = choices(CLUSTER, json!({"github": {"token": "ghp_1"}}));
-    choices.image = Some(Image::parse("ghcr.io/x/github:2"));
+    choices.image = Some(Image::parse("ghcr.io/x/github:2").expect("an image"));
     let compiled = compile(&registry, &choices).expect("a plan");
     let plan = &compiled.plan;
     assert_eq!(plan.name.as_str(), "github-server");
@@ -366,11 +366,11 @@ fn a_template_gives_what_the_entry_leaves_open() {
         ),
         (
             json!({"image": "i", "profile": "prdo"}),
-            "one.profile: the chart mcp-server has no profile \"prdo\": there are dev, prod, staging",
+            "one.profile: the chart mcp-server has no profile \"prdo\": there are dev, openshift, prod, staging",
         ),
         (
             json!({"image": "i", "version": "^2"}),
-            "one.version: the chart mcp-server has version 0.1.0, not ^2",
+            "one.version: the chart mcp-server has version 0.2.0, not ^2",
         ),
         (
             json!({"image": "i", "env": {"A": "{{ required \"say a token\" .Values.nothing }}"}}),

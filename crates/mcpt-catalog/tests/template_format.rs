@@ -204,8 +204,8 @@ fn built_in_templates() {
     let demo = Catalog::default().get("demo").expect("demo");
     let image = demo.image.expect("an image");
     assert_eq!(
-        image.tag,
-        env!("CARGO_PKG_VERSION"),
+        image.tag.as_deref(),
+        Some(env!("CARGO_PKG_VERSION")),
         "the image of this version"
     );
     assert_eq!(demo.version, env!("CARGO_PKG_VERSION"));

@@ -8,6 +8,7 @@ mod capabilities;
 mod command_line;
 mod failure;
 mod ids;
+mod image;
 pub mod near;
 mod plan;
 mod platform;
@@ -24,7 +25,8 @@ pub use self::{
     command_line::{command_line, shell_word},
     failure::{Failure, FailureKind, chain},
     ids::{InvalidId, Namespace, Revision, ServerName, TemplateId},
-    plan::{Arg, Image, Mount, Plan, Resources, Sessions, Transport},
+    image::{Image, InvalidImage},
+    plan::{Arg, Mount, Plan, Resources, Sessions, Transport},
     platform::PlatformOptions,
     progress::{Progress, ProgressEvent, Silent},
     secret::{REDACTED, Secret, redact},

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Secret, ServerName, TemplateId};
+use crate::{Image, Secret, ServerName, TemplateId};
 
 /// One MCP server to run. Compiled by `mcpt-catalog` from a template and the user's settings; backends only execute it.
 #[derive(Debug, Clone)]
@@ -58,50 +58,6 @@ pub enum Transport {
     },
 }
 
-/// A container image.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Image {
-    /// Registry and repository, without tag.
-    pub repository: String,
-    /// Tag (without `:`) or digest (`sha256:…`).
-    pub tag: String,
-    /// `Always`, `IfNotPresent` or `Never`, as Kubernetes spells it; `None` means the backend's default.
-    pub pull_policy: Option<String>,
-}
-
-impl Image {
-    /// Splits a reference as Docker does: `repository[:tag][@digest]`, where a registry may carry a port.
-    /// A digest wins over a tag; without either the tag is `latest`.
-    pub fn parse(reference: &str) -> Self {
-        let (repository, tag) = match reference.split_once('@') {
-            Some((name, digest)) => (split_tag(name).0, digest),
-            None => match split_tag(reference) {
-                (repository, Some(tag)) => (repository, tag),
-                (repository, None) => (repository, "latest"),
-            },
-        };
-        Self {
-            repository: repository.to_owned(),
-            tag: tag.to_owned(),
-            pull_policy: None,
-        }
-    }
-
-    /// The full reference: `repository:tag`, or `repository@digest`.
-    pub fn reference(&self) -> String {
-        let separator = if self.tag.contains(':') { '@' } else { ':' };
-        format!("{}{separator}{}", self.repository, self.tag)
-    }
-}
-
-/// A colon is a tag's only after the last slash; before it, it belongs to the registry's port.
-fn split_tag(name: &str) -> (&str, Option<&str>) {
-    match name.rsplit_once(':') {
-        Some((repository, tag)) if !tag.contains('/') => (repository, Some(tag)),
-        _ => (name, None),
-    }
-}
-
 /// One argument of the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Arg {
@@ -142,30 +98,4 @@ pub enum Sessions {
     Stateful,
     /// Any instance answers any request.
     Stateless,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn image_references() {
-        for (text, repository, tag) in [
-            ("demo", "demo", "latest"),
-            ("demo:1", "demo", "1"),
-            ("localhost:5000/demo", "localhost:5000/demo", "latest"),
-            ("localhost:5000/a/demo:1.2", "localhost:5000/a/demo", "1.2"),
-            ("demo@sha256:ab", "demo", "sha256:ab"),
-            ("r:5000/demo:1@sha256:ab", "r:5000/demo", "sha256:ab"),
-        ] {
-            let image = Image::parse(text);
-            assert_eq!(
-                (image.repository.as_str(), image.tag.as_str()),
-                (repository, tag),
-                "{text}"
-            );
-        }
-        assert_eq!(Image::parse("a@sha256:ab").reference(), "a@sha256:ab");
-        assert_eq!(Image::parse("h:1/a").reference(), "h:1/a:latest");
-    }
 }

@@ -456,7 +456,7 @@ mod tests {
             }
         });
         let plan = Plan {
-            image: Some(mcpt_core::Image::parse("one")),
+            image: Some(mcpt_core::Image::parse("one").unwrap()),
             ..plan()
         };
         let options = DeployOptions {

@@ -41,7 +41,7 @@ fn revisions(history: &Value) -> Vec<(u64, String, String)> {
     history
         .iter()
         .map(|entry| {
-            assert_eq!(entry["chart"], "mcp-server-0.1.0", "{entry}");
+            assert_eq!(entry["chart"], "mcp-server-0.2.0", "{entry}");
             let number = entry["revision"].as_u64().expect("a revision");
             (number, text(entry, "status"), text(entry, "description"))
         })

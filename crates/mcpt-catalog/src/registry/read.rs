@@ -196,6 +196,11 @@ impl Check<'_> {
                 }
             }
         }
+        let image = raw.image.and_then(|reference| {
+            Image::parse(&reference)
+                .map_err(|error| self.add("/image", error.to_string()))
+                .ok()
+        });
         Some(RegistryEntry {
             name: name?,
             backend: raw.kind.map(|kind| match kind.as_str() {
@@ -203,7 +208,7 @@ impl Check<'_> {
                 _ => BackendName::from(kind),
             }),
             template: raw.template.map(|template| in_folder(folder, template)),
-            image: raw.image.as_deref().map(Image::parse),
+            image,
             transport,
             command: raw.command,
             args: raw.args,

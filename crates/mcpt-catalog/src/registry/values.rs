@@ -65,12 +65,7 @@ pub(super) fn foreign(
     secrets: &BTreeMap<String, Secret>,
     faults: &mut Faults,
 ) -> Map<String, Value> {
-    let image = image.map(|image| {
-        object([
-            ("repository", Some(json!(image.repository))),
-            ("tag", Some(json!(image.tag))),
-        ])
-    });
+    let image = image.map(|image| image_of_others(image, chart));
     let texts = |texts: &BTreeMap<String, String>| (!texts.is_empty()).then(|| json!(texts));
     let secret = (!secrets.is_empty()).then(|| {
         let exposed = secrets
@@ -112,6 +107,33 @@ pub(super) fn foreign(
         values.insert(key.into(), value);
     }
     values
+}
+
+/// An image for a chart that knows `repository` and `tag` and puts a colon between them, or has a place for a digest.
+fn image_of_others(image: &Image, chart: &Chart) -> Value {
+    let has_digest = chart
+        .values
+        .get("image")
+        .is_some_and(|block| block.get("digest").is_some());
+    let (repository, tag, digest) = match &image.digest {
+        Some(digest) if has_digest => (
+            image.repository.clone(),
+            image.tag.clone(),
+            Some(digest.clone()),
+        ),
+        Some(digest) if image.tag.is_none() => {
+            // `NAME@sha256` and `HEX`, since the colon is the chart's.
+            let (algorithm, hex) = digest.split_once(':').unwrap_or(("sha256", digest));
+            let repository = format!("{}@{algorithm}", image.repository);
+            (repository, Some(hex.to_owned()), None)
+        }
+        _ => (image.repository.clone(), Some(image.version()), None),
+    };
+    object([
+        ("repository", Some(json!(repository))),
+        ("tag", tag.map(|tag| json!(tag))),
+        ("digest", digest.map(|digest| json!(digest))),
+    ])
 }
 
 /// The first value that a chart's defaults have no place for. An empty map takes all.

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::Path, sync::LazyLock};
 
-use mcpt_core::near;
+use mcpt_core::{Image, near};
 use serde_json::{Map, Value};
 
 use super::{ConfigSchema, Raw, TransportSpec};
@@ -17,8 +17,14 @@ static FORMAT: LazyLock<Format> = LazyLock::new(|| {
     Format::new(FileKind::Template, schema)
 });
 
+/// A template as it is written, with what was made of its parts.
+pub(super) struct Checked {
+    pub(super) raw: Raw,
+    pub(super) image: Option<Image>,
+}
+
 /// Parses the text and checks it: against the format's schema, and what no schema can say.
-pub(super) fn read(file: &Path, text: &str) -> Result<Raw, FormatError> {
+pub(super) fn read(file: &Path, text: &str) -> Result<Checked, FormatError> {
     let (value, mut report) = FORMAT.check(file, text)?;
     let raw: Result<Raw, _> = serde_json::from_str(text);
     match &raw {
@@ -34,8 +40,25 @@ pub(super) fn read(file: &Path, text: &str) -> Result<Raw, FormatError> {
             &mut report,
         ),
     }
+    let image = image(&value, &mut report);
     report.end()?;
-    raw.map_err(|error| FORMAT.syntax_error(file, &error))
+    let raw = raw.map_err(|error| FORMAT.syntax_error(file, &error))?;
+    Ok(Checked { raw, image })
+}
+
+/// The image of `docker_image` and `docker_tag`.
+fn image(template: &Value, report: &mut Report) -> Option<Image> {
+    let reference = template.get("docker_image")?.as_str()?;
+    let image = Image::parse(reference)
+        .map_err(|error| report.add("/docker_image", error.to_string()))
+        .ok()?;
+    match template.get("docker_tag").and_then(Value::as_str) {
+        None => Some(image),
+        Some(tag) => image
+            .with_tag(tag)
+            .map_err(|error| report.add("/docker_tag", error.to_string()))
+            .ok(),
+    }
 }
 
 /// The transport of a template that cannot be read as a whole.

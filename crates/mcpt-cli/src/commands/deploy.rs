@@ -82,7 +82,7 @@ pub(crate) struct Deploy {
     replicas: Option<u32>,
     /// Container image instead of the template's (Kubernetes)
     #[arg(long, value_name = "IMAGE", help_heading = "Settings")]
-    image: Option<String>,
+    image: Option<Image>,
     /// File with values of the chart (Kubernetes), or for the expressions of registry entries; may be repeated, - is
     /// standard input
     #[arg(
@@ -129,10 +129,6 @@ impl Deploy {
             settings.env.push(value_source::variable(text)?);
         }
         Ok(settings)
-    }
-
-    fn image(&self) -> Option<Image> {
-        self.image.as_deref().map(Image::parse)
     }
 
     /// The user's chart values as Helm merges them: profile, then files, then `--set`.

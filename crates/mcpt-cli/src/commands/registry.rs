@@ -118,11 +118,18 @@ fn validate(global: &Global, config: &UserConfig, registries: &Registries) -> Re
     for entry in registries.entries() {
         let open = entry.image.is_none() && entry.template.is_none() && entry.command.is_empty();
         let driver = place::driver_for(global, config, entry)?;
+        // Stands for what `--image` will name.
+        let image = Image {
+            repository: "given-with-the-command".to_owned(),
+            tag: None,
+            digest: None,
+            pull_policy: None,
+        };
         let choices = EntryChoices {
             backend: driver.name(),
             capabilities: driver.capabilities(),
             settings: Settings::default(),
-            image: open.then(|| Image::parse("given-with-the-command")),
+            image: open.then_some(image),
             profile: None,
             values: Map::new(),
         };

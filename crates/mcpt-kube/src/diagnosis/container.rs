@@ -231,7 +231,7 @@ impl Subject<'_> {
         )
         .log(self.log(previous));
         if loopback {
-            found.hint("let the server listen on 0.0.0.0: many have a setting for it, like HOST")
+            found.hint("let the server listen on all addresses ([::], or 0.0.0.0): many have a setting for it, like HOST")
         } else if answers {
             found.hint(
                 "check that the image is an MCP server, and its port and path are those of the template",

@@ -176,8 +176,8 @@ impl Deploy {
         };
         let template = catalog.get(name)?;
         let mut plan = compile(&template, settings)?;
-        if let Some(image) = self.image() {
-            plan.image = Some(image);
+        if let Some(image) = &self.image {
+            plan.image = Some(image.clone());
         }
         Ok(Job {
             driver,
@@ -203,7 +203,7 @@ impl Deploy {
             backend: driver.name(),
             capabilities: can,
             settings: settings.clone(),
-            image: self.image(),
+            image: self.image.clone(),
             profile: self.profile.clone(),
             values: user.clone(),
         };

@@ -36,7 +36,7 @@ pub(crate) struct Show {
     set: Vec<String>,
     /// Container image instead of the entry's
     #[arg(long, value_name = "IMAGE")]
-    image: Option<String>,
+    image: Option<Image>,
 }
 
 impl Show {
@@ -52,7 +52,7 @@ impl Show {
                 working_dir: std::env::current_dir().ok(),
                 ..Settings::default()
             },
-            image: self.image.as_deref().map(Image::parse),
+            image: self.image.clone(),
             profile: None,
             values: user_values::merged(config, &self.values, &self.set)?,
         };
