@@ -6,6 +6,7 @@ use clap::{Parser, Subcommand};
 
 mod bench;
 mod cache;
+mod charts;
 mod ci;
 mod cluster;
 mod command;
@@ -51,6 +52,8 @@ enum Task {
     Dist(dist::Arguments),
     /// Make OCI archives of mcpt and of the test servers, without a registry
     Image(image::Arguments),
+    /// Compare our engine with the real Helm over folders of charts
+    Charts(charts::Arguments),
     /// Write anew what the real Helm prints for the feature charts, or compare it
     Goldens(goldens::Arguments),
     /// Make pinned programs (all when none is named) and print their paths
@@ -68,6 +71,7 @@ fn main() -> ExitCode {
         Task::Cluster(action) => cluster::run(action),
         Task::Dist(arguments) => dist::run(&arguments),
         Task::Image(arguments) => image::run(&arguments),
+        Task::Charts(arguments) => charts::run(&arguments),
         Task::Goldens(arguments) => goldens::run(&arguments),
         Task::Tools(arguments) => tools::run(&arguments),
         Task::Packages(arguments) => packages::run(&arguments),

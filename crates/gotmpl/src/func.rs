@@ -35,6 +35,8 @@ pub struct Func {
     pub(crate) params: Rc<[Type]>,
     pub(crate) variadic: Option<Type>,
     pub(crate) result: Type,
+    /// Why no template can call it.
+    pub(crate) refusal: Option<&'static str>,
     pub(crate) body: Rc<Body>,
 }
 
@@ -52,6 +54,7 @@ impl Func {
             params: params.into(),
             variadic: None,
             result,
+            refusal: None,
             body: Rc::new(body),
         }
     }
@@ -67,8 +70,25 @@ impl Func {
             params: params.into(),
             variadic: Some(rest),
             result,
+            refusal: None,
             body: Rc::new(body),
         }
+    }
+}
+
+impl Func {
+    /// A function that no template can call, since it returns more than a value and an error.
+    /// The text is that of Go's refusal.
+    pub fn uncallable(params: &[Type], refusal: &'static str) -> Self {
+        Self {
+            refusal: Some(refusal),
+            ..Self::new(params, Type::Any, |_, _| Ok(Value::Nil))
+        }
+    }
+
+    /// Why no template can call it, if none can.
+    pub fn refusal(&self) -> Option<&'static str> {
+        self.refusal
     }
 }
 

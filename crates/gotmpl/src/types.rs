@@ -90,6 +90,11 @@ pub enum Type {
     Map(&'static Type),
     /// A named type, by its Go name.
     Named(String),
+    /// A named integer, by its Go name: what is literally an integer can be given for it.
+    NamedInt(&'static str, IntKind),
+    /// An interface with methods, such as `error`. Nothing that is no [`Object`](crate::Object)
+    /// has it.
+    Interface(&'static str),
 }
 
 impl Type {
@@ -103,13 +108,28 @@ impl Type {
     pub const MAP: Type = Type::Map(&Type::Any);
     /// `[]interface {}`.
     pub const LIST: Type = Type::List(&Type::Any);
+    /// `error`.
+    pub const ERROR: Type = Type::Interface("error");
     /// `[]string`.
     pub const STRINGS: Type = Type::List(&Type::Str);
+
+    /// Whether a value of dynamic type `found` has this type.
+    pub(crate) fn is(&self, found: &Type) -> bool {
+        match (self, found) {
+            (Type::NamedInt(name, _), Type::Named(found)) => name == found,
+            _ => self == found,
+        }
+    }
 
     /// Whether nil is a value of this type.
     pub(crate) fn can_be_nil(&self) -> bool {
         match self {
-            Type::Any | Type::Reflect | Type::Bytes | Type::List(_) | Type::Map(_) => true,
+            Type::Any
+            | Type::Reflect
+            | Type::Bytes
+            | Type::List(_)
+            | Type::Map(_)
+            | Type::Interface(_) => true,
             Type::Named(name) => name.starts_with('*'),
             _ => false,
         }
@@ -143,6 +163,7 @@ impl fmt::Display for Type {
             Type::List(elem) => write!(f, "[]{elem}"),
             Type::Map(elem) => write!(f, "map[string]{elem}"),
             Type::Named(name) => f.write_str(name),
+            Type::NamedInt(name, _) | Type::Interface(name) => f.write_str(name),
         }
     }
 }

@@ -131,6 +131,57 @@ impl Value {
         }
     }
 
+    /// Go's `==` of two interfaces that hold these values: of the same type and equal. Lists and
+    /// maps, on which Go panics, are equal to nothing.
+    #[expect(
+        clippy::float_cmp,
+        reason = "Go compares floats exactly, and so must we"
+    )]
+    pub fn go_equals(&self, other: &Value) -> bool {
+        match (self, other) {
+            (Value::Nil, Value::Nil) => true,
+            (Value::Bool(a), Value::Bool(b)) => a == b,
+            (Value::Int(of_a, a), Value::Int(of_b, b)) => of_a == of_b && a == b,
+            (Value::Uint(of_a, a), Value::Uint(of_b, b)) => of_a == of_b && a == b,
+            (Value::Float(of_a, a), Value::Float(of_b, b)) => of_a == of_b && a == b,
+            (Value::Str(a), Value::Str(b)) => a == b,
+            (Value::Object(a), Value::Object(b)) if a.type_name() == b.type_name() => {
+                match (a.shape(), b.shape()) {
+                    (Shape::Alias(a), Shape::Alias(b)) => a.go_equals(&b),
+                    _ => Rc::ptr_eq(a, b) || a.equals(b.as_ref()),
+                }
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether Go can compare values of this type with `==`.
+    pub fn is_comparable(&self) -> bool {
+        match self {
+            Value::Bytes(_) | Value::List(_) | Value::Map(_) => false,
+            Value::Object(object) => match object.shape() {
+                Shape::Alias(plain) => plain.is_comparable(),
+                Shape::Pointer(_) => true,
+                Shape::Struct(fields) => fields.iter().all(|field| field.value.is_comparable()),
+            },
+            _ => true,
+        }
+    }
+
+    /// Whether this is nil: the nil interface, or a nil map or list.
+    pub fn is_nil(&self) -> bool {
+        match self {
+            Value::Nil => true,
+            Value::List(list) => list.is_nil(),
+            Value::Map(map) => map.is_nil(),
+            Value::Object(object) => match object.shape() {
+                Shape::Alias(plain) => plain.is_nil(),
+                _ => false,
+            },
+            _ => false,
+        }
+    }
+
     /// The truth of the value in `if`, `with`, `and`, `or` and `not`: not zero and not empty.
     pub fn is_true(&self) -> bool {
         match self {
@@ -152,9 +203,9 @@ impl Value {
     /// The zero value of a type.
     pub fn zero(of: &Type) -> Value {
         match of {
-            Type::Any | Type::Reflect | Type::Named(_) => Value::Nil,
+            Type::Any | Type::Reflect | Type::Named(_) | Type::Interface(_) => Value::Nil,
             Type::Bool => Value::Bool(false),
-            Type::Int(kind) => Value::Int(*kind, 0),
+            Type::Int(kind) | Type::NamedInt(_, kind) => Value::Int(*kind, 0),
             Type::Uint(kind) => Value::Uint(*kind, 0),
             Type::Float(kind) => Value::Float(*kind, 0.0),
             Type::Str => Value::str(""),

@@ -53,8 +53,7 @@ impl Version {
             None if rest.is_empty() => "",
             _ => return Err(invalid()),
         };
-        let padded = |part: &str| part.len() > 1 && part.starts_with('0') && is_number(part);
-        if prerelease.split('.').any(padded) {
+        if prerelease.split('.').any(is_padded) {
             return Err(Error::Version("version segment starts with 0".to_owned()));
         }
         let [major, minor, patch] = numbers;
@@ -92,6 +91,86 @@ impl Version {
         &self.metadata
     }
 
+    /// The next major version, `IncMajor` in Go.
+    ///
+    /// # Errors
+    /// When there is no larger number.
+    pub fn next_major(&self) -> Result<Self, Error> {
+        Self::numbered(increment(self.major, "major")?, 0, 0)
+    }
+
+    /// The next minor version, `IncMinor` in Go.
+    ///
+    /// # Errors
+    /// When there is no larger number.
+    pub fn next_minor(&self) -> Result<Self, Error> {
+        Self::numbered(self.major, increment(self.minor, "minor")?, 0)
+    }
+
+    /// The next patch version, `IncPatch` in Go: of a prerelease it is the version itself.
+    ///
+    /// # Errors
+    /// When there is no larger number.
+    pub fn next_patch(&self) -> Result<Self, Error> {
+        let patch = if self.prerelease.is_empty() {
+            increment(self.patch, "patch")?
+        } else {
+            self.patch
+        };
+        Self::numbered(self.major, self.minor, patch)
+    }
+
+    #[expect(
+        clippy::unnecessary_wraps,
+        reason = "the end of functions that can fail"
+    )]
+    fn numbered(major: u64, minor: u64, patch: u64) -> Result<Self, Error> {
+        Ok(Self {
+            major,
+            minor,
+            patch,
+            prerelease: String::new(),
+            metadata: String::new(),
+        })
+    }
+
+    /// The version with another prerelease; an empty one takes it off.
+    ///
+    /// # Errors
+    /// When it can be none.
+    pub fn with_prerelease(&self, prerelease: &str) -> Result<Self, Error> {
+        if !prerelease.is_empty() {
+            for part in prerelease.split('.') {
+                if is_padded(part) {
+                    return Err(Error::Version("version segment starts with 0".to_owned()));
+                }
+                if !identifiers(part) {
+                    return Err(Error::Version("invalid prerelease string".to_owned()));
+                }
+            }
+        }
+        let prerelease = prerelease.to_owned();
+        Ok(Self {
+            prerelease,
+            ..self.clone()
+        })
+    }
+
+    /// The version with other metadata; empty ones take them off.
+    ///
+    /// # Errors
+    /// When they can be none.
+    pub fn with_metadata(&self, metadata: &str) -> Result<Self, Error> {
+        if !metadata.is_empty() && !identifiers(metadata) {
+            return Err(Error::Version("invalid metadata string".to_owned()));
+        }
+        let metadata = metadata.to_owned();
+        Ok(Self {
+            metadata,
+            ..self.clone()
+        })
+    }
+
     /// The order of versions; the metadata plays no part.
     pub fn compare(&self, other: &Self) -> Ordering {
         let numbers = |version: &Self| (version.major, version.minor, version.patch);
@@ -118,6 +197,17 @@ fn identifiers(text: &str) -> bool {
     let legal = |c: char| c.is_ascii_alphanumeric() || c == '-';
     text.split('.')
         .all(|part| !part.is_empty() && part.chars().all(legal))
+}
+
+/// A number with a zero before it.
+fn is_padded(part: &str) -> bool {
+    part.len() > 1 && part.starts_with('0') && is_number(part)
+}
+
+fn increment(number: u64, name: &str) -> Result<u64, Error> {
+    number
+        .checked_add(1)
+        .ok_or_else(|| Error::Version(format!("{name} version increment would overflow uint64")))
 }
 
 pub(crate) fn is_number(text: &str) -> bool {

@@ -1,8 +1,15 @@
-//! Checksums and password hashes.
+//! Checksums, password hashes, encryption, keys and certificates.
+
+mod aes;
+mod certificates;
+mod der;
+mod keys;
+mod master_password;
+mod pem;
 
 use std::rc::Rc;
 
-use gotmpl::{Error, Type, Value};
+use gotmpl::{Error, Type, UintKind, Value};
 use sha1::Sha1;
 use sha2::{Digest, Sha256, Sha512};
 
@@ -35,6 +42,27 @@ pub(crate) fn register(r: &mut Registry, sources: &Sources) {
             bcrypt(a.bytes(1), &random)?
         )))
     });
+    let random = Rc::clone(&sources.random);
+    r.add("encryptAES", &[STR, STR], STR, move |a| {
+        aes::encrypt(a.bytes(0), a.bytes(1), &random).map(Value::from)
+    });
+    r.add("decryptAES", &[STR, STR], STR, |a| {
+        aes::decrypt(a.bytes(0), a.bytes(1)).map(Value::str)
+    });
+    let random = Rc::clone(&sources.random);
+    r.add("genPrivateKey", &[STR], STR, move |a| {
+        Ok(Value::from(keys::generate(&a.text(0), &random)))
+    });
+    let counter = Type::Uint(UintKind::Uint32);
+    r.add("derivePassword", &[counter, STR, STR, STR, STR], STR, |a| {
+        let counter = match a.any(0) {
+            Value::Uint(_, v) => *v as u32,
+            _ => 0,
+        };
+        master_password::derive(counter, &a.text(1), a.bytes(2), a.bytes(3), a.bytes(4))
+            .map(Value::from)
+    });
+    certificates::register(r, sources);
 }
 
 fn sum(r: &mut Registry, name: &str, digest: impl Fn(&[u8]) -> String + 'static) {

@@ -21,10 +21,18 @@ const STR: Type = Type::Str;
 
 pub(crate) fn register(r: &mut Registry, sources: &Sources) {
     length::register(r);
-    let s = Rc::new(sources.clone());
+    let mut sources = sources.clone();
+    if sources.local == TimeZone::UTC {
+        // Go tells the local zone from UTC, also where their clocks agree.
+        sources.local = TimeZone::posix("UTC0").unwrap_or(TimeZone::UTC);
+    }
+    let s = Rc::new(sources);
     let world = Rc::clone(&s);
+    let start = (s.now)();
     r.add("now", &[], time_type(), move |_| {
-        Ok(Time::value((world.now)().to_zoned(world.local.clone())))
+        let now = (world.now)();
+        let since = now.duration_since(start);
+        Ok(Time::from_clock(now.to_zoned(world.local.clone()), since))
     });
     let world = Rc::clone(&s);
     r.add("date", &[STR, ANY], STR, move |a| {
@@ -66,13 +74,11 @@ pub(crate) fn register(r: &mut Registry, sources: &Sources) {
         ("must_date_modify", true),
     ] {
         r.add(name, &[STR, time_type()], time_type(), move |a| {
-            let Some(time) = Time::of(a.any(1)) else {
-                return Ok(a.any(1).clone());
-            };
+            let time = a.any(1).clone();
             match parse_duration(&a.text(0)) {
-                Ok(by) => Ok(Time::value(moved(&time, by))),
+                Ok(by) => Ok(Time::later(&time, by).unwrap_or(time)),
                 Err(e) if must => Err(Error::call(e)),
-                Err(_) => Ok(a.any(1).clone()),
+                Err(_) => Ok(time),
             }
         });
     }
@@ -118,12 +124,47 @@ pub(crate) fn register(r: &mut Registry, sources: &Sources) {
             &[STR, STR],
             time_type(),
             move |a| match layout::parse(&a.text(0), &a.text(1), &world.local) {
-                Ok(time) => Ok(Time::value(time)),
+                Ok(time) => Ok(Time::value(time, &world.local)),
                 Err(e) if must => Err(Error::call(e)),
-                Err(_) => Ok(Time::zero()),
+                Err(_) => Ok(Time::zero(&world.local)),
             },
         );
     }
+}
+
+/// The time that a TOML document has; what has no zone is at the local offset, under the name
+/// that tells what it lacks.
+pub(crate) fn toml_at(text: &str, zone: Option<&str>, sources: &Sources) -> Value {
+    let local = zone.map_or_else(
+        || sources.local.clone(),
+        |name| {
+            let offset = sources.local.to_offset((sources.now)()).seconds();
+            let sign = if offset < 0 { '+' } else { '-' };
+            let (minutes, seconds) = (offset.abs() / 60, offset.abs() % 60);
+            let (hours, minutes) = (minutes / 60, minutes % 60);
+            let text = format!("<{name}>{sign}{hours}:{minutes:02}:{seconds:02}");
+            TimeZone::posix(&text).unwrap_or(TimeZone::UTC)
+        },
+    );
+    let layout = match zone {
+        Some(_) => "2006-01-02T15:04:05",
+        None => "2006-01-02T15:04:05Z07:00",
+    };
+    layout::parse(layout, text, &local).map_or_else(
+        |_| Time::zero(&sources.local),
+        |time| Time::value(time, &sources.local),
+    )
+}
+
+/// A time as TOML writes it.
+pub(crate) fn toml_time(time: &Zoned) -> String {
+    let layout = match layout::zone_name(time).as_str() {
+        "datetime-local" => "2006-01-02T15:04:05.999999999",
+        "date-local" => "2006-01-02",
+        "time-local" => "15:04:05.999999999",
+        _ => "2006-01-02T15:04:05.999999999Z07:00",
+    };
+    layout::format(layout, time)
 }
 
 fn nanos(length: SignedDuration) -> i64 {
@@ -132,11 +173,6 @@ fn nanos(length: SignedDuration) -> i64 {
     } else {
         i64::MAX
     })
-}
-
-fn moved(time: &Zoned, by: i64) -> Zoned {
-    time.checked_add(SignedDuration::from_nanos(by))
-        .unwrap_or_else(|_| time.clone())
 }
 
 /// The instant that a value stands for; now, if it stands for none.

@@ -1,22 +1,25 @@
-//! Base64, base32, JSON and YAML.
+//! Base64, base32, JSON, YAML and TOML.
 
 mod base_n;
 mod json;
+mod toml_text;
+mod toml_values;
 
 use gotmpl::{Error, Type, Value};
 use serde_json::Value as Json;
 
 use crate::args::Registry;
 use crate::convert::{from_json, to_json};
+use crate::sources::Sources;
 
-pub(crate) use base_n::base64_text;
 use base_n::{base32_decoded, base32_text, base64_decoded};
+pub(crate) use base_n::{base64_bytes, base64_text};
 pub use json::json_text;
 
 const ANY: Type = Type::Any;
 const STR: Type = Type::Str;
 
-pub(crate) fn register(r: &mut Registry) {
+pub(crate) fn register(r: &mut Registry, sources: &Sources) {
     r.add("b64enc", &[STR], STR, |a| {
         Ok(Value::str(base64_text(a.bytes(0))))
     });
@@ -31,6 +34,7 @@ pub(crate) fn register(r: &mut Registry) {
     });
     json_functions(r);
     yaml_functions(r);
+    toml_functions(r, sources);
 }
 
 fn json_functions(r: &mut Registry) {
@@ -74,6 +78,18 @@ fn json_functions(r: &mut Registry) {
     });
 }
 
+/// The text that a JSON text is.
+///
+/// # Errors
+/// With Go's words, where it is none.
+pub(crate) fn json_string(text: &str) -> Result<String, String> {
+    match json::parse(text)? {
+        Json::String(text) => Ok(text),
+        Json::Null => Ok(String::new()),
+        other => Err(not_a("string", &other)),
+    }
+}
+
 fn error_map(text: &str) -> Value {
     Value::map([("Error", Value::from(text))])
 }
@@ -111,6 +127,24 @@ fn yaml_functions(r: &mut Registry) {
     });
     r.add("fromYamlArray", &[STR], Type::LIST, |a| {
         Ok(from_yaml_array(&a.text(0)))
+    });
+}
+
+fn toml_functions(r: &mut Registry, sources: &Sources) {
+    r.add("toToml", &[ANY], STR, |a| {
+        // A panic of the encoder is no error that it returns.
+        Ok(match toml_text::toml_text(a.any(0)) {
+            Err(e) if matches!(a.any(0), Value::Nil) => return Err(e),
+            Err(e) => Value::from(e.to_string()),
+            Ok(text) => Value::from(text),
+        })
+    });
+    r.add("mustToToml", &[ANY], STR, |a| {
+        toml_text::toml_text(a.any(0)).map(Value::from)
+    });
+    let world = sources.clone();
+    r.add("fromToml", &[STR], Type::MAP, move |a| {
+        Ok(toml_values::parse(&a.text(0), &world).unwrap_or_else(|e| error_map(&e)))
     });
 }
 

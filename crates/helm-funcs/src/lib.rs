@@ -12,6 +12,7 @@ mod dates;
 mod defaults;
 mod dicts;
 mod encoding;
+mod errors;
 mod flow;
 mod lists;
 mod math;
@@ -44,7 +45,7 @@ pub fn functions(sources: &Sources) -> FuncMap {
     math::register(&mut registry);
     defaults::register(&mut registry);
     reflection::register(&mut registry);
-    encoding::register(&mut registry);
+    encoding::register(&mut registry, sources);
     crypto::register(&mut registry, sources);
     random::register(&mut registry, sources);
     dates::register(&mut registry, sources);

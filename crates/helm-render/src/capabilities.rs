@@ -56,8 +56,9 @@ impl Object for CapabilitiesObject {
         ])
     }
 
-    fn method(self: Rc<Self>, _: &str) -> Option<Func> {
-        None
+    fn method(self: Rc<Self>, name: &str) -> Option<Func> {
+        let of = Type::Named(self.type_name().to_owned());
+        (name == "Copy").then(|| Func::new(&[], of, move |_, _| Ok(Self::value(&self.0))))
     }
 
     fn display(&self) -> Option<String> {

@@ -5,11 +5,12 @@ mod messages;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use gotmpl::{MissingKey, TemplateSet, Value};
+use gotmpl::{Map, MissingKey, TemplateSet, Type, Value};
 use helm_funcs::{Sources, functions, without_no_value};
 
 use crate::error::Error;
 use crate::scope::Template;
+use crate::values::ValuesObject;
 
 /// Renders all templates that are no partials; returns the texts by path.
 pub(crate) fn render(
@@ -34,13 +35,12 @@ pub(crate) fn render(
             continue;
         }
         let template = &templates[path];
-        let about = Value::map([
-            ("Name", Value::from(path.as_str())),
-            ("BasePath", Value::from(template.base_path.as_str())),
-        ]);
-        template.dot.set("Template", about);
+        let about = Map::new(&Type::Any);
+        about.set("Name", Value::from(path.as_str()));
+        about.set("BasePath", Value::from(template.base_path.as_str()));
+        template.dot.set("Template", ValuesObject::value(about));
         let text = set
-            .execute(path, &Value::Map(template.dot.clone()))
+            .execute(path, &ValuesObject::value(template.dot.clone()))
             .map_err(|e| messages::execution_error(path, e))?;
         let text = without_no_value(&text);
         rendered.insert(path.clone(), gotmpl::text(&text).into_owned());

@@ -33,6 +33,7 @@ mod glob;
 mod kinds;
 mod manifests;
 mod scope;
+mod values;
 
 use std::fmt::Write;
 

@@ -11,6 +11,7 @@ use serde_json::Value as Json;
 use crate::ReleaseOptions;
 use crate::capabilities::CapabilitiesObject;
 use crate::files::Files;
+use crate::values::ValuesObject;
 
 /// A template with its dot.
 #[derive(Debug)]
@@ -74,7 +75,9 @@ fn add_chart(
     dot.set("Files", Value::Object(Rc::new(Files::new(&chart.files))));
     dot.set("Release", root.release.clone());
     dot.set("Capabilities", root.capabilities.clone());
-    dot.set("Values", values.clone());
+    if let Value::Map(map) = values {
+        dot.set("Values", ValuesObject::value(map.clone()));
+    }
     dot.set("Subcharts", Value::Map(subcharts.clone()));
     for subchart in &chart.dependencies {
         let name = subchart.name();

@@ -10,6 +10,8 @@ use helm_render::{ReleaseOptions, Sources, render};
 const FUNCTIONS: &[u8] = include_bytes!("testdata/functions.txt");
 /// Calls of random functions with random arguments.
 const GENERATED: &[u8] = include_bytes!("testdata/generated.txt");
+/// Calls of all methods and fields that any type has, on a value of each type.
+const METHODS: &[u8] = include_bytes!("testdata/methods.txt");
 const VALUES: &[u8] = include_bytes!("testdata/values.yaml");
 const CHART: &str =
     "apiVersion: v2\nname: c\nversion: 1.2.3\nappVersion: \"4.5\"\nannotations:\n  note: x\n";
@@ -70,4 +72,9 @@ fn functions_and_objects_are_those_of_helm() {
 #[test]
 fn random_calls_end_as_in_helm() {
     check(GENERATED);
+}
+
+#[test]
+fn methods_and_fields_are_those_of_helm() {
+    check(METHODS);
 }

@@ -6,7 +6,7 @@ use std::cmp::Ordering;
 use crate::error::Error;
 use crate::exec::Slot;
 use crate::fmt::sprintf;
-use crate::value::{Shape, Value};
+use crate::value::Value;
 
 /// A value by its basic kind.
 enum Basic {
@@ -76,10 +76,10 @@ fn equal(a: &Value, b: &Value) -> Result<bool, Error> {
     })
 }
 
-/// Composite values compare only with nil; structs and pointers with their own type.
+/// Composite values: two of a kind, of which either is nil, or whose type Go can compare.
 fn composite_equal(a: &Value, b: &Value) -> Result<bool, Error> {
     if matches!(a, Value::Nil) || matches!(b, Value::Nil) {
-        return Ok(matches!(a, Value::Nil) && matches!(b, Value::Nil));
+        return Ok(a.is_nil() && b.is_nil());
     }
     let shown = |format: &[u8], v: &Value| {
         sprintf(format, std::slice::from_ref(v))
@@ -92,17 +92,17 @@ fn composite_equal(a: &Value, b: &Value) -> Result<bool, Error> {
             "non-comparable types {a}: {of_a}, {of_b}: {b}"
         )));
     }
-    if let (Value::Object(a), Value::Object(b)) = (a, b)
-        && !matches!(b.shape(), Shape::Alias(_))
-    {
-        let equal = a.type_name() == b.type_name() && format!("{a:?}") == format!("{b:?}");
-        return Ok(std::rc::Rc::ptr_eq(a, b) || equal);
+    if a.is_nil() || b.is_nil() {
+        return Ok(a.is_nil() && b.is_nil());
     }
-    Err(Error::call(format!(
-        "non-comparable type {}: {}",
-        shown(b"%s", b)?,
-        b.type_name()
-    )))
+    if !b.is_comparable() {
+        return Err(Error::call(format!(
+            "non-comparable type {}: {}",
+            shown(b"%s", b)?,
+            b.type_name()
+        )));
+    }
+    Ok(a.go_equals(b))
 }
 
 /// Whether `a` is less than `b`.

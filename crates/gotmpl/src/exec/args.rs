@@ -23,6 +23,13 @@ impl<'f> Callee<'f> {
         }
     }
 
+    fn refusal(self) -> Option<&'static str> {
+        match self {
+            Callee::Func(func) => func.refusal,
+            Callee::Builtin(_) => None,
+        }
+    }
+
     fn rest(self) -> Option<&'f Type> {
         match self {
             Callee::Func(func) => func.variadic.as_ref(),
@@ -61,6 +68,9 @@ impl<'a> State<'a> {
             let want = params.len();
             let text = format!("wrong number of args for {name}: want {want} got {given}");
             return Err(self.error(&text));
+        }
+        if let Some(refusal) = callee.refusal() {
+            return Err(self.error(refusal));
         }
         let mut args = Vec::with_capacity(given);
         for (i, operand) in operands.iter().enumerate() {
@@ -134,7 +144,7 @@ impl<'a> State<'a> {
                 Term::String { text, .. } => (Some(Value::Str(text.clone())), "string"),
                 _ => (None, "string"),
             },
-            Type::Int(kind) => (
+            Type::Int(kind) | Type::NamedInt(_, kind) => (
                 number
                     .and_then(|n| n.int)
                     .map(|v| Value::Int(*kind, kind.wrap(v))),
@@ -179,7 +189,7 @@ impl<'a> State<'a> {
             return Err(self.error(&format!("wrong type for value; expected {of}; got {got}")));
         }
         let value = value.unwrapped();
-        if value.value.type_of().as_ref() == Some(of) {
+        if value.value.type_of().is_some_and(|found| of.is(&found)) {
             return Ok(value);
         }
         // A named map or slice may stand for its plain type.

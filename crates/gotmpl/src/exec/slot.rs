@@ -10,6 +10,8 @@ use crate::value::Value;
 pub(crate) struct Slot {
     pub(crate) value: Value,
     pub(crate) in_interface: bool,
+    /// The name of the interface if it has methods: such a one is not taken off.
+    with_methods: Option<&'static str>,
 }
 
 impl Slot {
@@ -17,6 +19,7 @@ impl Slot {
     pub(crate) const INVALID: Slot = Slot {
         value: Value::Nil,
         in_interface: false,
+        with_methods: None,
     };
 
     /// A value that is not in an interface slot.
@@ -24,14 +27,19 @@ impl Slot {
         Self {
             value,
             in_interface: false,
+            with_methods: None,
         }
     }
 
     /// A value of static type `of`.
     pub(crate) fn of(of: &Type, value: Value) -> Self {
         Self {
+            in_interface: matches!(of, Type::Any | Type::Interface(_)),
+            with_methods: match of {
+                Type::Interface(name) => Some(name),
+                _ => None,
+            },
             value,
-            in_interface: matches!(of, Type::Any),
         }
     }
 
@@ -46,14 +54,17 @@ impl Slot {
 
     /// The value taken out of its interface.
     pub(crate) fn unwrapped(mut self) -> Self {
-        self.in_interface = false;
+        if self.with_methods.is_none() || !matches!(self.value, Value::Nil) {
+            self.in_interface = false;
+        }
         self
     }
 
     /// The name of the static type, for error texts.
     pub(crate) fn type_name(&self) -> String {
         if self.in_interface {
-            Type::Any.to_string()
+            self.with_methods
+                .map_or_else(|| Type::Any.to_string(), str::to_owned)
         } else {
             self.value.type_name()
         }

@@ -161,6 +161,13 @@ impl Printer {
             self.string(text.as_bytes(), if verb == 'v' { 's' } else { verb });
             return Ok(());
         }
+        if !self.erroring
+            && self.flags.sharp_v
+            && let Some(text) = object.go_string()
+        {
+            self.string(text.as_bytes(), 's');
+            return Ok(());
+        }
         let fields = match object.shape() {
             Shape::Alias(plain) => return self.alias(value, &plain, verb, depth),
             Shape::Struct(fields) => fields,

@@ -44,6 +44,23 @@ pub trait Object {
     /// The text of Go's `String` or `Error` method, if the type has one.
     fn display(&self) -> Option<String>;
 
+    /// What `%#v` prints, if it is not the type's name and fields.
+    fn go_string(&self) -> Option<String> {
+        None
+    }
+
+    /// Go's `==` with another value of the same type: of two structs, whether all fields are
+    /// equal. Two pointers are equal only when they are one, which is known without asking.
+    fn equals(&self, other: &dyn Object) -> bool {
+        match (self.shape(), other.shape()) {
+            (Shape::Struct(ours), Shape::Struct(theirs)) => {
+                let mut pairs = ours.iter().zip(&theirs);
+                ours.len() == theirs.len() && pairs.all(|(a, b)| a.value.go_equals(&b.value))
+            }
+            _ => false,
+        }
+    }
+
     /// What a JSON encoder makes of the value; by default its fields under their Go names.
     fn marshal(&self) -> Value {
         match self.shape() {

@@ -173,7 +173,7 @@ fn formatted(part: &str, t: &Zoned) -> String {
 pub(super) fn zone_name(t: &Zoned) -> String {
     let name = t.strftime("%Z").to_string();
     if name.starts_with(['+', '-']) && t.time_zone().iana_name().is_none() {
-        return offset("-07", t.offset().seconds());
+        return offset("-0700", t.offset().seconds());
     }
     name
 }

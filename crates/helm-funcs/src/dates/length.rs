@@ -11,8 +11,8 @@ use crate::args::Registry;
 const ANY: Type = Type::Any;
 const SECOND: f64 = 1e9;
 
-fn duration_type() -> Type {
-    Type::Named("time.Duration".to_owned())
+pub(super) fn duration_type() -> Type {
+    Type::NamedInt("time.Duration", IntKind::Int64)
 }
 
 pub(super) fn register(r: &mut Registry) {
@@ -112,11 +112,35 @@ fn to_multiple(value: &Value, of: &Value, round: bool) -> i64 {
 
 /// `time.Duration`
 #[derive(Debug)]
-struct Duration(i64);
+pub(super) struct Duration(i64);
 
 impl Duration {
-    fn value(nanos: i64) -> Value {
+    pub(super) fn value(nanos: i64) -> Value {
         Value::Object(Rc::new(Self(nanos)))
+    }
+
+    /// The nanoseconds in a value, if it is a duration.
+    pub(super) fn of(value: &Value) -> Option<i64> {
+        match value {
+            Value::Object(object) => object.as_any().downcast_ref::<Self>().map(|d| d.0),
+            // A literal.
+            Value::Int(_, nanos) => Some(*nanos),
+            _ => None,
+        }
+    }
+}
+
+/// Go's `Duration.Round` and `Duration.Truncate`; what cannot be told is the longest there is.
+fn multiple(length: i64, unit: i64, round: bool) -> i64 {
+    if unit <= 0 {
+        return length;
+    }
+    let rest = length % unit;
+    let truncated = length - rest;
+    if round && u128::from(rest.unsigned_abs()) * 2 >= u128::from(unit.unsigned_abs()) {
+        truncated.saturating_add(unit * length.signum())
+    } else {
+        truncated
     }
 }
 
@@ -130,23 +154,34 @@ impl Object for Duration {
     }
 
     fn method(self: Rc<Self>, name: &str) -> Option<Func> {
-        let float = |unit: f64| {
-            let v = self.0 as f64 / unit;
+        let nanos = self.0;
+        // Go adds the whole units and the part of one, which rounds once more.
+        let float = |unit: i64| {
+            let v = (nanos / unit) as f64 + (nanos % unit) as f64 / unit as f64;
             Func::new(&[], Type::FLOAT64, move |_, _| Ok(Value::float(v)))
         };
-        let int = |unit: i64| {
-            let v = self.0 / unit;
-            Func::new(&[], Type::INT64, move |_, _| Ok(Value::int64(v)))
+        let int =
+            |unit: i64| Func::new(&[], Type::INT64, move |_, _| Ok(Value::int64(nanos / unit)));
+        let to_multiple = |round: bool| {
+            Func::new(&[duration_type()], duration_type(), move |_, args| {
+                let unit = args.first().and_then(Self::of).unwrap_or(0);
+                Ok(Self::value(multiple(nanos, unit, round)))
+            })
         };
         Some(match name {
-            "Seconds" => float(SECOND),
-            "Minutes" => float(60.0 * SECOND),
-            "Hours" => float(3600.0 * SECOND),
+            "Abs" => Func::new(&[], duration_type(), move |_, _| {
+                Ok(Self::value(nanos.saturating_abs()))
+            }),
+            "Round" => to_multiple(true),
+            "Truncate" => to_multiple(false),
+            "Seconds" => float(1_000_000_000),
+            "Minutes" => float(60_000_000_000),
+            "Hours" => float(3_600_000_000_000),
             "Milliseconds" => int(1_000_000),
             "Microseconds" => int(1_000),
             "Nanoseconds" => int(1),
             "String" => {
-                let text = duration_text(self.0);
+                let text = duration_text(nanos);
                 Func::new(&[], Type::Str, move |_, _| Ok(Value::from(text.as_str())))
             }
             _ => return None,

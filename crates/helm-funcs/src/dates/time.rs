@@ -1,60 +1,110 @@
 //! Go's time.Time as templates see it.
 
+mod arithmetic;
+mod binary;
+mod methods;
+mod names;
+
 use std::any::Any;
 use std::rc::Rc;
 
-use gotmpl::{Error, Func, IntKind, Object, Shape, Type, Value};
+use gotmpl::{Func, Object, Shape, Type, Value};
 use jiff::tz::TimeZone;
-use jiff::{Timestamp, Zoned};
+use jiff::{SignedDuration, Timestamp, Zoned};
 
-use super::layout::{day_name, format, month_name, zone_name};
+use super::layout::{format, zone_name};
 
 /// `time.Time`
 pub(crate) fn time_type() -> Type {
     Type::Named("time.Time".to_owned())
 }
 
+/// RFC 3339 with as many decimals as there are.
+const RFC3339: &str = "2006-01-02T15:04:05.999999999Z07:00";
+
 /// A point in time in a zone.
-#[derive(Debug)]
-pub struct Time(Zoned);
+#[derive(Debug, Clone)]
+pub struct Time {
+    at: Zoned,
+    /// The zone that is called local.
+    local: TimeZone,
+    /// How long after the start of the rendering a clock was read for it, if one was.
+    monotonic: Option<SignedDuration>,
+}
 
 impl Time {
-    /// The template value of a time.
-    pub fn value(time: Zoned) -> Value {
-        Value::Object(Rc::new(Time(time)))
+    /// The template value of a time; `local` is the zone that templates call local.
+    pub fn value(at: Zoned, local: &TimeZone) -> Value {
+        Self {
+            at,
+            local: local.clone(),
+            monotonic: None,
+        }
+        .into_value()
     }
 
-    /// The time in a value, if there is one.
-    pub(crate) fn of(value: &Value) -> Option<Zoned> {
+    /// The template value of what a clock says, some time after the rendering began.
+    pub(super) fn from_clock(at: Zoned, since_start: SignedDuration) -> Value {
+        Self {
+            local: at.time_zone().clone(),
+            at,
+            monotonic: Some(since_start),
+        }
+        .into_value()
+    }
+
+    fn into_value(self) -> Value {
+        Value::Object(Rc::new(self))
+    }
+
+    /// The same zone and clock at another instant.
+    fn with(&self, at: Zoned) -> Self {
+        Self {
+            at,
+            local: self.local.clone(),
+            monotonic: None,
+        }
+    }
+
+    fn read(value: &Value) -> Option<&Self> {
         match value {
-            Value::Object(object) => object
-                .as_any()
-                .downcast_ref::<Time>()
-                .map(|time| time.0.clone()),
+            Value::Object(object) => object.as_any().downcast_ref(),
             _ => None,
         }
     }
 
-    /// Go's zero time: the first of January of year 1.
-    pub(crate) fn zero() -> Value {
-        let zero = jiff::civil::date(1, 1, 1).to_zoned(TimeZone::UTC);
-        Time::value(zero.unwrap_or_else(|_| Timestamp::UNIX_EPOCH.to_zoned(TimeZone::UTC)))
+    /// The time in a value, if there is one.
+    pub(crate) fn of(value: &Value) -> Option<Zoned> {
+        Self::read(value).map(|time| time.at.clone())
     }
-}
 
-/// Go's `Time.AddDate`: a day beyond the end of its month goes on into the next one.
-fn moved(time: &Zoned, years: i64, months: i64, days: i64) -> Option<Zoned> {
-    let months = i64::from(time.month()) - 1 + months;
-    let year = i64::from(time.year()) + years + months.div_euclid(12);
-    let month = i8::try_from(months.rem_euclid(12) + 1).ok()?;
-    let first = jiff::civil::Date::new(i16::try_from(year).ok()?, month, 1).ok()?;
-    let days = jiff::Span::new()
-        .try_days(i64::from(time.day()) - 1 + days)
-        .ok()?;
-    let date = first.checked_add(days).ok()?;
-    date.to_datetime(time.time())
-        .to_zoned(time.time_zone().clone())
-        .ok()
+    /// Go's zero time: the first of January of year 1.
+    pub(crate) fn zero(local: &TimeZone) -> Value {
+        let zero = jiff::civil::date(1, 1, 1).to_zoned(TimeZone::UTC);
+        let zero = zero.unwrap_or_else(|_| Timestamp::UNIX_EPOCH.to_zoned(TimeZone::UTC));
+        Time::value(zero, local)
+    }
+
+    /// A time later by so many nanoseconds; `None` where it cannot be told.
+    pub(super) fn later(value: &Value, nanos: i64) -> Option<Value> {
+        let by = SignedDuration::from_nanos(nanos);
+        let time = Self::read(value)?;
+        let mut moved = time.with(time.at.checked_add(by).ok()?);
+        moved.monotonic = time.monotonic.and_then(|at| at.checked_add(by));
+        Some(moved.into_value())
+    }
+
+    /// The name of the zone: Go knows the local one by that name alone.
+    fn location(&self) -> String {
+        let zone = self.at.time_zone();
+        if *zone == self.local {
+            return "Local".to_owned();
+        }
+        if *zone == TimeZone::UTC {
+            return "UTC".to_owned();
+        }
+        zone.iana_name().unwrap_or_default().to_owned()
+    }
 }
 
 impl Object for Time {
@@ -67,102 +117,63 @@ impl Object for Time {
     }
 
     fn method(self: Rc<Self>, name: &str) -> Option<Func> {
-        let t = &self.0;
-        let int = |v: i64| Func::new(&[], Type::INT, move |_, _| Ok(Value::int(v)));
-        let int64 = |v: i64| Func::new(&[], Type::INT64, move |_, _| Ok(Value::int64(v)));
-        let time = |t: Zoned| Func::new(&[], time_type(), move |_, _| Ok(Time::value(t.clone())));
-        Some(match name {
-            "Format" => Func::new(&[Type::Str], Type::Str, move |_, args| match args {
-                [Value::Str(layout)] => Ok(Value::from(format(&layout.text(), &self.0))),
-                _ => Err(Error::call("Format needs a layout")),
-            }),
-            "String" => {
-                let text = self.display().unwrap_or_default();
-                Func::new(&[], Type::Str, move |_, _| Ok(Value::from(text.as_str())))
+        methods::method(&self, name)
+    }
+
+    fn display(&self) -> Option<String> {
+        let text = format("2006-01-02 15:04:05.999999999 -0700 ", &self.at) + &zone_name(&self.at);
+        Some(match self.monotonic {
+            None => text,
+            Some(since) => {
+                let sign = if since.is_negative() { '-' } else { '+' };
+                let since = since.unsigned_abs();
+                format!(
+                    "{text} m={sign}{}.{:09}",
+                    since.as_secs(),
+                    since.subsec_nanos()
+                )
             }
-            "Unix" => int64(t.timestamp().as_second()),
-            "UnixMilli" => int64(t.timestamp().as_millisecond()),
-            "UnixMicro" => int64(t.timestamp().as_microsecond()),
-            "UnixNano" => int64(i64::try_from(t.timestamp().as_nanosecond()).unwrap_or(i64::MAX)),
-            "Year" => int(t.year().into()),
-            "Month" => named("time.Month", t.month().into(), month_name(t.month())),
-            "Day" => int(t.day().into()),
-            "Hour" => int(t.hour().into()),
-            "Minute" => int(t.minute().into()),
-            "Second" => int(t.second().into()),
-            "Nanosecond" => int(t.subsec_nanosecond().into()),
-            "YearDay" => int(t.day_of_year().into()),
-            "Weekday" => {
-                let day = t.weekday().to_sunday_zero_offset();
-                named("time.Weekday", day.into(), day_name(day))
-            }
-            "UTC" => time(t.with_time_zone(TimeZone::UTC)),
-            "Local" => time(t.clone()),
-            "IsZero" => {
-                let zero = Time::of(&Time::zero()).is_some_and(|zero| zero == *t);
-                Func::new(&[], Type::Bool, move |_, _| Ok(Value::Bool(zero)))
-            }
-            "AddDate" => Func::new(
-                &[Type::INT, Type::INT, Type::INT],
-                time_type(),
-                move |_, args| {
-                    let by = |i: usize| match args.get(i) {
-                        Some(Value::Int(_, v)) => *v,
-                        _ => 0,
-                    };
-                    moved(&self.0, by(0), by(1), by(2))
-                        .map(Time::value)
-                        .ok_or_else(|| Error::call("time is out of range"))
-                },
-            ),
-            _ => return None,
         })
     }
 
-    fn display(&self) -> Option<String> {
-        Some(format("2006-01-02 15:04:05.999999999 -0700 ", &self.0) + &zone_name(&self.0))
+    fn go_string(&self) -> Option<String> {
+        let t = &self.at;
+        let place = match self.location().as_str() {
+            "UTC" => "time.UTC".to_owned(),
+            "Local" => "time.Local".to_owned(),
+            name => format!("time.Location({})", gotmpl::fmt::quote(name.as_bytes())),
+        };
+        Some(format!(
+            "time.Date({}, time.{}, {}, {}, {}, {}, {}, {place})",
+            t.year(),
+            super::layout::month_name(t.month()),
+            t.day(),
+            t.hour(),
+            t.minute(),
+            t.second(),
+            t.subsec_nanosecond(),
+        ))
+    }
+
+    /// The same instant, in the same zone. A zone that was read as an offset of minutes is one of
+    /// its own each time.
+    fn equals(&self, other: &dyn Object) -> bool {
+        let Some(other) = other.as_any().downcast_ref::<Self>() else {
+            return false;
+        };
+        let (ours, theirs) = (self.at.time_zone(), other.at.time_zone());
+        let is_shared = ours.iana_name().is_some()
+            || *ours == TimeZone::UTC
+            || *ours == self.local
+            || self.at.offset().seconds() % 3600 == 0;
+        self.at.timestamp() == other.at.timestamp()
+            && ours == theirs
+            && is_shared
+            && self.monotonic == other.monotonic
     }
 
     fn marshal(&self) -> Value {
-        Value::from(format("2006-01-02T15:04:05.999999999Z07:00", &self.0))
-    }
-
-    fn as_any(&self) -> &dyn Any {
-        self
-    }
-}
-
-/// A method that returns a named integer, such as a month.
-fn named(of: &'static str, number: i64, name: &'static str) -> Func {
-    Func::new(&[], Type::Named(of.to_owned()), move |_, _| {
-        Ok(Value::Object(Rc::new(NamedInt { of, number, name })))
-    })
-}
-
-/// An integer whose text is a name.
-#[derive(Debug)]
-struct NamedInt {
-    of: &'static str,
-    number: i64,
-    name: &'static str,
-}
-
-impl Object for NamedInt {
-    fn type_name(&self) -> &str {
-        self.of
-    }
-
-    fn shape(&self) -> Shape {
-        Shape::Alias(Value::Int(IntKind::Int, self.number))
-    }
-
-    fn method(self: Rc<Self>, name: &str) -> Option<Func> {
-        (name == "String")
-            .then(|| Func::new(&[], Type::Str, move |_, _| Ok(Value::from(self.name))))
-    }
-
-    fn display(&self) -> Option<String> {
-        Some(self.name.to_owned())
+        Value::from(format(RFC3339, &self.at))
     }
 
     fn as_any(&self) -> &dyn Any {

@@ -13,8 +13,15 @@ const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz
 /// The decoded bytes, or the text of Go's error. Line ends are passed over, and bits that are
 /// left over at the end do not matter.
 pub(super) fn base64_decoded(text: &[u8]) -> Vec<u8> {
-    decode_base64(text)
-        .unwrap_or_else(|at| format!("illegal base64 data at input byte {at}").into_bytes())
+    base64_bytes(text).unwrap_or_else(String::into_bytes)
+}
+
+/// The decoded bytes.
+///
+/// # Errors
+/// With the text of Go's error.
+pub(crate) fn base64_bytes(text: &[u8]) -> Result<Vec<u8>, String> {
+    decode_base64(text).map_err(|at| format!("illegal base64 data at input byte {at}"))
 }
 
 /// The decoded bytes, or the position of what is wrong.

@@ -1,6 +1,9 @@
 // Fills in what Helm 4.3.1 makes of the templates in a case file.
 //
-//	go run . ../testdata/functions.txt
+//	go run . ../testdata/functions.txt ../testdata/generated.txt
+//	go run . -inventory ../testdata/inventory.txt ../testdata/methods.txt
+//
+// The second form writes down all that templates can reach, and calls of it (inventory.go).
 //
 // Each case of the file is the NOTES.txt of a chart whose values are testdata/values.yaml. A case is
 // a template, a line "--- ok" or "--- error", and the output or error text, which this program
@@ -21,8 +24,8 @@ import (
 
 const chartYaml = "apiVersion: v2\nname: c\nversion: 1.2.3\nappVersion: \"4.5\"\nannotations:\n  note: x\n"
 
-func run(template string, values []byte) (string, error) {
-	files := []*archive.BufferedFile{
+func files(values []byte, template string) []*archive.BufferedFile {
+	return []*archive.BufferedFile{
 		{Name: "Chart.yaml", Data: []byte(chartYaml)},
 		{Name: "values.yaml", Data: values},
 		{Name: "files/a.txt", Data: []byte("first\nsecond\n")},
@@ -30,7 +33,10 @@ func run(template string, values []byte) (string, error) {
 		{Name: "files/sub/c.txt", Data: []byte("c\xff")},
 		{Name: "templates/NOTES.txt", Data: []byte(template)},
 	}
-	c, err := loader.LoadFiles(files)
+}
+
+func run(template string, values []byte) (string, error) {
+	c, err := loader.LoadFiles(files(values, template))
 	if err != nil {
 		return "", err
 	}
@@ -44,7 +50,14 @@ func run(template string, values []byte) (string, error) {
 }
 
 func main() {
-	for _, path := range os.Args[1:] {
+	paths := os.Args[1:]
+	if len(paths) == 3 && paths[0] == "-inventory" {
+		all := inventory()
+		write(paths[1], all)
+		write(paths[2], methodCases(all))
+		paths = paths[2:]
+	}
+	for _, path := range paths {
 		old, err := os.ReadFile(path)
 		if err != nil {
 			panic(err)
