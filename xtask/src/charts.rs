@@ -106,7 +106,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         Ok(())
     })?;
     let judged = judged.into_inner().unwrap_or_default();
-    summary(&cases, &judged, arguments.show)
+    Ok(summary(&cases, &judged, arguments.show))
 }
 
 impl Case {
@@ -256,11 +256,7 @@ fn by_us(case: &Case) -> Outcome {
         .map_err(|e| said(&e))
 }
 
-fn summary(
-    cases: &[Case],
-    judged: &BTreeMap<usize, Judged>,
-    show: usize,
-) -> anyhow::Result<ExitCode> {
+fn summary(cases: &[Case], judged: &BTreeMap<usize, Judged>, show: usize) -> ExitCode {
     let mut counts: BTreeMap<Verdict, usize> = BTreeMap::new();
     for judged in judged.values() {
         *counts.entry(judged.verdict).or_default() += 1;
@@ -297,9 +293,9 @@ fn summary(
         report::seconds(total(|judged| judged.helm)),
         report::seconds(total(|judged| judged.ours)),
     ));
-    Ok(if differing.count() == 0 {
+    if differing.count() == 0 {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
-    })
+    }
 }

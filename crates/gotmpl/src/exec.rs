@@ -143,6 +143,12 @@ impl<'a> State<'a> {
             self.out.extend_from_slice(b"<no value>");
             return Ok(());
         }
+        if let Value::Object(object) = &value.value
+            && let Some(text) = object.display_in_place()
+        {
+            self.out.extend_from_slice(text.as_bytes());
+            return Ok(());
+        }
         // A pointer prints as what it points to.
         let text = match &value.value {
             Value::Object(object) if object.display().is_none() => match object.shape() {

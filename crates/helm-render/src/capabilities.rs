@@ -82,6 +82,7 @@ impl Object for KubeObject {
     fn shape(&self) -> Shape {
         Shape::Struct(vec![
             text("Version", &self.0.version),
+            text("normalizedVersion", &self.0.normalized),
             text("Major", &self.0.major),
             text("Minor", &self.0.minor),
         ])
@@ -99,6 +100,10 @@ impl Object for KubeObject {
     }
 
     fn display(&self) -> Option<String> {
+        None
+    }
+
+    fn display_in_place(&self) -> Option<String> {
         Some(self.0.normalized.clone())
     }
 

@@ -12,6 +12,8 @@ const FUNCTIONS: &[u8] = include_bytes!("testdata/functions.txt");
 const GENERATED: &[u8] = include_bytes!("testdata/generated.txt");
 /// Calls of all methods and fields that any type has, on a value of each type.
 const METHODS: &[u8] = include_bytes!("testdata/methods.txt");
+/// Keys, certificates, encryption, TOML, comparisons, and what `.Values` is.
+const SECRETS_AND_KINDS: &[u8] = include_bytes!("testdata/secrets_and_kinds.txt");
 const VALUES: &[u8] = include_bytes!("testdata/values.yaml");
 const CHART: &str =
     "apiVersion: v2\nname: c\nversion: 1.2.3\nappVersion: \"4.5\"\nannotations:\n  note: x\n";
@@ -77,4 +79,9 @@ fn random_calls_end_as_in_helm() {
 #[test]
 fn methods_and_fields_are_those_of_helm() {
     check(METHODS);
+}
+
+#[test]
+fn secrets_toml_and_comparisons_are_those_of_helm() {
+    check(SECRETS_AND_KINDS);
 }

@@ -188,6 +188,10 @@ impl<'a> State<'a> {
             let Some(field) = fields.into_iter().find(|field| field.name == name) else {
                 return Err(self.error(&format!("can't evaluate field {name} in type {of}")));
             };
+            if !field.is_exported() {
+                let text = format!("{name} is an unexported field of struct type {of}");
+                return Err(self.error(&text));
+            }
             if has_args {
                 let text = format!("{name} has arguments but cannot be invoked as function");
                 return Err(self.error(&text));

@@ -19,6 +19,13 @@ pub struct Field {
     pub value: Value,
 }
 
+impl Field {
+    /// Whether templates and encoders see the field.
+    pub fn is_exported(&self) -> bool {
+        self.name.starts_with(char::is_uppercase)
+    }
+}
+
 /// What a named type is made of.
 #[derive(Debug, Clone)]
 pub enum Shape {
@@ -44,6 +51,12 @@ pub trait Object {
     /// The text of Go's `String` or `Error` method, if the type has one.
     fn display(&self) -> Option<String>;
 
+    /// The text of a `String` method that only a pointer to this value has: Go finds it where a
+    /// template prints the value itself, and not where it is an argument.
+    fn display_in_place(&self) -> Option<String> {
+        None
+    }
+
     /// What `%#v` prints, if it is not the type's name and fields.
     fn go_string(&self) -> Option<String> {
         None
@@ -66,7 +79,8 @@ pub trait Object {
         match self.shape() {
             Shape::Alias(value) => value,
             Shape::Struct(fields) | Shape::Pointer(fields) => {
-                Value::map(fields.into_iter().map(|field| (field.name, field.value)))
+                let exported = fields.into_iter().filter(Field::is_exported);
+                Value::map(exported.map(|field| (field.name, field.value)))
             }
         }
     }

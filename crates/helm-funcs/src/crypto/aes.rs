@@ -70,14 +70,10 @@ pub(super) fn decrypt(password: &[u8], coded: &[u8]) -> Result<Vec<u8>, Error> {
     let context = DecryptionContext::Iv128(FixedLength::from(*vector));
     key.decrypt(&mut text, context).map_err(unspecified)?;
     let padding = usize::from(text.last().copied().unwrap_or(0));
-    match text.len().checked_sub(padding) {
-        Some(len) => {
-            text.truncate(len);
-            Ok(text)
-        }
-        None => {
-            let by = padding - text.len();
-            fail(format!("runtime error: slice bounds out of range [:-{by}]"))
-        }
-    }
+    let Some(len) = text.len().checked_sub(padding) else {
+        let by = padding - text.len();
+        return fail(format!("runtime error: slice bounds out of range [:-{by}]"));
+    };
+    text.truncate(len);
+    Ok(text)
 }

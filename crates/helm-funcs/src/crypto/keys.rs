@@ -68,7 +68,7 @@ impl PrivateKey {
                 Some(numbers) if numbers.len() >= 6 => Ok(Self::Dsa(block.data)),
                 _ => Err(parsing("DSA", &block.data)),
             },
-            _ => Err(format!("invalid private key type {kind}")),
+            _ => Err(format!("invalid private key type {}", block.label)),
         }
     }
 
@@ -253,10 +253,11 @@ fn other_form(found: &str) -> String {
 
 /// sprig's refusal of a key that is no key of its kind.
 fn parsing(kind: &str, der: &[u8]) -> String {
-    let why = if kind != "DSA" && pkcs8(der).is_ok() {
-        other_form("PKCS8")
-    } else {
-        malformed(der)
+    let why = match kind {
+        "RSA" if elliptic(der).is_some() => other_form("EC"),
+        "EC" if RsaKeyPair::from_der(der).is_ok() => other_form("PKCS1"),
+        "RSA" | "EC" if pkcs8(der).is_ok() => other_form("PKCS8"),
+        _ => malformed(der),
     };
     format!("parsing {kind} private key from PEM: {why}")
 }

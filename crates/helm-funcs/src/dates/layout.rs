@@ -171,7 +171,8 @@ fn formatted(part: &str, t: &Zoned) -> String {
 
 /// The abbreviation of the zone; a zone without a name shows its offset.
 pub(super) fn zone_name(t: &Zoned) -> String {
-    let name = t.strftime("%Z").to_string();
+    let info = t.time_zone().to_offset_info(t.timestamp());
+    let name = info.abbreviation().to_owned();
     if name.starts_with(['+', '-']) && t.time_zone().iana_name().is_none() {
         return offset("-0700", t.offset().seconds());
     }

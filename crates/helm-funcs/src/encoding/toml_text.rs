@@ -1,6 +1,8 @@
 //! TOML as the encoder of `BurntSushi/toml` prints it: keys in order, values before tables, two
 //! blanks for each level.
 
+use std::fmt::Write;
+
 use gotmpl::fmt::float_text;
 use gotmpl::{Error, FloatKind, Object, Shape, Value};
 
@@ -73,7 +75,11 @@ fn is_text(object: &dyn Object) -> bool {
 fn entries(value: &Value) -> Vec<(String, Value)> {
     let fields = |fields: Vec<gotmpl::Field>| {
         let field = |field: gotmpl::Field| (field.name.to_owned(), field.value);
-        fields.into_iter().map(field).collect()
+        fields
+            .into_iter()
+            .filter(gotmpl::Field::is_exported)
+            .map(field)
+            .collect()
     };
     match value {
         Value::Map(map) => {
@@ -94,6 +100,11 @@ struct Writer {
 }
 
 impl Writer {
+    fn print(&mut self, text: std::fmt::Arguments<'_>) {
+        // Writing to a string cannot fail.
+        let _ = self.out.write_fmt(text);
+    }
+
     fn newline(&mut self) {
         if !self.out.is_empty() {
             self.out.push('\n');
@@ -116,7 +127,7 @@ impl Writer {
                 }
                 if !keys.is_empty() {
                     self.indent(keys);
-                    self.out.push_str(&format!("[{}]", path(keys)));
+                    self.print(format_args!("[{}]", path(keys)));
                     self.newline();
                 }
                 self.table(keys, value, depth)?;
@@ -131,7 +142,7 @@ impl Writer {
                 for item in list.to_vec() {
                     self.newline();
                     self.indent(keys);
-                    self.out.push_str(&format!("[[{}]]", path(keys)));
+                    self.print(format_args!("[[{}]]", path(keys)));
                     self.newline();
                     self.table(keys, &item, depth)?;
                 }
@@ -159,7 +170,7 @@ impl Writer {
             return self.element(value, depth);
         };
         self.indent(keys);
-        self.out.push_str(&format!("{} = ", key_text(last)));
+        self.print(format_args!("{} = ", key_text(last)));
         self.element(value, depth)?;
         if !inline {
             self.newline();
@@ -177,7 +188,7 @@ impl Writer {
             Value::Float(kind, v) => self.out.push_str(&float(*kind, *v)),
             Value::Bytes(bytes) => {
                 let bytes: Vec<String> = bytes.iter().map(ToString::to_string).collect();
-                self.out.push_str(&format!("[{}]", bytes.join(", ")));
+                self.print(format_args!("[{}]", bytes.join(", ")));
             }
             Value::List(list) => {
                 self.out.push('[');
@@ -284,7 +295,7 @@ fn quoted(text: &str) -> String {
             '\n' => out.push_str("\\n"),
             '\u{c}' => out.push_str("\\f"),
             '\r' => out.push_str("\\r"),
-            '\0'..='\u{1f}' | '\u{7f}' => out.push_str(&format!("\\u{:04x}", u32::from(c))),
+            '\0'..='\u{1f}' | '\u{7f}' => drop(write!(out, "\\u{:04x}", u32::from(c))),
             _ => out.push(c),
         }
     }

@@ -14,10 +14,7 @@ pub(super) fn parse(text: &str, world: &Sources) -> Result<Value, String> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let table: toml::Table = text.parse().map_err(|e: toml::de::Error| {
         let start = e.span().map_or(0, |span| span.start).min(text.len());
-        let line = 1 + text.as_bytes()[..start]
-            .iter()
-            .filter(|b| **b == b'\n')
-            .count();
+        let line = 1 + text[..start].matches('\n').count();
         let message = e.message().replace('\n', ", ");
         format!("toml: line {line}: {message}")
     })?;

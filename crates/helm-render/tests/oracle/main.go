@@ -1,6 +1,6 @@
 // Fills in what Helm 4.3.1 makes of the templates in a case file.
 //
-//	go run . ../testdata/functions.txt ../testdata/generated.txt
+//	go run . ../testdata/functions.txt ../testdata/generated.txt ../testdata/secrets_and_kinds.txt
 //	go run . -inventory ../testdata/inventory.txt ../testdata/methods.txt
 //
 // The second form writes down all that templates can reach, and calls of it (inventory.go).
