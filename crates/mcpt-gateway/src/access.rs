@@ -1,7 +1,10 @@
-//! The stage that says who may come in: the `Host` by which the gateway was called, and the page that calls it.
+//! The stage that says who may come in: the `Host` by which the gateway was called, and the page that calls it; and the one
+//! that tells browsers so.
 
-use hyper::{Request, http::uri::Authority};
-use mcpt_protocol::{AccessRules, Refused};
+use hyper::{HeaderMap, Request, Response, StatusCode, header::ORIGIN, http::uri::Authority};
+use mcpt_protocol::{AccessRules, Refused, is_preflight};
+
+use crate::relay::GatewayBody;
 
 /// Rules for all requests but those of probes.
 #[derive(Debug)]
@@ -21,5 +24,35 @@ impl Access {
     pub(crate) fn check<B>(&self, request: &Request<B>) -> Result<(), Refused> {
         let target = request.uri().authority().map(Authority::as_str);
         self.rules.check(request.headers(), target)
+    }
+
+    /// The answer to a browser's question whether a page may send a request that [`Access::check`] has let pass.
+    pub(crate) fn preflight<B>(&self, request: &Request<B>) -> Option<Response<GatewayBody>> {
+        if !is_preflight(request.method(), request.headers()) {
+            return None;
+        }
+        let mut answer = Response::new(GatewayBody::empty());
+        *answer.status_mut() = StatusCode::NO_CONTENT;
+        *answer.headers_mut() = self.rules.preflight(request.headers());
+        Some(answer)
+    }
+
+    /// Lets the page that sent a request read the answer.
+    pub(crate) fn share(&self, page: &WebPage, answer: &mut Response<GatewayBody>) {
+        self.rules.share(&page.0, answer.headers_mut());
+    }
+}
+
+/// The page that sent a request, if one did: what is kept of the request until it is answered.
+#[derive(Debug)]
+pub(crate) struct WebPage(HeaderMap);
+
+impl WebPage {
+    pub(crate) fn of<B>(request: &Request<B>) -> Self {
+        let mut kept = HeaderMap::new();
+        for origin in request.headers().get_all(ORIGIN) {
+            kept.append(ORIGIN, origin.clone());
+        }
+        Self(kept)
     }
 }

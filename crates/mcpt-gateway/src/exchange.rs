@@ -14,15 +14,20 @@ use hyper::{
     Method, Request, Response,
     body::{Body, Incoming},
 };
-use mcpt_protocol::Era;
+use mcpt_protocol::{
+    RequestEra,
+    header::{self, SESSION_ID},
+};
 use mcpt_routing::{InFlight, Policy, Server, SessionKeys};
 use tokio_util::sync::CancellationToken;
 
-pub(crate) use self::{body_budget::BodyBudget, request_body::RequestBody};
+pub(crate) use self::{
+    body_budget::BodyBudget,
+    request_body::{BodyCopy, RequestBody},
+};
 use self::{body_budget::ReadBody, request_class::request_id};
 use crate::{
     directory::Directory,
-    headers::{self, Session},
     refusal::Refusal,
     relay::{Answer, Forwarded},
     upstream::{Connection, SendError, Upstream},
@@ -47,20 +52,20 @@ impl Exchange {
         server: &Arc<Server<Upstream>>,
         request: Request<Incoming>,
     ) -> Answer {
-        let era = headers::header_era(request.headers());
-        let modern = era == Some(Era::Modern);
+        let headers = request.headers();
+        let asked = request_class::era_of(headers, None)
+            .and_then(|era| Ok((era, header::single(headers, &SESSION_ID)?.cloned())));
+        let (era, session) = match asked {
+            Ok(asked) => asked,
+            Err(several) => return self.refuse(several.into(), request).await,
+        };
+        let modern = era == RequestEra::Modern;
         if let Some(allow) = allowed_instead(request.method(), modern) {
             return self.refuse(Refusal::Method { allow }, request).await;
         }
-        let session = if modern {
-            Session::None
-        } else {
-            Session::of(request.headers())
-        };
-        match session {
-            Session::One(sealed) => self.pinned(server, request, sealed).await,
-            Session::None => self.anywhere(server, request, era).await,
-            Session::Several => self.refuse(Refusal::SeveralSessions, request).await,
+        match session.filter(|_| !modern) {
+            Some(sealed) => self.pinned(server, request, sealed).await,
+            None => self.anywhere(server, request, era).await,
         }
     }
 
@@ -88,6 +93,11 @@ impl Exchange {
             SendError::Unusable(why) => {
                 tracing::warn!(endpoint = %in_flight.address(), why, "answer cannot be passed on");
                 Refusal::Unusable(why)
+            }
+            SendError::Moved => Refusal::Moved,
+            SendError::Exhausted(reason) => {
+                tracing::error!(%reason, "no descriptors are left for connections to servers");
+                Refusal::Exhausted("it has too many open")
             }
             SendError::Body { too_large: true } => Refusal::TooLarge(self.bodies.max_body()),
             SendError::Body { too_large: false } => Refusal::BodyMissing,

@@ -1,19 +1,14 @@
-//! Which headers go through, which are the gateway's own, and how the few that matter are read.
+//! Which headers go through, and which are about one connection only.
 
 use hyper::{
     HeaderMap,
     header::{
         CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST, HeaderName,
-        HeaderValue, ORIGIN, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER,
-        TRANSFER_ENCODING, UPGRADE,
+        ORIGIN, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
     },
 };
-use mcpt_protocol::{Era, era_of_version};
+use mcpt_protocol::header::{LAST_EVENT_ID, SESSION_ID};
 
-/// The session id of eras that have sessions.
-pub(crate) const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
-const VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
-const LAST_EVENT: HeaderName = HeaderName::from_static("last-event-id");
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 
@@ -29,11 +24,6 @@ const HOP_BY_HOP: [HeaderName; 9] = [
     TRANSFER_ENCODING,
     UPGRADE,
 ];
-
-/// Era that the version header names, if it names one.
-pub(crate) fn header_era(headers: &HeaderMap) -> Option<Era> {
-    era_of_version(headers.get(VERSION)?.to_str().ok()?)
-}
 
 /// Removes what must not go to the server: hop-by-hop headers, the gateway's own `Host`, and the `Origin`, which was
 /// checked here against rules that the server knows nothing of.
@@ -53,8 +43,8 @@ pub(crate) fn without_body(headers: &mut HeaderMap) {
 
 /// Removes what has no meaning in the stateless era, and would have one to a server of both.
 pub(crate) fn without_sessions(headers: &mut HeaderMap) {
-    headers.remove(SESSION);
-    headers.remove(LAST_EVENT);
+    headers.remove(SESSION_ID);
+    headers.remove(LAST_EVENT_ID);
 }
 
 /// Removes hop-by-hop headers, those named by `Connection` too.
@@ -76,29 +66,10 @@ pub(crate) fn remove_hop_by_hop(headers: &mut HeaderMap) {
     }
 }
 
-/// The session id of a request.
-pub(crate) enum Session {
-    /// There is none.
-    None,
-    /// This one.
-    One(HeaderValue),
-    /// More than one: nobody can know which is meant.
-    Several,
-}
-
-impl Session {
-    pub(crate) fn of(headers: &HeaderMap) -> Self {
-        let mut all = headers.get_all(SESSION).iter();
-        match (all.next(), all.next()) {
-            (None, _) => Self::None,
-            (Some(one), None) => Self::One(one.clone()),
-            _ => Self::Several,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use hyper::header::HeaderValue;
+
     use super::*;
 
     #[test]
@@ -130,20 +101,6 @@ mod tests {
             ["accept", "authorization", "mcp-param-x", "mcp-session-id"]
         );
         without_sessions(&mut headers);
-        assert!(matches!(Session::of(&headers), Session::None));
-    }
-
-    #[test]
-    fn eras() {
-        for (value, era) in [
-            ("2025-11-25", Some(Era::Legacy)),
-            ("2026-07-28", Some(Era::Modern)),
-            ("nonsense", None),
-        ] {
-            let mut headers = HeaderMap::new();
-            headers.insert(VERSION, HeaderValue::from_static(value));
-            assert_eq!(header_era(&headers), era, "{value}");
-        }
-        assert_eq!(header_era(&HeaderMap::new()), None);
+        assert!(!headers.contains_key(SESSION_ID));
     }
 }

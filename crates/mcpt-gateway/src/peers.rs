@@ -17,11 +17,11 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::future::join_all;
-use http_body_util::{BodyExt as _, Empty, Limited};
-use hyper::{Request, StatusCode, client::conn::http1, header::HOST};
-use hyper_util::rt::TokioIo;
+use http_body_util::Empty;
+use hyper::{Request, StatusCode, header::HOST};
+use mcpt_http::client;
 use mcpt_routing::Sightings;
-use tokio::{net::TcpStream, task::JoinSet, time::MissedTickBehavior};
+use tokio::time::MissedTickBehavior;
 
 use crate::directory::Directory;
 
@@ -102,25 +102,18 @@ async fn ask_all(peers: &Peers, reports: &mut BTreeMap<SocketAddr, Sightings>) -
 }
 
 async fn ask(address: SocketAddr) -> io::Result<Sightings> {
-    let stream = TcpStream::connect(address).await?;
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
-        .await
-        .map_err(io::Error::other)?;
-    // Dropped, and the connection with it, when the answer is there or comes too late.
-    let mut tasks = JoinSet::new();
-    tasks.spawn(connection);
     let request = Request::get(PATH)
         .header(HOST, address.to_string())
         .body(Empty::<Bytes>::new())
         .map_err(io::Error::other)?;
-    let answer = sender.send_request(request).await;
-    let (head, body) = answer.map_err(io::Error::other)?.into_parts();
-    if head.status != StatusCode::OK {
-        return Err(io::Error::other(format!("it answered {}", head.status)));
+    let host = address.ip().to_string();
+    let answer = client::exchange(&host, address.port(), request).await;
+    let answer = answer.map_err(io::Error::other)?;
+    if answer.status() != StatusCode::OK {
+        return Err(io::Error::other(format!("it answered {}", answer.status())));
     }
-    let body = Limited::new(body, MAX_ANSWER).collect().await;
-    let body = body.map_err(io::Error::other)?.to_bytes();
-    Ok(serde_json::from_slice(&body)?)
+    let body = client::body(answer, MAX_ANSWER).await;
+    Ok(serde_json::from_slice(&body.map_err(io::Error::other)?)?)
 }
 
 #[cfg(test)]

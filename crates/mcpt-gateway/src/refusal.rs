@@ -6,7 +6,7 @@ use hyper::{
     Response, StatusCode,
     header::{ALLOW, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER},
 };
-use mcpt_protocol::{ErrorCode, Part, error_response};
+use mcpt_protocol::{ErrorCode, Part, error_response, header::SeveralValues};
 use serde_json::value::RawValue;
 
 use crate::{metrics::Outcome, relay::GatewayBody};
@@ -28,8 +28,8 @@ pub(crate) enum Refusal {
     UnknownSession,
     #[error("session ended: the instance that held it is gone")]
     SessionGone,
-    #[error("more than one Mcp-Session-Id")]
-    SeveralSessions,
+    #[error(transparent)]
+    SeveralValues(#[from] SeveralValues),
     #[error("the request body is larger than {0} bytes")]
     TooLarge(usize),
     #[error("the request body did not arrive")]
@@ -44,6 +44,10 @@ pub(crate) enum Refusal {
     Broken,
     #[error("the server's answer cannot be passed on: {0}")]
     Unusable(&'static str),
+    #[error("the server has moved its endpoint: send the request again")]
+    Moved,
+    #[error("this gateway has no connection to spare: {0}")]
+    Exhausted(&'static str),
     #[error("the server's session id cannot be sealed: {0}")]
     Unsealable(String),
 }
@@ -57,11 +61,13 @@ impl Refusal {
             | Self::UnknownSession
             | Self::SessionGone => StatusCode::NOT_FOUND,
             Self::Method { .. } => StatusCode::METHOD_NOT_ALLOWED,
-            Self::SeveralSessions | Self::BodyMissing => StatusCode::BAD_REQUEST,
+            Self::SeveralValues(_) | Self::BodyMissing => StatusCode::BAD_REQUEST,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::NoEndpoint(_) | Self::Starting | Self::Overloaded => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            Self::NoEndpoint(_)
+            | Self::Starting
+            | Self::Overloaded
+            | Self::Moved
+            | Self::Exhausted(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Unreachable(_) | Self::Broken | Self::Unusable(_) | Self::Unsealable(_) => {
                 StatusCode::BAD_GATEWAY
             }
@@ -76,8 +82,10 @@ impl Refusal {
             | Self::Unreachable(_)
             | Self::Broken
             | Self::Unusable(_)
+            | Self::Moved
+            | Self::Exhausted(_)
             | Self::Unsealable(_) => ErrorCode::INTERNAL_ERROR,
-            Self::SeveralSessions | Self::BodyMissing | Self::TooLarge(_) => {
+            Self::SeveralValues(_) | Self::BodyMissing | Self::TooLarge(_) => {
                 ErrorCode::INVALID_REQUEST
             }
             Self::Access(_)
@@ -95,7 +103,7 @@ impl Refusal {
             Self::UnknownSession => Outcome::UnknownSession,
             Self::SessionGone => Outcome::SessionGone,
             Self::NoEndpoint(_) => Outcome::NoEndpoint,
-            Self::Overloaded => Outcome::Overloaded,
+            Self::Overloaded | Self::Exhausted(_) => Outcome::Overloaded,
             Self::Unreachable(_) | Self::Broken | Self::Unusable(_) | Self::Unsealable(_) => {
                 Outcome::Unreachable
             }
@@ -103,8 +111,9 @@ impl Refusal {
             | Self::UnknownPath
             | Self::UnknownServer(_)
             | Self::Starting
+            | Self::Moved
             | Self::Method { .. }
-            | Self::SeveralSessions
+            | Self::SeveralValues(_)
             | Self::TooLarge(_)
             | Self::BodyMissing => Outcome::Refused,
         }
@@ -114,13 +123,17 @@ impl Refusal {
     fn header(&self) -> Option<(HeaderName, &'static str)> {
         match self {
             Self::Method { allow } => Some((ALLOW, allow)),
-            Self::NoEndpoint(_) | Self::Starting | Self::Overloaded => Some((RETRY_AFTER, "1")),
+            Self::NoEndpoint(_)
+            | Self::Starting
+            | Self::Overloaded
+            | Self::Moved
+            | Self::Exhausted(_) => Some((RETRY_AFTER, "1")),
             Self::Access(_)
             | Self::UnknownPath
             | Self::UnknownServer(_)
             | Self::UnknownSession
             | Self::SessionGone
-            | Self::SeveralSessions
+            | Self::SeveralValues(_)
             | Self::TooLarge(_)
             | Self::BodyMissing
             | Self::Unreachable(_)
@@ -158,55 +171,9 @@ pub(crate) fn page(
     response
 }
 
-/// Whether a server's answer with status 400 means that it does not know the session. The specification asks for 404,
-/// which makes a client begin anew; servers built on older TypeScript SDKs answer 400 with one of these errors.
-pub(crate) fn means_unknown_session(body: &[u8]) -> bool {
-    #[derive(serde::Deserialize)]
-    struct Envelope {
-        error: Error,
-    }
-    #[derive(serde::Deserialize)]
-    struct Error {
-        code: i32,
-        message: String,
-    }
-    let Ok(Envelope { error }) = serde_json::from_slice(body) else {
-        return false;
-    };
-    let message = error.message.to_ascii_lowercase();
-    error.code == ErrorCode::SERVER_ERROR.0
-        && (message.contains("session") || message.contains("not initialized"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn sessions_that_servers_do_not_know() {
-        for (body, unknown) in [
-            (
-                r#"{"jsonrpc":"2.0","error":{"code":-32000,"message":"Bad Request: No valid session ID provided"},"id":null}"#,
-                true,
-            ),
-            (
-                r#"{"jsonrpc":"2.0","error":{"code":-32000,"message":"Bad Request: Server not initialized"},"id":null}"#,
-                true,
-            ),
-            (
-                r#"{"jsonrpc":"2.0","error":{"code":-32602,"message":"no such session"},"id":1}"#,
-                false,
-            ),
-            (
-                r#"{"jsonrpc":"2.0","error":{"code":-32000,"message":"Bad Request: Unsupported protocol version"},"id":null}"#,
-                false,
-            ),
-            (r#"{"jsonrpc":"2.0","result":{},"id":1}"#, false),
-            ("Bad Request", false),
-        ] {
-            assert_eq!(means_unknown_session(body.as_bytes()), unknown, "{body}");
-        }
-    }
 
     #[test]
     fn refusals_are_counted_and_have_a_status() {

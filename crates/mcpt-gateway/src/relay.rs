@@ -147,6 +147,13 @@ impl Drop for Forwarded {
     }
 }
 
+impl GatewayBody {
+    /// No body at all.
+    pub(crate) fn empty() -> Self {
+        Self::Own(Full::default())
+    }
+}
+
 impl Body for GatewayBody {
     type Data = Bytes;
     type Error = hyper::Error;

@@ -14,14 +14,16 @@
 //! Any other connection is closed.
 
 use std::sync::{
-    Arc,
+    Arc, OnceLock,
     atomic::{AtomicBool, Ordering::Relaxed},
 };
 
+use bytes::Bytes;
 use hyper::{
     HeaderMap, Response, StatusCode, Version,
-    header::{CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING},
+    header::{CONTENT_LENGTH, TRANSFER_ENCODING},
 };
+use mcpt_protocol::media;
 use serde::de::IgnoredAny;
 
 /// What of a request's body went to the connection, as far as it decides about the next request.
@@ -31,8 +33,18 @@ pub(crate) enum Sent {
     NoBody,
     /// All of it at once; whether it is one message.
     AtOnce { message: bool },
-    /// It comes from the client piece by piece: set once all of it is sent and was one message.
-    AsItComes(Arc<AtomicBool>),
+    /// It comes from the client piece by piece.
+    AsItComes(Arc<Pieces>),
+}
+
+/// What has come of a body.
+#[derive(Debug, Default)]
+pub(crate) struct Pieces {
+    /// Whether all of it was sent and was one message.
+    message: AtomicBool,
+    /// Whether a copy is wanted, and the copy of what came in one piece.
+    wanted: AtomicBool,
+    copy: OnceLock<Bytes>,
 }
 
 impl Sent {
@@ -47,10 +59,26 @@ impl Sent {
     }
 
     /// Notes a piece that was all there is of a body of known length.
-    pub(crate) fn only_piece(&self, body: &[u8]) {
-        if let Self::AsItComes(sent) = self {
-            sent.store(is_message(body), Relaxed);
+    pub(crate) fn only_piece(&self, body: &Bytes) {
+        if let Self::AsItComes(pieces) = self {
+            pieces.message.store(is_message(body), Relaxed);
+            if pieces.wanted.load(Relaxed) {
+                // There is only one such piece, so nothing is there yet.
+                let _ = pieces.copy.set(body.clone());
+            }
         }
+    }
+}
+
+impl Pieces {
+    /// Asks for a copy of what comes in one piece.
+    pub(crate) fn want_copy(&self) {
+        self.wanted.store(true, Relaxed);
+    }
+
+    /// The whole body, if it came in one piece and a copy was wanted.
+    pub(crate) fn copy(&self) -> Option<Bytes> {
+        self.copy.get().cloned()
     }
 }
 
@@ -65,7 +93,7 @@ pub(crate) fn may_carry_another<B>(sent: &Sent, interim: bool, answer: &Response
     let request_was_read = match sent {
         Sent::NoBody => true,
         Sent::AtOnce { message } => *message && needs_the_message(answer),
-        Sent::AsItComes(message) => message.load(Relaxed) && needs_the_message(answer),
+        Sent::AsItComes(pieces) => pieces.message.load(Relaxed) && needs_the_message(answer),
     };
     request_was_read && !interim && answer.version() == Version::HTTP_11 && tells_its_end(answer)
 }
@@ -74,15 +102,10 @@ pub(crate) fn may_carry_another<B>(sent: &Sent, interim: bool, answer: &Response
 fn needs_the_message<B>(answer: &Response<B>) -> bool {
     match answer.status() {
         StatusCode::ACCEPTED => true,
-        StatusCode::OK => answer
-            .headers()
-            .get(CONTENT_TYPE)
-            .and_then(|kind| kind.to_str().ok()?.split(';').next())
-            .is_some_and(|kind| {
-                ["application/json", "text/event-stream"]
-                    .iter()
-                    .any(|wanted| kind.trim().eq_ignore_ascii_case(wanted))
-            }),
+        StatusCode::OK => {
+            let headers = answer.headers();
+            media::is_type(headers, media::JSON) || media::is_type(headers, media::EVENT_STREAM)
+        }
         _ => false,
     }
 }
@@ -212,9 +235,9 @@ mod tests {
         let answer = answer(200, &json);
         let sent = Sent::AsItComes(Arc::default());
         assert!(!may_carry_another(&sent, false, &answer), "an early answer");
-        sent.only_piece(b"{} {}");
+        sent.only_piece(&Bytes::from_static(b"{} {}"));
         assert!(!may_carry_another(&sent, false, &answer));
-        sent.only_piece(b"{}");
+        sent.only_piece(&Bytes::from_static(b"{}"));
         assert!(may_carry_another(&sent, false, &answer));
     }
 

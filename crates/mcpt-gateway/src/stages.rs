@@ -11,7 +11,7 @@ use hyper::{Request, Response, body::Incoming};
 use mcpt_routing::Server;
 
 use crate::{
-    access::Access,
+    access::{Access, WebPage},
     exchange::Exchange,
     metrics::{Metrics, Outcome},
     pages::Pages,
@@ -35,17 +35,29 @@ pub(crate) struct Stages {
 impl Stages {
     /// Answers one request.
     pub(crate) async fn answer(&self, request: Request<Incoming>) -> Response<GatewayBody> {
-        let route = Route::of(request.uri().path());
-        if let Route::Page(page) = route
+        if let Route::Page(page) = Route::of(request.uri().path())
             && page.is_for_probes()
         {
             return self.pages.show(page);
         }
-        if let Err(refused) = self.access.check(&request) {
-            self.metrics.nowhere();
-            return Refusal::Access(refused).response(None);
-        }
-        let target = match route {
+        let page = WebPage::of(&request);
+        let mut answer = match self.access.check(&request) {
+            Ok(()) => match self.access.preflight(&request) {
+                Some(answer) => return answer,
+                None => self.admitted(request).await,
+            },
+            Err(refused) => {
+                self.metrics.nowhere();
+                Refusal::Access(refused).response(None)
+            }
+        };
+        self.access.share(&page, &mut answer);
+        answer
+    }
+
+    /// Answers a request that may come in.
+    async fn admitted(&self, request: Request<Incoming>) -> Response<GatewayBody> {
+        let target = match Route::of(request.uri().path()) {
             Route::Page(page) => return self.pages.show(page),
             Route::Server { namespace, name } => self.targets.find(namespace, name),
             Route::Nothing => Err(Refusal::UnknownPath),
@@ -54,8 +66,7 @@ impl Stages {
             Ok(server) => self.exchange_with(&server, request).await,
             Err(refusal) => {
                 self.metrics.nowhere();
-                let refused = self.exchange.refuse(refusal, request).await;
-                refused.response
+                self.exchange.refuse(refusal, request).await.response
             }
         }
     }

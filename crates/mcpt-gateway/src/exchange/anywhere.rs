@@ -5,18 +5,18 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use hyper::{Method, Request, body::Incoming, header::HeaderValue, http::request::Parts};
-use mcpt_protocol::Era;
+use mcpt_protocol::{RequestEra, header::SESSION_ID};
 use mcpt_routing::{EndpointId, Server, Ticket, Work};
 
 use super::{
     Exchange, Taken,
     body_budget::ReadBody,
     request_body::RequestBody,
-    request_class::{Purpose, RequestClass},
+    request_class::{Purpose, RequestClass, request_id},
 };
 use crate::{
     directory::unix_time,
-    headers::{self, SESSION},
+    headers,
     refusal::Refusal,
     relay::Answer,
     upstream::{SendError, Upstream},
@@ -34,7 +34,7 @@ impl Exchange {
         &self,
         server: &Arc<Server<Upstream>>,
         request: Request<Incoming>,
-        era: Option<Era>,
+        era: RequestEra,
     ) -> Answer {
         let (mut parts, body) = request.into_parts();
         let read = match self.read(&mut parts, body).await {
@@ -45,7 +45,12 @@ impl Exchange {
             _ if parts.method != Method::POST => {
                 RequestClass::without_message(parts.method == Method::GET)
             }
-            ReadBody::Whole(body) => RequestClass::of(body, era),
+            ReadBody::Whole(body) => match RequestClass::of(body, &parts.headers) {
+                Ok(class) => class,
+                Err(several) => {
+                    return Answer::refusal(&several.into(), request_id(body).as_deref());
+                }
+            },
             ReadBody::Large { .. } => RequestClass::unread(era),
         };
         let streams = match class.purpose {
@@ -174,7 +179,7 @@ impl Exchange {
         class: &RequestClass,
     ) -> Result<Taken, Refusal> {
         headers::remove_hop_by_hop(taken.response.headers_mut());
-        let session = taken.response.headers_mut().remove(SESSION);
+        let session = taken.response.headers_mut().remove(SESSION_ID);
         let stateless = matches!(class.purpose, Purpose::Modern { .. });
         if let Some(session) = session
             && !stateless
@@ -185,7 +190,7 @@ impl Exchange {
                 self.directory
                     .session_used(sealed.as_bytes(), taken.in_flight.endpoint());
             }
-            taken.response.headers_mut().insert(SESSION, sealed);
+            taken.response.headers_mut().insert(SESSION_ID, sealed);
         }
         taken.in_flight.begun();
         Ok(taken)

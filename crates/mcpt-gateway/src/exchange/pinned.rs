@@ -10,14 +10,15 @@ use hyper::{
     header::{CONTENT_LENGTH, HeaderValue},
 };
 use mcpt_core::Sessions;
+use mcpt_protocol::{header::SESSION_ID, means_unknown_session};
 use mcpt_routing::{Endpoint, InFlight, Pinned, Server, Ticket, Work};
 
 use super::{Exchange, Taken, request_body::RequestBody};
 use crate::{
     directory::unix_time,
-    headers::{self, SESSION},
+    headers,
     metrics::Outcome,
-    refusal::{self, Refusal},
+    refusal::Refusal,
     relay::Answer,
     upstream::{SendError, Upstream},
 };
@@ -114,7 +115,7 @@ impl Exchange {
             RequestBody::none()
         };
         headers::for_upstream(&mut parts.headers);
-        parts.headers.insert(SESSION, own_id);
+        parts.headers.insert(SESSION_ID, own_id);
         Ok(Request::from_parts(parts, body))
     }
 
@@ -194,8 +195,8 @@ impl Exchange {
     async fn answer_in(&self, session: &Named, mut taken: Taken, method: &Method) -> Answer {
         let headers = taken.response.headers_mut();
         headers::remove_hop_by_hop(headers);
-        if headers.contains_key(SESSION) {
-            headers.insert(SESSION, session.sealed.clone());
+        if headers.contains_key(SESSION_ID) {
+            headers.insert(SESSION_ID, session.sealed.clone());
         }
         let status = taken.response.status();
         if status == StatusCode::BAD_REQUEST && has_short_body(&taken.response) {
@@ -220,7 +221,7 @@ impl Exchange {
             return Answer::refusal(&Refusal::Broken, None);
         };
         Upstream::give_back(taken.in_flight.endpoint(), taken.connection);
-        let unknown = refusal::means_unknown_session(&body);
+        let unknown = means_unknown_session(&body);
         let mut response = Response::from_parts(parts, body);
         if unknown {
             self.directory.session_ended(session.sealed.as_bytes());

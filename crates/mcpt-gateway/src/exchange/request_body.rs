@@ -12,7 +12,7 @@ use http_body_util::Limited;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 
 use super::body_budget::ReadBody;
-use crate::reuse::Sent;
+use crate::reuse::{Pieces, Sent};
 
 /// A request's body on its way to a server: what was read of it, and the rest as it comes.
 #[derive(Debug)]
@@ -50,9 +50,40 @@ impl RequestBody {
         }
     }
 
+    /// What it takes to send it once more. Of a large one that is on its way already there is no second.
+    pub(crate) fn copy(&self) -> BodyCopy {
+        match (&self.sent, &self.rest) {
+            (_, None) | (Sent::NoBody, _) => BodyCopy::Whole(self.begin.clone()),
+            (Sent::AsItComes(pieces), Some(_)) => {
+                pieces.want_copy();
+                BodyCopy::Pieces(Arc::clone(pieces))
+            }
+            (Sent::AtOnce { .. }, Some(_)) => BodyCopy::None,
+        }
+    }
+
     /// What of it has been sent, as it goes on.
     pub(crate) fn sent(&self) -> Sent {
         self.sent.clone()
+    }
+}
+
+/// A body that may have to be sent once more.
+#[derive(Debug)]
+pub(crate) enum BodyCopy {
+    Whole(Bytes),
+    Pieces(Arc<Pieces>),
+    None,
+}
+
+impl BodyCopy {
+    /// The body, if all of it is known by now.
+    pub(crate) fn into_body(self) -> Option<RequestBody> {
+        match self {
+            Self::Whole(bytes) => Some(RequestBody::whole(bytes)),
+            Self::Pieces(pieces) => pieces.copy().map(RequestBody::whole),
+            Self::None => None,
+        }
     }
 }
 

@@ -1,6 +1,9 @@
 //! [`RequestClass`]: what a POST without a session wants, read from the envelope of its body.
 
-use mcpt_protocol::{Era, Kind, Message, era_of_version};
+use hyper::HeaderMap;
+use mcpt_protocol::{
+    EraUnknown, Kind, Message, RequestEra, UnknownVersion, era_of_request, header::SeveralValues,
+};
 use serde_json::value::RawValue;
 
 /// Methods that change nothing, or nothing that anybody would notice twice. A request for one of them may be sent again
@@ -52,41 +55,53 @@ impl RequestClass {
         }
     }
 
-    /// What the header alone says of a message that is not read.
-    pub(crate) fn unread(header: Option<Era>) -> Self {
+    /// A message that is not read, of the era that its header names.
+    pub(crate) fn unread(era: RequestEra) -> Self {
         Self {
-            purpose: if header == Some(Era::Modern) {
-                Purpose::Modern { listens: false }
-            } else {
-                Purpose::Other
-            },
+            purpose: Purpose::of(era, false),
             repeatable: false,
             id: None,
         }
     }
 
-    /// Reads it off the body; the version header is a mirror of the body and counts where that says nothing.
-    pub(crate) fn of(body: &[u8], header: Option<Era>) -> Self {
-        let modern = header == Some(Era::Modern);
-        let Ok(message) = Message::parse(body) else {
-            return Self::unread(header);
+    /// Reads it off the body; the version header counts where that says nothing.
+    ///
+    /// # Errors
+    /// [`SeveralValues`] when that header counts and stands there several times.
+    pub(crate) fn of(body: &[u8], headers: &HeaderMap) -> Result<Self, SeveralValues> {
+        let message = Message::parse(body).ok();
+        let era = era_of(headers, message.as_ref())?;
+        let Some(message) = message else {
+            return Ok(Self::unread(era));
         };
         let method = message.method().unwrap_or_default();
-        let listens = method == "subscriptions/listen";
-        let purpose = match message.params().meta_protocol_version {
-            _ if method == "initialize" => Purpose::Initialize,
-            // A version that nobody knows yet is not one with sessions.
-            Some(version) if era_of_version(&version) != Some(Era::Legacy) => {
-                Purpose::Modern { listens }
-            }
-            None if modern => Purpose::Modern { listens },
-            _ => Purpose::Other,
-        };
-        Self {
-            purpose,
+        Ok(Self {
+            purpose: Purpose::of(era, method == "subscriptions/listen"),
             repeatable: REPEATABLE.contains(&method),
             id: id_of(&message),
+        })
+    }
+}
+
+impl Purpose {
+    fn of(era: RequestEra, listens: bool) -> Self {
+        match era {
+            RequestEra::Initialize => Self::Initialize,
+            RequestEra::Modern => Self::Modern { listens },
+            RequestEra::Legacy => Self::Other,
         }
+    }
+}
+
+/// The era of a request. A version that nobody knows is for its server to judge.
+pub(crate) fn era_of(
+    headers: &HeaderMap,
+    message: Option<&Message<'_>>,
+) -> Result<RequestEra, SeveralValues> {
+    match era_of_request(headers, message, UnknownVersion::Ignore) {
+        Ok(era) => Ok(era),
+        Err(EraUnknown::Several(several)) => Err(several),
+        Err(EraUnknown::Unsupported) => Ok(RequestEra::Legacy),
     }
 }
 
@@ -105,20 +120,34 @@ pub(crate) fn request_id(body: &[u8]) -> Option<Box<RawValue>> {
 
 #[cfg(test)]
 mod tests {
+    use hyper::header::HeaderValue;
+    use mcpt_protocol::header::PROTOCOL_VERSION;
+
     use super::*;
+
+    fn of(body: &str, version: Option<&'static str>) -> RequestClass {
+        let mut headers = HeaderMap::new();
+        if let Some(version) = version {
+            headers.insert(PROTOCOL_VERSION, HeaderValue::from_static(version));
+        }
+        RequestClass::of(body.as_bytes(), &headers).unwrap()
+    }
 
     #[test]
     fn body_first() {
         const MODERN: &str = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}}}"#;
         const PLAIN: &str = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#;
         const INITIALIZE: &str = r#"{"jsonrpc":"2.0","id":1,"method":"initialize"}"#;
+        const OLD: Option<&str> = Some("2025-06-18");
+        const NEW: Option<&str> = Some("2026-07-28");
         let modern = Purpose::Modern { listens: false };
         for (body, header, purpose) in [
             (MODERN, None, modern),
-            (MODERN, Some(Era::Legacy), modern),
+            (MODERN, OLD, modern),
             (PLAIN, None, Purpose::Other),
-            (PLAIN, Some(Era::Modern), modern),
-            (INITIALIZE, Some(Era::Modern), Purpose::Initialize),
+            (PLAIN, Some("nonsense"), Purpose::Other),
+            (PLAIN, NEW, modern),
+            (INITIALIZE, NEW, Purpose::Initialize),
             (
                 &MODERN.replace("2026-07-28", "2025-06-18"),
                 None,
@@ -131,13 +160,9 @@ mod tests {
                 Purpose::Modern { listens: true },
             ),
             ("not json", None, Purpose::Other),
-            ("not json", Some(Era::Modern), modern),
+            ("not json", NEW, modern),
         ] {
-            assert_eq!(
-                RequestClass::of(body.as_bytes(), header).purpose,
-                purpose,
-                "{body} {header:?}"
-            );
+            assert_eq!(of(body, header).purpose, purpose, "{body} {header:?}");
         }
     }
 
@@ -151,16 +176,12 @@ mod tests {
             ("somebody/else", false),
         ] {
             let body = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{method}"}}"#);
-            for header in [None, Some(Era::Modern)] {
-                let class = RequestClass::of(body.as_bytes(), header);
-                assert_eq!(class.repeatable, repeatable, "{method}");
+            for header in [None, Some("2026-07-28")] {
+                assert_eq!(of(&body, header).repeatable, repeatable, "{method}");
             }
         }
         for body in ["", "[]", r#"{"jsonrpc":"2.0","id":1,"result":{}}"#] {
-            assert!(
-                !RequestClass::of(body.as_bytes(), None).repeatable,
-                "{body}"
-            );
+            assert!(!of(body, None).repeatable, "{body}");
         }
     }
 }

@@ -13,4 +13,6 @@ mod connections;
 mod crossing;
 mod ending;
 mod harness;
+mod naming;
+mod web_pages;
 mod wire;

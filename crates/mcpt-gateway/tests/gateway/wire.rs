@@ -16,6 +16,8 @@ pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) session: Option<String>,
     pub(crate) retry_after: bool,
+    /// All headers, their names in lower case.
+    pub(crate) headers: Vec<(String, String)>,
     /// Whether the other side keeps the connection.
     pub(crate) kept: bool,
     pub(crate) text: String,
@@ -26,6 +28,12 @@ enum Framing {
     Length(usize),
     Chunked,
     Close,
+}
+
+impl From<TcpStream> for Wire {
+    fn from(stream: TcpStream) -> Self {
+        Self(BufReader::new(stream))
+    }
 }
 
 impl Wire {
@@ -68,6 +76,7 @@ impl Wire {
             status: status.ok_or(io::ErrorKind::InvalidData)?,
             session: None,
             retry_after: false,
+            headers: Vec::new(),
             kept: true,
             text: String::new(),
         };
@@ -80,6 +89,9 @@ impl Wire {
                 }
                 return Ok((answer, framing));
             };
+            answer
+                .headers
+                .push((name.to_ascii_lowercase(), value.to_owned()));
             match name {
                 "mcp-session-id" => answer.session = Some(value.to_owned()),
                 "retry-after" => answer.retry_after = true,
@@ -140,6 +152,12 @@ impl Wire {
 }
 
 impl Answer {
+    /// The value of a header, its name in lower case.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        let mut found = self.headers.iter().filter(|(other, _)| other == name);
+        found.next().map(|(_, value)| value.as_str())
+    }
+
     /// The instance that answered `whoami`.
     pub(crate) fn instance(&self) -> &str {
         let found = self
