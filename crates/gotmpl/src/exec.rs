@@ -11,6 +11,7 @@ use std::fmt::Display;
 use crate::error::Error;
 use crate::fmt::{quote, sprint, sprint_struct};
 use crate::func::Call;
+use crate::limits;
 use crate::parse::node::{Branch, Command, List, Node, Operand, Pipe, Tree};
 use crate::set::TemplateSet;
 use crate::types::Type;
@@ -107,6 +108,7 @@ impl<'a> State<'a> {
     fn list(&mut self, dot: &Slot, list: &'a List) -> Result<Flow, Error> {
         self.at = At::List(list);
         for node in &list.nodes {
+            limits::step().map_err(|error| self.error(&error.to_string()))?;
             let flow = self.node(dot, node)?;
             if flow != Flow::Next {
                 return Ok(flow);
@@ -118,7 +120,10 @@ impl<'a> State<'a> {
     fn node(&mut self, dot: &Slot, node: &'a Node) -> Result<Flow, Error> {
         self.at = At::Node(node);
         match node {
-            Node::Text { text, .. } => self.out.extend_from_slice(text),
+            Node::Text { text, .. } => {
+                self.made(text.len())?;
+                self.out.extend_from_slice(text);
+            }
             Node::Action { pipe, .. } => {
                 let value = self.pipeline(dot, Some(pipe))?;
                 if pipe.decl.is_empty() {
@@ -158,6 +163,7 @@ impl<'a> State<'a> {
             value => sprint(std::slice::from_ref(value)),
         };
         let mut text = text.map_err(|e| self.error(&e.to_string()))?;
+        self.made(text.len())?;
         self.out.append(&mut text);
         Ok(())
     }
@@ -211,6 +217,7 @@ impl<'a> State<'a> {
         let mut iterated = false;
         for (index, elem) in self.elements(&value, &branch.pipe)? {
             iterated = true;
+            limits::step().map_err(|error| self.error(&error.to_string()))?;
             self.bind(&branch.pipe, index, &elem)?;
             let flow = self.list(&elem, &branch.list)?;
             self.vars.truncate(mark);
@@ -283,6 +290,11 @@ impl<'a> State<'a> {
                 Err(self.error(&format!("range can't iterate over {shown}")))
             }
         }
+    }
+
+    /// Counts what is made, here or by a function.
+    fn made(&self, bytes: usize) -> Result<(), Error> {
+        limits::made(bytes).map_err(|error| self.error(&error.to_string()))
     }
 
     fn shown(&self, value: &Value) -> Result<String, Error> {

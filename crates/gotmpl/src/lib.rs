@@ -24,6 +24,7 @@ mod exec;
 pub mod fmt;
 mod func;
 mod gostr;
+pub mod limits;
 mod parse;
 mod set;
 mod types;

@@ -1,6 +1,9 @@
 //! `values.schema.json`: all that is wrong with the values, at once and in Helm's words.
 
 use std::error::Error as StdError;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
 
 use jsonschema::{Retrieve, Uri, Validator};
 use serde_json::Value;
@@ -10,6 +13,12 @@ use crate::{Chart, Error, SchemaError, Values};
 
 mod messages;
 mod report;
+
+/// How long the check against one schema may take; a schema of a few lines can ask for more than anybody can wait for.
+const TIME: Duration = Duration::from_secs(30);
+
+/// The stack of the thread that checks: schemas and values nest.
+const STACK: usize = 16 * 1024 * 1024;
 
 use report::Report;
 
@@ -35,18 +44,16 @@ pub fn validate_schema(chart: &Chart, values: &Values) -> Result<(), Error> {
 fn check(chart: &Chart, values: &Values, found: &mut SchemaError) {
     if let Some(schema) = &chart.schema {
         let name = chart.name();
-        match compile(schema) {
+        match in_time(TIME, schema.clone(), Value::Object(values.clone())) {
             Err(message) => {
                 found.add(name, &message);
                 found.problem(name, "", message);
             }
-            Ok(schema) => {
-                let values = Value::Object(values.clone());
-                if let Some(report) = Report::of(schema.iter_errors(&values)) {
-                    found.add(name, &format!("{report}\n"));
-                    for (path, message) in report.problems() {
-                        found.problem(name, &path, message);
-                    }
+            Ok(None) => {}
+            Ok(Some(faults)) => {
+                found.add(name, &format!("{}\n", faults.text));
+                for (path, message) in faults.problems {
+                    found.problem(name, &path, message);
                 }
             }
         }
@@ -66,6 +73,42 @@ fn check(chart: &Chart, values: &Values, found: &mut SchemaError) {
             }
         }
     }
+}
+
+/// What breaks one schema: Helm's text, and each problem with its path.
+struct Faults {
+    text: String,
+    problems: Vec<(String, String)>,
+}
+
+/// Checks values in a thread of their own, which cannot be ended: one that takes too long is left to itself.
+fn in_time(most: Duration, schema: Vec<u8>, values: Value) -> Result<Option<Faults>, String> {
+    let (send, receive) = mpsc::channel();
+    thread::Builder::new()
+        .name("schema".to_owned())
+        .stack_size(STACK)
+        .spawn(move || {
+            let faults = compile(&schema).map(|schema| {
+                Report::of(schema.iter_errors(&values)).map(|report| Faults {
+                    text: report.to_string(),
+                    problems: report.problems(),
+                })
+            });
+            // Nobody listens when the time is over.
+            let _ = send.send(faults);
+        })
+        .map_err(|error| error.to_string())?;
+    receive.recv_timeout(most).unwrap_or_else(|error| {
+        Err(match error {
+            mpsc::RecvTimeoutError::Timeout => {
+                format!(
+                    "the check against the schema takes longer than {} s",
+                    most.as_secs_f64()
+                )
+            }
+            mpsc::RecvTimeoutError::Disconnected => "the schema cannot be checked".to_owned(),
+        })
+    })
 }
 
 impl SchemaError {
@@ -113,5 +156,31 @@ fn go_type(value: &Value) -> &'static str {
         Value::String(_) => "string",
         Value::Array(_) => "[]interface {}",
         Value::Object(_) => "map[string]interface {}",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Forty lines ask for a trillion checks.
+    #[test]
+    fn a_schema_that_doubles_at_each_step_ends() {
+        let mut definitions = serde_json::Map::new();
+        for i in 0..40 {
+            let next = serde_json::json!({"$ref": format!("#/$defs/d{}", i + 1)});
+            definitions.insert(
+                format!("d{i}"),
+                serde_json::json!({"allOf": [next.clone(), next]}),
+            );
+        }
+        definitions.insert("d40".to_owned(), serde_json::json!({"type": "object"}));
+        let schema = serde_json::json!({"$ref": "#/$defs/d0", "$defs": definitions});
+        let most = Duration::from_millis(100);
+        let ended = in_time(most, schema.to_string().into_bytes(), serde_json::json!({}));
+        assert_eq!(
+            ended.map(|faults| faults.is_none()).unwrap_err(),
+            "the check against the schema takes longer than 0.1 s"
+        );
     }
 }

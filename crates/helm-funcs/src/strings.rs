@@ -4,7 +4,7 @@ mod bytewise;
 mod case;
 
 use gotmpl::fmt::quote;
-use gotmpl::{Map, Type, Value};
+use gotmpl::{Map, Type, Value, limits};
 
 use crate::args::{Args, Registry, Returned, fail};
 
@@ -119,7 +119,10 @@ fn repeat(a: Args<'_>) -> Returned {
         Ok(count) if count.saturating_mul(a.bytes(1).len()) > 1 << 30 => {
             fail("strings: Repeat output length overflow")
         }
-        Ok(count) => Ok(Value::str(a.bytes(1).repeat(count))),
+        Ok(count) => {
+            limits::made(count * a.bytes(1).len())?;
+            Ok(Value::str(a.bytes(1).repeat(count)))
+        }
     }
 }
 
@@ -187,6 +190,8 @@ fn indent(a: Args<'_>, before: &str) -> Returned {
     if width > 1 << 20 {
         return fail("strings: Repeat output length overflow");
     }
+    let lines = a.bytes(1).split(|b| *b == b'\n').count();
+    limits::made(width.saturating_mul(lines))?;
     let pad = " ".repeat(width);
     let mut out = before.as_bytes().to_vec();
     for (i, line) in a.bytes(1).split(|b| *b == b'\n').enumerate() {

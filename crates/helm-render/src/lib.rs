@@ -37,6 +37,7 @@ mod values;
 
 use std::fmt::Write;
 
+pub use gotmpl::limits::Limits;
 use helm_chart::{Capabilities, Chart, Constraint, Values, Version};
 pub use helm_funcs::{Lookup, NoLookup, Sources};
 pub use helm_release::{Hook, HookEvent};
@@ -107,8 +108,30 @@ impl Rendered {
 ///
 /// # Errors
 /// The chart is a library or lacks a dependency, does not fit the cluster's version, the values break a schema, a template does not
-/// parse or fails, or what it prints is no YAML. The texts are those of Helm.
+/// parse or fails or takes more than [`Limits::default`], or what it prints is no YAML. The texts are those of Helm.
 pub fn render(
+    chart: &Chart,
+    user: &Values,
+    release: &ReleaseOptions,
+    capabilities: &Capabilities,
+    sources: &Sources,
+) -> Result<Rendered, Error> {
+    render_within(
+        Limits::default(),
+        chart,
+        user,
+        release,
+        capabilities,
+        sources,
+    )
+}
+
+/// [`render`] with other bounds for what the templates may use than [`Limits::default`].
+///
+/// # Errors
+/// As [`render`], and when a bound is met, which the text names.
+pub fn render_within(
+    limits: Limits,
     chart: &Chart,
     user: &Values,
     release: &ReleaseOptions,
@@ -124,7 +147,7 @@ pub fn render(
     check_kube_version(&chart, capabilities)?;
 
     let templates = scope::templates(&chart, &values.values, release, capabilities);
-    let mut files = engine::render(&templates, sources)?;
+    let mut files = gotmpl::limits::limited(limits, || engine::render(&templates, sources))?;
     let notes = files
         .remove(&format!("{}/templates/NOTES.txt", chart.name()))
         .unwrap_or_default();

@@ -223,17 +223,20 @@ impl<'a> State<'a> {
         rest: &'a [Operand],
         last: Option<Slot>,
     ) -> Result<Slot, Error> {
-        if let Some(func) = self.set.func(name) {
-            return self.invoke(dot, Callee::Func(func), node, name, rest, last);
-        }
-        let Some(builtin) = crate::builtin::find(name) else {
-            let name = quote(name.as_bytes());
-            return Err(self.error(&format!("{name} is not a defined function")));
+        let callee = match (self.set.func(name), crate::builtin::find(name)) {
+            (Some(func), _) => Callee::Func(func),
+            (None, Some(_)) if name == "and" || name == "or" => {
+                return self.short_circuit(dot, name, rest, last);
+            }
+            (None, Some(builtin)) => Callee::Builtin(builtin),
+            (None, None) => {
+                let name = quote(name.as_bytes());
+                return Err(self.error(&format!("{name} is not a defined function")));
+            }
         };
-        if name == "and" || name == "or" {
-            return self.short_circuit(dot, name, rest, last);
-        }
-        self.invoke(dot, Callee::Builtin(builtin), node, name, rest, last)
+        let result = self.invoke(dot, callee, node, name, rest, last)?;
+        self.made(size(&result.value))?;
+        Ok(result)
     }
 
     /// `and` and `or` evaluate no more arguments than they need.
@@ -259,5 +262,14 @@ impl<'a> State<'a> {
             Some(last) => self.checked(last, &Type::Reflect),
             None => Ok(value),
         }
+    }
+}
+
+/// Bytes that count for a value which a function gave: those of texts, and of lists so long that few of them are too many.
+fn size(value: &Value) -> usize {
+    match value {
+        Value::Str(text) | Value::Bytes(text) => text.len(),
+        Value::List(list) if list.len() > 1000 => list.len() * size_of::<Value>(),
+        _ => 0,
     }
 }

@@ -57,6 +57,8 @@ impl Printer {
                 "cannot print a value that is nested too deeply",
             ));
         }
+        crate::limits::step()?;
+        crate::limits::made(self.flags.width.unwrap_or(0))?;
         match value {
             Value::Nil if depth > 0 => self.text("<nil>"),
             Value::Nil => return self.bad_verb(value, verb),
