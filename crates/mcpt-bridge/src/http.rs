@@ -14,7 +14,7 @@ use axum::{
     routing::get,
 };
 use hyper_util::service::TowerToHyperService;
-use mcpt_http::{Budget, Connections};
+use mcpt_http::{Budget, Connections, ReadyState};
 use mcpt_protocol::{Era, era_of_version};
 use tokio::{net::TcpListener, time::Instant};
 use tokio_util::task::TaskTracker;
@@ -132,23 +132,31 @@ async fn guard(State(bridge): State<Arc<Bridge>>, request: Request, next: Next) 
     next.run(request).await
 }
 
-/// `/readyz`: whether a new session would work, and if not, why, with the server's last words.
+/// `/readyz`: whether a new session would work, and if not, why, with the server's last words. Programs read
+/// the state from a header.
 async fn ready(State(bridge): State<Arc<Bridge>>) -> Response {
-    let unready = |text: String| (StatusCode::SERVICE_UNAVAILABLE, text).into_response();
-    match bridge.readiness.state() {
-        readiness::State::Ready => "ready\n".into_response(),
-        readiness::State::Starting => unready(format!("{STARTING}\n")),
-        readiness::State::Draining => unready("the server is shutting down\n".to_owned()),
+    let (state, text) = match bridge.readiness.state() {
+        readiness::State::Ready => (ReadyState::Ready, "ready".to_owned()),
+        readiness::State::Starting => (ReadyState::Starting, STARTING.to_owned()),
+        readiness::State::Draining => (
+            ReadyState::Draining,
+            "the server is shutting down".to_owned(),
+        ),
         readiness::State::Failing(failure) => {
             let mut text = failure.reason;
             for line in failure.tail {
                 text.push('\n');
                 text.push_str(&line);
             }
-            text.push('\n');
-            unready(text)
+            (ReadyState::Failing, text)
         }
-    }
+    };
+    let status = match state {
+        ReadyState::Ready => StatusCode::OK,
+        _ => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    let headers = [(ReadyState::HEADER, state.value())];
+    (status, headers, format!("{text}\n")).into_response()
 }
 
 /// The era that the version header names.

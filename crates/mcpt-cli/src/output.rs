@@ -1,5 +1,7 @@
 //! Standard output: results and nothing else, as text or as documents.
 
+mod exact_yaml;
+
 use std::{
     fmt::Display,
     io::{self, Write as _},
@@ -37,6 +39,16 @@ pub(crate) fn lines<T: Display>(items: impl IntoIterator<Item = T>) -> Result<()
 /// Writes a value as one indented JSON document.
 pub(crate) fn json(value: &impl Serialize) -> Result<(), Ending> {
     line(&serde_json::to_string_pretty(value).map_err(|error| unprintable(&error))?)
+}
+
+/// Writes a JSON text that came from elsewhere: indented, and otherwise as it is.
+pub(crate) fn exact_json(json: &str) -> Result<(), Ending> {
+    line(&mcpt_protocol::indented(json))
+}
+
+/// Writes the same as one YAML document.
+pub(crate) fn exact_yaml(json: &str) -> Result<(), Ending> {
+    text(&exact_yaml::document(json)?)
 }
 
 /// Writes a value as JSON on one line.

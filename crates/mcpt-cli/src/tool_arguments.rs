@@ -1,17 +1,32 @@
 //! The arguments of a tool call: `--arg NAME=TEXT` becomes the JSON that the tool's schema asks for.
 
 use mcpt_core::{Failure, FailureKind, near};
-use serde_json::{Map, Value};
+use mcpt_protocol::is_whole_number;
+use serde::{Serialize, Serializer};
+use serde_json::{
+    Map, Value,
+    value::{RawValue, to_raw_value},
+};
 
-/// Types a call's arguments after the tool's `inputSchema`. All faults come at once.
+/// An object whose members keep their order and their texts.
+struct Arguments<'a>(Vec<(&'a str, Box<RawValue>)>);
+
+impl Serialize for Arguments<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(name, value)| (name, value)))
+    }
+}
+
+/// Types a call's arguments after the tool's `inputSchema`, numbers exactly as they are written. Of an
+/// argument that is given twice the last value counts. All faults come at once.
 pub(crate) fn typed(
     tool: &str,
     schema: &Value,
     given: &[(String, String)],
-) -> Result<Map<String, Value>, Failure> {
+) -> Result<Box<RawValue>, Failure> {
     let properties = schema.get("properties").and_then(Value::as_object);
     let closed = schema.get("additionalProperties") == Some(&Value::Bool(false));
-    let mut arguments = Map::new();
+    let mut arguments = Arguments(Vec::new());
     let mut faults = Vec::new();
     for (name, text) in given {
         match properties.and_then(|properties| properties.get(name)) {
@@ -25,19 +40,22 @@ pub(crate) fn typed(
             }
             property => match value(property.unwrap_or(&Value::Null), schema, text) {
                 Ok(value) => {
-                    arguments.insert(name.clone(), value);
+                    arguments.0.retain(|(other, _)| other != name);
+                    arguments.0.push((name, value));
                 }
                 Err(expected) => faults.push(format!("{name}: {text:?} is no {expected}")),
             },
         }
     }
     for name in required(schema) {
-        if !arguments.contains_key(name) && !given.iter().any(|(key, _)| key == name) {
+        if !given.iter().any(|(key, _)| key == name) {
             faults.push(format!("{name} is missing"));
         }
     }
     if faults.is_empty() {
-        return Ok(arguments);
+        return to_raw_value(&arguments).map_err(|error| {
+            Failure::new(FailureKind::Failed, "cannot write the arguments").caused_by(&error)
+        });
     }
     let names: Vec<&str> = properties
         .into_iter()
@@ -76,15 +94,15 @@ fn required(schema: &Value) -> impl Iterator<Item = &str> {
 
 /// The JSON for one argument, or the name of what was expected. A text is taken as it is wherever a text is allowed and
 /// nothing else reads it.
-fn value(property: &Value, schema: &Value, text: &str) -> Result<Value, String> {
+fn value(property: &Value, schema: &Value, text: &str) -> Result<Box<RawValue>, String> {
     let types = types(property, schema);
-    let json = serde_json::from_str::<Value>(text).ok();
-    let fits = |value: &Value| types.iter().any(|name| is_of_type(value, name));
+    let json = serde_json::from_str::<&RawValue>(text).ok();
+    let fits = |json: &str| types.iter().any(|name| is_of_type(json, name));
     let text_allowed = types.is_empty() || types.iter().any(|name| name == "string");
     match json {
         // A text that looks like JSON stays a text when only texts are allowed.
-        Some(value) if !value.is_string() && fits(&value) => Ok(value),
-        _ if text_allowed => Ok(Value::String(text.to_owned())),
+        Some(json) if !json.get().starts_with('"') && fits(json.get()) => Ok(json.to_owned()),
+        _ if text_allowed => to_raw_value(text).map_err(|error| error.to_string()),
         _ => Err(types.join(" or ")),
     }
 }
@@ -118,7 +136,7 @@ fn types(property: &Value, schema: &Value) -> Vec<String> {
         .flatten()
     {
         if types.is_empty() || property.get("type").is_none() {
-            types.push(type_name(choice).to_owned());
+            types.push(type_name(&choice.to_string()).to_owned());
         }
     }
     types.dedup();
@@ -135,21 +153,22 @@ fn resolved<'a>(property: &'a Value, schema: &'a Value) -> &'a Value {
         .unwrap_or(property)
 }
 
-fn is_of_type(value: &Value, name: &str) -> bool {
+fn is_of_type(json: &str, name: &str) -> bool {
     match name {
-        "integer" => value.as_f64().is_some_and(|number| number.fract() == 0.0),
-        name => type_name(value) == name,
+        "integer" => is_whole_number(json),
+        name => type_name(json) == name,
     }
 }
 
-fn type_name(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "boolean",
-        Value::Number(_) => "number",
-        Value::String(_) => "string",
-        Value::Array(_) => "array",
-        Value::Object(_) => "object",
+/// The type of a JSON text.
+fn type_name(json: &str) -> &'static str {
+    match json.as_bytes().first() {
+        Some(b'n') => "null",
+        Some(b't' | b'f') => "boolean",
+        Some(b'"') => "string",
+        Some(b'[') => "array",
+        Some(b'{') => "object",
+        _ => "number",
     }
 }
 
@@ -159,41 +178,60 @@ mod tests {
 
     use super::*;
 
-    fn check(property: &Value, text: &str, expected: Result<Value, &str>) {
+    fn check(property: &Value, text: &str, expected: Result<&str, &str>) {
         let schema = json!({"$defs": {"count": {"type": "integer"}}});
-        assert_eq!(
-            value(property, &schema, text),
-            expected.map_err(str::to_owned),
-            "{text:?} as {property}"
-        );
+        let found = value(property, &schema, text);
+        let found = found.as_deref().map(RawValue::get);
+        let expected = expected.map_err(str::to_owned);
+        assert_eq!(found, expected.as_deref(), "{text:?} as {property}");
     }
 
     #[test]
     fn texts_become_what_the_schema_asks_for() {
-        check(&json!({"type": "string"}), "3", Ok(json!("3")));
-        check(&json!({"type": "string"}), "\"x\"", Ok(json!("\"x\"")));
-        check(&json!({"type": "integer"}), "3", Ok(json!(3)));
+        check(&json!({"type": "string"}), "3", Ok("\"3\""));
+        check(&json!({"type": "string"}), "\"x\"", Ok(r#""\"x\"""#));
+        check(&json!({"type": "integer"}), "3", Ok("3"));
+        check(&json!({"type": "integer"}), "3.0", Ok("3.0"));
         check(&json!({"type": "integer"}), "3.5", Err("integer"));
-        check(&json!({"type": "number"}), "3.5", Ok(json!(3.5)));
+        check(&json!({"type": "number"}), "3.50", Ok("3.50"));
         check(&json!({"type": "number"}), "many", Err("number"));
-        check(&json!({"type": "boolean"}), "true", Ok(json!(true)));
+        check(&json!({"type": "boolean"}), "true", Ok("true"));
         check(&json!({"type": "boolean"}), "yes", Err("boolean"));
-        check(&json!({"type": "array"}), "[1,2]", Ok(json!([1, 2])));
-        check(&json!({"type": "object"}), "{\"a\":1}", Ok(json!({"a": 1})));
-        check(
-            &json!({"type": ["integer", "null"]}),
-            "null",
-            Ok(json!(null)),
-        );
-        check(&json!({"type": ["integer", "string"]}), "x", Ok(json!("x")));
+        check(&json!({"type": "array"}), "[1,2]", Ok("[1,2]"));
+        check(&json!({"type": "object"}), "{\"a\":1}", Ok("{\"a\":1}"));
+        check(&json!({"type": ["integer", "null"]}), "null", Ok("null"));
+        check(&json!({"type": ["integer", "string"]}), "x", Ok("\"x\""));
         check(
             &json!({"anyOf": [{"type": "integer"}, {"type": "null"}]}),
             "x",
             Err("integer or null"),
         );
-        check(&json!({"enum": [1, 2]}), "2", Ok(json!(2)));
-        check(&json!({"$ref": "#/$defs/count"}), "7", Ok(json!(7)));
-        check(&json!({}), "{}", Ok(json!("{}")));
+        check(&json!({"enum": [1, 2]}), "2", Ok("2"));
+        check(&json!({"$ref": "#/$defs/count"}), "7", Ok("7"));
+        check(&json!({}), "{}", Ok("\"{}\""));
+    }
+
+    #[test]
+    fn numbers_of_any_size_stay_as_they_are_written() {
+        for text in [
+            "123456789012345678901234567890",
+            "-9223372036854775809",
+            "1e400",
+        ] {
+            check(&json!({"type": "integer"}), text, Ok(text));
+            check(&json!({"type": ["null", "number"]}), text, Ok(text));
+        }
+        let nested = "{\"z\":12345678901234567890123,\"a\":0.10}";
+        check(&json!({"type": "object"}), nested, Ok(nested));
+        let given = [
+            ("z", "18446744073709551616"),
+            ("a", "1.0"),
+            ("z", "18446744073709551617"),
+        ];
+        let given = given.map(|(key, text)| (key.to_owned(), text.to_owned()));
+        let schema = json!({"properties": {"a": {"type": "number"}, "z": {"type": "integer"}}});
+        let typed = typed("add", &schema, &given).unwrap();
+        assert_eq!(typed.get(), r#"{"a":1.0,"z":18446744073709551617}"#);
     }
 
     #[test]
@@ -216,8 +254,8 @@ mod tests {
         );
         let given = [("a", "1"), ("b", "2")].map(|(key, text)| (key.to_owned(), text.to_owned()));
         assert_eq!(
-            Value::Object(typed("add", &schema, &given).unwrap()),
-            json!({"a": 1, "b": 2})
+            typed("add", &schema, &given).unwrap().get(),
+            r#"{"a":1,"b":2}"#
         );
     }
 
@@ -236,6 +274,6 @@ mod tests {
     fn tools_without_a_schema_take_texts() {
         let given = [("a".to_owned(), "1".to_owned())];
         let arguments = typed("any", &json!({"type": "object"}), &given).unwrap();
-        assert_eq!(Value::Object(arguments), json!({"a": "1"}));
+        assert_eq!(arguments.get(), r#"{"a":"1"}"#);
     }
 }

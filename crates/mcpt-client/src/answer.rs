@@ -37,13 +37,6 @@ pub(crate) fn describe(
     text
 }
 
-/// Whether a `Content-Type` names `essence`, parameters and case aside.
-pub(crate) fn is_type(content_type: Option<&str>, essence: &str) -> bool {
-    content_type
-        .and_then(|value| value.split(';').next())
-        .is_some_and(|value| value.trim().eq_ignore_ascii_case(essence))
-}
-
 /// The innermost cause of an error, which is what people need to read: `connection refused`.
 pub(crate) fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
     let mut innermost = error;
@@ -90,15 +83,5 @@ mod tests {
         let check = |error, expect| assert_eq!(innermost(&Outer(error)), expect);
         check(std::io::Error::from_raw_os_error(111), "connection refused");
         check(std::io::Error::other("something else"), "something else");
-    }
-
-    #[test]
-    fn content_types() {
-        assert!(is_type(
-            Some("Application/JSON; charset=utf-8"),
-            "application/json"
-        ));
-        assert!(!is_type(Some("application/jsonl"), "application/json"));
-        assert!(!is_type(None, "application/json"));
     }
 }

@@ -1,8 +1,9 @@
 //! [`Client`]: one connection to one MCP server over streamable HTTP.
 
-use std::{collections::HashMap, fmt, net::IpAddr, sync::Arc, time::Duration};
+use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
 
-use http::Uri;
+use http::{HeaderMap, HeaderValue, header::HOST};
+use mcpt_protocol::{REDIRECTS_MAX, host_header, is_loopback_host};
 use rmcp::{
     ClientHandler, RoleClient,
     model::{
@@ -11,17 +12,23 @@ use rmcp::{
         PaginatedRequestParams, ProgressNotificationParam, ProgressToken, ProtocolVersion,
     },
     service::{
-        ClientLifecycleMode, ClientServiceExt, NotificationContext, PeerRequestOptions,
-        RunningService, ServiceError,
+        ClientInitializeError, ClientLifecycleMode, ClientServiceExt, NotificationContext,
+        PeerRequestOptions, RunningService, ServiceError,
     },
     transport::{
         StreamableHttpClientTransport, streamable_http_client::StreamableHttpClientTransportConfig,
     },
 };
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, value::RawValue};
 use tokio::sync::RwLock;
+use url::{Position, Url};
 
-use crate::{ClientError, error::Context, transport::KeepingHttp};
+use crate::{
+    ClientError, Exact,
+    error::Context,
+    redirects::{Redirects, Unfollowed},
+    transport::{ExactArguments, KeepingHttp},
+};
 
 /// How long the end of a session may take.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
@@ -32,6 +39,7 @@ const PAGES_MAX: usize = 1000;
 pub struct Client {
     service: RunningService<RoleClient, Handler>,
     http: KeepingHttp,
+    redirects: Redirects,
     context: Context,
 }
 
@@ -59,30 +67,81 @@ pub struct CallProgress {
     pub message: Option<String>,
 }
 
-/// What a tool answered: the raw result of `tools/call`.
-#[derive(Debug, Clone, PartialEq)]
+/// What a tool answered: the result of `tools/call`.
+#[derive(Debug, Clone)]
 pub struct ToolResult {
     /// The result, nothing lost or added.
-    pub raw: Value,
+    pub result: Exact,
 }
 
 impl ToolResult {
     /// Whether the tool itself reported an error.
     pub fn is_error(&self) -> bool {
-        self.raw.get("isError").and_then(Value::as_bool) == Some(true)
+        let error = self.result.value().get("isError");
+        error.and_then(Value::as_bool) == Some(true)
     }
 }
 
+/// Why a connection did not come about.
+enum NoStart {
+    /// The server is at another path.
+    Moved(Url),
+    /// It said no, or something else.
+    Refused(Context, Box<ClientInitializeError>),
+    Failed(ClientError),
+}
+
 impl Client {
-    /// Connects and agrees on a protocol era, the stateless one preferred. `timeout` holds for the whole of it.
+    /// Connects and agrees on a protocol era, the stateless one preferred. `timeout` holds for the whole of
+    /// it. Redirects are followed within the URL's origin.
     ///
     /// # Errors
     /// [`ClientError`], telling apart who is at fault.
     pub async fn connect(url: &str, timeout: Duration) -> Result<Self, ClientError> {
+        Self::connect_named(url, None, timeout).await
+    }
+
+    /// The same for a server that is reached through a tunnel and knows itself as `host`, `HOST:PORT`.
+    /// Without `host` it is called what the URL says, and `localhost` where that is an address.
+    ///
+    /// # Errors
+    /// As [`Client::connect`].
+    pub async fn connect_named(
+        url: &str,
+        host: Option<&str>,
+        timeout: Duration,
+    ) -> Result<Self, ClientError> {
+        let starting = async {
+            let mut at = url.to_owned();
+            for _ in 0..=REDIRECTS_MAX {
+                match Self::start(&at, host).await {
+                    Err(NoStart::Moved(to)) => at = to.into(),
+                    other => return other,
+                }
+            }
+            let why = format!("it redirects more than {REDIRECTS_MAX} times");
+            Err(NoStart::Failed(ClientError::Protocol(why)))
+        };
+        match tokio::time::timeout(timeout, starting).await {
+            Ok(Ok(client)) => Ok(client),
+            Ok(Err(NoStart::Refused(context, error))) => Err(context.refused_start(&error).await),
+            Ok(Err(NoStart::Failed(error))) => Err(error),
+            Ok(Err(NoStart::Moved(to))) => Err(ClientError::Redirected {
+                url: url.to_owned(),
+                to: to.into(),
+            }),
+            Err(_) => Err(ClientError::TimedOut { after: timeout }),
+        }
+    }
+
+    async fn start(url: &str, host: Option<&str>) -> Result<Self, NoStart> {
         let context = Context {
             url: url.to_owned(),
+            host: host.map(str::to_owned),
         };
-        let http = KeepingHttp::new(http_client(&context)?);
+        let redirects = Redirects::default();
+        let http = http_client(&context, &redirects).map_err(NoStart::Failed)?;
+        let http = KeepingHttp::new(http);
         let transport = StreamableHttpClientTransport::with_client(
             http.clone(),
             StreamableHttpClientTransportConfig::with_uri(url),
@@ -92,14 +151,21 @@ impl Client {
             legacy_version: Some(ProtocolVersion::V_2025_11_25),
         };
         let starting = Handler::default().serve_with_lifecycle(transport, lifecycle);
-        match tokio::time::timeout(timeout, starting).await {
-            Ok(Ok(service)) => Ok(Self {
+        match starting.await {
+            Ok(service) => Ok(Self {
                 service,
                 http,
+                redirects,
                 context,
             }),
-            Ok(Err(error)) => Err(context.refused_start(&error).await),
-            Err(_) => Err(ClientError::TimedOut { after: timeout }),
+            Err(error) => Err(match redirects.take() {
+                Some(Unfollowed::Moved(to)) => NoStart::Moved(to),
+                Some(Unfollowed::Elsewhere(to)) => NoStart::Failed(ClientError::Redirected {
+                    url: url.to_owned(),
+                    to: to.into(),
+                }),
+                None => NoStart::Refused(context, Box::new(error)),
+            }),
         }
     }
 
@@ -122,7 +188,7 @@ impl Client {
     ///
     /// # Errors
     /// [`ClientError`] when the server fails or a page does not come in time.
-    pub async fn list_tools(&self, timeout: Duration) -> Result<Vec<Value>, ClientError> {
+    pub async fn list_tools(&self, timeout: Duration) -> Result<Vec<Exact>, ClientError> {
         let mut tools = Vec::new();
         let mut cursor: Option<String> = None;
         for _ in 0..PAGES_MAX {
@@ -134,25 +200,20 @@ impl Client {
                 params,
                 extensions: Extensions::new(),
             };
-            let mut page = self
+            let page = self
                 .request(ClientRequest::ListToolsRequest(request), timeout)
                 .await?;
-            match page.get_mut("tools").map(Value::take) {
-                Some(Value::Array(items)) => tools.extend(items),
-                _ => {
-                    return Err(ClientError::Protocol(
-                        "its answer to tools/list has no list of tools".to_owned(),
-                    ));
-                }
+            let page: ToolsPage = serde_json::from_str(page.get()).map_err(|error| {
+                ClientError::Protocol(format!(
+                    "its answer to tools/list is no list of tools: {error}"
+                ))
+            })?;
+            for tool in page.tools {
+                tools.push(Exact::read(tool).map_err(|e| ClientError::Protocol(e.to_string()))?);
             }
-            match page.get("nextCursor") {
-                None | Some(Value::Null) => return Ok(tools),
-                Some(Value::String(next)) => cursor = Some(next.clone()),
-                Some(_) => {
-                    return Err(ClientError::Protocol(
-                        "nextCursor of tools/list is not a string".to_owned(),
-                    ));
-                }
+            match page.next_cursor {
+                None => return Ok(tools),
+                next => cursor = next,
             }
         }
         Err(ClientError::Protocol(format!(
@@ -160,20 +221,22 @@ impl Client {
         )))
     }
 
-    /// Calls a tool. `on_progress` is called for each progress notification; `timeout` is the longest time without an
-    /// answer or any progress.
+    /// Calls a tool with `arguments`, a JSON object, which is sent as it is. `on_progress` is called for
+    /// each progress notification; `timeout` is the longest time without an answer or any progress.
     ///
     /// # Errors
     /// [`ClientError`] when the server cannot be asked; an error of the tool itself is a [`ToolResult`].
     pub async fn call_tool(
         &self,
         name: &str,
-        arguments: Map<String, Value>,
+        arguments: Box<RawValue>,
         on_progress: impl Fn(CallProgress) + Send + Sync + 'static,
         timeout: Duration,
     ) -> Result<ToolResult, ClientError> {
-        let params = CallToolRequestParams::new(name.to_owned()).with_arguments(arguments);
-        let request = ClientRequest::CallToolRequest(CallToolRequest::new(params));
+        let params = CallToolRequestParams::new(name.to_owned()).with_arguments(Map::new());
+        let mut request = CallToolRequest::new(params);
+        request.extensions.insert(ExactArguments(arguments.into()));
+        let request = ClientRequest::CallToolRequest(request);
         let options = PeerRequestOptions::with_timeout(timeout).reset_timeout_on_progress();
         // The token is only known once the request is under way; holding the registry until then loses no notification.
         let listeners = &self.service.service().listeners;
@@ -193,9 +256,10 @@ impl Client {
         listeners.write().await.remove(&token);
         let kept = self.http.take(&id);
         answer.map_err(|e| self.failed_request(e))?;
-        let raw = kept.ok_or_else(no_result)?;
-        match raw.get("resultType").and_then(Value::as_str) {
-            None | Some("complete") => Ok(ToolResult { raw }),
+        let result = Exact::read(kept.ok_or_else(no_result)?)
+            .map_err(|error| ClientError::Protocol(error.to_string()))?;
+        match result.value().get("resultType").and_then(Value::as_str) {
+            None | Some("complete") => Ok(ToolResult { result }),
             Some(other) => Err(ClientError::Protocol(format!(
                 "the tool did not complete but answered {other:?}, which was not offered to it"
             ))),
@@ -212,7 +276,7 @@ impl Client {
         &self,
         request: ClientRequest,
         timeout: Duration,
-    ) -> Result<Value, ClientError> {
+    ) -> Result<Box<RawValue>, ClientError> {
         let handle = self
             .service
             .peer()
@@ -227,9 +291,13 @@ impl Client {
     }
 
     fn failed_request(&self, error: ServiceError) -> ClientError {
-        if matches!(error, ServiceError::TransportClosed)
-            && let Some(why) = self.http.why_closed()
-        {
+        if let Some(Unfollowed::Elsewhere(to) | Unfollowed::Moved(to)) = self.redirects.take() {
+            return ClientError::Redirected {
+                url: self.context.url.clone(),
+                to: to.into(),
+            };
+        }
+        if let Some(why) = self.http.why_broken() {
             return ClientError::Protocol(why);
         }
         self.context.failed_request(error)
@@ -249,31 +317,44 @@ impl fmt::Debug for Client {
     }
 }
 
-fn http_client(context: &Context) -> Result<reqwest::Client, ClientError> {
+/// A page of `tools/list`, each tool as it was sent.
+#[derive(serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ToolsPage {
+    tools: Vec<Box<RawValue>>,
+    next_cursor: Option<String>,
+}
+
+fn http_client(context: &Context, redirects: &Redirects) -> Result<reqwest::Client, ClientError> {
     let bad = |reason: String| ClientError::BadUrl {
         url: context.url.clone(),
         reason,
     };
-    let uri: Uri = context
-        .url
-        .parse()
-        .map_err(|e: http::uri::InvalidUri| bad(e.to_string()))?;
-    let host = uri
-        .host()
-        .ok_or_else(|| bad("it names no host".to_owned()))?
-        .trim_matches(['[', ']']);
+    let url = Url::parse(&context.url).map_err(|e| bad(e.to_string()))?;
+    let host = url
+        .host_str()
+        .ok_or_else(|| bad("it names no host".to_owned()))?;
+    let authority = &url[Position::BeforeHost..Position::AfterPort];
     let mut builder = reqwest::Client::builder();
-    match uri.scheme_str() {
-        // Without TLS, certificates of the system need neither be there nor be read.
-        Some("http") => builder = builder.tls_certs_only([]),
-        Some("https") => {}
+    let named = match url.scheme() {
+        "http" => {
+            // Without TLS, certificates of the system need neither be there nor be read.
+            builder = builder.tls_certs_only([]);
+            context
+                .host
+                .clone()
+                .unwrap_or_else(|| host_header(authority, 80))
+        }
+        "https" => context.host.clone().unwrap_or_else(|| authority.to_owned()),
         _ => return Err(bad("its scheme is neither http nor https".to_owned())),
-    }
-    let loopback = host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
-    if loopback || host == "localhost" {
+    };
+    if is_loopback_host(host) {
         builder = builder.no_proxy();
     }
+    let name = HeaderValue::try_from(&named).map_err(|e| bad(e.to_string()))?;
     builder
+        .default_headers(HeaderMap::from_iter([(HOST, name)]))
+        .redirect(redirects.policy(named))
         .build()
         .map_err(|e| bad(crate::answer::innermost(&e)))
 }

@@ -3,13 +3,14 @@
 use std::{net::IpAddr, time::Duration};
 
 use mcpt_core::{Failure, FailureKind};
+use mcpt_protocol::RpcError;
 use rmcp::{
     ErrorData, ServiceError, service::ClientInitializeError,
     transport::streamable_http_client::StreamableHttpError,
 };
 use serde_json::Value;
 
-use crate::{answer::innermost, probe};
+use crate::{answer::innermost, probe::probe_named};
 
 /// How long the second look at a server that refused the handshake may take.
 const DIAGNOSIS_TIMEOUT: Duration = Duration::from_secs(5);
@@ -48,6 +49,15 @@ pub enum ClientError {
         url: String,
         /// Status, content type and first bytes: `HTTP 404 text/html: <!DOCTYPE html>`.
         answer: String,
+    },
+    /// It leads to another origin, where nothing is sent: whoever answers at one place decides about that
+    /// place alone.
+    #[error("{url} redirects to another place, which is not followed: {to}")]
+    Redirected {
+        /// URL that was asked.
+        url: String,
+        /// Where it leads.
+        to: String,
     },
     /// A page was answered with another status than 200.
     #[error("{url} answered with status {status}: {text}")]
@@ -93,12 +103,29 @@ impl ClientError {
     pub fn kind(&self) -> FailureKind {
         match self {
             Self::BadUrl { .. } => FailureKind::Usage,
-            Self::Connect { .. } | Self::LoopbackOnly { .. } | Self::NotMcp { .. } => {
-                FailureKind::Unreachable
-            }
+            Self::Connect { .. }
+            | Self::LoopbackOnly { .. }
+            | Self::NotMcp { .. }
+            | Self::Redirected { .. } => FailureKind::Unreachable,
             Self::Status { .. } | Self::Protocol(_) | Self::Server { .. } => FailureKind::Failed,
             Self::TimedOut { .. } => FailureKind::TimedOut,
         }
+    }
+
+    /// The same error of a server that is called otherwise: the address of a tunnel, say, means nothing
+    /// to people.
+    #[must_use]
+    pub fn naming(mut self, place: &str) -> Self {
+        match &mut self {
+            Self::BadUrl { url, .. }
+            | Self::Connect { url, .. }
+            | Self::LoopbackOnly { url, .. }
+            | Self::NotMcp { url, .. }
+            | Self::Redirected { url, .. }
+            | Self::Status { url, .. } => place.clone_into(url),
+            Self::Protocol(_) | Self::Server { .. } | Self::TimedOut { .. } => {}
+        }
+        self
     }
 
     /// The failure of `what`, for the command line.
@@ -117,10 +144,23 @@ impl From<ErrorData> for ClientError {
     }
 }
 
+impl From<RpcError> for ClientError {
+    fn from(error: RpcError) -> Self {
+        let data = error.data.as_deref();
+        Self::Server {
+            code: error.code,
+            message: error.message,
+            data: data.and_then(|data| serde_json::from_str(data.get()).ok()),
+        }
+    }
+}
+
 /// What is needed to word the errors of one connection.
 #[derive(Debug, Clone)]
 pub(crate) struct Context {
     pub(crate) url: String,
+    /// What the server is called in `Host`, if not what the URL says.
+    pub(crate) host: Option<String>,
 }
 
 impl Context {
@@ -139,7 +179,7 @@ impl Context {
         {
             return connect;
         }
-        match probe(&self.url, DIAGNOSIS_TIMEOUT).await {
+        match probe_named(&self.url, self.host.as_deref(), DIAGNOSIS_TIMEOUT).await {
             Err(diagnosis) if !matches!(diagnosis, ClientError::BadUrl { .. }) => diagnosis,
             _ => ClientError::Protocol(cause.to_string()),
         }

@@ -3,14 +3,18 @@
 mod answer;
 mod client;
 mod error;
+mod exact;
 mod plain_http;
 mod probe;
+mod redirects;
 mod transport;
-mod versions;
+
+pub use mcpt_http::ReadyState;
 
 pub use self::{
     client::{CallProgress, Client, ServerIdentity, ToolResult},
     error::ClientError,
-    plain_http::{health, http_get},
-    probe::{ProbeAnswer, probe, probe_as_others},
+    exact::Exact,
+    plain_http::{Page, health, http_get, http_page},
+    probe::{ProbeAnswer, probe, probe_as_others, probe_named},
 };

@@ -1,4 +1,5 @@
-//! Plain HTTP/1.1 by hand, for what must start in milliseconds: one request on one connection, no TLS, no pool.
+//! Plain HTTP/1.1 by hand, for what must start in milliseconds: one request on one connection, no TLS,
+//! no pool.
 
 use std::{
     net::{IpAddr, UdpSocket},
@@ -6,42 +7,74 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Method, Request, Uri, header};
-use http_body_util::{BodyExt, Full, Limited};
+use http::{HeaderName, Method, Request, Response, header};
+use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
+use mcpt_http::{
+    ReadyState,
+    client::{self, ExchangeError},
+};
+use mcpt_protocol::host_header;
+use url::{Position, Url};
 
 use crate::{ClientError, answer::innermost};
 
 /// Largest answer that is read, in bytes.
 pub(crate) const ANSWER_MAX: usize = 1024 * 1024;
 
-/// What a GET of `url` is answered with: status code and text. Plain http only.
+/// What a GET was answered with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page {
+    /// Status code.
+    pub status: u16,
+    /// What a bridge says of its server, for programs.
+    pub ready_state: Option<ReadyState>,
+    /// The body.
+    pub text: String,
+}
+
+/// What a GET of `url` is answered with. Plain http only; redirects are not followed.
 ///
 /// # Errors
 /// [`ClientError`] when nothing, or no HTTP, answers.
-pub async fn health(url: &str, timeout: Duration) -> Result<(u16, String), ClientError> {
+pub async fn http_page(url: &str, timeout: Duration) -> Result<Page, ClientError> {
     let target = Target::parse(url)?;
     let answer = async {
         let response = target.send(Method::GET, &[], Bytes::new()).await?;
+        let ready_state = response.headers().get(ReadyState::HEADER);
+        let ready_state = ready_state.and_then(|value| value.to_str().ok()?.parse().ok());
         let status = response.status().as_u16();
         let body = target.body(response).await?;
-        Ok((status, String::from_utf8_lossy(&body).into_owned()))
+        Ok(Page {
+            status,
+            ready_state,
+            text: String::from_utf8_lossy(&body).into_owned(),
+        })
     };
     tokio::time::timeout(timeout, answer)
         .await
         .unwrap_or(Err(ClientError::TimedOut { after: timeout }))
 }
 
+/// Status code and text of a page, as [`http_page`].
+///
+/// # Errors
+/// As [`http_page`].
+pub async fn health(url: &str, timeout: Duration) -> Result<(u16, String), ClientError> {
+    let page = http_page(url, timeout).await?;
+    Ok((page.status, page.text))
+}
+
 /// The text of a page. Plain http only.
 ///
 /// # Errors
-/// As [`health`], and [`ClientError::Status`] for any other status than 200.
+/// As [`http_page`], and [`ClientError::Status`] for any other status than 200.
 pub async fn http_get(url: &str, timeout: Duration) -> Result<String, ClientError> {
-    match health(url, timeout).await? {
-        (200, text) => Ok(text),
-        (status, text) => Err(ClientError::Status {
+    match http_page(url, timeout).await? {
+        Page {
+            status: 200, text, ..
+        } => Ok(text),
+        Page { status, text, .. } => Err(ClientError::Status {
             url: url.to_owned(),
             status,
             text: text.lines().next().unwrap_or_default().to_owned(),
@@ -50,125 +83,139 @@ pub async fn http_get(url: &str, timeout: Duration) -> Result<String, ClientErro
 }
 
 /// Who is asked, and for what.
-pub(crate) struct Target<'a> {
-    pub(crate) url: &'a str,
-    /// Host and port as the `Host` header wants them.
-    authority: String,
-    host: String,
-    port: u16,
-    path: String,
+#[derive(Debug, Clone)]
+pub(crate) struct Target {
+    url: Url,
+    /// The URL as it is called in messages.
+    pub(crate) shown: String,
+    /// What the server is called in `Host`.
+    pub(crate) host_header: String,
+    /// Where to connect, if not where the URL says.
+    at: Option<IpAddr>,
 }
 
-impl<'a> Target<'a> {
+impl Target {
     /// Takes a URL apart.
     ///
     /// # Errors
     /// [`ClientError::BadUrl`] when it is none, or not one of plain http.
-    pub(crate) fn parse(url: &'a str) -> Result<Self, ClientError> {
+    pub(crate) fn parse(text: &str) -> Result<Self, ClientError> {
         let bad = |reason: String| ClientError::BadUrl {
-            url: url.to_owned(),
+            url: text.to_owned(),
             reason,
         };
-        let uri: Uri = url
-            .parse()
-            .map_err(|e: http::uri::InvalidUri| bad(e.to_string()))?;
-        if uri.scheme_str() != Some("http") {
+        let url = Url::parse(text).map_err(|e| bad(e.to_string()))?;
+        if url.scheme() != "http" {
             return Err(bad("only plain http is spoken here".to_owned()));
         }
-        let (Some(authority), Some(host)) = (uri.authority(), uri.host()) else {
-            return Err(bad("it names no host".to_owned()));
-        };
+        let authority = &url[Position::BeforeHost..Position::AfterPort];
         Ok(Self {
+            host_header: host_header(authority, 80),
+            shown: text.to_owned(),
+            at: None,
             url,
-            authority: authority.to_string(),
-            host: host.trim_matches(['[', ']']).to_owned(),
-            port: uri.port_u16().unwrap_or(80),
-            path: uri
-                .path_and_query()
-                .map_or_else(|| "/".to_owned(), ToString::to_string),
         })
     }
 
     /// The same request, sent to this address; it still names the URL's host.
     pub(crate) fn at(mut self, address: IpAddr) -> Self {
-        self.host = address.to_string();
+        self.at = Some(address);
         self
+    }
+
+    /// The same request to a server that knows itself as `host`, `HOST:PORT`.
+    pub(crate) fn named(mut self, host: Option<&str>) -> Self {
+        if let Some(host) = host {
+            host.clone_into(&mut self.host_header);
+        }
+        self
+    }
+
+    /// The same request for another path of the same server.
+    pub(crate) fn moved(mut self, to: &Url) -> Self {
+        self.url.set_path(to.path());
+        self.url.set_query(to.query());
+        self.shown = self.url.to_string();
+        self
+    }
+
+    /// The URL as the server sees it.
+    pub(crate) fn as_named(&self) -> Option<Url> {
+        let named = Url::parse(&format!("http://{}/", self.host_header)).ok()?;
+        named.join(self.path()).ok()
+    }
+
+    fn path(&self) -> &str {
+        &self.url[Position::BeforePath..Position::AfterQuery]
+    }
+
+    fn host(&self) -> String {
+        let host = self.url.host_str().unwrap_or_default();
+        let host = || host.trim_matches(['[', ']']).to_owned();
+        self.at.map_or_else(host, |address| address.to_string())
+    }
+
+    fn port(&self) -> u16 {
+        self.url.port_or_known_default().unwrap_or(80)
     }
 
     /// Whether anybody listens there.
     pub(crate) async fn is_open(&self) -> bool {
-        let connecting = TcpStream::connect((self.host.as_str(), self.port));
-        connecting.await.is_ok()
+        client::connect(&self.host(), self.port()).await.is_ok()
     }
 
     /// Sends one request on a connection of its own.
     ///
     /// # Errors
-    /// [`ClientError::Connect`] when nothing answers, [`ClientError::NotMcp`] when what answers does not speak HTTP.
+    /// [`ClientError::Connect`] when nothing answers, [`ClientError::NotMcp`] when what answers does not
+    /// speak HTTP.
     pub(crate) async fn send(
         &self,
         method: Method,
-        headers: &[(&str, &str)],
+        headers: &[(HeaderName, &str)],
         body: Bytes,
-    ) -> Result<http::Response<Incoming>, ClientError> {
-        let stream = TcpStream::connect((self.host.as_str(), self.port))
-            .await
-            .map_err(|e| self.lost(&e))?;
-        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
-            .await
-            .map_err(|e| self.lost(&e))?;
-        tokio::spawn(async move {
-            // Its errors reach the request or the body that they concern.
-            drop(connection.await);
-        });
+    ) -> Result<Response<Incoming>, ClientError> {
         let mut request = Request::builder()
             .method(method)
-            .uri(&self.path)
-            .header(header::HOST, &self.authority)
-            .header(header::CONNECTION, "close");
+            .uri(self.path())
+            .header(header::HOST, &self.host_header);
         for (name, value) in headers {
-            request = request.header(*name, *value);
+            request = request.header(name, *value);
         }
         let request = request.body(Full::new(body)).map_err(|e| {
             ClientError::Protocol(format!("its session id is not a header value: {e}"))
         })?;
-        sender.send_request(request).await.map_err(|e| {
-            if e.is_parse() {
-                ClientError::NotMcp {
-                    url: self.url.to_owned(),
-                    answer: "something that is not HTTP".to_owned(),
-                }
-            } else {
-                self.lost(&e)
-            }
-        })
+        let answer = client::exchange(&self.host(), self.port(), request).await;
+        answer.map_err(|e| self.failed(&e))
     }
 
     /// The whole body of an answer.
     ///
     /// # Errors
-    /// [`ClientError::Connect`] when it breaks off or is too large.
-    pub(crate) async fn body(
-        &self,
-        response: http::Response<Incoming>,
-    ) -> Result<Bytes, ClientError> {
-        let body = Limited::new(response.into_body(), ANSWER_MAX)
-            .collect()
-            .await
-            .map_err(|e| self.lost(e.as_ref()))?;
-        Ok(body.to_bytes())
+    /// [`ClientError`] when it breaks off or is too large.
+    pub(crate) async fn body(&self, response: Response<Incoming>) -> Result<Bytes, ClientError> {
+        let body = client::body(response, ANSWER_MAX).await;
+        body.map_err(|e| self.failed(&e))
     }
 
-    fn lost(&self, error: &(dyn std::error::Error + 'static)) -> ClientError {
-        ClientError::Connect {
-            url: self.url.to_owned(),
-            reason: innermost(error),
+    pub(crate) fn failed(&self, error: &ExchangeError) -> ClientError {
+        match error {
+            ExchangeError::Connect(_) | ExchangeError::Lost(_) => ClientError::Connect {
+                url: self.shown.clone(),
+                reason: innermost(error),
+            },
+            ExchangeError::NotHttp(_) => ClientError::NotMcp {
+                url: self.shown.clone(),
+                answer: "something that is not HTTP".to_owned(),
+            },
+            ExchangeError::TooLong(_) => ClientError::Protocol(error.to_string()),
         }
     }
 }
 
-/// The address by which others reach this machine or pod, if it is in a network. Nothing is sent to find it: the system says
-/// from which address it would talk to one far away (of those that are reserved for documentation).
+/// The address by which others reach this machine or pod, if it is in a network. Nothing is sent to find
+/// it: the system says from which address it would talk to one far away (of those that are reserved for
+/// documentation).
 pub(crate) fn own_address() -> Option<IpAddr> {
     let ways = [("0.0.0.0:0", "192.0.2.1:9"), ("[::]:0", "[2001:db8::1]:9")];
     ways.into_iter().find_map(|(any, far)| {

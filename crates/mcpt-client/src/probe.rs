@@ -1,33 +1,37 @@
 //! [`probe`]: one small real MCP exchange, for readiness and liveness checks.
 //!
-//! Runs every few seconds in each pod, so it speaks plain HTTP/1.1 by hand and leaves no session behind. A server of the
-//! stateless era answers one `server/discover`; an older one refuses that, and then answers `initialize`, whose session is
-//! deleted at once.
+//! Runs every few seconds in each pod, so it speaks plain HTTP/1.1 by hand and leaves no session behind. A
+//! server of the stateless era answers one `server/discover`; an older one refuses that, and then answers
+//! `initialize`, whose session is deleted at once. It takes what clients take, and nothing else: an answer
+//! to another request or one that clients cannot use is none.
 
-use std::{io, net::IpAddr, time::Duration};
+use std::{net::IpAddr, time::Duration};
 
 use bytes::Bytes;
-use futures_util::StreamExt;
-use http::{Method, StatusCode, header};
-use http_body_util::{BodyExt as _, Limited};
+use http::{HeaderName, Method, Response, StatusCode, header};
+use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
-use serde_json::{Value, json};
-use sse_stream::SseStream;
+use mcpt_protocol::{
+    Kind, MODERN_VERSION, MalformedMessage, Message, MessageId, NEWEST_LEGACY, REDIRECTS_MAX,
+    Redirect, RpcError,
+    handshake::{DISCOVER, Discovered, Initialized, discover_request, initialize_request},
+    header::{METHOD, PROTOCOL_VERSION, SESSION_ID},
+    media::{self, BOTH, EVENT_STREAM, JSON},
+    redirect,
+    sse::Reader,
+};
+use serde_json::value::RawValue;
 
 use crate::{
     ClientError,
-    answer::{describe, is_type},
+    answer::describe,
     plain_http::{ANSWER_MAX, Target, own_address},
-    versions::{LEGACY, MODERN, is_modern},
 };
 
-/// What a streamable HTTP client must say that it takes and sends.
-const ACCEPTED: [(&str, &str); 2] = [
-    ("accept", "application/json, text/event-stream"),
-    ("content-type", "application/json"),
-];
-const SESSION_ID: &str = "mcp-session-id";
-const PROTOCOL_VERSION: &str = "mcp-protocol-version";
+const NAME: &str = "mcpt-probe";
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+/// Id of each request, which is the only one on its connection.
+const ID: u64 = 1;
 
 /// What answered a probe.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,14 +47,28 @@ pub struct ProbeAnswer {
 /// # Errors
 /// [`ClientError`] that says what answered instead.
 pub async fn probe(url: &str, timeout: Duration) -> Result<ProbeAnswer, ClientError> {
-    let target = Target::parse(url)?;
-    tokio::time::timeout(timeout, exchange(&target))
+    probe_named(url, None, timeout).await
+}
+
+/// The same for a server that is reached through a tunnel and knows itself as `host`, `HOST:PORT`: what
+/// the tunnel listens on means nothing to it. Without `host` it is what the URL says, and `localhost` for
+/// an address.
+///
+/// # Errors
+/// As [`probe`].
+pub async fn probe_named(
+    url: &str,
+    host: Option<&str>,
+    timeout: Duration,
+) -> Result<ProbeAnswer, ClientError> {
+    let target = Target::parse(url)?.named(host);
+    tokio::time::timeout(timeout, exchange(target))
         .await
         .unwrap_or(Err(ClientError::TimedOut { after: timeout }))
 }
 
-/// The same for a server on this machine, asked as others reach it: at the machine's own address, though by the name in `url`.
-/// Without a network it is asked at `url`.
+/// The same for a server on this machine, asked as others reach it: at the machine's own address, though by
+/// the name in `url`. Without a network it is asked at `url`.
 ///
 /// # Errors
 /// As [`probe`], and [`ClientError::LoopbackOnly`] when nobody else can reach it.
@@ -64,7 +82,7 @@ pub async fn probe_as_others(url: &str, timeout: Duration) -> Result<ProbeAnswer
 async fn probe_at(url: &str, own: IpAddr, timeout: Duration) -> Result<ProbeAnswer, ClientError> {
     let target = Target::parse(url)?.at(own);
     let answer = async {
-        match exchange(&target).await {
+        match exchange(target).await {
             Err(ClientError::Connect { .. }) if Target::parse(url)?.is_open().await => {
                 Err(ClientError::LoopbackOnly {
                     url: url.to_owned(),
@@ -79,172 +97,179 @@ async fn probe_at(url: &str, own: IpAddr, timeout: Duration) -> Result<ProbeAnsw
         .unwrap_or(Err(ClientError::TimedOut { after: timeout }))
 }
 
-async fn exchange(target: &Target<'_>) -> Result<ProbeAnswer, ClientError> {
-    let discover = target
-        .call(
-            "server/discover",
-            &json!({"_meta": {
-                "io.modelcontextprotocol/protocolVersion": MODERN,
-                "io.modelcontextprotocol/clientInfo": client_info(),
-                "io.modelcontextprotocol/clientCapabilities": {},
-            }}),
-            &[
-                (PROTOCOL_VERSION, MODERN),
-                ("mcp-method", "server/discover"),
-            ],
-        )
-        .await?;
-    if let Reply::Result(result) = &discover {
-        let versions = result.get("supportedVersions").and_then(Value::as_array);
-        let modern = versions
-            .into_iter()
-            .flatten()
-            .filter_map(Value::as_str)
-            .find(|version| is_modern(version));
-        if let Some(version) = modern {
-            let name = result.pointer("/_meta/io.modelcontextprotocol~1serverInfo/name");
+async fn exchange(target: Target) -> Result<ProbeAnswer, ClientError> {
+    let discover = discover_request(ID, NAME, VERSION);
+    let headers = [(PROTOCOL_VERSION, MODERN_VERSION), (METHOD, DISCOVER)];
+    let (reply, target) = call(target, discover, &headers).await?;
+    if let Reply::Result(result) = &reply {
+        let discovered = Discovered::read(result);
+        if let Some(protocol_version) = discovered.modern_version {
             return Ok(ProbeAnswer {
-                protocol_version: version.to_owned(),
-                server_name: name.and_then(Value::as_str).map(str::to_owned),
+                protocol_version,
+                server_name: discovered.server_name,
             });
         }
     }
-    let initialize = target
-        .call(
-            "initialize",
-            &json!({"protocolVersion": LEGACY, "capabilities": {}, "clientInfo": client_info()}),
-            &[],
-        )
-        .await?;
-    match initialize {
-        Reply::Result(result) => match result.get("protocolVersion").and_then(Value::as_str) {
-            Some(version) => Ok(ProbeAnswer {
-                protocol_version: version.to_owned(),
-                server_name: result
-                    .pointer("/serverInfo/name")
-                    .and_then(Value::as_str)
-                    .map(str::to_owned),
-            }),
-            None => Err(ClientError::Protocol(
-                "its answer to initialize names no protocol version".to_owned(),
-            )),
-        },
-        Reply::Error {
-            code,
-            message,
-            data,
-        } => Err(ClientError::Server {
-            code,
-            message,
-            data,
-        }),
+    let initialize = initialize_request(ID, NAME, VERSION);
+    let (reply, target) = call(target, initialize, &[]).await?;
+    match reply {
+        Reply::Result(result) => {
+            let initialized = Initialized::read(&result)
+                .map_err(|unusable| ClientError::Protocol(unusable.to_string()))?;
+            Ok(ProbeAnswer {
+                protocol_version: initialized.protocol_version,
+                server_name: Some(initialized.server_name),
+            })
+        }
+        Reply::Error(error) => Err(error.into()),
+        Reply::Unusable(why) => Err(ClientError::Protocol(why)),
         Reply::NotMcp(answer) => Err(ClientError::NotMcp {
-            url: target.url.to_owned(),
+            url: target.shown,
             answer,
         }),
     }
 }
 
-fn client_info() -> Value {
-    json!({"name": "mcpt-probe", "version": env!("CARGO_PKG_VERSION")})
-}
-
 /// What came back for a request.
 enum Reply {
-    Result(Value),
-    Error {
-        code: i64,
-        message: String,
-        data: Option<Value>,
-    },
+    Result(Box<RawValue>),
+    Error(RpcError),
+    /// A JSON-RPC message that is no answer to the request.
+    Unusable(String),
     /// An HTTP answer without a JSON-RPC message in it, described.
     NotMcp(String),
 }
 
-impl Target<'_> {
-    /// Sends one JSON-RPC request on a connection of its own, and ends the session that the answer opened.
-    async fn call(
-        &self,
-        method: &str,
-        params: &Value,
-        headers: &[(&str, &str)],
-    ) -> Result<Reply, ClientError> {
-        let body = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
-        let headers = [ACCEPTED.as_slice(), headers].concat();
-        let response = self
-            .send(Method::POST, &headers, Bytes::from(body.to_string()))
-            .await?;
+/// Sends one JSON-RPC request on a connection of its own, where redirects within its origin lead, and ends
+/// the session that the answer opened. Gives back where the answer came from.
+async fn call(
+    mut target: Target,
+    body: String,
+    headers: &[(HeaderName, &str)],
+) -> Result<(Reply, Target), ClientError> {
+    let body = Bytes::from(body);
+    let accepted = [(header::ACCEPT, BOTH), (header::CONTENT_TYPE, JSON)];
+    let headers = [accepted.as_slice(), headers].concat();
+    for _ in 0..=REDIRECTS_MAX {
+        let response = target.send(Method::POST, &headers, body.clone()).await?;
+        let location = response.headers().get(header::LOCATION);
+        let location = location.map(header::HeaderValue::as_bytes);
+        let leads = target.as_named().map_or(Redirect::None, |url| {
+            redirect(&url, response.status(), location)
+        });
+        match leads {
+            Redirect::None => {}
+            Redirect::Follow(to) => {
+                target = target.moved(&to);
+                continue;
+            }
+            Redirect::Elsewhere(to) => {
+                return Err(ClientError::Redirected {
+                    url: target.shown,
+                    to: to.to_string(),
+                });
+            }
+        }
         let session = response
             .headers()
             .get(SESSION_ID)
             .and_then(|value| value.to_str().ok())
             .map(str::to_owned);
-        let reply = self.read(response).await;
+        let reply = read(&target, response).await;
         if let Some(session) = session {
-            let headers = [(SESSION_ID, session.as_str()), (PROTOCOL_VERSION, LEGACY)];
+            let headers = [(SESSION_ID, &*session), (PROTOCOL_VERSION, NEWEST_LEGACY)];
             // The exchange is what was asked for; a server may refuse to delete sessions (405).
-            drop(self.send(Method::DELETE, &headers, Bytes::new()).await);
+            drop(target.send(Method::DELETE, &headers, Bytes::new()).await);
         }
-        reply
+        return Ok((reply?, target));
     }
-
-    async fn read(&self, response: http::Response<Incoming>) -> Result<Reply, ClientError> {
-        let status = response.status();
-        let content_type = response
-            .headers()
-            .get(header::CONTENT_TYPE)
-            .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
-        let content_type = content_type.as_deref();
-        if status.is_success() && is_type(content_type, "text/event-stream") {
-            return self.read_events(response).await;
-        }
-        let body = self.body(response).await?;
-        Ok(match serde_json::from_slice(&body).map(reply_of) {
-            Ok(Some(reply)) => reply,
-            Ok(None) => Reply::NotMcp(format!(
-                "JSON that is not JSON-RPC, {}",
-                describe(status, content_type, &body)
-            )),
-            Err(_) => Reply::NotMcp(describe(status, content_type, &body)),
-        })
-    }
-
-    /// The response among the events of a stream; notifications may come before it.
-    async fn read_events(&self, response: http::Response<Incoming>) -> Result<Reply, ClientError> {
-        let body = Limited::new(response.into_body(), ANSWER_MAX).map_err(io::Error::other);
-        let mut events = SseStream::new(body);
-        while let Some(event) = events.next().await {
-            let event = event.map_err(|e| ClientError::Protocol(e.to_string()))?;
-            let message = event.data.and_then(|data| serde_json::from_str(&data).ok());
-            if let Some(reply) = message.and_then(reply_of) {
-                return Ok(reply);
-            }
-        }
-        Ok(Reply::NotMcp(describe(
-            StatusCode::OK,
-            Some("text/event-stream"),
-            b"a stream that ends without an answer",
-        )))
-    }
+    let why = format!("it redirects more than {REDIRECTS_MAX} times");
+    Err(ClientError::Protocol(why))
 }
 
-/// The response in a JSON-RPC message; `None` when it is no response.
-fn reply_of(mut message: Value) -> Option<Reply> {
-    if message.get("jsonrpc").and_then(Value::as_str) != Some("2.0") {
-        return None;
+async fn read(target: &Target, response: Response<Incoming>) -> Result<Reply, ClientError> {
+    let status = response.status();
+    if status.is_success() && media::is_type(response.headers(), EVENT_STREAM) {
+        return read_events(target, response).await;
     }
-    if let Some(error) = message.get_mut("error") {
-        return Some(Reply::Error {
-            code: error.get("code").and_then(Value::as_i64)?,
-            message: error
-                .get("message")
-                .and_then(Value::as_str)
-                .unwrap_or_default()
-                .to_owned(),
-            data: error.get_mut("data").map(Value::take),
-        });
+    let content_type = response
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+    let body = target.body(response).await?;
+    Ok(match reply_of(&body) {
+        Ok(reply) => reply,
+        Err(malformed) => {
+            let described = describe(status, content_type.as_deref(), &body);
+            Reply::NotMcp(match malformed {
+                MalformedMessage::NotJson(_) => described,
+                MalformedMessage::Batch | MalformedMessage::NotJsonRpc(_) => {
+                    format!("JSON that is not JSON-RPC, {described}")
+                }
+            })
+        }
+    })
+}
+
+/// The response among the events of a stream; notifications may come before it.
+async fn read_events(target: &Target, response: Response<Incoming>) -> Result<Reply, ClientError> {
+    let mut body = response.into_body();
+    let mut left = ANSWER_MAX;
+    let mut reader = Reader::new(ANSWER_MAX);
+    let mut events = Vec::new();
+    let mut unusable = None;
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|e| target.failed(&e.into()))?;
+        let Ok(data) = frame.into_data() else {
+            continue;
+        };
+        left = left.checked_sub(data.len()).ok_or_else(|| {
+            ClientError::Protocol(format!("its answer is longer than {ANSWER_MAX} bytes"))
+        })?;
+        reader
+            .read(&data, &mut events)
+            .map_err(|e| ClientError::Protocol(e.to_string()))?;
+        for event in events
+            .drain(..)
+            .filter(mcpt_protocol::sse::Event::is_message)
+        {
+            match reply_of(event.data.unwrap_or_default().as_bytes()) {
+                Ok(reply @ (Reply::Result(_) | Reply::Error(_))) => return Ok(reply),
+                Ok(reply) => unusable = Some(reply),
+                // A notification, an empty event that marks the stream, or noise.
+                Err(_) => {}
+            }
+        }
     }
-    message.get_mut("result").map(|r| Reply::Result(r.take()))
+    Ok(unusable.unwrap_or_else(|| {
+        Reply::NotMcp(describe(
+            StatusCode::OK,
+            Some(EVENT_STREAM),
+            b"a stream that ends without an answer",
+        ))
+    }))
+}
+
+/// The answer in a message.
+///
+/// # Errors
+/// [`MalformedMessage`] when it is none, or no answer at all.
+fn reply_of(text: &[u8]) -> Result<Reply, MalformedMessage> {
+    let message = Message::parse(text)?;
+    let Kind::Response { id, .. } = message.kind() else {
+        return Err(MalformedMessage::NotJsonRpc("no response"));
+    };
+    Ok(match (message.error(), message.result()) {
+        // An error that names no request is about the only one there is.
+        (Some(error), _) if id.is_none() => Reply::Error(error),
+        _ if !message.answers(&MessageId::from(ID)) => {
+            let id = id.map_or("null", |id| id.text());
+            Reply::Unusable(format!("it answered request {id}, where {ID} was asked"))
+        }
+        (Some(error), _) => Reply::Error(error),
+        (None, Some(result)) => Reply::Result(result.to_owned()),
+        (None, None) => Reply::Unusable("its answer holds no result".to_owned()),
+    })
 }
 
 #[cfg(test)]
@@ -298,8 +323,11 @@ mod tests {
         let second = Duration::from_secs(1);
         let (url, mut hosts) = server("0.0.0.0:0").await;
         probe_at(&url, OWN, second).await.unwrap();
-        let host = url.trim_start_matches("http://").trim_end_matches("/mcp");
-        assert_eq!(hosts.recv().await.as_deref(), Some(host));
+        let port = url
+            .trim_start_matches("http://127.0.0.1:")
+            .trim_end_matches("/mcp");
+        let host = format!("localhost:{port}");
+        assert_eq!(hosts.recv().await, Some(host));
 
         let (url, _hosts) = server("127.0.0.1:0").await;
         probe(&url, second).await.unwrap();

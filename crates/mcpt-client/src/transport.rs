@@ -5,16 +5,22 @@
 
 use std::{
     collections::HashMap,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use bytes::Bytes;
-use futures_util::{Stream, StreamExt, TryStreamExt, stream::BoxStream};
+use futures_util::{
+    Stream, StreamExt, TryStreamExt,
+    stream::{self, BoxStream},
+};
 use http::{HeaderName, HeaderValue, StatusCode, header};
+use mcpt_protocol::{
+    Kind, Message, MessageId,
+    header::SESSION_ID,
+    media::{self, BOTH, EVENT_STREAM, JSON},
+    sse::{Event, Reader},
+};
 use rmcp::{
     model::{
         ClientJsonRpcMessage, ClientRequest, ErrorCode, ErrorData, ProtocolVersion, RequestId,
@@ -25,15 +31,18 @@ use rmcp::{
     },
 };
 use serde::Deserialize;
-use serde_json::Value;
-use sse_stream::{Sse, SseStream};
+use serde_json::value::RawValue;
+use sse_stream::Sse;
 
-use crate::answer::{describe, is_type};
+use crate::answer::describe;
 
 /// Largest answer to a tool request, in bytes, with all that comes before it on its stream.
 const ANSWER_MAX: usize = 64 * 1024 * 1024;
 /// How long a server may think about `server/discover` before it is taken for one that does not know the method.
 const DISCOVER_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// How much of an answer that is no message is shown, in characters.
+const SHOWN: usize = 120;
 
 type Headers = HashMap<HeaderName, HeaderValue>;
 type Error = StreamableHttpError<reqwest::Error>;
@@ -43,37 +52,49 @@ type Events = BoxStream<'static, Result<Sse, SseError>>;
 #[derive(Debug, Clone)]
 pub(crate) struct KeepingHttp {
     http: reqwest::Client,
-    results: Arc<Mutex<HashMap<RequestId, Value>>>,
-    cut_off: Arc<AtomicBool>,
+    results: Arc<Mutex<HashMap<RequestId, Box<RawValue>>>>,
+    broken: Arc<Mutex<Option<String>>>,
 }
 
 #[derive(Deserialize)]
 struct Answer {
     id: RequestId,
-    result: Value,
+    result: Box<RawValue>,
 }
+
+/// The arguments of a tool call as they are to be sent, on the request that rmcp makes of it: its own
+/// types would round numbers and sort keys.
+#[derive(Debug, Clone)]
+pub(crate) struct ExactArguments(pub(crate) Arc<RawValue>);
 
 impl KeepingHttp {
     pub(crate) fn new(http: reqwest::Client) -> Self {
         Self {
             http,
             results: Arc::default(),
-            cut_off: Arc::default(),
+            broken: Arc::default(),
         }
     }
 
     /// Takes the raw result that answered request `id`.
-    pub(crate) fn take(&self, id: &RequestId) -> Option<Value> {
+    pub(crate) fn take(&self, id: &RequestId) -> Option<Box<RawValue>> {
         self.results
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .remove(id)
     }
 
-    /// How an answer broke the protocol, which made rmcp close the connection without saying why.
-    pub(crate) fn why_closed(&self) -> Option<String> {
-        let text = || format!("an answer is longer than {ANSWER_MAX} bytes");
-        self.cut_off.load(Ordering::Relaxed).then(text)
+    /// How an answer broke the protocol. rmcp does not say: it ends the connection, or the request.
+    pub(crate) fn why_broken(&self) -> Option<String> {
+        let broken = self.broken.lock();
+        broken.unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Notes how an answer breaks the protocol, and ends it.
+    fn breaks(&self, why: String) -> Error {
+        let error = StreamableHttpError::UnexpectedServerResponse(why.clone().into());
+        *self.broken.lock().unwrap_or_else(PoisonError::into_inner) = Some(why);
+        error
     }
 
     /// The body of an answer; an error when it goes on beyond [`ANSWER_MAX`].
@@ -82,14 +103,11 @@ impl KeepingHttp {
         response: reqwest::Response,
     ) -> impl Stream<Item = Result<Bytes, Error>> + use<> {
         let mut left = ANSWER_MAX;
-        let cut_off = Arc::clone(&self.cut_off);
+        let this = self.clone();
         response.bytes_stream().map(move |chunk| {
             let chunk = chunk?;
             left = left.checked_sub(chunk.len()).ok_or_else(|| {
-                cut_off.store(true, Ordering::Relaxed);
-                StreamableHttpError::ResponseBodyTooLarge {
-                    max_size: ANSWER_MAX,
-                }
+                this.breaks(format!("an answer is longer than {ANSWER_MAX} bytes"))
             })?;
             Ok(chunk)
         })
@@ -125,17 +143,23 @@ impl KeepingHttp {
         auth_header: Option<String>,
         headers: Headers,
     ) -> Result<StreamableHttpPostResponse, Error> {
+        let text = text_of(&message)?;
+        let id = match Message::parse(&text).as_ref().map(Message::kind) {
+            Ok(Kind::Request { id, .. }) => MessageId::of(*id),
+            _ => None,
+        };
         let mut request = self
             .http
             .post(uri.as_ref())
-            .header(header::ACCEPT, "application/json, text/event-stream")
+            .header(header::ACCEPT, BOTH)
+            .header(header::CONTENT_TYPE, JSON)
             .headers(headers.into_iter().collect())
-            .json(&message);
+            .body(text);
         if let Some(token) = auth_header {
             request = request.bearer_auth(token);
         }
         if let Some(session) = &session_id {
-            request = request.header("mcp-session-id", session.as_ref());
+            request = request.header(SESSION_ID, session.as_ref());
         }
         let response = request.send().await?;
         let status = response.status();
@@ -147,27 +171,44 @@ impl KeepingHttp {
             Some(String::from_utf8_lossy(value.as_bytes()).into_owned())
         };
         let content_type = header_text(header::CONTENT_TYPE);
-        let content_type = content_type.as_deref();
-        let session = header_text(HeaderName::from_static("mcp-session-id"));
-        if status.is_success() && is_type(content_type, "text/event-stream") {
-            let events = SseStream::from_bytes_stream(self.limited(response)).boxed();
+        let session = header_text(SESSION_ID);
+        if status.is_success() && media::is_type(response.headers(), EVENT_STREAM) {
+            let this = self.clone();
+            let events = events(self.limited(response)).and_then(move |event| {
+                // Events by other names are no messages: servers send `ping` and the like.
+                let is_message = matches!(event.event.as_deref(), None | Some("" | "message"));
+                let text = event.data.as_deref().filter(|_| is_message);
+                let fault = id
+                    .as_ref()
+                    .zip(text)
+                    .and_then(|(id, text)| fault_of(text, id));
+                std::future::ready(match fault {
+                    Some(fault) => Err(SseError::Body(this.breaks(fault).into())),
+                    None => Ok(event),
+                })
+            });
             return Ok(StreamableHttpPostResponse::Sse(
-                self.keep_events(events),
+                self.keep_events(events.boxed()),
                 session,
             ));
         }
+        let is_json = media::is_type(response.headers(), JSON);
         let mut body = Vec::new();
         let mut chunks = self.limited(response).boxed();
         while let Some(chunk) = chunks.try_next().await? {
             body.extend_from_slice(&chunk);
         }
         match serde_json::from_slice(&body) {
-            Ok(message) if is_type(content_type, "application/json") => {
+            Ok(message) if is_json => {
+                let text = str::from_utf8(&body).unwrap_or_default();
+                if let Some(fault) = id.as_ref().and_then(|id| fault_of(text, id)) {
+                    return Err(self.breaks(fault));
+                }
                 self.keep(&body);
                 Ok(StreamableHttpPostResponse::Json(message, session))
             }
             _ => Err(StreamableHttpError::UnexpectedServerResponse(
-                describe(status, content_type, &body).into(),
+                describe(status, content_type.as_deref(), &body).into(),
             )),
         }
     }
@@ -206,6 +247,80 @@ impl KeepingHttp {
             }
             other => Ok(other),
         }
+    }
+}
+
+/// What is wrong with a message among those that answer the request `id`, so that it will not be answered
+/// by another one: nobody would wait for that in vain.
+fn fault_of(text: &str, id: &MessageId) -> Option<String> {
+    if text.trim().is_empty() {
+        // It only marks a place in the stream.
+        return None;
+    }
+    let message = match Message::parse(text.as_bytes()) {
+        Ok(message) => message,
+        Err(error) => {
+            let begin: String = text.chars().take(SHOWN).collect();
+            return Some(format!("{error}: {begin}"));
+        }
+    };
+    match message.kind() {
+        Kind::Response { id: Some(_), .. } if message.answers(id) => None,
+        Kind::Response {
+            id: Some(other), ..
+        } => {
+            let other = other.text();
+            Some(format!("it answered request {other}, which was not asked"))
+        }
+        Kind::Response { id: None, .. } => {
+            let error = message.error()?;
+            let (code, text) = (error.code, error.message);
+            Some(format!(
+                "it answered error {code} without saying to what: {text}"
+            ))
+        }
+        Kind::Request { .. } | Kind::Notification { .. } => None,
+    }
+}
+
+/// A message as it is sent.
+fn text_of(message: &ClientJsonRpcMessage) -> Result<Vec<u8>, serde_json::Error> {
+    let mut text = serde_json::to_vec(message)?;
+    if let ClientJsonRpcMessage::Request(request) = message
+        && let ClientRequest::CallToolRequest(call) = &request.request
+        && let Some(ExactArguments(arguments)) = call.extensions.get::<ExactArguments>()
+        && let Ok(parsed) = Message::parse(&text)
+        && let Some(place) = parsed.param("arguments")
+    {
+        let mut exact = Vec::with_capacity(text.len() + arguments.get().len());
+        parsed.write_line(&[(place, arguments.get())], &mut exact);
+        text = exact;
+    }
+    Ok(text)
+}
+
+/// The events of a body.
+fn events(body: impl Stream<Item = Result<Bytes, Error>> + Send + 'static) -> Events {
+    let mut reader = Reader::new(ANSWER_MAX);
+    body.map(move |piece| {
+        let mut events = Vec::new();
+        let unreadable = |error| SseError::Body(error);
+        let piece = piece.map_err(|e| unreadable(e.into()))?;
+        reader
+            .read(&piece, &mut events)
+            .map_err(|e| unreadable(e.into()))?;
+        Ok(stream::iter(events.into_iter().map(|event| Ok(sse(event)))))
+    })
+    .try_flatten()
+    .boxed()
+}
+
+fn sse(event: Event) -> Sse {
+    Sse {
+        event: event.name,
+        data: event.data,
+        id: event.id,
+        retry: event.retry,
     }
 }
 

@@ -2,7 +2,6 @@
 
 #![expect(
     clippy::unwrap_used,
-    clippy::panic,
     reason = "a helper of a test fails as the test does"
 )]
 
@@ -22,9 +21,12 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use futures_util::StreamExt;
-use mcpt_client::{CallProgress, Client, ClientError, probe};
+use mcpt_client::{CallProgress, Client, ClientError, Exact, probe};
 use mcpt_demo::DemoSettings;
-use serde_json::{Map, Value, json};
+use serde_json::{
+    Value, json,
+    value::{RawValue, to_raw_value},
+};
 use tokio::net::{TcpListener, TcpSocket};
 
 const TIMEOUT: Duration = Duration::from_secs(20);
@@ -108,11 +110,12 @@ async fn legacy(method: Method, message: Value) -> Response {
     }
 }
 
-fn arguments(value: Value) -> Map<String, Value> {
-    match value {
-        Value::Object(map) => map,
-        other => panic!("{other}"),
-    }
+fn arguments(value: &Value) -> Box<RawValue> {
+    to_raw_value(value).unwrap()
+}
+
+fn no_arguments() -> Box<RawValue> {
+    arguments(&json!({}))
 }
 
 #[tokio::test]
@@ -124,7 +127,7 @@ async fn the_demo_from_connect_to_close() {
     assert_eq!(server.name.as_deref(), Some("mcpt-demo"));
 
     let tools = client.list_tools(TIMEOUT).await.unwrap();
-    let mut names: Vec<&str> = tools.iter().map(|t| t["name"].as_str().unwrap()).collect();
+    let mut names: Vec<&str> = tools.iter().map(|tool| tool.text("name")).collect();
     names.sort_unstable();
     assert_eq!(names, ["add", "counter", "echo", "fail", "slow", "whoami"]);
 
@@ -137,18 +140,18 @@ async fn the_demo_from_connect_to_close() {
         ("counter", json!({}), "1", false),
     ] {
         let result = client
-            .call_tool(tool, arguments(args), |_| {}, TIMEOUT)
+            .call_tool(tool, arguments(&args), |_| {}, TIMEOUT)
             .await
             .unwrap();
-        assert_eq!(result.raw["content"][0]["text"], text);
+        assert_eq!(result.result.value()["content"][0]["text"], text);
         assert_eq!(result.is_error(), is_error);
     }
     let who = client
-        .call_tool("whoami", Map::new(), |_| {}, TIMEOUT)
+        .call_tool("whoami", no_arguments(), |_| {}, TIMEOUT)
         .await
         .unwrap();
     let expected = json!({"instance": "pod-1", "pid": std::process::id(), "token": "set"});
-    assert_eq!(who.raw["structuredContent"], expected);
+    assert_eq!(who.result.value()["structuredContent"], expected);
     client.close().await;
 }
 
@@ -161,7 +164,7 @@ async fn progress_comes_before_the_answer_and_in_order() {
     client
         .call_tool(
             "slow",
-            arguments(json!({"seconds": 0.1})),
+            arguments(&json!({"seconds": 0.1})),
             on_progress,
             TIMEOUT,
         )
@@ -177,7 +180,7 @@ async fn progress_comes_before_the_answer_and_in_order() {
 async fn an_unknown_tool_and_a_slow_one() {
     let client = Client::connect(&demo().await, TIMEOUT).await.unwrap();
     let error = client
-        .call_tool("nosuch", Map::new(), |_| {}, TIMEOUT)
+        .call_tool("nosuch", no_arguments(), |_| {}, TIMEOUT)
         .await
         .unwrap_err();
     assert!(
@@ -188,7 +191,7 @@ async fn an_unknown_tool_and_a_slow_one() {
     let error = client
         .call_tool(
             "slow",
-            arguments(json!({"seconds": 3000})),
+            arguments(&json!({"seconds": 3000})),
             |_| {},
             Duration::from_millis(200),
         )
@@ -203,18 +206,17 @@ async fn an_older_server_is_understood_and_loses_nothing() {
     let client = Client::connect(&url, TIMEOUT).await.unwrap();
     assert_eq!(client.server().protocol_version, "2025-06-18");
     let tool = |name: &str| json!({"name": name, "inputSchema": {"type": "object"}, "vendor": {"x": [1, 2]}});
-    assert_eq!(
-        client.list_tools(TIMEOUT).await.unwrap(),
-        [tool("t0"), tool("t1")]
-    );
+    let tools = client.list_tools(TIMEOUT).await.unwrap();
+    let tools: Vec<&Value> = tools.iter().map(Exact::value).collect();
+    assert_eq!(tools, [&tool("t0"), &tool("t1")]);
     let result = client
-        .call_tool("t0", Map::new(), |_| {}, TIMEOUT)
+        .call_tool("t0", no_arguments(), |_| {}, TIMEOUT)
         .await
         .unwrap();
     assert!(result.is_error());
     let sent =
         json!({"content": [{"type": "hologram", "depth": 3}], "isError": true, "vendor": null});
-    assert_eq!(result.raw, sent);
+    assert_eq!(*result.result.value(), sent);
     client.close().await;
     let asked = asked.lock().unwrap();
     assert_eq!(asked.last().unwrap(), "DELETE  s1");
@@ -346,7 +348,7 @@ async fn streams_without_end_are_not_read_for_ever() {
     .await;
     let client = Client::connect(&url, TIMEOUT).await.unwrap();
     let error = client
-        .call_tool("t0", Map::new(), |_| {}, TIMEOUT)
+        .call_tool("t0", no_arguments(), |_| {}, TIMEOUT)
         .await
         .unwrap_err();
     assert!(matches!(error, ClientError::Protocol(_)), "{error}");

@@ -93,6 +93,11 @@ impl PartialOrd for Number {
     }
 }
 
+/// Whether the text of a JSON number names a whole one, whatever its size and form: `5`, `5.0`, `5e3`.
+pub fn is_whole_number(text: &str) -> bool {
+    number(text).is_some_and(|number| number.digits.is_empty() || number.exponent >= 0)
+}
+
 /// A number in JSON's grammar; `None` for anything else, and for exponents beyond all reason.
 fn number(text: &str) -> Option<Number> {
     let (negative, rest) = match text.strip_prefix('-') {
@@ -187,6 +192,24 @@ mod tests {
             ("\"5 apples\"", None),
         ] {
             assert_eq!(id(text).own_number(), number, "{text}");
+        }
+    }
+
+    #[test]
+    fn whole_numbers() {
+        for (text, whole) in [
+            ("5", true),
+            ("-5.0", true),
+            ("5e3", true),
+            ("50e-1", true),
+            ("0.0", true),
+            ("123456789012345678901234567890", true),
+            ("5.5", false),
+            ("5e-1", false),
+            ("five", false),
+            ("", false),
+        ] {
+            assert_eq!(is_whole_number(text), whole, "{text}");
         }
     }
 

@@ -47,7 +47,7 @@ pub use self::{
     authority::{host_header, host_of, is_loopback_host},
     cors::is_preflight,
     era::{EraUnknown, RequestEra, UnknownVersion, era_of_request},
-    ids::MessageId,
+    ids::{MessageId, is_whole_number},
     json_text::indented,
     message::{Kind, MalformedMessage, Message, Params, split_batch},
     part::Part,

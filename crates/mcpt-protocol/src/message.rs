@@ -1,6 +1,6 @@
 //! [`Message`]: one JSON-RPC message, parsed as far as routing needs it and rewritten in place.
 
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, collections::BTreeMap, fmt};
 
 use serde::{
     Deserialize, Deserializer as _,
@@ -174,6 +174,13 @@ impl<'a> Message<'a> {
         self.params
             .and_then(|params| Params::parse(self.text, params))
             .unwrap_or_default()
+    }
+
+    /// One of its parameters; the last one of several of that name.
+    pub fn param(&self, name: &str) -> Option<Part<'a>> {
+        let params = self.params?.get();
+        let mut all: BTreeMap<Cow<'a, str>, &'a RawValue> = serde_json::from_str(params).ok()?;
+        Some(Part::within(self.text, all.remove(name)?))
     }
 
     /// Its result, as sent.

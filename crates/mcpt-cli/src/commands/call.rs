@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use clap::Args;
-use mcpt_client::{CallProgress, ToolResult};
+use mcpt_client::{CallProgress, Exact, ToolResult};
 use mcpt_core::{Failure, FailureKind, ServerName, near};
-use serde_json::{Map, Value};
+use serde_json::{Value, value::RawValue};
 
 use crate::{
     args::{Format, Global},
@@ -68,7 +68,7 @@ impl Call {
         global: &Global,
         speaker: &Speaker,
         given: &[(String, String)],
-        json: Option<Map<String, Value>>,
+        json: Option<Box<RawValue>>,
     ) -> Result<ToolResult, Failure> {
         let what = || format!("cannot call {} of {}", self.tool, self.name);
         let tools = speaker
@@ -76,22 +76,16 @@ impl Call {
             .list_tools(self.timeout)
             .await
             .map_err(|error| error.into_failure(what()))?;
-        let name_of = |tool: &Value| {
-            tool.get("name")
-                .and_then(Value::as_str)
-                .unwrap_or_default()
-                .to_owned()
-        };
-        let Some(tool) = tools.iter().find(|tool| name_of(tool) == self.tool) else {
-            let names: Vec<String> = tools.iter().map(name_of).collect();
-            let near = near::hint(&self.tool, names.iter().map(String::as_str));
+        let Some(tool) = tools.iter().find(|tool| tool.text("name") == self.tool) else {
+            let names: Vec<&str> = tools.iter().map(|tool| tool.text("name")).collect();
+            let near = near::hint(&self.tool, names.iter().copied());
             return Err(Failure::new(
                 FailureKind::NotFound,
                 format!("{} has no tool {:?}{near}", self.name, self.tool),
             )
             .hint(format!("its tools are {}", names.join(", "))));
         };
-        let schema = tool.get("inputSchema").unwrap_or(&Value::Null);
+        let schema = tool.value().get("inputSchema").unwrap_or(&Value::Null);
         let arguments = match json {
             Some(arguments) => arguments,
             None => tool_arguments::typed(&self.tool, schema, given)?,
@@ -111,10 +105,10 @@ impl Call {
 
     fn show(&self, global: &Global, result: &ToolResult) -> Result<(), Ending> {
         match global.output {
-            Format::Json => output::json(&result.raw)?,
-            Format::Yaml => output::yaml(&result.raw)?,
+            Format::Json => output::exact_json(result.result.json())?,
+            Format::Yaml => output::exact_yaml(result.result.json())?,
             Format::Table | Format::Wide | Format::Name if !result.is_error() => {
-                return output::text(&text(&result.raw));
+                return output::text(&text(&result.result));
             }
             Format::Table | Format::Wide | Format::Name => {}
         }
@@ -125,7 +119,7 @@ impl Call {
             FailureKind::ToolError,
             format!("the tool {} answered with an error", self.tool),
         );
-        Err(match text(&result.raw).trim_end() {
+        Err(match text(&result.result).trim_end() {
             "" => failure,
             said => failure.because(said),
         }
@@ -133,12 +127,17 @@ impl Call {
     }
 }
 
-/// The `--json` arguments: an object.
-fn arguments(source: &str) -> Result<Map<String, Value>, Failure> {
+/// The `--json` arguments: an object, sent as it is written.
+fn arguments(source: &str) -> Result<Box<RawValue>, Failure> {
     let text = value_source::value("--json", source)?;
-    serde_json::from_str(&text).map_err(|error| {
-        Failure::new(FailureKind::Usage, "--json is no JSON object").caused_by(&error)
-    })
+    let failure = || Failure::new(FailureKind::Usage, "--json is no JSON object");
+    let json: Box<RawValue> =
+        serde_json::from_str(&text).map_err(|error| failure().caused_by(&error))?;
+    if json.get().starts_with('{') {
+        Ok(json)
+    } else {
+        Err(failure())
+    }
 }
 
 /// `1/4 (25%) message`.
@@ -161,8 +160,8 @@ fn progress_line(progress: &CallProgress) -> String {
 }
 
 /// What of a result people read: its texts, and a word about all else.
-fn text(result: &Value) -> String {
-    let content = result.get("content").and_then(Value::as_array);
+fn text(result: &Exact) -> String {
+    let content = result.value().get("content").and_then(Value::as_array);
     let mut text = String::new();
     for block in content.into_iter().flatten() {
         text.push_str(&block_text(block));
@@ -171,9 +170,10 @@ fn text(result: &Value) -> String {
         }
     }
     if text.is_empty()
-        && let Some(structured) = result.get("structuredContent")
+        && let Some(structured) = result.member("structuredContent")
     {
-        text = format!("{structured:#}\n");
+        text = mcpt_protocol::indented(structured);
+        text.push('\n');
     }
     text
 }
@@ -206,6 +206,10 @@ mod tests {
 
     use super::*;
 
+    fn exact(value: &str) -> Exact {
+        Exact::read(RawValue::from_string(value.to_owned()).unwrap()).unwrap()
+    }
+
     #[test]
     fn results_for_people() {
         let result = json!({"content": [
@@ -215,14 +219,16 @@ mod tests {
             {"type": "resource_link", "uri": "file:///b"},
         ]});
         assert_eq!(
-            text(&result),
+            text(&exact(&result.to_string())),
             "one\n[image image/png, 4 bytes in base64: -o json prints it]\ninside\n[resource file:///b]\n"
         );
         assert_eq!(
-            text(&json!({"content": [], "structuredContent": {"a": 1}})),
-            "{\n  \"a\": 1\n}\n"
+            text(&exact(
+                r#"{"content": [], "structuredContent": {"z": 18446744073709551616,"a":1}}"#
+            )),
+            "{\n  \"z\": 18446744073709551616,\n  \"a\": 1\n}\n"
         );
-        assert_eq!(text(&json!({})), "");
+        assert_eq!(text(&exact("{}")), "");
     }
 
     #[test]
@@ -241,7 +247,8 @@ mod tests {
 
     #[test]
     fn json_must_be_an_object() {
-        assert_eq!(arguments("{\"a\": 1}").unwrap().len(), 1);
+        let exact = " {\"b\": 18446744073709551616, \"a\": 1.0} ";
+        assert_eq!(arguments(exact).unwrap().get(), exact.trim());
         for text in ["[1]", "{", "x"] {
             assert_eq!(arguments(text).unwrap_err().kind, FailureKind::Usage);
         }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use clap::Args;
+use mcpt_client::Exact;
 use mcpt_core::ServerName;
 use serde_json::Value;
 
@@ -42,30 +43,32 @@ impl Tools {
             })?)
         })?;
         match global.output {
-            Format::Json => output::json(&tools),
-            Format::Yaml => output::yaml(&tools),
-            Format::Name => output::lines(tools.iter().map(|tool| text(tool, "name"))),
+            Format::Json => output::exact_json(&array(&tools)),
+            Format::Yaml => output::exact_yaml(&array(&tools)),
+            Format::Name => output::lines(tools.iter().map(|tool| tool.text("name"))),
             Format::Table => output::text(&table(&tools).text(terminal_width())),
             Format::Wide => output::text(&table(&tools).text(None)),
         }
     }
 }
 
-fn table(tools: &[Value]) -> Table {
+/// The tools as one JSON text.
+fn array(tools: &[Exact]) -> String {
+    let tools: Vec<&str> = tools.iter().map(Exact::json).collect();
+    format!("[{}]", tools.join(","))
+}
+
+fn table(tools: &[Exact]) -> Table {
     let mut table = Table::new(&["NAME", "ARGUMENTS", "DESCRIPTION"]);
     for tool in tools {
-        let description = text(tool, "description");
+        let description = tool.text("description");
         table.row([
-            text(tool, "name").to_owned(),
-            arguments(tool.get("inputSchema").unwrap_or(&Value::Null)),
+            tool.text("name").to_owned(),
+            arguments(tool.value().get("inputSchema").unwrap_or(&Value::Null)),
             description.lines().next().unwrap_or_default().to_owned(),
         ]);
     }
     table
-}
-
-fn text<'a>(tool: &'a Value, key: &str) -> &'a str {
-    tool.get(key).and_then(Value::as_str).unwrap_or_default()
 }
 
 /// Names of the arguments: `message [times]`.

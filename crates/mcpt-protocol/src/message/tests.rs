@@ -188,6 +188,16 @@ fn batches() {
 }
 
 #[test]
+fn one_parameter() {
+    let text = r#"{"jsonrpc":"2.0","method":"m","params":{"a":1.0, "\u0062":[2]}}"#;
+    let message = Message::parse(text.as_bytes()).unwrap();
+    assert_eq!(message.param("a").unwrap().text(), "1.0");
+    let out = line(&message, &[(message.param("b").unwrap(), "{}")]);
+    assert_eq!(out, text.replace("[2]", "{}"));
+    assert!(message.param("c").is_none());
+}
+
+#[test]
 fn answers_are_matched_by_value() {
     let answers = |answer: &str, id: u64| {
         let answer = Message::parse(answer.as_bytes()).unwrap();
