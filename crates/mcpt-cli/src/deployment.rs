@@ -70,7 +70,11 @@ impl Deployment {
         values: Map<String, Value>,
         chart: Option<ChartSource>,
     ) -> DeployOptions {
-        let ChangeOptions { wait, timeout } = self.waiting.options();
+        let ChangeOptions {
+            wait,
+            timeout,
+            force_conflicts,
+        } = self.waiting.options();
         DeployOptions {
             wait,
             timeout,
@@ -82,6 +86,7 @@ impl Deployment {
             platform: if can.has(Capability::Chart) {
                 PlatformOptions::new(ClusterOptions {
                     create_namespace: self.create_namespace,
+                    force_conflicts,
                     values,
                     chart,
                 })

@@ -7,10 +7,13 @@ use tracing_subscriber::EnvFilter;
 use crate::messages;
 
 /// Parts of mcpt that have something to tell.
-const PARTS: [&str; 6] = [
+const PARTS: [&str; 9] = [
+    "kube_access",
+    "kube_observe",
     "mcpt_bridge",
     "mcpt_client",
     "mcpt_demo",
+    "mcpt_discovery",
     "mcpt_gateway",
     "mcpt_kube",
     "mcpt_process",

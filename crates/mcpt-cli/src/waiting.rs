@@ -19,6 +19,9 @@ pub(crate) struct Waiting {
     /// How long to wait at most
     #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = duration::parse)]
     timeout: Duration,
+    /// Take over fields that another tool changed since, such as kubectl set image (Kubernetes)
+    #[arg(long)]
+    force_conflicts: bool,
 }
 
 impl Waiting {
@@ -27,6 +30,7 @@ impl Waiting {
         ChangeOptions {
             wait: !self.no_wait,
             timeout: self.timeout,
+            force_conflicts: self.force_conflicts,
         }
     }
 }

@@ -51,6 +51,8 @@ pub struct ChangeOptions {
     pub wait: bool,
     /// How long to wait at most.
     pub timeout: Duration,
+    /// Take over what another tool changed since, instead of being refused for it.
+    pub force_conflicts: bool,
 }
 
 /// How to clean up.

@@ -9,6 +9,7 @@ mod command_line;
 mod failure;
 mod ids;
 mod image;
+pub mod marks;
 pub mod near;
 mod plan;
 mod platform;

@@ -8,17 +8,18 @@ use kube::{
         DeleteParams, DynamicObject, Patch, PatchParams, PostParams, Preconditions, Request,
         ValidationDirective,
     },
-    core::ObjectMeta,
+    core::{ObjectMeta, Status},
+    runtime::{WatchStreamExt, watcher::watch_object},
 };
+use kube_access::{Kind, Kinds, gone, is_unknown, refused};
 use mcpt_core::{Failure, FailureKind, Namespace};
 use serde_json::json;
 
 use crate::{
     cluster::{Cluster, FIELD_MANAGER},
+    failure::failure,
     field_managers,
-    kinds::{Kind, Kinds, is_unknown},
     manifest::{self, Object},
-    watch,
 };
 
 /// Dry runs under way at once.
@@ -33,6 +34,8 @@ pub(crate) struct Applier {
     cluster: Cluster,
     kinds: Kinds,
     release: String,
+    /// Whether fields that others own are taken over.
+    force: bool,
 }
 
 /// What is known of an object before it is applied.
@@ -52,7 +55,13 @@ impl Applier {
             cluster,
             kinds,
             release,
+            force: false,
         }
+    }
+
+    /// Takes fields over that others own, if `force` says so; else they are a conflict.
+    pub(crate) fn forced(self, force: bool) -> Self {
+        Self { force, ..self }
     }
 
     fn namespace(&self) -> &Namespace {
@@ -62,7 +71,7 @@ impl Applier {
     async fn api(&self, object: &Object) -> Result<Api<DynamicObject>, Failure> {
         let kind = self.kinds.get(&object.api_version, &object.kind);
         let kind = self.cluster.answer(kind).await;
-        let kind = kind.map_err(|error| self.unknown(object, &error))?;
+        let kind = kind.map_err(|error| self.unknown(object, error))?;
         Ok(self.api_of(object, &kind))
     }
 
@@ -72,7 +81,7 @@ impl Applier {
         // Boxed: rarely more than a look into a table, it would make each removal large.
         let kind = Box::pin(kinds.in_any_version(&object.api_version, &object.kind));
         let kind = self.cluster.answer(kind).await;
-        let kind = kind.map_err(|error| self.unknown(object, &error))?;
+        let kind = kind.map_err(|error| self.unknown(object, error))?;
         Ok(kind.map(|kind| self.api_of(object, &kind)))
     }
 
@@ -89,8 +98,8 @@ impl Applier {
         }
     }
 
-    fn unknown(&self, object: &Object, error: &Error) -> Failure {
-        if is_unknown(error) {
+    fn unknown(&self, object: &Object, error: Error) -> Failure {
+        if is_unknown(&error) {
             return unknown_kind(object);
         }
         let what = format!("cannot find out about kind {}", object.kind);
@@ -131,19 +140,22 @@ impl Applier {
                         .cluster
                         .answer(api.get_metadata_opt(&object.name))
                         .await
-                        .map_err(|e| self.refused(object, &e))?;
+                        .map_err(|e| self.refused(object, e))?;
                     if let Some(why) = live.and_then(|live| self.foreign(&live.metadata)) {
                         return Err(Failure::new(FailureKind::Failed, String::new())
                             .because(format!("{} exists already: {why}", object.label()))
                             .hint("choose another name with --name, or delete that object first"));
                     }
                 }
-                Err(error) => return Err(self.refused(object, &error)),
+                Err(error) => return Err(self.refused(object, error)),
             }
         }
         let checked = async {
             // Managers of its fields are changed before it is applied; until then there are conflicts.
-            match self.patch(&api, object, true, expected.by_update).await {
+            match self
+                .patch(&api, object, true, self.force || expected.by_update)
+                .await
+            {
                 Err(Error::Api(status))
                     if status.is_conflict()
                         && object.has_scale()
@@ -161,7 +173,7 @@ impl Applier {
             .answer(checked)
             .await
             .map(drop)
-            .map_err(|e| self.refused(object, &e))
+            .map_err(|e| self.refused(object, e))
     }
 
     /// How the ownership of its fields must change before it is applied; `None` when it is right.
@@ -251,7 +263,7 @@ impl Applier {
                     continue;
                 }
                 let again = attempts.next() < Some(APPLY_ATTEMPTS) && object.has_scale();
-                match self.patch(&api, object, false, false).await {
+                match self.patch(&api, object, false, self.force).await {
                     // Another one said it, maybe just now.
                     Err(Error::Api(status)) if status.is_conflict() && again => look = true,
                     other => break other,
@@ -274,7 +286,7 @@ impl Applier {
             Ok(live)
         };
         self.cluster.answer(done).await.map_err(|error| {
-            let refused = self.refused(object, &error);
+            let refused = self.refused(object, error);
             Failure {
                 what: what.to_owned(),
                 ..refused
@@ -294,7 +306,7 @@ impl Applier {
             .cluster
             .answer(api.get_metadata_opt(&object.name))
             .await
-            .map_err(|error| self.refused(object, &error))?;
+            .map_err(|error| self.refused(object, error))?;
         Ok(live.map(|live| live.metadata))
     }
 
@@ -312,9 +324,33 @@ impl Applier {
             .cluster
             .answer(api.get_opt(&object.name))
             .await
-            .map_err(|error| self.cluster.failure(what, &error))?;
+            .map_err(|error| self.cluster.failure(what, error))?;
         let ours = live.filter(|live| self.foreign(&live.metadata).is_none());
         Ok(ours.and_then(|live| live.data["spec"]["replicas"].as_i64()))
+    }
+
+    /// Waits until a live workload has another number of pods than this one says, or is gone.
+    ///
+    /// # Errors
+    /// When it cannot be watched.
+    pub(crate) async fn resized(&self, object: &Object, what: &str) -> Result<(), Failure> {
+        let api = self.api(object).await?;
+        let mut changes = watch_object(api, &object.name).default_backoff().boxed();
+        while let Some(change) = changes.next().await {
+            match change {
+                Ok(Some(live)) => {
+                    if live.data["spec"]["replicas"].as_i64() != object.replicas() {
+                        return Ok(());
+                    }
+                }
+                Ok(None) => return Ok(()),
+                Err(error) if refused(&error) => {
+                    return Err(self.cluster.watch_failure(what, error));
+                }
+                Err(error) => tracing::debug!(%error, "watch interrupted"),
+            }
+        }
+        Ok(())
     }
 
     /// Why a live object is not of this release; `None` when it is.
@@ -338,7 +374,7 @@ impl Applier {
             Ok(_) => Ok(true),
             // Gone, or another object by that name now: either way not ours to delete.
             Err(Error::Api(status)) if status.is_not_found() || status.is_conflict() => Ok(false),
-            Err(error) => Err(self.refused(object, &error)),
+            Err(error) => Err(self.refused(object, error)),
         }
     }
 
@@ -352,16 +388,24 @@ impl Applier {
         };
         let uid = live.uid.clone().unwrap_or_default();
         let what = format!("cannot watch {}", object.label());
-        watch::gone(&self.cluster, api, &object.name, &uid, &what).await
+        let gone = gone(&self.cluster, api, &object.name, &uid).await;
+        gone.map_err(|error| failure(what, &error))
     }
 
-    fn refused(&self, object: &Object, error: &Error) -> Failure {
+    fn refused(&self, object: &Object, error: Error) -> Failure {
+        let conflict = match &error {
+            Error::Api(status) if status.is_conflict() => Some(owners(status)),
+            _ => None,
+        };
         let mut failure = self.cluster.failure(String::new(), error);
-        let conflict = matches!(error, Error::Api(status) if status.is_conflict());
-        if conflict {
-            failure.hint = Some(
-                "another tool changed these fields of the object: undo that change, or set the same value".into(),
-            );
+        if let Some(owners) = conflict {
+            failure.hint = Some(match owners.as_slice() {
+                [] => "another tool changed the object at the same time: try again".to_owned(),
+                owners => format!(
+                    "{} owns these fields since it changed them; to take them over: --force-conflicts",
+                    owners.join(" and ")
+                ),
+            });
         }
         // Refusals that name the object themselves need no prefix.
         for why in &mut failure.why {
@@ -371,6 +415,21 @@ impl Applier {
         }
         failure
     }
+}
+
+/// The managers whose fields an apply met, as the API server names them: `kubectl-set`.
+fn owners(conflict: &Status) -> Vec<String> {
+    let causes = conflict.details.iter().flat_map(|details| &details.causes);
+    let causes = causes.filter(|cause| cause.reason == "FieldManagerConflict");
+    let mut owners: Vec<String> = causes
+        .filter_map(|cause| {
+            let named = cause.message.strip_prefix("conflict with \"")?;
+            named.split_once('"').map(|(owner, _)| owner.to_owned())
+        })
+        .collect();
+    owners.sort_unstable();
+    owners.dedup();
+    owners
 }
 
 /// Who owns the fields of an object, and of which version of it that is said.

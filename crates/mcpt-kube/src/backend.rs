@@ -11,6 +11,7 @@ use k8s_openapi::api::{
     core::v1::{Secret, Service},
 };
 use kube::{ResourceExt, api::ListParams};
+use kube_observe::Observed;
 use mcpt_core::{
     Backend, BackendName, Capabilities, ChangeOptions, Connection, DeleteOptions, Deleted,
     Deployed, EventStream, Failure, Garbage, GcOptions, LogOptions, Logs, Plan, Progress, Revision,
@@ -21,14 +22,14 @@ use crate::{
     ConnectOptions,
     absent::no_server,
     cluster::Cluster,
-    connect, delete, deploy, driver, events, forward, gc, history, logs, manifest, namespace,
+    connect, delete, deploy, driver, events,
+    failure::failure,
+    gc, history, logs, manifest, namespace,
     options::DeployOptions,
     release_kind::ReleaseKind,
-    rollback,
-    rollout::Observed,
-    scale,
+    rollback, scale,
     server::{self, DEFAULT_PATH, ReleaseFacts, SERVER_LABEL},
-    status,
+    status, tunnel,
 };
 
 /// A connected cluster and a namespace in it, where each server is one Helm release.
@@ -343,14 +344,12 @@ impl Backend for Kubernetes {
             .annotations()
             .get(server::PATH_ANNOTATION)
             .cloned();
-        let target = forward::Target::new(self.cluster.clone(), selector, None);
-        let tunnel = forward::open(target)
-            .await
-            .map_err(|failure| Failure { what, ..failure })?;
+        let tunnel = tunnel::open(&self.cluster, selector, None).await;
+        let tunnel = tunnel.map_err(|error| failure(what, &error))?;
         Ok(Connection {
             url: format!(
                 "http://{}{}",
-                tunnel.address,
+                tunnel.0.address,
                 path.as_deref().unwrap_or(DEFAULT_PATH)
             ),
             tunnel: Some(Box::new(tunnel)),

@@ -32,7 +32,7 @@ pub(crate) async fn of(
         let discovery = Discovery::new(cluster.client.clone()).run_aggregated();
         let discovery = cluster.answer(discovery).await;
         let discovery = discovery.map_err(|error| {
-            let failure = cluster.failure(what, &error);
+            let failure = cluster.failure(what, error);
             failure.because("the chart looks at the cluster's APIs")
         })?;
         capabilities.api_versions = versions(&discovery);

@@ -14,12 +14,12 @@ use crate::{
     apply::Expected,
     chart::{Prepared, Rendered, When},
     cluster::Cluster,
-    log_tail::Secrets,
     manifest::{self, Object},
     records::{Record, custom_labels},
     release_kind::ReleaseKind,
     revisions::{self, ROLLBACK_REVISION},
     server,
+    trouble::Secrets,
 };
 
 /// What is to become of a release.
@@ -267,7 +267,7 @@ fn parse(release: &Release, what: &str) -> Result<Vec<Object>, Failure> {
 pub(crate) fn unusable(what: &str, error: &manifest::ManifestError) -> Failure {
     Failure::new(FailureKind::Failed, what).because(format!(
         "the rendered chart cannot be used: {}",
-        crate::failure::chain(error)
+        mcpt_core::chain(error)
     ))
 }
 #[cfg(test)]
@@ -391,6 +391,7 @@ mod tests {
             atomic: false,
             dry_run: None,
             create_namespace: false,
+            force_conflicts: false,
             values: values.as_object().unwrap().clone(),
             chart: Some(ChartSource {
                 origin: "c".to_owned(),

@@ -4,7 +4,10 @@ use helm_chart::{Capabilities, Chart, Values, process_dependencies, values_for_r
 use helm_release::{ChartRecord, Hook, Release, Status, as_helm_reads};
 use helm_render::{ReleaseOptions, Sources};
 use mcpt_catalog::ChartSource;
-use mcpt_core::{Failure, FailureKind, Namespace, Plan, Secret, ServerName, Transport, redact};
+use mcpt_core::{
+    Failure, FailureKind, Namespace, Plan, Progress, ProgressEvent, Secret, ServerName, Transport,
+    chain, redact,
+};
 use serde_json::{Map, Value};
 
 use std::{collections::BTreeSet, rc::Rc};
@@ -12,7 +15,6 @@ use std::{collections::BTreeSet, rc::Rc};
 use crate::{
     capabilities,
     cluster::Cluster,
-    failure::chain,
     foreign::{Foreign, refuse_hooks},
     lookup::{Answers, Found, Query},
     options::DeployOptions,
@@ -78,6 +80,15 @@ pub(crate) struct Rendered {
     pub(crate) notes: String,
     /// What Helm would log on the way.
     pub(crate) warnings: Vec<String>,
+}
+
+impl Rendered {
+    /// Tells what Helm would log.
+    pub(crate) fn warn(&self, progress: &dyn Progress) {
+        for warning in &self.warnings {
+            progress.event(ProgressEvent::Warning(warning.clone()));
+        }
+    }
 }
 
 /// The chart with values that its schema accepts.
@@ -356,9 +367,15 @@ impl Prepared {
             manifest = foreign
                 .mark(&manifest, &self.name, chart)
                 .map_err(|error| self.refused(&error))?;
-            if !self.chart.crds().is_empty() {
+            let crds = self.chart.crds();
+            if !crds.is_empty() {
+                let files = crds
+                    .iter()
+                    .map(|(name, _)| name.as_str())
+                    .collect::<Vec<_>>();
                 warnings.push(format!(
-                    "the chart {chart} brings CustomResourceDefinitions, which mcpt does not install"
+                    "the chart {chart} brings CustomResourceDefinitions in {}, which mcpt leaves alone: kubectl apply -f installs them",
+                    files.join(", ")
                 ));
             }
         }

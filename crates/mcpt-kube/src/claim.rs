@@ -5,6 +5,7 @@ use helm_release::{Info, Release, Status};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, core::PartialObjectMeta, runtime::WatchStreamExt};
+use kube_access::refused;
 use mcpt_core::{Failure, FailureKind, Progress, ProgressEvent};
 use tokio::time::Instant;
 
@@ -13,7 +14,6 @@ use crate::{
     records::{Record, Records, Work},
     release_kind::ReleaseKind,
     takeover::{HEARTBEAT, Verdict, judge},
-    watch,
 };
 
 /// Whether a command works on a record with this status, or died while it did.
@@ -184,8 +184,9 @@ async fn look(
                 }
                 // The API server may be away for a moment; only its refusal is final.
                 Some(Err(error)) => {
-                    let failure = cluster.watch_failure(what, &error);
-                    if watch::refused(&error) {
+                    let is_refused = refused(&error);
+                    let failure = cluster.watch_failure(what, error);
+                    if is_refused {
                         return Err(failure);
                     }
                     tracing::debug!(%failure, "watch of the record interrupted");

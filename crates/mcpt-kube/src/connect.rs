@@ -1,24 +1,21 @@
-//! Connecting: from [`ConnectOptions`] to a cluster that answered once.
+//! Connecting: which cluster and which namespace, as the options of mcpt say it.
 
-use std::{path::PathBuf, time::Duration};
+use std::path::PathBuf;
 
-use http::{HeaderValue, header::USER_AGENT};
-use kube::{Client, client::ClientBuilder};
+use http::HeaderValue;
+use kube_access::Target;
 use mcpt_core::{Failure, FailureKind, Namespace};
+use mcpt_discovery::ClusterDiscovery;
 
-use crate::{
-    cluster::{CONNECT_TIMEOUT, Cluster, ServerVersion},
-    failure,
-    kubeconfig::{self, Surroundings},
-};
+use crate::{cluster::Cluster, failure::failure};
 
 const CANNOT_CONNECT: &str = "cannot connect to Kubernetes";
 
-/// Longest time for the first answer, handshake included.
-const FIRST_ANSWER: Duration = Duration::from_secs(8);
-
 /// Namespace when neither the user nor the context names one.
 const DEFAULT_NAMESPACE: &str = "mcp-servers";
+
+/// How mcpt calls itself towards the API server.
+const USER_AGENT: &str = concat!("mcpt/", env!("CARGO_PKG_VERSION"));
 
 /// Which cluster and which namespace.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -42,93 +39,55 @@ fn valid(namespace: &str) -> Result<Namespace, Failure> {
     })
 }
 
-/// A cluster that was found but not spoken to yet.
-pub(crate) struct Target {
-    /// Client with credentials.
-    pub(crate) client: Client,
-    /// Namespace of the options, else of the context or the pod, else the default one.
-    pub(crate) namespace: Namespace,
-    /// URL of the API server, for messages.
-    pub(crate) address: String,
-}
-
-impl std::fmt::Debug for Target {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Target")
-            .field("namespace", &self.namespace)
-            .field("address", &self.address)
-            .finish_non_exhaustive()
-    }
-}
-
-/// Connects and asks the API server for its version, so that whatever is wrong shows here and not half-way.
+/// Connects and makes sure that the API server answers, so that whatever is wrong shows here and not half-way.
 pub(crate) async fn connect(options: &ConnectOptions) -> Result<Cluster, Failure> {
-    let Target {
-        client,
-        namespace,
-        address,
-    } = target(options).await?;
-    let version = tokio::time::timeout(FIRST_ANSWER, client.apiserver_version())
-        .await
-        .map_err(|_| failure::silent(&address, FIRST_ANSWER.as_secs()).failure(CANNOT_CONNECT))?
-        .map_err(|error| failure::explain(&error, &address).failure(CANNOT_CONNECT))?;
+    let (target, namespace) = find(options).await?;
+    let access = target.connect(namespace.as_str()).await;
     let kubeconfig = options.kubeconfig.as_ref();
     let kubeconfig = kubeconfig.map(|file| ("--kubeconfig", file.display().to_string()));
     let context = options.context.clone().map(|name| ("--context", name));
     Ok(Cluster {
-        client,
+        access: access.map_err(|error| failure(CANNOT_CONNECT, &error))?,
         chosen_by: kubeconfig.into_iter().chain(context).collect(),
         namespace,
-        address,
-        version: ServerVersion::new(version.git_version, &version.minor),
     })
 }
 
-/// Finds the cluster and makes a client for it.
-pub(crate) async fn target(options: &ConnectOptions) -> Result<Target, Failure> {
-    // A second installation of the same provider is refused, and is no error.
-    let _already_there = rustls::crypto::aws_lc_rs::default_provider().install_default();
-
-    let found = kubeconfig::find(
-        options.kubeconfig.as_deref(),
-        options.context.as_deref(),
-        &Surroundings::read(),
-    )
-    .await?;
-    let namespace = match (&options.namespace, found.namespace) {
+/// The cluster, not spoken to yet, and the namespace of the options, else of the context or the pod, else the default one.
+async fn find(options: &ConnectOptions) -> Result<(Target, Namespace), Failure> {
+    let target = Target::find(&kube_access::ConnectOptions {
+        kubeconfig: options.kubeconfig.clone(),
+        context: options.context.clone(),
+        user_agent: Some(HeaderValue::from_static(USER_AGENT)),
+    })
+    .await;
+    let target = target.map_err(|error| failure(CANNOT_CONNECT, &error))?;
+    let namespace = match (&options.namespace, &target.namespace) {
         (Some(namespace), _) => namespace.clone(),
-        (None, Some(named)) => valid(&named)?,
+        (None, Some(named)) => valid(named)?,
         (None, None) => default_namespace()?,
     };
-    let mut config = found.config;
-    config.connect_timeout = Some(CONNECT_TIMEOUT);
-    config.headers.push((
-        USER_AGENT,
-        HeaderValue::from_static(concat!("mcpt/", env!("CARGO_PKG_VERSION"))),
-    ));
-    let plugin = config
-        .auth_info
-        .exec
-        .as_ref()
-        .and_then(|exec| exec.command.clone());
-    let address = config
-        .cluster_url
-        .to_string()
-        .trim_end_matches('/')
-        .to_owned();
+    Ok((target, namespace))
+}
 
-    // Building the client runs the credential plugin, which blocks.
-    let builder = tokio::task::spawn_blocking(move || ClientBuilder::try_from(config))
-        .await
-        .map_err(|error| Failure::new(FailureKind::Failed, CANNOT_CONNECT).caused_by(&error))?
-        .map_err(|error| match &error {
-            kube::Error::Auth(auth) => failure::explain_auth(auth, plugin.as_deref()),
-            other => failure::explain(other, &address),
-        })
-        .map_err(|explained| explained.failure(CANNOT_CONNECT))?;
-    Ok(Target {
-        client: builder.build(),
-        namespace,
-        address,
+/// The servers of a cluster for a gateway: those of one namespace or of all.
+///
+/// # Errors
+/// [`FailureKind::Usage`] for a kubeconfig or context that is not usable, and whatever the API server refuses with: bad
+/// credentials, no right to list Services or `EndpointSlices`.
+pub(crate) async fn discover(
+    options: &ConnectOptions,
+    all_namespaces: bool,
+) -> Result<ClusterDiscovery, Failure> {
+    let (target, namespace) = find(options).await?;
+    let discovery = ClusterDiscovery::of(target, namespace, all_namespaces).await;
+    discovery.map_err(|error| {
+        let what = format!("cannot find servers on {}", error.address);
+        let failure = failure(what, &error.source);
+        if error.all_namespaces {
+            failure.hint("to see one namespace only: leave --all-namespaces out")
+        } else {
+            failure
+        }
     })
 }

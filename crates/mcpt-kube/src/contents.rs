@@ -75,7 +75,7 @@ pub(crate) async fn of_namespace(
     what: &str,
 ) -> Result<Vec<Found>, Failure> {
     let kinds = kinds(cluster).await;
-    let kinds = kinds.map_err(|error| cluster.failure(what, &error))?;
+    let kinds = kinds.map_err(|error| cluster.failure(what, error))?;
     let params = labels.map_or_else(ListParams::default, |labels| {
         ListParams::default().labels(labels)
     });
@@ -97,7 +97,7 @@ pub(crate) async fn of_namespace(
                 continue;
             }
             Err(error) => {
-                let failure = cluster.failure(what, &error);
+                let failure = cluster.failure(what, error);
                 return Err(
                     failure.because(format!("whether it has any {} is not known", kind.kind))
                 );

@@ -6,7 +6,7 @@ use helm_release::{Info, Release, Status};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 use mcpt_core::{
-    DeleteOptions, Deleted, Failure, FailureKind, Progress, ProgressEvent, ServerName,
+    DeleteOptions, Deleted, Failure, FailureKind, Progress, ProgressEvent, ServerName, chain,
 };
 
 use crate::{
@@ -15,13 +15,12 @@ use crate::{
     backend, claim,
     cluster::Cluster,
     contents,
-    failure::chain,
     heartbeat::Heartbeat,
     manifest::{self, ManifestError, Object},
     namespace,
     records::{Record, Records, Work},
     release_kind::ReleaseKind,
-    removal::{self, Claims},
+    removal::{self, Claims, Limit},
     revisions,
     server::SERVER_LABEL,
 };
@@ -242,7 +241,7 @@ impl End<'_> {
         progress.event(ProgressEvent::Step(
             "waiting until they are gone".to_owned(),
         ));
-        let gone = removal::gone(&applier, &going, timeout, what, progress).await;
+        let gone = removal::gone(&applier, &going, Limit::from_now(timeout), what, progress).await;
         gone.map_err(|failure| match failure.kind {
             FailureKind::TimedOut => failure.hint("run the same command again to go on waiting"),
             _ => failure,

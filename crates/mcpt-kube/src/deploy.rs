@@ -79,6 +79,7 @@ fn operation<'a>(
         wait: options.wait,
         timeout: options.timeout,
         atomic: options.atomic,
+        force_conflicts: options.force_conflicts,
     };
     Operation::new(cluster, name, conduct, progress, what)
 }
@@ -185,6 +186,7 @@ impl<'a> Deploy<'a> {
         match self.options.dry_run {
             Some(DryRun::Client) => {
                 let rendered = prepared.offline(&self.operation.cluster.namespace)?;
+                rendered.warn(self.operation.progress);
                 dry(&prepared, &rendered, self.options, &self.operation.what)
             }
             Some(DryRun::Server) => self.check_only(&mut prepared).await,
@@ -327,9 +329,7 @@ impl<'a> Deploy<'a> {
         let done = "Upgrade complete";
         let (change, rendered) =
             Change::rendered(cluster, prepared, history, &self.labels, done, what).await?;
-        for warning in &rendered.warnings {
-            progress.event(ProgressEvent::Warning(warning.clone()));
-        }
+        rendered.warn(*progress);
         Ok((change, rendered))
     }
 }
@@ -384,6 +384,7 @@ mod tests {
             atomic: false,
             dry_run: Some(DryRun::Client),
             create_namespace: false,
+            force_conflicts: false,
             values: values.as_object().unwrap().clone(),
             chart,
         }

@@ -7,7 +7,7 @@ use mcpt_core::{
     Namespace, Plan,
 };
 
-use crate::{ClusterDiscovery, ConnectOptions, Kubernetes, deploy, options};
+use crate::{ConnectOptions, Kubernetes, connect, deploy, options};
 
 /// Its name.
 pub(crate) static NAME: BackendName = BackendName::new("kubernetes");
@@ -65,7 +65,7 @@ impl Driver for KubernetesDriver {
         _default: &Namespace,
         all_namespaces: bool,
     ) -> Result<Discovered, Failure> {
-        let source = ClusterDiscovery::connect(&connect_options(place), all_namespaces).await?;
+        let source = connect::discover(&connect_options(place), all_namespaces).await?;
         Ok(Discovered {
             namespace: Some(source.namespace().clone()),
             unreachable_hint: source.unreachable_hint(),

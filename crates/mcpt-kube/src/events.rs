@@ -1,27 +1,23 @@
-//! What the cluster tells about the objects of one release, those that are gone included: in what order, and what is to come.
+//! The events of a server, in the words of all backends.
 
-mod subjects;
-
-use std::collections::{BTreeMap, HashMap, HashSet};
-
-use futures_util::{StreamExt, stream, stream::BoxStream};
+use futures_util::{FutureExt, StreamExt, stream};
 use jiff::Timestamp;
-use k8s_openapi::api::{apps::v1::ReplicaSet, core::v1::Event};
-use kube::{
-    Api, ResourceExt,
-    api::ListParams,
-    runtime::{
-        WatchStreamExt,
-        watcher::{self, watcher},
-    },
+use k8s_openapi::api::{
+    apps::v1::{Deployment, ReplicaSet},
+    core::v1::Event,
 };
+use kube::{ResourceExt, api::ListParams, core::ObjectMeta};
+use kube_observe::{Subjects, follow, seen, sort};
 use mcpt_core::{EventStream, Failure, ServerEvent, ServerName};
 
-use self::subjects::Subject;
-pub(crate) use self::subjects::Subjects;
 use crate::{
-    absent::no_server, backend, cluster::Cluster, records::Records, release_kind::ReleaseKind,
-    rollout::last_seen, watch,
+    absent::no_server,
+    backend,
+    cluster::Cluster,
+    failure::failure,
+    manifest,
+    records::{Record, Records},
+    release_kind::ReleaseKind,
 };
 
 /// An event in the words of all backends.
@@ -42,24 +38,35 @@ pub(crate) fn told(event: &Event) -> ServerEvent {
     }
 }
 
-fn seen(event: &Event) -> Option<Timestamp> {
-    last_seen(event).or_else(|| Some(event.metadata.creation_timestamp.as_ref()?.0))
-}
-
 fn to_the_second(time: Timestamp) -> String {
     Timestamp::from_second(time.as_second())
         .unwrap_or(time)
         .to_string()
 }
 
-/// The oldest first. Most writers tell no fractions of seconds; within one second the order is that in which the API server
-/// stored them.
-pub(crate) fn sort(events: &mut [Event]) {
-    events.sort_by_key(|event| {
-        let version = event.metadata.resource_version.as_deref();
-        let stored: u64 = version.and_then(|v| v.parse().ok()).unwrap_or_default();
-        (seen(event).map(Timestamp::as_second), stored)
-    });
+/// What the events of a release may be about: all that its records have or had, and its Deployment, in a namespace with these
+/// replica sets.
+pub(crate) fn subjects(
+    records: &[Record],
+    deployment: Option<&Deployment>,
+    sets: &[ObjectMeta],
+) -> Subjects {
+    let mut bodies = Vec::new();
+    for record in records {
+        let hooks = record.release.hooks.iter().map(|hook| &hook.manifest);
+        for text in hooks.chain([&record.release.manifest]) {
+            match manifest::parse(text) {
+                Ok(objects) => bodies.extend(objects.into_iter().map(|object| object.body)),
+                Err(error) => tracing::debug!(%error, "events of a revision are not known"),
+            }
+        }
+    }
+    let created = |metadata: &ObjectMeta| Some(metadata.creation_timestamp.as_ref()?.0);
+    let metadata = records.iter().map(|record| &record.metadata);
+    let metadata = metadata.chain(deployment.map(|d| &d.metadata));
+    let since = metadata.filter_map(created).min();
+    let name = deployment.map(ResourceExt::name_any);
+    Subjects::new(&bodies, name.as_deref(), sets, since)
 }
 
 /// The events of a server, and those to come with `follow`.
@@ -69,21 +76,30 @@ pub(crate) fn sort(events: &mut [Event]) {
 pub(crate) async fn open(
     cluster: &Cluster,
     name: &ServerName,
-    follow: bool,
+    following: bool,
 ) -> Result<EventStream, Failure> {
     let what = format!("cannot read the events of {name}");
     let release = Release {
         cluster: cluster.clone(),
         name: name.clone(),
-        what,
+        what: what.clone(),
     };
     let Some(subjects) = release.subjects().await? else {
-        return Err(no_server(cluster, name, &release.what).await);
+        return Err(no_server(cluster, name, &what).await);
     };
-    if follow {
-        return Ok(Follower::start(release, subjects));
+    if following {
+        let reread = Box::new(move || {
+            let release = release.clone();
+            async move { release.subjects_now().await }.boxed()
+        });
+        let events = follow(cluster, subjects, reread);
+        let events = events.map(move |event| match event {
+            Ok(event) => Ok(told(&event)),
+            Err(error) => Err(failure(&what, &error)),
+        });
+        return Ok(events.boxed());
     }
-    let all = cluster.list::<Event>(ListParams::default(), &release.what);
+    let all = cluster.list::<Event>(ListParams::default(), &what);
     let mut events: Vec<Event> = all.await?;
     events.retain(|event| subjects.has(event));
     sort(&mut events);
@@ -92,6 +108,7 @@ pub(crate) async fn open(
 }
 
 /// The release whose events are read.
+#[derive(Debug, Clone)]
 struct Release {
     cluster: Cluster,
     name: ServerName,
@@ -112,131 +129,19 @@ impl Release {
         if deployment.is_none() && !ours {
             return Ok(None);
         }
-        Ok(Some(Subjects::new(&records, deployment.as_ref(), &sets)))
-    }
-}
-
-/// Tells events as they come. The watch begins with those that are there, and after an interruption sends all again.
-struct Follower {
-    release: Release,
-    subjects: Subjects,
-    changes: BoxStream<'static, watcher::Result<watcher::Event<Event>>>,
-    /// Events that were told, by uid, with their version then.
-    told: HashMap<String, String>,
-    /// What the watch has sent since it began anew.
-    listing: Vec<Event>,
-    /// What was looked up, whether it is the release's or not.
-    looked_up: HashSet<Subject>,
-}
-
-impl Follower {
-    fn start(release: Release, subjects: Subjects) -> EventStream {
-        let api: Api<Event> = release.cluster.api();
-        let base = watcher::Config::default();
-        let config = if release.cluster.version.streams_lists() {
-            base.streaming_lists()
-        } else {
-            base
-        };
-        let follower = Self {
-            changes: watcher(api, config).default_backoff().boxed(),
-            release,
-            subjects,
-            told: HashMap::new(),
-            listing: Vec::new(),
-            looked_up: HashSet::new(),
-        };
-        stream::unfold(Some(follower), |follower| async move {
-            let mut follower = follower?;
-            match Box::pin(follower.next()).await {
-                Ok(events) => {
-                    let events: Vec<_> = events.into_iter().map(Ok).collect();
-                    Some((stream::iter(events), Some(follower)))
-                }
-                Err(failure) => Some((stream::iter(vec![Err(failure)]), None)),
-            }
-        })
-        .flatten()
-        .boxed()
+        Ok(Some(subjects(&records, deployment.as_ref(), &sets)))
     }
 
-    /// Waits for events that were not told yet.
-    async fn next(&mut self) -> Result<Vec<ServerEvent>, Failure> {
-        loop {
-            let Some(change) = self.changes.next().await else {
-                // Watches never end by themselves.
-                return std::future::pending().await;
-            };
-            let mut fresh = match change {
-                Ok(watcher::Event::Init) => {
-                    self.listing.clear();
-                    continue;
-                }
-                Ok(watcher::Event::InitApply(event)) => {
-                    self.listing.push(event);
-                    continue;
-                }
-                Ok(watcher::Event::InitDone) => std::mem::take(&mut self.listing),
-                Ok(watcher::Event::Apply(event)) => vec![event],
-                Ok(watcher::Event::Delete(event)) => {
-                    self.told.remove(&event.uid().unwrap_or_default());
-                    continue;
-                }
-                Err(error) => {
-                    let what = self.release.what.clone();
-                    let failure = self.release.cluster.watch_failure(what, &error);
-                    if watch::refused(&error) {
-                        return Err(failure);
-                    }
-                    tracing::debug!(%failure, "watch interrupted");
-                    continue;
-                }
-            };
-            self.look_up(&fresh).await;
-            fresh.retain(|event| self.subjects.has(event) && is_new(&mut self.told, event));
-            sort(&mut fresh);
-            let lines: Vec<_> = fresh.iter().map(told).collect();
-            if !lines.is_empty() {
-                return Ok(lines);
+    /// As [`Self::subjects`]; `None` as well when they cannot be read now.
+    async fn subjects_now(&self) -> Option<Subjects> {
+        match self.subjects().await {
+            Ok(now) => Some(now.unwrap_or_default()),
+            Err(failure) => {
+                tracing::debug!(%failure, "the release cannot be read now");
+                None
             }
         }
     }
-
-    /// Reads the release anew when events are about what may have come to it since it was read: once for all of these, and never
-    /// again for the same.
-    async fn look_up(&mut self, events: &[Event]) {
-        let unknown = events.iter().filter_map(|e| self.subjects.unknown(e));
-        let unknown: Vec<_> = unknown.filter(|s| !self.looked_up.contains(s)).collect();
-        if unknown.is_empty() {
-            return;
-        }
-        match self.release.subjects().await {
-            Ok(now) => {
-                // While it is being deleted, what is known stays its own.
-                self.subjects.extend(now.unwrap_or_default());
-                self.looked_up.extend(unknown);
-            }
-            Err(failure) => tracing::debug!(%failure, "the release cannot be read now"),
-        }
-    }
-}
-
-/// Whether an event was not told in this version; notes that it is.
-fn is_new(told: &mut HashMap<String, String>, event: &Event) -> bool {
-    let version = event.resource_version().unwrap_or_default();
-    let uid = event.uid().unwrap_or_default();
-    let before = told.insert(uid, version.clone());
-    before.as_ref() != Some(&version)
-}
-
-/// The warnings among events, as [`crate::rollout::Observed`] has them.
-pub(crate) fn warnings(events: &[Event]) -> BTreeMap<String, Event> {
-    let warnings = events
-        .iter()
-        .filter(|e| e.type_.as_deref() == Some("Warning"));
-    warnings
-        .map(|event| (event.uid().unwrap_or_default(), event.clone()))
-        .collect()
 }
 
 #[cfg(test)]

@@ -2,16 +2,17 @@
 
 use std::time::Duration;
 
+use kube_access::{forward::port, is_ready};
+use kube_observe::{LogSource, Observed, container};
 use mcpt_client::ClientError;
 use mcpt_core::{Failure, FailureKind};
 use tokio::time::Instant;
 
 use crate::{
     cluster::Cluster,
-    diagnosis::LogSource,
-    forward::{self, Target, mcp_port},
-    log_tail, logs,
-    rollout::{Observed, is_ready},
+    failure::failure,
+    trouble::{self, Secrets},
+    tunnel::{self, PORT_NAMES},
 };
 
 /// Longest time for one exchange.
@@ -53,25 +54,22 @@ pub(crate) async fn speak(
     observed: &Observed,
     selector: &str,
     question: Question<'_>,
-    secrets: &log_tail::Secrets,
+    secrets: &Secrets,
     what: &str,
     deadline: Instant,
 ) -> Result<(), Failure> {
     let pods = observed.current_pods();
     let ready = pods.iter().find(|pod| is_ready(pod));
-    let known = ready.and_then(|pod| Some((pod.metadata.name.clone()?, mcp_port(pod)?)));
+    let known = ready.and_then(|pod| Some((pod.metadata.name.clone()?, port(pod, &PORT_NAMES)?)));
     let log = ready.and_then(|pod| {
         Some(LogSource {
             pod: pod.metadata.name.clone()?,
-            container: logs::container(pod)?,
+            container: container(pod)?,
             previous: false,
         })
     });
-    let target = Target::new(cluster.clone(), selector.to_owned(), known);
-    let tunnel = forward::open(target).await.map_err(|f| Failure {
-        what: what.to_owned(),
-        ..f
-    })?;
+    let tunnel = tunnel::open(cluster, selector.to_owned(), known).await;
+    let tunnel = tunnel.map_err(|error| failure(what, &error))?.0;
     let path = question.path();
     let url = format!("http://{}{path}", tunnel.address);
     loop {
@@ -86,22 +84,22 @@ pub(crate) async fn speak(
             tokio::time::sleep(PAUSE).await;
             continue;
         }
-        let mut failure = error.into_failure(what);
-        if failure.kind != FailureKind::TimedOut {
+        let mut failed = error.into_failure(what);
+        if failed.kind != FailureKind::TimedOut {
             // The server was reached; it is the deployment that failed.
-            failure.kind = FailureKind::Failed;
+            failed.kind = FailureKind::Failed;
         }
         // The address of the tunnel means nothing to the user.
-        for why in &mut failure.why {
+        for why in &mut failed.why {
             *why = why.replace(&url, &format!("the server's endpoint {path}"));
         }
         if let Some(trouble) = trouble {
-            failure.why.push(trouble.failure.to_string());
-            failure.hint = trouble.failure.hint;
+            failed.why.push(trouble.error.to_string());
+            failed.hint = failure(what, &trouble.error).hint;
         }
         if let Some(source) = &log {
-            log_tail::add(&mut failure, cluster, source, secrets).await;
+            trouble::add_log(&mut failed, cluster, source, secrets).await;
         }
-        return Err(failure);
+        return Err(failed);
     }
 }

@@ -1,435 +1,104 @@
-//! What the API server's and the client's errors mean, in words a user can act on.
+//! From the errors of the crates below to a [`Failure`] of this backend: what failed, and hints with mcpt's own options.
 
-use std::{error::Error, io};
-
-use kube::{
-    client::AuthError,
-    core::{Status, response::StatusCause},
-    runtime::watcher,
-};
-pub(crate) use mcpt_core::chain;
+use kube_access::{Error, ErrorKind, KubeconfigError};
 use mcpt_core::{Failure, FailureKind};
 
-/// An error understood: sort, causes and what mends it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Explained {
-    /// Sort of failure.
-    pub(crate) kind: FailureKind,
-    /// Causes, the most telling first.
-    pub(crate) why: Vec<String>,
-    /// What to do.
-    pub(crate) hint: Option<String>,
-}
-
-impl Explained {
-    fn new(kind: FailureKind, why: impl Into<String>) -> Self {
-        Self {
-            kind,
-            why: vec![why.into()],
-            hint: None,
-        }
-    }
-
-    fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
-        self
-    }
-
-    /// As a failure of `what`.
-    pub(crate) fn failure(self, what: impl Into<String>) -> Failure {
-        Failure {
-            why: self.why,
-            hint: self.hint,
-            ..Failure::new(self.kind, what)
-        }
-    }
-}
-
-/// Explains an error of a request to the API server at `address`.
-pub(crate) fn explain(error: &kube::Error, address: &str) -> Explained {
-    match error {
-        kube::Error::Api(status) => explain_status(status),
-        kube::Error::Auth(auth) => explain_auth(auth, None),
-        kube::Error::Service(error) => explain_transport(error.as_ref(), address),
-        kube::Error::HyperError(error) => explain_transport(error, address),
-        kube::Error::ReadEvents(error) => explain_transport(error, address),
-        kube::Error::UpgradeConnection(error) => Explained::new(
-            FailureKind::Failed,
-            format!(
-                "{address} does not open a connection to the pod: {}",
-                chain(error)
-            ),
-        ),
-        other => Explained::new(FailureKind::Failed, chain(other)),
-    }
-}
-
-/// Explains an error of a watch at the API server at `address`.
-pub(crate) fn explain_watch(error: &watcher::Error, address: &str) -> Explained {
-    use watcher::Error as E;
-    match error {
-        E::InitialListFailed(e) | E::WatchStartFailed(e) | E::WatchFailed(e) => explain(e, address),
-        E::WatchError(status) => explain_status(status),
-        E::NoResourceVersion => Explained::new(
-            FailureKind::Failed,
-            "the API server sent an object without a resourceVersion",
-        ),
-    }
-}
-
-/// Explains a refusal by the API server.
-pub(crate) fn explain_status(status: &Status) -> Explained {
-    match status.code {
-        401 => Explained::new(
-            FailureKind::Unreachable,
-            "the cluster does not accept the credentials (401 Unauthorized): they are wrong or expired",
-        )
-        .hint("log in again, or check the user of the context: kubectl config view --minify"),
-        403 => explain_forbidden(&status.message),
-        404 if missing_namespace(status).is_some() => Explained::new(
-            FailureKind::NotFound,
-            format!("namespace {:?} does not exist", missing_namespace(status).unwrap_or_default()),
-        )
-        .hint("make it with --create-namespace"),
-        // A validation error lists its faults one by one; the message is all of them in one line.
-        422 if faults(status).len() > 1 => {
-            Explained { kind: FailureKind::Failed, why: faults(status), hint: None }
-        }
-        0 => Explained::new(FailureKind::Failed, status.message.clone()),
-        code if status.message.trim().is_empty() => Explained::new(
-            FailureKind::Failed,
-            format!("the API server answered {code} {}", status.reason).trim_end().to_owned(),
-        ),
-        429 | 500..=599 => Explained::new(
-            FailureKind::Failed,
-            format!("the API server answered {}: {}", status.code, status.message),
-        ),
-        _ => Explained::new(FailureKind::Failed, status.message.clone()),
-    }
-}
-
-fn faults(status: &Status) -> Vec<String> {
-    let Some(details) = &status.details else {
-        return Vec::new();
+/// An error as a failure of `what`.
+pub(crate) fn failure(what: impl Into<String>, error: &Error) -> Failure {
+    let explained = error.explain();
+    let kind = match explained.kind {
+        ErrorKind::Configuration => FailureKind::Usage,
+        ErrorKind::NotFound => FailureKind::NotFound,
+        ErrorKind::Unreachable => FailureKind::Unreachable,
+        ErrorKind::Failed => FailureKind::Failed,
     };
-    let fault = |c: &StatusCause| {
-        format!(
-            "{} {:?}: {}: {}",
-            details.kind, details.name, c.field, c.message
-        )
-    };
-    details.causes.iter().map(fault).collect()
-}
-
-/// Name of the namespace, when its absence is what the API server complains of.
-pub(crate) fn missing_namespace(status: &Status) -> Option<&str> {
-    let details = status.details.as_ref()?;
-    (status.code == 404 && details.kind == "namespaces").then_some(details.name.as_str())
-}
-
-/// What a `403` of the authorizer says: `… cannot VERB resource "R" in API group "G" in the namespace "N"`.
-#[derive(Debug, PartialEq, Eq)]
-struct Denied<'a> {
-    user: &'a str,
-    verb: &'a str,
-    resource: &'a str,
-    group: &'a str,
-    namespace: Option<&'a str>,
-}
-
-impl<'a> Denied<'a> {
-    fn parse(message: &'a str) -> Option<Self> {
-        fn quoted<'a>(text: &'a str, before: &str) -> Option<&'a str> {
-            text.split_once(before)?
-                .1
-                .split_once('"')
-                .map(|(value, _)| value)
-        }
-        let verb = message.split_once("\" cannot ")?.1.split_once(' ')?.0;
-        Some(Self {
-            user: quoted(message, "User \"")?,
-            verb,
-            resource: quoted(message, "resource \"")?,
-            group: quoted(message, "API group \"").unwrap_or_default(),
-            namespace: quoted(message, "in the namespace \""),
-        })
+    Failure {
+        why: explained.causes,
+        hint: own_hint(error).or(explained.advice),
+        ..Failure::new(kind, what)
     }
 }
 
-fn explain_forbidden(message: &str) -> Explained {
-    let Some(denied) = Denied::parse(message) else {
-        // Quota and admission refuse with 403 as well; their own words are the cause.
-        return Explained::new(FailureKind::Failed, message);
-    };
-    if denied.user == "system:anonymous" {
-        return Explained::new(
-            FailureKind::Failed,
-            "the cluster was given no credentials that it knows (user system:anonymous)",
-        )
-        .hint("check the user of the context: kubectl config view --minify");
+/// What options of mcpt mend it.
+fn own_hint(error: &Error) -> Option<String> {
+    if error.missing_namespace().is_some() {
+        return Some("make it with --create-namespace".to_owned());
     }
-    let group = if denied.group.is_empty() {
-        String::new()
-    } else {
-        format!(".{}", denied.group)
+    let Error::Kubeconfig(error) = error else {
+        return None;
     };
-    let (scope, flag) = match denied.namespace {
-        Some(namespace) => (
-            format!("in namespace {namespace:?}"),
-            format!(" --namespace {namespace}"),
-        ),
-        None => ("in the whole cluster".to_owned(), String::new()),
+    let contexts = |known: &[String]| match known {
+        [] => "the kubeconfig has no contexts".to_owned(),
+        known => format!("contexts of the kubeconfig: {}", known.join(", ")),
     };
-    Explained::new(
-        FailureKind::Failed,
-        format!(
-            "user {:?} has no right to {} {}{group} {scope}",
-            denied.user, denied.verb, denied.resource
-        ),
-    )
-    .hint(format!(
-        "ask for a role with verb {:?} on {:?} {scope}; check with: kubectl auth can-i {} {}{group}{flag}",
-        denied.verb, denied.resource, denied.verb, denied.resource
-    ))
-}
-
-/// Explains why credentials could not be had; `plugin` is the program that should have given them, if it is known. Its
-/// standard output and its environment may hold a token, so only exit status and standard error are told.
-pub(crate) fn explain_auth(error: &AuthError, plugin: Option<&str>) -> Explained {
-    let plugin = match plugin {
-        Some(program) => format!("the credential plugin {program:?} of the kubeconfig"),
-        None => "the credential plugin of the kubeconfig".to_owned(),
-    };
-    match error {
-        AuthError::AuthExecStart(error) => Explained::new(
-            FailureKind::Unreachable,
-            format!("{plugin} cannot be started: {error}"),
-        )
-        .hint("install that program, or put it on PATH"),
-        AuthError::AuthExecRun { out, .. } => {
-            let said = String::from_utf8_lossy(&out.stderr);
-            let lines: Vec<&str> = said
-                .lines()
-                .map(str::trim)
-                .filter(|l| !l.is_empty())
-                .collect();
-            let last = lines[lines.len().saturating_sub(3)..].join(" / ");
-            let separator = if last.is_empty() { "" } else { ": " };
-            Explained::new(
-                FailureKind::Unreachable,
-                format!("{plugin} failed ({}){separator}{last}", out.status),
-            )
-            .hint("log in again with the tool that made this kubeconfig")
+    Some(match error {
+        KubeconfigError::Absent { .. } => "give --kubeconfig FILE or set KUBECONFIG".to_owned(),
+        KubeconfigError::NamedAbsent { .. } => "check --kubeconfig and KUBECONFIG".to_owned(),
+        KubeconfigError::NoCurrentContext { known } => {
+            format!("give --context; {}", contexts(known))
         }
-        AuthError::AuthExecParse(_) | AuthError::ExecPluginFailed => Explained::new(
-            FailureKind::Unreachable,
-            format!("{plugin} did not print an ExecCredential with a status"),
-        ),
-        other => Explained::new(
-            FailureKind::Unreachable,
-            format!("the credentials cannot be used: {}", chain(other)),
-        ),
-    }
-}
-
-fn explain_transport(error: &(dyn Error + 'static), address: &str) -> Explained {
-    let mut next: Option<&(dyn Error + 'static)> = Some(error);
-    let mut innermost = String::new();
-    while let Some(current) = next {
-        innermost = current.to_string();
-        if let Some(auth) = current.downcast_ref::<AuthError>() {
-            return explain_auth(auth, None);
+        KubeconfigError::UnknownContext { known, .. } => contexts(known),
+        KubeconfigError::ServiceAccount(_) => {
+            "mount a service account token into this pod, or give --kubeconfig".to_owned()
         }
-        if let Some(tls) = current.downcast_ref::<rustls::Error>() {
-            return explain_tls(tls, address);
-        }
-        if innermost.contains("dns error") {
-            return unreachable(address, "its name cannot be resolved");
-        }
-        let io = current.downcast_ref::<io::Error>();
-        match io.map(io::Error::kind) {
-            Some(io::ErrorKind::ConnectionRefused) => {
-                return unreachable(address, "connection refused");
-            }
-            Some(io::ErrorKind::TimedOut) => return unreachable(address, "no answer in time"),
-            Some(io::ErrorKind::HostUnreachable) => {
-                return unreachable(address, "no route to host");
-            }
-            Some(io::ErrorKind::NetworkUnreachable) => {
-                return unreachable(address, "network is unreachable");
-            }
-            _ => {}
-        }
-        // The source of an I/O error is that of the error it wraps, which would be skipped.
-        next = match io.and_then(io::Error::get_ref) {
-            Some(wrapped) => Some(wrapped),
-            None => current.source(),
-        };
-    }
-    unreachable(address, &innermost)
-}
-
-fn unreachable(address: &str, why: &str) -> Explained {
-    Explained::new(
-        FailureKind::Unreachable,
-        format!("the API server at {address} cannot be reached: {why}"),
-    )
-    .hint("is the cluster running, and is this the right context? kubectl config current-context")
-}
-
-/// The API server gave no answer at all within the time it was given.
-pub(crate) fn silent(address: &str, seconds: u64) -> Explained {
-    unreachable(address, &format!("no answer within {seconds} s"))
-}
-
-fn explain_tls(error: &rustls::Error, address: &str) -> Explained {
-    let why = match error {
-        rustls::Error::InvalidCertificate(reason) => {
-            use rustls::CertificateError as E;
-            match reason {
-                E::UnknownIssuer | E::BadSignature => {
-                    "its certificate is not signed by the authority that the kubeconfig names"
-                        .to_owned()
-                }
-                E::Expired | E::ExpiredContext { .. } => "its certificate has expired".to_owned(),
-                E::NotValidForName | E::NotValidForNameContext { .. } => {
-                    "its certificate is for another host name".to_owned()
-                }
-                other => format!("its certificate is not valid: {other}"),
-            }
-        }
-        rustls::Error::InvalidMessage(_) => "it does not speak TLS".to_owned(),
-        other => other.to_string(),
-    };
-    Explained::new(
-        FailureKind::Unreachable,
-        format!("the API server at {address} cannot be trusted: {why}"),
-    )
-    .hint("check certificate-authority and server of the context: kubectl config view --minify")
+        _ => return None,
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn status(code: u16, reason: &str, message: &str) -> Status {
-        Status::failure(message, reason).with_code(code)
+    fn of(error: KubeconfigError) -> Failure {
+        failure("x", &error.into())
     }
 
     #[test]
-    fn refusals_name_verb_resource_and_namespace() {
-        for (message, why, hint) in [
-            (
-                r#"secrets is forbidden: User "bob" cannot create resource "secrets" in API group "" in the namespace "x""#,
-                r#"user "bob" has no right to create secrets in namespace "x""#,
-                "kubectl auth can-i create secrets --namespace x",
-            ),
-            (
-                r#"deployments.apps "a" is forbidden: User "bob" cannot patch resource "deployments" in API group "apps" in the namespace "x""#,
-                r#"user "bob" has no right to patch deployments.apps in namespace "x""#,
-                "kubectl auth can-i patch deployments.apps --namespace x",
-            ),
-            (
-                r#"namespaces is forbidden: User "bob" cannot create resource "namespaces" in API group "" at the cluster scope"#,
-                r#"user "bob" has no right to create namespaces in the whole cluster"#,
-                "kubectl auth can-i create namespaces",
-            ),
-            (
-                r#"secrets is forbidden: User "system:anonymous" cannot list resource "secrets" in API group "" in the namespace "x""#,
-                "the cluster was given no credentials that it knows (user system:anonymous)",
-                "kubectl config view --minify",
-            ),
-        ] {
-            let explained = explain_status(&status(403, "Forbidden", message));
-            assert_eq!(explained.kind, FailureKind::Failed);
-            assert_eq!(explained.why, [why]);
-            let given = explained.hint.unwrap();
-            assert!(given.contains(hint), "{given}");
-        }
-    }
-
-    #[test]
-    fn admission_keeps_its_own_words() {
-        let message = r#"pods "x" is forbidden: exceeded quota: q, requested: pods=1"#;
-        assert_eq!(
-            explain_status(&status(403, "Forbidden", message)).why,
-            [message]
-        );
-    }
-
-    #[test]
-    fn statuses_without_words_are_still_told() {
-        assert_eq!(
-            explain_status(&status(503, "ServiceUnavailable", "")).why,
-            ["the API server answered 503 ServiceUnavailable"]
-        );
-        assert_eq!(explain_status(&status(0, "", "odd")).why, ["odd"]);
-    }
-
-    #[test]
-    fn a_missing_namespace_names_the_flag() {
-        let mut missing = status(404, "NotFound", r#"namespaces "x" not found"#);
-        missing.details = Some(kube::core::response::StatusDetails {
-            name: "x".into(),
-            kind: "namespaces".into(),
-            group: String::new(),
-            uid: String::new(),
-            causes: Vec::new(),
-            retry_after_seconds: 0,
+    fn hints_name_the_options() {
+        let absent = of(KubeconfigError::Absent {
+            looked: "KUBECONFIG and HOME are not set,".to_owned(),
         });
-        let explained = explain_status(&missing);
-        assert_eq!(explained.kind, FailureKind::NotFound);
-        assert_eq!(explained.why, [r#"namespace "x" does not exist"#]);
+        assert_eq!(absent.kind, FailureKind::Unreachable);
+        assert!(absent.hint.unwrap().contains("--kubeconfig FILE"));
+        let known = vec!["lost".to_owned(), "one".to_owned()];
+        let unknown = of(KubeconfigError::UnknownContext {
+            name: "three".to_owned(),
+            known: known.clone(),
+        });
+        assert_eq!(unknown.kind, FailureKind::Usage);
+        assert_eq!(unknown.why, [r#"there is no context "three""#]);
         assert_eq!(
-            explained.hint.as_deref(),
-            Some("make it with --create-namespace")
+            unknown.hint.as_deref(),
+            Some("contexts of the kubeconfig: lost, one")
         );
+        let none = of(KubeconfigError::NoCurrentContext { known });
+        assert!(none.hint.unwrap().starts_with("give --context; "));
     }
 
     #[test]
-    fn transport_errors_name_the_address() {
-        let address = "https://10.0.0.1:6443";
-        for (error, why) in [
-            (
-                io::Error::from(io::ErrorKind::ConnectionRefused),
-                "the API server at https://10.0.0.1:6443 cannot be reached: connection refused",
-            ),
-            (
-                io::Error::from(io::ErrorKind::TimedOut),
-                "the API server at https://10.0.0.1:6443 cannot be reached: no answer in time",
-            ),
-            (
-                io::Error::new(
-                    io::ErrorKind::InvalidData,
-                    rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer),
-                ),
-                "the API server at https://10.0.0.1:6443 cannot be trusted: its certificate is not signed by the authority that the kubeconfig names",
-            ),
-        ] {
-            let explained = explain(&kube::Error::Service(Box::new(error)), address);
-            assert_eq!(explained.kind, FailureKind::Unreachable);
-            assert_eq!(explained.why, [why]);
-        }
-    }
-
-    #[test]
-    fn plugin_output_is_never_told() {
-        use std::os::unix::process::ExitStatusExt;
-        let out = std::process::Output {
-            status: std::process::ExitStatus::from_raw(256),
-            stdout: b"hunter2".to_vec(),
-            stderr: b"\nplease log in\n".to_vec(),
+    fn a_missing_namespace_names_the_option() {
+        let status = kube::core::Status {
+            details: Some(kube::core::response::StatusDetails {
+                name: "x".into(),
+                kind: "namespaces".into(),
+                group: String::new(),
+                uid: String::new(),
+                causes: Vec::new(),
+                retry_after_seconds: 0,
+            }),
+            ..kube::core::Status::failure("namespaces \"x\" not found", "NotFound").with_code(404)
         };
-        let error = AuthError::AuthExecRun {
-            cmd: r#""cloud" "token""#.into(),
-            out: Box::new(out),
-        };
-        let explained = explain_auth(&error, Some("cloud"));
+        let missing = failure(
+            "x",
+            &Error::Request {
+                address: String::new(),
+                source: Box::new(kube::Error::Api(status.boxed())),
+            },
+        );
+        assert_eq!(missing.kind, FailureKind::NotFound);
         assert_eq!(
-            explained.why,
-            [
-                r#"the credential plugin "cloud" of the kubeconfig failed (exit status: 1): please log in"#
-            ]
+            missing.hint.as_deref(),
+            Some("make it with --create-namespace")
         );
     }
 }

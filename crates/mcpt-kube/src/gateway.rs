@@ -5,6 +5,7 @@ use std::time::Duration;
 use futures_util::future::OptionFuture;
 use k8s_openapi::api::core::v1::{Pod, Service};
 use kube::api::ListParams;
+use kube_access::is_ready;
 use mcpt_core::{
     DeleteOptions, Deleted, DeployOptions, Failure, Namespace, Progress, Server, ServerName,
     ServerState,
@@ -16,10 +17,10 @@ use crate::{
     cluster::Cluster,
     delete,
     deploy::{self, CANNOT_INSTALL},
-    forward, options,
+    failure::failure,
+    options,
     release_kind::ReleaseKind,
-    rollout::is_ready,
-    status,
+    status, tunnel,
 };
 
 /// Name of the gateway's release.
@@ -191,14 +192,15 @@ async fn servers(cluster: &Cluster, selector: String) -> Result<Vec<KnownServer>
     struct Page {
         servers: Vec<KnownServer>,
     }
-    let tunnel = forward::open(forward::Target::new(cluster.clone(), selector, None)).await?;
-    let url = format!("http://{}/api/v1/servers", tunnel.address);
     let what = "cannot ask the gateway for its servers";
+    let tunnel = tunnel::open(cluster, selector, None).await;
+    let tunnel = tunnel.map_err(|error| failure(what, &error))?.0;
+    let url = format!("http://{}/api/v1/servers", tunnel.address);
     let page = match mcpt_client::http_get(&url, ANSWER).await {
         Ok(page) => page,
         Err(error) => {
             return Err(match tunnel.trouble().await {
-                Some(trouble) => trouble.failure,
+                Some(trouble) => failure(what, &trouble.error),
                 None => error.into_failure(what),
             });
         }

@@ -15,7 +15,7 @@ use tokio::{sync::oneshot, task::JoinHandle, time::Instant};
 
 use crate::{
     cluster::Cluster,
-    failure::silent,
+    failure::failure,
     records::Record,
     release_kind::ReleaseKind,
     takeover::{BEAT, GIVES_UP_AFTER, HEARTBEAT},
@@ -137,9 +137,7 @@ impl Beating {
                     return Err(lost("another command took the release over", &self.status));
                 }
                 Ok(Err(error)) if begun + RETRY >= last + GIVES_UP_AFTER => {
-                    return Err(self
-                        .cluster
-                        .failure("the operation was interrupted", &error));
+                    return Err(self.cluster.failure("the operation was interrupted", error));
                 }
                 Ok(Err(error)) => {
                     tracing::debug!(%error, "heartbeat failed, trying again");
@@ -147,8 +145,11 @@ impl Beating {
                     tokio::time::sleep(RETRY).await;
                 }
                 Err(_) => {
-                    return Err(silent(&self.cluster.address, GIVES_UP_AFTER.as_secs())
-                        .failure("the operation was interrupted"));
+                    let silent = kube_access::Error::Silent {
+                        address: self.cluster.address.clone(),
+                        waited: GIVES_UP_AFTER,
+                    };
+                    return Err(failure("the operation was interrupted", &silent));
                 }
             }
         }

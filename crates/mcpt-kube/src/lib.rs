@@ -12,35 +12,29 @@ mod connect;
 mod contents;
 mod delete;
 mod deploy;
-mod diagnosis;
-mod discovery;
 mod driver;
 mod events;
 mod exchange;
 mod failure;
 mod field_managers;
 mod foreign;
-mod forward;
 mod gateway;
 mod gc;
 mod heartbeat;
 mod history;
 mod holder;
-mod kinds;
-mod kubeconfig;
-mod log_tail;
 mod logs;
 mod lookup;
 mod manifest;
 mod namespace;
 mod operation;
 mod options;
+mod progress;
 mod records;
 mod release_kind;
 mod removal;
 mod revisions;
 mod rollback;
-mod rollout;
 mod scale;
 #[cfg(test)]
 mod scripted;
@@ -48,14 +42,12 @@ mod secrecy;
 mod server;
 mod status;
 mod takeover;
-mod usage;
-mod wait;
-mod watch;
+mod trouble;
+mod tunnel;
 
 pub use self::{
     backend::Kubernetes,
     connect::ConnectOptions,
-    discovery::ClusterDiscovery,
     driver::KubernetesDriver,
     gateway::{GATEWAY, Gateway, InstalledGateway, KnownServer, gateway_dry_run},
     options::ClusterOptions,

@@ -13,10 +13,11 @@ use kube::{
     Api, Error,
     api::{DynamicObject, ListParams},
 };
+use kube_access::Kinds;
 use mcpt_core::{Failure, FailureKind};
 use serde_json::{Map, Value, json};
 
-use crate::{cluster::Cluster, kinds::Kinds};
+use crate::cluster::Cluster;
 
 /// What one call of `lookup` asks for.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -105,7 +106,7 @@ impl Found {
                     "the chart looks for {}, which the cluster does not serve as {}",
                     query.kind, query.api_version
                 )),
-                _ => cluster.failure(what, &error).because(format!(
+                _ => cluster.failure(what, error).because(format!(
                     "the chart looks for {} {:?}",
                     query.kind, query.name
                 )),

@@ -1,11 +1,12 @@
 //! Objects of a rendered manifest: parsing, the marks of their release, whose they are, which ones go, redaction. Pure.
 
+use std::fmt;
+
 use helm_release::Release;
 use helm_render::split_documents;
+use kube_access::is_cluster_wide;
 use mcpt_core::{REDACTED, Secret};
 use serde_json::{Map, Value, json};
-
-use crate::kinds;
 
 /// Label that Helm sets on every object of a release.
 pub(crate) const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "Helm");
@@ -23,29 +24,57 @@ const HOOK: &str = "helm.sh/hook";
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ManifestError {
     /// A document is not YAML.
-    #[error("document {number} is not YAML")]
+    #[error("{place} is not YAML")]
     Yaml {
-        /// Number of the document, from 1.
-        number: usize,
+        /// Which one.
+        place: Place,
         #[source]
         source: goyaml::Error,
     },
     /// A document is no Kubernetes object.
-    #[error("document {number} has no {field}")]
+    #[error("{place} has no {field}")]
     NoObject {
-        /// Number of the document, from 1.
-        number: usize,
+        /// Which one.
+        place: Place,
         /// What it lacks.
         field: &'static str,
     },
     /// A document could not be written again.
-    #[error("document {number} cannot be written")]
+    #[error("{place} cannot be written")]
     Write {
-        /// Number of the document, from 1.
-        number: usize,
+        /// Which one.
+        place: Place,
         #[source]
         source: goyaml::Error,
     },
+}
+
+/// A document of a manifest: its number, from 1, and the template that it is from, if that is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Place {
+    number: usize,
+    template: Option<String>,
+}
+
+impl Place {
+    /// Helm writes the template before each document.
+    fn of(index: usize, document: &str) -> Self {
+        let mut lines = document.lines().map(str::trim);
+        let template = lines.find_map(|line| line.strip_prefix("# Source: "));
+        Self {
+            number: index + 1,
+            template: template.map(str::to_owned),
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.template {
+            Some(template) => write!(f, "{template} (document {})", self.number),
+            None => write!(f, "document {}", self.number),
+        }
+    }
 }
 
 /// One object of a manifest.
@@ -64,15 +93,16 @@ pub(crate) struct Object {
 }
 
 impl Object {
-    fn read(number: usize, body: Value) -> Result<Self, ManifestError> {
+    fn read(place: &Place, body: Value) -> Result<Self, ManifestError> {
         let text = |pointer: &str, field: &'static str| {
             let value = body
                 .pointer(pointer)
                 .and_then(Value::as_str)
                 .filter(|v| !v.is_empty());
-            value
-                .map(str::to_owned)
-                .ok_or(ManifestError::NoObject { number, field })
+            value.map(str::to_owned).ok_or_else(|| {
+                let place = place.clone();
+                ManifestError::NoObject { place, field }
+            })
         };
         Ok(Self {
             api_version: text("/apiVersion", "apiVersion")?,
@@ -233,11 +263,13 @@ pub(crate) fn is_hook(live: &kube::core::ObjectMeta) -> bool {
 pub(crate) fn parse(manifest: &str) -> Result<Vec<Object>, ManifestError> {
     let mut objects = Vec::new();
     for (index, document) in split_documents(manifest).into_iter().enumerate() {
-        let number = index + 1;
-        let body = goyaml::from_str_exact(document)
-            .map_err(|source| ManifestError::Yaml { number, source })?;
+        let place = Place::of(index, document);
+        let body = match goyaml::from_str_exact(document) {
+            Ok(body) => body,
+            Err(source) => return Err(ManifestError::Yaml { place, source }),
+        };
         if !body.is_null() {
-            objects.push(Object::read(number, body)?);
+            objects.push(Object::read(&place, body)?);
         }
     }
     Ok(objects)
@@ -249,8 +281,7 @@ pub(crate) fn of_release(release: &Release) -> Result<Vec<Object>, ManifestError
     let mut objects = parse(&release.manifest)?;
     for object in &mut objects {
         let is_elsewhere = |namespace: &String| {
-            *namespace != release.namespace
-                && !kinds::is_cluster_wide(&object.api_version, &object.kind)
+            *namespace != release.namespace && !is_cluster_wide(&object.api_version, &object.kind)
         };
         object.namespace = object.namespace.take().filter(is_elsewhere);
     }
@@ -274,10 +305,12 @@ pub(crate) fn pruned(old: &[Object], new: &[Object]) -> Vec<Object> {
 pub(crate) fn redact(manifest: &str, secrets: &[Secret]) -> Result<String, ManifestError> {
     let mut shown = String::new();
     for (index, document) in split_documents(manifest).into_iter().enumerate() {
-        let number = index + 1;
+        let place = Place::of(index, document);
         shown.push_str("---\n");
-        let mut body = goyaml::from_str_exact(document)
-            .map_err(|source| ManifestError::Yaml { number, source })?;
+        let mut body = match goyaml::from_str_exact(document) {
+            Ok(body) => body,
+            Err(source) => return Err(ManifestError::Yaml { place, source }),
+        };
         let is_secret = body.get("kind").and_then(Value::as_str) == Some("Secret");
         if is_secret {
             for field in ["data", "stringData"] {
@@ -304,7 +337,7 @@ pub(crate) fn redact(manifest: &str, secrets: &[Secret]) -> Result<String, Manif
             });
             shown.push_str(
                 &goyaml::to_string(&body)
-                    .map_err(|source| ManifestError::Write { number, source })?,
+                    .map_err(|source| ManifestError::Write { place, source })?,
             );
         } else {
             shown.push_str(document);
@@ -427,7 +460,7 @@ spec: {replicas: 2}
     fn objects_that_left_the_manifest_are_pruned() {
         let object = |api: &str, kind: &str, name: &str, annotations: Value| {
             Object::read(
-                1,
+                &Place::of(0, ""),
                 serde_json::json!({"apiVersion": api, "kind": kind, "metadata": {"name": name, "annotations": annotations}}),
             )
             .unwrap()
@@ -575,6 +608,22 @@ kind: ConfigMap # stays as it is
 ---
 kind: ConfigMap
 "
+        );
+    }
+
+    #[test]
+    fn a_document_is_told_by_its_template() {
+        let manifest = "---\n# Source: c/templates/a.yaml\napiVersion: v1\nkind: Pod\nmetadata: {name: a}\n\
+            ---\n# Source: c/templates/b.yaml\napiVersion: v1\nkind: List\nitems: []\n";
+        assert_eq!(
+            parse(manifest).unwrap_err().to_string(),
+            "c/templates/b.yaml (document 2) has no metadata.name"
+        );
+        assert!(
+            redact("---\n# Source: c/templates/a.yaml\na: [\n", &[])
+                .unwrap_err()
+                .to_string()
+                .starts_with("c/templates/a.yaml (document 1) is not YAML")
         );
     }
 }

@@ -18,8 +18,8 @@ use self::mark::Mark;
 use crate::{
     cluster::{Cluster, FIELD_MANAGER},
     contents,
+    failure::failure,
     holder::{self, HOLDER},
-    watch,
 };
 
 /// A namespace as it was seen.
@@ -75,7 +75,7 @@ pub(crate) async fn enter(
             Ok(found) => (found, true),
             // Who may not read namespaces may be allowed to make them, and the other way round.
             Err(Error::Api(status)) if status.is_forbidden() => (None, false),
-            Err(error) => return Err(cluster.failure(what, &error)),
+            Err(error) => return Err(cluster.failure(what, error)),
         };
         if let Some(PartialObjectMeta { metadata, .. }) = found {
             if metadata.deletion_timestamp.is_some() {
@@ -101,7 +101,7 @@ pub(crate) async fn enter(
                     tracing::debug!(%status, "what counts on the namespace cannot be noted");
                     return Ok(Entered::Marked);
                 }
-                Err(error) => return Err(cluster.failure(what, &error)),
+                Err(error) => return Err(cluster.failure(what, error)),
             }
         }
         if !create {
@@ -128,7 +128,12 @@ pub(crate) async fn enter(
             Err(Error::Api(status)) if status.is_already_exists() => {
                 return Ok(Entered::Unmarked);
             }
-            Err(error) => return Err(cluster.failure(what, &error)),
+            // Who may do neither may be allowed to deploy into one that is there: the objects' own checks will tell.
+            Err(Error::Api(status)) if status.is_forbidden() && !readable => {
+                tracing::info!(%status, "whether the namespace is there is not known");
+                return Ok(Entered::Unmarked);
+            }
+            Err(error) => return Err(cluster.failure(what, error)),
         }
     }
 }
@@ -173,7 +178,7 @@ pub(crate) async fn leave(
     let me = me();
     loop {
         let found = cluster.answer(api.get_metadata_opt(cluster.namespace.as_str()));
-        let found = found.await.map_err(|error| cluster.failure(what, &error))?;
+        let found = found.await.map_err(|error| cluster.failure(what, error))?;
         let Some(PartialObjectMeta { metadata, .. }) = found else {
             return Ok(Vec::new());
         };
@@ -186,7 +191,7 @@ pub(crate) async fn leave(
         }
         if let Some(others) = mark.living(&me, Timestamp::now()) {
             let left = write(cluster, &api, &seen, Some(&others)).await;
-            match left.map_err(|error| cluster.failure(what, &error))? {
+            match left.map_err(|error| cluster.failure(what, error))? {
                 Some(_) => return Ok(Vec::new()),
                 None => continue,
             }
@@ -223,7 +228,7 @@ pub(crate) async fn settle(cluster: &Cluster, entered: Option<&Seen>, progress: 
         .answer(api.patch_metadata(name, &params, &patch))
         .await
     {
-        let why = cluster.failure("", &error).why.join("; ");
+        let why = cluster.failure("", error).why.join("; ");
         progress.event(ProgressEvent::Warning(format!(
             "namespace {name} stays marked as made by a deploy that is not done, so that `{}` removes it once it is empty: {why}",
             cluster.command("gc")
@@ -259,7 +264,7 @@ pub(crate) async fn abandoned(cluster: &Cluster, what: &str) -> Result<Option<Se
         Ok(found) => Ok(found.and_then(|found| left_behind(&found.metadata, Timestamp::now()))),
         // Who may not read namespaces has made none.
         Err(Error::Api(status)) if status.is_forbidden() => Ok(None),
-        Err(error) => Err(cluster.failure(what, &error)),
+        Err(error) => Err(cluster.failure(what, error)),
     }
 }
 
@@ -283,7 +288,7 @@ pub(crate) async fn exists(cluster: &Cluster, what: &str) -> Result<bool, Failur
         Ok(found) => Ok(found.is_some()),
         // The objects' own checks will tell.
         Err(Error::Api(status)) if status.is_forbidden() => Ok(true),
-        Err(error) => Err(cluster.failure(what, &error)),
+        Err(error) => Err(cluster.failure(what, error)),
     }
 }
 
@@ -296,7 +301,7 @@ pub(crate) async fn look(cluster: &Cluster, what: &str) -> Result<Option<(Seen, 
     let found = cluster
         .answer(api.get_metadata_opt(cluster.namespace.as_str()))
         .await
-        .map_err(|error| cluster.failure(what, &error))?;
+        .map_err(|error| cluster.failure(what, error))?;
     Ok(found.and_then(|PartialObjectMeta { metadata, .. }| {
         let others = Mark::of(&metadata).and_then(|mark| mark.living(&me(), Timestamp::now()));
         Some((Seen::of(&metadata)?, others.is_some()))
@@ -372,7 +377,7 @@ async fn ask(cluster: &Cluster, seen: &Seen, what: &str) -> Result<bool, Failure
     match asked.await {
         Ok(_) => Ok(true),
         Err(Error::Api(status)) if status.is_not_found() || status.is_conflict() => Ok(false),
-        Err(error) => Err(cluster.failure(what, &error)),
+        Err(error) => Err(cluster.failure(what, error)),
     }
 }
 
@@ -380,9 +385,9 @@ async fn ask(cluster: &Cluster, seen: &Seen, what: &str) -> Result<bool, Failure
 async fn gone(cluster: &Cluster, uid: &str, timeout: Duration, what: &str) -> Result<(), Failure> {
     let api: Api<Namespace> = Api::all(cluster.client.clone());
     let name = cluster.namespace.as_str();
-    let gone = watch::gone(cluster, api.clone(), name, uid, what);
+    let gone = kube_access::gone(cluster, api.clone(), name, uid);
     if let Ok(gone) = tokio::time::timeout(timeout, gone).await {
-        return gone;
+        return gone.map_err(|error| failure(what, &error));
     }
     let late = format!(
         "namespace {name:?} still terminates after {} s",
@@ -392,7 +397,7 @@ async fn gone(cluster: &Cluster, uid: &str, timeout: Duration, what: &str) -> Re
     let left = cluster
         .answer(api.get_opt(name))
         .await
-        .map_err(|error| cluster.failure(what, &error))?;
+        .map_err(|error| cluster.failure(what, error))?;
     failure.why.extend(left.iter().flat_map(holds));
     Err(failure)
 }

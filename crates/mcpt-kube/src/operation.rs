@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use helm_release::{DEFAULT_MAX_HISTORY, History, Release, Status};
 use mcpt_core::{ChangeOptions, Failure, FailureKind, Progress, ProgressEvent, Server, ServerName};
+use tokio::time::Instant;
 
 use self::rollout::{RolledOut, counted};
 use crate::{
@@ -42,6 +43,8 @@ pub(crate) struct Conduct {
     pub(crate) timeout: Duration,
     /// When it fails, put everything back as it was before.
     pub(crate) atomic: bool,
+    /// Take over fields that others own.
+    pub(crate) force_conflicts: bool,
 }
 
 impl From<ChangeOptions> for Conduct {
@@ -50,6 +53,7 @@ impl From<ChangeOptions> for Conduct {
             wait: options.wait,
             timeout: options.timeout,
             atomic: false,
+            force_conflicts: options.force_conflicts,
         }
     }
 }
@@ -64,6 +68,8 @@ pub(crate) struct Operation<'a> {
     kind: ReleaseKind,
     applier: Applier,
     conduct: Conduct,
+    /// When the time of the command is over.
+    deadline: Instant,
 }
 
 impl<'a> Operation<'a> {
@@ -80,8 +86,10 @@ impl<'a> Operation<'a> {
             name,
             progress,
             records: Records::new(cluster.clone(), name.as_str()),
-            applier: Applier::new(cluster.clone(), name.to_string()),
+            applier: Applier::new(cluster.clone(), name.to_string())
+                .forced(conduct.force_conflicts),
             kind: ReleaseKind::Server,
+            deadline: Instant::now() + conduct.timeout,
             conduct,
             what,
         }
@@ -97,7 +105,8 @@ impl<'a> Operation<'a> {
     /// # Errors
     /// When another command does.
     pub(crate) async fn settled(&self) -> Result<Vec<Record>, Failure> {
-        claim::settled(self.cluster, &self.records, &self.what, self.progress).await
+        let settled = claim::settled(self.cluster, &self.records, &self.what, self.progress);
+        Box::pin(self.in_time(settled)).await
     }
 
     /// Lets the API server check a change.
@@ -109,7 +118,22 @@ impl<'a> Operation<'a> {
             "checking {} with the API server",
             counted(change.objects.len())
         ));
-        self.applier.check(&change.objects, &self.what).await
+        let check = self.applier.check(&change.objects, &self.what);
+        Box::pin(self.in_time(check)).await
+    }
+
+    /// Does a part of the work, but not beyond the command's time.
+    async fn in_time<T>(
+        &self,
+        work: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        let done = tokio::time::timeout_at(self.deadline, work).await;
+        done.unwrap_or_else(|_| {
+            let seconds = self.conduct.timeout.as_secs();
+            let late = format!("{}: not done after {seconds} s", self.what);
+            Err(Failure::new(FailureKind::TimedOut, late)
+                .because("the API server takes too long for its answers"))
+        })
     }
 
     /// Checks, then takes the lock by making the record, then works.
@@ -121,6 +145,10 @@ impl<'a> Operation<'a> {
         change: &Change,
         reached: &mut Reached,
     ) -> Result<Server, Failure> {
+        if self.conduct.atomic && !self.conduct.wait {
+            let text = "whether it fails, and is put back then, is known when the pods are ready: they are waited for";
+            self.progress.event(ProgressEvent::Warning(text.to_owned()));
+        }
         self.check(change).await?;
         let Some(record) = self
             .records
@@ -136,7 +164,7 @@ impl<'a> Operation<'a> {
             // A deletion marks the last record and then looks for a newer one, as this looks back: at least one sees the other.
             match change.history.last() {
                 Some(last) if !self.stands(last).await? => Ok(Err(last.release.version)),
-                _ => self.roll_out(change).await.map(Ok),
+                _ => self.roll_out(change, &record).await.map(Ok),
             }
         });
         let outcome = heartbeat.during(work).await;

@@ -11,6 +11,8 @@ use serde_json::{Map, Value};
 pub struct ClusterOptions {
     /// Make the namespace when it is not there.
     pub create_namespace: bool,
+    /// Take over what another tool changed since, instead of being refused for it.
+    pub force_conflicts: bool,
     /// Chart values that win over those made from the plan, already merged from files, a profile and single values;
     /// an empty object when there are none.
     pub values: Map<String, Value>,
@@ -36,6 +38,7 @@ pub(crate) struct DeployOptions {
     pub(crate) atomic: bool,
     pub(crate) dry_run: Option<DryRun>,
     pub(crate) create_namespace: bool,
+    pub(crate) force_conflicts: bool,
     pub(crate) values: Map<String, Value>,
     pub(crate) chart: Option<ChartSource>,
 }
@@ -49,6 +52,7 @@ impl DeployOptions {
         let release = options.platform.of::<ClusterOptions>(what)?.cloned();
         let ClusterOptions {
             create_namespace,
+            force_conflicts,
             values,
             chart,
         } = release.unwrap_or_default();
@@ -58,6 +62,7 @@ impl DeployOptions {
             atomic: options.atomic,
             dry_run: options.dry_run,
             create_namespace,
+            force_conflicts,
             values,
             chart,
         })

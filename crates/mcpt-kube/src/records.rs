@@ -10,12 +10,11 @@ use kube::{
     api::{DeleteParams, ListParams, PostParams},
     core::ObjectMeta,
 };
-use mcpt_core::{Failure, FailureKind};
+use mcpt_core::{Failure, FailureKind, chain};
 use serde_json::json;
 
 use crate::{
     cluster::{Cluster, FIELD_MANAGER},
-    failure::chain,
     heartbeat,
     holder::{self, HOLDER},
     release_kind::ReleaseKind,
@@ -134,7 +133,7 @@ impl Records {
             .cluster
             .answer(self.api().list(&params))
             .await
-            .map_err(|error| self.cluster.failure(what, &error))?;
+            .map_err(|error| self.cluster.failure(what, error))?;
         let mut records = Vec::new();
         for secret in secrets {
             records.push(read(secret).map_err(|why| broken(what, &why))?);
@@ -153,7 +152,7 @@ impl Records {
             .cluster
             .answer(self.api().get_opt(&name))
             .await
-            .map_err(|error| self.cluster.failure(what, &error))?;
+            .map_err(|error| self.cluster.failure(what, error))?;
         secret
             .map(|secret| read(secret).map_err(|why| broken(what, &why)))
             .transpose()
@@ -182,7 +181,7 @@ impl Records {
                 metadata: stored.metadata,
             })),
             Err(Error::Api(status)) if status.is_already_exists() => Ok(None),
-            Err(error) => Err(self.cluster.failure(what, &error)),
+            Err(error) => Err(self.cluster.failure(what, error)),
         }
     }
 
@@ -215,7 +214,7 @@ impl Records {
                 metadata: stored.metadata,
             })),
             Err(Error::Api(status)) if status.is_conflict() || status.is_not_found() => Ok(None),
-            Err(error) => Err(self.cluster.failure(what, &error)),
+            Err(error) => Err(self.cluster.failure(what, error)),
         }
     }
 
@@ -232,7 +231,7 @@ impl Records {
         {
             Ok(_) => Ok(()),
             Err(Error::Api(status)) if status.is_not_found() => Ok(()),
-            Err(error) => Err(self.cluster.failure(what, &error)),
+            Err(error) => Err(self.cluster.failure(what, error)),
         }
     }
 }

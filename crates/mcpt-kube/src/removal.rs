@@ -7,6 +7,7 @@ use helm_render::uninstall_order;
 use jiff::Timestamp;
 use kube::core::ObjectMeta;
 use mcpt_core::{Failure, FailureKind, Progress, ProgressEvent};
+use tokio::time::Instant;
 
 use crate::{
     apply::Applier,
@@ -24,6 +25,25 @@ pub(crate) enum Claims {
     None,
     /// Those that were made after this: undoing must not take data that was there before.
     MadeSince(Timestamp),
+}
+
+/// How long something is waited for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limit {
+    /// As it was given, for messages.
+    pub(crate) timeout: Duration,
+    /// When it is over.
+    pub(crate) deadline: Instant,
+}
+
+impl Limit {
+    /// This long from now on.
+    pub(crate) fn from_now(timeout: Duration) -> Self {
+        Self {
+            timeout,
+            deadline: Instant::now() + timeout,
+        }
+    }
 }
 
 /// What came of asking for the deletion of objects.
@@ -153,7 +173,7 @@ pub(crate) async fn ask_hooks(
 pub(crate) async fn gone(
     applier: &Applier,
     asked: &[(Object, ObjectMeta)],
-    timeout: Duration,
+    limit: Limit,
     what: &str,
     progress: &dyn Progress,
 ) -> Result<(), Failure> {
@@ -169,10 +189,10 @@ pub(crate) async fn gone(
         what: what.to_owned(),
         ..failure
     };
-    if let Ok(done) = tokio::time::timeout(timeout, try_join_all(waits)).await {
+    if let Ok(done) = tokio::time::timeout_at(limit.deadline, try_join_all(waits)).await {
         return done.map(drop).map_err(failed);
     }
-    let late = format!("{what}: not done after {} s", timeout.as_secs());
+    let late = format!("{what}: not done after {} s", limit.timeout.as_secs());
     let mut failure = Failure::new(FailureKind::TimedOut, late);
     for (object, live) in asked {
         let now = applier.live(object).await.map_err(failed)?;

@@ -8,27 +8,19 @@ use k8s_openapi::api::{
     core::v1::{ContainerState, ContainerStatus, Pod, Service},
 };
 use kube::core::ObjectMeta;
+use kube_access::is_ready;
+use kube_observe::{Gravity, Observed, Rollout, rollout};
 use mcpt_core::{
     Autoscaling, Namespace, REDACTED, Replica, Revision, Server, ServerName, ServerState,
 };
 use serde_json::{Map, Value};
 
-use crate::{
-    diagnosis::{Gravity, diagnose},
-    driver,
-    rollout::{Observed, Rollout, is_ready, rollout},
+use crate::{driver, trouble::diagnose};
+
+pub(crate) use mcpt_core::marks::{
+    DEFAULT_PATH, PATH_ANNOTATION, SERVER_LABEL, TEMPLATE_LABEL, TRANSPORT_ANNOTATION,
 };
 
-/// Label that names the server on all of its objects and on its release records.
-pub(crate) const SERVER_LABEL: &str = "mcpt.io/server";
-/// Label that names the template.
-pub(crate) const TEMPLATE_LABEL: &str = "mcpt.io/template";
-pub(crate) const PATH_ANNOTATION: &str = "mcpt.io/path";
-/// Path of the MCP endpoint where nothing is annotated.
-pub(crate) const DEFAULT_PATH: &str = "/mcp";
-/// Whether sessions stay where they began: `stateful` or `stateless`.
-pub(crate) const SESSIONS_ANNOTATION: &str = "mcpt.io/sessions";
-pub(crate) const TRANSPORT_ANNOTATION: &str = "mcpt.io/transport";
 /// Container that runs the server, in the pods of the built-in chart.
 pub(crate) const SERVER_CONTAINER: &str = "server";
 

@@ -7,18 +7,17 @@ use k8s_openapi::api::{
     core::v1::{Event, Pod},
 };
 use kube::{ResourceExt, api::ListParams, core::ObjectMeta};
-use mcpt_core::{Failure, Server, ServerName, ServerState};
+use kube_observe::{Observed, PodUsage, sort, usage, warnings};
+use mcpt_core::{Failure, Server, ServerName, ServerState, Usage};
 
 use crate::{
     absent::no_release,
     backend::{self, by_uid, selector_of},
     cluster::Cluster,
-    events::{self, Subjects},
+    events,
     records::{Record, Records},
     release_kind::ReleaseKind,
-    revisions,
-    rollout::Observed,
-    server, usage,
+    revisions, server,
 };
 
 /// Events that a status shows.
@@ -65,12 +64,13 @@ pub(crate) async fn status(
         unread.push(failure);
         Vec::new()
     });
-    let subjects = Subjects::new(&records, deployment.as_ref(), &all_sets);
+    let subjects = events::subjects(&records, deployment.as_ref(), &all_sets);
     let observed = Observed {
         deployment,
         replica_sets: by_uid(sets),
         pods: by_uid(workload.pods),
-        events: events::warnings(&all),
+        events: warnings(&all),
+        since: None,
     };
     let facts = latest.map(Record::facts);
     let mut server = server::server(
@@ -90,7 +90,7 @@ pub(crate) async fn status(
         server.env = server::env(&record.release.config);
     }
     all.retain(|event| subjects.has(event));
-    events::sort(&mut all);
+    sort(&mut all);
     let last = all.iter().skip(all.len().saturating_sub(LAST_EVENTS));
     server.events = last.map(events::told).collect();
     Ok(server)
@@ -101,7 +101,7 @@ struct Workload {
     pods: Vec<Pod>,
     /// Its replica sets, and the metadata of all: a chart may make other Deployments beside it.
     sets: Result<(Vec<ReplicaSet>, Vec<ObjectMeta>), Failure>,
-    usage: std::collections::BTreeMap<String, mcpt_core::Usage>,
+    usage: std::collections::BTreeMap<String, Usage>,
 }
 
 impl Default for Workload {
@@ -130,12 +130,17 @@ async fn workload(
     let (pods, sets, usage) = join!(
         cluster.list::<Pod>(labelled.clone(), what),
         sets,
-        usage::of_pods(cluster, &selector),
+        usage(cluster, &selector),
     );
+    let used = |used: PodUsage| Usage {
+        cpu_millis: used.cpu_millis,
+        memory_bytes: used.memory_bytes,
+    };
+    let usage = usage.into_iter().map(|(pod, usage)| (pod, used(usage)));
     Ok(Workload {
         pods: pods?,
         sets,
-        usage,
+        usage: usage.collect(),
     })
 }
 

@@ -6,10 +6,22 @@ use anyhow::{Context, Result};
 
 use super::Finding;
 
+/// The crates that speak to a Kubernetes cluster.
+const CLUSTER: &[&str] = &[
+    "kube-access",
+    "kube-observe",
+    "helm-install",
+    "mcpt-discovery",
+    "mcpt-kube",
+];
+
+/// Those of them that are fit to be published: they know nothing of mcpt.
+const CLUSTER_ALONE: &[&str] = &["kube-access", "kube-observe", "helm-install"];
+
 /// A dependency that only these crates may name.
 const ONLY_IN: &[(&str, &[&str])] = &[
-    ("kube", &["mcpt-kube"]),
-    ("k8s-openapi", &["mcpt-kube"]),
+    ("kube", CLUSTER),
+    ("k8s-openapi", CLUSTER),
     ("clap", &["mcpt-cli", "mcpt", "xtask"]),
     ("clap_complete", &["mcpt-cli", "mcpt", "xtask"]),
     ("rmcp", &["mcpt-client", "mcpt-demo", "mcpt-tests"]),
@@ -89,6 +101,12 @@ fn check_manifest(path: &str, text: &str) -> Result<Vec<Finding>> {
                 format!("`{dependency}` in a crate that does no I/O"),
             ));
         }
+        if CLUSTER_ALONE.contains(&name) && dependency.starts_with("mcpt") {
+            findings.push(Finding::new(
+                path,
+                "what is for any user of a cluster knows nothing of mcpt",
+            ));
+        }
         if ENGINE.contains(&name) && dependency.starts_with("mcpt") {
             findings.push(Finding::new(path, "the Helm engine knows nothing of mcpt"));
         }
@@ -119,6 +137,10 @@ mod tests {
         for (name, dependency, broken) in [
             ("mcpt-kube", "kube", false),
             ("mcpt-core", "kube", true),
+            ("mcpt-discovery", "kube", false),
+            ("kube-access", "mcpt-core", true),
+            ("kube-observe", "mcpt-core", true),
+            ("kube-observe", "kube-access", false),
             ("gotmpl", "mcpt-core", true),
             ("helm-chart", "tokio", true),
             ("helm-chart", "goyaml", false),

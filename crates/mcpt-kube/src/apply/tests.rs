@@ -187,3 +187,50 @@ fn failures_are_joined_without_repetition() {
     assert_eq!(joined.hint.as_deref(), Some("h"));
     assert_eq!(join("x", Vec::new()), None);
 }
+
+/// As the API server words it when `kubectl set image` was there before.
+fn conflict() -> (u16, String) {
+    let field = r#".spec.template.spec.containers[name="server"].image"#;
+    let status = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": 409, "reason": "Conflict",
+        "message": format!("Apply failed with 1 conflict: conflict with \"kubectl-set\" using apps/v1: {field}"),
+        "details": {"causes": [{"reason": "FieldManagerConflict", "field": field,
+            "message": "conflict with \"kubectl-set\" using apps/v1"}]}});
+    (409, status.to_string())
+}
+
+/// Without a word of the user another tool's change is kept, and its name is told; with it the field is taken over.
+#[tokio::test]
+async fn what_another_tool_changed_is_taken_over_only_when_it_is_said() {
+    for force in [false, true] {
+        let cluster = scripted::cluster(move |request, _| {
+            let forced = request.contains("force=true");
+            let live = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "demo", "uid": "u",
+                "labels": {"app.kubernetes.io/managed-by": "Helm"}}});
+            match request.split(' ').next().unwrap() {
+                "PATCH" if !forced => conflict(),
+                "GET" | "PATCH" => (200, live.to_string()),
+                _ => panic!("{request}"),
+            }
+        });
+        let applier = Applier::new(cluster, "demo".to_owned()).forced(force);
+        let text = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: demo}\n";
+        let object = manifest::parse(text).unwrap().remove(0);
+        let checked = applier.check(&[(object.clone(), OURS)], "x").await;
+        let applied = applier.apply(&object, OURS, "x").await.map(drop);
+        for outcome in [checked, applied] {
+            match outcome {
+                Ok(()) => assert!(force),
+                Err(failure) => {
+                    assert!(!force, "{failure:?}");
+                    assert!(failure.why[0].contains("containers[name="), "{failure:?}");
+                    assert_eq!(
+                        failure.hint.as_deref(),
+                        Some(
+                            "kubectl-set owns these fields since it changed them; to take them over: --force-conflicts"
+                        )
+                    );
+                }
+            }
+        }
+    }
+}

@@ -230,7 +230,7 @@ impl Gc<'_> {
             Ok(_) => Ok(()),
             // Gone by itself, or another one by that name now.
             Err(Error::Api(status)) if status.is_not_found() || status.is_conflict() => Ok(()),
-            Err(error) => Err(self.cluster.failure(&self.what, &error)),
+            Err(error) => Err(self.cluster.failure(&self.what, error)),
         }
     }
 }

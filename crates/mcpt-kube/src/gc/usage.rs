@@ -40,7 +40,7 @@ impl Usage {
         };
         asked
             .await
-            .map_err(|error: Error| cluster.failure(what, &error))
+            .map_err(|error: Error| cluster.failure(what, error))
     }
 
     /// As [`Usage::of`], of ready pods alone.
@@ -51,7 +51,7 @@ impl Usage {
         let ready = ready(cluster).await;
         Ok(Self {
             recorded: None,
-            ready: ready.map_err(|error| cluster.failure(what, &error))?,
+            ready: ready.map_err(|error| cluster.failure(what, error))?,
         })
     }
 

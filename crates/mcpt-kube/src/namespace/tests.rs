@@ -234,3 +234,18 @@ fn what_holds_a_namespace() {
     assert_eq!(holds(&namespace), ["x in 1 resource instances"]);
     assert!(holds(&Namespace::default()).is_empty());
 }
+
+/// Who may neither read namespaces nor make them may deploy into one that is there all the same.
+#[tokio::test]
+async fn who_may_do_nothing_with_namespaces_goes_on() {
+    let cluster = scripted::cluster(|_, _| scripted::refusal(403, "Forbidden"));
+    let entered = enter(&cluster, true, "cannot deploy x", &Silent).await;
+    assert!(matches!(entered, Ok(Entered::Unmarked)), "{entered:?}");
+    // It may be read, and is not there: making it is what was asked for.
+    let cluster = scripted::cluster(|request, _| match request.split(' ').next().unwrap() {
+        "GET" => scripted::refusal(404, "NotFound"),
+        _ => scripted::refusal(403, "Forbidden"),
+    });
+    let entered = enter(&cluster, true, "cannot deploy x", &Silent).await;
+    assert!(entered.is_err());
+}

@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 
 use k8s_openapi::api::{apps::v1::Deployment, core::v1::Service};
 use kube::{Resource, api::DynamicObject};
+use kube_observe::{Observed, Wanted, until_rolled_out};
 use mcpt_core::{Failure, FailureKind, ProgressEvent};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use tokio::time::{Duration, Instant, sleep};
+use tokio::time::Duration;
 
 use super::Operation;
 use crate::{
@@ -16,11 +17,12 @@ use crate::{
     change::Change,
     exchange::{self, Question},
     manifest::Object,
+    progress::Told,
+    records::Record,
     release_kind::ReleaseKind,
-    removal::{self, Asked, Claims},
-    rollout::Observed,
+    removal::{self, Asked, Claims, Limit},
     server::{DEFAULT_PATH, PATH_ANNOTATION},
-    wait::{self, Wanted},
+    trouble::{not_rolled_out, reads_probe},
 };
 
 /// How long an autoscaler's controller may still write what it had found out, after the autoscaler is gone. After a conflict
@@ -42,7 +44,11 @@ pub(super) struct RolledOut {
 
 impl Operation<'_> {
     /// Brings the cluster to the new revision and waits until the server answers.
-    pub(super) async fn roll_out(&self, change: &Change) -> Result<RolledOut, Failure> {
+    pub(super) async fn roll_out(
+        &self,
+        change: &Change,
+        record: &Record,
+    ) -> Result<RolledOut, Failure> {
         // Old pods need some objects as long as they run, and are all there is when the new ones fail.
         let (later, first): (Vec<Object>, Vec<Object>) = change
             .gone
@@ -51,31 +57,37 @@ impl Operation<'_> {
             .partition(|object| pods_need(&object.kind));
         let (scalers, first): (Vec<Object>, Vec<Object>) =
             first.into_iter().partition(Object::is_autoscaler);
-        let mut rolled_out = self.apply(change).await?;
+        let mut rolled_out = Box::pin(self.in_time(self.apply(change))).await?;
         self.end_autoscaling(change, &scalers, &mut rolled_out)
             .await?;
         self.prune(&first, &rolled_out).await?;
-        if self.conduct.wait || self.conduct.atomic {
-            let deadline = Instant::now() + self.conduct.timeout;
-            self.wait(change, &mut rolled_out, deadline).await?;
-            self.speak(change, &rolled_out, deadline).await?;
+        if self.waits() {
+            self.wait(record, change, &mut rolled_out).await?;
+            while self.say_again(change, &mut rolled_out).await? {
+                self.wait(record, change, &mut rolled_out).await?;
+            }
+            self.speak(change, &rolled_out).await?;
         }
         self.prune(&later, &rolled_out).await?;
         Ok(rolled_out)
+    }
+
+    /// Whether the pods are waited for.
+    fn waits(&self) -> bool {
+        self.conduct.wait || self.conduct.atomic
     }
 
     /// Applies objects in their order.
     async fn apply(&self, change: &Change) -> Result<RolledOut, Failure> {
         self.step(format!("applying {}", counted(change.objects.len())));
         let mut rolled_out = RolledOut::default();
-        let deadline = Instant::now() + self.conduct.timeout;
         for (object, expected) in &change.objects {
             let raised = match change.least(object) {
                 Some(least) => self.raised(object, least).await?,
                 None => None,
             };
             let object = raised.as_ref().unwrap_or(object);
-            let live = self.apply_one(object, *expected, deadline).await?;
+            let live = self.apply_one(object, *expected).await?;
             if self.conduct.wait && matches!(object.kind.as_str(), "StatefulSet" | "DaemonSet") {
                 self.progress.event(ProgressEvent::Warning(format!(
                     "{} is not waited for",
@@ -120,12 +132,14 @@ impl Operation<'_> {
         scalers: &[Object],
         rolled_out: &mut RolledOut,
     ) -> Result<(), Failure> {
-        let deadline = Instant::now() + self.conduct.timeout;
         let asked = self.prune(scalers, rolled_out).await?;
         removal::gone(
             &self.applier,
             &asked.going,
-            self.conduct.timeout,
+            Limit {
+                timeout: self.conduct.timeout,
+                deadline: self.deadline,
+            },
             &self.what,
             self.progress,
         )
@@ -133,20 +147,40 @@ impl Operation<'_> {
         let freed: Vec<_> = change.freed().collect();
         for (object, expected) in &freed {
             // Whatever it is now: who has read it to change it, and writes only after this, meets a conflict.
-            let live = self.apply_one(object, *expected, deadline).await?;
+            let live = self.apply_one(object, *expected).await?;
             self.note(object, live, rolled_out)?;
         }
-        if !freed.is_empty() {
-            sleep(LAST_PASS).await;
+        if self.waits() {
+            // It is looked at once more when the pods are ready.
+            return Ok(());
         }
-        for (object, expected) in freed {
-            let live = self.replicas(object).await?;
-            if live.is_some() && live != object.replicas() {
-                let live = self.apply_one(object, *expected, deadline).await?;
-                self.note(object, live, rolled_out)?;
+        for (object, _) in freed {
+            let changed = self.applier.resized(object, &self.what);
+            if let Ok(changed) = tokio::time::timeout(LAST_PASS, changed).await {
+                changed?;
+                self.say_again(change, rolled_out).await?;
             }
         }
         Ok(())
+    }
+
+    /// Says the number of pods again where an autoscaler that is gone has written another one in its last pass. True when that
+    /// was so.
+    async fn say_again(
+        &self,
+        change: &Change,
+        rolled_out: &mut RolledOut,
+    ) -> Result<bool, Failure> {
+        let mut again = false;
+        for (object, expected) in change.freed() {
+            let live = self.replicas(object).await?;
+            if live.is_some() && live != object.replicas() {
+                let live = self.apply_one(object, *expected).await?;
+                self.note(object, live, rolled_out)?;
+                again = true;
+            }
+        }
+        Ok(again)
     }
 
     /// The workload with the least number of pods, when it has fewer.
@@ -165,7 +199,6 @@ impl Operation<'_> {
         &self,
         object: &Object,
         expected: Expected,
-        deadline: Instant,
     ) -> Result<DynamicObject, Failure> {
         loop {
             let live = self.applier.apply(object, expected, &self.what).await?;
@@ -177,7 +210,7 @@ impl Operation<'_> {
                 object.label()
             )));
             let gone = self.applier.gone(object, &live.metadata);
-            let Ok(gone) = tokio::time::timeout_at(deadline, gone).await else {
+            let Ok(gone) = tokio::time::timeout_at(self.deadline, gone).await else {
                 return Err(Failure::new(FailureKind::TimedOut, &self.what)
                     .because("it was deleted before, and that is not done yet")
                     .because(removal::still_there(object, &live.metadata)));
@@ -205,52 +238,47 @@ impl Operation<'_> {
     /// Waits for the Deployment's rollout.
     async fn wait(
         &self,
+        record: &Record,
         change: &Change,
         rolled_out: &mut RolledOut,
-        deadline: Instant,
     ) -> Result<(), Failure> {
         let Some(deployment) = &rolled_out.observed.deployment else {
             return Ok(());
         };
         self.step("waiting for the pods".to_owned());
         for other in &rolled_out.others {
-            self.wait_for(other, change, deadline).await?;
+            self.wait_for(other, record, change).await?;
         }
-        rolled_out.observed = self.wait_for(deployment, change, deadline).await?;
+        rolled_out.observed = self.wait_for(deployment, record, change).await?;
         Ok(())
     }
 
     async fn wait_for(
         &self,
         deployment: &Deployment,
+        record: &Record,
         change: &Change,
-        deadline: Instant,
     ) -> Result<Observed, Failure> {
         let wanted = Wanted {
             deployment: deployment.metadata.name.clone().unwrap_or_default(),
             generation: deployment.metadata.generation.unwrap_or(0),
             selector: selector_of(deployment),
-            secrets: change.secrets(),
+            since: record.made(),
+            reads_probe,
         };
         let timeout = self.conduct.timeout;
-        wait::until_rolled_out(
-            self.cluster,
-            &wanted,
-            &self.what,
-            timeout,
-            deadline,
-            self.progress,
-        )
-        .await
+        let progress = Told(self.progress);
+        match until_rolled_out(self.cluster, &wanted, self.deadline, &progress).await {
+            Ok(observed) => Ok(observed),
+            Err(error) => {
+                let (what, secrets) = (&self.what, change.secrets());
+                Err(not_rolled_out(self.cluster, error, what, timeout, &secrets).await)
+            }
+        }
     }
 
     /// Makes sure that what runs answers as it should.
-    async fn speak(
-        &self,
-        change: &Change,
-        rolled_out: &RolledOut,
-        deadline: Instant,
-    ) -> Result<(), Failure> {
+    async fn speak(&self, change: &Change, rolled_out: &RolledOut) -> Result<(), Failure> {
         let observed = &rolled_out.observed;
         let Some(deployment) = observed
             .deployment
@@ -286,7 +314,7 @@ impl Operation<'_> {
             question,
             &change.secrets(),
             &self.what,
-            deadline,
+            self.deadline,
         )
         .await
     }

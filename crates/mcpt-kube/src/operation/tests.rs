@@ -32,6 +32,7 @@ async fn perform(cluster: &Cluster, change: &Change) -> (Failure, Reached) {
         wait: false,
         timeout: Duration::from_secs(1),
         atomic: false,
+        force_conflicts: false,
     };
     let operation = Operation::new(cluster, &name, conduct, &Silent, "x".to_owned());
     let mut reached = Reached::Nothing;
@@ -131,6 +132,11 @@ async fn the_size_is_said_again_when_the_autoscaler_is_gone() {
             "PUT" => (200, record.clone()),
             "GET" if path.contains("helm.release") => (200, last.clone()),
             "GET" if path.contains("autoscaling") => scripted::refusal(404, "NotFound"),
+            "GET" if path.contains("watch=true") => scripted::NEVER,
+            "GET" if path.contains("/deployments?") => {
+                let list = json!({"metadata": {"resourceVersion": "1"}, "items": [rescaled]});
+                (200, list.to_string())
+            }
             "GET" if path.contains("/deployments/d") => (200, rescaled.to_string()),
             "PATCH" if !path.contains("dryRun") => {
                 let mut said = says.lock().unwrap();
@@ -145,4 +151,20 @@ async fn the_size_is_said_again_when_the_autoscaler_is_gone() {
     });
     let (failure, _) = perform(&cluster, &change).await;
     assert_eq!(*said.lock().unwrap(), [2, 2, 2], "{failure:?}");
+}
+
+/// One time for the whole command: also an API server that answers no check keeps it no longer.
+#[tokio::test(start_paused = true)]
+async fn the_time_is_that_of_the_command() {
+    let cluster = scripted::cluster(|_, _| scripted::NEVER);
+    let change = change("deployed");
+    let begun = Instant::now();
+    let (failure, reached) = perform(&cluster, &change).await;
+    assert_eq!(failure.kind, FailureKind::TimedOut, "{failure:?}");
+    assert_eq!(reached, Reached::Nothing);
+    assert!(
+        begun.elapsed() <= Duration::from_secs(2),
+        "{:?}",
+        begun.elapsed()
+    );
 }

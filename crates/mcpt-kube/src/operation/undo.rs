@@ -11,7 +11,7 @@ use crate::{
     heartbeat::Heartbeat,
     manifest::Object,
     records::Record,
-    removal::{self, Claims},
+    removal::{self, Claims, Limit},
     revisions,
 };
 
@@ -120,11 +120,12 @@ impl Operation<'_> {
             &self.what,
         )
         .await?;
-        let timeout = self.conduct.timeout;
+        // What failed is undone even when the time of the command is over.
+        let limit = Limit::from_now(self.conduct.timeout);
         removal::gone(
             &self.applier,
             &asked.going,
-            timeout,
+            limit,
             &self.what,
             self.progress,
         )

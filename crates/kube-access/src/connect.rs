@@ -1,0 +1,132 @@
+//! Connecting: from [`ConnectOptions`] to a cluster that answered once.
+
+use std::{fmt, path::PathBuf, time::Duration};
+
+use http::{HeaderValue, header::USER_AGENT};
+use kube::{Client, client::ClientBuilder};
+use tower::util::MapRequestLayer;
+
+use crate::{
+    Cluster, Error, Result, ServerVersion,
+    context::Access,
+    kubeconfig::{self, Surroundings},
+    proxy,
+};
+
+/// Longest time for establishing a connection to the API server.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Longest time for the first answer, handshake included.
+const FIRST_ANSWER: Duration = Duration::from_secs(8);
+
+/// Which cluster.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ConnectOptions {
+    /// Kubeconfig file; `None` means `KUBECONFIG`, then `~/.kube/config`, then the account of the pod.
+    pub kubeconfig: Option<PathBuf>,
+    /// Context of the kubeconfig; `None` means its current one.
+    pub context: Option<String>,
+    /// How the program calls itself towards the API server: `mcpt/0.1.0`.
+    pub user_agent: Option<HeaderValue>,
+}
+
+/// A cluster that was found but not spoken to yet.
+pub struct Target {
+    /// Client with credentials.
+    pub client: Client,
+    /// Namespace of the context or of the pod, if one is named there.
+    pub namespace: Option<String>,
+    /// URL of the API server, and of the proxy before it, for messages.
+    pub address: String,
+}
+
+impl fmt::Debug for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Target")
+            .field("namespace", &self.namespace)
+            .field("address", &self.address)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Target {
+    /// Finds the cluster and makes a client for it.
+    ///
+    /// # Errors
+    /// [`Error::Kubeconfig`] when what is named is not there or not usable, [`Error::Credentials`] when a plugin has none.
+    pub async fn find(options: &ConnectOptions) -> Result<Self> {
+        // A second installation of the same provider is refused, and is no error.
+        let _already_there = rustls::crypto::aws_lc_rs::default_provider().install_default();
+
+        let found = kubeconfig::find(
+            options.kubeconfig.as_deref(),
+            options.context.as_deref(),
+            &Surroundings::read(),
+        )?;
+        let Access { mut config, token } = found.access;
+        config.connect_timeout = Some(CONNECT_TIMEOUT);
+        if let Some(name) = &options.user_agent {
+            config.headers.push((USER_AGENT, name.clone()));
+        }
+        let exec = config.auth_info.exec.as_ref();
+        let plugin = exec.and_then(|exec| exec.command.clone());
+        let server = config.cluster_url.to_string();
+        let mut address = server.trim_end_matches('/').to_owned();
+        if let Some(proxy) = &config.proxy_url {
+            address = format!("{address} (through the proxy {})", proxy::shown(proxy));
+        }
+        // Building the client runs the credential plugin, which blocks.
+        let builder = tokio::task::spawn_blocking(move || ClientBuilder::try_from(config))
+            .await
+            .map_err(|error| Error::Client(error.to_string()))?;
+        let builder = builder.map_err(|error| match error {
+            kube::Error::Auth(source) => Error::Credentials {
+                plugin,
+                source: Box::new(source),
+            },
+            other => Error::Request {
+                address: address.clone(),
+                source: Box::new(other),
+            },
+        })?;
+        let client = match token {
+            Some(token) => builder
+                .with_layer(&MapRequestLayer::new(move |request| token.on(request)))
+                .build(),
+            None => builder.build(),
+        };
+        Ok(Self {
+            client,
+            namespace: found.namespace,
+            address,
+        })
+    }
+
+    /// Asks the API server for its version, so that whatever is wrong shows here and not half-way.
+    ///
+    /// # Errors
+    /// When it does not answer, is not trusted, or refuses.
+    pub async fn connect(self, namespace: &str) -> Result<Cluster> {
+        let Self {
+            client, address, ..
+        } = self;
+        let answer = tokio::time::timeout(FIRST_ANSWER, client.apiserver_version()).await;
+        let version = match answer {
+            Ok(Ok(version)) => version,
+            Ok(Err(source)) => {
+                let source = Box::new(source);
+                return Err(Error::Request { address, source });
+            }
+            Err(_) => {
+                let waited = FIRST_ANSWER;
+                return Err(Error::Silent { address, waited });
+            }
+        };
+        Ok(Cluster {
+            client,
+            namespace: namespace.to_owned(),
+            address,
+            version: ServerVersion::new(version.git_version, &version.minor),
+        })
+    }
+}

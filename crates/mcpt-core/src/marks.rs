@@ -1,0 +1,14 @@
+//! Labels and annotations by which servers are known, wherever they run: on objects of a cluster, and on containers.
+
+/// Label that names the server on all that is of it.
+pub const SERVER_LABEL: &str = "mcpt.io/server";
+/// Label that names the template.
+pub const TEMPLATE_LABEL: &str = "mcpt.io/template";
+/// Annotation with the path of the MCP endpoint.
+pub const PATH_ANNOTATION: &str = "mcpt.io/path";
+/// Path of the MCP endpoint where nothing is annotated.
+pub const DEFAULT_PATH: &str = "/mcp";
+/// Annotation that says whether sessions stay where they began: `stateful` or `stateless`.
+pub const SESSIONS_ANNOTATION: &str = "mcpt.io/sessions";
+/// Annotation that says how the server itself speaks: `http` or `stdio`.
+pub const TRANSPORT_ANNOTATION: &str = "mcpt.io/transport";

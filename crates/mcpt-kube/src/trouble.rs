@@ -1,0 +1,180 @@
+//! Why a workload is not ready, as a failure: the finding, hints with the values of the built-in charts, and the log that explains
+//! it.
+
+use std::time::Duration;
+
+use kube_observe::{
+    Advice, Diagnosis, Lacking, LogSource, NotReady, Observed, ProbeVerdict, WaitError,
+};
+use mcpt_core::{Failure, FailureKind, Secret, redact};
+
+use crate::{cluster::Cluster, failure::failure, server::SERVER_CONTAINER};
+
+/// The server's own secrets: it may have printed them.
+pub(crate) type Secrets = Vec<Secret>;
+
+/// What `mcpt probe` prints about a server that will not become ready.
+pub(crate) fn reads_probe(output: &str) -> ProbeVerdict {
+    if output.contains("listens on the loopback only") {
+        ProbeVerdict::LoopbackOnly
+    } else if output.contains("not an MCP server") || output.contains("does not speak MCP") {
+        ProbeVerdict::AnotherServer
+    } else {
+        ProbeVerdict::MayStart
+    }
+}
+
+/// The gravest finding about the new pods.
+pub(crate) fn diagnose(observed: &Observed) -> Option<Diagnosis> {
+    kube_observe::diagnose(observed, reads_probe)
+}
+
+/// What mends a finding.
+fn hint(advice: &Advice) -> String {
+    let fixed = match advice {
+        Advice::SetResources(lacking) => return set_resources(lacking),
+        Advice::FitQuota => {
+            "lower the resources or replicas, or have the ResourceQuota raised: kubectl describe quota"
+        }
+        Advice::FitPodSecurity => {
+            "the namespace's Pod Security level forbids these settings: change them or the namespace's labels"
+        }
+        Advice::CheckImage => {
+            "check the image's name and tag, and that the nodes may pull it (imagePullSecrets)"
+        }
+        Advice::AllowPull => {
+            "load the image into the nodes, or allow pulling it with --set image.pullPolicy=IfNotPresent"
+        }
+        Advice::RaiseMemory => "raise the limit: --set resources.limits.memory=…",
+        Advice::ListenOnAll => {
+            "let the server listen on 0.0.0.0: many have a setting for it, like HOST"
+        }
+        Advice::CheckServer => {
+            "check that the image is an MCP server, and its port and path are those of the template"
+        }
+        Advice::CheckClaim => "check the claim and its StorageClass: kubectl describe pvc",
+        Advice::FitNodes => "lower the resource requests, or add nodes: kubectl describe nodes",
+    };
+    fixed.to_owned()
+}
+
+/// The values of the built-in charts that a quota demands, with amounts to begin with.
+fn set_resources(lacking: &[Lacking]) -> String {
+    let amount = |field: &str| match field.rsplit('.').next() {
+        Some("cpu") => "500m",
+        Some("memory") => "256Mi",
+        _ => "1Gi",
+    };
+    let mut options = Vec::new();
+    let mut others = Vec::new();
+    for Lacking { container, field } in lacking {
+        let below = match container.as_str() {
+            SERVER_CONTAINER | "gateway" => "resources",
+            "install-mcpt" => "mcpt.resources",
+            _ => {
+                others.push(format!("{field} of container {container:?}"));
+                continue;
+            }
+        };
+        // A quota may name requests without their prefix.
+        let field = match field.as_str() {
+            bare @ ("cpu" | "memory") => format!("requests.{bare}"),
+            field => field.to_owned(),
+        };
+        options.push(format!("--set {below}.{field}={}", amount(&field)));
+    }
+    let mut hints = Vec::new();
+    if !options.is_empty() {
+        options.dedup();
+        hints.push(format!(
+            "set what it demands, for example {}",
+            options.join(" ")
+        ));
+    }
+    if !others.is_empty() {
+        hints.push(format!(
+            "set {} in the values of its chart",
+            others.join(", ")
+        ));
+    }
+    hints.join("; ")
+}
+
+/// A wait that ended without success as a failure of `what`, with the log lines that explain it.
+pub(crate) async fn not_rolled_out(
+    cluster: &Cluster,
+    error: WaitError,
+    what: &str,
+    timeout: Duration,
+    secrets: &Secrets,
+) -> Failure {
+    let NotReady {
+        timed_out,
+        waiting,
+        finding,
+    } = match error {
+        WaitError::NotReady(found) => *found,
+        WaitError::Access(error) => return failure("cannot watch the rollout", &error),
+    };
+    let mut failure = if timed_out {
+        let late = format!("{what}: not ready after {} s", timeout.as_secs());
+        Failure::new(FailureKind::TimedOut, late)
+    } else {
+        Failure::new(FailureKind::Failed, what)
+    };
+    let Some(finding) = finding else {
+        return failure.because(waiting);
+    };
+    failure.why.push(finding.cause);
+    failure.hint = finding.advice.as_ref().map(hint);
+    if let Some(source) = finding.log {
+        add_log(&mut failure, cluster, &source, secrets).await;
+    }
+    failure
+}
+
+/// Adds the last lines of a log to a failure, without `secrets`, or why there are none.
+pub(crate) async fn add_log(
+    failure: &mut Failure,
+    cluster: &Cluster,
+    source: &LogSource,
+    secrets: &Secrets,
+) {
+    match kube_observe::tail(cluster, source).await {
+        Ok(text) => {
+            // The whole text, not line by line: a secret may have several.
+            let shown = redact(&text, secrets);
+            failure.log_tail = shown.lines().map(str::to_owned).collect();
+        }
+        Err(error) => {
+            failure
+                .why
+                .push(format!("its log cannot be read: {}", error.causes()));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quota_is_answered_with_the_values_to_set() {
+        let lacks = |container: &str, field: &str| Lacking {
+            container: container.to_owned(),
+            field: field.to_owned(),
+        };
+        let lacking = [
+            lacks("install-mcpt", "limits.cpu"),
+            lacks("server", "limits.memory"),
+            lacks("server", "cpu"),
+            lacks("sidecar", "limits.cpu"),
+        ];
+        assert_eq!(
+            hint(&Advice::SetResources(lacking.to_vec())),
+            "set what it demands, for example --set mcpt.resources.limits.cpu=500m \
+             --set resources.limits.memory=256Mi --set resources.requests.cpu=500m; \
+             set limits.cpu of container \"sidecar\" in the values of its chart"
+        );
+    }
+}

@@ -1,0 +1,30 @@
+//! A way from this machine to the MCP endpoint of a pod, by the API server's port-forward.
+
+use kube_access::{
+    Error, Result,
+    forward::{self, Forward, Target},
+};
+
+use crate::cluster::Cluster;
+
+/// Names that the port of an MCP endpoint has in a pod, the likeliest first.
+pub(crate) const PORT_NAMES: [&str; 2] = ["mcp", "http"];
+
+/// An open way; dropping it closes it.
+#[derive(Debug)]
+pub(crate) struct Tunnel(pub(crate) Forward);
+
+impl mcpt_core::Tunnel for Tunnel {}
+
+/// Opens a way to a ready pod that matches a label selector; `known` is one with its port, if one is known already.
+///
+/// # Errors
+/// [`Error::NoReadyPod`] when there is none.
+pub(crate) async fn open(
+    cluster: &Cluster,
+    selector: String,
+    known: Option<(String, u16)>,
+) -> Result<Tunnel, Error> {
+    let target = Target::new(cluster.access.clone(), selector, &PORT_NAMES, known);
+    forward::open(target).await.map(Tunnel)
+}
