@@ -19,6 +19,8 @@ pub enum ErrorKind {
     NotFound,
     /// The cluster cannot be reached, or not be trusted, or does not let this user in.
     Unreachable,
+    /// It did not happen in time.
+    TimedOut,
     /// It was asked, and refused or failed.
     Failed,
 }

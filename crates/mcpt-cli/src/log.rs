@@ -7,7 +7,8 @@ use tracing_subscriber::EnvFilter;
 use crate::messages;
 
 /// Parts of mcpt that have something to tell.
-const PARTS: [&str; 9] = [
+const PARTS: [&str; 10] = [
+    "helm_install",
     "kube_access",
     "kube_observe",
     "mcpt_bridge",

@@ -1,13 +1,11 @@
 //! What is said of a server or a gateway that is not there.
 
+use helm_install::{Record, revisions::is_uninstalled};
 use k8s_openapi::api::apps::v1::Deployment;
 use kube::{Api, ResourceExt, api::ListParams};
 use mcpt_core::{Failure, FailureKind, ServerName, near};
 
-use crate::{
-    cluster::Cluster, records::Record, release_kind::ReleaseKind, revisions::is_uninstalled,
-    server::SERVER_LABEL,
-};
+use crate::{cluster::Cluster, release_kind::ReleaseKind, server::SERVER_LABEL};
 
 /// The failure of `what`: there is no such release; `last` is its last record, if it has any.
 pub(crate) async fn no_release(
@@ -17,7 +15,7 @@ pub(crate) async fn no_release(
     last: Option<&Record>,
     what: &str,
 ) -> Failure {
-    if last.is_some_and(|last| last.kind() == Some(kind) && is_uninstalled(last)) {
+    if last.is_some_and(|last| ReleaseKind::of(last) == Some(kind) && is_uninstalled(last)) {
         return uninstalled(cluster, kind, name, what);
     }
     match kind {
@@ -114,7 +112,7 @@ pub(crate) async fn last_of<'r>(
     };
     let failure = Failure::new(FailureKind::NotFound, what);
     let (release, chart) = (name.as_str(), last.chart());
-    match last.kind() {
+    match ReleaseKind::of(last) {
         Some(found) if found == kind => Ok(last),
         Some(ReleaseKind::Gateway) => Err(failure
             .because(format!("release {release:?} is the gateway, not a server"))

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::{FutureExt, future::try_join4};
+use helm_install::{manifest::RELEASE_NAME, namespace};
 use helm_release::Status;
 use k8s_openapi::api::{
     apps::v1::Deployment,
@@ -21,11 +22,12 @@ use mcpt_core::{
 use crate::{
     ConnectOptions,
     absent::no_server,
-    cluster::Cluster,
+    cluster::{Cluster, TOOL},
     connect, delete, deploy, driver, events,
-    failure::failure,
-    gc, history, logs, manifest, namespace,
+    failure::{OrFail as _, failure},
+    gc, history, logs,
     options::DeployOptions,
+    progress::Told,
     release_kind::ReleaseKind,
     rollback, scale,
     server::{self, DEFAULT_PATH, ReleaseFacts, SERVER_LABEL},
@@ -110,7 +112,7 @@ pub(crate) async fn service(
 /// is, belongs to it.
 fn release_of<K: ResourceExt>(object: &K, kind: ReleaseKind) -> Option<&str> {
     let named = object.labels().get(kind.label())?;
-    let release = object.annotations().get(manifest::RELEASE_NAME);
+    let release = object.annotations().get(RELEASE_NAME);
     (object.name_any() == *named || release == Some(named)).then_some(named)
 }
 
@@ -186,8 +188,9 @@ impl Backend for Kubernetes {
         for options in options {
             create_namespace |= DeployOptions::of(options, what)?.create_namespace;
         }
-        let entered = namespace::enter(&self.cluster, create_namespace, what, progress).await;
-        entered.map(drop)
+        let told = Told(progress);
+        let entered = namespace::enter(&self.cluster, TOOL, create_namespace, &told).await;
+        entered.map(drop).or_fail(&self.cluster, what)
     }
 
     async fn end_together(
@@ -197,8 +200,8 @@ impl Backend for Kubernetes {
     ) -> Result<(), Failure> {
         let name = &self.cluster.namespace;
         let what = format!("namespace {name} was not removed");
-        let left = namespace::leave(&self.cluster, timeout, &what, progress);
-        left.await.map(drop)
+        let left = namespace::leave(&self.cluster, TOOL, timeout, &Told(progress)).await;
+        left.map(drop).or_fail(&self.cluster, &what)
     }
 
     async fn deploy(

@@ -5,19 +5,19 @@
 
 use std::collections::BTreeMap;
 
+use helm_install::{
+    Expected, Object, Record, custom_labels, manifest,
+    revisions::{self, ROLLBACK_REVISION},
+};
 use helm_release::{APPLY_METHOD_SERVER_SIDE, History, Info, Next, Release, Status};
 use jiff::Timestamp;
 use mcpt_core::{Autoscaling, Failure, FailureKind, Secret};
 use serde_json::{Value, json};
 
 use crate::{
-    apply::Expected,
     chart::{Prepared, Rendered, When},
     cluster::Cluster,
-    manifest::{self, Object},
-    records::{Record, custom_labels},
     release_kind::ReleaseKind,
-    revisions::{self, ROLLBACK_REVISION},
     server,
     trouble::Secrets,
 };
@@ -135,7 +135,7 @@ impl Change {
         let other = &mut release.info.other;
         other.insert(ROLLBACK_REVISION.to_owned(), json!(to));
         let mut labels = custom_labels(&target.metadata);
-        if let Some(kind) = target.kind() {
+        if let Some(kind) = ReleaseKind::of(target) {
             labels.insert(kind.label().to_owned(), release.name.clone());
         }
         Self::over(history, release, labels, description, what)
@@ -151,7 +151,7 @@ impl Change {
     ) -> Result<Self, Failure> {
         let mut objects = parse(&release, what)?;
         for object in &mut objects {
-            object.claim(&release.name, &release.namespace);
+            object.mark(&release.name, &release.namespace);
         }
         // What the deployed revision has is known to be there and ours, unless a deletion began since. Revisions after it failed:
         // some of their objects may be there, and are removed or taken over.
@@ -227,8 +227,8 @@ impl Change {
         })
     }
 
-    /// Whether its chart is somebody else's.
-    pub(crate) fn is_foreign(&self) -> bool {
+    /// Whether its chart is a third party's.
+    pub(crate) fn is_third_party(&self) -> bool {
         let chart = self.release.chart.as_ref();
         chart.is_some_and(|chart| ReleaseKind::of_chart(&chart.metadata.name).is_none())
     }
@@ -278,7 +278,8 @@ mod tests {
     use mcpt_core::{Plan, ServerName, Sessions, TemplateId, Transport, redact};
 
     use super::*;
-    use crate::{options::DeployOptions, revisions::tests::history, scripted};
+    use crate::{options::DeployOptions, scripted};
+    use helm_install::scripted::history;
 
     fn object(kind: &str, name: &str, spec: &str) -> String {
         let group = match kind {

@@ -1,6 +1,7 @@
 //! From a plan to the built-in chart rendered with its values. Nothing here needs a cluster.
 
 use helm_chart::{Capabilities, Chart, Values, process_dependencies, values_for_rendering};
+use helm_install::Record;
 use helm_release::{ChartRecord, Hook, Release, Status, as_helm_reads};
 use helm_render::{ReleaseOptions, Sources};
 use mcpt_catalog::ChartSource;
@@ -15,12 +16,11 @@ use std::{collections::BTreeSet, rc::Rc};
 use crate::{
     capabilities,
     cluster::Cluster,
-    foreign::{Foreign, refuse_hooks},
     lookup::{Answers, Found, Query},
     options::DeployOptions,
-    records::Record,
     release_kind::ReleaseKind,
     secrecy,
+    third_party::{ThirdParty, refuse_hooks},
 };
 
 /// Value that says how many pods run.
@@ -97,8 +97,8 @@ pub(crate) struct Prepared {
     name: String,
     what: String,
     chart: Chart,
-    /// What is known of the server, when the chart is somebody else's.
-    foreign: Option<Foreign>,
+    /// What is known of the server, when the chart is a third party's.
+    third_party: Option<ThirdParty>,
     /// The user's values: those of the plan with the given ones over them.
     values: Values,
     /// What no text that is shown may contain.
@@ -112,7 +112,7 @@ impl Prepared {
     /// [`FailureKind::Usage`] with everything that is wrong with the values.
     pub(crate) fn new(plan: &Plan, options: &DeployOptions, what: &str) -> Result<Self, Failure> {
         if let Some(source) = options.chart.as_ref().filter(|chart| !chart.takes_plan) {
-            return Self::of_somebody(source, plan, options, what);
+            return Self::of_third_party(source, plan, options, what);
         }
         if plan.image.is_none() && !options.values.contains_key("image") {
             return Err(Failure::new(FailureKind::Usage, what)
@@ -152,7 +152,7 @@ impl Prepared {
     fn checked(
         name: &ServerName,
         chart: Chart,
-        foreign: Option<Foreign>,
+        third_party: Option<ThirdParty>,
         values: Values,
         what: &str,
         secrets: Vec<Secret>,
@@ -161,7 +161,7 @@ impl Prepared {
             name: name.to_string(),
             what: what.to_owned(),
             chart,
-            foreign,
+            third_party,
             values,
             secrets,
         };
@@ -169,8 +169,8 @@ impl Prepared {
         Ok(prepared)
     }
 
-    /// The chart of somebody else, with the given values alone: what is made from a plan means nothing to it.
-    fn of_somebody(
+    /// The chart of a third party, with the given values alone: what is made from a plan means nothing to it.
+    fn of_third_party(
         source: &ChartSource,
         plan: &Plan,
         options: &DeployOptions,
@@ -180,11 +180,11 @@ impl Prepared {
             Transport::Http { path, .. } if source.endpoint_known => Some(path.clone()),
             _ => None,
         };
-        let foreign = Some(Foreign { path });
+        let third_party = Some(ThirdParty { path });
         let chart = loaded(source, what)?;
         let values = options.values.clone();
         let secrets = secrecy::of_plan(plan);
-        Self::checked(&plan.name, chart, foreign, values, what, secrets)
+        Self::checked(&plan.name, chart, third_party, values, what, secrets)
     }
 
     /// The chart and values of a revision, as Helm itself reads them to render anew.
@@ -210,9 +210,9 @@ impl Prepared {
         Ok(Self {
             name: release.name.clone(),
             what: what.to_owned(),
-            foreign: ReleaseKind::of_chart(&record.metadata.name)
+            third_party: ReleaseKind::of_chart(&record.metadata.name)
                 .is_none()
-                .then(|| Foreign::of(&release.manifest)),
+                .then(|| ThirdParty::of(&release.manifest)),
             chart: record.to_chart(),
             secrets: secrecy::of_values(&values),
             values,
@@ -361,10 +361,10 @@ impl Prepared {
         let mut manifest = rendered.manifest_text();
         let redacted = |warning: &String| redact(warning, &self.secrets);
         let mut warnings: Vec<String> = rendered.warnings.iter().map(redacted).collect();
-        if let Some(foreign) = &self.foreign {
+        if let Some(third_party) = &self.third_party {
             let chart = self.chart.name();
             refuse_hooks(&rendered.hooks, chart).map_err(|error| self.refused(&error))?;
-            manifest = foreign
+            manifest = third_party
                 .mark(&manifest, &self.name, chart)
                 .map_err(|error| self.refused(&error))?;
             let crds = self.chart.crds();
@@ -454,7 +454,7 @@ fn broken(what: &str, error: &dyn std::error::Error) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::manifest::{self, Object};
+    use helm_install::{Object, manifest};
     use serde_json::json;
 
     #[test]
@@ -509,7 +509,7 @@ mod tests {
                 name: "demo".into(),
                 what: String::new(),
                 chart: chart(new),
-                foreign: None,
+                third_party: None,
                 values: Values::new(),
                 secrets: Vec::new(),
             };
@@ -576,7 +576,7 @@ mod tests {
                 name: "demo".into(),
                 what: String::new(),
                 chart: Chart::default(),
-                foreign: None,
+                third_party: None,
                 values: values.as_object().unwrap().clone(),
                 secrets: Vec::new(),
             };

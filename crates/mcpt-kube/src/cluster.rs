@@ -5,19 +5,22 @@ use std::{
     ops::Deref,
 };
 
+use helm_install::{Applier, Records, Tool};
 use kube::{
     api::ListParams,
     core::{NamespaceResourceScope, ObjectMeta},
-    runtime::watcher,
 };
 use mcpt_core::{Failure, Namespace, command_line};
 use serde::de::DeserializeOwned;
 
 use crate::{driver, failure::failure};
 
-/// Field manager of everything that belongs to a release. It is Helm's own name, so that a later `helm upgrade` owns the
-/// same fields and meets no conflict.
-pub(crate) const FIELD_MANAGER: &str = "helm";
+/// As which program mcpt works on releases.
+pub(crate) const TOOL: Tool = Tool {
+    name: "mcpt",
+    heartbeat: "mcpt.io/heartbeat",
+    holder: "mcpt.io/holder",
+};
 
 /// A connected cluster. It is [`kube_access::Cluster`] with what mcpt adds.
 #[derive(Clone)]
@@ -81,6 +84,16 @@ impl Cluster {
         found.map_err(|error| failure(what, &error))
     }
 
+    /// The records of a release.
+    pub(crate) fn records(&self, release: &str) -> Records {
+        Records::new(self.access.clone(), TOOL, release)
+    }
+
+    /// What applies the objects of a release.
+    pub(crate) fn applier(&self, release: &str) -> Applier {
+        Applier::new(self.access.clone(), release.to_owned())
+    }
+
     /// A command of mcpt that acts on a release of the working namespace.
     pub(crate) fn command(&self, words: &str) -> String {
         let chosen_by = self.chosen_by.iter();
@@ -93,11 +106,6 @@ impl Cluster {
     /// Turns a client error into a failure of `what`.
     pub(crate) fn failure(&self, what: impl Into<String>, error: kube::Error) -> Failure {
         failure(what, &self.error(error))
-    }
-
-    /// Turns a watch error into a failure of `what`.
-    pub(crate) fn watch_failure(&self, what: impl Into<String>, error: watcher::Error) -> Failure {
-        failure(what, &self.watch_error(error))
     }
 }
 

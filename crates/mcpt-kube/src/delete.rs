@@ -2,26 +2,28 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use helm_install::{
+    Heartbeat, Object, Record, Records, Work, contents,
+    manifest::{self, ManifestError},
+    namespace,
+    removal::{self, Claims, Limit},
+    revisions, takeover,
+};
 use helm_release::{Info, Release, Status};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 use mcpt_core::{
     DeleteOptions, Deleted, Failure, FailureKind, Progress, ProgressEvent, ServerName, chain,
 };
+use tokio::time::Instant;
 
 use crate::{
     absent::last_of,
-    apply::Applier,
-    backend, claim,
-    cluster::Cluster,
-    contents,
-    heartbeat::Heartbeat,
-    manifest::{self, ManifestError, Object},
-    namespace,
-    records::{Record, Records, Work},
+    backend,
+    cluster::{Cluster, TOOL},
+    failure::OrFail as _,
+    progress::Told,
     release_kind::ReleaseKind,
-    removal::{self, Claims, Limit},
-    revisions,
     server::SERVER_LABEL,
 };
 
@@ -50,6 +52,7 @@ pub(crate) async fn delete(
         kind,
         name,
         options,
+        deadline: options.wait.map(|wait| Instant::now() + wait),
         claims,
         progress,
         what,
@@ -64,7 +67,7 @@ pub(crate) async fn delete(
         end.namespace().await?;
     } else {
         // A deploy that made it and died does not take what comes into it from now on.
-        namespace::settle(cluster, None, progress).await;
+        namespace::settle(cluster, TOOL, None, &Told(progress)).await;
     }
     Ok(deleted)
 }
@@ -75,6 +78,8 @@ pub(crate) struct End<'a> {
     pub(crate) kind: ReleaseKind,
     pub(crate) name: &'a ServerName,
     pub(crate) options: &'a DeleteOptions,
+    /// When the time of the command is over, if it waits.
+    pub(crate) deadline: Option<Instant>,
     /// Which claims of volumes go too.
     pub(crate) claims: Claims,
     pub(crate) progress: &'a dyn Progress,
@@ -89,7 +94,8 @@ impl End<'_> {
     pub(crate) async fn release(&self) -> Result<Deleted, Failure> {
         let what = &self.what;
         let records = self.records();
-        let history = claim::settled(self.cluster, &records, what, self.progress).await?;
+        let settled = takeover::settled(self.cluster, &records, &Told(self.progress)).await;
+        let history = settled.or_fail(self.cluster, what)?;
         if history.is_empty() {
             let left = self.claims().await?;
             if !left.is_empty() {
@@ -110,7 +116,7 @@ impl End<'_> {
         mut history: Vec<Record>,
     ) -> Result<Option<Deleted>, Failure> {
         if let Some(last) = history.last_mut() {
-            claim::interrupt(&mut last.release.info, "");
+            takeover::interrupt(&mut last.release.info, "");
         }
         self.recorded(&history).await
     }
@@ -131,19 +137,21 @@ impl End<'_> {
         let mut release = last.release.clone();
         revisions::begin_deletion(&mut release.info);
         let version = last.resource_version();
-        let begun = records.replace(last, release, Work::UnderWay, version, what);
-        let Some(record) = begun.await? else {
+        let begun = records.replace(last, release, Work::UnderWay, version);
+        let Some(record) = begun.await.or_fail(cluster, what)? else {
             return Ok(None);
         };
-        let mut heartbeat = Heartbeat::start(self.cluster, &record);
+        let mut heartbeat = Heartbeat::start(self.cluster, TOOL, &record);
         // A deploy makes the next record and then looks back at this one, as this looks for the next.
-        let next = records.get(record.release.version + 1, what);
-        if heartbeat.during(next).await??.is_some() {
-            let version = heartbeat.stop().await?;
+        let next = records.get(record.release.version + 1);
+        let next = heartbeat.during(next).await.and_then(|found| found);
+        if next.or_fail(cluster, what)?.is_some() {
+            let version = heartbeat.stop().await.or_fail(cluster, what)?;
             let unmarked = last.release.clone();
             let _unless_taken_over = records
-                .replace(&record, unmarked, Work::Done, version, what)
-                .await?;
+                .replace(&record, unmarked, Work::Done, version)
+                .await
+                .or_fail(cluster, what)?;
             return Ok(None);
         }
         self.perform(&record, heartbeat, history, &objects, &hooks)
@@ -173,10 +181,11 @@ impl End<'_> {
         };
         revisions::begin_deletion(&mut release.info);
         let labels = BTreeMap::from([(SERVER_LABEL.to_owned(), self.name.to_string())]);
-        let Some(record) = self.records().create(release, &labels, what).await? else {
+        let created = self.records().create(release, &labels).await;
+        let Some(record) = created.or_fail(self.cluster, what)? else {
             return Err(self.lost());
         };
-        let heartbeat = Heartbeat::start(self.cluster, &record);
+        let heartbeat = Heartbeat::start(self.cluster, TOOL, &record);
         let history = [record.clone()];
         self.perform(&record, heartbeat, &history, &objects, &[])
             .await
@@ -192,34 +201,35 @@ impl End<'_> {
         hooks: &[Object],
     ) -> Result<Deleted, Failure> {
         let (what, records) = (&self.what, self.records());
-        let outcome = heartbeat.during(self.remove(objects, hooks)).await?;
-        let version = heartbeat.stop().await?;
+        let outcome = heartbeat.during(self.remove(objects, hooks)).await;
+        let outcome = outcome.or_fail(self.cluster, what)?;
+        let version = heartbeat.stop().await.or_fail(self.cluster, what)?;
         let deleted = match outcome {
             Ok(deleted) => deleted,
             Err(mut failure) => {
                 let mut release = record.release.clone();
                 release.info.status = Status::Failed;
                 release.info.description = format!("Deletion failed: {}", failure.why.join("; "));
-                let told = records.replace(record, release, Work::Done, version, what);
+                let told = records.replace(record, release, Work::Done, version);
                 if let Err(also) = told.await {
-                    let why = also.why.join("; ");
                     failure
                         .why
-                        .push(format!("its record was not written: {why}"));
+                        .push(format!("its record was not written: {also}"));
                 }
                 return Err(failure);
             }
         };
         // The latest goes last: as long as it is there, the command can be repeated.
         for old in history {
-            records.delete(old.release.version, what).await?;
+            let deleted = records.delete(old.release.version).await;
+            deleted.or_fail(self.cluster, what)?;
         }
         Ok(deleted)
     }
 
     async fn remove(&self, objects: &[Object], hooks: &[Object]) -> Result<Deleted, Failure> {
         let (what, progress) = (&self.what, self.progress);
-        let applier = Applier::new(self.cluster.clone(), self.name.to_string());
+        let applier = self.cluster.applier(self.name.as_str());
         progress.event(ProgressEvent::Step(format!(
             "deleting {} {}",
             objects.len(),
@@ -229,19 +239,23 @@ impl End<'_> {
                 "objects"
             }
         )));
-        let asked = removal::ask(&applier, objects, self.claims, &BTreeSet::new(), what).await?;
+        let asked = removal::ask(&applier, objects, self.claims, &BTreeSet::new()).await;
+        let asked = asked.or_fail(self.cluster, what)?;
         let mut going = asked.going;
-        going.extend(removal::ask_hooks(&applier, hooks, what).await?);
+        let of_hooks = removal::ask_hooks(&applier, hooks).await;
+        going.extend(of_hooks.or_fail(self.cluster, what)?);
         let deleted = Deleted {
             kept: asked.kept.iter().map(Object::label).collect(),
         };
-        let Some(timeout) = self.options.wait else {
+        let (Some(timeout), Some(deadline)) = (self.options.wait, self.deadline) else {
             return Ok(deleted);
         };
         progress.event(ProgressEvent::Step(
             "waiting until they are gone".to_owned(),
         ));
-        let gone = removal::gone(&applier, &going, Limit::from_now(timeout), what, progress).await;
+        let limit = Limit { timeout, deadline };
+        let gone = removal::gone(&applier, &going, limit, &Told(progress)).await;
+        let gone = gone.or_fail(self.cluster, what);
         gone.map_err(|failure| match failure.kind {
             FailureKind::TimedOut => failure.hint("run the same command again to go on waiting"),
             _ => failure,
@@ -260,10 +274,9 @@ impl End<'_> {
             .cluster
             .list_metadata::<PersistentVolumeClaim>(labelled, &self.what);
         let namespace = self.cluster.namespace.as_str();
-        let ours = all
-            .await?
-            .into_iter()
-            .filter(|claim| manifest::foreign(claim, self.name.as_str(), namespace).is_none());
+        let ours = all.await?.into_iter().filter(|claim| {
+            manifest::not_of_release(claim, self.name.as_str(), namespace).is_none()
+        });
         Ok(ours
             .filter_map(|claim| claim.name)
             .map(|name| Object::named("v1", "PersistentVolumeClaim", &name))
@@ -273,8 +286,10 @@ impl End<'_> {
     /// Deletes the namespace when all is gone of what `missing` says is not there: as far as that a command may have come that was
     /// killed.
     async fn namespace_alone(&self, mut missing: Failure) -> Result<Deleted, Failure> {
-        let recorded = !self.records().all(&self.what).await?.is_empty();
-        if recorded || namespace::look(self.cluster, &self.what).await?.is_none() {
+        let what = &self.what;
+        let records = self.records().all().await.or_fail(self.cluster, what)?;
+        let seen = namespace::look(self.cluster, TOOL).await;
+        if !records.is_empty() || seen.or_fail(self.cluster, what)?.is_none() {
             return Err(missing);
         }
         match self.namespace().await {
@@ -297,7 +312,8 @@ impl End<'_> {
         let mut changed = false;
         loop {
             // What was looked into is deleted, and not one that somebody has made in its place, or that a command has entered since.
-            let Some((seen, used)) = namespace::look(self.cluster, &what).await? else {
+            let seen = namespace::look(self.cluster, TOOL).await;
+            let Some((seen, used)) = seen.or_fail(self.cluster, &what)? else {
                 return Ok(());
             };
             if changed && used {
@@ -305,7 +321,8 @@ impl End<'_> {
                     .because("another command deploys in it")
                     .hint("run the same command again when that one is done"));
             }
-            let others = contents::others(self.cluster, &what).await?;
+            let others = contents::others(self.cluster).await;
+            let others = others.or_fail(self.cluster, &what)?;
             if !others.is_empty() {
                 let mut failure = Failure::new(FailureKind::Failed, what)
                     .hint("delete these first, or the namespace with all that is in it: kubectl delete namespace");
@@ -315,8 +332,10 @@ impl End<'_> {
             self.progress.event(ProgressEvent::Step(format!(
                 "deleting namespace {namespace}"
             )));
-            let wait = self.options.wait;
-            if namespace::delete(self.cluster, &seen, wait, &what).await? {
+            let left = |deadline: Instant| deadline.saturating_duration_since(Instant::now());
+            let wait = self.deadline.map(left);
+            let deleted = namespace::delete(self.cluster, &seen, wait).await;
+            if deleted.or_fail(self.cluster, &what)? {
                 return Ok(());
             }
             changed = true;
@@ -324,7 +343,7 @@ impl End<'_> {
     }
 
     fn records(&self) -> Records {
-        Records::new(self.cluster.clone(), self.name.as_str())
+        self.cluster.records(self.name.as_str())
     }
 
     fn lost(&self) -> Failure {
@@ -378,8 +397,12 @@ fn written(objects: &[Object], what: &str) -> Result<String, Failure> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::{
+        sync::{Arc, Mutex},
+        time::Duration,
+    };
 
+    use helm_install::scripted::{holding, marked};
     use helm_release::ReleaseSecret;
     use mcpt_core::Silent;
     use serde_json::{Value, json};
@@ -514,7 +537,7 @@ mod tests {
 
     #[test]
     fn objects_of_all_revisions_are_told_once() {
-        let mut history = revisions::tests::history("superseded deployed");
+        let mut history = helm_install::scripted::history("superseded deployed");
         for (record, namespace) in history.iter_mut().zip(["", "n"]) {
             record.release.namespace = "n".to_owned();
             record.release.manifest = format!(
@@ -525,5 +548,52 @@ mod tests {
         assert_eq!(objects.len(), 1);
         // As those that are found by their labels.
         assert!(objects[0].same(&Object::named("v1", "PersistentVolumeClaim", "data")));
+    }
+
+    #[tokio::test]
+    async fn a_deletion_leaves_a_namespace_that_another_command_enters_meanwhile() {
+        let other = format!("boot/pid:[1]/7/9@{}", Timestamp::now());
+        for (entered, deleted) in [(Some(other.as_str()), false), (None, true)] {
+            let entered = entered.map(str::to_owned);
+            let asked = Arc::new(Mutex::new(0));
+            let deletions = Arc::clone(&asked);
+            let cluster = scripted::cluster(move |request, body| {
+                let mut deletions = deletions.lock().unwrap();
+                let (method, path) = request.split_once(' ').unwrap();
+                match (method, path.split('?').next().unwrap()) {
+                    ("GET", "/api/v1/namespaces/ns") if *deletions == 0 => (200, marked("1", None)),
+                    ("GET", "/api/v1/namespaces/ns") => (200, marked("2", entered.as_deref())),
+                    ("GET", path) if path.ends_with("/deployments") => {
+                        scripted::refusal(403, "Forbidden")
+                    }
+                    ("GET", _) => holding(path, &[], true),
+                    ("DELETE", _) => {
+                        *deletions += 1;
+                        let seen = json!({"uid": "u", "resourceVersion": deletions.to_string()});
+                        assert_eq!(body["preconditions"], seen);
+                        if *deletions == 1 {
+                            scripted::refusal(409, "Conflict")
+                        } else {
+                            let gone =
+                                json!({"kind": "Status", "apiVersion": "v1", "status": "Success"});
+                            (200, gone.to_string())
+                        }
+                    }
+                    _ => panic!("{request}"),
+                }
+            });
+            let options = DeleteOptions {
+                wait: None,
+                purge_data: false,
+                delete_namespace: true,
+            };
+            let name = ServerName::new("demo").unwrap();
+            let done = delete(&cluster, ReleaseKind::Server, &name, &options, &Silent).await;
+            assert_eq!(done.is_ok(), deleted, "{done:?}");
+            assert_eq!(*asked.lock().unwrap(), if deleted { 2 } else { 1 });
+            let Err(failure) = done else { continue };
+            let why = failure.why.join("; ");
+            assert!(why.ends_with("another command deploys in it"), "{why}");
+        }
     }
 }

@@ -1,6 +1,11 @@
 //! A deploy: from a chart with values to a [`Change`], and the namespace that it may have to make. Servers come from plans.
 
 use futures_util::future::OptionFuture;
+use helm_install::{
+    Error as InstallError, Object, Record, contents, manifest,
+    namespace::{self, Entered},
+    revisions, takeover,
+};
 use helm_release::{Release, Status};
 use mcpt_core::{
     Deployed, DryRun, Failure, FailureKind, Namespace, Plan, Progress, ProgressEvent, ServerName,
@@ -10,16 +15,14 @@ use mcpt_core::{
 use crate::{
     change::{Change, unusable},
     chart::{Prepared, Rendered},
-    claim,
-    cluster::Cluster,
-    connect, contents,
-    manifest::{self, Object},
-    namespace::{self, Entered},
+    cluster::{Cluster, TOOL},
+    connect,
+    failure::{OrFail as _, not_installed},
     operation::{Conduct, Operation, Reached},
     options::DeployOptions,
-    records::Record,
+    progress::Told,
+    redaction,
     release_kind::ReleaseKind,
-    revisions,
     server::{SERVER_LABEL, TEMPLATE_LABEL},
 };
 
@@ -56,10 +59,10 @@ pub(crate) async fn check(
     let mut prepared = Prepared::new(plan, options, &what)?;
     let deploy = Deploy::server(cluster, plan, options, &Silent, what);
     let Operation { records, what, .. } = &deploy.operation;
-    let mut history = records.all(what).await?;
+    let mut history = records.all().await.or_fail(cluster, what)?;
     // Whether another command works on it, and may go on, is seen when it is done.
     if let Some(last) = history.last_mut()
-        && claim::under_way(last.release.info.status)
+        && takeover::under_way(last.release.info.status)
     {
         last.release.info.status = Status::Failed;
     }
@@ -142,7 +145,7 @@ fn dry(
 ) -> Result<Deployed, Failure> {
     // The built-in chart has secrets in Secrets only. Of any other nobody knows.
     let secrets = options.chart.as_ref().map(|_| prepared.secrets());
-    let manifest = manifest::redact(&rendered.manifest, secrets.unwrap_or_default())
+    let manifest = redaction::redact(&rendered.manifest, secrets.unwrap_or_default())
         .map_err(|error| unusable(what, &error))?;
     Ok(Deployed {
         server: None,
@@ -201,15 +204,17 @@ impl<'a> Deploy<'a> {
             what,
             ..
         } = &self.operation;
-        let history = self.operation.records.all(what).await?;
+        let history = self.operation.records.all().await.or_fail(cluster, what)?;
         if let Some(last) = history
             .last()
-            .filter(|record| claim::under_way(record.release.info.status))
+            .filter(|record| takeover::under_way(record.release.info.status))
         {
-            return Err(claim::busy(cluster, last, what));
+            let busy = InstallError::Busy(Box::new(last.clone()));
+            return Err(not_installed(cluster, what, &busy));
         }
         let (change, rendered) = self.change(prepared, history).await?;
-        if self.options.create_namespace && !namespace::exists(cluster, what).await? {
+        let exists = namespace::exists(cluster).await.or_fail(cluster, what)?;
+        if self.options.create_namespace && !exists {
             progress.event(ProgressEvent::Warning(format!(
                 "namespace {} does not exist yet: the API server cannot check objects in it",
                 cluster.namespace
@@ -228,17 +233,19 @@ impl<'a> Deploy<'a> {
             ..
         } = &self.operation;
         let create = self.options.create_namespace;
-        let entered = namespace::enter(cluster, create, what, *progress).await?;
+        let entered = namespace::enter(cluster, TOOL, create, &Told(*progress)).await;
+        let entered = entered.or_fail(cluster, what)?;
         let mut reached = Reached::Nothing;
         let result = self.perform(prepared, &mut reached).await;
         match result {
             Err(mut failure) if self.may_remove_namespace(reached) => {
+                let told = Told(*progress);
                 let left: OptionFuture<_> = matches!(entered, Entered::Counted(_))
-                    .then(|| namespace::leave(cluster, self.options.timeout, what, *progress))
+                    .then(|| namespace::leave(cluster, TOOL, self.options.timeout, &told))
                     .into();
                 let why = match left.await.transpose() {
                     Ok(others) => contents::it_has(&others.unwrap_or_default()),
-                    Err(also) => also.why,
+                    Err(also) => also.causes(),
                 };
                 if !why.is_empty() {
                     let why = why.join("; ");
@@ -251,10 +258,10 @@ impl<'a> Deploy<'a> {
             other => {
                 match &entered {
                     Entered::Counted(seen) => {
-                        namespace::settle(cluster, Some(seen), *progress).await;
+                        namespace::settle(cluster, TOOL, Some(seen), &Told(*progress)).await;
                     }
                     Entered::Marked if other.is_ok() => {
-                        namespace::settle(cluster, None, *progress).await;
+                        namespace::settle(cluster, TOOL, None, &Told(*progress)).await;
                     }
                     _ => {}
                 }
@@ -301,9 +308,10 @@ impl<'a> Deploy<'a> {
             what,
             ..
         } = &self.operation;
-        let foreign = history.last().filter(|r| r.kind() != Some(self.kind));
-        if let Some(foreign) = foreign {
-            let whose = if foreign.kind().is_some() {
+        let other = history.last();
+        let other = other.filter(|record| ReleaseKind::of(record) != Some(self.kind));
+        if let Some(other) = other {
+            let whose = if ReleaseKind::of(other).is_some() {
                 ""
             } else {
                 ", not of mcpt"
@@ -311,8 +319,8 @@ impl<'a> Deploy<'a> {
             return Err(Failure::new(FailureKind::Failed, what)
                 .because(format!(
                     "release {:?} exists already: it is of chart {:?}{whose}",
-                    foreign.release.name,
-                    foreign.chart()
+                    other.release.name,
+                    other.chart()
                 ))
                 .hint(self.another_name));
         }

@@ -1,6 +1,7 @@
 //! The events of a server, in the words of all backends.
 
 use futures_util::{FutureExt, StreamExt, stream};
+use helm_install::{Record, manifest};
 use jiff::Timestamp;
 use k8s_openapi::api::{
     apps::v1::{Deployment, ReplicaSet},
@@ -14,10 +15,9 @@ use crate::{
     absent::no_server,
     backend,
     cluster::Cluster,
-    failure::failure,
-    manifest,
-    records::{Record, Records},
+    failure::{OrFail as _, failure},
     release_kind::ReleaseKind,
+    server::ReleaseFacts,
 };
 
 /// An event in the words of all backends.
@@ -119,13 +119,15 @@ impl Release {
     /// Its objects as of now; `None` when there is no such server.
     async fn subjects(&self) -> Result<Option<Subjects>, Failure> {
         let cluster = &self.cluster;
-        let records = Records::new(cluster.clone(), self.name.as_str());
+        let records = cluster.records(self.name.as_str());
         let (records, deployment, sets) = futures_util::try_join!(
-            records.all(&self.what),
+            async { records.all().await.or_fail(cluster, &self.what) },
             backend::deployment(cluster, ReleaseKind::Server, &self.name, &self.what),
             cluster.list_metadata::<ReplicaSet>(ListParams::default(), &self.what),
         )?;
-        let ours = records.last().is_some_and(|last| last.facts().of_mcpt);
+        let ours = records
+            .last()
+            .is_some_and(|last| ReleaseFacts::of(last).of_mcpt);
         if deployment.is_none() && !ours {
             return Ok(None);
         }

@@ -1,22 +1,124 @@
 //! From the errors of the crates below to a [`Failure`] of this backend: what failed, and hints with mcpt's own options.
 
+use helm_install::{Error as InstallError, Interruption};
 use kube_access::{Error, ErrorKind, KubeconfigError};
 use mcpt_core::{Failure, FailureKind};
+
+use crate::{
+    cluster::{Cluster, TOOL},
+    release_kind::ReleaseKind,
+};
 
 /// An error as a failure of `what`.
 pub(crate) fn failure(what: impl Into<String>, error: &Error) -> Failure {
     let explained = error.explain();
-    let kind = match explained.kind {
-        ErrorKind::Configuration => FailureKind::Usage,
-        ErrorKind::NotFound => FailureKind::NotFound,
-        ErrorKind::Unreachable => FailureKind::Unreachable,
-        ErrorKind::Failed => FailureKind::Failed,
-    };
     Failure {
         why: explained.causes,
         hint: own_hint(error).or(explained.advice),
-        ..Failure::new(kind, what)
+        ..Failure::new(kind(explained.kind), what)
     }
+}
+
+fn kind(kind: ErrorKind) -> FailureKind {
+    match kind {
+        ErrorKind::Configuration => FailureKind::Usage,
+        ErrorKind::NotFound => FailureKind::NotFound,
+        ErrorKind::Unreachable => FailureKind::Unreachable,
+        ErrorKind::TimedOut => FailureKind::TimedOut,
+        ErrorKind::Failed => FailureKind::Failed,
+    }
+}
+
+/// The errors of work on a release as failures.
+pub(crate) trait OrFail<T> {
+    /// As a failure of `what`.
+    ///
+    /// # Errors
+    /// The error, with hints that lead to this cluster.
+    fn or_fail(self, cluster: &Cluster, what: &str) -> Result<T, Failure>;
+}
+
+impl<T> OrFail<T> for Result<T, InstallError> {
+    fn or_fail(self, cluster: &Cluster, what: &str) -> Result<T, Failure> {
+        self.map_err(|error| not_installed(cluster, what, &error))
+    }
+}
+
+/// An error of work on a release as a failure of `what`.
+pub(crate) fn not_installed(cluster: &Cluster, what: &str, error: &InstallError) -> Failure {
+    let what = match error {
+        InstallError::NotGone { waited, .. } => {
+            format!("{what}: not done after {} s", waited.as_secs())
+        }
+        InstallError::Interrupted { .. } => "the operation was interrupted".to_owned(),
+        _ => what.to_owned(),
+    };
+    Failure {
+        why: error.causes(),
+        hint: install_hint(cluster, error),
+        ..Failure::new(kind(error.kind()), what)
+    }
+}
+
+/// What mends it.
+fn install_hint(cluster: &Cluster, error: &InstallError) -> Option<String> {
+    Some(match error {
+        InstallError::Access(error) | InstallError::Unlisted { source: error, .. } => {
+            return own_hint(error).or(error.explain().advice);
+        }
+        InstallError::Refused {
+            owners: None,
+            source: error,
+            ..
+        } => return own_hint(error).or(error.explain().advice),
+        InstallError::Refused {
+            owners: Some(owners),
+            ..
+        } => match owners.as_slice() {
+            [] => "another tool changed the object at the same time: try again".to_owned(),
+            owners => format!(
+                "{} owns these fields since it changed them; to take them over: --force-conflicts",
+                owners.join(" and ")
+            ),
+        },
+        InstallError::UnknownKind { .. } => {
+            "install the operator or CRDs that bring this kind, or switch the part of the chart off"
+                .to_owned()
+        }
+        InstallError::NotOfRelease { .. } => {
+            "choose another name with --name, or delete that object first".to_owned()
+        }
+        InstallError::Several(all) => {
+            return all.iter().find_map(|error| install_hint(cluster, error));
+        }
+        InstallError::Busy(record) if record.heartbeat(TOOL).is_some() => {
+            let kind = ReleaseKind::of(record).unwrap_or(ReleaseKind::Server);
+            format!(
+                "wait until it is done: {} shows it",
+                kind.status_command(cluster, &record.release.name)
+            )
+        }
+        InstallError::Busy(record) => {
+            let name = &record.release.name;
+            format!(
+                "it is not one of mcpt: if it was interrupted, end it with helm rollback {name} or helm uninstall {name}"
+            )
+        }
+        InstallError::Interrupted { record, cause } => {
+            if let Interruption::Unreachable(error) = cause {
+                return error.explain().advice;
+            }
+            let kind = ReleaseKind::of(record).unwrap_or(ReleaseKind::Server);
+            format!(
+                "look at its state with: {}",
+                kind.status_command(cluster, &record.release.name)
+            )
+        }
+        InstallError::NamespaceEnding(name) => {
+            format!("wait until it is gone: kubectl get namespace {name}")
+        }
+        _ => return None,
+    })
 }
 
 /// What options of mcpt mend it.

@@ -8,11 +8,11 @@ mod orphans;
 mod releases;
 mod usage;
 
+use helm_install::{contents, manifest::MANAGED_BY, namespace::exists};
 use mcpt_core::{Failure, Garbage, GcOptions, Progress};
+use tokio::time::Instant;
 
-use crate::{
-    cluster::Cluster, contents, manifest::MANAGED_BY, namespace::exists, server::SERVER_LABEL,
-};
+use crate::{cluster::Cluster, failure::OrFail as _, server::SERVER_LABEL};
 
 /// Removes what dead commands left, or with a dry run only says what that is.
 ///
@@ -24,12 +24,13 @@ pub(crate) async fn gc(
     progress: &dyn Progress,
 ) -> Result<Vec<Garbage>, Failure> {
     let what = format!("cannot clean up namespace {}", cluster.namespace);
-    if !exists(cluster, &what).await? {
+    if !exists(cluster).await.or_fail(cluster, &what)? {
         return Ok(Vec::new());
     }
     let mut gc = Gc {
         cluster,
         options,
+        deadline: Instant::now() + options.timeout,
         progress,
         what,
         garbage: Vec::new(),
@@ -37,7 +38,8 @@ pub(crate) async fn gc(
     };
     // Before the records: a release that begins now has its record before its objects.
     let marked = format!("{SERVER_LABEL},{}={}", MANAGED_BY.0, MANAGED_BY.1);
-    let found = contents::of_namespace(cluster, Some(&marked), false, &gc.what).await?;
+    let found = contents::of_namespace(cluster, Some(&marked), false).await;
+    let found = found.or_fail(cluster, &gc.what)?;
     let releases = releases::of_namespace(cluster, &gc.what).await?;
     let removed = Box::pin(gc.dead_releases(&releases)).await;
     Box::pin(gc.orphans(&found, &releases)).await;
@@ -53,6 +55,8 @@ pub(crate) async fn gc(
 struct Gc<'a> {
     cluster: &'a Cluster,
     options: &'a GcOptions,
+    /// When the time of the command is over.
+    deadline: Instant,
     progress: &'a dyn Progress,
     what: String,
     garbage: Vec<Garbage>,

@@ -1,12 +1,13 @@
 //! The revisions of a server, as its release records tell them.
 
+use helm_install::manifest;
 use helm_release::Release;
 use jiff::Timestamp;
 use mcpt_core::{Failure, Revision, RevisionEntry, ServerName};
 use serde_json::Value;
 
 use crate::{
-    absent::last_of_server, cluster::Cluster, manifest, records::Records, server::SERVER_CONTAINER,
+    absent::last_of_server, cluster::Cluster, failure::OrFail as _, server::SERVER_CONTAINER,
 };
 
 /// What Helm shows where a record has no chart.
@@ -18,8 +19,8 @@ pub(crate) async fn history(
     name: &ServerName,
 ) -> Result<Vec<RevisionEntry>, Failure> {
     let what = format!("cannot show the history of {name}");
-    let records = Records::new(cluster.clone(), name.as_str());
-    let all = records.all(&what).await?;
+    let records = cluster.records(name.as_str());
+    let all = records.all().await.or_fail(cluster, &what)?;
     last_of_server(cluster, name, &all, "helm history", &what).await?;
     Ok(all.iter().map(|record| entry(&record.release)).collect())
 }

@@ -6,21 +6,21 @@ mod undo;
 
 use std::time::Duration;
 
+use helm_install::{
+    Applier, Error as InstallError, Heartbeat, Object, Record, Records, Work, takeover,
+};
 use helm_release::{DEFAULT_MAX_HISTORY, History, Release, Status};
 use mcpt_core::{ChangeOptions, Failure, FailureKind, Progress, ProgressEvent, Server, ServerName};
 use tokio::time::Instant;
 
 use self::rollout::{RolledOut, counted};
 use crate::{
-    apply::Applier,
     change::Change,
-    claim,
-    cluster::Cluster,
-    heartbeat::Heartbeat,
-    manifest::Object,
-    records::{Record, Records, Work},
+    cluster::{Cluster, TOOL},
+    failure::{OrFail as _, not_installed},
+    progress::Told,
     release_kind::ReleaseKind,
-    server,
+    server::{self, ReleaseFacts},
 };
 
 /// How far an operation came before it failed.
@@ -85,8 +85,9 @@ impl<'a> Operation<'a> {
             cluster,
             name,
             progress,
-            records: Records::new(cluster.clone(), name.as_str()),
-            applier: Applier::new(cluster.clone(), name.to_string())
+            records: cluster.records(name.as_str()),
+            applier: cluster
+                .applier(name.as_str())
                 .forced(conduct.force_conflicts),
             kind: ReleaseKind::Server,
             deadline: Instant::now() + conduct.timeout,
@@ -105,7 +106,8 @@ impl<'a> Operation<'a> {
     /// # Errors
     /// When another command does.
     pub(crate) async fn settled(&self) -> Result<Vec<Record>, Failure> {
-        let settled = claim::settled(self.cluster, &self.records, &self.what, self.progress);
+        let told = Told(self.progress);
+        let settled = takeover::settled(self.cluster, &self.records, &told);
         Box::pin(self.in_time(settled)).await
     }
 
@@ -118,16 +120,17 @@ impl<'a> Operation<'a> {
             "checking {} with the API server",
             counted(change.objects.len())
         ));
-        let check = self.applier.check(&change.objects, &self.what);
+        let check = self.applier.check(&change.objects);
         Box::pin(self.in_time(check)).await
     }
 
     /// Does a part of the work, but not beyond the command's time.
     async fn in_time<T>(
         &self,
-        work: impl Future<Output = Result<T, Failure>>,
+        work: impl Future<Output = Result<T, InstallError>>,
     ) -> Result<T, Failure> {
         let done = tokio::time::timeout_at(self.deadline, work).await;
+        let done = done.map(|done| done.or_fail(self.cluster, &self.what));
         done.unwrap_or_else(|_| {
             let seconds = self.conduct.timeout.as_secs();
             let late = format!("{}: not done after {seconds} s", self.what);
@@ -150,16 +153,16 @@ impl<'a> Operation<'a> {
             self.progress.event(ProgressEvent::Warning(text.to_owned()));
         }
         self.check(change).await?;
-        let Some(record) = self
+        let created = self
             .records
-            .create(change.release.clone(), &change.labels, &self.what)
-            .await?
-        else {
+            .create(change.release.clone(), &change.labels)
+            .await;
+        let Some(record) = self.told(created)? else {
             *reached = Reached::Lost;
             return Err(self.lost_race(change.release.version).await?);
         };
         *reached = Reached::Record;
-        let mut heartbeat = Heartbeat::start(self.cluster, &record);
+        let mut heartbeat = Heartbeat::start(self.cluster, TOOL, &record);
         let work = Box::pin(async {
             // A deletion marks the last record and then looks for a newer one, as this looks back: at least one sees the other.
             match change.history.last() {
@@ -168,17 +171,16 @@ impl<'a> Operation<'a> {
             }
         });
         let outcome = heartbeat.during(work).await;
-        match outcome.inspect_err(|_| *reached = Reached::Lost)? {
+        match self.told(outcome.inspect_err(|_| *reached = Reached::Lost))? {
             Ok(Ok(rolled_out)) => {
-                let version = heartbeat.stop().await?;
+                let version = self.told(heartbeat.stop().await)?;
                 self.succeed(change, &record, version, &rolled_out).await
             }
             Ok(Err(changed)) => {
                 *reached = Reached::Lost;
-                let _version = heartbeat.stop().await?;
-                self.records
-                    .delete(change.release.version, &self.what)
-                    .await?;
+                let _version = self.told(heartbeat.stop().await)?;
+                let deleted = self.records.delete(change.release.version).await;
+                self.told(deleted)?;
                 Err(Failure::new(FailureKind::Failed, &self.what)
                     .because(format!(
                         "another command changed revision {changed} at the same time"
@@ -191,7 +193,7 @@ impl<'a> Operation<'a> {
 
     /// Whether a record is still as it was read.
     async fn stands(&self, record: &Record) -> Result<bool, Failure> {
-        let now = self.records.get(record.release.version, &self.what).await?;
+        let now = self.told(self.records.get(record.release.version).await)?;
         Ok(
             now.is_some_and(|now| {
                 now.metadata.resource_version == record.metadata.resource_version
@@ -204,15 +206,16 @@ impl<'a> Operation<'a> {
     /// # Errors
     /// When the API server refuses to tell.
     pub(crate) async fn replicas(&self, workload: &Object) -> Result<Option<i64>, Failure> {
-        self.applier.replicas(workload, &self.what).await
+        self.told(self.applier.replicas(workload).await)
     }
 
     /// Another command made this revision first.
     async fn lost_race(&self, revision: u32) -> Result<Failure, Failure> {
-        let winner = self.records.get(revision, &self.what).await?;
+        let winner = self.told(self.records.get(revision).await)?;
         Ok(match winner {
-            Some(record) if claim::under_way(record.release.info.status) => {
-                claim::busy(self.cluster, &record, &self.what)
+            Some(record) if takeover::under_way(record.release.info.status) => {
+                let busy = InstallError::Busy(Box::new(record));
+                not_installed(self.cluster, &self.what, &busy)
             }
             _ => Failure::new(FailureKind::Failed, &self.what)
                 .because(format!(
@@ -244,7 +247,7 @@ impl<'a> Operation<'a> {
         let mut server = server::server(
             self.name.clone(),
             &self.cluster.namespace,
-            Some(&record.facts()),
+            Some(&ReleaseFacts::of(&record)),
             &rolled_out.observed,
             rolled_out.service.as_ref(),
         );
@@ -262,9 +265,9 @@ impl<'a> Operation<'a> {
     ) -> Result<Record, Failure> {
         let done = self
             .records
-            .replace(record, release, Work::Done, version, &self.what)
-            .await?;
-        done.ok_or_else(|| {
+            .replace(record, release, Work::Done, version)
+            .await;
+        self.told(done)?.ok_or_else(|| {
             Failure::new(FailureKind::Failed, &self.what)
                 .because("another command took the release over")
                 .hint(format!(
@@ -285,12 +288,11 @@ impl<'a> Operation<'a> {
             let mut release = old.release.clone();
             release.info.status = Status::Superseded;
             let version = old.resource_version();
-            if self
+            let superseded = self
                 .records
-                .replace(old, release, Work::Done, version, &self.what)
-                .await?
-                .is_none()
-            {
+                .replace(old, release, Work::Done, version)
+                .await;
+            if self.told(superseded)?.is_none() {
                 tracing::debug!(
                     revision = old.release.version,
                     "record changed or gone, not superseded"
@@ -304,14 +306,18 @@ impl<'a> Operation<'a> {
     async fn forget_oldest(&self, history: &[Record], running: Option<&Record>) {
         let running = running.map(|record| record.release.version);
         for revision in surplus(history, running) {
-            if let Err(failure) = self.records.delete(revision, &self.what).await {
+            if let Err(error) = self.records.delete(revision).await {
                 self.progress.event(ProgressEvent::Warning(format!(
-                    "the record of revision {revision} is not removed: {}",
-                    failure.why.join("; ")
+                    "the record of revision {revision} is not removed: {error}"
                 )));
                 return;
             }
         }
+    }
+
+    /// What work on the release came to.
+    fn told<T>(&self, done: Result<T, InstallError>) -> Result<T, Failure> {
+        done.or_fail(self.cluster, &self.what)
     }
 
     fn step(&self, text: String) {

@@ -1,5 +1,6 @@
 //! Going back: an earlier revision runs again, as a new one.
 
+use helm_install::{Record, revisions};
 use mcpt_core::{ChangeOptions, Failure, FailureKind, Progress, Revision, Server, ServerName};
 
 use crate::{
@@ -7,8 +8,6 @@ use crate::{
     change::Change,
     cluster::Cluster,
     operation::{Conduct, Operation, Reached},
-    records::Record,
-    revisions,
 };
 
 /// Rolls a server back to a revision, or to the one before.

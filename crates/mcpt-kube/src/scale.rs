@@ -1,6 +1,7 @@
 //! How many instances run: the running revision's own chart and values with another number or other bounds, as a new revision.
 
 use helm_chart::Values;
+use helm_install::{Object, Record, revisions};
 use mcpt_core::{
     Autoscaling, ChangeOptions, Failure, FailureKind, Progress, ProgressEvent, Scale, Server,
     ServerName,
@@ -12,11 +13,8 @@ use crate::{
     change::Change,
     chart::{AUTOSCALING, Prepared, REPLICAS, lay_over},
     cluster::Cluster,
-    manifest::Object,
     operation::{Conduct, Operation, Reached},
-    records::Record,
     release_kind::ReleaseKind,
-    revisions,
     server::SERVER_LABEL,
 };
 
@@ -144,7 +142,7 @@ mod tests {
                 Some("all of revision 1 is made again"),
             ),
         ] {
-            let history = revisions::tests::history(text);
+            let history = helm_install::scripted::history(text);
             let running = revisions::running(&history).unwrap();
             let warning = warning(history.last().unwrap(), running);
             assert_eq!(warning.is_some(), says.is_some(), "{text}");

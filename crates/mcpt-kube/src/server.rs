@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use helm_install::Record;
 use jiff::Timestamp;
 use k8s_openapi::api::{
     autoscaling::v2::HorizontalPodAutoscaler,
@@ -64,6 +65,20 @@ impl ReleaseFacts {
             description: None,
             of_mcpt: labels.contains_key(SERVER_LABEL),
         })
+    }
+
+    /// Those of a record, with its description.
+    pub(crate) fn of(record: &Record) -> Self {
+        let info = &record.release.info;
+        let labels = record.metadata.labels.as_ref();
+        Self {
+            name: record.release.name.clone(),
+            revision: record.release.version,
+            status: info.status.to_string(),
+            updated: record.updated(),
+            description: Some(info.description.clone()),
+            of_mcpt: labels.is_some_and(|labels| labels.contains_key(SERVER_LABEL)),
+        }
     }
 
     /// The latest record of each release.

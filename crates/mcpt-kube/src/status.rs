@@ -1,6 +1,7 @@
 //! Everything about one server or the gateway: its release, its workload, the last events and what its pods use, in two rounds of requests.
 
 use futures_util::{future::OptionFuture, join, try_join};
+use helm_install::revisions;
 use k8s_openapi::api::{
     apps::v1::{Deployment, ReplicaSet},
     autoscaling::v2::HorizontalPodAutoscaler,
@@ -15,9 +16,9 @@ use crate::{
     backend::{self, by_uid, selector_of},
     cluster::Cluster,
     events,
-    records::{Record, Records},
+    failure::OrFail as _,
     release_kind::ReleaseKind,
-    revisions, server,
+    server::{self, ReleaseFacts},
 };
 
 /// Events that a status shows.
@@ -33,16 +34,16 @@ pub(crate) async fn status(
     name: &ServerName,
 ) -> Result<Server, Failure> {
     let what = format!("cannot get the status of {name}");
-    let records = Records::new(cluster.clone(), name.as_str());
+    let records = cluster.records(name.as_str());
     let (deployment, records, service, autoscaler) = try_join!(
         backend::deployment(cluster, kind, name, &what),
-        records.all(&what),
+        async { records.all().await.or_fail(cluster, &what) },
         backend::service(cluster, kind, name, &what),
         async { Ok(autoscaler(cluster, kind, name, &what).await) },
     )?;
     let last = records.last();
     let latest = last.filter(|record| !revisions::is_uninstalled(record));
-    if deployment.is_none() && latest.and_then(Record::kind) != Some(kind) {
+    if deployment.is_none() && latest.and_then(ReleaseKind::of) != Some(kind) {
         return Err(no_release(cluster, kind, name, last, &what).await);
     }
     let workload: OptionFuture<_> = deployment
@@ -72,7 +73,7 @@ pub(crate) async fn status(
         events: warnings(&all),
         since: None,
     };
-    let facts = latest.map(Record::facts);
+    let facts = latest.map(ReleaseFacts::of);
     let mut server = server::server(
         name.clone(),
         &cluster.namespace,

@@ -47,7 +47,7 @@ fn hint(advice: &Advice) -> String {
         }
         Advice::RaiseMemory => "raise the limit: --set resources.limits.memory=…",
         Advice::ListenOnAll => {
-            "let the server listen on 0.0.0.0: many have a setting for it, like HOST"
+            "let the server listen on all addresses ([::], or 0.0.0.0): many have a setting for it, like HOST"
         }
         Advice::CheckServer => {
             "check that the image is an MCP server, and its port and path are those of the template"

@@ -231,23 +231,10 @@ impl Subject<'_> {
         let found = Diagnosis::new(
             gravity.max(least),
             format!("{} does not answer its probe: {output}", self.name()),
-<<<<<<< HEAD:crates/mcpt-kube/src/diagnosis/container.rs
-        )
-        .log(self.log(previous));
-        if loopback {
-            found.hint("let the server listen on all addresses ([::], or 0.0.0.0): many have a setting for it, like HOST")
-        } else if answers {
-            found.hint(
-                "check that the image is an MCP server, and its port and path are those of the template",
-            )
-        } else {
-            found
-=======
         );
         Diagnosis {
             advice,
             ..found.log(self.log(previous))
->>>>>>> 7579284 (kube-access, kube-observe, mcpt-discovery: the way to a cluster, its observation and its servers are crates of their own):crates/kube-observe/src/diagnosis/container.rs
         }
     }
 

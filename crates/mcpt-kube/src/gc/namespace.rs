@@ -2,13 +2,19 @@
 
 use std::collections::BTreeSet;
 
-use mcpt_core::{Failure, FailureKind};
-
-use super::Gc;
-use crate::{
+use helm_install::{
     contents::{self, Found},
     manifest,
     namespace::{self, Removed, Seen},
+};
+use mcpt_core::{Failure, FailureKind};
+use tokio::time::Instant;
+
+use super::Gc;
+use crate::{
+    cluster::TOOL,
+    failure::{OrFail as _, not_installed},
+    progress::Told,
     server::SERVER_LABEL,
 };
 
@@ -24,8 +30,9 @@ impl Gc<'_> {
         let done = if self.options.dry_run {
             Ok(())
         } else {
-            let (timeout, what) = (self.options.timeout, &self.what);
-            match namespace::remove(self.cluster, &seen, timeout, what, self.progress).await {
+            let timeout = self.deadline.saturating_duration_since(Instant::now());
+            let what = &self.what;
+            match namespace::remove(self.cluster, &seen, timeout, &Told(self.progress)).await {
                 Ok(Removed::Yes) => Ok(()),
                 Ok(Removed::InUse(others)) => Err(Failure {
                     why: contents::it_has(&others),
@@ -33,7 +40,7 @@ impl Gc<'_> {
                 }),
                 // A command that lives begins to use it.
                 Ok(Removed::Changed) => return,
-                Err(failure) => Err(failure),
+                Err(error) => Err(not_installed(self.cluster, what, &error)),
             }
         };
         let reason = "it was made by a deploy that died, and is empty".to_owned();
@@ -41,10 +48,12 @@ impl Gc<'_> {
     }
 
     async fn abandoned(&self, removed: &BTreeSet<String>) -> Result<Option<Seen>, Failure> {
-        let Some(seen) = namespace::abandoned(self.cluster, &self.what).await? else {
+        let seen = namespace::abandoned(self.cluster, TOOL).await;
+        let Some(seen) = seen.or_fail(self.cluster, &self.what)? else {
             return Ok(None);
         };
-        let found = contents::of_namespace(self.cluster, None, true, &self.what).await?;
+        let found = contents::of_namespace(self.cluster, None, true).await;
+        let found = found.or_fail(self.cluster, &self.what)?;
         let used = found
             .iter()
             .any(|found| !found.is_of_every_namespace() && !goes(found, removed));
@@ -67,7 +76,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::manifest::Object;
+    use helm_install::Object;
 
     #[test]
     fn what_holds_data_does_not_go() {

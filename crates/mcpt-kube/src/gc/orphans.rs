@@ -2,6 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use helm_install::{
+    Object,
+    contents::Found,
+    manifest::{self, MANAGED_BY},
+    removal::Claims,
+    takeover,
+};
 use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
 use kube::{
     Api, Error,
@@ -11,15 +18,7 @@ use kube::{
 use mcpt_core::{Failure, ProgressEvent, ServerName};
 
 use super::{Gc, releases::Releases, usage::Usage};
-use crate::{
-    contents::Found,
-    delete::End,
-    manifest::{self, MANAGED_BY, Object},
-    records::Records,
-    release_kind::ReleaseKind,
-    removal::Claims,
-    server::SERVER_LABEL,
-};
+use crate::{delete::End, failure::OrFail as _, release_kind::ReleaseKind, server::SERVER_LABEL};
 
 /// Objects with all the marks of a release of which there is no record, by its name.
 fn orphans(
@@ -38,7 +37,7 @@ fn orphans(
         let Some(name) = label.and_then(|name| ServerName::new(name.clone()).ok()) else {
             continue;
         };
-        let ours = manifest::foreign(metadata, name.as_str(), namespace).is_none();
+        let ours = manifest::not_of_release(metadata, name.as_str(), namespace).is_none();
         let stays = *owned
             || object.is_claim()
             || metadata.deletion_timestamp.is_some()
@@ -120,6 +119,7 @@ impl Gc<'_> {
             kind: ReleaseKind::Server,
             name,
             options: &options,
+            deadline: Some(self.deadline),
             claims: Claims::ByPolicy,
             progress: self.progress,
             what: self.what.clone(),
@@ -194,11 +194,11 @@ impl Gc<'_> {
 
     /// Objects of the hooks of a release of mcpt on which nobody works.
     async fn hooks(&self, release: &str) -> Result<Vec<Object>, Failure> {
-        let records = Records::new(self.cluster.clone(), release);
-        let history = records.all(&self.what).await?;
+        let history = self.cluster.records(release).all().await;
+        let history = history.or_fail(self.cluster, &self.what)?;
         let mut hooks = Vec::new();
         let last = history.last().filter(|last| {
-            last.kind().is_some() && !crate::claim::under_way(last.release.info.status)
+            ReleaseKind::of(last).is_some() && !takeover::under_way(last.release.info.status)
         });
         for hook in last.iter().flat_map(|last| &last.release.hooks) {
             match manifest::parse(&hook.manifest) {

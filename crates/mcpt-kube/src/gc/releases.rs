@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::{future::join_all, try_join};
+use helm_install::{Record, removal::Claims, revisions, takeover};
 use helm_release::Status;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::{api::ListParams, core::ObjectMeta};
@@ -10,13 +11,11 @@ use mcpt_core::{DeleteOptions, Failure, ProgressEvent, ServerName};
 
 use super::{Gc, usage::Usage};
 use crate::{
-    claim,
-    cluster::Cluster,
+    cluster::{Cluster, TOOL},
     delete::End,
-    records::{Record, Records},
+    failure::OrFail as _,
+    progress::Told,
     release_kind::ReleaseKind,
-    removal::Claims,
-    revisions,
     server::ReleaseFacts,
 };
 
@@ -120,15 +119,15 @@ impl Gc<'_> {
 
     /// The records of a release of mcpt, if the command that worked on it is dead.
     async fn left_behind(&self, name: &ServerName) -> Result<Option<Vec<Record>>, Failure> {
-        let records = Records::new(self.cluster.clone(), name.as_str());
-        let history = records.all(&self.what).await?;
-        let Some(last) = history
-            .last()
-            .filter(|last| claim::under_way(last.release.info.status) && last.kind().is_some())
-        else {
+        let history = self.cluster.records(name.as_str()).all().await;
+        let history = history.or_fail(self.cluster, &self.what)?;
+        let Some(last) = history.last().filter(|last| {
+            takeover::under_way(last.release.info.status) && ReleaseKind::of(last).is_some()
+        }) else {
             return Ok(None);
         };
-        let dead = claim::is_dead(self.cluster, last, &self.what, self.progress).await?;
+        let dead = takeover::is_dead(self.cluster, TOOL, last, &Told(self.progress)).await;
+        let dead = dead.or_fail(self.cluster, &self.what)?;
         Ok(dead.then_some(history))
     }
 
@@ -147,7 +146,7 @@ impl Gc<'_> {
         let (Some(cure), Some(last)) = (cure, history.last()) else {
             return Ok(None);
         };
-        let Some(kind) = last.kind() else {
+        let Some(kind) = ReleaseKind::of(last) else {
             return Ok(None);
         };
         let (ended, done) = match cure {
@@ -198,6 +197,7 @@ impl Gc<'_> {
             kind,
             name,
             options: &options,
+            deadline: Some(self.deadline),
             claims,
             progress: self.progress,
             what: self.what.clone(),
@@ -216,8 +216,9 @@ impl Gc<'_> {
         if self.options.dry_run {
             return Ok(true);
         }
-        let records = Records::new(self.cluster.clone(), name.as_str());
-        claim::mark_failed(&records, last, why, &self.what).await
+        let records = self.cluster.records(name.as_str());
+        let marked = takeover::mark_failed(&records, last, why).await;
+        marked.or_fail(self.cluster, &self.what)
     }
 
     pub(super) fn delete_options(&self) -> DeleteOptions {
@@ -373,6 +374,7 @@ mod tests {
         let mut gc = Gc {
             cluster: &cluster,
             options: &options,
+            deadline: tokio::time::Instant::now() + options.timeout,
             progress: &Silent,
             what: "x".to_owned(),
             garbage: Vec::new(),

@@ -3,6 +3,7 @@
 
 use std::{collections::BTreeSet, fmt::Debug};
 
+use helm_install::manifest::RELEASE_NAME;
 use k8s_openapi::api::{
     apps::v1::{Deployment, StatefulSet},
     core::v1::{ConfigMap, Secret},
@@ -15,7 +16,7 @@ use kube::{
 use mcpt_core::Failure;
 use serde::de::DeserializeOwned;
 
-use crate::{cluster::Cluster, manifest::RELEASE_NAME, server::SERVER_LABEL};
+use crate::{cluster::Cluster, server::SERVER_LABEL};
 
 /// What is known of the use of releases, by their names.
 #[derive(Debug, Default)]

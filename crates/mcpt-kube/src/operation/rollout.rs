@@ -2,6 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use helm_install::{
+    Expected, Object, Record,
+    removal::{self, Asked, Claims, Limit},
+};
 use k8s_openapi::api::{apps::v1::Deployment, core::v1::Service};
 use kube::{Resource, api::DynamicObject};
 use kube_observe::{Observed, Wanted, until_rolled_out};
@@ -12,15 +16,12 @@ use tokio::time::Duration;
 
 use super::Operation;
 use crate::{
-    apply::Expected,
     backend::selector_of,
     change::Change,
     exchange::{self, Question},
-    manifest::Object,
+    failure::OrFail as _,
     progress::Told,
-    records::Record,
     release_kind::ReleaseKind,
-    removal::{self, Asked, Claims, Limit},
     server::{DEFAULT_PATH, PATH_ANNOTATION},
     trouble::{not_rolled_out, reads_probe},
 };
@@ -57,7 +58,7 @@ impl Operation<'_> {
             .partition(|object| pods_need(&object.kind));
         let (scalers, first): (Vec<Object>, Vec<Object>) =
             first.into_iter().partition(Object::is_autoscaler);
-        let mut rolled_out = Box::pin(self.in_time(self.apply(change))).await?;
+        let mut rolled_out = Box::pin(self.apply(change)).await?;
         self.end_autoscaling(change, &scalers, &mut rolled_out)
             .await?;
         self.prune(&first, &rolled_out).await?;
@@ -140,10 +141,10 @@ impl Operation<'_> {
                 timeout: self.conduct.timeout,
                 deadline: self.deadline,
             },
-            &self.what,
-            self.progress,
+            &Told(self.progress),
         )
-        .await?;
+        .await
+        .or_fail(self.cluster, &self.what)?;
         let freed: Vec<_> = change.freed().collect();
         for (object, expected) in &freed {
             // Whatever it is now: who has read it to change it, and writes only after this, meets a conflict.
@@ -155,9 +156,9 @@ impl Operation<'_> {
             return Ok(());
         }
         for (object, _) in freed {
-            let changed = self.applier.resized(object, &self.what);
+            let changed = self.applier.resized(object);
             if let Ok(changed) = tokio::time::timeout(LAST_PASS, changed).await {
-                changed?;
+                self.told(changed)?;
                 self.say_again(change, rolled_out).await?;
             }
         }
@@ -201,7 +202,8 @@ impl Operation<'_> {
         expected: Expected,
     ) -> Result<DynamicObject, Failure> {
         loop {
-            let live = self.applier.apply(object, expected, &self.what).await?;
+            let applied = self.applier.apply(object, expected);
+            let live = Box::pin(self.in_time(applied)).await?;
             if live.metadata.deletion_timestamp.is_none() {
                 return Ok(live);
             }
@@ -215,10 +217,7 @@ impl Operation<'_> {
                     .because("it was deleted before, and that is not done yet")
                     .because(removal::still_there(object, &live.metadata)));
             };
-            gone.map_err(|failure| Failure {
-                what: self.what.clone(),
-                ..failure
-            })?;
+            self.told(gone)?;
         }
     }
 
@@ -232,7 +231,7 @@ impl Operation<'_> {
             counted(gone.len())
         ));
         let applied = &rolled_out.applied;
-        removal::ask(&self.applier, gone, Claims::ByPolicy, applied, &self.what).await
+        self.told(removal::ask(&self.applier, gone, Claims::ByPolicy, applied).await)
     }
 
     /// Waits for the Deployment's rollout.
@@ -293,7 +292,7 @@ impl Operation<'_> {
             .annotations
             .as_ref()
             .and_then(|a| a.get(PATH_ANNOTATION));
-        if self.kind == ReleaseKind::Server && annotated.is_none() && change.is_foreign() {
+        if self.kind == ReleaseKind::Server && annotated.is_none() && change.is_third_party() {
             // Nobody said that it speaks MCP, and where.
             return Ok(());
         }

@@ -7,7 +7,8 @@ use mcpt_core::Silent;
 use serde_json::json;
 
 use super::*;
-use crate::{revisions::tests::history, scripted};
+use crate::scripted;
+use helm_install::scripted::history;
 
 /// A release with these revisions, and how it goes back to the first.
 fn change(text: &str) -> Change {

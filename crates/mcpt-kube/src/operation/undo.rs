@@ -2,18 +2,16 @@
 
 use std::collections::BTreeSet;
 
+use helm_install::{
+    Heartbeat, Object, Record,
+    removal::{self, Claims, Limit},
+    revisions,
+};
 use helm_release::Status;
 use mcpt_core::{Failure, Revision};
 
 use super::{Conduct, Operation, Reached};
-use crate::{
-    change::Change,
-    heartbeat::Heartbeat,
-    manifest::Object,
-    records::Record,
-    removal::{self, Claims, Limit},
-    revisions,
-};
+use crate::{change::Change, progress::Told};
 
 impl Operation<'_> {
     /// Ends a failed operation; returns the failure to report, with what undoing it did.
@@ -34,7 +32,7 @@ impl Operation<'_> {
                         .await;
                     Err(told.err().unwrap_or(also))
                 }
-                Err(lost) => Err(lost),
+                Err(lost) => self.told(Err(lost)),
             };
             if let Err(also) = removed {
                 let why = also.why.join("; ");
@@ -85,7 +83,7 @@ impl Operation<'_> {
         heartbeat: Heartbeat,
         failure: &Failure,
     ) -> Result<(), Failure> {
-        let version = heartbeat.stop().await?;
+        let version = self.told(heartbeat.stop().await)?;
         let mut release = record.release.clone();
         let operation = match release.info.status {
             Status::PendingUpgrade => "Upgrade",
@@ -112,24 +110,12 @@ impl Operation<'_> {
         objects.extend(change.gone.iter().cloned());
         // A claim that an earlier server of this name left holds its data.
         let claims = record.made().map_or(Claims::ByPolicy, Claims::MadeSince);
-        let asked = removal::ask(
-            &self.applier,
-            &objects,
-            claims,
-            &BTreeSet::new(),
-            &self.what,
-        )
-        .await?;
+        let asked = removal::ask(&self.applier, &objects, claims, &BTreeSet::new()).await;
+        let asked = self.told(asked)?;
         // What failed is undone even when the time of the command is over.
         let limit = Limit::from_now(self.conduct.timeout);
-        removal::gone(
-            &self.applier,
-            &asked.going,
-            limit,
-            &self.what,
-            self.progress,
-        )
-        .await
+        let gone = removal::gone(&self.applier, &asked.going, limit, &Told(self.progress)).await;
+        self.told(gone)
     }
 
     async fn forget(
@@ -138,13 +124,11 @@ impl Operation<'_> {
         record: &Record,
         heartbeat: Heartbeat,
     ) -> Result<(), Failure> {
-        let _version = heartbeat.stop().await?;
+        let _version = self.told(heartbeat.stop().await)?;
         for old in revisions::since_the_end(&change.history) {
-            self.records.delete(old.release.version, &self.what).await?;
+            self.told(self.records.delete(old.release.version).await)?;
         }
-        self.records
-            .delete(record.release.version, &self.what)
-            .await
+        self.told(self.records.delete(record.release.version).await)
     }
 
     /// Makes an earlier revision run again.

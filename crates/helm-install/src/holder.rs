@@ -4,9 +4,6 @@
 
 use std::{fs, io};
 
-/// Annotation on the pending record's Secret.
-pub(crate) const HOLDER: &str = "mcpt.io/holder";
-
 /// Machine, boot and process namespace: within one of these a process id means the same process for both.
 fn scope() -> Option<String> {
     let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;

@@ -2,45 +2,13 @@
 
 use std::sync::{Arc, Mutex};
 
-use mcpt_core::{DeleteOptions, ServerName, Silent};
+use kube_access::{Silent, scripted};
 
 use super::*;
-use crate::{delete, release_kind::ReleaseKind, scripted};
-
-/// A namespace as it is read, with the commands that count on it.
-fn marked(version: &str, mark: Option<&str>) -> String {
-    let mut namespace = json!({"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1",
-        "metadata": {"name": "ns", "uid": "u", "resourceVersion": version}});
-    if let Some(mark) = mark {
-        namespace["metadata"]["annotations"] = json!({HOLDER: mark});
-    }
-    namespace.to_string()
-}
-
-/// Answers what asks for the contents of the namespace: of secrets these, and stateful sets if they may be listed.
-fn holding(path: &str, secrets: &[serde_json::Value], sets: bool) -> (u16, String) {
-    let kind = |group: &str, kind: &str, resource: &str| {
-        json!({"metadata": {"name": group}, "versions": [{"version": "v1", "freshness": "Current", "resources": [{
-            "resource": resource, "singularResource": "one", "scope": "Namespaced", "verbs": ["delete", "list"],
-            "responseKind": {"group": group, "version": "v1", "kind": kind}}]}]})
-    };
-    let kinds = |kinds: serde_json::Value| {
-        let list = json!({"kind": "APIGroupDiscoveryList", "apiVersion": "apidiscovery.k8s.io/v2", "metadata": {}, "items": [kinds]});
-        (200, list.to_string())
-    };
-    let list = |items: &[serde_json::Value]| {
-        let list = json!({"kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1", "metadata": {}, "items": items});
-        (200, list.to_string())
-    };
-    match path.split('?').next().unwrap() {
-        "/api" => kinds(kind("", "Secret", "secrets")),
-        "/apis" => kinds(kind("apps", "StatefulSet", "statefulsets")),
-        "/api/v1/namespaces/ns/secrets" => list(secrets),
-        "/apis/apps/v1/namespaces/ns/statefulsets" if sets => list(&[]),
-        "/apis/apps/v1/namespaces/ns/statefulsets" => scripted::refusal(403, "Forbidden"),
-        _ => panic!("{path}"),
-    }
-}
+use crate::{
+    scripted::{holding, marked},
+    tool::TESTED,
+};
 
 /// Whatever came into a namespace that a deploy made, the failure of that deploy does not take it.
 #[tokio::test]
@@ -74,10 +42,10 @@ async fn only_an_empty_namespace_is_removed() {
                 }
             }
         });
-        let left = leave(&cluster, Duration::from_secs(1), "cannot deploy x", &Silent).await;
+        let left = leave(&cluster, TESTED, Duration::from_secs(1), &Silent).await;
         assert_eq!(*asked.lock().unwrap(), changes, "{left:?}");
         let Some(stays) = stays else { continue };
-        let why = left.unwrap_or_else(|failure| failure.why);
+        let why = left.unwrap_or_else(|error| error.causes());
         assert!(why.iter().any(|why| why == stays), "{why:?}");
     }
 }
@@ -109,69 +77,20 @@ async fn a_namespace_that_another_command_enters_is_left_to_it() {
             }
             "PATCH" => {
                 assert_eq!(body["metadata"]["resourceVersion"], "2");
-                let mark = body["metadata"]["annotations"][HOLDER].as_str();
+                let mark = body["metadata"]["annotations"][TESTED.holder].as_str();
                 *written.lock().unwrap() = mark.map(str::to_owned);
                 (200, marked("3", mark))
             }
             _ => panic!("{request}"),
         }
     });
-    let others = leave(&cluster, Duration::from_secs(1), "cannot deploy x", &Silent).await;
+    let others = leave(&cluster, TESTED, Duration::from_secs(1), &Silent).await;
     assert!(others.unwrap().is_empty());
     let left = left.lock().unwrap().take().unwrap();
     assert!(
         left.starts_with("boot/pid:[1]/7/9@") && !left.contains(','),
         "{left}"
     );
-}
-
-/// It asked for the namespace's end too, and looked before the other came.
-#[tokio::test]
-async fn a_deletion_leaves_a_namespace_that_another_command_enters_meanwhile() {
-    let other = format!("boot/pid:[1]/7/9@{}", Timestamp::now());
-    for (entered, deleted) in [(Some(other.as_str()), false), (None, true)] {
-        let entered = entered.map(str::to_owned);
-        let asked = Arc::new(Mutex::new(0));
-        let deletions = Arc::clone(&asked);
-        let cluster = scripted::cluster(move |request, body| {
-            let mut deletions = deletions.lock().unwrap();
-            let (method, path) = request.split_once(' ').unwrap();
-            match (method, path.split('?').next().unwrap()) {
-                ("GET", "/api/v1/namespaces/ns") if *deletions == 0 => (200, marked("1", None)),
-                ("GET", "/api/v1/namespaces/ns") => (200, marked("2", entered.as_deref())),
-                ("GET", path) if path.ends_with("/deployments") => {
-                    scripted::refusal(403, "Forbidden")
-                }
-                // Neither records nor contents.
-                ("GET", _) => holding(path, &[], true),
-                ("DELETE", _) => {
-                    *deletions += 1;
-                    let seen = json!({"uid": "u", "resourceVersion": deletions.to_string()});
-                    assert_eq!(body["preconditions"], seen);
-                    if *deletions == 1 {
-                        scripted::refusal(409, "Conflict")
-                    } else {
-                        let gone =
-                            json!({"kind": "Status", "apiVersion": "v1", "status": "Success"});
-                        (200, gone.to_string())
-                    }
-                }
-                _ => panic!("{request}"),
-            }
-        });
-        let options = DeleteOptions {
-            wait: None,
-            purge_data: false,
-            delete_namespace: true,
-        };
-        let name = ServerName::new("demo").unwrap();
-        let done = delete::delete(&cluster, ReleaseKind::Server, &name, &options, &Silent).await;
-        assert_eq!(done.is_ok(), deleted, "{done:?}");
-        assert_eq!(*asked.lock().unwrap(), if deleted { 2 } else { 1 });
-        let Err(failure) = done else { continue };
-        let why = failure.why.join("; ");
-        assert!(why.ends_with("another command deploys in it"), "{why}");
-    }
 }
 
 /// What a command writes is refused when something was written since it looked; then it looks again.
@@ -193,16 +112,16 @@ async fn counting_on_a_namespace_is_noted_on_what_was_seen() {
             if *patches == 1 {
                 return scripted::refusal(409, "Conflict");
             }
-            let mark = body["metadata"]["annotations"][HOLDER].as_str().unwrap();
+            let mark = body["metadata"]["annotations"][TESTED.holder]
+                .as_str()
+                .unwrap();
             assert!(
                 mark.starts_with("boot/pid:[1]/7/9@") && mark.contains(&me()),
                 "{mark}"
             );
             (200, marked("3", Some(mark)))
         });
-        let entered = enter(&cluster, false, "cannot deploy x", &Silent)
-            .await
-            .unwrap();
+        let entered = enter(&cluster, TESTED, false, &Silent).await.unwrap();
         let expected = match entered {
             Entered::Counted(_) => counts,
             Entered::Unmarked => !counts,
@@ -220,7 +139,7 @@ async fn a_process_counts_on_a_namespace_once() {
         assert!(request.starts_with("GET"), "{request}");
         (200, marked("1", Some(&me())))
     });
-    let entered = enter(&cluster, true, "cannot deploy x", &Silent).await;
+    let entered = enter(&cluster, TESTED, true, &Silent).await;
     assert!(matches!(entered.unwrap(), Entered::Marked));
 }
 
@@ -239,13 +158,13 @@ fn what_holds_a_namespace() {
 #[tokio::test]
 async fn who_may_do_nothing_with_namespaces_goes_on() {
     let cluster = scripted::cluster(|_, _| scripted::refusal(403, "Forbidden"));
-    let entered = enter(&cluster, true, "cannot deploy x", &Silent).await;
+    let entered = enter(&cluster, TESTED, true, &Silent).await;
     assert!(matches!(entered, Ok(Entered::Unmarked)), "{entered:?}");
     // It may be read, and is not there: making it is what was asked for.
     let cluster = scripted::cluster(|request, _| match request.split(' ').next().unwrap() {
         "GET" => scripted::refusal(404, "NotFound"),
         _ => scripted::refusal(403, "Forbidden"),
     });
-    let entered = enter(&cluster, true, "cannot deploy x", &Silent).await;
+    let entered = enter(&cluster, TESTED, true, &Silent).await;
     assert!(entered.is_err());
 }

@@ -8,9 +8,6 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-/// Annotation on the pending record's Secret: when its command last gave a sign of life, RFC 3339.
-pub(crate) const HEARTBEAT: &str = "mcpt.io/heartbeat";
-
 /// How often a working command renews it.
 pub(crate) const BEAT: Duration = Duration::from_secs(5);
 
@@ -44,7 +41,7 @@ pub(crate) fn judge(
     now: Timestamp,
     process: Option<bool>,
 ) -> Verdict {
-    // Only mcpt's own operations have a heartbeat; nobody can tell whether another tool is still at work.
+    // Only a tool's own operations have a heartbeat; nobody can tell whether another tool is still at work.
     let (Some(first), Some(current)) = (first, now_is) else {
         return Verdict::Busy;
     };
@@ -57,7 +54,7 @@ pub(crate) fn judge(
     let age = current
         .parse::<Timestamp>()
         .map(|beat| now.duration_since(beat));
-    // A text that is no time was not written by mcpt.
+    // A text that is no time was not written by the tool.
     let Ok(age) = age else { return Verdict::Busy };
     if age > LONG_DEAD || watched >= DEAD_AFTER {
         Verdict::Dead

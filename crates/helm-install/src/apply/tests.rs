@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use super::*;
-use crate::scripted;
+use kube_access::scripted;
 
 const OURS: Expected = Expected {
     ours: true,
@@ -45,7 +45,7 @@ async fn nobody_owns_the_number_of_pods_whoever_writes_meanwhile() {
     });
     let applier = Applier::new(cluster, "demo".to_owned());
     let object = deployment("{replicas: 3, paused: true}");
-    let _ = applier.apply(&object, OURS, "x").await.unwrap();
+    let _ = applier.apply(&object, OURS).await.unwrap();
     let left = left.lock().unwrap().take().unwrap();
     assert_eq!(left[0]["fieldsV1"], json!({"f:spec": {"f:paused": {}}}));
 }
@@ -80,7 +80,7 @@ async fn the_number_of_pods_is_given_up_at_the_first_try() {
     });
     let applier = Applier::new(cluster, "demo".to_owned());
     let object = deployment("{replicas: 3, paused: true}");
-    let _ = applier.apply(&object, OURS, "x").await.unwrap();
+    let _ = applier.apply(&object, OURS).await.unwrap();
     assert_eq!(*requests.lock().unwrap(), ["PATCH", "PATCH"]);
     assert_eq!(
         left.lock().unwrap()["metadata"]["managedFields"][0]["fieldsV1"],
@@ -144,10 +144,10 @@ async fn who_has_said_the_number_of_pods_is_asked_after_a_conflict() {
         let object = deployment(spec);
         let refused = check.last() == Some(&look);
         let objects = [(object, OURS)];
-        let checked = applier.check(&objects, "x").await;
+        let checked = applier.check(&objects).await;
         assert_eq!(checked.is_err(), refused, "{checked:?}");
         assert_eq!(std::mem::take(&mut *asked.lock().unwrap()), check);
-        let applied = applier.apply(&objects[0].0, OURS, "x").await;
+        let applied = applier.apply(&objects[0].0, OURS).await;
         assert_eq!(applied.is_err(), refused, "{applied:?}");
         assert_eq!(*asked.lock().unwrap(), done);
     }
@@ -170,22 +170,24 @@ async fn one_that_vanishes_under_the_apply_is_told_as_going() {
     });
     let applier = Applier::new(cluster, "demo".to_owned());
     let object = deployment("{replicas: 3}");
-    let live = applier.apply(&object, OURS, "x").await.unwrap();
+    let live = applier.apply(&object, OURS).await.unwrap();
     assert!(live.metadata.deletion_timestamp.is_some());
 }
 
 #[test]
-fn failures_are_joined_without_repetition() {
-    let failure = |why: &str| Failure::new(FailureKind::Failed, "x").because(why);
-    let joined = join(
-        "cannot deploy",
-        vec![failure("a"), failure("a"), failure("b").hint("h")],
-    )
-    .unwrap();
-    assert_eq!(joined.what, "cannot deploy");
-    assert_eq!(joined.why, ["a", "b"]);
-    assert_eq!(joined.hint.as_deref(), Some("h"));
-    assert_eq!(join("x", Vec::new()), None);
+fn a_cause_of_several_refusals_is_told_once() {
+    let taken = |name: &str| InstallError::NotOfRelease {
+        object: name.to_owned(),
+        why: "of another".to_owned(),
+    };
+    let several = InstallError::Several(vec![taken("a"), taken("a"), taken("b")]);
+    assert_eq!(
+        several.causes(),
+        [
+            "a exists already: of another",
+            "b exists already: of another"
+        ]
+    );
 }
 
 /// As the API server words it when `kubectl set image` was there before.
@@ -215,20 +217,22 @@ async fn what_another_tool_changed_is_taken_over_only_when_it_is_said() {
         let applier = Applier::new(cluster, "demo".to_owned()).forced(force);
         let text = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: demo}\n";
         let object = manifest::parse(text).unwrap().remove(0);
-        let checked = applier.check(&[(object.clone(), OURS)], "x").await;
-        let applied = applier.apply(&object, OURS, "x").await.map(drop);
+        let checked = applier.check(&[(object.clone(), OURS)]).await;
+        let applied = applier.apply(&object, OURS).await.map(drop);
         for outcome in [checked, applied] {
             match outcome {
                 Ok(()) => assert!(force),
-                Err(failure) => {
-                    assert!(!force, "{failure:?}");
-                    assert!(failure.why[0].contains("containers[name="), "{failure:?}");
-                    assert_eq!(
-                        failure.hint.as_deref(),
-                        Some(
-                            "kubectl-set owns these fields since it changed them; to take them over: --force-conflicts"
-                        )
-                    );
+                Err(error) => {
+                    assert!(!force, "{error:?}");
+                    assert!(error.causes()[0].contains("containers[name="), "{error}");
+                    let refused = match error {
+                        InstallError::Several(mut all) => all.remove(0),
+                        one => one,
+                    };
+                    let InstallError::Refused { owners, .. } = refused else {
+                        panic!("{refused:?}");
+                    };
+                    assert_eq!(owners.unwrap(), ["kubectl-set"]);
                 }
             }
         }

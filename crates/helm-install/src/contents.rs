@@ -7,9 +7,9 @@ use kube::{
     core::ObjectMeta,
     discovery::{Discovery, Scope, verbs},
 };
-use mcpt_core::Failure;
+use kube_access::Cluster;
 
-use crate::{cluster::Cluster, manifest::Object};
+use crate::{Error as InstallError, Object, Result};
 
 /// Lists under way at once.
 const AT_ONCE: usize = 6;
@@ -19,18 +19,18 @@ const ENDPOINTS_OF_A_SERVICE: &str = "endpoints.kubernetes.io/managed-by";
 
 /// One object of the namespace.
 #[derive(Debug, Clone)]
-pub(crate) struct Found {
+pub struct Found {
     /// What it is.
-    pub(crate) object: Object,
+    pub object: Object,
     /// Its metadata.
-    pub(crate) metadata: ObjectMeta,
+    pub metadata: ObjectMeta,
     /// Whether another object of the namespace has it, so that it goes with that one.
-    pub(crate) owned: bool,
+    pub owned: bool,
 }
 
 impl Found {
     /// Whether the cluster itself puts it into every namespace, and puts it back when it is deleted.
-    pub(crate) fn is_of_every_namespace(&self) -> bool {
+    pub fn is_of_every_namespace(&self) -> bool {
         matches!(
             (self.object.kind.as_str(), self.object.name.as_str()),
             ("ServiceAccount", "default") | ("ConfigMap", "kube-root-ca.crt")
@@ -42,8 +42,8 @@ impl Found {
 ///
 /// # Errors
 /// When a kind cannot be listed, so that this is not known.
-pub(crate) async fn others(cluster: &Cluster, what: &str) -> Result<Vec<String>, Failure> {
-    let found = of_namespace(cluster, None, true, what).await?;
+pub async fn others(cluster: &Cluster) -> Result<Vec<String>> {
+    let found = of_namespace(cluster, None, true).await?;
     let others = found.iter().filter(|found| {
         let going = found.metadata.deletion_timestamp.is_some();
         !found.is_of_every_namespace() && !found.owned && !going
@@ -52,7 +52,7 @@ pub(crate) async fn others(cluster: &Cluster, what: &str) -> Result<Vec<String>,
 }
 
 /// Says that these are in the namespace, and not all of them when they are many.
-pub(crate) fn it_has(others: &[String]) -> Vec<String> {
+pub fn it_has(others: &[String]) -> Vec<String> {
     const SHOWN: usize = 5;
     let shown = others.iter().take(SHOWN);
     let mut why: Vec<String> = shown.map(|other| format!("it has {other}")).collect();
@@ -68,14 +68,13 @@ pub(crate) fn it_has(others: &[String]) -> Vec<String> {
 ///
 /// # Errors
 /// When the API server cannot be asked which kinds there are, or refuses a list.
-pub(crate) async fn of_namespace(
+pub async fn of_namespace(
     cluster: &Cluster,
     labels: Option<&str>,
     strict: bool,
-    what: &str,
-) -> Result<Vec<Found>, Failure> {
+) -> Result<Vec<Found>> {
     let kinds = kinds(cluster).await;
-    let kinds = kinds.map_err(|error| cluster.failure(what, error))?;
+    let kinds = kinds.map_err(|error| cluster.error(error))?;
     let params = labels.map_or_else(ListParams::default, |labels| {
         ListParams::default().labels(labels)
     });
@@ -97,10 +96,10 @@ pub(crate) async fn of_namespace(
                 continue;
             }
             Err(error) => {
-                let failure = cluster.failure(what, error);
-                return Err(
-                    failure.because(format!("whether it has any {} is not known", kind.kind))
-                );
+                return Err(InstallError::Unlisted {
+                    kind: kind.kind.clone(),
+                    source: cluster.error(error),
+                });
             }
         };
         for metadata in all {
@@ -162,7 +161,7 @@ async fn list(
     kind: &ApiResource,
     params: &ListParams,
 ) -> Result<Vec<ObjectMeta>, Error> {
-    let namespace = cluster.namespace.as_str();
+    let namespace = &cluster.namespace;
     let api: Api<DynamicObject> = Api::namespaced_with(cluster.client.clone(), namespace, kind);
     let list = cluster.answer(api.list_metadata(params)).await?;
     Ok(list.items.into_iter().map(|item| item.metadata).collect())

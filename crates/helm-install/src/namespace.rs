@@ -11,20 +11,18 @@ use kube::{
     api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions},
     core::{ObjectMeta, PartialObjectMeta},
 };
-use mcpt_core::{Failure, FailureKind, Progress, ProgressEvent};
+use kube_access::{Cluster, Progress};
 use serde_json::json;
 
 use self::mark::Mark;
 use crate::{
-    cluster::{Cluster, FIELD_MANAGER},
-    contents,
-    failure::failure,
-    holder::{self, HOLDER},
+    Error as InstallError, Result, contents, holder,
+    tool::{FIELD_MANAGER, Tool},
 };
 
 /// A namespace as it was seen.
 #[derive(Debug, Clone)]
-pub(crate) struct Seen {
+pub struct Seen {
     uid: String,
     version: String,
 }
@@ -40,7 +38,7 @@ impl Seen {
 
 /// What a deployment has to do with the namespace that it goes into.
 #[derive(Debug)]
-pub(crate) enum Entered {
+pub enum Entered {
     /// No command counts on it: it is there to stay, and nothing needs to be done about it.
     Unmarked,
     /// It bears a mark that is not this deployment's to answer for. If a server is there in the end, the mark goes.
@@ -61,12 +59,12 @@ fn me() -> String {
 ///
 /// # Errors
 /// When it is being deleted, or may not be made.
-pub(crate) async fn enter(
+pub async fn enter(
     cluster: &Cluster,
+    tool: Tool,
     create: bool,
-    what: &str,
     progress: &dyn Progress,
-) -> Result<Entered, Failure> {
+) -> Result<Entered> {
     let api: Api<Namespace> = Api::all(cluster.client.clone());
     let name = cluster.namespace.as_str();
     let (me, now) = (me(), Timestamp::now());
@@ -75,17 +73,13 @@ pub(crate) async fn enter(
             Ok(found) => (found, true),
             // Who may not read namespaces may be allowed to make them, and the other way round.
             Err(Error::Api(status)) if status.is_forbidden() => (None, false),
-            Err(error) => return Err(cluster.failure(what, error)),
+            Err(error) => return Err(cluster.error(error).into()),
         };
         if let Some(PartialObjectMeta { metadata, .. }) = found {
             if metadata.deletion_timestamp.is_some() {
-                return Err(Failure::new(FailureKind::Failed, what)
-                    .because(format!("namespace {name:?} is being deleted"))
-                    .hint(format!(
-                        "wait until it is gone: kubectl get namespace {name}"
-                    )));
+                return Err(InstallError::NamespaceEnding(name.to_owned()));
             }
-            let (Some(mark), Some(seen)) = (Mark::of(&metadata), Seen::of(&metadata)) else {
+            let (Some(mark), Some(seen)) = (Mark::of(&metadata, tool), Seen::of(&metadata)) else {
                 return Ok(Entered::Unmarked);
             };
             if mark.has(&me) {
@@ -93,7 +87,7 @@ pub(crate) async fn enter(
             }
             let others = mark.living(&me, now);
             let mark = others.map_or_else(|| Mark::new(&me, now), |others| others.with(&me, now));
-            match write(cluster, &api, &seen, Some(&mark)).await {
+            match write(cluster, tool, &api, &seen, Some(&mark)).await {
                 Ok(Some(seen)) => return Ok(Entered::Counted(seen)),
                 // It has changed or is gone since.
                 Ok(None) => continue,
@@ -101,7 +95,7 @@ pub(crate) async fn enter(
                     tracing::debug!(%status, "what counts on the namespace cannot be noted");
                     return Ok(Entered::Marked);
                 }
-                Err(error) => return Err(cluster.failure(what, error)),
+                Err(error) => return Err(cluster.error(error).into()),
             }
         }
         if !create {
@@ -111,17 +105,16 @@ pub(crate) async fn enter(
         let namespace = serde_json::from_value(json!({"metadata": {
             "name": name,
             "labels": {"name": name},
-            "annotations": {HOLDER: Mark::new(&me, now).text()},
+            "annotations": {tool.holder: Mark::new(&me, now).text()},
         }}));
-        let namespace =
-            namespace.map_err(|error| Failure::new(FailureKind::Failed, what).caused_by(&error))?;
+        let namespace = namespace.map_err(|error| cluster.error(Error::SerdeError(error)))?;
         let params = PostParams {
             field_manager: Some(FIELD_MANAGER.into()),
             ..PostParams::default()
         };
         match cluster.answer(api.create(&params, &namespace)).await {
             Ok(made) => {
-                progress.event(ProgressEvent::Step(format!("made namespace {name}")));
+                progress.step(format!("made namespace {name}"));
                 return Ok(Seen::of(&made.metadata).map_or(Entered::Marked, Entered::Counted));
             }
             Err(Error::Api(status)) if status.is_already_exists() && readable => {}
@@ -133,7 +126,7 @@ pub(crate) async fn enter(
                 tracing::info!(%status, "whether the namespace is there is not known");
                 return Ok(Entered::Unmarked);
             }
-            Err(error) => return Err(cluster.failure(what, error)),
+            Err(error) => return Err(cluster.error(error).into()),
         }
     }
 }
@@ -141,6 +134,7 @@ pub(crate) async fn enter(
 /// Writes the mark of a namespace, or takes it off, if nothing of it has changed since it was seen; `None` when it has.
 async fn write(
     cluster: &Cluster,
+    tool: Tool,
     api: &Api<Namespace>,
     seen: &Seen,
     mark: Option<&Mark>,
@@ -148,7 +142,7 @@ async fn write(
     let body = json!({"metadata": {
         "uid": seen.uid,
         "resourceVersion": seen.version,
-        "annotations": {HOLDER: mark.map(Mark::text)},
+        "annotations": {tool.holder: mark.map(Mark::text)},
     }});
     let params = PatchParams {
         field_manager: Some(FIELD_MANAGER.into()),
@@ -168,21 +162,21 @@ async fn write(
 ///
 /// # Errors
 /// When the API server refuses it, or something in it holds it.
-pub(crate) async fn leave(
+pub async fn leave(
     cluster: &Cluster,
+    tool: Tool,
     timeout: Duration,
-    what: &str,
     progress: &dyn Progress,
-) -> Result<Vec<String>, Failure> {
+) -> Result<Vec<String>> {
     let api: Api<Namespace> = Api::all(cluster.client.clone());
     let me = me();
     loop {
         let found = cluster.answer(api.get_metadata_opt(cluster.namespace.as_str()));
-        let found = found.await.map_err(|error| cluster.failure(what, error))?;
+        let found = found.await.map_err(|error| cluster.error(error))?;
         let Some(PartialObjectMeta { metadata, .. }) = found else {
             return Ok(Vec::new());
         };
-        let (Some(mark), Some(seen)) = (Mark::of(&metadata), Seen::of(&metadata)) else {
+        let (Some(mark), Some(seen)) = (Mark::of(&metadata, tool), Seen::of(&metadata)) else {
             // Another command was done in it: it is there to stay.
             return Ok(Vec::new());
         };
@@ -190,16 +184,16 @@ pub(crate) async fn leave(
             return Ok(Vec::new());
         }
         if let Some(others) = mark.living(&me, Timestamp::now()) {
-            let left = write(cluster, &api, &seen, Some(&others)).await;
-            match left.map_err(|error| cluster.failure(what, error))? {
+            let left = write(cluster, tool, &api, &seen, Some(&others)).await;
+            match left.map_err(|error| cluster.error(error))? {
                 Some(_) => return Ok(Vec::new()),
                 None => continue,
             }
         }
-        match remove(cluster, &seen, timeout, what, progress).await? {
+        match remove(cluster, &seen, timeout, progress).await? {
             Removed::Yes => return Ok(Vec::new()),
             Removed::InUse(others) => {
-                settle(cluster, Some(&seen), progress).await;
+                settle(cluster, tool, Some(&seen), progress).await;
                 return Ok(others);
             }
             Removed::Changed => {}
@@ -209,40 +203,44 @@ pub(crate) async fn leave(
 
 /// Takes the mark off the namespace, whether this command made it or an earlier one that could not take it off: it is there to
 /// stay.
-pub(crate) async fn settle(cluster: &Cluster, entered: Option<&Seen>, progress: &dyn Progress) {
+pub async fn settle(
+    cluster: &Cluster,
+    tool: Tool,
+    entered: Option<&Seen>,
+    progress: &dyn Progress,
+) {
     let api: Api<Namespace> = Api::all(cluster.client.clone());
     let uid = match entered {
         Some(seen) => Some(seen.uid.clone()),
-        None => marked(cluster, &api).await,
+        None => marked(cluster, tool, &api).await,
     };
     let Some(uid) = uid else { return };
-    let body = json!({"metadata": {"uid": uid, "annotations": {HOLDER: null}}});
+    let body = json!({"metadata": {"uid": uid, "annotations": {tool.holder: null}}});
     let params = PatchParams {
         field_manager: Some(FIELD_MANAGER.into()),
         ..PatchParams::default()
     };
     let name = cluster.namespace.as_str();
     let patch = Patch::Merge(&body);
-    // Who may make namespaces may not always change them. With the mark it is removed by `mcpt gc` once it is empty.
+    // Who may make namespaces may not always change them. With the mark a clean-up removes it once it is empty.
     if let Err(error) = cluster
         .answer(api.patch_metadata(name, &params, &patch))
         .await
     {
-        let why = cluster.failure("", error).why.join("; ");
-        progress.event(ProgressEvent::Warning(format!(
-            "namespace {name} stays marked as made by a deploy that is not done, so that `{}` removes it once it is empty: {why}",
-            cluster.command("gc")
-        )));
+        let why = cluster.error(error);
+        progress.warning(format!(
+            "namespace {name} stays marked as made by a deploy that is not done, so that a clean-up removes it once it is empty: {why}"
+        ));
     }
 }
 
 /// The uid of the namespace when it bears a mark.
-async fn marked(cluster: &Cluster, api: &Api<Namespace>) -> Option<String> {
+async fn marked(cluster: &Cluster, tool: Tool, api: &Api<Namespace>) -> Option<String> {
     let found = cluster.answer(api.get_metadata_opt(cluster.namespace.as_str()));
     match found.await {
         Ok(found) => {
             let metadata = found?.metadata;
-            let marked = metadata.annotations?.contains_key(HOLDER);
+            let marked = metadata.annotations?.contains_key(tool.holder);
             marked.then_some(metadata.uid).flatten()
         }
         // Who may not read namespaces has made none.
@@ -257,20 +255,22 @@ async fn marked(cluster: &Cluster, api: &Api<Namespace>) -> Option<String> {
 ///
 /// # Errors
 /// When the API server refuses to tell.
-pub(crate) async fn abandoned(cluster: &Cluster, what: &str) -> Result<Option<Seen>, Failure> {
+pub async fn abandoned(cluster: &Cluster, tool: Tool) -> Result<Option<Seen>> {
     let api: Api<Namespace> = Api::all(cluster.client.clone());
     let name = cluster.namespace.as_str();
     match cluster.answer(api.get_metadata_opt(name)).await {
-        Ok(found) => Ok(found.and_then(|found| left_behind(&found.metadata, Timestamp::now()))),
+        Ok(found) => {
+            Ok(found.and_then(|found| left_behind(&found.metadata, tool, Timestamp::now())))
+        }
         // Who may not read namespaces has made none.
         Err(Error::Api(status)) if status.is_forbidden() => Ok(None),
-        Err(error) => Err(cluster.failure(what, error)),
+        Err(error) => Err(cluster.error(error).into()),
     }
 }
 
 /// A namespace on which only dead commands count.
-fn left_behind(metadata: &ObjectMeta, now: Timestamp) -> Option<Seen> {
-    let living = Mark::of(metadata)?.living("", now);
+fn left_behind(metadata: &ObjectMeta, tool: Tool, now: Timestamp) -> Option<Seen> {
+    let living = Mark::of(metadata, tool)?.living("", now);
     let going = metadata.deletion_timestamp.is_some();
     Seen::of(metadata).filter(|_| living.is_none() && !going)
 }
@@ -279,7 +279,7 @@ fn left_behind(metadata: &ObjectMeta, now: Timestamp) -> Option<Seen> {
 ///
 /// # Errors
 /// When the API server refuses to tell.
-pub(crate) async fn exists(cluster: &Cluster, what: &str) -> Result<bool, Failure> {
+pub async fn exists(cluster: &Cluster) -> Result<bool> {
     let api: Api<Namespace> = Api::all(cluster.client.clone());
     match cluster
         .answer(api.get_opt(cluster.namespace.as_str()))
@@ -288,7 +288,7 @@ pub(crate) async fn exists(cluster: &Cluster, what: &str) -> Result<bool, Failur
         Ok(found) => Ok(found.is_some()),
         // The objects' own checks will tell.
         Err(Error::Api(status)) if status.is_forbidden() => Ok(true),
-        Err(error) => Err(cluster.failure(what, error)),
+        Err(error) => Err(cluster.error(error).into()),
     }
 }
 
@@ -296,21 +296,22 @@ pub(crate) async fn exists(cluster: &Cluster, what: &str) -> Result<bool, Failur
 ///
 /// # Errors
 /// When the API server refuses to tell.
-pub(crate) async fn look(cluster: &Cluster, what: &str) -> Result<Option<(Seen, bool)>, Failure> {
+pub async fn look(cluster: &Cluster, tool: Tool) -> Result<Option<(Seen, bool)>> {
     let api: Api<Namespace> = Api::all(cluster.client.clone());
     let found = cluster
         .answer(api.get_metadata_opt(cluster.namespace.as_str()))
         .await
-        .map_err(|error| cluster.failure(what, error))?;
+        .map_err(|error| cluster.error(error))?;
     Ok(found.and_then(|PartialObjectMeta { metadata, .. }| {
-        let others = Mark::of(&metadata).and_then(|mark| mark.living(&me(), Timestamp::now()));
+        let others =
+            Mark::of(&metadata, tool).and_then(|mark| mark.living(&me(), Timestamp::now()));
         Some((Seen::of(&metadata)?, others.is_some()))
     }))
 }
 
 /// What became of removing a namespace.
 #[derive(Debug)]
-pub(crate) enum Removed {
+pub enum Removed {
     /// It is gone.
     Yes,
     /// It stays for what else is in it.
@@ -321,26 +322,25 @@ pub(crate) enum Removed {
 
 /// Deletes a namespace that deployments made, and waits until it is gone, but not forever. Others may have begun to use it
 /// since: it stays when anything is in it that the cluster itself did not put there. What this command made is gone when it asks,
-/// or else is left to `mcpt delete`.
+/// or else is left to a deletion that is asked for.
 ///
 /// # Errors
 /// When the API server refuses it or does not tell all that is in it, or something in it holds it.
-pub(crate) async fn remove(
+pub async fn remove(
     cluster: &Cluster,
     seen: &Seen,
     timeout: Duration,
-    what: &str,
     progress: &dyn Progress,
-) -> Result<Removed, Failure> {
-    let others = contents::others(cluster, what).await?;
+) -> Result<Removed> {
+    let others = contents::others(cluster).await?;
     if !others.is_empty() {
         return Ok(Removed::InUse(others));
     }
-    progress.event(ProgressEvent::Step(format!(
+    progress.step(format!(
         "removing namespace {}: a deploy made it, and it is empty",
         cluster.namespace
-    )));
-    let removed = delete(cluster, seen, Some(timeout), what).await?;
+    ));
+    let removed = delete(cluster, seen, Some(timeout)).await?;
     Ok(if removed {
         Removed::Yes
     } else {
@@ -352,21 +352,16 @@ pub(crate) async fn remove(
 ///
 /// # Errors
 /// When the API server refuses it, or something in it holds it.
-pub(crate) async fn delete(
-    cluster: &Cluster,
-    seen: &Seen,
-    timeout: Option<Duration>,
-    what: &str,
-) -> Result<bool, Failure> {
-    let asked = ask(cluster, seen, what).await?;
+pub async fn delete(cluster: &Cluster, seen: &Seen, timeout: Option<Duration>) -> Result<bool> {
+    let asked = ask(cluster, seen).await?;
     if let Some(timeout) = timeout.filter(|_| asked) {
-        gone(cluster, &seen.uid, timeout, what).await?;
+        gone(cluster, &seen.uid, timeout).await?;
     }
     Ok(asked)
 }
 
 /// Asks for its deletion; false when it is gone, or not as it was seen.
-async fn ask(cluster: &Cluster, seen: &Seen, what: &str) -> Result<bool, Failure> {
+async fn ask(cluster: &Cluster, seen: &Seen) -> Result<bool> {
     let api: Api<Namespace> = Api::all(cluster.client.clone());
     let conditions = Preconditions {
         uid: Some(seen.uid.clone()),
@@ -377,29 +372,27 @@ async fn ask(cluster: &Cluster, seen: &Seen, what: &str) -> Result<bool, Failure
     match asked.await {
         Ok(_) => Ok(true),
         Err(Error::Api(status)) if status.is_not_found() || status.is_conflict() => Ok(false),
-        Err(error) => Err(cluster.failure(what, error)),
+        Err(error) => Err(cluster.error(error).into()),
     }
 }
 
 /// Waits for its end.
-async fn gone(cluster: &Cluster, uid: &str, timeout: Duration, what: &str) -> Result<(), Failure> {
+async fn gone(cluster: &Cluster, uid: &str, timeout: Duration) -> Result<()> {
     let api: Api<Namespace> = Api::all(cluster.client.clone());
     let name = cluster.namespace.as_str();
     let gone = kube_access::gone(cluster, api.clone(), name, uid);
     if let Ok(gone) = tokio::time::timeout(timeout, gone).await {
-        return gone.map_err(|error| failure(what, &error));
+        return Ok(gone?);
     }
-    let late = format!(
-        "namespace {name:?} still terminates after {} s",
-        timeout.as_secs()
-    );
-    let mut failure = Failure::new(FailureKind::TimedOut, what).because(late);
     let left = cluster
         .answer(api.get_opt(name))
         .await
-        .map_err(|error| cluster.failure(what, error))?;
-    failure.why.extend(left.iter().flat_map(holds));
-    Err(failure)
+        .map_err(|error| cluster.error(error))?;
+    Err(InstallError::NamespaceNotGone {
+        namespace: name.to_owned(),
+        waited: timeout,
+        held: left.iter().flat_map(holds).collect(),
+    })
 }
 
 /// What keeps a namespace from going, in the words of its controller.

@@ -5,19 +5,22 @@ use helm_release::{Info, Release, Status};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, core::PartialObjectMeta, runtime::WatchStreamExt};
-use kube_access::refused;
-use mcpt_core::{Failure, FailureKind, Progress, ProgressEvent};
+use kube_access::{Cluster, Progress, refused};
+use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::{
-    cluster::Cluster,
+    Error, Result,
     records::{Record, Records, Work},
-    release_kind::ReleaseKind,
-    takeover::{HEARTBEAT, Verdict, judge},
+    tool::Tool,
+    verdict::{Verdict, judge},
 };
 
+/// Field of a record's `info` with the status in which its command died, when no more is known of it.
+const INTERRUPTED: &str = "interrupted";
+
 /// Whether a command works on a record with this status, or died while it did.
-pub(crate) fn under_way(status: Status) -> bool {
+pub fn under_way(status: Status) -> bool {
     status.is_pending() || status == Status::Uninstalling
 }
 
@@ -25,30 +28,30 @@ pub(crate) fn under_way(status: Status) -> bool {
 ///
 /// # Errors
 /// When another command works on the release.
-pub(crate) async fn settled(
+pub async fn settled(
     cluster: &Cluster,
     records: &Records,
-    what: &str,
     progress: &dyn Progress,
-) -> Result<Vec<Record>, Failure> {
+) -> Result<Vec<Record>> {
+    let tool = records.tool();
     loop {
-        let all = records.all(what).await?;
+        let all = records.all().await?;
         let Some(last) = all
             .last()
             .filter(|record| under_way(record.release.info.status))
         else {
             return Ok(all);
         };
-        match look(cluster, last, what, progress).await? {
-            Seen::Busy => return Err(busy(cluster, last, what)),
+        match look(cluster, tool, last, progress).await? {
+            Seen::Busy => return Err(Error::Busy(Box::new(last.clone()))),
             Seen::Changed => {}
             Seen::Dead => {
-                progress.event(ProgressEvent::Warning(format!(
+                progress.warning(format!(
                     "revision {} was left {} by a command that was interrupted: taking over",
                     last.release.version, last.release.info.status
-                )));
+                ));
                 // When its command lives after all, or another one takes over too, this is refused; look again then.
-                let _taken = mark_failed(records, last, "", what).await?;
+                let _taken = mark_failed(records, last, "").await?;
             }
         }
     }
@@ -59,70 +62,43 @@ pub(crate) async fn settled(
 ///
 /// # Errors
 /// When the API server refuses it for another reason.
-pub(crate) async fn mark_failed(
-    records: &Records,
-    last: &Record,
-    known: &str,
-    what: &str,
-) -> Result<bool, Failure> {
+pub async fn mark_failed(records: &Records, last: &Record, known: &str) -> Result<bool> {
     let mut release = last.release.clone();
     interrupt(&mut release.info, known);
     let version = last.resource_version();
-    let marked = records.replace(last, release, Work::Done, version, what);
+    let marked = records.replace(last, release, Work::Done, version);
     Ok(marked.await?.is_some())
 }
 
 /// Writes down that the command died which was under way, and what else is known.
-pub(crate) fn interrupt(info: &mut Info, known: &str) {
-    info.description = interrupted(info.status) + known;
+pub fn interrupt(info: &mut Info, known: &str) {
+    info.description = format!("{} was interrupted{known}", info.status);
+    if known.is_empty() {
+        let status = Value::from(info.status.as_str());
+        info.other.insert(INTERRUPTED.to_owned(), status);
+    }
     info.status = Status::Failed;
 }
 
-/// Description of a record whose command died while it had this status.
-fn interrupted(status: Status) -> String {
-    format!("{status} was interrupted")
-}
-
 /// Whether a record was taken over from a command that died while it had this status, and no more is known of it.
-pub(crate) fn was_interrupted(release: &Release, status: Status) -> bool {
-    release.info.status == Status::Failed && release.info.description == interrupted(status)
+pub fn was_interrupted(release: &Release, status: Status) -> bool {
+    let died = release.info.other.get(INTERRUPTED);
+    let died = died.and_then(Value::as_str);
+    release.info.status == Status::Failed && died == Some(status.as_str())
 }
 
 /// Whether the command that works on a pending record is dead.
 ///
 /// # Errors
 /// When the record cannot be watched.
-pub(crate) async fn is_dead(
+pub async fn is_dead(
     cluster: &Cluster,
+    tool: Tool,
     record: &Record,
-    what: &str,
     progress: &dyn Progress,
-) -> Result<bool, Failure> {
-    let seen = look(cluster, record, what, progress).await?;
+) -> Result<bool> {
+    let seen = look(cluster, tool, record, progress).await?;
     Ok(matches!(seen, Seen::Dead))
-}
-
-/// Another command works on the release.
-pub(crate) fn busy(cluster: &Cluster, record: &Record, what: &str) -> Failure {
-    let facts = record.facts();
-    let hint = if record.heartbeat().is_some() {
-        let kind = record.kind().unwrap_or(ReleaseKind::Server);
-        format!(
-            "wait until it is done: {} shows it",
-            kind.status_command(cluster, &facts.name)
-        )
-    } else {
-        format!(
-            "it is not one of mcpt: if it was interrupted, end it with helm rollback {} or helm uninstall {}",
-            facts.name, facts.name
-        )
-    };
-    Failure::new(FailureKind::Failed, what)
-        .because(format!(
-            "another operation is in progress ({} since {})",
-            facts.status, facts.updated
-        ))
-        .hint(hint)
 }
 
 enum Seen {
@@ -135,11 +111,11 @@ enum Seen {
 /// Looks at a pending record until it is clear whether its command lives.
 async fn look(
     cluster: &Cluster,
+    tool: Tool,
     record: &Record,
-    what: &str,
     progress: &dyn Progress,
-) -> Result<Seen, Failure> {
-    let first = record.heartbeat();
+) -> Result<Seen> {
+    let first = record.heartbeat(tool);
     let begun = Instant::now();
     let judged = |current: Option<&str>| {
         judge(
@@ -147,7 +123,7 @@ async fn look(
             current,
             begun.elapsed(),
             Timestamp::now(),
-            record.process_lives(),
+            record.process_lives(tool),
         )
     };
     match judged(first) {
@@ -155,10 +131,10 @@ async fn look(
         Verdict::Dead => return Ok(Seen::Dead),
         Verdict::Watch(_) => {}
     }
-    progress.event(ProgressEvent::Waiting(format!(
+    progress.waiting(format!(
         "revision {} is {}: looking whether its command still works",
         record.release.version, record.release.info.status
-    )));
+    ));
     let api: Api<PartialObjectMeta<Secret>> = cluster.api();
     let mut changes = kube::runtime::watcher::watch_object(api, &record.secret_name())
         .default_backoff()
@@ -180,16 +156,16 @@ async fn look(
                     if label.map(String::as_str) != Some(status) {
                         return Ok(Seen::Changed);
                     }
-                    current = now.metadata.annotations.and_then(|mut a| a.remove(HEARTBEAT));
+                    current = now.metadata.annotations.and_then(|mut a| a.remove(tool.heartbeat));
                 }
                 // The API server may be away for a moment; only its refusal is final.
                 Some(Err(error)) => {
                     let is_refused = refused(&error);
-                    let failure = cluster.watch_failure(what, error);
+                    let error = cluster.watch_error(error);
                     if is_refused {
-                        return Err(failure);
+                        return Err(error.into());
                     }
-                    tracing::debug!(%failure, "watch of the record interrupted");
+                    tracing::debug!(%error, "watch of the record interrupted");
                 }
             },
         }

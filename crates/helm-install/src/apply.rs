@@ -11,15 +11,13 @@ use kube::{
     core::{ObjectMeta, Status},
     runtime::{WatchStreamExt, watcher::watch_object},
 };
-use kube_access::{Kind, Kinds, gone, is_unknown, refused};
-use mcpt_core::{Failure, FailureKind, Namespace};
+use kube_access::{Cluster, Kind, Kinds, gone, is_unknown, refused};
 use serde_json::json;
 
 use crate::{
-    cluster::{Cluster, FIELD_MANAGER},
-    failure::failure,
-    field_managers,
+    Error as InstallError, Result, field_managers,
     manifest::{self, Object},
+    tool::FIELD_MANAGER,
 };
 
 /// Dry runs under way at once.
@@ -30,7 +28,7 @@ const APPLY_ATTEMPTS: u8 = 4;
 
 /// Applies the objects of one release.
 #[derive(Debug, Clone)]
-pub(crate) struct Applier {
+pub struct Applier {
     cluster: Cluster,
     kinds: Kinds,
     release: String,
@@ -40,16 +38,16 @@ pub(crate) struct Applier {
 
 /// What is known of an object before it is applied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Expected {
+pub struct Expected {
     /// The revision that runs has it. Otherwise it should not be there, or is a failed revision's.
-    pub(crate) ours: bool,
+    pub ours: bool,
     /// Since then Helm 3 or a client-side apply changed objects of the release, so that their fields have another manager.
-    pub(crate) by_update: bool,
+    pub by_update: bool,
 }
 
 impl Applier {
     /// For a release of the cluster's namespace.
-    pub(crate) fn new(cluster: Cluster, release: String) -> Self {
+    pub fn new(cluster: Cluster, release: String) -> Self {
         let kinds = Kinds::new(cluster.client.clone());
         Self {
             cluster,
@@ -60,15 +58,12 @@ impl Applier {
     }
 
     /// Takes fields over that others own, if `force` says so; else they are a conflict.
-    pub(crate) fn forced(self, force: bool) -> Self {
+    #[must_use]
+    pub fn forced(self, force: bool) -> Self {
         Self { force, ..self }
     }
 
-    fn namespace(&self) -> &Namespace {
-        &self.cluster.namespace
-    }
-
-    async fn api(&self, object: &Object) -> Result<Api<DynamicObject>, Failure> {
+    async fn api(&self, object: &Object) -> Result<Api<DynamicObject>> {
         let kind = self.kinds.get(&object.api_version, &object.kind);
         let kind = self.cluster.answer(kind).await;
         let kind = kind.map_err(|error| self.unknown(object, error))?;
@@ -76,7 +71,7 @@ impl Applier {
     }
 
     /// As [`Self::api`], of an object that may be there; `None` when its kind is not served any more.
-    async fn api_of_old(&self, object: &Object) -> Result<Option<Api<DynamicObject>>, Failure> {
+    async fn api_of_old(&self, object: &Object) -> Result<Option<Api<DynamicObject>>> {
         let kinds = &self.kinds;
         // Boxed: rarely more than a look into a table, it would make each removal large.
         let kind = Box::pin(kinds.in_any_version(&object.api_version, &object.kind));
@@ -91,45 +86,43 @@ impl Applier {
             let namespace = object
                 .namespace
                 .as_deref()
-                .unwrap_or(self.namespace().as_str());
+                .unwrap_or(&self.cluster.namespace);
             Api::namespaced_with(client, namespace, &kind.resource)
         } else {
             Api::all_with(client, &kind.resource)
         }
     }
 
-    fn unknown(&self, object: &Object, error: Error) -> Failure {
+    fn unknown(&self, object: &Object, error: Error) -> InstallError {
         if is_unknown(&error) {
-            return unknown_kind(object);
+            return InstallError::UnknownKind {
+                object: object.label(),
+                kind: format!("{} {}", object.api_version, object.kind),
+            };
         }
-        let what = format!("cannot find out about kind {}", object.kind);
-        self.cluster.failure(what, error)
+        self.cluster.error(error).into()
     }
 
     /// Lets the API server check all objects without storing any.
     ///
     /// # Errors
     /// All refusals in one failure; an object that exists and is not of this release is one of them.
-    pub(crate) async fn check(
-        &self,
-        objects: &[(Object, Expected)],
-        what: &str,
-    ) -> Result<(), Failure> {
+    pub async fn check(&self, objects: &[(Object, Expected)]) -> Result<()> {
         // Boxed: the compiler cannot tell that closures over borrowed pairs fit every lifetime.
-        let mut checks: Vec<BoxFuture<'_, Result<(), Failure>>> = Vec::new();
+        let mut checks: Vec<BoxFuture<'_, Result<()>>> = Vec::new();
         for (object, expected) in objects {
             checks.push(self.check_one(object, *expected).boxed());
         }
-        let results: Vec<Result<(), Failure>> =
-            stream::iter(checks).buffered(AT_ONCE).collect().await;
-        let failures = results.into_iter().filter_map(Result::err).collect();
-        match join(what, failures) {
-            Some(failure) => Err(failure),
-            None => Ok(()),
+        let results: Vec<Result<()>> = stream::iter(checks).buffered(AT_ONCE).collect().await;
+        let refused: Vec<InstallError> = results.into_iter().filter_map(Result::err).collect();
+        if refused.is_empty() {
+            Ok(())
+        } else {
+            Err(InstallError::Several(refused))
         }
     }
 
-    async fn check_one(&self, object: &Object, expected: Expected) -> Result<(), Failure> {
+    async fn check_one(&self, object: &Object, expected: Expected) -> Result<()> {
         let api = self.api(object).await?;
         if !expected.ours {
             // Creating, not applying: only that tells whether the name is taken, without a request more.
@@ -141,10 +134,9 @@ impl Applier {
                         .answer(api.get_metadata_opt(&object.name))
                         .await
                         .map_err(|e| self.refused(object, e))?;
-                    if let Some(why) = live.and_then(|live| self.foreign(&live.metadata)) {
-                        return Err(Failure::new(FailureKind::Failed, String::new())
-                            .because(format!("{} exists already: {why}", object.label()))
-                            .hint("choose another name with --name, or delete that object first"));
+                    if let Some(why) = live.and_then(|live| self.not_of_release(&live.metadata)) {
+                        let object = object.label();
+                        return Err(InstallError::NotOfRelease { object, why });
                     }
                 }
                 Err(error) => return Err(self.refused(object, error)),
@@ -243,12 +235,7 @@ impl Applier {
     ///
     /// # Errors
     /// When the API server refuses it.
-    pub(crate) async fn apply(
-        &self,
-        object: &Object,
-        expected: Expected,
-        what: &str,
-    ) -> Result<DynamicObject, Failure> {
+    pub async fn apply(&self, object: &Object, expected: Expected) -> Result<DynamicObject> {
         let api = self.api(object).await?;
         let done = async {
             let mut attempts = 1..=APPLY_ATTEMPTS;
@@ -285,20 +272,15 @@ impl Applier {
             }
             Ok(live)
         };
-        self.cluster.answer(done).await.map_err(|error| {
-            let refused = self.refused(object, error);
-            Failure {
-                what: what.to_owned(),
-                ..refused
-            }
-        })
+        let done = self.cluster.answer(done).await;
+        done.map_err(|error| self.refused(object, error))
     }
 
     /// The live object's metadata, `None` when it is gone, also with all of its kind.
     ///
     /// # Errors
     /// When the API server refuses to tell.
-    pub(crate) async fn live(&self, object: &Object) -> Result<Option<ObjectMeta>, Failure> {
+    pub async fn live(&self, object: &Object) -> Result<Option<ObjectMeta>> {
         let Some(api) = self.api_of_old(object).await? else {
             return Ok(None);
         };
@@ -314,18 +296,14 @@ impl Applier {
     ///
     /// # Errors
     /// When the API server refuses to tell.
-    pub(crate) async fn replicas(
-        &self,
-        object: &Object,
-        what: &str,
-    ) -> Result<Option<i64>, Failure> {
+    pub async fn replicas(&self, object: &Object) -> Result<Option<i64>> {
         let api = self.api(object).await?;
         let live = self
             .cluster
             .answer(api.get_opt(&object.name))
             .await
-            .map_err(|error| self.cluster.failure(what, error))?;
-        let ours = live.filter(|live| self.foreign(&live.metadata).is_none());
+            .map_err(|error| self.cluster.error(error))?;
+        let ours = live.filter(|live| self.not_of_release(&live.metadata).is_none());
         Ok(ours.and_then(|live| live.data["spec"]["replicas"].as_i64()))
     }
 
@@ -333,7 +311,7 @@ impl Applier {
     ///
     /// # Errors
     /// When it cannot be watched.
-    pub(crate) async fn resized(&self, object: &Object, what: &str) -> Result<(), Failure> {
+    pub async fn resized(&self, object: &Object) -> Result<()> {
         let api = self.api(object).await?;
         let mut changes = watch_object(api, &object.name).default_backoff().boxed();
         while let Some(change) = changes.next().await {
@@ -345,7 +323,7 @@ impl Applier {
                 }
                 Ok(None) => return Ok(()),
                 Err(error) if refused(&error) => {
-                    return Err(self.cluster.watch_failure(what, error));
+                    return Err(self.cluster.watch_error(error).into());
                 }
                 Err(error) => tracing::debug!(%error, "watch interrupted"),
             }
@@ -354,15 +332,15 @@ impl Applier {
     }
 
     /// Why a live object is not of this release; `None` when it is.
-    pub(crate) fn foreign(&self, live: &ObjectMeta) -> Option<String> {
-        manifest::foreign(live, &self.release, self.namespace().as_str())
+    pub fn not_of_release(&self, live: &ObjectMeta) -> Option<String> {
+        manifest::not_of_release(live, &self.release, &self.cluster.namespace)
     }
 
     /// Asks for the deletion of exactly this object; its dependents go first. True when it was there.
     ///
     /// # Errors
     /// When the API server refuses it.
-    pub(crate) async fn delete(&self, object: &Object, live: &ObjectMeta) -> Result<bool, Failure> {
+    pub async fn delete(&self, object: &Object, live: &ObjectMeta) -> Result<bool> {
         let Some(api) = self.api_of_old(object).await? else {
             return Ok(false);
         };
@@ -382,38 +360,25 @@ impl Applier {
     ///
     /// # Errors
     /// When it cannot be watched.
-    pub(crate) async fn gone(&self, object: &Object, live: &ObjectMeta) -> Result<(), Failure> {
+    pub async fn gone(&self, object: &Object, live: &ObjectMeta) -> Result<()> {
         let Some(api) = self.api_of_old(object).await? else {
             return Ok(());
         };
         let uid = live.uid.clone().unwrap_or_default();
-        let what = format!("cannot watch {}", object.label());
-        let gone = gone(&self.cluster, api, &object.name, &uid).await;
-        gone.map_err(|error| failure(what, &error))
+        Ok(gone(&self.cluster, api, &object.name, &uid).await?)
     }
 
-    fn refused(&self, object: &Object, error: Error) -> Failure {
-        let conflict = match &error {
+    fn refused(&self, object: &Object, error: Error) -> InstallError {
+        let owners = match &error {
             Error::Api(status) if status.is_conflict() => Some(owners(status)),
             _ => None,
         };
-        let mut failure = self.cluster.failure(String::new(), error);
-        if let Some(owners) = conflict {
-            failure.hint = Some(match owners.as_slice() {
-                [] => "another tool changed the object at the same time: try again".to_owned(),
-                owners => format!(
-                    "{} owns these fields since it changed them; to take them over: --force-conflicts",
-                    owners.join(" and ")
-                ),
-            });
+        InstallError::Refused {
+            object: object.label(),
+            name: object.name.clone(),
+            owners,
+            source: Box::new(self.cluster.error(error)),
         }
-        // Refusals that name the object themselves need no prefix.
-        for why in &mut failure.why {
-            if !why.contains(&format!("{:?}", object.name)) && failure.kind == FailureKind::Failed {
-                *why = format!("{}: {why}", object.label());
-            }
-        }
-        failure
     }
 }
 
@@ -486,28 +451,6 @@ async fn give_up_replicas(
         }
         other => other.map(|_| true),
     }
-}
-
-fn unknown_kind(object: &Object) -> Failure {
-    Failure::new(FailureKind::Failed, String::new())
-        .because(format!("{}: the cluster does not serve {} {}", object.label(), object.api_version, object.kind))
-        .hint("install the operator or CRDs that bring this kind, or switch the part of the chart off")
-}
-
-/// One failure of many: what they have in common is told once.
-fn join(what: &str, failures: Vec<Failure>) -> Option<Failure> {
-    let mut all = failures.into_iter();
-    let mut joined = all.next()?;
-    what.clone_into(&mut joined.what);
-    for failure in all {
-        for why in failure.why {
-            if !joined.why.contains(&why) {
-                joined.why.push(why);
-            }
-        }
-        joined.hint = joined.hint.or(failure.hint);
-    }
-    Some(joined)
 }
 
 #[cfg(test)]

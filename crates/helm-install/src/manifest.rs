@@ -1,17 +1,16 @@
-//! Objects of a rendered manifest: parsing, the marks of their release, whose they are, which ones go, redaction. Pure.
+//! Objects of a rendered manifest: parsing, the marks of their release, whose they are, which ones go. Pure.
 
 use std::fmt;
 
 use helm_release::Release;
 use helm_render::split_documents;
 use kube_access::is_cluster_wide;
-use mcpt_core::{REDACTED, Secret};
 use serde_json::{Map, Value, json};
 
 /// Label that Helm sets on every object of a release.
-pub(crate) const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "Helm");
+pub const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "Helm");
 /// Annotation that names the release.
-pub(crate) const RELEASE_NAME: &str = "meta.helm.sh/release-name";
+pub const RELEASE_NAME: &str = "meta.helm.sh/release-name";
 /// Annotation that names the release's namespace.
 const RELEASE_NAMESPACE: &str = "meta.helm.sh/release-namespace";
 /// Annotation that lets an object outlive its release.
@@ -22,13 +21,13 @@ const HOOK: &str = "helm.sh/hook";
 
 /// Why a manifest cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum ManifestError {
+pub enum ManifestError {
     /// A document is not YAML.
     #[error("{place} is not YAML")]
     Yaml {
         /// Which one.
         place: Place,
-        #[source]
+        /// Why.
         source: goyaml::Error,
     },
     /// A document is no Kubernetes object.
@@ -44,21 +43,21 @@ pub(crate) enum ManifestError {
     Write {
         /// Which one.
         place: Place,
-        #[source]
+        /// Why.
         source: goyaml::Error,
     },
 }
 
 /// A document of a manifest: its number, from 1, and the template that it is from, if that is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Place {
+pub struct Place {
     number: usize,
     template: Option<String>,
 }
 
 impl Place {
-    /// Helm writes the template before each document.
-    fn of(index: usize, document: &str) -> Self {
+    /// The place of the document with this index, from 0. Helm writes the template before each document.
+    pub fn of(index: usize, document: &str) -> Self {
         let mut lines = document.lines().map(str::trim);
         let template = lines.find_map(|line| line.strip_prefix("# Source: "));
         Self {
@@ -79,17 +78,17 @@ impl fmt::Display for Place {
 
 /// One object of a manifest.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Object {
+pub struct Object {
     /// `apps/v1`.
-    pub(crate) api_version: String,
+    pub api_version: String,
     /// `Deployment`.
-    pub(crate) kind: String,
+    pub kind: String,
     /// Name.
-    pub(crate) name: String,
+    pub name: String,
     /// Namespace, if the manifest names one. Of the objects of a release only one that is not the release's.
-    pub(crate) namespace: Option<String>,
+    pub namespace: Option<String>,
     /// All of it.
-    pub(crate) body: Value,
+    pub body: Value,
 }
 
 impl Object {
@@ -114,7 +113,7 @@ impl Object {
     }
 
     /// An object of which only this is known.
-    pub(crate) fn named(api_version: &str, kind: &str, name: &str) -> Self {
+    pub fn named(api_version: &str, kind: &str, name: &str) -> Self {
         Self {
             api_version: api_version.to_owned(),
             kind: kind.to_owned(),
@@ -125,12 +124,12 @@ impl Object {
     }
 
     /// Whether it is a claim of a volume: what holds data.
-    pub(crate) fn is_claim(&self) -> bool {
+    pub fn is_claim(&self) -> bool {
         self.kind == "PersistentVolumeClaim"
     }
 
     /// `deployment "demo"`, for messages.
-    pub(crate) fn label(&self) -> String {
+    pub fn label(&self) -> String {
         format!("{} {:?}", self.kind.to_lowercase(), self.name)
     }
 
@@ -144,12 +143,12 @@ impl Object {
     }
 
     /// Whether both are views of the same object.
-    pub(crate) fn same(&self, other: &Self) -> bool {
+    pub fn same(&self, other: &Self) -> bool {
         self.key() == other.key()
     }
 
     /// Marks it as an object of a release, as Helm does before it applies one.
-    pub(crate) fn claim(&mut self, release: &str, namespace: &str) {
+    pub fn mark(&mut self, release: &str, namespace: &str) {
         let Some(metadata) = self.body.get_mut("metadata").and_then(Value::as_object_mut) else {
             return;
         };
@@ -159,7 +158,7 @@ impl Object {
     }
 
     /// Whether `spec.replicas` is a number that its scale subresource changes too.
-    pub(crate) fn has_scale(&self) -> bool {
+    pub fn has_scale(&self) -> bool {
         matches!(
             self.kind.as_str(),
             "Deployment" | "StatefulSet" | "ReplicaSet"
@@ -167,23 +166,23 @@ impl Object {
     }
 
     /// How many pods it says a workload has.
-    pub(crate) fn replicas(&self) -> Option<i64> {
+    pub fn replicas(&self) -> Option<i64> {
         self.body.pointer("/spec/replicas")?.as_i64()
     }
 
     /// Whether it bears a label.
-    pub(crate) fn has_label(&self, key: &str) -> bool {
+    pub fn has_label(&self, key: &str) -> bool {
         let labels = self.body.pointer("/metadata/labels");
         labels.is_some_and(|labels| labels.get(key).is_some())
     }
 
     /// Whether it scales others.
-    pub(crate) fn is_autoscaler(&self) -> bool {
+    pub fn is_autoscaler(&self) -> bool {
         self.kind == "HorizontalPodAutoscaler"
     }
 
     /// Whether it is to outlive its release.
-    pub(crate) fn is_kept(&self) -> bool {
+    pub fn is_kept(&self) -> bool {
         self.body
             .pointer("/metadata/annotations")
             .and_then(|all| all.get(RESOURCE_POLICY))
@@ -210,7 +209,7 @@ fn is_keep(policy: &str) -> bool {
 }
 
 /// Why a live object does not belong to a release; `None` when it does. The rule is Helm's for adopting objects.
-pub(crate) fn foreign(
+pub fn not_of_release(
     live: &kube::core::ObjectMeta,
     release: &str,
     namespace: &str,
@@ -229,7 +228,7 @@ pub(crate) fn foreign(
     if label != Some(MANAGED_BY.1) {
         return Some(match label {
             Some(other) => format!("it is managed by {other}"),
-            None => "it was not made by mcpt or Helm".to_owned(),
+            None => "it is managed by nobody that is known".to_owned(),
         });
     }
     match (annotation(RELEASE_NAME), annotation(RELEASE_NAMESPACE)) {
@@ -242,7 +241,7 @@ pub(crate) fn foreign(
 }
 
 /// Whether a live object says that it is to outlive its release.
-pub(crate) fn kept_alive(live: &kube::core::ObjectMeta) -> bool {
+pub fn kept_alive(live: &kube::core::ObjectMeta) -> bool {
     live.annotations
         .as_ref()
         .and_then(|a| a.get(RESOURCE_POLICY))
@@ -250,7 +249,7 @@ pub(crate) fn kept_alive(live: &kube::core::ObjectMeta) -> bool {
 }
 
 /// Whether a live object was made by a hook of a release.
-pub(crate) fn is_hook(live: &kube::core::ObjectMeta) -> bool {
+pub fn is_hook(live: &kube::core::ObjectMeta) -> bool {
     let label = live.labels.as_ref().and_then(|l| l.get(MANAGED_BY.0));
     let hook = live
         .annotations
@@ -260,7 +259,10 @@ pub(crate) fn is_hook(live: &kube::core::ObjectMeta) -> bool {
 }
 
 /// All objects of a manifest, in its order.
-pub(crate) fn parse(manifest: &str) -> Result<Vec<Object>, ManifestError> {
+///
+/// # Errors
+/// With the document that is no object.
+pub fn parse(manifest: &str) -> Result<Vec<Object>, ManifestError> {
     let mut objects = Vec::new();
     for (index, document) in split_documents(manifest).into_iter().enumerate() {
         let place = Place::of(index, document);
@@ -277,7 +279,10 @@ pub(crate) fn parse(manifest: &str) -> Result<Vec<Object>, ManifestError> {
 
 /// All objects of a release. That its own namespace is named, or any for what is in none, makes them no others: a chart may
 /// begin or stop to name it.
-pub(crate) fn of_release(release: &Release) -> Result<Vec<Object>, ManifestError> {
+///
+/// # Errors
+/// With the document that is no object.
+pub fn of_release(release: &Release) -> Result<Vec<Object>, ManifestError> {
     let mut objects = parse(&release.manifest)?;
     for object in &mut objects {
         let is_elsewhere = |namespace: &String| {
@@ -289,7 +294,7 @@ pub(crate) fn of_release(release: &Release) -> Result<Vec<Object>, ManifestError
 }
 
 /// Objects of the old manifests that none of the new ones is, each once, without those that are kept.
-pub(crate) fn pruned(old: &[Object], new: &[Object]) -> Vec<Object> {
+pub fn pruned(old: &[Object], new: &[Object]) -> Vec<Object> {
     let mut gone: Vec<Object> = Vec::new();
     for object in old {
         let stays = new.iter().chain(&gone).any(|other| other.same(object));
@@ -298,88 +303,6 @@ pub(crate) fn pruned(old: &[Object], new: &[Object]) -> Vec<Object> {
         }
     }
     gone
-}
-
-/// A manifest that may be shown: the values of its Secrets are replaced, and `secrets` wherever they are part of a value.
-/// Documents without any are as they were.
-pub(crate) fn redact(manifest: &str, secrets: &[Secret]) -> Result<String, ManifestError> {
-    let mut shown = String::new();
-    for (index, document) in split_documents(manifest).into_iter().enumerate() {
-        let place = Place::of(index, document);
-        shown.push_str("---\n");
-        let mut body = match goyaml::from_str_exact(document) {
-            Ok(body) => body,
-            Err(source) => return Err(ManifestError::Yaml { place, source }),
-        };
-        let is_secret = body.get("kind").and_then(Value::as_str) == Some("Secret");
-        if is_secret {
-            for field in ["data", "stringData"] {
-                for value in body
-                    .get_mut(field)
-                    .and_then(Value::as_object_mut)
-                    .into_iter()
-                    .flat_map(Map::values_mut)
-                {
-                    *value = REDACTED.into();
-                }
-            }
-        }
-        let has_some = redact_values(&mut body, secrets) > 0;
-        // A comment may have some, too.
-        if is_secret || has_some || mcpt_core::redact(document, secrets) != document {
-            let comments = document
-                .lines()
-                .map(str::trim)
-                .filter(|l| l.starts_with("# Source: "));
-            comments.for_each(|line| {
-                shown.push_str(line);
-                shown.push('\n');
-            });
-            shown.push_str(
-                &goyaml::to_string(&body)
-                    .map_err(|source| ManifestError::Write { place, source })?,
-            );
-        } else {
-            shown.push_str(document);
-        }
-        if !shown.ends_with('\n') {
-            shown.push('\n');
-        }
-    }
-    Ok(shown)
-}
-
-/// Replaces secrets in all values below, and tells in how many.
-fn redact_values(value: &mut Value, secrets: &[Secret]) -> usize {
-    let replaced = match value {
-        Value::Null => return 0,
-        Value::Array(items) => {
-            let each = items.iter_mut();
-            return each.map(|item| redact_values(item, secrets)).sum();
-        }
-        Value::Object(fields) => {
-            let each = fields.values_mut();
-            return each.map(|field| redact_values(field, secrets)).sum();
-        }
-        Value::String(text) if text == REDACTED => return 0,
-        Value::String(text) => Value::from(mcpt_core::redact(text, secrets)),
-        // Without quotes a secret may become one of these.
-        Value::Bool(_) | Value::Number(_) => {
-            let text = value.to_string();
-            let number = value.as_f64();
-            let same = secrets.iter().any(|secret| {
-                let secret = secret.expose().trim();
-                secret == text || (number.is_some() && secret.parse().ok() == number)
-            });
-            if !same {
-                return 0;
-            }
-            REDACTED.into()
-        }
-    };
-    let number = usize::from(replaced != *value);
-    *value = replaced;
-    number
 }
 
 #[cfg(test)]
@@ -439,20 +362,20 @@ spec: {replicas: 2}
     }
 
     #[test]
-    fn claiming_sets_what_helm_sets_and_foreign_asks_for_it() {
+    fn marks_are_what_helm_sets_and_asks_for() {
         let mut object = parse(MANIFEST).unwrap().remove(0);
-        object.claim("demo", "space");
+        object.mark("demo", "space");
         let live: kube::core::ObjectMeta =
             serde_json::from_value(object.body["metadata"].clone()).unwrap();
-        assert_eq!(foreign(&live, "demo", "space"), None);
+        assert_eq!(not_of_release(&live, "demo", "space"), None);
         assert_eq!(
-            foreign(&live, "other", "space").as_deref(),
+            not_of_release(&live, "other", "space").as_deref(),
             Some(r#"it belongs to release "demo" in namespace "space""#)
         );
         let bare = kube::core::ObjectMeta::default();
         assert_eq!(
-            foreign(&bare, "demo", "space").as_deref(),
-            Some("it was not made by mcpt or Helm")
+            not_of_release(&bare, "demo", "space").as_deref(),
+            Some("it is managed by nobody that is known")
         );
     }
 
@@ -532,98 +455,12 @@ spec: {replicas: 2}
     }
 
     #[test]
-    fn secrets_are_not_shown() {
-        let manifest = "---
-# Source: c/templates/secret.yaml
-apiVersion: v1
-kind: Secret
-metadata:
-  name: s
-stringData:
-  TOKEN: hunter2
-data:
-  KEY: aHVudGVyMg==
----
-# Source: c/templates/a.yaml
-kind: ConfigMap # stays as it is
-";
-        assert_eq!(
-            redact(manifest, &[]).unwrap(),
-            "---
-# Source: c/templates/secret.yaml
-apiVersion: v1
-data:
-  KEY: '[redacted]'
-kind: Secret
-metadata:
-  name: s
-stringData:
-  TOKEN: '[redacted]'
----
-# Source: c/templates/a.yaml
-kind: ConfigMap # stays as it is
-"
-        );
-    }
-
-    /// Those of charts that put secrets elsewhere. What is left is YAML, however short a secret is.
-    #[test]
-    fn secrets_are_shown_nowhere_else() {
-        let manifest = r#"---
-# Source: c/templates/d.yaml
-kind: Deployment # not hunter2
-spec:
-  env:
-  - {name: A, value: "x-hunter2"}
-  - {name: B, value: "a \" b"}
-  - {name: C, value: "{\"t\": \"a \\\" b\"}"}
-  - {name: D, value: 5e1}
-  port: 80
----
-# Source: c/templates/a.yaml
-kind: ConfigMap # stays as it is
----
-kind: ConfigMap # hunter2
-"#;
-        let secrets = ["hunter2", "a \" b", "a \\\" b", "50", "-"].map(Secret::new);
-        assert_eq!(
-            redact(manifest, &secrets).unwrap(),
-            "---
-# Source: c/templates/d.yaml
-kind: Deployment
-spec:
-  env:
-  - name: A
-    value: x[redacted][redacted]
-  - name: B
-    value: '[redacted]'
-  - name: C
-    value: '{\"t\": \"[redacted]\"}'
-  - name: D
-    value: '[redacted]'
-  port: 80
----
-# Source: c/templates/a.yaml
-kind: ConfigMap # stays as it is
----
-kind: ConfigMap
-"
-        );
-    }
-
-    #[test]
     fn a_document_is_told_by_its_template() {
         let manifest = "---\n# Source: c/templates/a.yaml\napiVersion: v1\nkind: Pod\nmetadata: {name: a}\n\
             ---\n# Source: c/templates/b.yaml\napiVersion: v1\nkind: List\nitems: []\n";
         assert_eq!(
             parse(manifest).unwrap_err().to_string(),
             "c/templates/b.yaml (document 2) has no metadata.name"
-        );
-        assert!(
-            redact("---\n# Source: c/templates/a.yaml\na: [\n", &[])
-                .unwrap_err()
-                .to_string()
-                .starts_with("c/templates/a.yaml (document 1) is not YAML")
         );
     }
 }

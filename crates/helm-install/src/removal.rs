@@ -6,17 +6,18 @@ use futures_util::future::try_join_all;
 use helm_render::uninstall_order;
 use jiff::Timestamp;
 use kube::core::ObjectMeta;
-use mcpt_core::{Failure, FailureKind, Progress, ProgressEvent};
+use kube_access::Progress;
 use tokio::time::Instant;
 
 use crate::{
+    Error, Result,
     apply::Applier,
     manifest::{self, Object},
 };
 
 /// Which claims of volumes go with their release.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Claims {
+pub enum Claims {
     /// Those without a keep policy, as with Helm.
     ByPolicy,
     /// All.
@@ -29,16 +30,16 @@ pub(crate) enum Claims {
 
 /// How long something is waited for.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Limit {
+pub struct Limit {
     /// As it was given, for messages.
-    pub(crate) timeout: Duration,
+    pub timeout: Duration,
     /// When it is over.
-    pub(crate) deadline: Instant,
+    pub deadline: Instant,
 }
 
 impl Limit {
     /// This long from now on.
-    pub(crate) fn from_now(timeout: Duration) -> Self {
+    pub fn from_now(timeout: Duration) -> Self {
         Self {
             timeout,
             deadline: Instant::now() + timeout,
@@ -48,11 +49,11 @@ impl Limit {
 
 /// What came of asking for the deletion of objects.
 #[derive(Debug, Default)]
-pub(crate) struct Asked {
+pub struct Asked {
     /// Those that go.
-    pub(crate) going: Vec<(Object, ObjectMeta)>,
+    pub going: Vec<(Object, ObjectMeta)>,
     /// Those that stay, though they are the release's.
-    pub(crate) kept: Vec<Object>,
+    pub kept: Vec<Object>,
 }
 
 /// What becomes of one object.
@@ -67,15 +68,14 @@ enum Fate {
 ///
 /// # Errors
 /// When the API server refuses one of them; the others are asked for all the same.
-pub(crate) async fn ask(
+pub async fn ask(
     applier: &Applier,
     objects: &[Object],
     claims: Claims,
     except: &BTreeSet<String>,
-    what: &str,
-) -> Result<Asked, Failure> {
+) -> Result<Asked> {
     let mut asked = Asked::default();
-    let mut failed: Option<Failure> = None;
+    let mut failed = Vec::new();
     let mut ordered: Vec<&Object> = objects.iter().collect();
     ordered.sort_by(|a, b| uninstall_order(&a.kind, &b.kind));
     for object in ordered {
@@ -83,20 +83,13 @@ pub(crate) async fn ask(
             Ok(Fate::Going(live)) => asked.going.push((object.clone(), *live)),
             Ok(Fate::Kept) => asked.kept.push(object.clone()),
             Ok(Fate::Nothing) => {}
-            Err(failure) => match &mut failed {
-                Some(first) => first.why.extend(failure.why),
-                None => {
-                    failed = Some(Failure {
-                        what: what.to_owned(),
-                        ..failure
-                    });
-                }
-            },
+            Err(error) => failed.push(error),
         }
     }
-    match failed {
-        Some(failure) => Err(failure),
-        None => Ok(asked),
+    if failed.is_empty() {
+        Ok(asked)
+    } else {
+        Err(Error::Several(failed))
     }
 }
 
@@ -105,11 +98,11 @@ async fn ask_one(
     object: &Object,
     claims: Claims,
     except: &BTreeSet<String>,
-) -> Result<Fate, Failure> {
+) -> Result<Fate> {
     let Some(live) = applier.live(object).await? else {
         return Ok(Fate::Nothing);
     };
-    if let Some(why) = applier.foreign(&live) {
+    if let Some(why) = applier.not_of_release(&live) {
         tracing::debug!(object = object.label(), why, "left alone");
         return Ok(Fate::Nothing);
     }
@@ -144,11 +137,7 @@ fn stays(object: &Object, live: &ObjectMeta, claims: Claims) -> bool {
 ///
 /// # Errors
 /// When the API server refuses one of them.
-pub(crate) async fn ask_hooks(
-    applier: &Applier,
-    objects: &[Object],
-    what: &str,
-) -> Result<Vec<(Object, ObjectMeta)>, Failure> {
+pub async fn ask_hooks(applier: &Applier, objects: &[Object]) -> Result<Vec<(Object, ObjectMeta)>> {
     let mut asked = Vec::new();
     for object in objects {
         let ended = async {
@@ -156,11 +145,8 @@ pub(crate) async fn ask_hooks(
             let Some(live) = live else { return Ok(None) };
             Ok(applier.delete(object, &live).await?.then_some(live))
         };
-        let ended: Result<_, Failure> = ended.await;
-        let ended = ended.map_err(|failure| Failure {
-            what: what.to_owned(),
-            ..failure
-        })?;
+        let ended: Result<_> = ended.await;
+        let ended = ended?;
         asked.extend(ended.map(|live| (object.clone(), live)));
     }
     Ok(asked)
@@ -169,42 +155,36 @@ pub(crate) async fn ask_hooks(
 /// Waits until all are gone, but not forever: finalizers may hold them.
 ///
 /// # Errors
-/// When they cannot be watched; [`FailureKind::TimedOut`] with what is still there.
-pub(crate) async fn gone(
+/// When they cannot be watched; [`Error::NotGone`] with what is still there.
+pub async fn gone(
     applier: &Applier,
     asked: &[(Object, ObjectMeta)],
     limit: Limit,
-    what: &str,
     progress: &dyn Progress,
-) -> Result<(), Failure> {
+) -> Result<()> {
     let waits = asked.iter().map(|(object, live)| async move {
         applier.gone(object, live).await?;
-        progress.event(ProgressEvent::Waiting(format!(
-            "{} is gone",
-            object.label()
-        )));
-        Ok::<(), Failure>(())
+        progress.waiting(format!("{} is gone", object.label()));
+        Ok::<(), Error>(())
     });
-    let failed = |failure| Failure {
-        what: what.to_owned(),
-        ..failure
-    };
     if let Ok(done) = tokio::time::timeout_at(limit.deadline, try_join_all(waits)).await {
-        return done.map(drop).map_err(failed);
+        return done.map(drop);
     }
-    let late = format!("{what}: not done after {} s", limit.timeout.as_secs());
-    let mut failure = Failure::new(FailureKind::TimedOut, late);
+    let mut left = Vec::new();
     for (object, live) in asked {
-        let now = applier.live(object).await.map_err(failed)?;
+        let now = applier.live(object).await?;
         if let Some(now) = now.filter(|now| now.uid == live.uid) {
-            failure.why.push(still_there(object, &now));
+            left.push(still_there(object, &now));
         }
     }
-    Err(failure)
+    Err(Error::NotGone {
+        waited: limit.timeout,
+        left,
+    })
 }
 
 /// What holds an object whose deletion was asked for.
-pub(crate) fn still_there(object: &Object, live: &ObjectMeta) -> String {
+pub fn still_there(object: &Object, live: &ObjectMeta) -> String {
     let holds = live.finalizers.as_deref().unwrap_or_default().join(", ");
     format!("{} is still there (finalizers: {holds})", object.label())
 }
@@ -214,7 +194,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::scripted;
+    use kube_access::scripted;
 
     /// Of two kinds the same object may be a view, and of some it is known to the API server alone that they are in no namespace.
     #[tokio::test]
@@ -231,7 +211,7 @@ mod tests {
             let applier = Applier::new(cluster, "demo".to_owned());
             let objects = [Object::named("v1", "ConfigMap", "c")];
             let except = BTreeSet::from([except.to_owned()]);
-            let asked = ask(&applier, &objects, Claims::ByPolicy, &except, "x");
+            let asked = ask(&applier, &objects, Claims::ByPolicy, &except);
             assert_eq!(asked.await.unwrap().going.len(), expected, "{except:?}");
         }
     }
@@ -277,7 +257,7 @@ mod tests {
             });
             let applier = Applier::new(cluster, "demo".to_owned());
             let objects = [Object::named("example.com/v1", "Thing", "t")];
-            let asked = ask(&applier, &objects, Claims::ByPolicy, &BTreeSet::new(), "x").await;
+            let asked = ask(&applier, &objects, Claims::ByPolicy, &BTreeSet::new()).await;
             let going = asked.map(|asked| !asked.going.is_empty()).map_err(drop);
             assert_eq!(going, expected, "{groups} {kind}");
         }

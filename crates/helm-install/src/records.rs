@@ -10,93 +10,71 @@ use kube::{
     api::{DeleteParams, ListParams, PostParams},
     core::ObjectMeta,
 };
-use mcpt_core::{Failure, FailureKind, chain};
+use kube_access::{Cluster, chain};
 use serde_json::json;
 
 use crate::{
-    cluster::{Cluster, FIELD_MANAGER},
-    heartbeat,
-    holder::{self, HOLDER},
-    release_kind::ReleaseKind,
-    server::ReleaseFacts,
-    takeover::HEARTBEAT,
+    Error as InstallError, Result, heartbeat, holder,
+    tool::{FIELD_MANAGER, Tool},
 };
 
 /// A record as it was stored last.
 #[derive(Debug, Clone)]
-pub(crate) struct Record {
+pub struct Record {
     /// What Helm records.
-    pub(crate) release: Release,
+    pub release: Release,
     /// The Secret's metadata.
-    pub(crate) metadata: ObjectMeta,
+    pub metadata: ObjectMeta,
 }
 
 impl Record {
-    /// Its facts, with the description.
-    pub(crate) fn facts(&self) -> ReleaseFacts {
-        let read = ReleaseFacts::read(&self.metadata);
-        ReleaseFacts {
-            description: Some(self.release.info.description.clone()),
-            ..read.unwrap_or_else(|| ReleaseFacts {
-                name: self.release.name.clone(),
-                revision: self.release.version,
-                status: self.release.info.status.to_string(),
-                updated: self.release.info.last_deployed.clone(),
-                description: None,
-                of_mcpt: false,
-            })
-        }
+    /// Last change, RFC 3339, as the labels of its Secret tell it.
+    pub fn updated(&self) -> String {
+        updated(&self.metadata).map_or_else(
+            || self.release.info.last_deployed.clone(),
+            |time| time.to_string(),
+        )
     }
 
     /// Name of the chart.
-    pub(crate) fn chart(&self) -> &str {
+    pub fn chart(&self) -> &str {
         let chart = self.release.chart.as_ref();
         chart.map_or("", |chart| chart.metadata.name.as_str())
     }
 
-    /// What it is a release of, if it is one of mcpt's: as the label says that mcpt gave it, else by its chart, which stock Helm
-    /// may have installed.
-    pub(crate) fn kind(&self) -> Option<ReleaseKind> {
-        let labels = self.metadata.labels.as_ref();
-        let labelled = |kind: &ReleaseKind| labels.is_some_and(|l| l.contains_key(kind.label()));
-        let mut kinds = ReleaseKind::ALL.into_iter();
-        let named = kinds.clone().find(|kind| kind.chart() == self.chart());
-        kinds.find(labelled).or(named)
-    }
-
-    /// When its command last gave a sign of life, if it is one of mcpt's.
-    pub(crate) fn heartbeat(&self) -> Option<&str> {
+    /// When its command last gave a sign of life, if it is one of the tool's.
+    pub fn heartbeat(&self, tool: Tool) -> Option<&str> {
         self.metadata
             .annotations
             .as_ref()?
-            .get(HEARTBEAT)
+            .get(tool.heartbeat)
             .map(String::as_str)
     }
 
     /// Whether the process that works on it lives, if that can be seen from here.
-    pub(crate) fn process_lives(&self) -> Option<bool> {
-        holder::alive(self.metadata.annotations.as_ref()?.get(HOLDER)?)
+    pub(crate) fn process_lives(&self, tool: Tool) -> Option<bool> {
+        holder::alive(self.metadata.annotations.as_ref()?.get(tool.holder)?)
     }
 
     /// When the API server stored it first.
-    pub(crate) fn made(&self) -> Option<Timestamp> {
+    pub fn made(&self) -> Option<Timestamp> {
         Some(self.metadata.creation_timestamp.as_ref()?.0)
     }
 
     /// Name of its Secret.
-    pub(crate) fn secret_name(&self) -> String {
+    pub fn secret_name(&self) -> String {
         secret_name(&self.release.name, self.release.version)
     }
 
     /// Version of its Secret.
-    pub(crate) fn resource_version(&self) -> String {
+    pub fn resource_version(&self) -> String {
         self.metadata.resource_version.clone().unwrap_or_default()
     }
 }
 
 /// Whether a record is written while its command works on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Work {
+pub enum Work {
     /// It bears a heartbeat.
     UnderWay,
     /// It bears none.
@@ -105,18 +83,25 @@ pub(crate) enum Work {
 
 /// The records of one release.
 #[derive(Debug, Clone)]
-pub(crate) struct Records {
+pub struct Records {
     cluster: Cluster,
+    tool: Tool,
     release: String,
 }
 
 impl Records {
     /// Of a release in the cluster's namespace.
-    pub(crate) fn new(cluster: Cluster, release: &str) -> Self {
+    pub fn new(cluster: Cluster, tool: Tool, release: &str) -> Self {
         Self {
             cluster,
+            tool,
             release: release.to_owned(),
         }
+    }
+
+    /// The program that works on them.
+    pub fn tool(&self) -> Tool {
+        self.tool
     }
 
     fn api(&self) -> Api<Secret> {
@@ -127,16 +112,16 @@ impl Records {
     ///
     /// # Errors
     /// When they cannot be listed, or one cannot be read.
-    pub(crate) async fn all(&self, what: &str) -> Result<Vec<Record>, Failure> {
+    pub async fn all(&self) -> Result<Vec<Record>> {
         let params = ListParams::default().labels(&format!("owner=helm,name={}", self.release));
         let secrets = self
             .cluster
             .answer(self.api().list(&params))
             .await
-            .map_err(|error| self.cluster.failure(what, error))?;
+            .map_err(|error| self.cluster.error(error))?;
         let mut records = Vec::new();
         for secret in secrets {
-            records.push(read(secret).map_err(|why| broken(what, &why))?);
+            records.push(read(secret).map_err(|why| broken(&why))?);
         }
         records.sort_by_key(|record| record.release.version);
         Ok(records)
@@ -146,15 +131,15 @@ impl Records {
     ///
     /// # Errors
     /// When it cannot be had or read.
-    pub(crate) async fn get(&self, revision: u32, what: &str) -> Result<Option<Record>, Failure> {
+    pub async fn get(&self, revision: u32) -> Result<Option<Record>> {
         let name = secret_name(&self.release, revision);
         let secret = self
             .cluster
             .answer(self.api().get_opt(&name))
             .await
-            .map_err(|error| self.cluster.failure(what, error))?;
+            .map_err(|error| self.cluster.error(error))?;
         secret
-            .map(|secret| read(secret).map_err(|why| broken(what, &why)))
+            .map(|secret| read(secret).map_err(|why| broken(&why)))
             .transpose()
     }
 
@@ -163,14 +148,13 @@ impl Records {
     ///
     /// # Errors
     /// When the API server refuses it.
-    pub(crate) async fn create(
+    pub async fn create(
         &self,
         release: Release,
         labels: &BTreeMap<String, String>,
-        what: &str,
-    ) -> Result<Option<Record>, Failure> {
+    ) -> Result<Option<Record>> {
         let secret = ReleaseSecret::create(&release, labels, Timestamp::now().as_second());
-        let secret = write(secret, Work::UnderWay, None).map_err(|why| broken(what, &why))?;
+        let secret = write(secret, self.tool, Work::UnderWay, None).map_err(|why| broken(&why))?;
         match self
             .cluster
             .answer(self.api().create(&params(), &secret))
@@ -181,7 +165,7 @@ impl Records {
                 metadata: stored.metadata,
             })),
             Err(Error::Api(status)) if status.is_already_exists() => Ok(None),
-            Err(error) => Err(self.cluster.failure(what, error)),
+            Err(error) => Err(self.cluster.error(error).into()),
         }
     }
 
@@ -189,18 +173,17 @@ impl Records {
     ///
     /// # Errors
     /// When the API server refuses it for another reason.
-    pub(crate) async fn replace(
+    pub async fn replace(
         &self,
         record: &Record,
         release: Release,
         work: Work,
         resource_version: String,
-        what: &str,
-    ) -> Result<Option<Record>, Failure> {
+    ) -> Result<Option<Record>> {
         let labels = custom_labels(&record.metadata);
         let secret = ReleaseSecret::update(&release, &labels, Timestamp::now().as_second());
         let secret =
-            write(secret, work, Some(resource_version)).map_err(|why| broken(what, &why))?;
+            write(secret, self.tool, work, Some(resource_version)).map_err(|why| broken(&why))?;
         match self
             .cluster
             .answer(
@@ -214,7 +197,7 @@ impl Records {
                 metadata: stored.metadata,
             })),
             Err(Error::Api(status)) if status.is_conflict() || status.is_not_found() => Ok(None),
-            Err(error) => Err(self.cluster.failure(what, error)),
+            Err(error) => Err(self.cluster.error(error).into()),
         }
     }
 
@@ -222,7 +205,7 @@ impl Records {
     ///
     /// # Errors
     /// When the API server refuses it.
-    pub(crate) async fn delete(&self, revision: u32, what: &str) -> Result<(), Failure> {
+    pub async fn delete(&self, revision: u32) -> Result<()> {
         let name = secret_name(&self.release, revision);
         match self
             .cluster
@@ -231,7 +214,7 @@ impl Records {
         {
             Ok(_) => Ok(()),
             Err(Error::Api(status)) if status.is_not_found() => Ok(()),
-            Err(error) => Err(self.cluster.failure(what, error)),
+            Err(error) => Err(self.cluster.error(error).into()),
         }
     }
 }
@@ -243,8 +226,18 @@ fn params() -> PostParams {
     }
 }
 
-fn broken(what: &str, error: &RecordError) -> Failure {
-    Failure::new(FailureKind::Failed, what).because(chain(error))
+fn broken(error: &RecordError) -> InstallError {
+    InstallError::Record(chain(error))
+}
+
+/// When a record was written last, by the labels that Helm gives its Secret.
+fn updated(metadata: &ObjectMeta) -> Option<Timestamp> {
+    let labels = metadata.labels.as_ref()?;
+    let stamp = |key: &str| Timestamp::from_second(labels.get(key)?.parse().ok()?).ok();
+    let created = || Some(metadata.creation_timestamp.as_ref()?.0);
+    stamp("modifiedAt")
+        .or_else(|| stamp("createdAt"))
+        .or_else(created)
 }
 
 /// A Secret and a record that do not fit together.
@@ -269,6 +262,7 @@ fn read(secret: Secret) -> Result<Record, RecordError> {
 
 fn write(
     secret: Result<ReleaseSecret, helm_release::Error>,
+    tool: Tool,
     work: Work,
     resource_version: Option<String>,
 ) -> Result<Secret, RecordError> {
@@ -276,8 +270,8 @@ fn write(
     secret.metadata.resource_version = resource_version;
     if work == Work::UnderWay {
         let marks = [
-            (HEARTBEAT, Some(heartbeat::now())),
-            (HOLDER, holder::this()),
+            (tool.heartbeat, Some(heartbeat::now())),
+            (tool.holder, holder::this()),
         ];
         let marks = marks
             .into_iter()
@@ -288,7 +282,7 @@ fn write(
 }
 
 /// Labels of a record's Secret that are not Helm's own: it keeps them from revision to revision.
-pub(crate) fn custom_labels(metadata: &ObjectMeta) -> BTreeMap<String, String> {
+pub fn custom_labels(metadata: &ObjectMeta) -> BTreeMap<String, String> {
     let secret = ReleaseSecret {
         name: String::new(),
         namespace: String::new(),
@@ -301,6 +295,7 @@ pub(crate) fn custom_labels(metadata: &ObjectMeta) -> BTreeMap<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tool::TESTED;
 
     #[test]
     fn records_survive_the_way_through_a_secret() {
@@ -312,48 +307,26 @@ mod tests {
         };
         let labels = BTreeMap::from([("mcpt.io/server".to_owned(), "demo".to_owned())]);
         let made = ReleaseSecret::create(&release, &labels, 5);
-        let secret = write(made, Work::UnderWay, Some("7".into())).unwrap();
+        let secret = write(made, TESTED, Work::UnderWay, Some("7".into())).unwrap();
         let record = read(secret).unwrap();
         assert_eq!(record.release, release);
         assert_eq!(record.secret_name(), "sh.helm.release.v1.demo.v3");
         assert_eq!(record.resource_version(), "7");
-        assert!(record.heartbeat().unwrap().parse::<Timestamp>().is_ok());
+        assert!(
+            record
+                .heartbeat(TESTED)
+                .unwrap()
+                .parse::<Timestamp>()
+                .is_ok()
+        );
         assert_eq!(custom_labels(&record.metadata), labels);
         let done = write(
             ReleaseSecret::update(&release, &labels, 6),
+            TESTED,
             Work::Done,
             None,
         )
         .unwrap();
-        assert_eq!(read(done).unwrap().heartbeat(), None);
-    }
-
-    #[test]
-    fn releases_of_other_charts_are_told_apart() {
-        let record = |chart: &str, label: bool| {
-            let mut release = Release {
-                name: "demo".into(),
-                version: 1,
-                ..Release::default()
-            };
-            let mut record = helm_release::ChartRecord::default();
-            record.metadata.name = chart.to_owned();
-            release.chart = Some(record);
-            let labels = if label {
-                vec![("mcpt.io/server".to_owned(), "demo".to_owned())]
-            } else {
-                Vec::new()
-            };
-            let secret = ReleaseSecret::create(&release, &labels.into_iter().collect(), 5);
-            read(write(secret, Work::Done, None).unwrap()).unwrap()
-        };
-        for (chart, label, kind) in [
-            ("nginx", false, None),
-            ("nginx", true, Some(ReleaseKind::Server)),
-            ("mcp-server", false, Some(ReleaseKind::Server)),
-            ("mcpt-gateway", false, Some(ReleaseKind::Gateway)),
-        ] {
-            assert_eq!(record(chart, label).kind(), kind, "{chart} {label}");
-        }
+        assert_eq!(read(done).unwrap().heartbeat(TESTED), None);
     }
 }

@@ -1,27 +1,25 @@
-//! Charts of somebody else: what marks their objects as a server's, and what of them cannot be deployed here. Pure.
+//! Charts of third parties: what marks their objects as a server's, and what of them cannot be deployed here. Pure.
 //!
 //! The marks go into the rendered manifest, as a post-renderer of Helm would put them there: the record has them, and a
 //! rollback brings them back.
 
+use helm_install::{Object, manifest};
 use helm_release::{Hook, HookEvent};
 use helm_render::split_documents;
 use serde_json::{Map, Value};
 
-use crate::{
-    manifest::{self, Object},
-    server::{PATH_ANNOTATION, SERVER_LABEL, TRANSPORT_ANNOTATION},
-};
+use crate::server::{PATH_ANNOTATION, SERVER_LABEL, TRANSPORT_ANNOTATION};
 
 /// What is known of the server that such a chart makes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Foreign {
+pub(crate) struct ThirdParty {
     /// Path of its MCP endpoint, if it is known to have one.
     pub(crate) path: Option<String>,
 }
 
 /// Why a chart cannot be deployed as a server.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum ForeignError {
+pub(crate) enum ThirdPartyError {
     /// Its objects cannot be read.
     #[error(transparent)]
     Manifest(#[from] manifest::ManifestError),
@@ -42,7 +40,7 @@ pub(crate) enum ForeignError {
     Hooks { chart: String, hooks: String },
 }
 
-impl Foreign {
+impl ThirdParty {
     /// What the marks in a manifest say.
     pub(crate) fn of(manifest: &str) -> Self {
         let objects = manifest::parse(manifest).unwrap_or_default();
@@ -67,10 +65,10 @@ impl Foreign {
         manifest: &str,
         release: &str,
         chart: &str,
-    ) -> Result<String, ForeignError> {
+    ) -> Result<String, ThirdPartyError> {
         let objects = manifest::parse(manifest)?;
         let Some(deployment) = of_kind(&objects, "Deployment", release, |_| true) else {
-            return Err(ForeignError::NoDeployment {
+            return Err(ThirdPartyError::NoDeployment {
                 chart: chart.to_owned(),
             });
         };
@@ -104,7 +102,7 @@ impl Foreign {
                     self.put(object, release);
                     let yaml = goyaml::to_string(&object.body).map_err(|source| {
                         let object = object.label();
-                        ForeignError::Write { object, source }
+                        ThirdPartyError::Write { object, source }
                     })?;
                     format!("{comments}{yaml}")
                 }
@@ -135,8 +133,8 @@ impl Foreign {
 /// Refuses charts whose hooks are more than tests.
 ///
 /// # Errors
-/// [`ForeignError::Hooks`] with their names.
-pub(crate) fn refuse_hooks(hooks: &[Hook], chart: &str) -> Result<(), ForeignError> {
+/// [`ThirdPartyError::Hooks`] with their names.
+pub(crate) fn refuse_hooks(hooks: &[Hook], chart: &str) -> Result<(), ThirdPartyError> {
     let needed: Vec<&str> = hooks
         .iter()
         .filter(|hook| hook.events.iter().any(|event| *event != HookEvent::Test))
@@ -145,7 +143,7 @@ pub(crate) fn refuse_hooks(hooks: &[Hook], chart: &str) -> Result<(), ForeignErr
     if needed.is_empty() {
         return Ok(());
     }
-    Err(ForeignError::Hooks {
+    Err(ThirdPartyError::Hooks {
         chart: chart.to_owned(),
         hooks: needed.join(", "),
     })
@@ -187,7 +185,7 @@ mod tests {
 
     #[test]
     fn deployment_and_its_service_are_marked() {
-        let known = Foreign {
+        let known = ThirdParty {
             path: Some("/mcp".to_owned()),
         };
         let marked = known.mark(MANIFEST, "rel", "c").unwrap();
@@ -211,18 +209,20 @@ mod tests {
         for source in ["s.yaml", "s2.yaml", "d.yaml"] {
             assert!(marked.contains(&format!("---\n# Source: c/templates/{source}\n")));
         }
-        assert_eq!(Foreign::of(&marked), known);
+        assert_eq!(ThirdParty::of(&marked), known);
         // Marking again changes nothing.
         assert_eq!(known.mark(&marked, "rel", "c").unwrap(), marked);
-        let unknown = Foreign::default().mark(MANIFEST, "rel", "c").unwrap();
+        let unknown = ThirdParty::default().mark(MANIFEST, "rel", "c").unwrap();
         assert!(!unknown.contains(PATH_ANNOTATION), "{unknown}");
-        assert_eq!(Foreign::of(&unknown), Foreign::default());
+        assert_eq!(ThirdParty::of(&unknown), ThirdParty::default());
     }
 
     #[test]
     fn charts_without_a_deployment_are_refused() {
         let manifest = "---\napiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: x\n";
-        let error = Foreign::default().mark(manifest, "rel", "c").unwrap_err();
+        let error = ThirdParty::default()
+            .mark(manifest, "rel", "c")
+            .unwrap_err();
         assert!(error.to_string().contains("makes no Deployment"), "{error}");
     }
 }

@@ -6,16 +6,16 @@
 use helm_release::{Info, Status};
 use jiff::Timestamp;
 
-use crate::{claim, records::Record};
+use crate::{records::Record, takeover};
 
 /// Field of a record's `info` in which Helm 4 keeps what was rolled back to.
-pub(crate) const ROLLBACK_REVISION: &str = "rollback_revision";
+pub const ROLLBACK_REVISION: &str = "rollback_revision";
 
 /// Field of a record's `info` that holds its status from before the deletion began.
 const STATUS_BEFORE_DELETION: &str = "status_before_deletion";
 
 /// Writes down that the deletion has begun, in Helm's words.
-pub(crate) fn begin_deletion(info: &mut Info) {
+pub fn begin_deletion(info: &mut Info) {
     let before = status_in(info).as_str();
     let other = &mut info.other;
     other.insert(STATUS_BEFORE_DELETION.to_owned(), before.into());
@@ -25,13 +25,13 @@ pub(crate) fn begin_deletion(info: &mut Info) {
 }
 
 /// Whether a deletion began when this was the last revision.
-pub(crate) fn deletion_began(record: &Record) -> bool {
+pub fn deletion_began(record: &Record) -> bool {
     let deleted = record.release.info.deleted.as_deref();
     deleted.is_some_and(|time| !time.is_empty())
 }
 
 /// Whether the release was uninstalled, and Helm told to keep its history.
-pub(crate) fn is_uninstalled(record: &Record) -> bool {
+pub fn is_uninstalled(record: &Record) -> bool {
     record.release.info.status == Status::Uninstalled
 }
 
@@ -58,20 +58,20 @@ fn ended(record: &Record) -> bool {
 }
 
 /// The revisions since the release was uninstalled last: of older ones nothing is there.
-pub(crate) fn since_the_end(history: &[Record]) -> &[Record] {
+pub fn since_the_end(history: &[Record]) -> &[Record] {
     let end = history.iter().rposition(ended);
     let (_, since) = history.split_at(end.map_or(0, |at| at + 1));
     since
 }
 
 /// The newest revision that runs. What a deletion that failed has left of it counts.
-pub(crate) fn running(history: &[Record]) -> Option<&Record> {
+pub fn running(history: &[Record]) -> Option<&Record> {
     let newest = since_the_end(history).iter().rev();
     newest.into_iter().find(|r| status(r) == Status::Deployed)
 }
 
 /// Whether a command came to its end with this revision.
-pub(crate) fn ran(record: &Record) -> bool {
+pub fn ran(record: &Record) -> bool {
     matches!(
         status(record),
         Status::Deployed | Status::Superseded | Status::Uninstalled
@@ -80,9 +80,9 @@ pub(crate) fn ran(record: &Record) -> bool {
 
 /// The revision that a rollback without a number means: the newest before the current one that ran. A deletion is undone, and a
 /// rollback that was interrupted is taken up again, so that the same command finishes it.
-pub(crate) fn previous(history: &[Record]) -> Option<&Record> {
+pub fn previous(history: &[Record]) -> Option<&Record> {
     let (last, earlier) = history.split_last()?;
-    if claim::was_interrupted(&last.release, Status::PendingRollback) {
+    if takeover::was_interrupted(&last.release, Status::PendingRollback) {
         let to = last.release.info.other.get(ROLLBACK_REVISION);
         let to = to.and_then(serde_json::Value::as_u64)?;
         return earlier
@@ -101,59 +101,18 @@ pub(crate) fn previous(history: &[Record]) -> Option<&Record> {
 }
 
 /// Whether undoing what follows means removing: no command before it came to its end, or the last one was to delete everything.
-/// What a deploy that failed left may well run, and so may what `gc` spared; both are put back.
-pub(crate) fn is_first(history: &[Record]) -> bool {
+/// What a deploy that failed left may well run, and so may what a clean-up spared; both are put back.
+pub fn is_first(history: &[Record]) -> bool {
     let interrupted =
-        |record: &Record| claim::was_interrupted(&record.release, Status::PendingInstall);
+        |record: &Record| takeover::was_interrupted(&record.release, Status::PendingInstall);
     let since = since_the_end(history);
     since.last().is_some_and(deletion_began) || since.iter().all(interrupted)
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
-    use helm_release::Release;
-    use kube::core::ObjectMeta;
-    use serde_json::json;
-
+mod tests {
     use super::*;
-
-    /// Revisions from 1 on, by their statuses. After a `/`: how the deletion ended that began then. After a `>`: where a rollback
-    /// that was interrupted went.
-    pub(crate) fn history(text: &str) -> Vec<Record> {
-        let statuses = text.split_whitespace().zip(1..);
-        let record = |(word, version): (&str, u32)| {
-            let mut release = Release {
-                version,
-                ..Release::default()
-            };
-            let info = &mut release.info;
-            let (status, end) = word.split_once('/').unwrap_or((word, ""));
-            let (status, to) = status.split_once('>').unwrap_or((status, ""));
-            let (status, interrupted) = match status.strip_prefix("dead-") {
-                Some(pending) => ("failed", format!("{pending} was interrupted")),
-                None => (status, String::new()),
-            };
-            info.status = serde_json::from_value(status.into()).unwrap();
-            info.description = interrupted;
-            if let Ok(to) = to.parse::<u32>() {
-                info.other.insert(ROLLBACK_REVISION.into(), json!(to));
-            }
-            match end {
-                "" => {}
-                "helm" => info.deleted = Some("2026-01-01T00:00:00Z".into()),
-                failed => {
-                    begin_deletion(info);
-                    info.status = Status::Failed;
-                    info.description = failed.into();
-                }
-            }
-            Record {
-                release,
-                metadata: ObjectMeta::default(),
-            }
-        };
-        statuses.map(record).collect()
-    }
+    use crate::scripted::history;
 
     /// What each command means, after everything that may have happened before.
     #[test]

@@ -4,7 +4,7 @@
 use jiff::{SignedDuration, Timestamp};
 use kube::core::ObjectMeta;
 
-use crate::holder::{self, HOLDER};
+use crate::{holder, tool::Tool};
 
 /// How long a command counts as living of which cannot be seen from here whether it does. A deploy takes a fraction of it to record
 /// its release, and from then on the namespace is in use.
@@ -27,8 +27,8 @@ impl Mark {
     }
 
     /// The mark that a namespace bears, if it bears one.
-    pub(super) fn of(namespace: &ObjectMeta) -> Option<Self> {
-        let text = namespace.annotations.as_ref()?.get(HOLDER)?;
+    pub(super) fn of(namespace: &ObjectMeta, tool: Tool) -> Option<Self> {
+        let text = namespace.annotations.as_ref()?.get(tool.holder)?;
         let made = namespace.creation_timestamp.as_ref().map(|time| time.0);
         let members = text.split(',').map(|member| {
             let parts = member
@@ -81,11 +81,12 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::tool::TESTED;
 
     fn namespace(mark: Option<&str>) -> ObjectMeta {
         let mut metadata = json!({"creationTimestamp": "2026-01-01T00:00:00Z"});
         if let Some(mark) = mark {
-            metadata["annotations"] = json!({HOLDER: mark});
+            metadata["annotations"] = json!({TESTED.holder: mark});
         }
         serde_json::from_value(metadata).unwrap()
     }
@@ -107,7 +108,7 @@ mod tests {
             (format!("{me},{young}"), &me, Some(elsewhere.to_owned())),
             (format!("{dead},{me},{young}"), elsewhere, Some(me.clone())),
         ] {
-            let read = Mark::of(&namespace(Some(&mark))).unwrap();
+            let read = Mark::of(&namespace(Some(&mark)), TESTED).unwrap();
             let living = read.living(but, now);
             let names = living.map(|mark| {
                 let members: Vec<_> = mark.0.into_iter().map(|member| member.holder).collect();
@@ -115,7 +116,7 @@ mod tests {
             });
             assert_eq!(names, left, "{mark} but {but}");
         }
-        assert_eq!(Mark::of(&namespace(None)), None);
+        assert_eq!(Mark::of(&namespace(None), TESTED), None);
     }
 
     #[test]
@@ -128,7 +129,7 @@ mod tests {
             text,
             "a/pid:[1]/7/9@2026-01-01T00:00:00Z,b/pid:[1]/7/9@2026-01-01T00:01:00Z"
         );
-        let read = Mark::of(&namespace(Some(&text))).unwrap();
+        let read = Mark::of(&namespace(Some(&text)), TESTED).unwrap();
         assert_eq!(read, mark);
         assert!(read.has("b/pid:[1]/7/9") && !read.has("c"));
     }

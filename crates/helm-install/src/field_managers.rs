@@ -11,7 +11,7 @@ use json_patch::Patch;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{FieldsV1, ManagedFieldsEntry};
 use serde_json::{Map, Value, json};
 
-use crate::cluster::FIELD_MANAGER;
+use crate::tool::FIELD_MANAGER;
 
 /// Subresource through which autoscalers and `kubectl scale` set the number of pods.
 const SCALE: &str = "scale";

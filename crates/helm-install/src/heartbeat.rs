@@ -9,20 +9,16 @@ use kube::{
     Api, Error,
     api::{Patch, PatchParams},
 };
-use mcpt_core::{Failure, FailureKind};
+use kube_access::Cluster;
 use serde_json::json;
 use tokio::{sync::oneshot, task::JoinHandle, time::Instant};
 
 use crate::{
-    cluster::Cluster,
-    failure::failure,
+    Error as InstallError, Interruption, Result,
     records::Record,
-    release_kind::ReleaseKind,
-    takeover::{BEAT, GIVES_UP_AFTER, HEARTBEAT},
+    tool::Tool,
+    verdict::{BEAT, GIVES_UP_AFTER},
 };
-
-/// Field manager of the heartbeat, told apart from that of the record itself.
-const MANAGER: &str = "mcpt";
 
 /// Pause after a beat that failed.
 const RETRY: Duration = Duration::from_secs(1);
@@ -34,11 +30,10 @@ pub(crate) fn now() -> String {
 
 /// Renews the heartbeat until it is stopped or dropped.
 #[derive(Debug)]
-pub(crate) struct Heartbeat {
+pub struct Heartbeat {
     stop: Option<oneshot::Sender<()>>,
-    task: JoinHandle<Result<String, Failure>>,
-    /// The command that shows the release.
-    status: String,
+    task: JoinHandle<Result<String, Interruption>>,
+    record: Box<Record>,
 }
 
 impl Drop for Heartbeat {
@@ -49,21 +44,23 @@ impl Drop for Heartbeat {
 
 impl Heartbeat {
     /// Begins for a record, as it is stored now.
-    pub(crate) fn start(cluster: &Cluster, record: &Record) -> Self {
+    pub fn start(cluster: &Cluster, tool: Tool, record: &Record) -> Self {
         let (stop, stopped) = oneshot::channel();
-        let kind = record.kind().unwrap_or(ReleaseKind::Server);
-        let status = kind.status_command(cluster, &record.release.name);
         let beating = Beating {
             cluster: cluster.clone(),
+            tool,
             api: cluster.api(),
             name: record.secret_name(),
             resource_version: record.resource_version(),
             working: record.release.info.status,
-            beats: record.heartbeat().map(str::to_owned).into_iter().collect(),
-            status: status.clone(),
+            beats: record
+                .heartbeat(tool)
+                .map(str::to_owned)
+                .into_iter()
+                .collect(),
         };
         Self {
-            status,
+            record: Box::new(record.clone()),
             stop: Some(stop),
             task: tokio::spawn(beating.run(stopped)),
         }
@@ -73,13 +70,13 @@ impl Heartbeat {
     ///
     /// # Errors
     /// When another command took the operation over; then `work` is dropped, and the record must not be written any more.
-    pub(crate) async fn during<T>(&mut self, work: impl Future<Output = T>) -> Result<T, Failure> {
+    pub async fn during<T>(&mut self, work: impl Future<Output = T>) -> Result<T> {
         tokio::select! {
             done = work => Ok(done),
             ended = &mut self.task => match ended {
-                Ok(Err(failure)) => Err(failure),
+                Ok(Err(cause)) => Err(self.interrupted(cause)),
                 // It ends without an error only when it is told to stop.
-                Ok(Ok(_)) | Err(_) => Err(lost("the heartbeat stopped", &self.status)),
+                Ok(Ok(_)) | Err(_) => Err(self.interrupted(Interruption::Stopped)),
             },
         }
     }
@@ -88,23 +85,25 @@ impl Heartbeat {
     ///
     /// # Errors
     /// When the operation was lost.
-    pub(crate) async fn stop(mut self) -> Result<String, Failure> {
+    pub async fn stop(mut self) -> Result<String> {
         drop(self.stop.take());
         match (&mut self.task).await {
-            Ok(ended) => ended,
-            Err(_) => Err(lost("the heartbeat stopped", &self.status)),
+            Ok(ended) => ended.map_err(|cause| self.interrupted(cause)),
+            Err(_) => Err(self.interrupted(Interruption::Stopped)),
+        }
+    }
+
+    fn interrupted(&self, cause: Interruption) -> InstallError {
+        InstallError::Interrupted {
+            record: self.record.clone(),
+            cause,
         }
     }
 }
 
-fn lost(why: &str, status: &str) -> Failure {
-    Failure::new(FailureKind::Failed, "the operation was interrupted")
-        .because(why)
-        .hint(format!("look at its state with: {status}"))
-}
-
 struct Beating {
     cluster: Cluster,
+    tool: Tool,
     api: Api<Secret>,
     name: String,
     resource_version: String,
@@ -112,11 +111,10 @@ struct Beating {
     working: Status,
     /// The heartbeats of which the record may bear one: the last that is stored for certain, and those without an answer since.
     beats: Vec<String>,
-    status: String,
 }
 
 impl Beating {
-    async fn run(mut self, mut stopped: oneshot::Receiver<()>) -> Result<String, Failure> {
+    async fn run(mut self, mut stopped: oneshot::Receiver<()>) -> Result<String, Interruption> {
         let mut last = Instant::now();
         // Whether a beat may be stored whose answer was lost. The record's version is not known then, and nothing can be written.
         let mut unsure = false;
@@ -134,10 +132,10 @@ impl Beating {
                     last = begun;
                 }
                 Ok(Ok(false)) => {
-                    return Err(lost("another command took the release over", &self.status));
+                    return Err(Interruption::TakenOver);
                 }
                 Ok(Err(error)) if begun + RETRY >= last + GIVES_UP_AFTER => {
-                    return Err(self.cluster.failure("the operation was interrupted", error));
+                    return Err(Interruption::Unreachable(self.cluster.error(error)));
                 }
                 Ok(Err(error)) => {
                     tracing::debug!(%error, "heartbeat failed, trying again");
@@ -149,7 +147,7 @@ impl Beating {
                         address: self.cluster.address.clone(),
                         waited: GIVES_UP_AFTER,
                     };
-                    return Err(failure("the operation was interrupted", &silent));
+                    return Err(Interruption::Unreachable(silent));
                 }
             }
         }
@@ -160,12 +158,12 @@ impl Beating {
         let beat = now();
         self.beats.push(beat.clone());
         let params = PatchParams {
-            field_manager: Some(MANAGER.into()),
+            field_manager: Some(self.tool.name.into()),
             ..PatchParams::default()
         };
         loop {
             let body = json!({"metadata": {
-                "annotations": {HEARTBEAT: beat},
+                "annotations": {self.tool.heartbeat: beat},
                 // Whoever took over has changed the record; then this is refused.
                 "resourceVersion": self.resource_version,
             }});
@@ -194,7 +192,10 @@ impl Beating {
             return Ok(false);
         };
         let metadata = found.metadata;
-        let beat = metadata.annotations.as_ref().and_then(|a| a.get(HEARTBEAT));
+        let beat = metadata
+            .annotations
+            .as_ref()
+            .and_then(|a| a.get(self.tool.heartbeat));
         let working = metadata.labels.as_ref().and_then(|l| l.get("status"));
         let mine = beat.is_some_and(|beat| self.beats.contains(beat))
             && working.is_some_and(|status| status == self.working.as_str());
@@ -214,13 +215,14 @@ mod tests {
     use tokio::sync::Notify;
 
     use super::*;
-    use crate::scripted;
+    use crate::tool::TESTED;
+    use kube_access::scripted;
 
     /// A record of which the first beat is stored without an answer, while the operation ends; `then` changes what is stored after
     /// that. Returns the version that the operation goes on from.
-    async fn unanswered(then: impl Fn(&mut Value) + Send + 'static) -> Result<String, Failure> {
+    async fn unanswered(then: impl Fn(&mut Value) + Send + 'static) -> Result<String> {
         let metadata = json!({"name": "sh.helm.release.v1.demo.v1", "resourceVersion": "1",
-            "labels": {"status": "pending-upgrade"}, "annotations": {HEARTBEAT: now()}});
+            "labels": {"status": "pending-upgrade"}, "annotations": {TESTED.heartbeat: now()}});
         let mut release = Release {
             name: "demo".to_owned(),
             version: 1,
@@ -253,7 +255,7 @@ mod tests {
             first.notify_one();
             scripted::refusal(504, "Timeout")
         });
-        let mut heartbeat = Heartbeat::start(&cluster, &record);
+        let mut heartbeat = Heartbeat::start(&cluster, TESTED, &record);
         heartbeat.during(sent.notified()).await?;
         heartbeat.stop().await
     }
@@ -266,7 +268,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_record_that_another_command_wrote_is_lost() {
         let changes: [fn(&mut Value); 3] = [
-            |stored| stored["annotations"] = json!({HEARTBEAT: "2026-01-01T00:00:00Z"}),
+            |stored| stored["annotations"] = json!({TESTED.heartbeat: "2026-01-01T00:00:00Z"}),
             |stored| stored["annotations"] = Value::Null,
             |stored| stored["labels"] = json!({"status": "failed"}),
         ];
@@ -275,8 +277,8 @@ mod tests {
                 stored["resourceVersion"] = "7".into();
                 change(stored);
             });
-            let why = version.await.unwrap_err().why;
-            assert_eq!(why, ["another command took the release over"]);
+            let taken = version.await.unwrap_err().causes();
+            assert_eq!(taken, ["another command took the release over"]);
         }
     }
 }

@@ -1,0 +1,32 @@
+//! Helm releases on a cluster, for a program that installs them by itself: release records as Helm 3 and 4 read and write them,
+//! the lock on a release and its heartbeat, taking over what a dead command left, and applying and removing objects so that
+//! nothing is lost that others own.
+//!
+//! It knows nothing of what is installed. The caller says under which [`Tool`] it works, renders the chart, and waits for what
+//! was applied by its own means.
+
+mod apply;
+pub mod contents;
+mod error;
+mod field_managers;
+mod heartbeat;
+mod holder;
+pub mod manifest;
+pub mod namespace;
+mod records;
+pub mod removal;
+pub mod revisions;
+#[cfg(any(test, feature = "scripted"))]
+pub mod scripted;
+pub mod takeover;
+mod tool;
+mod verdict;
+
+pub use self::{
+    apply::{Applier, Expected},
+    error::{Error, Interruption, Result},
+    heartbeat::Heartbeat,
+    manifest::Object,
+    records::{Record, Records, Work, custom_labels},
+    tool::{FIELD_MANAGER, Tool},
+};
