@@ -199,3 +199,8 @@ fn scaling() {
 fn cleaning_up() {
     run_document("docs/src/cleaning-up.md");
 }
+
+#[test]
+fn charts() {
+    run_document("docs/src/charts.md");
+}

@@ -11,6 +11,7 @@ mod ci;
 mod cluster;
 mod command;
 mod dist;
+mod fuzz;
 mod go_tools;
 mod goldens;
 mod image;
@@ -54,6 +55,8 @@ enum Task {
     Image(image::Arguments),
     /// Compare our engine with the real Helm over folders of charts
     Charts(charts::Arguments),
+    /// Run fuzz targets (all when none is named), from the inputs that were kept
+    Fuzz(fuzz::Arguments),
     /// Write anew what the real Helm prints for the feature charts, or compare it
     Goldens(goldens::Arguments),
     /// Make pinned programs (all when none is named) and print their paths
@@ -72,6 +75,7 @@ fn main() -> ExitCode {
         Task::Dist(arguments) => dist::run(&arguments),
         Task::Image(arguments) => image::run(&arguments),
         Task::Charts(arguments) => charts::run(&arguments),
+        Task::Fuzz(arguments) => fuzz::run(&arguments),
         Task::Goldens(arguments) => goldens::run(&arguments),
         Task::Tools(arguments) => tools::run(&arguments),
         Task::Packages(arguments) => packages::run(&arguments),

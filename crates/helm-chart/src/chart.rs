@@ -27,6 +27,8 @@ pub struct Chart {
     pub templates: Vec<File>,
     /// `values.yaml`, its numbers all floating point.
     pub values: Values,
+    /// `values.yaml` as it was read.
+    pub values_text: Option<Vec<u8>>,
     /// `values.schema.json`.
     pub schema: Option<Vec<u8>>,
     /// All that is none of the others: what templates see as `.Files`, and `crds/`.
@@ -143,7 +145,10 @@ impl Chart {
             "Chart.lock" => {
                 self.lock = Some(in_file(&file.name, text(&file).and_then(Lock::read))?);
             }
-            "values.yaml" => self.values = in_file(&file.name, text(&file).and_then(read_values))?,
+            "values.yaml" => {
+                self.values = in_file(&file.name, text(&file).and_then(read_values))?;
+                self.values_text = Some(file.data);
+            }
             "values.schema.json" => self.schema = Some(file.data),
             "requirements.yaml" => {
                 in_file(

@@ -5,8 +5,7 @@ use std::path::{Path, PathBuf};
 use confined::{Folder, Kind};
 
 use crate::budget::{Budget, MOST_BYTES};
-use crate::ignore::Rules;
-use crate::{Chart, Error};
+use crate::{Chart, Error, IgnoreRules};
 
 /// The most bytes of a `.helmignore`.
 const MOST_IGNORE_BYTES: u64 = 1024 * 1024;
@@ -37,7 +36,7 @@ impl Chart {
         };
         let mut walk = Walk {
             root: folder,
-            rules: Rules::parse(&ignored)?,
+            rules: IgnoreRules::parse(&ignored)?,
             files: Vec::new(),
             budget: Budget::default(),
             open: Vec::new(),
@@ -63,7 +62,7 @@ impl Chart {
 
 struct Walk {
     root: Folder,
-    rules: Rules,
+    rules: IgnoreRules,
     files: Vec<(String, Vec<u8>)>,
     budget: Budget,
     /// The folders on the way to the one being read, links followed.

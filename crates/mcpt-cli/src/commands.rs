@@ -2,6 +2,7 @@
 
 pub(crate) mod bridge;
 pub(crate) mod call;
+pub(crate) mod chart;
 pub(crate) mod completion;
 pub(crate) mod delete;
 pub(crate) mod demo;
@@ -56,6 +57,7 @@ pub(crate) fn run(command: Command, global: &Global) -> Result<(), Ending> {
         Command::Call(call) => call.run(global),
         Command::Template(template) => template.run(global),
         Command::Registry(registry) => registry.run(global),
+        Command::Chart(chart) => chart.run(global),
         Command::Bridge(bridge) => bridge.run(global),
         Command::Gateway(gateway) => gateway.run(global),
         Command::Completion(completion) => completion.run(),

@@ -1,0 +1,63 @@
+//! `mcpt chart …`: what `helm` does with charts, with its flags, its output and its exit codes.
+
+mod flags;
+mod package;
+mod show;
+mod template;
+
+use clap::{Args, Subcommand};
+use helm_chart::Chart as Loaded;
+use mcpt_core::{Failure, FailureKind};
+
+use crate::{args::Global, ending::Ending};
+
+/// Arguments of `mcpt chart`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Flags, output and exit codes are those of helm; the guide says for each flag where they are not.
+
+Examples:
+  mcpt chart template web ./chart -f values.yaml --set replicas=2
+  mcpt chart show values ./chart
+  mcpt chart package ./chart --version 1.2.3"
+)]
+pub(crate) struct Chart {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Render a chart and print the manifests
+    Template(Box<template::Template>),
+    /// Print a chart's metadata, values, readme or custom resource definitions
+    Show(show::Show),
+    /// Pack a chart's folder into an archive
+    Package(package::Package),
+}
+
+impl Chart {
+    /// Does it.
+    pub(crate) fn run(&self, global: &Global) -> Result<(), Ending> {
+        match &self.action {
+            Action::Template(template) => template.run(global),
+            Action::Show(show) => show.run(),
+            Action::Package(package) => package.run(),
+        }
+    }
+}
+
+/// The chart in a folder or an archive.
+fn load(chart: &str) -> Result<Loaded, Failure> {
+    let path = std::path::Path::new(chart);
+    if !path.exists() {
+        return Err(failed(format!("there is no chart {chart}"))
+            .hint("name a folder or a .tgz archive; charts are not fetched"));
+    }
+    Loaded::from_path(path).map_err(|error| failed(error.to_string()))
+}
+
+/// A failure with the exit code that helm has for all of them.
+fn failed(what: String) -> Failure {
+    Failure::new(FailureKind::Failed, what)
+}

@@ -1,0 +1,153 @@
+//! Flags that several of helm's commands share.
+
+use std::path::Path;
+
+use clap::Args;
+use helm_chart::{Overrides, Values};
+use mcpt_core::Failure;
+
+use super::failed;
+use crate::user_file;
+
+/// The values of the user.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Values")]
+pub(super) struct ValueFlags {
+    /// A YAML file with values, - for standard input (several, also with commas between)
+    #[arg(
+        short = 'f',
+        long = "values",
+        value_name = "FILE",
+        value_delimiter = ','
+    )]
+    files: Vec<String>,
+    /// Values as key1=val1,key2=val2
+    #[arg(long, value_name = "VALUES")]
+    set: Vec<String>,
+    /// Values from files: key1=path1,key2=path2
+    #[arg(long, value_name = "FILES")]
+    set_file: Vec<String>,
+    /// JSON values: key1=json1, or one JSON object
+    #[arg(long, value_name = "JSON")]
+    set_json: Vec<String>,
+    /// A value that is text to its end
+    #[arg(long, value_name = "VALUE")]
+    set_literal: Vec<String>,
+    /// Values that are texts
+    #[arg(long, value_name = "VALUES")]
+    set_string: Vec<String>,
+}
+
+impl ValueFlags {
+    /// All of them, merged as Helm does.
+    pub(super) fn merged(&self) -> Result<Values, Failure> {
+        let mut overrides = Overrides {
+            set_json: self.set_json.clone(),
+            set: self.set.clone(),
+            set_string: self.set_string.clone(),
+            set_literal: self.set_literal.clone(),
+            ..Overrides::default()
+        };
+        for file in &self.files {
+            if file.contains("://") {
+                return Err(failed(format!("{file}: values are not fetched")));
+            }
+            overrides.files.push((file.clone(), read(file)?));
+        }
+        for line in &self.set_file {
+            for pair in pairs(line) {
+                let (key, path) = pair.split_once('=').unwrap_or((pair, ""));
+                let text = read(path)
+                    .map_err(|error| failed(format!("failed parsing --set-file data: {error}")))?;
+                overrides.set_file.push((key.to_owned(), text));
+            }
+        }
+        overrides.merge().map_err(|error| failed(error.to_string()))
+    }
+}
+
+/// Flags of helm's installation that change nothing of what is rendered.
+#[derive(Debug, Args)]
+pub(super) struct WithoutEffect {
+    #[arg(long, hide = true)]
+    create_namespace: bool,
+    #[arg(long, hide = true)]
+    description: Option<String>,
+    #[arg(long, hide = true)]
+    disable_openapi_validation: bool,
+    #[arg(long, hide = true)]
+    force_conflicts: bool,
+    #[arg(long, hide = true)]
+    force_replace: bool,
+    #[arg(short = 'l', long, hide = true)]
+    labels: Vec<String>,
+    #[arg(long, hide = true)]
+    replace: bool,
+    #[arg(long, hide = true)]
+    rollback_on_failure: bool,
+    #[arg(long, hide = true, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    server_side: Option<bool>,
+    #[arg(long, hide = true)]
+    skip_crds: bool,
+    #[arg(long, hide = true)]
+    take_ownership: bool,
+    #[arg(long, hide = true)]
+    timeout: Option<String>,
+    #[arg(long, hide = true, num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    wait: Option<String>,
+    #[arg(long, hide = true)]
+    wait_for_jobs: bool,
+    #[command(flatten)]
+    repository: FromRepository,
+}
+
+/// Which version of a chart to take from a repository; of a folder or an archive it says nothing, as with helm.
+#[derive(Debug, Args)]
+pub(super) struct FromRepository {
+    #[arg(long, hide = true)]
+    version: Option<String>,
+    #[arg(long, hide = true)]
+    devel: bool,
+}
+
+fn read(path: &str) -> Result<String, Failure> {
+    user_file::read(Path::new(path)).map_err(|error| {
+        // Helm's words for the usual case; for others the system's.
+        failed(if error.is_missing() {
+            format!("open {path}: no such file or directory")
+        } else {
+            format!("open {path}: {error}")
+        })
+    })
+}
+
+/// The parts of `key1=path1,key2=path2`: a comma begins a new one when a key follows.
+fn pairs(line: &str) -> Vec<&str> {
+    let mut pairs = Vec::new();
+    let mut begin = 0;
+    for (at, _) in line.match_indices(',') {
+        let next = &line[at + 1..];
+        if next
+            .split(',')
+            .next()
+            .is_some_and(|part| part.contains('='))
+        {
+            pairs.push(&line[begin..at]);
+            begin = at + 1;
+        }
+    }
+    pairs.push(&line[begin..]);
+    pairs
+}
+
+#[cfg(test)]
+mod tests {
+    use super::pairs;
+
+    #[test]
+    fn commas_part_pairs() {
+        assert_eq!(pairs("a=b"), ["a=b"]);
+        assert_eq!(pairs("a=b,c=d"), ["a=b", "c=d"]);
+        assert_eq!(pairs("a=b,c,d=e"), ["a=b,c", "d=e"]);
+    }
+}
