@@ -67,6 +67,8 @@ struct Server {
     cancelled: u64,
     /// The call that waits for the client's answer to `sampling/createMessage`.
     asking: Option<Value>,
+    /// Answers to its own pings.
+    pongs: u64,
 }
 
 impl Server {
@@ -76,6 +78,10 @@ impl Server {
             Some("initialize") if self.refuse => send(&json!({
                 "jsonrpc": "2.0", "id": id, "error": {"code": -32602, "message": "not with you"},
             })),
+            Some("initialize") if message["params"]["clientInfo"]["name"] == "unbearable" => {
+                log("TypeError: clientInfo.title is undefined");
+                exit(5)
+            }
             Some("initialize") => {
                 raw("this server talks before it answers")?;
                 send(&json!({"jsonrpc": "2.0", "id": id, "result": {
@@ -92,6 +98,10 @@ impl Server {
                     self.held.retain(|id| id != request);
                     self.cancelled += 1;
                 }
+                Ok(())
+            }
+            None if message["id"] == json!("ping-1") => {
+                self.pongs += 1;
                 Ok(())
             }
             None if message["id"] == json!("ask-1") => match self.asking.take() {
@@ -180,14 +190,41 @@ impl Server {
                 answer(id, "answered first")?;
                 send(&json!({"jsonrpc": "2.0", "method": "notifications/tools/list_changed"}))
             }
+            // Writes just this, byte for byte where its characters are bytes, with the id of the call in the place of ID
+            // and something long in that of LONG.
+            "say" => {
+                let text = arguments["text"].as_str().unwrap_or_default();
+                let long = arguments["long"].as_u64().unwrap_or(0) as usize;
+                let text = text
+                    .replace("ID", &id.to_string())
+                    .replace("LONG", &"é".repeat(long));
+                let bytes: Vec<u8> = if arguments["latin1"] == true {
+                    text.chars().map(|c| c as u8).collect()
+                } else {
+                    text.into_bytes()
+                };
+                let mut stdout = io::stdout().lock();
+                stdout.write_all(&bytes)?;
+                stdout.flush()
+            }
+            "ping me later" => {
+                answer(id, "answered first")?;
+                send(&json!({"jsonrpc": "2.0", "id": "ping-1", "method": "ping"}))
+            }
+            "pongs" => answer(id, &self.pongs.to_string()),
             "stubborn" => {
                 self.stubborn = true;
                 answer(id, "will not leave at the end of stdin")
             }
-            // Both outlive this process; the second leaves the process group too, and holds stdout open.
+            // All outlive this process; the second leaves the process group too, and holds stdout open; the third does both
+            // and clears its environment.
             "litter" => {
                 let mut pids = Vec::new();
-                for program in [&["sleep", "1000"][..], &["setsid", "sleep", "1000"][..]] {
+                for program in [
+                    &["sleep", "1000"][..],
+                    &["setsid", "sleep", "1000"],
+                    &["env", "-i", "setsid", "sleep", "1000"],
+                ] {
                     let child = Command::new(program[0])
                         .args(&program[1..])
                         .stdin(Stdio::null())

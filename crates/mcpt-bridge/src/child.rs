@@ -2,7 +2,8 @@
 
 use std::{
     collections::VecDeque,
-    io,
+    ffi::OsString,
+    fmt, io,
     process::{ExitStatus, Stdio},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -10,10 +11,10 @@ use std::{
 
 use mcpt_http::Account;
 use nix::{
-    errno::Errno,
     sys::signal::{Signal, killpg},
     unistd::Pid,
 };
+use process_tree::{ExitWords, Keeper, Mark, cannot_start};
 use tokio::{
     io::BufReader,
     process::{Child, ChildStderr, ChildStdin, ChildStdout, Command},
@@ -23,7 +24,7 @@ use tokio::{
 use crate::{
     BridgeConfig,
     lines::{Line, LineReader},
-    orphans::{CHILDREN, OWNER_VARIABLE, end_orphans_of},
+    reaper::CHILDREN,
 };
 
 /// How many of the last lines of stderr are kept to explain a failure.
@@ -36,15 +37,15 @@ const LOG_LINE_MAX: usize = 8 * 1024;
 const LAST_LINES: Duration = Duration::from_millis(500);
 /// How long to wait for the exit code of a child that closed its output.
 const EXIT_STATUS_WAIT: Duration = Duration::from_secs(1);
-/// How soon to look again whether a process group is gone.
-const POLL: Duration = Duration::from_millis(10);
+/// Environment variable that marks a child and all that it starts with the session they belong to.
+const OWNER: Mark = Mark("MCPT_BRIDGE_OWNER");
 
 /// The last lines that a child wrote to stderr.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Tail(Arc<Mutex<VecDeque<String>>>);
 
 impl Tail {
-    fn push(&self, mut line: String) {
+    pub(crate) fn push(&self, mut line: String) {
         line.truncate(line.floor_char_boundary(TAIL_LINE_MAX));
         line.shrink_to_fit();
         let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -60,15 +61,72 @@ impl Tail {
     }
 }
 
-/// A running child. It leads a process group of its own, so that it can be ended with all that it started.
+/// A running child. It leads a process group of its own, and with a keeper it ends after all that it started.
 #[derive(Debug)]
 pub(crate) struct ServerProcess {
     child: Child,
     pid: Pid,
+    program: OsString,
     owner: String,
     exit_grace: Duration,
     tail: Tail,
     log: JoinHandle<()>,
+}
+
+/// The command cannot be executed.
+#[derive(Debug)]
+pub(crate) struct CannotStart {
+    program: OsString,
+    error: io::Error,
+}
+
+impl CannotStart {
+    /// Whether it can be executed at all: it is not there, or no program.
+    pub(crate) fn is_hopeless(&self) -> bool {
+        matches!(
+            self.error.kind(),
+            io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied
+        )
+    }
+}
+
+impl fmt::Display for CannotStart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let is_path = self.program.as_encoded_bytes().contains(&b'/');
+        let program = self.program.display();
+        match self.error.kind() {
+            // The system says the same of a script whose interpreter is missing, as is usual in small images.
+            io::ErrorKind::NotFound if is_path => write!(
+                f,
+                "cannot start {program}: the file, or the interpreter that it names, does not exist"
+            ),
+            io::ErrorKind::NotFound => {
+                write!(f, "cannot start {program}: no such program is on PATH")
+            }
+            io::ErrorKind::PermissionDenied => {
+                write!(f, "cannot start {program}: it is not executable")
+            }
+            _ => write!(f, "cannot start {program}: {}", self.error),
+        }
+    }
+}
+
+/// How a child ended.
+#[derive(Debug)]
+pub(crate) enum Ended {
+    /// Its command was never executed.
+    NotStarted(CannotStart),
+    /// In these words.
+    Otherwise(String),
+}
+
+impl fmt::Display for Ended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotStarted(why) => why.fmt(f),
+            Self::Otherwise(words) => f.write_str(words),
+        }
+    }
 }
 
 /// A started child and its pipes. Dropping `stdin` asks it to end.
@@ -79,20 +137,39 @@ pub(crate) struct Started {
     pub(crate) stdout: LineReader<BufReader<ChildStdout>>,
 }
 
-/// Starts the command for the session or check `owner`. What it writes is held by `account`.
+/// Starts the command for the session or check `owner`, a name that nobody else has. What it writes is held by `account`.
 ///
 /// # Errors
-/// When the program cannot be started: not found, not executable, no memory.
-pub(crate) fn start(config: &BridgeConfig, owner: &str, account: &Account) -> io::Result<Started> {
-    let (program, arguments) = config
-        .command
+/// When the program cannot be started: not found, not executable, no memory. With a keeper that is known when it ends.
+pub(crate) fn start(
+    config: &BridgeConfig,
+    owner: &str,
+    account: &Account,
+) -> Result<Started, CannotStart> {
+    let named = config.command.first().cloned().unwrap_or_default();
+    let cannot = |error| CannotStart {
+        program: named.clone(),
+        error,
+    };
+    let words = match config.keeper.as_slice() {
+        [] => config.command.clone(),
+        keeper => {
+            let told = Keeper {
+                parent: Pid::this(),
+                grace: config.exit_grace,
+                command: config.command.clone(),
+            };
+            keeper.iter().cloned().chain(told.words()).collect()
+        }
+    };
+    let (program, arguments) = words
         .split_first()
-        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "no command"))?;
+        .ok_or_else(|| cannot(io::Error::new(io::ErrorKind::InvalidInput, "no command")))?;
     let mut command = Command::new(program);
     command
         .args(arguments)
         .envs(&config.env)
-        .env(OWNER_VARIABLE, owner)
+        .env(OWNER.0, owner)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -100,16 +177,17 @@ pub(crate) fn start(config: &BridgeConfig, owner: &str, account: &Account) -> io
         .kill_on_drop(true);
     let (mut child, pid) = {
         let mut children = CHILDREN.lock().unwrap_or_else(PoisonError::into_inner);
-        let child = command.spawn()?;
+        let child = command.spawn().map_err(cannot)?;
         let id = child.id().map(u32::cast_signed);
-        let pid = id.ok_or_else(|| io::Error::other("the process has no id"))?;
+        let pid = id.ok_or_else(|| cannot(io::Error::other("the process has no id")))?;
         children.insert(pid);
         (child, pid)
     };
     let (Some(stdin), Some(stdout), Some(stderr)) =
         (child.stdin.take(), child.stdout.take(), child.stderr.take())
     else {
-        return Err(io::Error::other("the pipes of the process are missing"));
+        let error = io::Error::other("the pipes of the process are missing");
+        return Err(cannot(error));
     };
     let tail = Tail::default();
     let stderr = LineReader::new(BufReader::new(stderr), LOG_LINE_MAX, account);
@@ -119,6 +197,7 @@ pub(crate) fn start(config: &BridgeConfig, owner: &str, account: &Account) -> io
         process: ServerProcess {
             child,
             pid: Pid::from_raw(pid),
+            program: named,
             owner: owner.to_owned(),
             exit_grace: config.exit_grace,
             tail,
@@ -166,17 +245,29 @@ impl ServerProcess {
 
     /// How it ended, once it has closed its output: `the server process ended: exit code 1`. Its last lines are then in
     /// the tail.
-    pub(crate) async fn how_it_ended(&mut self) -> String {
+    pub(crate) async fn how_it_ended(&mut self) -> Ended {
         let ended = tokio::time::timeout(EXIT_STATUS_WAIT, self.child.wait()).await;
         let Ok(status) = ended else {
-            return "the server process closed its output".to_owned();
+            return Ended::Otherwise("the server process closed its output".to_owned());
         };
         // When it takes longer, those lines are missing from the explanation and no more.
         drop(tokio::time::timeout(LAST_LINES, &mut self.log).await);
-        format!("the server process ended: {}", describe_exit(status))
+        let status = match status {
+            Ok(status) => status,
+            Err(error) => return Ended::Otherwise(format!("the server process was lost: {error}")),
+        };
+        let last = self.tail.lines().pop().unwrap_or_default();
+        match cannot_start(status, &last) {
+            Some(error) => Ended::NotStarted(CannotStart {
+                program: self.program.clone(),
+                error,
+            }),
+            None => Ended::Otherwise(format!("the server process ended: {}", ExitWords(status))),
+        }
     }
 
-    /// Ends it, after its stdin was closed: waits, then SIGTERM to its group, then SIGKILL; and ends what it left.
+    /// Ends it, after its stdin was closed: waits, then SIGTERM to its group, which a keeper passes on; then SIGHUP, at
+    /// which a keeper kills all that it keeps; then SIGKILL. Ends what was left even so.
     pub(crate) async fn end(mut self) {
         let grace = self.exit_grace;
         let mut left = tokio::time::timeout(grace, self.child.wait()).await.is_ok();
@@ -186,37 +277,35 @@ impl ServerProcess {
                 "the server does not leave when its stdin is closed"
             );
         }
-        for signal in [Signal::SIGTERM, Signal::SIGKILL] {
-            if left && !self.group_lives() {
+        for signal in [Signal::SIGTERM, Signal::SIGHUP, Signal::SIGKILL] {
+            if left {
                 break;
             }
             self.signal_group(signal);
-            left = tokio::time::timeout(grace, self.all_left()).await.is_ok();
+            left = tokio::time::timeout(grace, self.child.wait()).await.is_ok();
         }
         if !left {
-            tracing::warn!(pid = self.pid(), "server process group survives SIGKILL");
+            tracing::warn!(pid = self.pid(), "the server process survives SIGKILL");
         }
-        end_orphans_of(&self.owner).await;
+        self.signal_group(Signal::SIGKILL);
+        self.end_marked().await;
     }
 
-    /// Completes when no process of the group is left.
-    async fn all_left(&mut self) {
-        // A child that cannot be waited for is gone.
-        drop(self.child.wait().await);
-        while self.group_lives() {
-            tokio::time::sleep(POLL).await;
+    /// Ends what its keeper could not, since it was killed, or since there was none.
+    async fn end_marked(&self) {
+        let owner = self.owner.clone();
+        // It waits for them, without a runtime.
+        let ended = tokio::task::spawn_blocking(move || OWNER.end(owner.as_bytes())).await;
+        if ended.is_ok_and(|ended| ended > 0) {
+            let pid = self.pid();
+            tracing::warn!(pid, "ended processes that the server left behind");
         }
-    }
-
-    /// Whether any process of the group is left, a zombie included.
-    fn group_lives(&self) -> bool {
-        !matches!(killpg(self.pid, None), Err(Errno::ESRCH))
     }
 
     fn signal_group(&self, signal: Signal) {
-        // The last process of the group may leave at the same moment.
+        // The last process of the group may have left.
         if let Err(error) = killpg(self.pid, signal) {
-            tracing::debug!(pid = self.pid(), %signal, %error, "cannot signal the server's group");
+            tracing::trace!(pid = self.pid(), %signal, %error, "cannot signal the server's group");
         }
     }
 }
@@ -225,18 +314,5 @@ impl Drop for ServerProcess {
     fn drop(&mut self) {
         let mut children = CHILDREN.lock().unwrap_or_else(PoisonError::into_inner);
         children.remove(&self.pid.as_raw());
-    }
-}
-
-/// `exit code 1` or `signal 9`, for people.
-fn describe_exit(status: io::Result<ExitStatus>) -> String {
-    use std::os::unix::process::ExitStatusExt as _;
-    match status {
-        Ok(status) => match (status.code(), status.signal()) {
-            (Some(code), _) => format!("exit code {code}"),
-            (None, Some(signal)) => format!("signal {signal}"),
-            (None, None) => status.to_string(),
-        },
-        Err(error) => error.to_string(),
     }
 }

@@ -15,6 +15,9 @@ pub struct BridgeConfig {
     pub path: String,
     /// Program and arguments of the stdio server. Never run through a shell.
     pub command: Vec<OsString>,
+    /// Program and leading arguments of a keeper ([`process_tree::keep`]), which is put before the command and ends after
+    /// all that this one starts. Without one, what leaves the command's process group and environment may outlive it.
+    pub keeper: Vec<OsString>,
     /// Environment added to the bridge's own for the server.
     pub env: BTreeMap<OsString, OsString>,
     /// Accepted `Host` and `Origin` headers.
@@ -25,13 +28,14 @@ pub struct BridgeConfig {
     pub exit_grace: Duration,
     /// A session without any request or open stream is ended after this time.
     pub session_idle: Duration,
-    /// How long a child may take to answer `initialize`.
+    /// How long a child may take to answer `initialize`: servers that are fetched at their first start take minutes.
     pub initialize_timeout: Duration,
     /// Longest accepted line from the server and longest request body, in bytes.
     pub max_message: usize,
     /// How long a request's body may bring nothing.
     pub body_silence: Duration,
-    /// Most sessions, that is children, at once.
+    /// Most sessions, that is children, at once. With one, no other child runs beside it either, not even to see whether
+    /// the server is ready: what can exist once only is ready while it is used.
     pub max_sessions: usize,
     /// Most bytes of messages that are held at once, in all places and for all clients together.
     pub max_held: usize,
@@ -44,12 +48,13 @@ impl BridgeConfig {
             listen,
             path: "/mcp".to_owned(),
             command,
+            keeper: Vec::new(),
             env: BTreeMap::new(),
             access: AccessRules::for_listener(listen),
             drain_grace: Duration::from_secs(20),
             exit_grace: Duration::from_secs(3),
             session_idle: Duration::from_mins(30),
-            initialize_timeout: Duration::from_mins(1),
+            initialize_timeout: Duration::from_mins(5),
             max_message: 16 * 1024 * 1024,
             body_silence: Duration::from_secs(30),
             max_sessions: 1000,
@@ -65,8 +70,9 @@ impl BridgeConfig {
         if self.command.is_empty() {
             return Err(BridgeError::NoCommand);
         }
-        let taken = ["/", "/healthz", "/readyz"].contains(&self.path.as_str());
-        if taken || !self.path.starts_with('/') {
+        let taken = ["", "/healthz", "/readyz"].contains(&self.path.trim_end_matches('/'));
+        let is_plain = |c: char| c.is_ascii_graphic() && !"{}?#\"<>\\^`|".contains(c);
+        if taken || !self.path.starts_with('/') || !self.path.chars().all(is_plain) {
             return Err(BridgeError::BadPath(self.path.clone()));
         }
         Ok(())

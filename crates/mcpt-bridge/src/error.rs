@@ -9,7 +9,9 @@ pub enum BridgeError {
     #[error("no command given for the stdio server")]
     NoCommand,
     /// The endpoint's path is not usable.
-    #[error("path {0:?} must begin with '/' and be none of /, /healthz and /readyz")]
+    #[error(
+        "path {0:?} must begin with '/', have only characters of a URL's path, and be none of /, /healthz and /readyz"
+    )]
     BadPath(String),
     /// The command cannot be executed at all.
     #[error("{0}")]

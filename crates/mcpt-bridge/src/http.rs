@@ -8,21 +8,21 @@ use std::{future::Future, sync::Arc, time::Duration};
 use axum::{
     Router,
     extract::{Request, State},
-    http::{HeaderMap, StatusCode, uri::Authority},
+    http::{HeaderMap, StatusCode, header::ORIGIN, uri::Authority},
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::get,
 };
 use hyper_util::service::TowerToHyperService;
 use mcpt_http::{Budget, Connections, ReadyState};
-use mcpt_protocol::{Era, era_of_version};
+use mcpt_protocol::{Era, era_of_version, is_preflight};
 use tokio::{net::TcpListener, time::Instant};
 use tokio_util::task::TaskTracker;
 
 use self::reply::{accepts, refuse, session_of};
 use crate::{
     BridgeConfig, BridgeError,
-    readiness::{self, Readiness},
+    readiness::{self, Check, Readiness, StartFailure},
     sessions::Sessions,
     sse,
 };
@@ -76,9 +76,11 @@ pub(crate) async fn serve(
     let serve = connections.serve(listener, TowerToHyperService::new(router(&bridge)));
 
     let checks = {
-        let (readiness, config) = (Arc::clone(&readiness), Arc::clone(&config));
-        let children = children.clone();
-        async move { readiness.keep_checking(config, children, budget).await }
+        let (readiness, sessions) = (Arc::clone(&readiness), Arc::clone(&sessions));
+        async move {
+            let check = || -> Check { Box::pin(look(Arc::clone(&sessions))) };
+            readiness.keep_checking(check).await
+        }
     };
     let drain = async {
         shutdown.await;
@@ -111,52 +113,69 @@ pub(crate) async fn serve(
     }
 }
 
+/// Looks at the server. While it serves sessions it is ready, also when no other one can begin beside them.
+async fn look(sessions: Arc<Sessions>) -> Result<(), StartFailure> {
+    match sessions.check().await {
+        Err(failure) if sessions.is_used() => {
+            tracing::warn!(
+                "no session can begin beside those that there are: {}; where only one can be, say so: --max-sessions 1",
+                failure.reason
+            );
+            Ok(())
+        }
+        looked => looked,
+    }
+}
+
 fn router(bridge: &Arc<Bridge>) -> Router {
+    // Clients differ in whether they end a URL with a slash.
+    let path = bridge.config.path.trim_end_matches('/');
+    let endpoint = || get(open_stream).post(post::post).delete(end_session);
     Router::new()
-        .route(
-            &bridge.config.path,
-            get(open_stream).post(post::post).delete(end_session),
-        )
+        .route(path, endpoint())
+        .route(&format!("{path}/"), endpoint())
+        .route("/readyz", get(ready))
         .layer(middleware::from_fn_with_state(Arc::clone(bridge), guard))
         .route("/healthz", get(|| async { "ok\n" }))
-        .route("/readyz", get(ready))
         .with_state(Arc::clone(bridge))
 }
 
-/// Refuses requests whose `Host` or `Origin` is not accepted.
+/// Refuses requests whose `Host` or `Origin` is not accepted, and tells browsers which pages may read the answers.
 async fn guard(State(bridge): State<Arc<Bridge>>, request: Request, next: Next) -> Response {
+    let access = &bridge.config.access;
     let target = request.uri().authority().map(Authority::as_str);
-    if let Err(refused) = bridge.config.access.check(request.headers(), target) {
+    if let Err(refused) = access.check(request.headers(), target) {
         return refuse(refused.status(), &refused.to_string());
     }
-    next.run(request).await
+    if is_preflight(request.method(), request.headers()) {
+        return (StatusCode::NO_CONTENT, access.preflight(request.headers())).into_response();
+    }
+    if !request.headers().contains_key(ORIGIN) {
+        return next.run(request).await;
+    }
+    let asked = request.headers().clone();
+    let mut response = next.run(request).await;
+    access.share(&asked, response.headers_mut());
+    response
 }
 
-/// `/readyz`: whether a new session would work, and if not, why, with the server's last words. Programs read
-/// the state from a header.
+/// `/readyz`: whether a new session would work, and if not, why. What the server wrote to stderr is for its log alone.
 async fn ready(State(bridge): State<Arc<Bridge>>) -> Response {
     let (state, text) = match bridge.readiness.state() {
         readiness::State::Ready => (ReadyState::Ready, "ready".to_owned()),
         readiness::State::Starting => (ReadyState::Starting, STARTING.to_owned()),
-        readiness::State::Draining => (
-            ReadyState::Draining,
-            "the server is shutting down".to_owned(),
-        ),
-        readiness::State::Failing(failure) => {
-            let mut text = failure.reason;
-            for line in failure.tail {
-                text.push('\n');
-                text.push_str(&line);
-            }
-            (ReadyState::Failing, text)
+        readiness::State::Draining => {
+            let text = "the server is shutting down";
+            (ReadyState::Draining, text.to_owned())
         }
+        readiness::State::Failing(failure) => (ReadyState::Failing, failure.reason),
     };
     let status = match state {
         ReadyState::Ready => StatusCode::OK,
         _ => StatusCode::SERVICE_UNAVAILABLE,
     };
-    let headers = [(ReadyState::HEADER, state.value())];
-    (status, headers, format!("{text}\n")).into_response()
+    let state = [(ReadyState::HEADER, state.value())];
+    (status, state, format!("{text}\n")).into_response()
 }
 
 /// The era that the version header names.

@@ -4,13 +4,14 @@
 //! and the server's own requests have one owner, and the state of one client is never seen by another. What the bridge
 //! changes in a message are request ids and progress tokens, exactly and back; all else passes as it is.
 
+mod begin;
 mod child;
 mod config;
 mod error;
 mod http;
 mod lines;
-mod orphans;
 mod readiness;
+mod reaper;
 mod session;
 mod sessions;
 mod sse;
@@ -38,7 +39,7 @@ pub async fn run(
             address: config.listen,
             source,
         })?;
-    let reaper = orphans::start_reaper().map_err(BridgeError::Reaper)?;
+    let reaper = reaper::start_reaper().map_err(BridgeError::Reaper)?;
     let served = serve(listener, config, shutdown).await;
     reaper.finish().await;
     served

@@ -7,6 +7,8 @@ use tokio::io::{AsyncBufRead, AsyncBufReadExt};
 
 /// Room of a buffer that is kept for the next line, in bytes. Each reader has it for good, so it is not charged.
 const KEPT: usize = 8 * 1024;
+/// How much of the end of a line that was skipped is kept, in bytes.
+const END: usize = 100;
 /// How long a line waits for room.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -28,6 +30,8 @@ pub(crate) enum Line {
 pub(crate) struct LineReader<R> {
     input: R,
     buffer: Vec<u8>,
+    /// The end of a line that was skipped.
+    end: Vec<u8>,
     max: usize,
     /// What the buffer takes beyond [`KEPT`].
     charge: Charge,
@@ -38,6 +42,7 @@ impl<R: AsyncBufRead + Unpin> LineReader<R> {
         Self {
             input,
             buffer: Vec::new(),
+            end: Vec::new(),
             max,
             charge: account.nothing(),
         }
@@ -46,6 +51,11 @@ impl<R: AsyncBufRead + Unpin> LineReader<R> {
     /// The line that was found last.
     pub(crate) fn line(&self) -> &[u8] {
         &self.buffer
+    }
+
+    /// The end of the line that was found last, if it was skipped.
+    pub(crate) fn skipped(&self) -> &[u8] {
+        &self.end
     }
 
     /// Gives up the line that was found last, and gives the room that it took.
@@ -61,6 +71,7 @@ impl<R: AsyncBufRead + Unpin> LineReader<R> {
     /// When reading fails.
     pub(crate) async fn next(&mut self) -> io::Result<Line> {
         drop(self.release());
+        self.end.clear();
         let mut found = Line::Complete;
         loop {
             let available = self.input.fill_buf().await?;
@@ -91,6 +102,11 @@ impl<R: AsyncBufRead + Unpin> LineReader<R> {
             }
             if found == Line::Complete {
                 self.buffer.extend_from_slice(part);
+            } else {
+                let last = part.len().saturating_sub(END);
+                self.end
+                    .extend_from_slice(part.get(last..).unwrap_or_default());
+                self.end.drain(..self.end.len().saturating_sub(END));
             }
             let consumed = part.len() + usize::from(end.is_some());
             self.input.consume(consumed);

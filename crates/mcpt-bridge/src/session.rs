@@ -2,7 +2,9 @@
 
 mod incoming;
 mod outgoing;
+mod outline;
 mod run;
+mod unusable;
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -11,7 +13,6 @@ use std::{
 };
 
 use mcpt_http::{Account, Charge};
-use mcpt_protocol::{ErrorCode, Part};
 use serde_json::value::RawValue;
 use tokio::{
     sync::{Semaphore, mpsc},
@@ -22,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 pub(crate) use self::outgoing::Outgoing;
 use self::outgoing::Queued;
 use crate::{
-    child::{Started, Tail},
+    child::{Ended, Started, Tail},
     sse::Event,
 };
 
@@ -52,6 +53,8 @@ pub(crate) struct Session {
     end: CancellationToken,
     version: OnceLock<String>,
     tail: Tail,
+    /// Longest message of the child, in bytes.
+    max_message: usize,
 }
 
 #[derive(Debug)]
@@ -64,7 +67,7 @@ struct State {
     backlog: VecDeque<Event>,
     last_used: Instant,
     /// Why the session is over.
-    over: Option<String>,
+    over: Option<Over>,
 }
 
 /// A request of the client, under way.
@@ -81,15 +84,36 @@ struct Pending {
 
 /// The session is over, and why.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("{0}")]
-pub(crate) struct Over(pub(crate) String);
+#[error("{why}")]
+pub(crate) struct Over {
+    why: String,
+    /// Whether its command cannot be executed at all.
+    pub(crate) hopeless: bool,
+}
+
+impl Over {
+    pub(crate) fn new(why: impl Into<String>) -> Self {
+        Self {
+            why: why.into(),
+            hopeless: false,
+        }
+    }
+}
+
+impl From<Ended> for Over {
+    fn from(ended: Ended) -> Self {
+        Self {
+            hopeless: matches!(&ended, Ended::NotStarted(why) if why.is_hopeless()),
+            why: ended.to_string(),
+        }
+    }
+}
 
 /// What the runner of a session needs besides it.
 #[derive(Debug)]
 pub(crate) struct Running {
     started: Started,
     lines: mpsc::Receiver<Queued>,
-    max_message: usize,
 }
 
 impl Session {
@@ -118,12 +142,9 @@ impl Session {
             end,
             version: OnceLock::new(),
             tail: started.process.tail().clone(),
-        });
-        let running = Running {
-            started,
-            lines,
             max_message,
-        };
+        });
+        let running = Running { started, lines };
         (session, running)
     }
 
@@ -154,7 +175,7 @@ impl Session {
     }
 
     /// Why it is over, if it is.
-    pub(crate) fn over(&self) -> Option<String> {
+    pub(crate) fn over(&self) -> Option<Over> {
         self.state().over.clone()
     }
 
@@ -192,8 +213,8 @@ impl Session {
     /// [`Over`] when there is no child any more.
     pub(crate) fn open_general(&self) -> Result<mpsc::Receiver<Event>, Over> {
         let mut state = self.state();
-        if let Some(why) = &state.over {
-            return Err(Over(why.clone()));
+        if let Some(over) = &state.over {
+            return Err(over.clone());
         }
         let backlog = std::mem::take(&mut state.backlog);
         let (sender, receiver) = mpsc::channel(STREAM_CAPACITY + backlog.len());
@@ -207,28 +228,20 @@ impl Session {
     }
 
     /// Marks the session as over and gives an error to everyone who waits.
-    fn finish(&self, why: &str) {
+    fn finish(&self, over: &Over) {
         let pending = {
             let mut state = self.state();
-            state.over = Some(why.to_owned());
+            state.over = Some(over.clone());
             state.general = None;
             state.backlog.clear();
             std::mem::take(&mut state.pending)
         };
-        self.fail(pending, why);
+        self.fail(pending, &over.why);
     }
 
     fn fail(&self, pending: BTreeMap<u64, Pending>, why: &str) {
-        if !pending.is_empty() {
-            tracing::warn!(requests = pending.len(), session = self.short_id(), "{why}");
-        }
         for request in pending.into_values() {
-            let id = Some(Part::alone(&request.id));
-            let event = Event::error(id, ErrorCode::INTERNAL_ERROR, why);
-            // A full stream has a client that does not read; a closed one has none.
-            if let Err(error) = request.stream.try_send(event) {
-                tracing::debug!(%error, "dropped an error: its client is gone");
-            }
+            self.fail_pending(&request, why);
         }
     }
 

@@ -30,6 +30,8 @@ const SPARE: usize = 64;
 pub(crate) struct Event {
     frame: Bytes,
     answer: bool,
+    /// What the bridge says in it, if it is an error of its own.
+    own_error: Option<Box<str>>,
 }
 
 /// The bytes of an event that is not charged yet.
@@ -57,6 +59,7 @@ impl Frame {
         Event {
             frame: charge.hold(self.0),
             answer,
+            own_error: None,
         }
     }
 }
@@ -69,12 +72,18 @@ impl Event {
         Self {
             frame: frame.0.into(),
             answer: true,
+            own_error: Some(why.into()),
         }
     }
 
     /// Whether it answers a request: then nothing more can come for that one.
     pub(crate) fn is_answer(&self) -> bool {
         self.answer
+    }
+
+    /// What the bridge says in it, if it is an error of its own.
+    pub(crate) fn own_error(&self) -> Option<&str> {
+        self.own_error.as_deref()
     }
 
     /// The message without its frame.

@@ -151,6 +151,9 @@ pub(crate) enum Command {
     /// Stay with a server of the process backend
     #[command(hide = true)]
     Supervise(commands::supervise::Supervise),
+    /// Stay between the bridge and a server
+    #[command(hide = true)]
+    Keep(commands::keep::Keep),
     /// Copy this binary into a folder
     #[command(hide = true)]
     Install(commands::install::Install),

@@ -12,6 +12,7 @@ pub(crate) mod gateway;
 pub(crate) mod gc;
 pub(crate) mod history;
 pub(crate) mod install;
+pub(crate) mod keep;
 pub(crate) mod list;
 mod listen;
 pub(crate) mod logs;
@@ -65,6 +66,7 @@ pub(crate) fn run(command: Command, global: &Global) -> Result<(), Ending> {
         Command::Demo(demo) => demo.run(global),
         Command::Probe(probe) => probe.run(),
         Command::Supervise(supervise) => supervise.run(),
+        Command::Keep(keep) => keep.run().map(drop),
         Command::Install(install) => install.run(),
     }
 }

@@ -51,6 +51,11 @@ pub fn run_with(backends: &'static [&'static dyn Driver]) -> ExitCode {
         Err(error) => return usage::exit(&error),
     };
     cli.global.backends = Backends(backends);
+    if let args::Command::Keep(keep) = &cli.command {
+        // It ends with the very code of its server.
+        let ended = keep.run();
+        return ended.unwrap_or_else(|failed| report::exit(Err(failed), cli.global.output));
+    }
     let outcome = commands::run(cli.command, &cli.global);
     report::exit(outcome, cli.global.output)
 }

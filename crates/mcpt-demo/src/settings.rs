@@ -15,6 +15,8 @@ pub struct DemoSettings {
     pub instance: String,
     /// Accepted `Host` and `Origin` headers.
     pub access: AccessRules,
+    /// Most sessions at once. One that is not used ends after five minutes.
+    pub max_sessions: usize,
     /// How long calls in progress may go on after the shutdown was asked for.
     pub drain_grace: Duration,
 }
@@ -36,6 +38,7 @@ impl DemoSettings {
                 &var("MCPT_ALLOWED_HOSTS").unwrap_or_default(),
                 &var("MCPT_ALLOWED_ORIGINS").unwrap_or_default(),
             ),
+            max_sessions: 1000,
             drain_grace: Duration::from_secs(20),
         }
     }

@@ -34,7 +34,8 @@ const SLOW_MAX_SECONDS: f64 = 3600.0;
 pub(crate) struct DemoTools {
     settings: Arc<DemoSettings>,
     counter: AtomicU64,
-    router: ToolRouter<Self>,
+    /// The same for all sessions.
+    router: Arc<ToolRouter<Self>>,
 }
 
 #[derive(Debug, Deserialize, schemars::JsonSchema)]
@@ -73,11 +74,16 @@ struct WhoAmI {
 
 #[tool_router(router = tool_router)]
 impl DemoTools {
-    pub(crate) fn new(settings: Arc<DemoSettings>) -> Self {
+    /// The tools, and how they are described.
+    pub(crate) fn router() -> ToolRouter<Self> {
+        Self::tool_router()
+    }
+
+    pub(crate) fn new(settings: Arc<DemoSettings>, router: Arc<ToolRouter<Self>>) -> Self {
         Self {
             settings,
             counter: AtomicU64::new(0),
-            router: Self::tool_router(),
+            router,
         }
     }
 

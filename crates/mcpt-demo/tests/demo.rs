@@ -31,10 +31,15 @@ struct Demo {
 
 impl Demo {
     async fn start() -> Self {
+        Self::start_with(|_| {}).await
+    }
+
+    async fn start_with(change: impl FnOnce(&mut DemoSettings)) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let mut settings = DemoSettings::from_env(address);
         settings.drain_grace = Duration::from_secs(30);
+        change(&mut settings);
         let (shutdown, asked) = oneshot::channel::<()>();
         let task = tokio::spawn(mcpt_demo::serve(listener, settings, async {
             drop(asked.await);
@@ -220,4 +225,27 @@ async fn a_session_lives_as_long_as_a_call_can_arrive() {
     assert_eq!(text(&answer), "1");
     demo.task.await.unwrap().unwrap();
     stream.await.unwrap();
+}
+
+#[tokio::test]
+async fn sessions_have_a_limit() {
+    let demo = Demo::start_with(|settings| settings.max_sessions = 2).await;
+    let sessions = [demo.initialize().await, demo.initialize().await];
+    let params = json!({"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}});
+    let initialize = json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": params});
+    let refused = demo
+        .request(Method::POST, &[], initialize.to_string())
+        .await;
+    assert_eq!(refused.0, 503);
+    assert!(refused.1.contains_key("retry-after"));
+    assert!(refused.2.contains("2 sessions"), "{}", refused.2);
+    // Those that there are go on, and one that ends makes room.
+    let ping = json!({"jsonrpc": "2.0", "id": 1, "method": "ping"}).to_string();
+    let session = ("mcp-session-id", sessions[0].as_str());
+    assert_eq!(demo.request(Method::POST, &[session], ping).await.0, 200);
+    let ended = demo
+        .request(Method::DELETE, &[session], String::new())
+        .await;
+    assert!(ended.0.is_success(), "{}", ended.0);
+    demo.initialize().await;
 }

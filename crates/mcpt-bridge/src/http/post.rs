@@ -8,14 +8,12 @@ use axum::{
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header::RETRY_AFTER},
     response::{IntoResponse, Response},
 };
-use bytes::Bytes;
 use http_body_util::{BodyExt, Limited};
 use mcpt_http::{BodyError, OverBudget, ReadBody, read_body};
 use mcpt_protocol::{
     Era, ErrorCode, Kind, LEGACY_VERSIONS, MalformedMessage, Message, Part, era_of_version,
     split_batch,
 };
-use serde::Deserialize;
 use serde_json::{json, value::RawValue};
 use tokio::sync::mpsc;
 
@@ -25,7 +23,8 @@ use super::{
 };
 use crate::{
     BridgeConfig,
-    readiness::{self, StartFailure},
+    begin::{Begun, begin},
+    readiness,
     session::{Outgoing, Over, Session},
     sessions::NoSession,
     sse,
@@ -255,12 +254,6 @@ fn unanswered(id: &RawValue, why: &dyn std::fmt::Display) -> sse::Event {
     sse::Event::error(id, ErrorCode::SERVER_ERROR, &why.to_string())
 }
 
-fn refuse_draining(id: Part<'_>) -> Response {
-    let text = NoSession::Draining.to_string();
-    let status = StatusCode::SERVICE_UNAVAILABLE;
-    error(status, Some(id), ErrorCode::SERVER_ERROR, &text, None)
-}
-
 /// Starts a child for a new session and has it answer.
 async fn initialize(
     bridge: &Bridge,
@@ -280,21 +273,11 @@ async fn initialize(
             None,
         );
     }
-    let mut session = match bridge.sessions.start() {
+    let mut session = match bridge.sessions.start().await {
         Ok(session) => session,
-        Err(none) => {
-            let status = StatusCode::SERVICE_UNAVAILABLE;
-            return error(
-                status,
-                Some(id),
-                ErrorCode::SERVER_ERROR,
-                &none.to_string(),
-                None,
-            );
-        }
+        Err(none) => return refuse_session(id, &none),
     };
-    let (stream, mut events) = Session::stream();
-    let limit = bridge.config.initialize_timeout;
+    let (stream, answers) = Session::stream();
     let request = Message::parse(&read.bytes)
         .map(|message| session.request(&message, id_of(&message).unwrap_or(id), stream, true));
     let request = match request {
@@ -305,46 +288,23 @@ async fn initialize(
         Ok(request) => request,
         Err(over) => return refuse_body(&over.into()),
     };
-    let answer = async {
-        request.send().await.ok()?;
-        events.recv().await
-    };
-    let answer = tokio::time::timeout(limit, answer).await;
-    let failed = |reason: String| {
-        let tail = session.tail().lines();
-        bridge.readiness.failed(StartFailure {
-            reason: reason.clone(),
-            tail,
-            hopeless: false,
-        });
-        let status = StatusCode::BAD_GATEWAY;
-        error(status, Some(id), ErrorCode::INTERNAL_ERROR, &reason, None)
-    };
-    let Ok(answer) = answer else {
-        let seconds = limit.as_secs_f64();
-        return failed(format!(
-            "the server did not answer initialize within {seconds} s"
-        ));
-    };
-    let (Some(event), None) = (answer, session.over()) else {
-        if bridge.readiness.state() == readiness::State::Draining {
-            return refuse_draining(id);
+    let limit = bridge.config.initialize_timeout;
+    let (answer, version) = match begin(&session, request, answers, limit).await {
+        Ok(Begun::Agreed { answer, version }) => (answer, version),
+        Ok(Begun::Refused { answer }) => return json_response(StatusCode::OK, answer.json()),
+        Err(_) if bridge.readiness.state() == readiness::State::Draining => {
+            return refuse_session(id, &NoSession::Draining);
         }
-        let why = session
-            .over()
-            .unwrap_or_else(|| "the server closed its input".to_owned());
-        return failed(format!("no answer to initialize: {why}"));
-    };
-    let body = event.json();
-    let version = agreed_version(&body);
-    let Some(version) = version else {
-        // Its own error: the client asked for something that this server does not give.
-        return json_response(StatusCode::OK, body);
+        Err(failure) => {
+            bridge.readiness.doubt(&failure);
+            let (status, code) = (StatusCode::BAD_GATEWAY, ErrorCode::INTERNAL_ERROR);
+            return error(status, Some(id), code, &failure.reason, None);
+        }
     };
     bridge.readiness.succeeded();
     session.agree_on(version);
     bridge.sessions.publish(&mut session);
-    let mut response = json_response(StatusCode::OK, body);
+    let mut response = json_response(StatusCode::OK, answer.json());
     match HeaderValue::from_str(session.id()) {
         Ok(id) => {
             let name = HeaderName::from_static(SESSION_ID);
@@ -355,16 +315,14 @@ async fn initialize(
     }
 }
 
-/// The version in a successful answer to `initialize`.
-fn agreed_version(answer: &Bytes) -> Option<String> {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Initialized {
-        protocol_version: String,
-    }
-    let message = Message::parse(answer).ok()?;
-    let result: Initialized = serde_json::from_str(message.result()?.get()).ok()?;
-    Some(result.protocol_version)
+/// Refuses a session for now.
+fn refuse_session(id: Part<'_>, why: &NoSession) -> Response {
+    let status = StatusCode::SERVICE_UNAVAILABLE;
+    let code = ErrorCode::SERVER_ERROR;
+    let mut response = error(status, Some(id), code, &why.to_string(), None);
+    let soon = HeaderValue::from_static("5");
+    response.headers_mut().insert(RETRY_AFTER, soon);
+    response
 }
 
 /// Takes a batch apart, since stdio servers differ in what they make of one: all answers come on one stream.
@@ -443,9 +401,9 @@ async fn send_batch(
             let sent = match tokio::time::timeout(ROOM_PATIENCE, room).await {
                 Ok(charge) => match outgoing.charged(charge) {
                     Ok(outgoing) => outgoing.send().await,
-                    Err(full) => Err(Over(full.to_string())),
+                    Err(full) => Err(Over::new(full.to_string())),
                 },
-                Err(_) => Err(Over("too much is held for this client".to_owned())),
+                Err(_) => Err(Over::new("too much is held for this client")),
             };
             ended = sent.err();
         }

@@ -3,14 +3,19 @@
 use std::time::Duration;
 
 use mcpt_http::Charge;
-use mcpt_protocol::{ErrorCode, Kind, Message, Part};
+use mcpt_protocol::{
+    ErrorCode, Kind, MalformedMessage, Message, MessageId, Part, error_response, find_id,
+    without_noise,
+};
 use tokio::{
     io::AsyncBufRead,
     sync::mpsc::{Sender, error::SendTimeoutError},
     time::Instant,
 };
 
-use super::{BACKLOG_BYTES, BACKLOG_MAX, Pending, SLOW_CLIENT, Session};
+use super::{
+    BACKLOG_BYTES, BACKLOG_MAX, Pending, SLOW_CLIENT, Session, outline::Outline, unusable::quote,
+};
 use crate::{
     lines::LineReader,
     sse::{Event, Frame},
@@ -18,9 +23,6 @@ use crate::{
 
 /// How long a message may wait for room, once nothing else of its session can make some.
 const ROOM_PATIENCE: Duration = Duration::from_secs(30);
-/// How much of a line that is no message is logged.
-const NOISE_SHOWN: usize = 200;
-
 /// Where a message goes.
 enum Destination {
     /// To who asked.
@@ -31,23 +33,118 @@ enum Destination {
     Other { is_question: bool },
 }
 
+/// A message that a server writes over several lines, as far as it has come.
+#[derive(Debug)]
+pub(super) struct Partial {
+    text: Vec<u8>,
+    charge: Charge,
+    outline: Outline,
+}
+
 impl Session {
-    /// Takes one line of the child's output.
-    pub(super) async fn receive<R: AsyncBufRead + Unpin>(&self, lines: &mut LineReader<R>) {
-        let Some((destination, frame)) = self.sort(lines.line()) else {
+    /// Takes one line of the child's output. `partial` is what came before it and has not ended.
+    pub(super) async fn receive<R: AsyncBufRead + Unpin>(
+        &self,
+        lines: &mut LineReader<R>,
+        partial: &mut Option<Partial>,
+    ) {
+        let line = lines.line();
+        let text = without_noise(line);
+        let malformed = match Message::parse(text) {
+            Ok(message) => {
+                // What had begun before was no message, since none stands within another one's lines.
+                if let Some(partial) = partial.take() {
+                    self.receive_unusable(&partial.text, "it does not end");
+                }
+                self.receive_noise_before(line, text);
+                let sorted = self.sort(&message);
+                return self.pass_on(sorted, lines.release()).await;
+            }
+            Err(malformed) => malformed,
+        };
+        if partial.is_some() {
+            return self.receive_more(lines, partial).await;
+        }
+        let outline = Outline::of(text);
+        let may_go_on = matches!(malformed, MalformedMessage::NotJson(_))
+            && text.starts_with(b"{")
+            && outline.goes_on();
+        if !may_go_on {
+            let text = if text.is_empty() { line } else { text };
+            return self.receive_unusable(text, &malformed.to_string());
+        }
+        self.receive_noise_before(line, text);
+        let text = text.to_vec();
+        let mut charge = lines.release();
+        if charge.grow(text.capacity()).is_err() {
+            return self.receive_unusable(&text, "there is no room for more of it");
+        }
+        *partial = Some(Partial {
+            text,
+            charge,
+            outline,
+        });
+    }
+
+    /// Takes a line that may be a part of a message that has begun.
+    async fn receive_more<R: AsyncBufRead + Unpin>(
+        &self,
+        lines: &LineReader<R>,
+        partial: &mut Option<Partial>,
+    ) {
+        let Some(mut begun) = partial.take() else {
             return;
         };
-        let Some(charge) = self.room_for(&frame, lines.release()).await else {
-            tracing::warn!(
-                session = self.short_id(),
-                "dropped a message of the server: too much is held for clients"
-            );
+        let line = lines.line();
+        begun.outline.read(line);
+        let length = begun.text.len() + line.len() + 1;
+        if length > self.max_message || begun.charge.grow(length * 2).is_err() {
+            return self.receive_unusable(&begun.text, "there is no room for more of it");
+        }
+        begun.text.push(b'\n');
+        begun.text.extend_from_slice(line);
+        if begun.outline.goes_on() {
+            *partial = Some(begun);
+            return;
+        }
+        let sorted = match Message::parse(&begun.text) {
+            Ok(message) => self.sort(&message),
+            Err(malformed) => {
+                return self.receive_unusable(&begun.text, &malformed.to_string());
+            }
+        };
+        drop(begun.text);
+        self.pass_on(sorted, begun.charge).await;
+    }
+
+    /// A line was longer than the limit, or there was no room for it: whoever it would have answered waits no longer. When
+    /// that is not known, it may be anybody.
+    pub(super) fn lose(&self, begin: &[u8], end: &[u8], why: &str) {
+        if let Some(id) = find_id(begin).or_else(|| id_at_end(end)) {
+            return self.fail_one(&id, true, why);
+        }
+        let pending = std::mem::take(&mut self.state().pending);
+        self.fail(pending, why);
+    }
+
+    /// What stood on the line of a message before it.
+    fn receive_noise_before(&self, line: &[u8], text: &[u8]) {
+        let before = line.len().saturating_sub(text.len());
+        let noise = line.get(..before).unwrap_or_default();
+        let noise = noise.strip_prefix(b"\xef\xbb\xbf").unwrap_or(noise);
+        self.receive_unusable(noise, "it stands before a message");
+    }
+
+    async fn pass_on(&self, sorted: Option<(Destination, Frame)>, charge: Charge) {
+        let Some((destination, frame)) = sorted else {
+            return;
+        };
+        let Some(charge) = self.room_for(&frame, charge).await else {
+            let why = "there is no room for the server's message: too much is held for clients";
             if let Destination::Answer(pending) = destination {
-                let why = "there is no room for the server's answer: too much is held for clients";
-                let id = Some(Part::alone(&pending.id));
-                let error = Event::error(id, ErrorCode::INTERNAL_ERROR, why);
-                // Whoever reads nothing learns nothing.
-                drop(pending.stream.try_send(error));
+                self.fail_pending(&pending, why);
+            } else {
+                tracing::warn!(session = self.short_id(), "{why}");
             }
             return;
         };
@@ -71,59 +168,73 @@ impl Session {
         }
     }
 
-    /// What the line is and where it goes, if it is a message that somebody waits for.
-    fn sort(&self, line: &[u8]) -> Option<(Destination, Frame)> {
-        let message = match Message::parse(line) {
-            Ok(message) => message,
-            Err(error) => {
-                if !line.iter().all(u8::is_ascii_whitespace) {
-                    let shown = line.get(..NOISE_SHOWN).unwrap_or(line);
-                    let text = String::from_utf8_lossy(shown);
-                    tracing::warn!(%error, "dropped what the server wrote to stdout: {text}");
-                }
-                return None;
-            }
-        };
+    /// Where a message goes, if somebody waits for it.
+    fn sort(&self, message: &Message<'_>) -> Option<(Destination, Frame)> {
         let whole = |with: &[(Part<'_>, &str)]| {
             let more: usize = with.iter().map(|(_, with)| with.len()).sum();
-            Frame::new(line.len() + more, |out| message.write_line(with, out))
+            let length = message.text().len() + more;
+            Frame::new(length, |out| message.write_line(with, out))
         };
         match message.kind() {
             Kind::Response { id: Some(id), .. } => {
-                let mut state = self.state();
-                let Some(pending) = id.as_u64().and_then(|n| state.pending.remove(&n)) else {
-                    tracing::debug!("dropped an answer that nobody waits for");
+                let value = MessageId::of(*id)?;
+                let pending = {
+                    let mut state = self.state();
+                    let number = value.own_number();
+                    state.last_used = Instant::now();
+                    number.and_then(|number| state.pending.remove(&number))
+                };
+                let Some(pending) = pending else {
+                    let text = quote(message.text().as_bytes());
+                    let why = format!("the server answered what it was not asked: {text}");
+                    self.fail_one(&value, true, &why);
                     return None;
                 };
-                state.last_used = Instant::now();
-                drop(state);
                 let frame = whole(&[(*id, pending.id.get())]);
                 Some((Destination::Answer(pending), frame))
             }
             Kind::Response { id: None, .. } => {
-                tracing::debug!("dropped an error that names no request");
+                let text = quote(message.text().as_bytes());
+                self.fail_the_only_one(&format!(
+                    "the server answered with an error that names no request: {text}"
+                ));
                 None
             }
             Kind::Notification { method } if method == "notifications/progress" => {
-                let Some(number) = message.params().progress_token else {
+                let Some(token) = message.params().progress_token else {
                     return Some((Destination::Other { is_question: false }, whole(&[])));
                 };
+                let number = MessageId::of(token).and_then(|token| token.own_number());
                 let state = self.state();
-                let pending = number.as_u64().and_then(|n| state.pending.get(&n));
-                let Some((pending, token)) =
+                let pending = number.and_then(|number| state.pending.get(&number));
+                let Some((pending, own)) =
                     pending.and_then(|p| Some((p, p.progress_token.as_ref()?)))
                 else {
                     tracing::debug!("dropped progress of a request that is not under way");
                     return None;
                 };
-                let frame = whole(&[(number, token.get())]);
+                let frame = whole(&[(token, own.get())]);
                 Some((Destination::Progress(pending.stream.clone()), frame))
             }
             Kind::Notification { .. } => {
                 Some((Destination::Other { is_question: false }, whole(&[])))
             }
+            // A client that only posts has no way to be asked, and lives all the same.
+            Kind::Request { id, method } if method == "ping" && !self.is_listened_to() => {
+                let pong = format!(r#"{{"jsonrpc":"2.0","id":{},"result":{{}}}}"#, id.text());
+                self.say(pong.into_bytes());
+                None
+            }
             Kind::Request { .. } => Some((Destination::Other { is_question: true }, whole(&[]))),
         }
+    }
+
+    /// Whether the client has any stream open that questions can go to.
+    fn is_listened_to(&self) -> bool {
+        let state = self.state();
+        let pending = state.pending.values().filter(|p| !p.exclusive);
+        let mut streams = state.general.iter().chain(pending.map(|p| &p.stream));
+        streams.any(|stream| !stream.is_closed())
     }
 
     /// Grows the charge of a line to what its event takes. The session's own backlog makes room first; after that the
@@ -171,19 +282,25 @@ impl Session {
         if unsent.length() > BACKLOG_BYTES {
             return self.dropped(&unsent);
         }
-        let mut state = self.state();
-        let backlog = &mut state.backlog;
-        backlog.push_back(unsent);
-        let mut bytes: usize = backlog.iter().map(Event::length).sum();
-        while backlog.len() > BACKLOG_MAX || bytes > BACKLOG_BYTES {
-            let Some(oldest) = backlog.pop_front() else {
-                break;
-            };
-            bytes -= oldest.length();
-            self.dropped(&oldest);
+        let mut dropped = Vec::new();
+        {
+            let backlog = &mut self.state().backlog;
+            backlog.push_back(unsent);
+            let mut bytes: usize = backlog.iter().map(Event::length).sum();
+            while backlog.len() > BACKLOG_MAX || bytes > BACKLOG_BYTES {
+                let Some(oldest) = backlog.pop_front() else {
+                    break;
+                };
+                bytes -= oldest.length();
+                dropped.push(oldest);
+            }
+        }
+        for event in &dropped {
+            self.dropped(event);
         }
     }
 
+    /// A message is lost. The server does not wait for the answer to a question that nobody was asked.
     fn dropped(&self, event: &Event) {
         let (session, bytes) = (self.short_id(), event.length());
         tracing::warn!(
@@ -191,6 +308,13 @@ impl Session {
             bytes,
             "dropped a message that no stream of the client took"
         );
+        if let Ok(message) = Message::parse(&event.json())
+            && let Kind::Request { id, .. } = message.kind()
+        {
+            let why = "the client has no stream open that takes this";
+            let error = error_response(Some(*id), ErrorCode::INTERNAL_ERROR, why, None);
+            self.say(error.into_bytes());
+        }
     }
 
     /// Sends an event on a stream, or gives it back when the client does not take it. All output of the child waits
@@ -212,6 +336,14 @@ impl Session {
             }
         }
     }
+}
+
+/// The id at the end of a long message: some servers write it last.
+fn id_at_end(end: &[u8]) -> Option<MessageId> {
+    // It may begin within a character.
+    let end = String::from_utf8_lossy(end.trim_ascii_end().strip_suffix(b"}")?);
+    let (_, id) = end.rsplit_once("\"id\":")?;
+    find_id(format!("{{\"id\":{id}}}").as_bytes()).filter(|_| !id.contains('}'))
 }
 
 #[cfg(test)]
@@ -245,7 +377,7 @@ mod tests {
     async fn receive(session: &Session, line: &[u8]) {
         let mut lines = LineReader::new(line, 2_000_000, session.account());
         lines.next().await.unwrap();
-        session.receive(&mut lines).await;
+        session.receive(&mut lines, &mut None).await;
     }
 
     type Sent = Pin<Box<dyn Future<Output = Result<(), Over>>>>;

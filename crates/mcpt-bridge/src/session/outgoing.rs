@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use mcpt_http::{Charge, OverBudget};
-use mcpt_protocol::{Message, Part};
+use mcpt_protocol::{Message, MessageId, Part};
 use tokio::{
     sync::{OwnedSemaphorePermit, mpsc},
     time::Instant,
@@ -86,10 +86,10 @@ impl Session {
         if message.method() == Some("notifications/cancelled")
             && let Some(id) = message.params().request_id
         {
-            let number = state
-                .pending
-                .iter()
-                .find_map(|(n, p)| (p.id.get() == id.text()).then_some(*n))?;
+            let wanted = MessageId::of(id);
+            let number = state.pending.iter().find_map(|(number, pending)| {
+                (MessageId::of(Part::alone(&pending.id)) == wanted).then_some(*number)
+            })?;
             // A cancelled request is not answered, so it is not pending any more.
             state.pending.remove(&number);
             drop(state);
@@ -108,6 +108,24 @@ impl Session {
             line,
             charge: self.account.nothing(),
             unsent: None,
+        }
+    }
+}
+
+impl Session {
+    /// Answers the child itself, if there is room before it: it does not wait for a child that does not read.
+    pub(super) fn say(&self, mut line: Vec<u8>) {
+        line.push(b'\n');
+        let Ok(charge) = self.account.take(line.capacity()) else {
+            return;
+        };
+        let queued = Queued {
+            line,
+            _charge: charge,
+            _room: None,
+        };
+        if let Err(error) = self.to_child.try_send(queued) {
+            tracing::debug!(%error, "did not answer a server that does not read");
         }
     }
 }
@@ -151,16 +169,14 @@ impl Outgoing {
         let room = room.await.ok();
         let queue = session.to_child.reserve().await;
         let Ok(place) = queue else {
-            let why = session.over();
-            return Err(Over(
-                why.unwrap_or_else(|| "the server process does not read".to_owned()),
-            ));
+            let over = session.over();
+            return Err(over.unwrap_or_else(|| Over::new("the server process does not read")));
         };
         let pending_size = self.pending_size();
         if let Some(number) = self.unsent.take() {
             let mut state = session.state();
-            if let Some(why) = &state.over {
-                return Err(Over(why.clone()));
+            if let Some(over) = &state.over {
+                return Err(over.clone());
             }
             let Some(pending) = state.pending.get_mut(&number) else {
                 return Ok(());

@@ -8,7 +8,7 @@ use tokio::{
     sync::mpsc,
 };
 
-use super::{Running, Session, outgoing::Queued};
+use super::{Over, Running, Session, outgoing::Queued};
 use crate::{
     child::Started,
     lines::{Line, LineReader},
@@ -21,64 +21,56 @@ impl Session {
     /// Runs the session until its end is asked for or its child ends. `closing` is called before waiting clients get
     /// their errors. Returns once the child and what it left behind are gone.
     pub(crate) async fn run(&self, running: Running, closing: impl FnOnce()) {
-        let Running {
-            started,
-            lines,
-            max_message,
-        } = running;
+        let Running { started, lines } = running;
         let Started {
             mut process,
             stdin,
             stdout,
         } = started;
         let writer = tokio::spawn(write(stdin, lines));
-        let why = {
-            let mut reading = std::pin::pin!(self.read(stdout, max_message));
+        let over = {
+            let mut reading = std::pin::pin!(self.read(stdout));
             tokio::select! {
-                () = self.end.cancelled() => "the session was ended".to_owned(),
-                () = &mut reading => process.how_it_ended().await,
+                () = self.end.cancelled() => Over::new("the session was ended"),
+                () = &mut reading => process.how_it_ended().await.into(),
                 _ = process.wait() => {
                     // What is still in the pipe is read; what others hold open is not awaited.
                     drop(tokio::time::timeout(LAST_WORDS, reading).await);
-                    process.how_it_ended().await
+                    process.how_it_ended().await.into()
                 }
             }
         };
         closing();
-        self.finish(&why);
+        self.finish(&over);
         // With the writer goes stdin, which asks the child to leave.
         writer.abort();
         drop(writer.await);
         process.end().await;
     }
 
-    async fn read(&self, mut stdout: LineReader<BufReader<ChildStdout>>, max: usize) {
+    async fn read(&self, mut stdout: LineReader<BufReader<ChildStdout>>) {
+        let max = self.max_message;
+        let mut partial = None;
         loop {
-            match stdout.next().await {
-                Ok(Line::Complete) => self.receive(&mut stdout).await,
+            let lost = match stdout.next().await {
+                Ok(Line::Complete) => {
+                    self.receive(&mut stdout, &mut partial).await;
+                    continue;
+                }
                 Ok(Line::TooLong) => {
-                    self.lose(&format!(
-                        "the server wrote a message longer than {max} bytes"
-                    ));
+                    format!("the server wrote a message longer than {max} bytes")
                 }
                 Ok(Line::NoRoom) => {
-                    self.lose(
-                        "there is no room for the server's message: too much is held for clients",
-                    );
+                    "there is no room for the server's message: too much is held for clients".into()
                 }
                 Ok(Line::End) => return,
                 Err(error) => {
                     tracing::warn!(%error, "cannot read from the server process");
                     return;
                 }
-            }
+            };
+            self.lose(stdout.line(), stdout.skipped(), &lost);
         }
-    }
-
-    /// A message of the server is lost, and which request it would have answered is not known.
-    fn lose(&self, why: &str) {
-        let pending = std::mem::take(&mut self.state().pending);
-        self.fail(pending, why);
     }
 }
 

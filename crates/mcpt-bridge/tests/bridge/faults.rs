@@ -70,7 +70,8 @@ async fn a_crash_loop_is_told_with_its_reason_until_it_is_over() {
     })
     .await;
     let text = client.get("/readyz").await.text;
-    assert!(text.contains("cannot read the secret plan"), "{text}");
+    // What it wrote to stderr is for its log alone.
+    assert!(!text.contains("secret"), "{text}");
     assert_eq!(client.get("/healthz").await.status, 200);
     let reply = client.initialize("2025-11-25").await;
     assert_eq!(reply.status, 503);
@@ -110,7 +111,7 @@ async fn a_command_that_is_gone_for_a_while_is_tried_again() {
     bridge.until_ready().await;
     fs::rename(&program, &aside).unwrap();
     let reply = bridge.client().initialize("2025-11-25").await;
-    assert_eq!(reply.status, 503);
+    assert_eq!(reply.status, 502);
     assert!(reply.text.contains("does not exist"), "{}", reply.text);
     fs::rename(&aside, &program).unwrap();
     bridge.until_ready().await;
@@ -185,4 +186,62 @@ async fn a_client_that_leaves_during_initialize_leaves_no_child() {
         started().lines().filter(alive).count() == 1
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_start_that_fails_for_one_client_is_no_matter_of_others() {
+    let bridge = Bridge::ready().await;
+    let initialize = |name: &str| {
+        let params = json!({"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": name, "version": "1"}});
+        json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": params}).to_string()
+    };
+    for _ in 0..3 {
+        let reply = bridge.client().post(&initialize("unbearable")).await;
+        assert_eq!(reply.status, 502);
+        assert!(reply.text.contains("exit code 5"), "{}", reply.text);
+        let reply = bridge.client().post(&initialize("good")).await;
+        assert_eq!(reply.status, 200, "{}", reply.text);
+        assert_eq!(bridge.client().get("/readyz").await.status, 200);
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_can_exist_once_serves_one_session_at_a_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let lock = folder.path().join("lock");
+    let command = ["flock".into(), "-n".into(), lock.clone().into()].into_iter();
+    let command: Vec<_> = command.chain(scripted(&[])).collect();
+    let bridge = Bridge::start(command.clone(), |c| c.max_sessions = 1).await;
+    bridge.until_ready().await;
+    for _ in 0..2 {
+        // Also at once after the one before.
+        let client = bridge.session().await;
+        let reply = bridge.client().initialize("2025-11-25").await;
+        assert_eq!((reply.status.as_u16(), reply.error_code()), (503, -32000));
+        assert_eq!(reply.headers["retry-after"], "5");
+        assert!(
+            reply.text.contains("one session at a time"),
+            "{}",
+            reply.text
+        );
+        assert_eq!(bridge.client().get("/readyz").await.status, 200);
+        assert_eq!(client.text("noise").await, "after the noise");
+        assert_eq!(client.delete().await.status, 204);
+    }
+    // Not told so, the bridge tells who comes second what the server says, and the server stays ready.
+    let lock = folder.path().join("other");
+    let command = ["flock".into(), "-n".into(), lock.into()].into_iter();
+    let bridge = Bridge::start(command.chain(scripted(&[])).collect(), |_| {}).await;
+    bridge.until_ready().await;
+    let mut client = bridge.client();
+    until("the look at it has ended", async || {
+        client.initialize("2025-11-25").await.status == 200
+    })
+    .await;
+    for _ in 0..3 {
+        let reply = bridge.client().initialize("2025-11-25").await;
+        assert_eq!(reply.status, 502, "{}", reply.text);
+        assert_eq!(bridge.client().get("/readyz").await.status, 200);
+    }
+    assert_eq!(client.text("noise").await, "after the noise");
 }

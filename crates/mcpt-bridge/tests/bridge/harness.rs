@@ -63,6 +63,7 @@ impl Bridge {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let mut config = BridgeConfig::new(address, command);
+        config.keeper = vec![example("bridge").into(), "keep".into()];
         change(&mut config);
         let (shutdown, asked) = oneshot::channel();
         let task = tokio::spawn(mcpt_bridge::serve(listener, config, async {

@@ -12,3 +12,4 @@ mod limits;
 mod messages;
 mod processes;
 mod protocol;
+mod unusable;

@@ -293,6 +293,20 @@ async fn nothing_is_left_of_the_bridge() {
 }
 
 #[tokio::test]
+async fn nothing_is_left_of_a_bridge_that_was_killed() {
+    let mut program = Program::start().await;
+    let litter = program.client.text("litter").await;
+    program.client.text("stubborn").await;
+    let pid = program.client.text("pid").await;
+    program.child.kill().unwrap();
+    program.child.wait().unwrap();
+    until("all processes are gone", async || {
+        !litter.split(' ').any(lives) && !lives(&pid)
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn what_a_session_left_behind_ends_with_all_that_it_started() {
     let program = Program::start().await;
     let nest = program.nest().await;

@@ -170,3 +170,88 @@ async fn a_server_that_refuses_initialize_is_heard() {
     .await;
     assert_eq!(bridge.client().get("/readyz").await.status, 503);
 }
+
+#[tokio::test]
+async fn a_slash_at_the_end_is_the_same_endpoint() {
+    let bridge = Bridge::ready().await;
+    let client = bridge.session().await;
+    for (path, status) in [
+        ("/mcp", 200),
+        ("/mcp/", 200),
+        ("/mcp//", 404),
+        ("/mcp/x", 404),
+    ] {
+        let reply = client.exchange(Method::POST, path, &[], PING).await;
+        assert_eq!(reply.status, status, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn pages_that_may_use_it_are_told_so() {
+    let bridge = Bridge::start(crate::harness::scripted(&[]), |c| {
+        c.access = c.access.clone().allow_origins(["https://app.example.com"]);
+    })
+    .await;
+    bridge.until_ready().await;
+    let mut client = bridge.client();
+    let page = ("origin", "https://app.example.com");
+    let asks = [
+        page,
+        ("access-control-request-method", "POST"),
+        (
+            "access-control-request-headers",
+            "content-type,mcp-session-id",
+        ),
+    ];
+    let reply = client.exchange(Method::OPTIONS, "/mcp", &asks, "").await;
+    assert_eq!(reply.status, 204);
+    assert_eq!(reply.headers["access-control-allow-origin"], page.1);
+    assert_eq!(
+        reply.headers["access-control-allow-headers"],
+        "content-type,mcp-session-id"
+    );
+    client.initialize("2025-11-25").await;
+    for (client, status) in [(&client, 200), (&bridge.client(), 400)] {
+        let reply = client.exchange(Method::POST, "/mcp", &[page], PING).await;
+        assert_eq!(reply.status, status);
+        assert_eq!(reply.headers["access-control-allow-origin"], page.1);
+        let exposed = reply.headers["access-control-expose-headers"]
+            .to_str()
+            .unwrap();
+        assert!(exposed.contains("Mcp-Session-Id"), "{exposed}");
+    }
+    let evil = [("origin", "https://evil.example"), asks[1]];
+    let reply = client.exchange(Method::OPTIONS, "/mcp", &evil, "").await;
+    assert_eq!(reply.status, 403);
+    assert!(!reply.headers.contains_key("access-control-allow-origin"));
+    assert_eq!(
+        client
+            .exchange(Method::OPTIONS, "/mcp", &[], "")
+            .await
+            .status,
+        405
+    );
+}
+
+#[tokio::test]
+async fn readiness_is_for_the_same_hosts_as_the_endpoint() {
+    let bridge = Bridge::ready().await;
+    let client = bridge.client();
+    let reply = client.get("/readyz").await;
+    assert_eq!(reply.headers["mcpt-ready-state"], "ready");
+    let evil = [("host", "evil.example")];
+    assert_eq!(
+        client
+            .exchange(Method::GET, "/readyz", &evil, "")
+            .await
+            .status,
+        403
+    );
+    assert_eq!(
+        client
+            .exchange(Method::GET, "/healthz", &evil, "")
+            .await
+            .status,
+        200
+    );
+}

@@ -54,6 +54,7 @@ impl Demo {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let settings = DemoSettings {
+            max_sessions: 1000,
             greeting: String::new(),
             token_set: false,
             instance: instance.to_owned(),
