@@ -38,6 +38,11 @@ pub(crate) fn repository() -> &'static Path {
         .unwrap_or(Path::new("."))
 }
 
+/// Where cargo puts what it builds of this repository.
+pub(crate) fn target() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| repository().join("target"), PathBuf::from)
+}
+
 /// A key made of everything that a cached thing depends on.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Key(Sha256);

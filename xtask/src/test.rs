@@ -80,11 +80,18 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let can = |need| !missing.iter().any(|(lacking, _)| *lacking == need);
 
     let mut run = Run::default();
-    run.step(
-        "mcpt",
-        &mut cargo(&["build", "--quiet", "--package", "mcpt"]),
-    );
+    let programs = ["--package", "mcpt", "--package", "mcpt-with-memory"];
+    let build = [&["build", "--quiet"], &programs[..]].concat();
+    run.step("mcpt", &mut cargo(&build));
     run.step("workspace", &mut workspace(&can)?);
+    if can(Need::Servers) {
+        let mut further = workspace(&can)?;
+        further
+            .args(["--test", "end_to_end"])
+            .env("MCPT_TEST_BACKEND", "memory")
+            .env("MCPT_BIN", cache::target().join("debug/mcpt-with-memory"));
+        run.step("the same suite on a further backend", &mut further);
+    }
     if can(Need::Helm) {
         run.step("goldens", &mut xtask(&["goldens", "--check"])?);
     }

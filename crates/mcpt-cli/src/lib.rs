@@ -17,6 +17,7 @@ mod messages;
 mod output;
 mod place;
 mod progress;
+mod readable;
 mod report;
 mod runtime;
 mod speak;

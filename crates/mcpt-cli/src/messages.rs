@@ -2,15 +2,20 @@
 
 use std::io::{self, IsTerminal as _, Write as _};
 
-use crate::args::Global;
+use crate::{args::Global, readable};
 
 /// Whether standard error shows colours.
 pub(crate) fn styled() -> bool {
     io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
-/// Writes one line, if standard error is still there.
+/// Writes a line, if standard error is still there.
 pub(crate) fn line(text: &str) {
+    exact(&readable::text(text));
+}
+
+/// Writes a line in which nothing is of a stranger any more.
+fn exact(text: &str) {
     // With standard error gone, nobody wants it.
     drop(writeln!(io::stderr().lock(), "{text}"));
 }
@@ -23,7 +28,7 @@ pub(crate) fn warning(global: &Global, text: &str) {
         } else {
             ("", "")
         };
-        line(&format!("{yellow}warning:{plain} {text}"));
+        exact(&format!("{yellow}warning:{plain} {}", readable::text(text)));
     }
 }
 
@@ -35,6 +40,6 @@ pub(crate) fn hint(global: &Global, text: &str) {
         } else {
             ("", "")
         };
-        line(&format!("{cyan}hint:{plain} {text}"));
+        exact(&format!("{cyan}hint:{plain} {}", readable::text(text)));
     }
 }

@@ -4,41 +4,47 @@ mod exact_yaml;
 
 use std::{
     fmt::Display,
-    io::{self, Write as _},
+    io::{self, IsTerminal as _, Write as _},
 };
 
 use mcpt_core::{Failure, FailureKind};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::{args::Format, ending::Ending};
+use crate::{args::Format, ending::Ending, readable};
 
-/// Writes a text as it is.
-pub(crate) fn text(text: &str) -> Result<(), Ending> {
+/// Writes a text, or a document, exactly as it is.
+pub(crate) fn exact(text: &str) -> Result<(), Ending> {
     let mut out = io::stdout().lock();
     out.write_all(text.as_bytes())?;
     out.flush()?;
     Ok(())
 }
 
-/// Writes one line.
+/// Writes a text for people, whoever wrote what is in it.
+pub(crate) fn text(text: &str) -> Result<(), Ending> {
+    exact(&readable::text(text))
+}
+
+/// Writes one line for people.
 pub(crate) fn line(line: &str) -> Result<(), Ending> {
-    text(&format!("{line}\n"))
+    exact(&format!("{}\n", readable::line(line)))
 }
 
 /// Writes each item on a line of its own.
 pub(crate) fn lines<T: Display>(items: impl IntoIterator<Item = T>) -> Result<(), Ending> {
     let mut all = String::new();
     for item in items {
-        all.push_str(&item.to_string());
+        all.push_str(&readable::line(&item.to_string()));
         all.push('\n');
     }
-    text(&all)
+    exact(&all)
 }
 
 /// Writes a value as one indented JSON document.
 pub(crate) fn json(value: &impl Serialize) -> Result<(), Ending> {
-    line(&serde_json::to_string_pretty(value).map_err(|error| unprintable(&error))?)
+    let document = serde_json::to_string_pretty(value).map_err(|error| unprintable(&error))?;
+    exact(&format!("{}\n", readable::json(&document)))
 }
 
 /// Writes a JSON text that came from elsewhere: indented, and otherwise as it is.
@@ -53,12 +59,22 @@ pub(crate) fn exact_yaml(json: &str) -> Result<(), Ending> {
 
 /// Writes a value as JSON on one line.
 pub(crate) fn json_line(value: &impl Serialize) -> Result<(), Ending> {
-    line(&serde_json::to_string(value).map_err(|error| unprintable(&error))?)
+    let document = serde_json::to_string(value).map_err(|error| unprintable(&error))?;
+    exact(&format!("{}\n", readable::json(&document)))
 }
 
 /// Writes a value as one YAML document.
 pub(crate) fn yaml(value: &impl Serialize) -> Result<(), Ending> {
-    text(&yaml_text(value)?)
+    yaml_document(&yaml_text(value)?)
+}
+
+/// Writes YAML: exactly for a program, and for the eyes of somebody at a terminal as other texts.
+pub(crate) fn yaml_document(yaml: &str) -> Result<(), Ending> {
+    if io::stdout().is_terminal() {
+        text(yaml)
+    } else {
+        exact(yaml)
+    }
 }
 
 /// A value as the text of one YAML document.
@@ -70,7 +86,7 @@ pub(crate) fn yaml_text(value: &impl Serialize) -> Result<String, Ending> {
 /// Writes a manifest: the stream of YAML documents as it is, or one JSON array of them.
 pub(crate) fn manifest(format: Format, manifest: &str) -> Result<(), Ending> {
     if format != Format::Json {
-        return text(manifest);
+        return yaml_document(manifest);
     }
     json(&documents(manifest).map_err(|error| unprintable(&error))?)
 }

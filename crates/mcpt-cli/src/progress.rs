@@ -9,7 +9,7 @@ use std::{
 use indicatif::{ProgressBar, ProgressStyle};
 use mcpt_core::{Progress, ProgressEvent, Silent};
 
-use crate::{args::Global, messages};
+use crate::{args::Global, messages, readable};
 
 /// How often the spinner turns.
 const TICK: Duration = Duration::from_millis(100);
@@ -71,8 +71,13 @@ impl Spinner {
 impl Progress for Spinner {
     fn event(&self, event: ProgressEvent) {
         match event {
-            ProgressEvent::Step(text) | ProgressEvent::Waiting(text) => self.bar.set_message(text),
-            ProgressEvent::Warning(text) => self.bar.println(format!("warning: {text}")),
+            ProgressEvent::Step(text) | ProgressEvent::Waiting(text) => {
+                self.bar.set_message(readable::line(&text).into_owned());
+            }
+            ProgressEvent::Warning(text) => {
+                self.bar
+                    .println(format!("warning: {}", readable::text(&text)));
+            }
         }
     }
 }

@@ -8,7 +8,7 @@ use std::{
 use mcpt_core::{Failure, FailureKind};
 use serde::Serialize;
 
-use crate::{args::Format, ending::Ending, messages};
+use crate::{args::Format, ending::Ending, messages, readable};
 
 /// Reports how a command ended and gives the exit code of the process.
 pub(crate) fn exit(outcome: Result<(), Ending>, format: Format) -> ExitCode {
@@ -69,8 +69,9 @@ fn write_text(out: &mut impl Write, failure: &Failure, styled: bool) -> io::Resu
     } else {
         ("", "", "", "")
     };
-    writeln!(out, "{red}error:{plain} {}", failure.what)?;
+    writeln!(out, "{red}error:{plain} {}", readable::text(&failure.what))?;
     for why in &failure.why {
+        let why = readable::text(why);
         let mut lines = why.lines();
         writeln!(out, "  - {}", lines.next().unwrap_or_default())?;
         for line in lines {
@@ -80,11 +81,11 @@ fn write_text(out: &mut impl Write, failure: &Failure, styled: bool) -> io::Resu
     if !failure.log_tail.is_empty() {
         writeln!(out, "last log lines:")?;
         for line in &failure.log_tail {
-            writeln!(out, "  {dim}|{plain} {line}")?;
+            writeln!(out, "  {dim}|{plain} {}", readable::line(line))?;
         }
     }
     if let Some(hint) = &failure.hint {
-        writeln!(out, "{cyan}hint:{plain} {hint}")?;
+        writeln!(out, "{cyan}hint:{plain} {}", readable::text(hint))?;
     }
     Ok(())
 }
@@ -120,7 +121,8 @@ fn write_json(out: &mut impl Write, failure: &Failure) -> io::Result<()> {
         log_tail: &failure.log_tail,
         hint: failure.hint.as_deref(),
     };
-    writeln!(out, "{}", serde_json::json!({ "error": wire }))
+    let document = serde_json::json!({ "error": wire }).to_string();
+    writeln!(out, "{}", readable::json(&document))
 }
 
 #[cfg(test)]
@@ -145,6 +147,24 @@ mod tests {
             "error: cannot deploy demo\n  - it exited with code 3\n    at once\n  - and again\n\
              last log lines:\n  | boom\nhint: mcpt logs demo\n"
         );
+    }
+
+    #[test]
+    fn strangers_in_a_failure_act_on_no_terminal() {
+        let mut failure = Failure::new(FailureKind::Failed, "a\x1b[2J")
+            .because("b\u{9b}2J\n\u{202e}c")
+            .hint("d\x07");
+        failure.log_tail = vec!["e\rf\nerror: forged".to_owned()];
+        let mut out = Vec::new();
+        write_text(&mut out, &failure, false).unwrap();
+        assert_eq!(
+            String::from_utf8(out).unwrap(),
+            "error: a\\x1b[2J\n  - b\\x9b2J\n    \\u{202e}c\nlast log lines:\n  | e\\x0df\\x0aerror: forged\nhint: d\\x07\n"
+        );
+        let mut out = Vec::new();
+        write_json(&mut out, &failure).unwrap();
+        let value: serde_json::Value = serde_json::from_slice(&out).unwrap();
+        assert_eq!(value["error"]["why"][0], failure.why[0]);
     }
 
     #[test]

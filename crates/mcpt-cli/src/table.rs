@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use crate::readable;
+
 /// Space between columns.
 const GAP: usize = 3;
 
@@ -27,7 +29,8 @@ impl Table {
             if cell.is_empty() {
                 "-".to_owned()
             } else {
-                cell
+                // A cell that has two lines would forge a row.
+                readable::line(&cell).into_owned()
             }
         });
         self.rows.push(cells.collect());
@@ -72,6 +75,7 @@ pub(crate) fn facts<const N: usize>(facts: [(&str, Option<String>); N]) -> Strin
     let mut text = String::new();
     for (name, value) in facts {
         if let Some(value) = value {
+            let value = readable::line(&value);
             let _ = writeln!(text, "{:<12}{value}", format!("{name}:"));
         }
     }
@@ -109,6 +113,19 @@ mod tests {
             table.text(None),
             "NAME     STATE     TEXT\na        -         one two three\nlonger   running   x\n"
         );
+        table.row([
+            "x\ny".to_owned(),
+            "\x1b[31mred\x1b[0m".to_owned(),
+            "\u{202e}".to_owned(),
+        ]);
+        assert!(
+            table
+                .text(None)
+                .ends_with("x\\x0ay   red       \\u{202e}\n"),
+            "{}",
+            table.text(None)
+        );
+        table.rows.pop();
         assert_eq!(
             table.text(Some(24)),
             "NAME     STATE     TEXT\na        -         one…\nlonger   running   x\n"

@@ -30,7 +30,7 @@ pub(crate) fn exit(error: &clap::Error) -> ExitCode {
             } else {
                 help.to_string()
             };
-            report::exit(output::text(&help), Format::Table)
+            report::exit(output::exact(&help), Format::Table)
         }
         _ if wants_json(env::args_os()) => report::exit(
             Err(failure(&error.render().to_string()).into()),

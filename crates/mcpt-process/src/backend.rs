@@ -253,14 +253,14 @@ impl Backend for Processes {
         if folder.runs().map_err(io_failure)?.is_empty() && !folder.work().exists() {
             return Err(self.not_found(name));
         }
-        let _lock = change_lock(&folder, &what, name)?;
+        let _lock = change_lock(&folder, &what, name).await?;
         let runs = folder.runs().map_err(io_failure)?;
         // Another command may have deleted it until now.
         if runs.is_empty() && !folder.work().exists() {
             return Err(self.not_found(name));
         }
         // From here on a deletion that is interrupted goes on: the supervisor sees this file, or the next command does.
-        std::fs::write(folder.ending_file(), "").map_err(io_failure)?;
+        folder.note_ending().map_err(io_failure)?;
         for run in &runs {
             terminate(run).map_err(io_failure)?;
         }
@@ -331,7 +331,7 @@ mod tests {
     use tokio::runtime::Builder;
 
     use super::*;
-    use crate::lock::{self, ChangeLock};
+    use crate::lock;
 
     #[test]
     fn of_two_deletions_one_finds_nothing() {
@@ -339,7 +339,7 @@ mod tests {
         let state = StateFolder::new(root.path().to_owned());
         let name = ServerName::new("demo").unwrap();
         let folder = state.server(&name);
-        let first = ChangeLock::take_now(&folder).unwrap().unwrap();
+        let first = lock::tests::take_now(&folder).unwrap();
         folder.create_run().unwrap();
         let before = lock::tests::opened(&folder);
         let second = thread::spawn(move || {

@@ -3,12 +3,10 @@
 use std::{collections::BTreeMap, fmt::Write as _};
 
 use mcpt_core::{Failure, Plan, REDACTED, Transport};
+use mcpt_workload::Endpoint;
 use sha2::{Digest as _, Sha256};
 
-use crate::{
-    command,
-    wire::{Endpoint, ServerSpec},
-};
+use crate::{command, wire::ServerSpec};
 
 /// What the plan says about the server, in the form that supervisors get.
 ///
@@ -16,6 +14,7 @@ use crate::{
 /// When the plan cannot run as a local process.
 pub(crate) fn server_spec(plan: &Plan) -> Result<ServerSpec, Failure> {
     Ok(ServerSpec {
+        sessions: plan.sessions,
         name: plan.name.clone(),
         template: plan.template.clone(),
         template_version: plan.template_version.clone(),
@@ -84,7 +83,7 @@ pub(crate) fn manifest(server: &ServerSpec) -> String {
 
 #[cfg(test)]
 mod tests {
-    use mcpt_core::{ServerName, TemplateId};
+    use mcpt_core::{ServerName, Sessions, TemplateId};
 
     use super::*;
 
@@ -97,6 +96,7 @@ mod tests {
             env: BTreeMap::from([("A".to_owned(), "b".to_owned())]),
             secrets: BTreeMap::from([("TOKEN".to_owned(), secret.to_owned())]),
             endpoint: Endpoint::Stdio,
+            sessions: Sessions::Stateful,
         }
     }
 

@@ -5,11 +5,13 @@ use std::{fs, io, time::Duration};
 use mcpt_core::{
     DeployOptions, Failure, FailureKind, Plan, Progress, ProgressEvent, ServerName, redact,
 };
+use mcpt_workload::{Endpoint, own_files};
 use tokio::time::timeout;
 
 use crate::{
     command,
     configuration::{digest_matches, salted_digest},
+    environment,
     folder::{RunFolder, ServerFolder, StateFolder},
     lock::{self, ChangeLock},
     logs::Changes,
@@ -17,7 +19,7 @@ use crate::{
     state::{Phase, RunState, now},
     supervisor::{self, kill_supervisor, terminate},
     trial::Trial,
-    wire::{Endpoint, ServerSpec, Spec},
+    wire::{ServerSpec, Spec},
 };
 
 /// Longest time for a supervisor to end its server and itself; longer than it gives the server.
@@ -29,12 +31,13 @@ const TAIL: usize = 15;
 ///
 /// # Errors
 /// When another command has it.
-pub(crate) fn change_lock(
+pub(crate) async fn change_lock(
     folder: &ServerFolder,
     what: &str,
     name: &ServerName,
 ) -> Result<ChangeLock, Failure> {
     ChangeLock::take(folder)
+        .await
         .map_err(|error| state_failure(what, folder, &error))?
         .ok_or_else(|| {
             Failure::new(FailureKind::Failed, what)
@@ -66,7 +69,7 @@ pub(crate) async fn deploy(
     let folder = state.server(&plan.name);
     let io_failure = |error: io::Error| state_failure(&what, &folder, &error);
 
-    let _lock = change_lock(&folder, &what, &plan.name)?;
+    let _lock = change_lock(&folder, &what, &plan.name).await?;
     let current = clear_leftovers(&folder, END_OF_RUN)
         .await
         .map_err(io_failure)?;
@@ -115,7 +118,7 @@ pub(crate) async fn deploy(
         "starting {}",
         command::display(&server.command)
     )));
-    fs::create_dir_all(folder.work()).map_err(io_failure)?;
+    folder.create_work().map_err(io_failure)?;
     let run = folder.create_run().map_err(io_failure)?;
     let spec = Spec {
         run: run.path().to_owned(),
@@ -241,11 +244,21 @@ fn stands_aside(phase: Phase) -> bool {
 fn shown(mut failure: Failure, what: &str, run: &RunFolder, plan: &Plan) -> Failure {
     what.clone_into(&mut failure.what);
     failure.log_tail = tail(run, plan);
+    let given = |name: &str| plan.env.contains_key(name) || plan.secrets.contains_key(name);
+    let is_set = |name: &str| std::env::var_os(name).is_some();
+    let missed = environment::missed(&failure.log_tail, given, is_set);
+    if !missed.is_empty() {
+        failure.hint = Some(format!(
+            "of your environment the server did not get {}: -e {} hands it on",
+            missed.join(", "),
+            missed.join(" -e ")
+        ));
+    }
     failure
 }
 
 fn tail(run: &RunFolder, plan: &Plan) -> Vec<String> {
-    let text = fs::read(run.log_file()).unwrap_or_default();
+    let text = own_files::read(&run.log_file()).unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
     let own: Vec<&str> = text
         .lines()
@@ -295,11 +308,12 @@ pub(crate) async fn end_run(run: &RunFolder, patience: Duration) -> io::Result<(
 /// Ends a run, by force when it takes longer than `patience`. Its folder stays.
 async fn stop_run(run: &RunFolder, patience: Duration) -> io::Result<()> {
     terminate(run)?;
-    let waiting = run.clone();
-    let death = tokio::task::spawn_blocking(move || lock::wait_for_death(&waiting));
-    if timeout(patience, death).await.is_err() {
-        kill_supervisor(run)?;
-        lock::wait_for_death(run)?;
+    match timeout(patience, lock::wait_for_death(run)).await {
+        Ok(died) => died?,
+        Err(_) => {
+            kill_supervisor(run)?;
+            lock::wait_for_death(run).await?;
+        }
     }
     marked::kill_all(run.path());
     Ok(())

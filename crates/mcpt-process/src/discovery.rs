@@ -19,6 +19,7 @@ use tokio::sync::Notify;
 use crate::{
     Processes,
     folder::StateFolder,
+    state::RunState,
     watching::{calls_for_a_look, is_about_logs},
 };
 
@@ -109,7 +110,7 @@ impl ProcessDiscovery {
     fn look_at(&self, name: &ServerName) -> Result<Option<ServerSpec>, String> {
         let found = self.processes.find(name);
         let found = found.map_err(|failure| failure.why.join("; "))?;
-        let Some((_, server)) = found else {
+        let Some((run, server)) = found else {
             return Ok(None);
         };
         let conditions = match server.state {
@@ -126,7 +127,9 @@ impl ProcessDiscovery {
                 namespace: self.namespace.clone(),
                 name: server.name,
             },
-            sessions: Sessions::Stateful,
+            sessions: RunState::read(&run)
+                .map_err(|error| error.to_string())?
+                .map_or(Sessions::Stateful, |state| state.sessions),
             endpoints: vec![EndpointSpec {
                 id: EndpointId::new(&address.to_string()),
                 address,
@@ -211,7 +214,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    use crate::{folder::RunFolder, lock::AliveLock, state::RunState};
+    use crate::{folder::RunFolder, lock::AliveLock};
 
     /// The run of a server that is ready.
     fn run(root: &Path, name: &str) -> (RunFolder, AliveLock) {
@@ -273,6 +276,20 @@ mod tests {
         spoilt.server().remove().unwrap();
         fs::remove_file(&never).unwrap();
         assert_eq!(names(), ["good"]);
+    }
+
+    #[test]
+    fn sessions_are_what_the_template_says() {
+        let root = tempfile::tempdir().unwrap();
+        let (run, _alive) = run(root.path(), "demo");
+        let processes = Processes::in_folder(StateFolder::new(root.path().to_owned()));
+        let mut source = processes.discovery(&Namespace::new("here").unwrap());
+        let mut sessions = || source.look().unwrap().remove(0).sessions;
+        assert_eq!(sessions(), Sessions::Stateful, "of an older version");
+        let mut state = RunState::read(&run).unwrap().unwrap();
+        state.sessions = Sessions::Stateless;
+        state.write(&run).unwrap();
+        assert_eq!(sessions(), Sessions::Stateless);
     }
 
     #[test]

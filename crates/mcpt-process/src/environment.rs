@@ -50,6 +50,26 @@ pub(crate) fn inherited(
         .collect()
 }
 
+/// Variables of this environment that a log names and a server did not get: most likely what it fails for. `given` says which
+/// ones its settings give it.
+pub(crate) fn missed(
+    log: &[String],
+    given: impl Fn(&str) -> bool,
+    is_set: impl Fn(&str) -> bool,
+) -> Vec<String> {
+    let named = log.iter().flat_map(|line| {
+        line.split(|c: char| !(c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_'))
+    });
+    let mut missed: Vec<String> = named
+        .filter(|word| word.contains('_') && word.starts_with(|c: char| c.is_ascii_uppercase()))
+        .filter(|word| is_set(word) && !is_inherited(word) && !given(word))
+        .map(str::to_owned)
+        .collect();
+    missed.sort();
+    missed.dedup();
+    missed
+}
+
 fn is_inherited(name: &str) -> bool {
     let upper = name.to_ascii_uppercase();
     let credential = ["TOKEN", "PASSWORD", "SECRET", "_AUTH"]
@@ -61,6 +81,21 @@ fn is_inherited(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_log_names_what_is_missed() {
+        let log = [
+            "Error: DOCKER_HOST is not set; see also GITHUB_TOKEN, NO_SUCH_THING and LC_ALL.",
+            "process.env.OPENAI_API_KEY and A_GIVEN_ONE",
+        ]
+        .map(str::to_owned);
+        let is_set = |name: &str| name != "NO_SUCH_THING";
+        assert_eq!(
+            missed(&log, |name| name == "A_GIVEN_ONE", is_set),
+            ["DOCKER_HOST", "GITHUB_TOKEN", "OPENAI_API_KEY"]
+        );
+        assert!(missed(&log, |_| false, |_| false).is_empty());
+    }
 
     #[test]
     fn what_is_handed_on() {

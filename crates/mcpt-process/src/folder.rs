@@ -11,11 +11,11 @@
 
 use std::{
     env, fs, io,
-    os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
 };
 
 use mcpt_core::ServerName;
+use mcpt_workload::own_files;
 
 /// The state folder of this user.
 #[derive(Debug, Clone)]
@@ -111,11 +111,34 @@ impl ServerFolder {
 
     /// Makes it, readable for the user alone.
     pub(crate) fn create(&self) -> io::Result<()> {
-        private_folder().recursive(true).create(&self.path)
+        self.check()?;
+        own_files::create_folder(&self.path)
+    }
+
+    /// That nobody else can have put anything into it: it, and what is above it, belong to this user alone.
+    fn check(&self) -> io::Result<()> {
+        if let Some(servers) = self.path.parent() {
+            if let Some(state) = servers.parent() {
+                own_files::check_named_folder(state)?;
+            }
+            own_files::check_folder(servers)?;
+        }
+        own_files::check_folder(&self.path)
+    }
+
+    /// Makes the server's working directory.
+    pub(crate) fn create_work(&self) -> io::Result<()> {
+        own_files::create_folder(&self.work())
+    }
+
+    /// Notes that a deletion was asked for.
+    pub(crate) fn note_ending(&self) -> io::Result<()> {
+        own_files::replace(&self.ending_file(), b"")
     }
 
     /// All runs, oldest first.
     pub(crate) fn runs(&self) -> io::Result<Vec<RunFolder>> {
+        self.check()?;
         let entries = match fs::read_dir(&self.path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             entries => entries?,
@@ -128,6 +151,7 @@ impl ServerFolder {
                 .to_str()
                 .and_then(|name| name.strip_prefix("run-")?.parse().ok());
             if let Some(number) = number {
+                own_files::check_folder(&entry.path())?;
                 runs.push(RunFolder {
                     path: entry.path(),
                     number,
@@ -142,7 +166,7 @@ impl ServerFolder {
     pub(crate) fn create_run(&self) -> io::Result<RunFolder> {
         let number = self.runs()?.last().map_or(0, |run| run.number) + 1;
         let path = self.path.join(format!("run-{number}"));
-        private_folder().create(&path)?;
+        own_files::create_folder(&path)?;
         Ok(RunFolder { path, number })
     }
 
@@ -169,9 +193,9 @@ impl ServerFolder {
     }
 
     fn current_number(&self) -> io::Result<Option<u32>> {
-        match fs::read_to_string(self.current_file()) {
+        match own_files::read(&self.current_file()) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            text => Ok(text?.trim().parse().ok()),
+            text => Ok(String::from_utf8_lossy(&text?).trim().parse().ok()),
         }
     }
 
@@ -185,7 +209,7 @@ impl ServerFolder {
 
     /// Makes a run the server, in one step.
     pub(crate) fn set_current(&self, run: &RunFolder) -> io::Result<()> {
-        replace_file(&self.current_file(), run.number.to_string().as_bytes())
+        own_files::replace(&self.current_file(), run.number.to_string().as_bytes())
     }
 
     /// Whether everything in it is of mcpt's making.
@@ -195,7 +219,7 @@ impl ServerFolder {
             let known = name.to_str().is_some_and(|name| {
                 matches!(
                     name,
-                    "lock" | "current" | "current.partial" | "ending" | "work"
+                    "lock" | "current" | "current.partial" | "ending" | "ending.partial" | "work"
                 ) || name.starts_with("run-")
             });
             if !known {
@@ -284,33 +308,11 @@ impl RunFolder {
     }
 }
 
-fn private_folder() -> fs::DirBuilder {
-    let mut builder = fs::DirBuilder::new();
-    builder.mode(0o700);
-    builder
-}
-
 fn remove_tree(path: &Path) -> io::Result<()> {
     match fs::remove_dir_all(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         removed => removed,
     }
-}
-
-/// Writes a file in one step: whoever reads it sees all of the old or all of the new text. For the user alone (0600).
-pub(crate) fn replace_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    use std::{io::Write as _, os::unix::fs::OpenOptionsExt as _};
-    let partial = path.with_extension("partial");
-    let mut file = fs::OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&partial)?;
-    file.write_all(bytes)?;
-    // Without it the new name can come to stand for an empty file when the machine loses its power.
-    file.sync_all()?;
-    fs::rename(&partial, path)
 }
 
 #[cfg(test)]
@@ -367,6 +369,40 @@ mod tests {
         });
         assert_eq!(found.unwrap(), Some(run));
         assert_eq!(updates, 3);
+    }
+
+    #[test]
+    fn a_planted_folder_is_refused_and_no_link_is_written_through() {
+        use std::os::unix::fs::{PermissionsExt as _, symlink};
+        let root = tempfile::tempdir().unwrap();
+        let server = server(root.path());
+        server.create().unwrap();
+        let run = server.create_run().unwrap();
+        let victim = root.path().join("victim");
+        fs::write(&victim, "precious").unwrap();
+        for planted in ["current.partial", "ending.partial", "ending"] {
+            symlink(&victim, server.path().join(planted)).unwrap();
+        }
+        server.set_current(&run).unwrap();
+        server.note_ending().unwrap();
+        assert_eq!(fs::read_to_string(&victim).unwrap(), "precious");
+        assert_eq!(server.current().unwrap(), Some(run));
+        symlink(root.path(), server.path().join("run-7")).unwrap();
+        assert!(server.runs().is_err(), "a run that is a link");
+        fs::remove_file(server.path().join("run-7")).unwrap();
+        symlink(root.path(), server.work()).unwrap();
+        assert!(
+            server.create_work().is_err(),
+            "a working directory elsewhere"
+        );
+        for above in [server.path(), &root.path().join("servers"), root.path()] {
+            fs::set_permissions(above, fs::Permissions::from_mode(0o777)).unwrap();
+            let error = server.create().unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::PermissionDenied, "{error}");
+            assert!(server.runs().is_err());
+            fs::set_permissions(above, fs::Permissions::from_mode(0o700)).unwrap();
+        }
+        server.create().unwrap();
     }
 
     #[test]

@@ -72,7 +72,7 @@ async fn one(
         };
     }
     // Whoever holds it is alive, and cleans up after itself.
-    let Some(_lock) = ChangeLock::take_now(folder)? else {
+    let Some(_lock) = ChangeLock::take_now(folder).await? else {
         return Ok(Vec::new());
     };
     let garbage = look(folder, name)?;

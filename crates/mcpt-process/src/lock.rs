@@ -1,15 +1,17 @@
 //! Locks of the system on files: held as long as the holder lives, also when it is killed.
 
 use std::{
-    fs::{self, File, OpenOptions, TryLockError},
+    fs::{self, File, TryLockError},
     io::{self, Write as _},
-    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
+    os::unix::fs::MetadataExt as _,
     path::Path,
     thread,
     time::{Duration, Instant},
 };
 
+use mcpt_workload::own_files;
 use nix::unistd::Pid;
+use tokio::{sync::oneshot, time::timeout};
 
 use crate::folder::{RunFolder, ServerFolder};
 
@@ -17,8 +19,6 @@ use crate::folder::{RunFolder, ServerFolder};
 const LOOK: Duration = Duration::from_secs(5);
 /// How long a command waits for another one: a supervisor that ends has the lock for a moment, to remove an empty folder.
 const MOMENT: Duration = Duration::from_secs(1);
-/// How soon it tries again.
-const PAUSE: Duration = Duration::from_millis(1);
 
 /// The right to change a server. One command has it at a time.
 #[derive(Debug)]
@@ -29,38 +29,39 @@ pub(crate) struct ChangeLock {
 
 impl ChangeLock {
     /// Takes it, making the server's folder; `None` when another command has it and keeps it for longer than a moment.
-    pub(crate) fn take(folder: &ServerFolder) -> io::Result<Option<Self>> {
-        Self::take_within(folder, MOMENT)
+    pub(crate) async fn take(folder: &ServerFolder) -> io::Result<Option<Self>> {
+        Self::take_within(folder, MOMENT).await
     }
 
     /// Takes it, making the server's folder; `None` when another command has it now. Waits only for those who look.
-    pub(crate) fn take_now(folder: &ServerFolder) -> io::Result<Option<Self>> {
-        Self::take_within(folder, Duration::ZERO)
+    pub(crate) async fn take_now(folder: &ServerFolder) -> io::Result<Option<Self>> {
+        Self::take_within(folder, Duration::ZERO).await
     }
 
-    fn take_within(folder: &ServerFolder, patience: Duration) -> io::Result<Option<Self>> {
+    async fn take_within(folder: &ServerFolder, patience: Duration) -> io::Result<Option<Self>> {
         let began = Instant::now();
         loop {
             folder.create()?;
             let path = folder.lock_file();
-            let file = match open(&path) {
+            let file = match own_files::open_to_write(&path) {
                 // A deletion ended between the two lines.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 file => file?,
             };
-            match file.try_lock() {
+            let file = match file.try_lock() {
+                Ok(()) => file,
+                Err(TryLockError::Error(error)) => return Err(error),
                 Err(TryLockError::WouldBlock) => {
                     // Unless it is being changed, somebody only looks, or sees that the last change is over.
                     let changed = is_being_changed(folder);
-                    if began.elapsed() >= if changed { patience } else { LOOK } {
-                        return Ok(None);
+                    let patience = if changed { patience } else { LOOK };
+                    let locked = on_a_thread(move || file.lock().map(|()| file));
+                    match timeout(patience.saturating_sub(began.elapsed()), locked).await {
+                        Ok(file) => file?,
+                        Err(_) => return Ok(None),
                     }
-                    thread::sleep(PAUSE);
-                    continue;
                 }
-                Err(TryLockError::Error(error)) => return Err(error),
-                Ok(()) => {}
-            }
+            };
             // The holder before us may have deleted the folder: then this lock is on a file that nobody will see again.
             if is_at(&file, &path) {
                 return Ok(Some(Self {
@@ -72,20 +73,30 @@ impl ChangeLock {
     }
 }
 
+/// Does what blocks on a thread of its own. One that is not awaited to its end is left behind: a runtime would wait for a
+/// thread of its own.
+async fn on_a_thread<T: Send + 'static>(
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    let (tell, told) = oneshot::channel();
+    thread::spawn(move || drop(tell.send(work())));
+    told.await
+        .map_err(|_| io::Error::other("a thread that waited for a lock was lost"))?
+}
+
 /// Whether a command changes the server now.
 pub(crate) fn is_being_changed(folder: &ServerFolder) -> bool {
     // Opened for reading only: a look must not bring the file into being.
-    let Ok(file) = File::open(folder.lock_file()) else {
+    let Ok(file) = own_files::open(&folder.lock_file()) else {
         return false;
     };
     matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
 }
 
-/// Waits until no command changes the server; none begins to while the result is held. Blocks the thread.
-pub(crate) fn wait_for_change(folder: &ServerFolder) -> io::Result<File> {
-    let file = File::open(folder.lock_file())?;
-    file.lock_shared()?;
-    Ok(file)
+/// Waits until no command changes the server; none begins to while the result is held.
+pub(crate) async fn wait_for_change(folder: &ServerFolder) -> io::Result<File> {
+    let file = own_files::open(&folder.lock_file())?;
+    on_a_thread(move || file.lock_shared().map(|()| file)).await
 }
 
 /// A server without a run is no server: its folder goes with the last command that looked at it, unless a server left
@@ -108,7 +119,7 @@ pub(crate) struct AliveLock {
 impl AliveLock {
     /// Takes it; waits for those who only look.
     pub(crate) fn take(run: &RunFolder) -> io::Result<Self> {
-        let mut file = open(&run.alive_file())?;
+        let mut file = own_files::open_to_write(&run.alive_file())?;
         file.lock()?;
         file.set_len(0)?;
         // The line's end says that the number is whole.
@@ -120,7 +131,7 @@ impl AliveLock {
 /// Whether the supervisor of a run lives.
 pub(crate) fn is_alive(run: &RunFolder) -> bool {
     // Opened for reading only: a look must not bring the file into being.
-    let Ok(file) = File::open(run.alive_file()) else {
+    let Ok(file) = own_files::open(&run.alive_file()) else {
         return false;
     };
     matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
@@ -131,25 +142,19 @@ pub(crate) fn supervisor(run: &RunFolder) -> Option<Pid> {
     if !is_alive(run) {
         return None;
     }
-    let text = fs::read_to_string(run.alive_file()).ok()?;
+    let text = String::from_utf8(own_files::read(&run.alive_file()).ok()?).ok()?;
     text.strip_suffix('\n')?.parse().ok().map(Pid::from_raw)
 }
 
-/// Waits until the supervisor of a run is gone. Blocks the thread.
-pub(crate) fn wait_for_death(run: &RunFolder) -> io::Result<()> {
-    match File::open(run.alive_file()) {
+/// Waits until the supervisor of a run is gone.
+pub(crate) async fn wait_for_death(run: &RunFolder) -> io::Result<()> {
+    match own_files::open(&run.alive_file()) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        file => file?.lock_shared(),
+        file => {
+            let file = file?;
+            on_a_thread(move || file.lock_shared()).await
+        }
     }
-}
-
-fn open(path: &Path) -> io::Result<File> {
-    OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(path)
 }
 
 fn is_at(file: &File, path: &Path) -> bool {
@@ -170,19 +175,36 @@ pub(crate) mod tests {
         StateFolder::new(root.to_owned()).server(&ServerName::new("demo").unwrap())
     }
 
+    /// What a command awaits, on a runtime of its own.
+    pub(crate) fn awaited<T>(future: impl Future<Output = T>) -> T {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(future)
+    }
+
+    fn take(folder: &ServerFolder) -> Option<ChangeLock> {
+        awaited(ChangeLock::take(folder)).unwrap()
+    }
+
+    pub(crate) fn take_now(folder: &ServerFolder) -> Option<ChangeLock> {
+        awaited(ChangeLock::take_now(folder)).unwrap()
+    }
+
     #[test]
     fn one_changes_at_a_time_and_leaves_no_empty_folder() {
         let root = tempfile::tempdir().unwrap();
         let folder = server(root.path());
         assert!(!is_being_changed(&folder));
-        let first = ChangeLock::take(&folder).unwrap().unwrap();
+        let first = take(&folder).unwrap();
         assert!(is_being_changed(&folder));
-        assert!(ChangeLock::take(&folder).unwrap().is_none());
-        assert!(ChangeLock::take_now(&folder).unwrap().is_none());
+        assert!(take(&folder).is_none());
+        assert!(take_now(&folder).is_none());
         drop(first);
         assert!(!is_being_changed(&folder));
         assert!(!folder.path().exists());
-        let again = ChangeLock::take(&folder).unwrap().unwrap();
+        let again = take(&folder).unwrap();
         folder.create_run().unwrap();
         drop(again);
         assert!(folder.path().exists());
@@ -201,7 +223,7 @@ pub(crate) mod tests {
     fn take_after<T>(folder: &ServerFolder, held: T) -> Option<ChangeLock> {
         let before = opened(folder);
         thread::scope(|scope| {
-            let command = scope.spawn(|| ChangeLock::take(folder).unwrap());
+            let command = scope.spawn(|| take(folder));
             while opened(folder) == before && !command.is_finished() {}
             drop(held);
             command.join().unwrap()
@@ -213,12 +235,12 @@ pub(crate) mod tests {
     fn who_looks_or_tidies_up_stops_no_command() {
         let root = tempfile::tempdir().unwrap();
         let folder = server(root.path());
-        let tidies = ChangeLock::take_now(&folder).unwrap().unwrap();
+        let tidies = take_now(&folder).unwrap();
         let first = take_after(&folder, tidies);
         assert!(first.is_some());
         folder.create_run().unwrap();
         drop(first);
-        let look = wait_for_change(&folder).unwrap();
+        let look = awaited(wait_for_change(&folder)).unwrap();
         assert!(take_after(&folder, look).is_some());
     }
 
@@ -231,7 +253,7 @@ pub(crate) mod tests {
         ] {
             let root = tempfile::tempdir().unwrap();
             let folder = server(root.path());
-            let lock = ChangeLock::take(&folder).unwrap().unwrap();
+            let lock = take(&folder).unwrap();
             fs::create_dir_all(folder.work()).unwrap();
             fs::write(folder.work().join("data.db"), "precious").unwrap();
             if was_server {
@@ -253,9 +275,9 @@ pub(crate) mod tests {
     fn a_lock_on_a_removed_folder_does_not_count() {
         let root = tempfile::tempdir().unwrap();
         let folder = server(root.path());
-        let first = ChangeLock::take(&folder).unwrap().unwrap();
+        let first = take(&folder).unwrap();
         folder.remove().unwrap();
-        let second = ChangeLock::take(&folder).unwrap();
+        let second = take(&folder);
         assert!(second.is_some(), "the new folder has a lock of its own");
         drop(first);
     }
@@ -272,7 +294,7 @@ pub(crate) mod tests {
         assert_eq!(supervisor(&run), Some(Pid::this()));
         drop(alive);
         // What another test starts has a copy of the lock, for as long as it is not yet the program that it becomes.
-        wait_for_death(&run).unwrap();
+        awaited(wait_for_death(&run)).unwrap();
         assert!(!is_alive(&run));
         assert_eq!(supervisor(&run), None);
     }

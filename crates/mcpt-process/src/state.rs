@@ -2,14 +2,11 @@
 
 use std::{collections::BTreeMap, fs, io, path::Path};
 
-use mcpt_core::{Replica, Server, ServerName, ServerState, TemplateId};
+use mcpt_core::{Replica, Server, ServerName, ServerState, Sessions, TemplateId};
+use mcpt_workload::own_files;
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    driver,
-    folder::{RunFolder, replace_file},
-    lock,
-};
+use crate::{driver, folder::RunFolder, lock};
 
 /// What a supervisor writes down. No secret is in it: of secret variables it has the names.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +30,9 @@ pub(crate) struct RunState {
     /// Port of [`RunState::url`].
     pub(crate) port: u16,
     pub(crate) url: String,
+    /// Whether a session must stay with it, as its template says.
+    #[serde(default = "stateful")]
+    pub(crate) sessions: Sessions,
     pub(crate) phase: Phase,
     /// Why the phase is what it is, when it is not ready.
     pub(crate) reason: Option<String>,
@@ -44,6 +44,11 @@ pub(crate) struct RunState {
     /// Whether it has ever answered an MCP request.
     #[serde(default)]
     pub(crate) served: bool,
+}
+
+/// What versions that did not write it down took every server for.
+fn stateful() -> Sessions {
+    Sessions::Stateful
 }
 
 /// Where the server stands.
@@ -67,7 +72,7 @@ pub(crate) enum Phase {
 impl RunState {
     /// Reads the state of a run; `None` when its supervisor has not written one yet.
     pub(crate) fn read(run: &RunFolder) -> io::Result<Option<Self>> {
-        let text = match fs::read(run.state_file()) {
+        let text = match own_files::read(&run.state_file()) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             text => text?,
         };
@@ -79,7 +84,7 @@ impl RunState {
     /// Writes it in one step.
     pub(crate) fn write(&self, run: &RunFolder) -> io::Result<()> {
         let text = serde_json::to_vec_pretty(self).map_err(io::Error::other)?;
-        replace_file(&run.state_file(), &text)
+        own_files::replace(&run.state_file(), &text)
     }
 
     /// Whether a failed update must leave it: it answers, or did and is about to again.
@@ -201,6 +206,7 @@ mod tests {
 
     fn state(phase: Phase) -> RunState {
         RunState {
+            sessions: Sessions::Stateful,
             name: ServerName::new("demo").unwrap(),
             template: TemplateId::new("demo").unwrap(),
             template_version: "1.0.0".to_owned(),
@@ -266,7 +272,7 @@ mod tests {
             let server = read.server(&run);
             drop(lock);
             // What another test starts has a copy of the lock for a moment.
-            wait_for_death(&run).unwrap();
+            lock::tests::awaited(wait_for_death(&run)).unwrap();
             assert_eq!(server.state, alive, "{phase:?}");
             assert_eq!(
                 server.reason.is_none(),

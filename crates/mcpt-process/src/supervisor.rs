@@ -5,43 +5,35 @@
 //! and removes its folder. When it commits, it takes the port, becomes the current run, and ends its predecessor. So the old
 //! server answers until the new one does, and a command killed at any moment leaves one of them.
 
-mod backoff;
 mod child;
 mod control;
-mod forward;
-pub(crate) mod log_file;
-mod probe;
 
 use std::{
     io,
+    net::Ipv4Addr,
     path::{Path, PathBuf},
     time::Duration,
 };
 
 use mcpt_core::REDACTED;
+use mcpt_workload::{Backoff, Endpoint, Event, Forward, News, Readiness};
 use nix::{
     errno::Errno,
     sys::signal::{Signal, kill},
     unistd::setsid,
 };
-use tokio::{
-    sync::oneshot,
-    time::{Instant, sleep},
-};
+use tokio::time::{Instant, sleep};
 
 use self::{
-    backoff::Backoff,
     child::Server,
     control::{Control, Voice, Wish},
-    forward::Forward,
-    probe::{Look, PAUSE, REFUSED_PAUSE, Seen, look, url},
 };
 use crate::{
     command,
     folder::RunFolder,
     lock::{self, AliveLock, ChangeLock},
     state::{Phase, RunState, now},
-    wire::{Endpoint, Event, Spec},
+    wire::Spec,
 };
 
 /// Runs a supervisor in this process until its server is ended. The spec comes on standard input.
@@ -139,30 +131,27 @@ impl Supervisor {
                     voice.tell(&Event::Failed { why: why.clone() });
                     why
                 }
-                Ok(mut server) => {
-                    self.forward.set_target(server.port());
-                    match self.attend(&mut server, voice).await {
-                        Attended::Ended(how) => {
-                            server.note(&format!("it {how}"));
-                            voice.tell(&Event::Exited { why: how.clone() });
-                            how
-                        }
-                        Attended::Told(Wish::StandAside) => {
-                            server.note("stopping, to make room for an update");
-                            server.stop().await;
-                            match self.stand_aside(voice).await {
-                                Some(wish) => break wish,
-                                None => continue,
-                            }
-                        }
-                        Attended::Told(wish) => {
-                            self.forward.close();
-                            server.note("stopping");
-                            server.stop().await;
-                            break wish;
+                Ok(mut server) => match self.attend(&mut server, voice).await {
+                    Attended::Ended(how) => {
+                        server.note(&format!("it {how}"));
+                        voice.tell(&Event::Exited { why: how.clone() });
+                        how
+                    }
+                    Attended::Told(Wish::StandAside) => {
+                        server.note("stopping, to make room for an update");
+                        server.stop().await;
+                        match self.stand_aside(voice).await {
+                            Some(wish) => break wish,
+                            None => continue,
                         }
                     }
-                }
+                    Attended::Told(wish) => {
+                        self.forward.close();
+                        server.note("stopping");
+                        server.stop().await;
+                        break wish;
+                    }
+                },
             };
             let pause = backoff.after(began.elapsed());
             let reason = format!("it {how}; starts so far: {}", self.state.restarts + 1);
@@ -177,7 +166,7 @@ impl Supervisor {
                 Some(wish) => break wish,
             }
         };
-        self.leave(last_wish);
+        self.leave(last_wish).await;
     }
 
     /// Stays with the running server: probes it until it is ready, and carries out wishes.
@@ -189,52 +178,24 @@ impl Supervisor {
             Some(server.pid()),
         );
         voice.tell(&Event::Started);
-        let endpoint = self.spec.server.endpoint.clone();
-        let port = server.port();
-        let look = |what, pause| look(endpoint.clone(), port, what, pause);
-        let mut next = std::pin::pin!(look(Look::Port, Duration::ZERO));
-        let mut ready = false;
-        let mut opened = false;
-        let mut refusals = 0;
+        // Whom the last start had may be somebody else's by now.
+        self.forward.set_target(None);
+        let mut readiness = Readiness::new(self.spec.server.endpoint.clone(), server.port());
         loop {
             tokio::select! {
                 how = server.ended() => return Attended::Ended(how),
-                seen = &mut next, if !ready => match seen {
-                    Seen::Ready => {
-                        ready = true;
-                        self.state.served = true;
-                        self.enter(Phase::Ready, None, Some(server.pid()));
-                        voice.tell(&Event::Ready);
-                    }
-                    Seen::Closed => {
-                        let why = "nothing listens on its port yet".to_owned();
-                        self.not_ready(Phase::Starting, why, server, voice);
-                        next.set(look(Look::Port, PAUSE));
-                    }
-                    Seen::Open => {
-                        // Said once: what it answers says more.
-                        if !opened {
-                            opened = true;
-                            let why = "it listens on its port, but has not answered yet".to_owned();
-                            self.not_ready(Phase::Starting, why, server, voice);
+                news = readiness.next() => {
+                    self.forward.set_target(readiness.address());
+                    match news {
+                        News::Ready => {
+                            self.state.served = true;
+                            self.enter(Phase::Ready, None, Some(server.pid()));
+                            voice.tell(&Event::Ready);
                         }
-                        next.set(look(Look::Answer, Duration::ZERO));
+                        News::Waiting(why) => self.not_ready(Phase::Starting, why, server, voice),
+                        News::Refusing(why) => self.not_ready(Phase::Refusing, why, server, voice),
                     }
-                    Seen::NotYet(why) => {
-                        self.not_ready(Phase::Starting, why, server, voice);
-                        next.set(look(Look::Port, PAUSE));
-                    }
-                    Seen::Refused(why) => {
-                        refusals += 1;
-                        let phase = if refusals >= self.patience() {
-                            Phase::Refusing
-                        } else {
-                            Phase::Starting
-                        };
-                        self.not_ready(phase, why, server, voice);
-                        next.set(look(Look::Port, REFUSED_PAUSE));
-                    }
-                },
+                }
                 wish = self.control.next() => if let Some(wish) = self.heed(wish, voice) {
                     return Attended::Told(wish);
                 }
@@ -255,15 +216,6 @@ impl Supervisor {
         });
     }
 
-    /// How many answers may be wrong before the server counts as failed. The bridge says what it knows of its server; a
-    /// server of its own may answer anything while it starts.
-    fn patience(&self) -> u32 {
-        match self.spec.server.endpoint {
-            Endpoint::Stdio => 3,
-            Endpoint::Http { .. } => 10,
-        }
-    }
-
     /// Waits before the next start; gives the wish that ends the waiting for good.
     async fn pause(&mut self, pause: Duration, voice: &Voice) -> Option<Wish> {
         let over = sleep(pause);
@@ -281,15 +233,11 @@ impl Supervisor {
     /// Waits, without a server, until the command that asked for it is done or gone; gives the wish that ends the waiting for good.
     async fn stand_aside(&mut self, voice: &Voice) -> Option<Wish> {
         // The new one may have the server's port by now, and is on trial.
-        self.forward.set_target(0);
+        self.forward.set_target(None);
         let reason = "it makes room for an update".to_owned();
         self.enter(Phase::StandingAside, Some(reason), None);
         let folder = self.run.server();
-        let (tell, over) = oneshot::channel();
-        // The runtime would wait for a thread of its own at the end.
-        std::thread::spawn(move || {
-            let _over_already = tell.send(lock::wait_for_change(&folder));
-        });
+        let over = lock::wait_for_change(&folder);
         tokio::pin!(over);
         loop {
             tokio::select! {
@@ -345,7 +293,7 @@ impl Supervisor {
     }
 
     /// The server is ended: leaves what the last wish wants to be left.
-    fn leave(mut self, wish: Wish) {
+    async fn leave(mut self, wish: Wish) {
         self.enter(Phase::Stopped, None, None);
         let folder = self.run.server();
         let deleted = folder.ending_file().exists();
@@ -353,7 +301,7 @@ impl Supervisor {
             // Whoever changes the server next removes what could not be removed.
             drop(self.run.remove());
             // Taken and let go, this removes the folder of a server that has no run. A command that has the lock does it.
-            drop(ChangeLock::take_now(&folder));
+            drop(ChangeLock::take_now(&folder).await);
         }
     }
 }
@@ -411,7 +359,8 @@ fn initial_state(spec: &Spec, port: u16) -> RunState {
         deployed: now(),
         supervisor: std::process::id(),
         port,
-        url: url(&server.endpoint, port),
+        url: server.endpoint.url((Ipv4Addr::LOCALHOST, port).into()),
+        sessions: server.sessions,
         phase: Phase::Starting,
         reason: None,
         process: None,

@@ -2,11 +2,13 @@
 
 use std::{collections::BTreeMap, io, process::Stdio, time::Duration};
 
-use mcpt_core::{Failure, FailureKind, Progress, ProgressEvent};
+use futures_util::stream::{self, BoxStream, StreamExt as _};
+use mcpt_core::{Failure, FailureKind, Progress};
+use mcpt_workload::{Event, Unready, until_ready, until_started};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines},
     process::{Child, ChildStdin, ChildStdout, Command},
-    time::{Instant, sleep_until, timeout},
+    time::timeout,
 };
 
 use crate::{
@@ -14,20 +16,14 @@ use crate::{
     deploy::{END_OF_RUN, end_run},
     environment,
     folder::RunFolder,
-    wire::{Event, Order, Spec},
+    wire::{Order, Spec},
 };
-
-/// Ends of the server before it has ever answered, after which waiting is given up.
-const ENDS_BEFORE_GIVING_UP: u32 = 2;
-
-/// How long a server may take to answer before anything is said about it.
-const USUAL: Duration = Duration::from_secs(1);
 
 /// A supervisor on trial. Dropping it lets the supervisor undo what it did.
 pub(crate) struct Trial {
     supervisor: Child,
     orders: ChildStdin,
-    events: Lines<BufReader<ChildStdout>>,
+    events: BoxStream<'static, Event>,
     run: RunFolder,
     last_why: Option<String>,
 }
@@ -62,22 +58,10 @@ impl Trial {
         Ok(Self {
             supervisor,
             orders,
-            events: BufReader::new(events).lines(),
+            events: told(BufReader::new(events).lines()),
             run,
             last_why: None,
         })
-    }
-
-    /// The next event; the end of the supervisor is one.
-    async fn event(&mut self) -> Event {
-        match self.events.next_line().await.ok().flatten() {
-            Some(line) => serde_json::from_str(&line).unwrap_or_else(|error| Event::Failed {
-                why: format!("unknown event of the supervisor: {error}"),
-            }),
-            None => Event::Failed {
-                why: "its supervisor ended".to_owned(),
-            },
-        }
     }
 
     /// What kept it from being ready, if anything was said.
@@ -90,15 +74,7 @@ impl Trial {
     /// # Errors
     /// When it cannot be started.
     pub(crate) async fn until_started(&mut self) -> Result<(), Failure> {
-        loop {
-            match self.event().await {
-                Event::Started | Event::Ready | Event::Exited { .. } | Event::Refused { .. } => {
-                    return Ok(());
-                }
-                Event::Failed { why } => return Err(failed(why)),
-                Event::Waiting { .. } | Event::Committed => {}
-            }
-        }
+        until_started(&mut self.events).await.map_err(failed)
     }
 
     /// Waits until the server has answered an MCP request.
@@ -106,46 +82,8 @@ impl Trial {
     /// # Errors
     /// When it ends instead, again and again.
     pub(crate) async fn until_ready(&mut self, progress: &dyn Progress) -> Result<(), Failure> {
-        let mut ends = 0;
-        let mut patience = Instant::now() + USUAL;
-        let mut unsaid = None;
-        loop {
-            let event = tokio::select! {
-                event = self.event() => event,
-                () = sleep_until(patience), if unsaid.is_some() => {
-                    if let Some(why) = unsaid.take() {
-                        progress.event(ProgressEvent::Waiting(format!("still waiting: {why}")));
-                    }
-                    continue;
-                }
-            };
-            match event {
-                Event::Ready => return Ok(()),
-                Event::Started => {
-                    patience = Instant::now() + USUAL;
-                    progress.event(ProgressEvent::Waiting(
-                        "waiting for its first answer".to_owned(),
-                    ));
-                }
-                Event::Waiting { why } => {
-                    unsaid = Some(why.clone());
-                    self.last_why = Some(why);
-                }
-                Event::Exited { why } => {
-                    ends += 1;
-                    if ends >= ENDS_BEFORE_GIVING_UP {
-                        return Err(failed(format!("it {why}, {ends} times before it answered")));
-                    }
-                    progress.event(ProgressEvent::Warning(format!(
-                        "it {why}; starting it again"
-                    )));
-                    self.last_why = Some(format!("it {why}"));
-                }
-                Event::Refused { why } => return Err(failed(why)),
-                Event::Failed { why } => return Err(failed(why)),
-                Event::Committed => {}
-            }
-        }
+        let ready = until_ready(&mut self.events, progress, &mut self.last_why);
+        ready.await.map_err(failed)
     }
 
     /// Makes it the server.
@@ -153,18 +91,15 @@ impl Trial {
     /// # Errors
     /// When the supervisor cannot take over.
     pub(crate) async fn commit(&mut self) -> Result<(), Failure> {
-        let mut line =
-            serde_json::to_vec(&Order::Commit).map_err(|error| failed(error.to_string()))?;
+        let mut line = serde_json::to_vec(&Order::Commit).map_err(failed)?;
         line.push(b'\n');
-        self.orders
-            .write_all(&line)
-            .await
-            .map_err(|error| failed(error.to_string()))?;
+        self.orders.write_all(&line).await.map_err(failed)?;
         loop {
-            match self.event().await {
-                Event::Committed => return Ok(()),
-                Event::Failed { why } => return Err(failed(why)),
-                _ => {}
+            match self.events.next().await {
+                Some(Event::Committed) => return Ok(()),
+                Some(Event::Failed { why }) => return Err(failed(Unready::Failed(why))),
+                Some(_) => {}
+                None => return Err(failed(Unready::Gone)),
             }
         }
     }
@@ -184,6 +119,18 @@ impl Trial {
     }
 }
 
-fn failed(why: String) -> Failure {
-    Failure::new(FailureKind::Failed, "it failed").because(why)
+/// What a supervisor says, until it ends.
+fn told(lines: Lines<BufReader<ChildStdout>>) -> BoxStream<'static, Event> {
+    let next = async |mut lines: Lines<_>| {
+        let line: String = lines.next_line().await.ok().flatten()?;
+        let event = serde_json::from_str(&line).unwrap_or_else(|error| Event::Failed {
+            why: format!("unknown event of the supervisor: {error}"),
+        });
+        Some((event, lines))
+    };
+    stream::unfold(lines, next).boxed()
+}
+
+fn failed(error: impl std::error::Error + 'static) -> Failure {
+    Failure::new(FailureKind::Failed, "it failed").caused_by(&error)
 }

@@ -3,7 +3,8 @@
 
 use std::{collections::BTreeMap, fmt, path::PathBuf};
 
-use mcpt_core::{ServerName, TemplateId};
+use mcpt_core::{ServerName, Sessions, TemplateId};
+use mcpt_workload::Endpoint;
 use serde::{Deserialize, Serialize};
 
 /// All that a supervisor must know. It holds secrets in the clear, so it is only ever written to a pipe.
@@ -35,24 +36,8 @@ pub(crate) struct ServerSpec {
     /// Environment that is.
     pub(crate) secrets: BTreeMap<String, String>,
     pub(crate) endpoint: Endpoint,
-}
-
-/// How the server is reached.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "lowercase")]
-pub(crate) enum Endpoint {
-    /// Through the bridge, which listens where it is told.
-    Stdio,
-    /// By itself.
-    Http {
-        /// Port when it cannot be told one.
-        port: u16,
-        /// Path of the MCP endpoint.
-        path: String,
-        /// Variable that tells it its port.
-        #[serde(rename = "portEnv")]
-        port_env: Option<String>,
-    },
+    /// Whether a session must stay with it.
+    pub(crate) sessions: Sessions,
 }
 
 /// Secrets must not be printed by accident.
@@ -79,36 +64,4 @@ impl fmt::Debug for ServerSpec {
 pub(crate) enum Order {
     /// Become the server: take the port, replace the predecessor, live on without the command.
     Commit,
-}
-
-/// What a supervisor tells the command that waits for it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "event", rename_all = "camelCase")]
-pub(crate) enum Event {
-    /// The server's process runs.
-    Started,
-    /// It has not answered yet.
-    Waiting {
-        /// What came instead.
-        why: String,
-    },
-    /// It has answered an MCP request.
-    Ready,
-    /// It has answered, again and again, but not as an MCP server does.
-    Refused {
-        /// What it answered.
-        why: String,
-    },
-    /// Its process ended.
-    Exited {
-        /// How.
-        why: String,
-    },
-    /// The order to commit was carried out.
-    Committed,
-    /// The supervisor gives up.
-    Failed {
-        /// Why.
-        why: String,
-    },
 }

@@ -21,6 +21,6 @@ impl Completion {
     pub(crate) fn run(&self) -> Result<(), Ending> {
         let mut script = Vec::new();
         clap_complete::generate(self.shell, &mut Cli::command(), "mcpt", &mut script);
-        output::text(&String::from_utf8_lossy(&script))
+        output::exact(&String::from_utf8_lossy(&script))
     }
 }

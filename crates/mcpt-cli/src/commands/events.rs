@@ -73,7 +73,7 @@ async fn follow(mut events: EventStream, format: Format) -> Result<(), Ending> {
         let event = event?;
         match format {
             Format::Json => output::json_line(&event)?,
-            Format::Yaml => output::text(&format!("---\n{}", output::yaml_text(&event)?))?,
+            Format::Yaml => output::yaml_document(&format!("---\n{}", output::yaml_text(&event)?))?,
             Format::Name => output::line(&event.object)?,
             Format::Table | Format::Wide => output::line(&format!(
                 "{:<21} {:<8} {:<18} {}: {}",

@@ -10,7 +10,7 @@ use crate::{
     args::{Format, Global},
     duration,
     ending::Ending,
-    output, place, runtime,
+    output, place, readable, runtime,
     table::{self, Table},
     user_config::UserConfig,
 };
@@ -71,6 +71,7 @@ fn text(server: &Server) -> String {
         text.push_str("Environment:\n");
         for (name, value) in &server.env {
             // Writing to a string cannot fail.
+            let (name, value) = (readable::line(name), readable::line(value));
             let _ = writeln!(text, "  {name}={value}");
         }
     }

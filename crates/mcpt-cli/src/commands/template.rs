@@ -1,8 +1,9 @@
 //! `mcpt template list|show|validate`: what can be deployed.
 
 use clap::{Args, Subcommand};
+use mcpt_backend::Driver;
 use mcpt_catalog::{Entry, Listing, Origin, Property, Template as Definition};
-use mcpt_core::{Failure, FailureKind};
+use mcpt_core::{Capability, Failure, FailureKind};
 use serde_json::{Value, json};
 
 use crate::{
@@ -98,7 +99,7 @@ fn list(global: &Global, listing: &Listing) -> Result<(), Ending> {
             "category": template.category,
             "tags": template.tags,
             "transports": transports(template),
-            "backends": backends(template),
+            "backends": backends(global, template),
             "origin": origin(&entry.origin),
         })
     };
@@ -121,7 +122,7 @@ fn list(global: &Global, listing: &Listing) -> Result<(), Ending> {
                     transports(template).join(","),
                 ];
                 if wide {
-                    row.extend([backends(template).join(","), origin(&entry.origin)]);
+                    row.extend([backends(global, template).join(","), origin(&entry.origin)]);
                 }
                 row.push(template.description.clone());
                 table.row(row);
@@ -141,15 +142,17 @@ fn transports(template: &Definition) -> Vec<String> {
         .collect()
 }
 
-fn backends(template: &Definition) -> Vec<&'static str> {
-    let mut backends = Vec::new();
-    if !template.local_command.is_empty() {
-        backends.push("process");
-    }
-    if template.image.is_some() {
-        backends.push("kubernetes");
-    }
-    backends
+/// The backends that can run it.
+fn backends(global: &Global, template: &Definition) -> Vec<String> {
+    let can = |driver: &&&dyn Driver| {
+        if driver.capabilities().has(Capability::Images) {
+            template.image.is_some()
+        } else {
+            !template.local_command.is_empty()
+        }
+    };
+    let able = global.backends.0.iter().filter(can);
+    able.map(|driver| driver.name().to_string()).collect()
 }
 
 fn origin(origin: &Origin) -> String {
@@ -161,14 +164,14 @@ fn origin(origin: &Origin) -> String {
 
 fn show(global: &Global, template: &Definition) -> Result<(), Ending> {
     match global.output {
-        Format::Json => output::json(&details(template)),
-        Format::Yaml => output::yaml(&details(template)),
+        Format::Json => output::json(&details(global, template)),
+        Format::Yaml => output::yaml(&details(global, template)),
         Format::Name => output::line(template.id.as_str()),
-        Format::Table | Format::Wide => output::text(&text(template)),
+        Format::Table | Format::Wide => output::text(&text(global, template)),
     }
 }
 
-fn details(template: &Definition) -> Value {
+fn details(global: &Global, template: &Definition) -> Value {
     let settings: Vec<Value> = template
         .config
         .properties
@@ -194,7 +197,7 @@ fn details(template: &Definition) -> Value {
         "category": template.category,
         "tags": template.tags,
         "transports": transports(template),
-        "backends": backends(template),
+        "backends": backends(global, template),
         "image": template.image.as_ref().map(mcpt_core::Image::reference),
         "command": template.command,
         "localCommand": template.local_command,
@@ -211,7 +214,7 @@ fn is_required(template: &Definition, name: &str) -> bool {
         .any(|required| required == name)
 }
 
-fn text(template: &Definition) -> String {
+fn text(global: &Global, template: &Definition) -> String {
     let facts = table::facts([
         ("Id", Some(template.id.to_string())),
         ("Name", Some(template.name.clone())),
@@ -219,7 +222,7 @@ fn text(template: &Definition) -> String {
         ("Author", template.author.clone()),
         ("Category", template.category.clone()),
         ("Transports", Some(transports(template).join(", "))),
-        ("Backends", Some(backends(template).join(", "))),
+        ("Backends", Some(backends(global, template).join(", "))),
         (
             "Image",
             template.image.as_ref().map(mcpt_core::Image::reference),

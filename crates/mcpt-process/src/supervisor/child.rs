@@ -21,12 +21,13 @@ use tokio::{
     time::timeout,
 };
 
-use super::{forward, log_file::LogFile};
+use mcpt_workload::{Endpoint, LogFile, free_port, is_free};
+
 use crate::{
     command::{self, SELF},
     folder::RunFolder,
     marked,
-    wire::{Endpoint, ServerSpec},
+    wire::ServerSpec,
 };
 
 /// How long the server may take to end after SIGTERM.
@@ -54,7 +55,7 @@ impl Server {
                 port_env: None,
                 ..
             } => {
-                if !forward::is_free(*port) {
+                if !is_free(*port) {
                     return Err(io::Error::new(
                         io::ErrorKind::AddrInUse,
                         format!(
@@ -64,7 +65,7 @@ impl Server {
                 }
                 *port
             }
-            _ => forward::free_port()?,
+            _ => free_port()?,
         };
         let own = command::own_binary()?;
         let mut words: Vec<String> = Vec::new();
@@ -108,7 +109,7 @@ impl Server {
             command.env(variable, port.to_string());
         }
 
-        let mut log = LogFile::begin(run)?;
+        let mut log = LogFile::begin(&run.log_file(), &run.previous_log_file())?;
         log.note(&format!("starting {}", command::display(&spec.command)))?;
         let log = Arc::new(Mutex::new(log));
         let child = command.spawn()?;

@@ -8,7 +8,9 @@ use tokio::{
     signal::unix::{Signal, SignalKind, signal},
 };
 
-use crate::wire::{Event, Order, Spec};
+use mcpt_workload::Event;
+
+use crate::wire::{Order, Spec};
 
 /// Something to be done now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -11,13 +11,13 @@ const GOOD_RUN: Duration = Duration::from_mins(10);
 
 /// Pauses that double with each failure.
 #[derive(Debug, Default)]
-pub(crate) struct Backoff {
+pub struct Backoff {
     failures: u32,
 }
 
 impl Backoff {
     /// The pause after a run of this length.
-    pub(crate) fn after(&mut self, run: Duration) -> Duration {
+    pub fn after(&mut self, run: Duration) -> Duration {
         if run >= GOOD_RUN {
             self.failures = 0;
         }

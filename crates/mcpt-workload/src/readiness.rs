@@ -1,0 +1,279 @@
+//! Whether a server that was just started answers: looks at it, until it does.
+
+use std::{future::Future, net::SocketAddr, pin::Pin, time::Duration};
+
+use mcpt_client::ClientError;
+use serde::{Deserialize, Serialize};
+use tokio::{net::TcpStream, time::sleep};
+
+use crate::ports::loopback;
+
+/// How long one exchange may take.
+const TIMEOUT: Duration = Duration::from_secs(10);
+/// Pause between two looks. Nothing tells when a foreign program has opened its port.
+const PAUSE: Duration = Duration::from_millis(100);
+/// Pause after a wrong answer: long enough for the bridge to have started its server anew.
+const REFUSED_PAUSE: Duration = Duration::from_secs(1);
+
+/// Path of the bridge's endpoint.
+pub const BRIDGE_PATH: &str = "/mcp";
+/// What the bridge says at `/readyz` until its first look at its server has ended.
+const BRIDGE_STARTING: &str = "the server is starting";
+
+/// How a server is reached.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "lowercase")]
+pub enum Endpoint {
+    /// Through the bridge, which listens where it is told.
+    Stdio,
+    /// By itself.
+    Http {
+        /// Port when it cannot be told one.
+        port: u16,
+        /// Path of the MCP endpoint.
+        path: String,
+        /// Variable that tells it its port.
+        #[serde(rename = "portEnv")]
+        port_env: Option<String>,
+    },
+}
+
+impl Endpoint {
+    /// URL of the MCP endpoint at an address.
+    #[must_use]
+    pub fn url(&self, at: SocketAddr) -> String {
+        let path = match self {
+            Self::Stdio => BRIDGE_PATH,
+            Self::Http { path, .. } => path,
+        };
+        format!("http://{at}{path}")
+    }
+
+    /// How many answers may be wrong before the server counts as failed. The bridge says what it knows of its server; a
+    /// server of its own may answer anything while it starts.
+    fn patience(&self) -> u32 {
+        match self {
+            Self::Stdio => 3,
+            Self::Http { .. } => 10,
+        }
+    }
+}
+
+/// What the looks show.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum News {
+    /// It has answered as an MCP server does. There is nothing more to come.
+    Ready,
+    /// It has not yet, and what came instead.
+    Waiting(String),
+    /// It has answered again and again, but not as an MCP server does.
+    Refusing(String),
+}
+
+/// What one look shows.
+enum Seen {
+    /// Its port is closed.
+    Closed,
+    /// Its port is open; it was not asked anything.
+    Open(SocketAddr),
+    Ready,
+    /// It was asked, and the answer is not there yet.
+    NotYet(String),
+    /// Something answered, but not as an MCP server does.
+    Refused(String),
+}
+
+type Look = Pin<Box<dyn Future<Output = Seen> + Send>>;
+
+/// Looks at a server, one after the other.
+pub struct Readiness {
+    endpoint: Endpoint,
+    port: u16,
+    /// The look that is under way.
+    look: Option<Look>,
+    listens: Option<SocketAddr>,
+    refusals: u32,
+}
+
+impl std::fmt::Debug for Readiness {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Readiness")
+            .field("endpoint", &self.endpoint)
+            .field("port", &self.port)
+            .field("listens", &self.listens)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Readiness {
+    /// Of a server of this machine that was told this port.
+    #[must_use]
+    pub fn new(endpoint: Endpoint, port: u16) -> Self {
+        Self {
+            look: Some(Box::pin(port_look(port, Duration::ZERO))),
+            endpoint,
+            port,
+            listens: None,
+            refusals: 0,
+        }
+    }
+
+    /// Where it listens, once it does: on either of the addresses of `localhost`.
+    #[must_use]
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.listens
+    }
+
+    /// What comes next; after [`News::Ready`] nothing ever does. Can be dropped and asked again: a look that is under way
+    /// goes on.
+    pub async fn next(&mut self) -> News {
+        loop {
+            let Some(look) = &mut self.look else {
+                return std::future::pending().await;
+            };
+            let seen = look.await;
+            self.look = None;
+            if let Some(news) = self.take(seen) {
+                return news;
+            }
+        }
+    }
+
+    fn take(&mut self, seen: Seen) -> Option<News> {
+        let (news, next): (_, Look) = match seen {
+            Seen::Ready => return Some(News::Ready),
+            Seen::Closed => (
+                Some(News::Waiting("nothing listens on its port yet".to_owned())),
+                Box::pin(port_look(self.port, PAUSE)),
+            ),
+            Seen::Open(address) => {
+                let before = self.listens.replace(address);
+                let said = "it listens on its port, but has not answered yet";
+                (
+                    // Said once: what it answers says more.
+                    (before != Some(address)).then(|| News::Waiting(said.to_owned())),
+                    Box::pin(answer_look(self.endpoint.clone(), address)),
+                )
+            }
+            Seen::NotYet(why) => (
+                Some(News::Waiting(why)),
+                Box::pin(port_look(self.port, PAUSE)),
+            ),
+            Seen::Refused(why) => {
+                self.refusals += 1;
+                let news = if self.refusals >= self.endpoint.patience() {
+                    News::Refusing(why)
+                } else {
+                    News::Waiting(why)
+                };
+                (Some(news), Box::pin(port_look(self.port, REFUSED_PAUSE)))
+            }
+        };
+        self.look = Some(next);
+        news
+    }
+}
+
+async fn port_look(port: u16, pause: Duration) -> Seen {
+    sleep(pause).await;
+    for address in loopback(port) {
+        if TcpStream::connect(address).await.is_ok() {
+            return Seen::Open(address);
+        }
+    }
+    Seen::Closed
+}
+
+async fn answer_look(endpoint: Endpoint, address: SocketAddr) -> Seen {
+    match endpoint {
+        Endpoint::Stdio => bridge(address).await,
+        Endpoint::Http { .. } => server(&endpoint.url(address)).await,
+    }
+}
+
+async fn server(url: &str) -> Seen {
+    match mcpt_client::probe(url, TIMEOUT).await {
+        Ok(_) => Seen::Ready,
+        Err(ClientError::Connect { reason, .. }) => Seen::NotYet(format!(
+            "it listens on its port, but ends connections: {reason}"
+        )),
+        Err(error @ ClientError::TimedOut { .. }) => Seen::NotYet(error.to_string()),
+        Err(error) => Seen::Refused(error.to_string()),
+    }
+}
+
+/// The bridge has asked its server for itself, and says what came of it. Its first line is the reason, the others are in
+/// the log.
+async fn bridge(address: SocketAddr) -> Seen {
+    let url = format!("http://{address}/readyz");
+    match mcpt_client::health(&url, TIMEOUT).await {
+        Ok((200, _)) => Seen::Ready,
+        Ok((_, text)) => {
+            let reason = text.lines().next().unwrap_or_default().to_owned();
+            if reason == BRIDGE_STARTING {
+                Seen::NotYet(reason)
+            } else {
+                Seen::Refused(reason)
+            }
+        }
+        Err(error) => Seen::NotYet(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv6Addr;
+
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    fn http(port: u16) -> Endpoint {
+        Endpoint::Http {
+            port,
+            path: "/mcp".to_owned(),
+            port_env: None,
+        }
+    }
+
+    #[test]
+    fn the_words_of_the_bridge() {
+        assert_eq!(BRIDGE_STARTING, mcpt_bridge::STARTING);
+    }
+
+    #[tokio::test]
+    async fn a_server_that_listens_on_either_address_is_found() {
+        for any in loopback(0) {
+            // A machine without IPv6 has one address.
+            let Ok(listener) = TcpListener::bind(any).await else {
+                continue;
+            };
+            let address = listener.local_addr().unwrap();
+            let mut readiness = Readiness::new(http(address.port()), address.port());
+            assert_eq!(readiness.address(), None);
+            let News::Waiting(why) = readiness.next().await else {
+                panic!("it has not answered");
+            };
+            assert!(why.contains("listens on its port"), "{why}");
+            assert_eq!(readiness.address(), Some(address));
+        }
+    }
+
+    #[test]
+    fn an_address_of_the_sixth_version_in_a_url() {
+        let at = SocketAddr::from((Ipv6Addr::LOCALHOST, 80));
+        assert_eq!(http(1).url(at), "http://[::1]:80/mcp");
+    }
+
+    #[tokio::test]
+    async fn wrong_answers_are_forgiven_until_they_are_too_many() {
+        let mut readiness = Readiness::new(http(1), 1);
+        for _ in 0..9 {
+            let news = readiness.take(Seen::Refused("no".to_owned()));
+            assert_eq!(news, Some(News::Waiting("no".to_owned())));
+        }
+        let news = readiness.take(Seen::Refused("no".to_owned()));
+        assert_eq!(news, Some(News::Refusing("no".to_owned())));
+        assert_eq!(readiness.take(Seen::Ready), Some(News::Ready));
+    }
+}
