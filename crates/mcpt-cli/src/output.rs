@@ -49,12 +49,13 @@ pub(crate) fn json(value: &impl Serialize) -> Result<(), Ending> {
 
 /// Writes a JSON text that came from elsewhere: indented, and otherwise as it is.
 pub(crate) fn exact_json(json: &str) -> Result<(), Ending> {
-    line(&mcpt_protocol::indented(json))
+    let document = mcpt_protocol::indented(json);
+    exact(&format!("{}\n", readable::json(&document)))
 }
 
 /// Writes the same as one YAML document.
 pub(crate) fn exact_yaml(json: &str) -> Result<(), Ending> {
-    text(&exact_yaml::document(json)?)
+    yaml_document(&exact_yaml::document(json)?)
 }
 
 /// Writes a value as JSON on one line.

@@ -308,12 +308,11 @@ pub(crate) async fn end_run(run: &RunFolder, patience: Duration) -> io::Result<(
 /// Ends a run, by force when it takes longer than `patience`. Its folder stays.
 async fn stop_run(run: &RunFolder, patience: Duration) -> io::Result<()> {
     terminate(run)?;
-    match timeout(patience, lock::wait_for_death(run)).await {
-        Ok(died) => died?,
-        Err(_) => {
-            kill_supervisor(run)?;
-            lock::wait_for_death(run).await?;
-        }
+    if let Ok(died) = timeout(patience, lock::wait_for_death(run)).await {
+        died?;
+    } else {
+        kill_supervisor(run)?;
+        lock::wait_for_death(run).await?;
     }
     marked::kill_all(run.path());
     Ok(())

@@ -112,23 +112,20 @@ async fn accept(listener: TcpListener, target: Target, most: usize) {
             sleep(SHORTAGE_PAUSE).await;
             continue;
         };
-        let place = match Arc::clone(&places).try_acquire_owned() {
-            Ok(place) => place,
-            Err(_) => {
-                silent.end_oldest();
-                match Arc::clone(&places).acquire_owned().await {
-                    Ok(place) => place,
-                    // Nobody closes it.
-                    Err(_) => return,
-                }
-            }
+        if places.available_permits() == 0 {
+            silent.end_oldest();
+        }
+        // Nobody closes it.
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else {
+            return;
         };
         number += 1;
         let (target, its) = (Arc::clone(&target), Arc::clone(&silent));
         // Entered while nobody else can look, so that it is there before it can speak.
         let mut entries = silent.entries();
         let task = tokio::spawn(async move {
-            if client.readable().await.is_ok() && its.has_spoken(number) {
+            let spoke = client.peek(&mut [0]).await.is_ok();
+            if its.has_spoken(number) && spoke {
                 hand_over(client, &target).await;
             }
             drop(place);

@@ -59,7 +59,7 @@ impl Show {
             Part::Readme(_) => readme(&chart).unwrap_or_default(),
             Part::Crds(_) => crds(&chart),
         };
-        output::text(&all)
+        output::yaml_document(&all)
     }
 }
 

@@ -123,7 +123,7 @@ impl Template {
             Vec::new()
         };
         match &self.output_dir {
-            None => output::text(&self.text(&rendered, &crds)?),
+            None => output::yaml_document(&self.text(&rendered, &crds)?),
             Some(folder) if self.release_name => self.write(&folder.join(&name), &rendered, &crds),
             Some(folder) => self.write(folder, &rendered, &crds),
         }
@@ -233,7 +233,7 @@ impl Template {
             let append = folder.join(&hook.path).exists();
             write_file(folder, &hook.path, &hook.manifest, append)?;
         }
-        output::text("\n")
+        output::yaml_document("\n")
     }
 }
 
