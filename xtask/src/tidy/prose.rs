@@ -28,6 +28,7 @@ pub(super) fn check(root: &Path, tracked: &[String]) -> Result<Vec<Finding>> {
             }
         }
     }
+    findings.extend(check_named_tests(root)?);
     let summary = std::fs::read_to_string(root.join("docs/src/SUMMARY.md"))
         .context("reading docs/src/SUMMARY.md")?;
     for path in tracked {
@@ -40,6 +41,36 @@ pub(super) fn check(root: &Path, tracked: &[String]) -> Result<Vec<Finding>> {
         }
     }
     Ok(findings)
+}
+
+/// The threat model names tests: each is there.
+fn check_named_tests(root: &Path) -> Result<Vec<Finding>> {
+    let name = "docs/src/threat-model.md";
+    let text = std::fs::read_to_string(root.join(name)).with_context(|| name.to_owned())?;
+    let mut findings = Vec::new();
+    for (line, path, test) in named_tests(&text) {
+        let found = std::fs::read_to_string(root.join(path))
+            .is_ok_and(|code| code.contains(&format!("fn {test}(")));
+        if !found {
+            findings.push(Finding::at(
+                name,
+                line,
+                format!("there is no test {test} in {path}"),
+            ));
+        }
+    }
+    Ok(findings)
+}
+
+/// Tests in code spans, `PATH.rs::NAME`, with their line numbers.
+fn named_tests(text: &str) -> impl Iterator<Item = (usize, &str, &str)> {
+    text.lines().enumerate().flat_map(|(index, line)| {
+        let spans = line.split('`').skip(1).step_by(2);
+        spans.filter_map(move |span| {
+            let (path, test) = span.split_once("::")?;
+            Some((index + 1, path, test))
+        })
+    })
 }
 
 fn check_architecture(root: &Path, tracked: &[String]) -> Result<Vec<Finding>> {
@@ -96,6 +127,13 @@ fn links(text: &str) -> Vec<(usize, &str)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn tests_are_found_in_code_spans() {
+        let text = "a\n| b | `c/d.rs::e`, `f`, `g.rs::h` |\n";
+        let found: Vec<_> = named_tests(text).collect();
+        assert_eq!(found, [(2, "c/d.rs", "e"), (2, "g.rs", "h")]);
+    }
 
     #[test]
     fn links_are_found_outside_code() {
