@@ -229,6 +229,6 @@ initialDelaySeconds: {{ . }}
 {{- end }}
 periodSeconds: {{ int64 .periodSeconds }}
 timeoutSeconds: {{ int64 .timeoutSeconds }}
-failureThreshold: {{ int64 .failureThreshold }}
+failureThreshold: {{ default (div (add $mcp.startTimeoutSeconds .periodSeconds -1) .periodSeconds) (int64 .failureThreshold) }}
 {{- end }}
 {{- end }}

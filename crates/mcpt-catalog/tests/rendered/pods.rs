@@ -142,6 +142,35 @@ fn nothing_is_rendered_that_kubernetes_drops() {
     assert_eq!(probe, Some(&json!(3)));
 }
 
+/// The bridge and the startup probe wait equally long for a server that is slow at its first start.
+#[test]
+fn the_start_may_take_its_time() {
+    for (values, variable, threshold) in [
+        (json!({}), "300s", 300),
+        (json!({"startTimeoutSeconds": 601}), "601s", 601),
+    ] {
+        let mut values = json!({"mcp": values, "probes": {"startup": {"periodSeconds": 5}}});
+        values["mcp"]["transport"] = json!("stdio");
+        values["mcp"]["command"] = json!(["x"]);
+        let objects = objects("mcp-server", "x", "y", &values).expect("objects");
+        let server = containers(&objects)
+            .into_iter()
+            .find(|container| container["name"] == "server")
+            .expect("the server");
+        let variables = server["env"].as_array().expect("variables");
+        let found = variables
+            .iter()
+            .find(|variable| variable["name"] == "MCPT_BRIDGE_START_TIMEOUT");
+        assert_eq!(found.map(|found| &found["value"]), Some(&json!(variable)));
+        let probe = &server["startupProbe"];
+        let seconds = probe["failureThreshold"].as_u64().map(|times| times * 5);
+        assert!(
+            seconds >= Some(threshold) && seconds < Some(threshold + 5),
+            "{probe}"
+        );
+    }
+}
+
 /// Large whole numbers stay whole, which Go prints as `1e+06`.
 #[test]
 fn large_numbers_stay_whole() {
