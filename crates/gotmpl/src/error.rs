@@ -12,6 +12,8 @@ pub struct Error {
     text: String,
     stage: Stage,
     cause: Option<Box<Error>>,
+    /// What has no value, as the template writes it.
+    missing: Option<String>,
 }
 
 /// Where an [`Error`] was made.
@@ -34,6 +36,7 @@ impl Error {
             text: text.into(),
             stage: Stage::Call,
             cause: None,
+            missing: None,
         }
     }
 
@@ -45,6 +48,7 @@ impl Error {
             text: context.to_owned(),
             stage: Stage::Call,
             cause: Some(Box::new(cause)),
+            missing: None,
         }
     }
 
@@ -53,6 +57,7 @@ impl Error {
             text,
             stage: Stage::Parse,
             cause: None,
+            missing: None,
         }
     }
 
@@ -61,6 +66,7 @@ impl Error {
             text,
             stage: Stage::Lookup,
             cause: None,
+            missing: None,
         }
     }
 
@@ -69,12 +75,26 @@ impl Error {
             text,
             stage: Stage::Exec,
             cause: cause.map(Box::new),
+            missing: None,
         }
+    }
+
+    /// Names what has no value.
+    pub(crate) fn of_missing(mut self, expression: String) -> Self {
+        self.missing = Some(expression);
+        self
     }
 
     /// The stage that failed.
     pub fn stage(&self) -> Stage {
         self.stage
+    }
+
+    /// What has no value, as the template writes it (`.Values.token`), when the error is about a key that is not there or
+    /// about a field of nothing: with `MissingKey::Error`, Go's `map has no entry for key` and `nil pointer evaluating`.
+    pub fn missing(&self) -> Option<&str> {
+        let inner = || self.cause.as_ref().and_then(|cause| cause.missing());
+        self.missing.as_deref().or_else(inner)
     }
 
     /// The error that this one wraps, if any.

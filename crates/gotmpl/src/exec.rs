@@ -92,6 +92,15 @@ impl<'a> State<'a> {
         Error::exec(self.located(text), None)
     }
 
+    /// An error about something that has no value.
+    fn missing(&self, text: &str) -> Error {
+        let error = self.error(text);
+        match self.at.place() {
+            Some((_, node)) => error.of_missing(node.to_string()),
+            None => error,
+        }
+    }
+
     fn located(&self, text: &str) -> String {
         let name = &self.tree.name;
         let Some((pos, node)) = self.at.place() else {

@@ -166,13 +166,13 @@ impl<'a> State<'a> {
         if receiver.is_invalid() {
             if self.set.missing_key() == MissingKey::Error {
                 let name = quote(name.as_bytes());
-                return Err(self.error(&format!("nil data; no entry for key {name}")));
+                return Err(self.missing(&format!("nil data; no entry for key {name}")));
             }
             return Ok(Slot::INVALID);
         }
         let of = receiver.type_name();
         if receiver.is_nil_interface() {
-            return Err(self.error(&format!("nil pointer evaluating {of}.{name}")));
+            return Err(self.missing(&format!("nil pointer evaluating {of}.{name}")));
         }
         if let Value::Object(object) = &receiver.value
             && let Some(method) = std::rc::Rc::clone(object).method(name)
@@ -210,7 +210,7 @@ impl<'a> State<'a> {
             (None, MissingKey::Zero) => Ok(zero_slot(map.elem())),
             (None, MissingKey::Error) => {
                 let name = quote(name.as_bytes());
-                Err(self.error(&format!("map has no entry for key {name}")))
+                Err(self.missing(&format!("map has no entry for key {name}")))
             }
         }
     }

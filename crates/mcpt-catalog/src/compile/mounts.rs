@@ -14,6 +14,27 @@ pub(super) struct Places {
     pub(super) container: String,
 }
 
+/// Why a text names no folder.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum NoFolder {
+    #[error("it is empty")]
+    Empty,
+    #[error("{0:?} is not expanded here: write the full path")]
+    Home(String),
+    #[error("{0:?} is not an absolute path")]
+    Relative(PathBuf),
+    #[error("{0:?} is not UTF-8")]
+    NotUtf8(PathBuf),
+    #[error("the server is told one path, so {0:?} cannot be at another place in a container")]
+    OnePath(PathBuf),
+    #[error("{0:?} is not an absolute path in the container")]
+    RelativeInside(String),
+    #[error("{0:?} leads out of its folder")]
+    LeadsOut(String),
+    #[error("the container's root cannot be a mounted folder")]
+    Root,
+}
+
 /// Reads `HOST`, `HOST:CONTAINER` or `:CONTAINER`.
 ///
 /// The last has no folder on this machine: the backend provides one. A relative host path starts from `working_dir`.
@@ -22,7 +43,7 @@ pub(super) fn parse(
     text: &str,
     working_dir: Option<&Path>,
     same_place: bool,
-) -> Result<Places, String> {
+) -> Result<Places, NoFolder> {
     let (host, container) = match text.rsplit_once(':') {
         Some((host, container)) => (host, Some(container)),
         None => (text, None),
@@ -30,41 +51,34 @@ pub(super) fn parse(
     let host = match host {
         "" => None,
         host if host.starts_with('~') => {
-            return Err(format!(
-                "{host:?} is not expanded here: write the full path"
-            ));
+            return Err(NoFolder::Home(host.to_owned()));
         }
         host => Some(absolute(Path::new(host), working_dir)?),
     };
     let container = match (container, &host) {
         (Some(container), None) => container_path(container)?,
         (Some(container), Some(_)) if !same_place => container_path(container)?,
-        (Some(_), Some(host)) => {
-            return Err(format!(
-                "the server is told one path, so {:?} cannot be at another place in a container",
-                host.display()
-            ));
-        }
+        (Some(_), Some(host)) => return Err(NoFolder::OnePath(host.clone())),
         (None, Some(host)) => {
             let host = host
                 .to_str()
-                .ok_or_else(|| format!("{:?} is not UTF-8", host.display()))?;
+                .ok_or_else(|| NoFolder::NotUtf8(host.clone()))?;
             if same_place {
                 container_path(host)?
             } else {
                 container_path(&format!("{DEFAULT_ROOT}{host}"))?
             }
         }
-        (None, None) => return Err("it is empty".to_owned()),
+        (None, None) => return Err(NoFolder::Empty),
     };
     Ok(Places { host, container })
 }
 
-fn absolute(path: &Path, working_dir: Option<&Path>) -> Result<PathBuf, String> {
+fn absolute(path: &Path, working_dir: Option<&Path>) -> Result<PathBuf, NoFolder> {
     let joined = match working_dir {
         _ if path.is_absolute() => path.to_owned(),
         Some(dir) => dir.join(path),
-        None => return Err(format!("{:?} is not an absolute path", path.display())),
+        None => return Err(NoFolder::Relative(path.to_owned())),
     };
     // Lexically, so that a folder need not exist on this machine when the server runs elsewhere.
     let mut clean = PathBuf::new();
@@ -80,19 +94,19 @@ fn absolute(path: &Path, working_dir: Option<&Path>) -> Result<PathBuf, String> 
     Ok(clean)
 }
 
-fn container_path(path: &str) -> Result<String, String> {
+fn container_path(path: &str) -> Result<String, NoFolder> {
     if !path.starts_with('/') {
-        return Err(format!("{path:?} is not an absolute path in the container"));
+        return Err(NoFolder::RelativeInside(path.to_owned()));
     }
     let parts: Vec<_> = path
         .split('/')
         .filter(|part| !part.is_empty() && *part != ".")
         .collect();
     if parts.contains(&"..") {
-        return Err(format!("{path:?} leads out of its folder"));
+        return Err(NoFolder::LeadsOut(path.to_owned()));
     }
     if parts.is_empty() {
-        return Err("the container's root cannot be a mounted folder".to_owned());
+        return Err(NoFolder::Root);
     }
     Ok(format!("/{}", parts.join("/")))
 }
@@ -130,7 +144,7 @@ mod tests {
             ("/:/.", false, "root"),
             ("/a:/b", true, "one path"),
         ] {
-            let error = parse(text, None, same_place).unwrap_err();
+            let error = parse(text, None, same_place).unwrap_err().to_string();
             assert!(error.contains(reason), "{text}: {error}");
         }
     }

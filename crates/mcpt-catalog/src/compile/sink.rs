@@ -101,7 +101,7 @@ impl Sink<'_> {
         for text in texts {
             let working_dir = self.settings.working_dir.as_deref();
             match mounts::parse(text, working_dir, variable.is_some()) {
-                Err(problem) => report.setting(name, problem),
+                Err(problem) => report.setting(name, problem.to_string()),
                 Ok(places) => {
                     paths.push(places.container.clone());
                     let Some(index) = self.mount(name, places, report) else {

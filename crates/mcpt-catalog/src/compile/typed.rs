@@ -4,52 +4,72 @@ use serde_json::{Number, Value};
 
 use crate::{schema_error::plain, template::Property};
 
-/// Reads a text as the setting's type. The error is a sentence without subject and without the text itself.
-pub(crate) fn parse(property: &Property, text: &str) -> Result<Value, String> {
+/// What a text is instead of a value of the setting's type: a sentence without subject and without the text itself.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Mistyped {
+    #[error("not an integer")]
+    NotInteger,
+    #[error("not a number")]
+    NotNumber,
+    #[error("not a boolean: true or false")]
+    NotBoolean,
+    #[error("not a JSON object")]
+    NotObject,
+    #[error("not a JSON array")]
+    NotArray,
+    #[error("a list of {items}s: write it as a JSON array")]
+    Nested { items: String },
+    #[error("wrong: item {number} is {mistyped}")]
+    Item {
+        number: usize,
+        mistyped: Box<Mistyped>,
+    },
+}
+
+/// Reads a text as the setting's type.
+pub(crate) fn parse(property: &Property, text: &str) -> Result<Value, Mistyped> {
     parse_as(property.type_name(), property, text)
 }
 
 /// A value that the template itself gives. Older templates write numbers and booleans as texts.
-pub(crate) fn from_template(property: &Property, value: &Value) -> Result<Value, String> {
+pub(crate) fn from_template(property: &Property, value: &Value) -> Result<Value, Mistyped> {
     match value {
-        Value::String(text) if property.type_name() != "string" => {
-            parse(property, text).map_err(|expected| format!("{value} is {expected}"))
-        }
+        Value::String(text) if property.type_name() != "string" => parse(property, text),
         other => Ok(other.clone()),
     }
 }
 
-fn parse_as(type_name: &str, property: &Property, text: &str) -> Result<Value, String> {
+fn parse_as(type_name: &str, property: &Property, text: &str) -> Result<Value, Mistyped> {
     let trimmed = text.trim();
     match type_name {
         "integer" => trimmed
             .parse::<i64>()
             .map(Value::from)
             .or_else(|_| trimmed.parse::<u64>().map(Value::from))
-            .map_err(|_| "not an integer".to_owned()),
+            .map_err(|_| Mistyped::NotInteger),
         "number" => serde_json::from_str::<Number>(trimmed)
             .map(Value::Number)
-            .map_err(|_| "not a number".to_owned()),
+            .map_err(|_| Mistyped::NotNumber),
         "boolean" => match trimmed.to_ascii_lowercase().as_str() {
             "true" | "yes" | "on" | "1" => Ok(Value::Bool(true)),
             "false" | "no" | "off" | "0" => Ok(Value::Bool(false)),
-            _ => Err("not a boolean: true or false".to_owned()),
+            _ => Err(Mistyped::NotBoolean),
         },
         "array" => array(property, trimmed),
         "object" => match serde_json::from_str(trimmed) {
             Ok(value @ Value::Object(_)) => Ok(value),
-            _ => Err("not a JSON object".to_owned()),
+            _ => Err(Mistyped::NotObject),
         },
         _ => Ok(Value::String(text.to_owned())),
     }
 }
 
 /// A JSON array, or items between separators.
-fn array(property: &Property, text: &str) -> Result<Value, String> {
+fn array(property: &Property, text: &str) -> Result<Value, Mistyped> {
     if text.starts_with('[') {
         return match serde_json::from_str(text) {
             Ok(value @ Value::Array(_)) => Ok(value),
-            _ => Err("not a JSON array".to_owned()),
+            _ => Err(Mistyped::NotArray),
         };
     }
     let item_type = property
@@ -69,10 +89,14 @@ fn array(property: &Property, text: &str) -> Result<Value, String> {
         .enumerate()
         .map(|(i, item)| {
             if matches!(item_type, "array" | "object") {
-                return Err(format!("a list of {item_type}s: write it as a JSON array"));
+                return Err(Mistyped::Nested {
+                    items: item_type.to_owned(),
+                });
             }
-            parse_as(item_type, property, item)
-                .map_err(|error| format!("wrong: item {} is {error}", i + 1))
+            parse_as(item_type, property, item).map_err(|mistyped| Mistyped::Item {
+                number: i + 1,
+                mistyped: Box::new(mistyped),
+            })
         })
         .collect::<Result<Vec<_>, _>>()
         .map(Value::Array)

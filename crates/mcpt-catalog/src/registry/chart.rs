@@ -1,6 +1,6 @@
 //! The chart of an entry: where it is, and whether its version fits.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use helm_chart::{Chart, Constraint, Version};
 
@@ -24,27 +24,82 @@ impl Found {
     }
 }
 
-/// Finds the chart. The error is a sentence, told of the field that is its first part.
-pub(super) fn find(reference: &ChartRef) -> Result<Found, (&'static str, String)> {
+/// Why an entry cannot have its chart, or the profile of it.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ChartFault {
+    #[error("{}", named(path, error))]
+    Unreadable {
+        path: PathBuf,
+        error: helm_chart::Error,
+    },
+    #[error("{0}")]
+    BuiltIn(helm_chart::Error),
+    #[error("{0}")]
+    Constraint(helm_chart::Error),
+    #[error("the chart {chart} has version {version}, not {wanted}")]
+    Version {
+        chart: String,
+        version: String,
+        wanted: String,
+    },
+    #[error("the chart {chart} has no profiles")]
+    NoProfiles { chart: String },
+    #[error("the chart {chart} has no profile {profile:?}: there are {}", known.join(", "))]
+    NoProfile {
+        chart: String,
+        profile: String,
+        known: Vec<String>,
+    },
+    #[error("{file} is not UTF-8")]
+    NotUtf8 { file: String },
+}
+
+impl ChartFault {
+    /// The field of the entry that it is about.
+    pub(super) fn field(&self) -> &'static str {
+        match self {
+            Self::Unreadable { .. } | Self::BuiltIn(_) => "/chart",
+            Self::Constraint(_) | Self::Version { .. } => "/version",
+            Self::NoProfiles { .. } | Self::NoProfile { .. } | Self::NotUtf8 { .. } => "/profile",
+        }
+    }
+}
+
+/// Errors about files name them already.
+fn named(path: &Path, error: &helm_chart::Error) -> String {
+    let (path, why) = (path.display().to_string(), error.to_string());
+    if why.contains(&path) {
+        why
+    } else {
+        format!("{path}: {why}")
+    }
+}
+
+/// Finds the chart.
+pub(super) fn find(reference: &ChartRef) -> Result<Found, ChartFault> {
     let chart = match &reference.source {
         ChartLocation::BuiltIn => {
             let files = builtin_chart(SERVER_CHART).into_iter().flatten();
             let files = files.map(|(path, bytes)| (path.to_owned(), bytes.to_vec()));
-            Chart::from_files(files).map_err(|error| error.to_string())
+            Chart::from_files(files).map_err(ChartFault::BuiltIn)?
         }
-        ChartLocation::Path(path) => from_path(path),
+        ChartLocation::Path(path) => {
+            Chart::from_path(path).map_err(|error| ChartFault::Unreadable {
+                path: path.clone(),
+                error,
+            })?
+        }
     };
-    let chart = chart.map_err(|why| ("/chart", why))?;
     if let Some(wanted) = &reference.version {
         let fits = Constraint::parse(wanted)
             .and_then(|wanted| Ok(wanted.check(&Version::parse(&chart.metadata.version)?)))
-            .map_err(|error| ("/version", error.to_string()))?;
+            .map_err(ChartFault::Constraint)?;
         if !fits {
-            let why = format!(
-                "the chart {reference} has version {}, not {wanted}",
-                chart.metadata.version
-            );
-            return Err(("/version", why));
+            return Err(ChartFault::Version {
+                chart: reference.to_string(),
+                version: chart.metadata.version,
+                wanted: wanted.clone(),
+            });
         }
     }
     let source = match &reference.source {
@@ -63,20 +118,8 @@ pub(super) fn find(reference: &ChartRef) -> Result<Found, (&'static str, String)
     Ok(Found { chart, source })
 }
 
-fn from_path(path: &Path) -> Result<Chart, String> {
-    let told = |why: String| {
-        // Errors about files name them already.
-        if why.contains(&path.display().to_string()) {
-            why
-        } else {
-            format!("{}: {why}", path.display())
-        }
-    };
-    Chart::from_path(path).map_err(|error| told(error.to_string()))
-}
-
 /// The values of a chart's profile: its file `values-PROFILE.yaml`.
-pub(super) fn profile(chart: &Chart, profile: &str) -> Result<String, String> {
+pub(super) fn profile(chart: &Chart, profile: &str) -> Result<String, ChartFault> {
     let name = |file: &str| {
         let profile = file.strip_prefix("values-")?.strip_suffix(".yaml")?;
         Some(profile.to_owned())
@@ -91,15 +134,18 @@ pub(super) fn profile(chart: &Chart, profile: &str) -> Result<String, String> {
             .iter()
             .filter_map(|file| name(&file.name))
             .collect();
+        let chart = chart.name().to_owned();
         return Err(if known.is_empty() {
-            format!("the chart {} has no profiles", chart.name())
+            ChartFault::NoProfiles { chart }
         } else {
-            format!(
-                "the chart {} has no profile {profile:?}: there are {}",
-                chart.name(),
-                known.join(", ")
-            )
+            ChartFault::NoProfile {
+                chart,
+                profile: profile.to_owned(),
+                known,
+            }
         });
     };
-    String::from_utf8(file.data.clone()).map_err(|_| format!("{} is not UTF-8", file.name))
+    String::from_utf8(file.data.clone()).map_err(|_| ChartFault::NotUtf8 {
+        file: file.name.clone(),
+    })
 }

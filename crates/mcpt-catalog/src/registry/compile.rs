@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use helm_chart::Overrides;
 use mcpt_core::{
-    Arg, BackendName, Capabilities, Capability, Image, Mount, Plan, Secret, ServerName, Sessions,
-    TemplateId, Transport, chain,
+    Arg, BackendName, Capabilities, Capability, Image, InvalidId, Mount, Plan, Secret, ServerName,
+    Sessions, TemplateId, Transport, chain,
 };
 use serde_json::{Map, Value};
 
@@ -136,7 +136,7 @@ impl<'a> Attempt<'a> {
             return Some(self.compiled(plan, Map::new(), None));
         }
         let found = chart::find(&self.entry.chart)
-            .map_err(|(field, why)| self.faults.add(field, why))
+            .map_err(|fault| self.faults.add(fault.field(), fault.to_string()))
             .ok();
         match found {
             Some(found) if !found.is_of_servers() => self.foreign(found),
@@ -315,7 +315,7 @@ impl<'a> Attempt<'a> {
                 .ok();
         }
         let id = template_id(&self.entry.name)
-            .map_err(|why| self.faults.add("", why))
+            .map_err(|error| self.faults.add("", error.to_string()))
             .ok()?;
         Some(Template {
             id,
@@ -517,7 +517,7 @@ impl<'a> Attempt<'a> {
             &mut self.faults,
         );
         let values = self.layered(&found, own);
-        let id = template_id(&entry.name).map_err(|why| self.faults.add("", why));
+        let id = template_id(&entry.name).map_err(|error| self.faults.add("", error.to_string()));
         let port = transport.and_then(|t| t.port).or(entry.service.port);
         let plan = Plan {
             name: given.name.clone().unwrap_or_else(|| entry.name.clone()),
@@ -560,8 +560,8 @@ impl<'a> Attempt<'a> {
         {
             match chart::profile(&found.chart, profile) {
                 Ok(text) => overrides.files.push((format!("profile {profile}"), text)),
-                Err(why) => {
-                    self.faults.add("/profile", why);
+                Err(fault) => {
+                    self.faults.add(fault.field(), fault.to_string());
                     return None;
                 }
             }
@@ -580,6 +580,6 @@ impl<'a> Attempt<'a> {
 }
 
 /// The entry says itself what its server is.
-fn template_id(name: &ServerName) -> Result<TemplateId, String> {
-    TemplateId::new(name.as_str()).map_err(|error| error.to_string())
+fn template_id(name: &ServerName) -> Result<TemplateId, InvalidId> {
+    TemplateId::new(name.as_str())
 }

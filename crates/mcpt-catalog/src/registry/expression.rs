@@ -10,9 +10,6 @@ use serde_json::{Map, Number, Value};
 /// Name of the template in the engine; its error texts begin with it.
 const NAME: &str = "env";
 
-/// Begins an error that the expression itself asked for; no text of the engine begins so.
-const SAID: &str = "\0";
-
 /// Fewest characters of a value that is hidden in error texts.
 const SHORTEST_SECRET: usize = 4;
 
@@ -71,11 +68,16 @@ fn engine(missing_key: MissingKey) -> TemplateSet {
     TemplateSet::new(NAME, functions(&Sources::system()), missing_key)
 }
 
-/// Parses an expression. The error is a sentence.
-pub(super) fn check(text: &str) -> Result<(), String> {
+/// An expression that is none.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("it cannot be parsed: {0}")]
+pub(super) struct Unparsable(String);
+
+/// Parses an expression.
+pub(super) fn check(text: &str) -> Result<(), Unparsable> {
     engine(MissingKey::Error)
         .parse(NAME, text)
-        .map_err(|error| format!("it cannot be parsed: {}", without_name(&error)))
+        .map_err(|error| Unparsable(without_name(&error)))
 }
 
 /// Why an expression has no value. Contains no value of the user.
@@ -87,43 +89,65 @@ pub(super) enum Unrendered {
     Failed(String),
 }
 
+/// Why one execution made nothing. May contain values of the user.
+enum Fault {
+    /// This part of the expression has no value.
+    Missing(String),
+    /// The expression itself says so, with `required` or `fail`.
+    Said(String),
+    /// The engine says so.
+    Engine(String),
+    /// What it makes is no text.
+    NotUtf8,
+}
+
 /// The value of an expression. It contains no `<no value>`: what is missing is an error unless the expression itself
 /// says what holds then, with `default` and the like.
 pub(super) fn render(text: &str, values: &Map<String, Value>) -> Result<Secret, Unrendered> {
     let user = whole_numbers(Value::Object(values.clone()));
     let data = helm_funcs::from_json(&Value::Object(Map::from_iter([("Values".into(), user)])));
-    let strict = execute(text, &data, MissingKey::Error);
-    let error = match strict {
+    let failed = |said: &str| Unrendered::Failed(hidden(said, values));
+    let fault = match execute(text, &data, MissingKey::Error) {
         Ok(rendered) if !has_nothing(&rendered) => return Ok(Secret::new(rendered)),
         Ok(_) => return Err(Unrendered::Missing(first_path(text))),
-        Err(error) => error,
+        Err(fault) => fault,
     };
-    let missing = missing_path(&error);
-    if missing.is_some() && provides(text) {
-        match execute(text, &data, MissingKey::Zero) {
-            Ok(rendered) if !has_nothing(&rendered) => return Ok(Secret::new(rendered)),
-            Ok(_) => {}
-            Err(error) => {
-                if let Some(said) = error.strip_prefix(SAID) {
-                    return Err(Unrendered::Failed(hidden(said, values)));
-                }
-            }
-        }
+    match fault {
+        Fault::Missing(path) if provides(text) => match execute(text, &data, MissingKey::Zero) {
+            Ok(rendered) if !has_nothing(&rendered) => Ok(Secret::new(rendered)),
+            Err(Fault::Said(said)) => Err(failed(&said)),
+            Ok(_) | Err(_) => Err(Unrendered::Missing(path)),
+        },
+        Fault::Missing(path) => Err(Unrendered::Missing(path)),
+        Fault::Said(said) | Fault::Engine(said) => Err(failed(&said)),
+        Fault::NotUtf8 => Err(failed("what it makes is not UTF-8")),
     }
-    Err(match missing {
-        Some(path) => Unrendered::Missing(path),
-        None => Unrendered::Failed(hidden(error.strip_prefix(SAID).unwrap_or(&error), values)),
-    })
 }
 
-fn execute(text: &str, data: &gotmpl::Value, missing_key: MissingKey) -> Result<String, String> {
+fn execute(text: &str, data: &gotmpl::Value, missing_key: MissingKey) -> Result<String, Fault> {
     let mut set = engine(missing_key);
-    set.parse(NAME, text)
-        .map_err(|error| without_name(&error))?;
-    let bytes = set
-        .execute(NAME, data)
-        .map_err(|error| without_name(&error))?;
-    String::from_utf8(bytes).map_err(|_| "what it makes is not UTF-8".to_owned())
+    let parsed = set.parse(NAME, text);
+    let bytes = parsed
+        .and_then(|()| set.execute(NAME, data))
+        .map_err(|error| Fault::of(&error))?;
+    String::from_utf8(bytes).map_err(|_| Fault::NotUtf8)
+}
+
+impl Fault {
+    fn of(error: &gotmpl::Error) -> Self {
+        if let Some(expression) = error.missing() {
+            return Self::Missing(without_values(expression));
+        }
+        // What `required` and `fail` are given to say stands between these marks.
+        let text = error.to_string();
+        let said = text
+            .split_once(WARN_START)
+            .and_then(|(_, rest)| rest.split_once(WARN_END));
+        match said {
+            Some((said, _)) => Self::Said(said.to_owned()),
+            None => Self::Engine(without_name(error)),
+        }
+    }
 }
 
 /// Go prints these where a value was nil.
@@ -135,16 +159,6 @@ fn has_nothing(rendered: &str) -> bool {
 fn provides(text: &str) -> bool {
     text.split(|c: char| !c.is_alphanumeric() && c != '_')
         .any(|word| PROVISIONS.contains(&word))
-}
-
-/// The path in an error about a key that is not there: `… at <.Values.github.token>: map has no entry for key "token"`.
-fn missing_path(error: &str) -> Option<String> {
-    if !error.contains("map has no entry for key") && !error.contains("nil pointer evaluating") {
-        return None;
-    }
-    let (_, rest) = error.split_once("at <")?;
-    let (path, _) = rest.split_once(">: ")?;
-    Some(without_values(path))
 }
 
 /// The first path that an expression reads.
@@ -166,12 +180,6 @@ fn without_values(path: &str) -> String {
 /// The engine's texts begin with the template's name, which is of no use here.
 fn without_name(error: &gotmpl::Error) -> String {
     let text = error.to_string();
-    // What `required` and `fail` are given to say.
-    if let Some((_, said)) = text.split_once(WARN_START)
-        && let Some((said, _)) = said.split_once(WARN_END)
-    {
-        return format!("{SAID}{said}");
-    }
     let text = text
         .strip_prefix("template: env:")
         .map_or(text.as_str(), |rest| {
@@ -311,7 +319,7 @@ mod tests {
             ("{{ nosuch 1 }}", "\"nosuch\" not defined"),
             ("{{ env \"HOME\" }}", "\"env\" not defined"),
         ] {
-            let error = check(text).unwrap_err();
+            let error = check(text).unwrap_err().to_string();
             assert!(error.contains(said), "{text}: {error}");
         }
     }

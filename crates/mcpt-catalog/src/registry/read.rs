@@ -158,7 +158,7 @@ impl Check<'_> {
             if let EnvValue::Expression(text) = &value
                 && let Err(why) = expression::check(text)
             {
-                self.add(&format!("/env/{}", escape(&variable)), why);
+                self.add(&format!("/env/{}", escape(&variable)), why.to_string());
             }
             env.insert(variable, value);
         }

@@ -156,7 +156,7 @@ fn meaning(transport: Option<TransportSpec>, config: &ConfigSchema, report: &mut
                 if let Some(default) = property.real_default() {
                     let at = format!("{at}/default");
                     match typed::from_template(property, default) {
-                        Err(problem) => report.add(&at, problem),
+                        Err(mistyped) => report.add(&at, format!("{default} is {mistyped}")),
                         Ok(value) => {
                             for error in validator.iter_errors(&value) {
                                 report.add(&at, explain(&error, property.is_sensitive(name)));
