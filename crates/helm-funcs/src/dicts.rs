@@ -121,6 +121,9 @@ fn dig(a: Args<'_>) -> Returned {
         return fail("dig needs at least three arguments");
     }
     let mut value = dict.clone();
+    if !matches!(dict, Value::Map(map) if *map.elem() == Type::Any) {
+        return Err(conversion(dict, "map[string]interface {}"));
+    }
     let keys = path.iter().map(|key| match key {
         Value::Str(key) => Ok(key),
         other => Err(conversion(other, "string")),

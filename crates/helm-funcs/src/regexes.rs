@@ -1,26 +1,30 @@
 //! Regular expressions in Go's dialect.
 
-mod dialect;
+mod expand;
+mod go_syntax;
 
 use gotmpl::{Error, List, Type, Value};
-use regex::{NoExpand, Regex};
+use regex::{Captures, NoExpand, Regex, RegexBuilder};
 
 use crate::args::{Args, Registry, Returned};
 
 const STR: Type = Type::Str;
+/// Bounds of a compiled expression.
+const MOST_MEMORY: usize = 64 << 20;
+const MOST_NESTING: u32 = 10_000;
 
 pub(crate) fn register(r: &mut Registry) {
     r.add("regexMatch", &[STR, STR], Type::Bool, |a| {
         Ok(Value::Bool(
-            compile(a).is_ok_and(|re| re.is_match(&a.text(1))),
+            compile(a).is_ok_and(|re| re.regex.is_match(&a.text(1))),
         ))
     });
     r.add("mustRegexMatch", &[STR, STR], Type::Bool, |a| {
-        Ok(Value::Bool(compile(a)?.is_match(&a.text(1))))
+        Ok(Value::Bool(compile(a)?.regex.is_match(&a.text(1))))
     });
     both(r, "regexFind", &[STR, STR], &STR, |a, re| {
         let text = a.text(1);
-        Ok(Value::str(re.find(&text).map_or("", |m| m.as_str())))
+        Ok(Value::str(re.regex.find(&text).map_or("", |m| m.as_str())))
     });
     both(
         r,
@@ -31,6 +35,7 @@ pub(crate) fn register(r: &mut Registry) {
             let text = a.text(1);
             let limit = usize::try_from(a.int(2)).unwrap_or(usize::MAX);
             let found: Vec<&str> = re
+                .regex
                 .find_iter(&text)
                 .take(limit)
                 .map(|m| m.as_str())
@@ -43,14 +48,20 @@ pub(crate) fn register(r: &mut Registry) {
         },
     );
     both(r, "regexReplaceAll", &[STR, STR, STR], &STR, |a, re| {
-        Ok(Value::str(re.replace_all(&a.text(1), &*a.text(2))))
+        let template = a.text(2);
+        let replace = |captures: &Captures<'_>| {
+            let mut out = String::new();
+            expand::expand(&template, captures, &re.names, &mut out);
+            out
+        };
+        Ok(Value::str(re.regex.replace_all(&a.text(1), replace)))
     });
     both(
         r,
         "regexReplaceAllLiteral",
         &[STR, STR, STR],
         &STR,
-        |a, re| Ok(Value::str(re.replace_all(&a.text(1), NoExpand(&a.text(2))))),
+        |a, re| Ok(Value::str(re.regex.replace_all(&a.text(1), NoExpand(&a.text(2))))),
     );
     both(
         r,
@@ -77,7 +88,7 @@ fn both(
     name: &str,
     params: &[Type],
     result: &Type,
-    body: fn(Args<'_>, &Regex) -> Returned,
+    body: fn(Args<'_>, &Pattern) -> Returned,
 ) {
     r.add(name, params, result.clone(), move |a| {
         body(a, &must_compile(a)?)
@@ -92,15 +103,30 @@ fn none() -> Value {
     Value::List(List::nil(&Type::Str))
 }
 
+/// A compiled expression, with the names of its groups.
+struct Pattern {
+    regex: Regex,
+    names: Vec<Option<String>>,
+}
+
 /// The expression in the first argument.
-fn compile(a: Args<'_>) -> Result<Regex, Error> {
+fn compile(a: Args<'_>) -> Result<Pattern, Error> {
     let pattern = a.text(0);
-    Regex::new(&dialect::from_go(&pattern))
-        .map_err(|e| Error::call(format!("error parsing regexp: {}", reason(&pattern, &e))))
+    let expression = go_syntax::parse(&pattern).map_err(|e| Error::call(e.to_string()))?;
+    let regex = RegexBuilder::new(&expression.hir.to_string())
+        .size_limit(MOST_MEMORY)
+        .nest_limit(MOST_NESTING)
+        .build();
+    // What Go takes and this machine does not is larger than anybody needs.
+    let regex = regex.map_err(|_| {
+        Error::call(format!("error parsing regexp: expression too large: `{pattern}`"))
+    })?;
+    let names = expression.names;
+    Ok(Pattern { regex, names })
 }
 
 /// As [`compile`]; the error is what Go's `regexp.MustCompile` panics with.
-fn must_compile(a: Args<'_>) -> Result<Regex, Error> {
+fn must_compile(a: Args<'_>) -> Result<Pattern, Error> {
     compile(a).map_err(|e| {
         let pattern = a.text(0);
         let shown = if pattern.contains('`') {
@@ -112,29 +138,8 @@ fn must_compile(a: Args<'_>) -> Result<Regex, Error> {
     })
 }
 
-/// What is wrong with an expression: in Go's words where the mistake is a common one.
-fn reason(pattern: &str, e: &regex::Error) -> String {
-    let text = e.to_string();
-    // The last line of the message says what is wrong.
-    let reason = text
-        .lines()
-        .last()
-        .unwrap_or("")
-        .trim_start_matches("error: ")
-        .to_owned();
-    match reason.as_str() {
-        "unclosed character class" => {
-            let open = pattern.rfind('[').map_or(pattern, |at| &pattern[at..]);
-            format!("missing closing ]: `{open}`")
-        }
-        "unclosed group" => format!("missing closing ): `{pattern}`"),
-        "unopened group" => format!("unexpected ): `{pattern}`"),
-        _ => format!("{reason}: `{pattern}`"),
-    }
-}
-
 /// Go's `Regexp.Split`: at most `n` parts, all for a negative `n`, none for 0.
-fn split(a: Args<'_>, re: &Regex) -> Value {
+fn split(a: Args<'_>, re: &Pattern) -> Value {
     let (pattern, text, limit) = (a.bytes(0), a.text(1), a.int(2));
     if limit == 0 {
         return none();
@@ -145,7 +150,7 @@ fn split(a: Args<'_>, re: &Regex) -> Value {
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let mut parts = Vec::new();
     let (mut begin, mut end) = (0, 0);
-    for found in re.find_iter(&text) {
+    for found in re.regex.find_iter(&text) {
         if parts.len() + 1 == limit {
             break;
         }

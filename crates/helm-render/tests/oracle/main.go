@@ -2,8 +2,10 @@
 //
 //	go run . ../testdata/functions.txt ../testdata/generated.txt ../testdata/secrets_and_kinds.txt
 //	go run . -inventory ../testdata/inventory.txt ../testdata/methods.txt
+//	go run . -answer ../testdata/values.yaml
 //
-// The second form writes down all that templates can reach, and calls of it (inventory.go).
+// The second form writes down all that templates can reach, and calls of it (inventory.go), the
+// third answers questions on standard input (answer.go).
 //
 // Each case of the file is the NOTES.txt of a chart whose values are testdata/values.yaml. A case is
 // a template, a line "--- ok" or "--- error", and the output or error text, which this program
@@ -56,6 +58,14 @@ func main() {
 		write(paths[1], all)
 		write(paths[2], methodCases(all))
 		paths = paths[2:]
+	}
+	if len(paths) == 2 && paths[0] == "-answer" {
+		values, err := os.ReadFile(paths[1])
+		if err != nil {
+			panic(err)
+		}
+		answerAll(values)
+		return
 	}
 	for _, path := range paths {
 		old, err := os.ReadFile(path)
