@@ -61,7 +61,11 @@ pub(crate) fn register(r: &mut Registry) {
         "regexReplaceAllLiteral",
         &[STR, STR, STR],
         &STR,
-        |a, re| Ok(Value::str(re.regex.replace_all(&a.text(1), NoExpand(&a.text(2))))),
+        |a, re| {
+            Ok(Value::str(
+                re.regex.replace_all(&a.text(1), NoExpand(&a.text(2))),
+            ))
+        },
     );
     both(
         r,
@@ -119,7 +123,9 @@ fn compile(a: Args<'_>) -> Result<Pattern, Error> {
         .build();
     // What Go takes and this machine does not is larger than anybody needs.
     let regex = regex.map_err(|_| {
-        Error::call(format!("error parsing regexp: expression too large: `{pattern}`"))
+        Error::call(format!(
+            "error parsing regexp: expression too large: `{pattern}`"
+        ))
     })?;
     let names = expression.names;
     Ok(Pattern { regex, names })

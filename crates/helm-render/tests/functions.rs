@@ -12,6 +12,8 @@ const FUNCTIONS: &[u8] = include_bytes!("testdata/functions.txt");
 const GENERATED: &[u8] = include_bytes!("testdata/generated.txt");
 /// Calls of all methods and fields that any type has, on a value of each type.
 const METHODS: &[u8] = include_bytes!("testdata/methods.txt");
+/// The syntax of regular expressions, piece by piece.
+const EXPRESSIONS: &[u8] = include_bytes!("testdata/expressions.txt");
 /// Keys, certificates, encryption, TOML, comparisons, and what `.Values` is.
 const SECRETS_AND_KINDS: &[u8] = include_bytes!("testdata/secrets_and_kinds.txt");
 const VALUES: &[u8] = include_bytes!("testdata/values.yaml");
@@ -84,4 +86,9 @@ fn methods_and_fields_are_those_of_helm() {
 #[test]
 fn secrets_toml_and_comparisons_are_those_of_helm() {
     check(SECRETS_AND_KINDS);
+}
+
+#[test]
+fn regular_expressions_are_those_of_helm() {
+    check(EXPRESSIONS);
 }

@@ -30,7 +30,11 @@ impl Chance {
     }
 
     /// Up to `most` texts, one after the other.
-    pub(crate) fn some(&mut self, most: usize, mut make: impl FnMut(&mut Self) -> String) -> String {
+    pub(crate) fn some(
+        &mut self,
+        most: usize,
+        mut make: impl FnMut(&mut Self) -> String,
+    ) -> String {
         let count = self.below(most + 1);
         (0..count).map(|_| make(self)).collect()
     }

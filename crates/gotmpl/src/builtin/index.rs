@@ -10,6 +10,12 @@ fn fail<T>(text: impl Into<String>) -> Result<T, Error> {
     Err(Error::call(text))
 }
 
+/// The name of the type, without the pointer to it: Go goes through it first.
+fn pointed_to(item: &Slot) -> String {
+    let name = item.value.type_name();
+    name.strip_prefix('*').unwrap_or(&name).to_owned()
+}
+
 pub(super) fn len(item: &Slot) -> Result<Slot, Error> {
     if item.is_nil_interface() {
         return fail("len of nil pointer");
@@ -20,7 +26,7 @@ pub(super) fn len(item: &Slot) -> Result<Slot, Error> {
         Value::Map(map) => map.len(),
         // Go's reflection panics with these words.
         Value::Nil => return fail("reflect: call of reflect.Value.Type on zero Value"),
-        _ => return fail(format!("len of type {}", item.value.type_name())),
+        _ => return fail(format!("len of type {}", pointed_to(item))),
     };
     Ok(Slot::concrete(Value::int(
         i64::try_from(len).unwrap_or(i64::MAX),
@@ -87,10 +93,7 @@ pub(super) fn index(args: &[Slot]) -> Result<Slot, Error> {
                 }
             },
             _ => {
-                return fail(format!(
-                    "can't index item of type {}",
-                    item.value.type_name()
-                ));
+                return fail(format!("can't index item of type {}", pointed_to(&item)));
             }
         };
     }

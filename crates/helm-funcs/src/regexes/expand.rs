@@ -24,14 +24,17 @@ pub(super) fn expand(
             continue;
         };
         rest = after;
-        let is_number = name.bytes().all(|b| b.is_ascii_digit())
-            && !(name.len() > 1 && name.starts_with('0'));
+        let is_number =
+            name.bytes().all(|b| b.is_ascii_digit()) && !(name.len() > 1 && name.starts_with('0'));
         let found = if is_number {
-            name.parse().ok().and_then(|number: usize| captures.get(number))
+            name.parse()
+                .ok()
+                .and_then(|number: usize| captures.get(number))
         } else {
-            let mut named = names.iter().enumerate().filter(|(_, known)| {
-                known.as_deref() == Some(name)
-            });
+            let mut named = names
+                .iter()
+                .enumerate()
+                .filter(|(_, known)| known.as_deref() == Some(name));
             named.find_map(|(number, _)| captures.get(number))
         };
         out.push_str(found.map_or("", |found| found.as_str()));
@@ -51,6 +54,10 @@ fn reference(text: &str) -> Option<(&str, &str)> {
     if name.is_empty() {
         return None;
     }
-    let rest = if braced { rest.strip_prefix('}')? } else { rest };
+    let rest = if braced {
+        rest.strip_prefix('}')?
+    } else {
+        rest
+    };
     Some((name, rest))
 }

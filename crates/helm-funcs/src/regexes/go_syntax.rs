@@ -84,7 +84,9 @@ impl Node {
     fn of(nodes: Vec<Self>, join: fn(Vec<Hir>) -> Hir, more: u64) -> Self {
         let height = nodes.iter().map(|node| node.height).max().unwrap_or(0);
         let height = height + usize::from(nodes.len() != 1);
-        let sizes = nodes.iter().fold(0, |sum: u64, node| sum.saturating_add(node.size));
+        let sizes = nodes
+            .iter()
+            .fold(0, |sum: u64, node| sum.saturating_add(node.size));
         let size = sizes.saturating_add(more * (nodes.len() as u64).saturating_sub(1));
         let repeated = nodes.iter().map(|node| node.repeated).max().unwrap_or(1);
         Self {
@@ -150,16 +152,10 @@ impl<'a> Parser<'a> {
                     repetition = Some(text);
                     text = self.repeat(c, text, rest, last_repetition)?;
                 }
-                '{' => match repetitions::counts(text) {
-                    Some((counts, after)) => {
-                        repetition = Some(text);
-                        text = self.repeat_counted(counts, text, after, last_repetition)?;
-                    }
-                    None => {
-                        self.literal(c)?;
-                        text = rest;
-                    }
-                },
+                '{' if let Some((counts, after)) = repetitions::counts(text) => {
+                    repetition = Some(text);
+                    text = self.repeat_counted(counts, text, after, last_repetition)?;
+                }
                 '[' => text = self.class(text)?,
                 '\\' => text = self.escape(text)?,
                 '^' | '$' | '.' => {
@@ -296,7 +292,10 @@ impl<'a> Parser<'a> {
 
     /// All since the last open group, as one node.
     fn collapse(&mut self) -> Node {
-        let start = self.stack.iter().rposition(|item| matches!(item, Item::Open(..)));
+        let start = self
+            .stack
+            .iter()
+            .rposition(|item| matches!(item, Item::Open(..)));
         let items = self.stack.split_off(start.map_or(0, |start| start + 1));
         let mut ways = vec![Vec::new()];
         for item in items {

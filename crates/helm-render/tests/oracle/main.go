@@ -1,6 +1,6 @@
 // Fills in what Helm 4.3.1 makes of the templates in a case file.
 //
-//	go run . ../testdata/functions.txt ../testdata/generated.txt ../testdata/secrets_and_kinds.txt
+//	go run . ../testdata/functions.txt ../testdata/generated.txt ../testdata/secrets_and_kinds.txt ../testdata/expressions.txt
 //	go run . -inventory ../testdata/inventory.txt ../testdata/methods.txt
 //	go run . -answer ../testdata/values.yaml
 //

@@ -80,10 +80,7 @@ fn hexadecimal(text: &str) -> (Option<u32>, &str) {
 }
 
 /// `\pN`, `\p{Name}` and their opposites, if the text begins with one.
-pub(super) fn unicode(
-    text: &str,
-    fold: bool,
-) -> Result<Option<(ClassUnicode, &str)>, Mistake> {
+pub(super) fn unicode(text: &str, fold: bool) -> Result<Option<(ClassUnicode, &str)>, Mistake> {
     let (mut negated, rest) = match (text.strip_prefix("\\p"), text.strip_prefix("\\P")) {
         (Some(rest), _) => (false, rest),
         (_, Some(rest)) => (true, rest),
@@ -122,7 +119,11 @@ pub(super) fn perl(text: &str, fold: bool) -> Option<(ClassUnicode, &str)> {
 }
 
 fn of(ranges: &[(char, char)]) -> ClassUnicode {
-    ClassUnicode::new(ranges.iter().map(|(low, high)| ClassUnicodeRange::new(*low, *high)))
+    ClassUnicode::new(
+        ranges
+            .iter()
+            .map(|(low, high)| ClassUnicodeRange::new(*low, *high)),
+    )
 }
 
 /// Without regard to case, then the opposite.

@@ -28,7 +28,9 @@ enum Most {
 
 /// A number without needless zeros, and what follows it.
 fn number(text: &str) -> Option<(Option<u64>, &str)> {
-    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let end = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
     let (digits, rest) = text.split_at(end);
     if digits.is_empty() || (digits.len() > 1 && digits.starts_with('0')) {
         return None;

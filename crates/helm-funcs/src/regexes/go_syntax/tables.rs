@@ -28,14 +28,19 @@ const SCRIPTS: &str = "Adlam Ahom Arabic Armenian Avestan Balinese Bamum Batak B
 /// A name without what does not matter in it.
 fn canonical(name: &str) -> String {
     let matters = |c: &char| !matches!(c, '_' | ' ' | '-');
-    name.chars().filter(matters).collect::<String>().to_ascii_lowercase()
+    name.chars()
+        .filter(matters)
+        .collect::<String>()
+        .to_ascii_lowercase()
 }
 
 /// The class that Unicode has under a name, if Go knows it.
 pub(super) fn named(name: &str) -> Option<ClassUnicode> {
     let wanted = canonical(name);
     let known = |names: &'static str| {
-        names.split_whitespace().find(|known| canonical(known) == wanted)
+        names
+            .split_whitespace()
+            .find(|known| canonical(known) == wanted)
     };
     match wanted.as_str() {
         "any" => return Some(range(0, u32::from(char::MAX))),
@@ -83,8 +88,16 @@ pub(super) fn posix(name: &str) -> Option<&'static [(char, char)]> {
 /// All characters with codes from `low` to `high`; surrogates are none.
 pub(super) fn range(low: u32, high: u32) -> ClassUnicode {
     const SURROGATES: std::ops::RangeInclusive<u32> = 0xd800..=0xdfff;
-    let low = if SURROGATES.contains(&low) { 0xe000 } else { low };
-    let high = if SURROGATES.contains(&high) { 0xd7ff } else { high };
+    let low = if SURROGATES.contains(&low) {
+        0xe000
+    } else {
+        low
+    };
+    let high = if SURROGATES.contains(&high) {
+        0xd7ff
+    } else {
+        high
+    };
     match (char::from_u32(low), char::from_u32(high)) {
         (Some(low), Some(high)) if low <= high => {
             ClassUnicode::new([ClassUnicodeRange::new(low, high)])
