@@ -9,7 +9,6 @@ use crate::error::{Duplicate, Error};
 use crate::float::format_g32;
 use crate::node::{Id, Kind, MAX_DEPTH, Node, Tree};
 use crate::resolve::{Scalar, Tag, resolve};
-use crate::scalar_text;
 
 const TAG_PREFIX: &str = "tag:yaml.org,2002:";
 
@@ -36,15 +35,21 @@ pub(crate) fn decode(text: &str, numbers: Numbers, strict: bool) -> Result<Value
         decoded: 0,
         decoded_in_aliases: 0,
         depth: 0,
+        no_key: None,
+        maps: 0,
+        no_number: None,
     };
     let value = match tree.root {
         Some(root) => decoder.value(root)?,
         None => Value::Null,
     };
-    if decoder.duplicates.is_empty() {
-        Ok(value)
-    } else {
-        Err(Error::Duplicates(decoder.duplicates))
+    if !decoder.duplicates.is_empty() {
+        return Err(Error::Duplicates(decoder.duplicates));
+    }
+    let no_key = decoder.no_key.map(|(_, message)| message);
+    match no_key.or(decoder.no_number) {
+        Some(message) => Err(Error::NotJson(message)),
+        None => Ok(value),
     }
 }
 
@@ -57,6 +62,12 @@ struct Decoder<'tree> {
     decoded: u64,
     decoded_in_aliases: u64,
     depth: usize,
+    /// What cannot become JSON, the first of each kind. It is found in steps after the reading:
+    /// keys of maps first, numbers last.
+    no_key: Option<(usize, String)>,
+    /// How many maps were begun.
+    maps: usize,
+    no_number: Option<String>,
 }
 
 impl Decoder<'_> {
@@ -71,7 +82,10 @@ impl Decoder<'_> {
                 tag,
             } => {
                 let scalar = scalar(text, *implicit, tag)?;
-                json_scalar(scalar, self.numbers)
+                Ok(json_scalar(scalar, self.numbers).unwrap_or_else(|message| {
+                    self.no_number.get_or_insert(message);
+                    Value::Null
+                }))
             }
             Kind::Sequence(children) => {
                 self.descend(node)?;
@@ -97,13 +111,15 @@ impl Decoder<'_> {
         map: &mut Map<String, Value>,
     ) -> Result<(), Error> {
         self.descend(node)?;
+        self.maps += 1;
+        let this_map = self.maps;
         for pair in children.chunks_exact(2) {
             let (key, value) = (pair[0], pair[1]);
             if self.is_merge(key) {
                 self.merge(value, map)?;
                 continue;
             }
-            let key = self.key(key)?;
+            let key = self.key(key, value, this_map)?;
             let line = self.tree.node(value).line;
             let value = self.value(value)?;
             if self.strict && map.contains_key(&key) {
@@ -150,32 +166,47 @@ impl Decoder<'_> {
         }
     }
 
-    fn key(&mut self, id: Id) -> Result<String, Error> {
+    /// The text of a key. One that JSON has no text for is empty, and told in the end.
+    fn key(&mut self, id: Id, value: Id, map: usize) -> Result<String, Error> {
         self.count()?;
         let node = self.tree.node(id);
         match &node.kind {
-            Kind::Alias(target) => self.inside_alias(id, *target, Self::key),
+            Kind::Alias(target) => self.inside_alias(id, *target, |decoder, target| {
+                decoder.key(target, value, map)
+            }),
             Kind::Scalar {
                 text,
                 implicit,
                 tag,
-            } => match scalar(text, *implicit, tag)? {
-                Scalar::Str(text) => Ok(text),
-                Scalar::Bool(flag) => Ok(flag.to_string()),
-                Scalar::Int(number) => Ok(number.to_string()),
-                Scalar::Float(number) => Ok(format_g32(number)),
-                Scalar::Uint(number) => Err(Error::NotJson(format!(
-                    "unsupported map key of type: uint64, key: {number:#x}"
-                ))),
-                Scalar::Null => Err(Error::NotJson(
-                    "unsupported map key of type: %!s(<nil>), key: <nil>".to_owned(),
-                )),
-            },
+            } => Ok(match scalar(text, *implicit, tag)? {
+                Scalar::Str(text) => text,
+                Scalar::Bool(flag) => flag.to_string(),
+                Scalar::Int(number) => number.to_string(),
+                Scalar::Float(number) => format_g32(number),
+                Scalar::Uint(number) => {
+                    self.unsupported("uint64", &format!("{number:#x}"), value, map)
+                }
+                Scalar::Null => self.unsupported("%!s(<nil>)", "<nil>", value, map),
+            }),
             Kind::Sequence(_) | Kind::Mapping(_) => {
-                let key = as_go_syntax(&self.value(id)?);
+                self.value(id)?;
+                let key = self.tree.go_syntax(id);
                 Err(Error::read(None, format!("invalid map key: {key}")))
             }
         }
+    }
+
+    /// Of a key that is set twice in a map the last value counts.
+    fn unsupported(&mut self, of: &str, key: &str, value: Id, map: usize) -> String {
+        if self.no_key.as_ref().is_none_or(|(first, _)| *first == map) {
+            let value = match self.tree.go_syntax(value) {
+                nil if nil == NIL => "<nil>".to_owned(),
+                value => value,
+            };
+            let message = format!("unsupported map key of type: {of}, key: {key}, value: {value}");
+            self.no_key = Some((map, message));
+        }
+        String::new()
     }
 
     fn inside_alias<T>(
@@ -260,7 +291,8 @@ fn binary(text: &str) -> Result<Scalar, Error> {
     Ok(Scalar::Str(String::from_utf8_lossy(&bytes).into_owned()))
 }
 
-fn json_scalar(scalar: Scalar, numbers: Numbers) -> Result<Value, Error> {
+/// The JSON value, or why there is none.
+fn json_scalar(scalar: Scalar, numbers: Numbers) -> Result<Value, String> {
     let float = |number: f64| {
         Number::from_f64(number).map(Value::Number).ok_or_else(|| {
             let name = if number.is_nan() {
@@ -270,7 +302,7 @@ fn json_scalar(scalar: Scalar, numbers: Numbers) -> Result<Value, Error> {
             } else {
                 "-Inf"
             };
-            Error::NotJson(format!("json: unsupported value: {name}"))
+            format!("json: unsupported value: {name}")
         })
     };
     match (scalar, numbers) {
@@ -293,26 +325,59 @@ fn json_scalar(scalar: Scalar, numbers: Numbers) -> Result<Value, Error> {
     }
 }
 
-/// A value as Go's `%#v` prints it.
-fn as_go_syntax(value: &Value) -> String {
-    match value {
-        Value::Null => "interface {}(nil)".to_owned(),
-        Value::Bool(flag) => flag.to_string(),
-        Value::Number(number) => scalar_text(&Value::Number(number.clone())).unwrap_or_default(),
-        Value::String(text) => format!("{text:?}"),
-        Value::Array(items) => {
-            let items: Vec<String> = items.iter().map(as_go_syntax).collect();
-            format!("[]interface {{}}{{{}}}", items.join(", "))
-        }
-        Value::Object(map) => {
-            let entries: Vec<String> = map
-                .iter()
-                .map(|(key, value)| format!("{key:?}:{}", as_go_syntax(value)))
-                .collect();
-            format!(
-                "map[interface {{}}]interface {{}}{{{}}}",
-                entries.join(", ")
-            )
+/// nil within a collection, as Go's `%#v` prints it.
+const NIL: &str = "interface {}(nil)";
+
+impl Tree {
+    /// A value as Go's `%#v` prints it; aliases that blow up are cut short.
+    fn go_syntax(&self, id: Id) -> String {
+        const MOST_NODES: usize = 100_000;
+        self.go_syntax_within(id, MAX_DEPTH, &mut { MOST_NODES })
+    }
+
+    fn go_syntax_within(&self, id: Id, depth: usize, left: &mut usize) -> String {
+        let (Some(depth), Some(rest)) = (depth.checked_sub(1), left.checked_sub(1)) else {
+            return NIL.to_owned();
+        };
+        *left = rest;
+        match &self.node(id).kind {
+            Kind::Alias(target) => self.go_syntax_within(*target, depth, left),
+            Kind::Scalar {
+                text,
+                implicit,
+                tag,
+            } => match scalar(text, *implicit, tag) {
+                Ok(Scalar::Str(text)) => format!("{text:?}"),
+                Ok(Scalar::Bool(flag)) => flag.to_string(),
+                Ok(Scalar::Int(number)) => number.to_string(),
+                Ok(Scalar::Uint(number)) => format!("{number:#x}"),
+                Ok(Scalar::Float(number)) if number.is_nan() => "NaN".to_owned(),
+                Ok(Scalar::Float(number)) if number.is_infinite() => {
+                    let sign = if number > 0.0 { '+' } else { '-' };
+                    format!("{sign}Inf")
+                }
+                Ok(Scalar::Float(number)) => crate::format_general(number),
+                Ok(Scalar::Null) | Err(_) => NIL.to_owned(),
+            },
+            Kind::Sequence(children) => {
+                let items: Vec<String> = children
+                    .iter()
+                    .map(|child| self.go_syntax_within(*child, depth, left))
+                    .collect();
+                format!("[]interface {{}}{{{}}}", items.join(", "))
+            }
+            Kind::Mapping(children) => {
+                let mut entries: Vec<String> = children
+                    .chunks_exact(2)
+                    .map(|pair| {
+                        let key = self.go_syntax_within(pair[0], depth, left);
+                        format!("{key}:{}", self.go_syntax_within(pair[1], depth, left))
+                    })
+                    .collect();
+                entries.sort_unstable();
+                let entries = entries.join(", ");
+                format!("map[interface {{}}]interface {{}}{{{entries}}}")
+            }
         }
     }
 }

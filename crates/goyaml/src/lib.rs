@@ -17,13 +17,15 @@ mod decode;
 mod documents;
 mod emit;
 mod error;
+mod events;
 mod float;
-mod indentation;
+
 mod json_text;
 mod key_order;
 mod node;
 mod resolve;
 mod scalar_style;
+mod scan;
 
 use serde_json::{Map, Value};
 

@@ -1,4 +1,4 @@
-//! Random templates, expressions and `--set` lines, answered by our engine and by Helm 4.3.1 (the oracle of helm-render):
+//! Random templates, expressions, YAML and `--set` lines, answered by our engine and by Helm 4.3.1 (the oracle of helm-render):
 //! the same texts and the same refusals.
 //!
 //! A few thousand in every run; `MCPT_RANDOM_CASES` and `MCPT_RANDOM_SEED` ask for more of them and for others.
@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "the checks of a test may panic")]
 
 mod chance;
+mod documents;
 mod expressions;
 mod set_lines;
 mod templates;
@@ -178,6 +179,11 @@ fn templates_end_as_in_helm() {
 #[test]
 fn regular_expressions_match_as_in_helm() {
     compare(many(2, expressions::template), "template");
+}
+
+#[test]
+fn documents_are_read_and_written_as_in_helm() {
+    compare(many(3, documents::template), "template");
 }
 
 #[test]
