@@ -131,7 +131,7 @@ fn block(chance: &mut Chance, indent: usize, depth: usize) -> String {
                 for _ in 0..count {
                     let line =
                         chance.pick(&["x", " y", "", "z: 1", "- w", "# no comment", "\tt", "é "]);
-                    out.push_str(&format!("{pad}  {line}\n"));
+                    out.extend([pad.as_str(), "  ", line, "\n"]);
                 }
                 continue;
             }
