@@ -65,7 +65,7 @@ fn the_clock_and_the_zone_are_those_given() {
         "{{ now | date \"2006-01-02 15:04 MST\" }}",
         "2024-03-01 08:30 JST",
     );
-    check("{{ now }}", "2024-03-01 08:30:00 +0900 JST");
+    check("{{ now }}", "2024-03-01 08:30:00 +0900 JST m=+0.000000000");
     check("{{ now.UTC.Format \"Jan _2 2006\" }}", "Feb 29 2024");
     check("{{ ago (now | dateModify \"-90m\") }}", "1h30m0s");
     check("{{ unixEpoch now }}", "1709249400");
