@@ -36,3 +36,8 @@ pub use gostr::{Str, text};
 pub use set::{MissingKey, TemplateSet};
 pub use types::{FloatKind, IntKind, Type, UintKind};
 pub use value::{Field, List, Map, Object, Shape, Value};
+
+/// The examples of the page for people are tests, too.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -35,3 +35,8 @@ pub use schema::validate_schema;
 pub use strvals::{set, set_file, set_json, set_literal, set_string};
 pub use values::{Overrides, Values, values_for_rendering};
 pub use version::Version;
+
+/// The examples of the page for people are tests, too.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -56,3 +56,8 @@ pub fn functions(sources: &Sources) -> FuncMap {
     flow::register(&mut registry, sources);
     registry.into_map()
 }
+
+/// The examples of the page for people are tests, too.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

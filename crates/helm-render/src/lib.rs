@@ -203,3 +203,8 @@ fn check_kube_version(chart: &Chart, capabilities: &Capabilities) -> Result<(), 
         found: capabilities.kube_version.version.clone(),
     })
 }
+
+/// The examples of the page for people are tests, too.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
