@@ -14,7 +14,7 @@ fuzz_target!(|data: &[u8]| {
         assert_eq!(again.method(), message.method());
         let _ = (message.params(), message.error());
     }
-    for message in split_batch(data).into_iter().flatten() {
+    for message in split_batch(data, 100).into_iter().flatten() {
         let _ = Message::parse(message);
     }
     let _ = find_id(without_noise(data));
