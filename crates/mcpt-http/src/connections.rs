@@ -22,13 +22,16 @@ use hyper::{
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
-    io::AsyncReadExt as _,
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
+    sync::Semaphore,
 };
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    carried::Carried,
     count::{Count, Open},
+    room::Room,
     unclosed::Unclosed,
 };
 
@@ -41,6 +44,12 @@ const FIRST_REQUEST: Duration = Duration::from_secs(1);
 const HEAD_TIMEOUT: Duration = Duration::from_mins(2);
 /// Most bytes of a connection that wait to be read or to be written; a head must fit into it.
 const BUFFER: usize = 64 * 1024;
+/// How long it may take to tell a client that there is no room, and how many may be told at once.
+const TURNED_AWAY_WITHIN: Duration = Duration::from_secs(1);
+const MOST_TURNED_AWAY: usize = 64;
+/// What they are told.
+const NO_ROOM: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain\r\n\
+    Retry-After: 1\r\nConnection: close\r\nContent-Length: 21\r\n\r\ntoo many connections\n";
 /// Pause after a connection could not be accepted, usually for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -48,14 +57,36 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 ///
 /// It ends in steps: [`leave`](Self::leave), [`stop`](Self::stop), then [`quiet`](Self::quiet) and
 /// [`closed`](Self::closed), each for as long as the server can wait.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Connections {
     count: Count,
+    room: Room,
+    /// How many may be told at once that there is no room.
+    turned_away: Arc<Semaphore>,
     leaving: Arc<AtomicBool>,
     stopping: CancellationToken,
 }
 
+/// As many as come.
+impl Default for Connections {
+    fn default() -> Self {
+        Self::at_most(usize::MAX)
+    }
+}
+
 impl Connections {
+    /// No more than `most` at once. Those that are silent make room for others; see the fields of `room.rs` for who goes
+    /// first. When all are in the middle of an exchange, new ones get the status 503.
+    pub fn at_most(most: usize) -> Self {
+        Self {
+            count: Count::default(),
+            room: Room::of(most),
+            turned_away: Arc::new(Semaphore::new(MOST_TURNED_AWAY)),
+            leaving: Arc::default(),
+            stopping: CancellationToken::new(),
+        }
+    }
+
     /// Accepts connections until [`Connections::stop`], and serves them for as long as they are open.
     pub async fn serve<S, B>(&self, listener: TcpListener, service: S)
     where
@@ -65,7 +96,7 @@ impl Connections {
             + Unpin
             + 'static,
         S::Future: Send,
-        B: Body<Data: Send, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
+        B: Body<Data: Send, Error: Into<Box<dyn Error + Send + Sync>>> + Unpin + Send + 'static,
     {
         let _listening = self.count.listener();
         let accept_all = async {
@@ -97,16 +128,20 @@ impl Connections {
             + Unpin
             + 'static,
         S::Future: Send,
-        B: Body<Data: Send, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
+        B: Body<Data: Send, Error: Into<Box<dyn Error + Send + Sync>>> + Unpin + Send + 'static,
     {
+        let Some(seated) = self.room.enter() else {
+            self.turn_away(stream);
+            return;
+        };
         // Answers come in several small writes: held back until the client acknowledges, each would cost 40 ms. A socket
         // that refuses this works all the same.
         drop(stream.set_nodelay(true));
-        let open = Arc::new(self.count.connection(&self.leaving));
+        let open = Arc::new(self.count.connection(&self.leaving, seated));
         let service = {
             let open = Arc::clone(&open);
             service_fn(move |request: Request<Incoming>| {
-                open.asks();
+                let exchange = open.asks();
                 let gets = request.method() == Method::GET;
                 let answer = service.call(request);
                 let open = Arc::clone(&open);
@@ -120,7 +155,7 @@ impl Connections {
                         let close = HeaderValue::from_static("close");
                         response.headers_mut().insert(CONNECTION, close);
                     }
-                    Ok::<_, Infallible>(response)
+                    Ok::<_, Infallible>(response.map(|body| Carried::new(body, exchange)))
                 }
             })
         };
@@ -130,6 +165,25 @@ impl Connections {
             if let Err(error) = served.await {
                 tracing::trace!(%error, "connection of a client ended");
             }
+        });
+    }
+
+    /// Tells a client that there is no room. Of too many of them some are only closed.
+    fn turn_away(&self, mut stream: TcpStream) {
+        let Ok(permit) = Arc::clone(&self.turned_away).try_acquire_owned() else {
+            return;
+        };
+        tokio::spawn(async move {
+            let told = async {
+                // A client that has not sent its request yet might not read the answer.
+                stream.read(&mut [0; 1024]).await?;
+                stream.write_all(NO_ROOM).await?;
+                stream.shutdown().await?;
+                // Closed with something unread, a connection takes back what was sent on it.
+                tokio::io::copy(&mut stream, &mut tokio::io::sink()).await
+            };
+            drop(tokio::time::timeout(TURNED_AWAY_WITHIN, told).await);
+            drop(permit);
         });
     }
 
@@ -187,7 +241,10 @@ where
         .max_buf_size(BUFFER);
     let mut connection = http.serve_connection(TokioIo::new(Unclosed::new(stream)), service);
     let sent_away = async {
-        stopping.cancelled().await;
+        tokio::select! {
+            () = open.makes_room() => return,
+            () = stopping.cancelled() => {}
+        }
         if !open.was_asked() {
             // One that is new has a request on the way, whose answer will close it.
             tokio::time::sleep(FIRST_REQUEST).await;

@@ -7,6 +7,8 @@ use std::sync::{
 
 use tokio::sync::watch;
 
+use crate::room::Seated;
+
 /// A count that many hold.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Count(Arc<watch::Sender<Numbers>>);
@@ -38,7 +40,7 @@ impl Count {
     }
 
     /// A connection of a server whose clients are asked to leave once `leaving` is set.
-    pub(crate) fn connection(&self, leaving: &Arc<AtomicBool>) -> Open {
+    pub(crate) fn connection(&self, leaving: &Arc<AtomicBool>, seated: Seated) -> Open {
         self.0.send_modify(|numbers| numbers.open += 1);
         Open {
             count: self.clone(),
@@ -46,6 +48,7 @@ impl Count {
             streams: AtomicBool::new(false),
             leaving: Arc::clone(leaving),
             told: AtomicBool::new(false),
+            seated,
         }
     }
 }
@@ -72,13 +75,31 @@ pub(crate) struct Open {
     leaving: Arc<AtomicBool>,
     /// Whether this one was.
     told: AtomicBool,
+    seated: Seated,
+}
+
+/// An exchange on a connection, over when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Exchange(Arc<Open>);
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        self.0.seated.rests();
+    }
 }
 
 impl Open {
     /// Notes a request; whatever came before is over.
-    pub(crate) fn asks(&self) {
+    pub(crate) fn asks(self: &Arc<Self>) -> Exchange {
         self.asked.store(true, Relaxed);
         self.set_streams(false);
+        self.seated.asks();
+        Exchange(Arc::clone(self))
+    }
+
+    /// Completes when it has to make room for other connections.
+    pub(crate) async fn makes_room(&self) {
+        self.seated.leave().await;
     }
 
     /// Notes that the answer has no end of its own.

@@ -9,17 +9,21 @@
 
 mod body;
 mod budget;
+mod carried;
 pub mod client;
 mod connections;
 mod count;
+mod descriptors;
 mod listener;
 mod ready_state;
+mod room;
 mod unclosed;
 
 pub use self::{
     body::{BodyError, ReadBody, read_body},
     budget::{Account, Budget, Charge, OverBudget},
     connections::Connections,
+    descriptors::raise_descriptor_limit,
     listener::listen,
     ready_state::{ReadyState, UnknownState},
 };
