@@ -18,7 +18,9 @@ pub use self::{
     endpoint::{Endpoint, InFlight},
     ledger::SessionLedger,
     pick::{Policy, Work},
-    seal::{MAX_SEALED, MAX_UPSTREAM_SESSION, SealError, SessionKeys, SessionKeysError, Ticket},
+    seal::{
+        Leg, MAX_SEALED, MAX_UPSTREAM_SESSION, SealError, SessionKeys, SessionKeysError, Ticket,
+    },
     sightings::Sightings,
     spec::{Address, Conditions, EndpointId, EndpointSpec, InvalidAddress, ServerKey, ServerSpec},
     table::{Applied, Pinned, RoutingTable, Server, Servers},

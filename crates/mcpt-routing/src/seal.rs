@@ -2,14 +2,14 @@
 //!
 //! ```text
 //! base64url( version 1 | key id 4 | nonce 12 | AES-256-GCM-SIV( ticket ) | tag 16 )      version and key id: associated data
-//! ticket = issued 4 | n namespace | n name | n endpoint | upstream session id            n: one byte, a length
 //! ```
+//! The version says which form the ticket has, see `ticket.rs`.
 //! Any replica with the same key opens any id; none needs a store. A key is derived once when it is read. Nonces are
 //! random; the SIV mode is chosen since many replicas draw them independently and a repeated one must do no harm.
 
 mod ticket;
 
-use std::fmt;
+use std::{collections::BTreeSet, fmt};
 
 use aws_lc_rs::{
     aead::{AES_256_GCM_SIV, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey},
@@ -19,14 +19,16 @@ use aws_lc_rs::{
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use mcpt_core::Secret;
 
-pub use self::ticket::Ticket;
+use self::ticket::Form;
+pub use self::ticket::{Leg, Ticket};
 
 /// Longest session id that a client is given, in characters. Far below what clients and proxies take as a header.
 pub const MAX_SEALED: usize = 2048;
 /// Longest session id of an upstream server that can be sealed, in bytes.
 pub const MAX_UPSTREAM_SESSION: usize = 1024;
 
-const VERSION: u8 = 1;
+/// What a session id begins with, by the form of its ticket.
+const VERSIONS: [(u8, Form); 2] = [(1, Form::OneLeg), (2, Form::Fields)];
 const KEY_ID_LEN: usize = 4;
 const HEADER_LEN: usize = 1 + KEY_ID_LEN;
 /// Shortest text that a key is derived from: 32 characters hold more than the 128 bits that nobody can try out.
@@ -60,6 +62,9 @@ pub enum SessionKeysError {
     /// A line is too short to be a key.
     #[error("line {0} is shorter than 32 characters")]
     Short(usize),
+    /// A line is long enough, but anybody could guess it.
+    #[error("line {0} can be guessed: it repeats a few characters")]
+    Trivial(usize),
     /// The system gave no random bytes.
     #[error("no random bytes from the system")]
     Random(#[source] getrandom::Error),
@@ -71,8 +76,13 @@ pub enum SessionKeysError {
 /// Why a session id could not be made.
 #[derive(Debug, thiserror::Error)]
 pub enum SealError {
-    /// The server's own session id does not fit.
-    #[error("the server's session id is longer than {MAX_UPSTREAM_SESSION} bytes")]
+    /// The server's own session id could not be sent to it again.
+    #[error(
+        "the server's session id is longer than {MAX_UPSTREAM_SESSION} bytes, or has characters that no header has"
+    )]
+    Unfit,
+    /// There is more in the ticket than a session id may hold.
+    #[error("the session id would be longer than {MAX_SEALED} characters")]
     TooLong,
     /// The system gave no random bytes.
     #[error("no random bytes from the system")]
@@ -87,7 +97,7 @@ impl SessionKeys {
     /// add the new key as last line everywhere, then move it to the first, then remove the old one.
     ///
     /// # Errors
-    /// [`SessionKeysError`] when there is none, or one is too short.
+    /// [`SessionKeysError`] when there is none, or one is too short or can be guessed.
     pub fn parse(text: &Secret) -> Result<Self, SessionKeysError> {
         let mut keys = Vec::new();
         for (index, line) in text.expose().lines().enumerate() {
@@ -97,6 +107,9 @@ impl SessionKeys {
             }
             if line.len() < MIN_KEY_TEXT {
                 return Err(SessionKeysError::Short(index + 1));
+            }
+            if is_trivial(line.as_bytes()) {
+                return Err(SessionKeysError::Trivial(index + 1));
             }
             keys.push(SessionKey::derive(line.as_bytes())?);
         }
@@ -128,8 +141,8 @@ impl SessionKeys {
         };
         let mut nonce = [0; NONCE_LEN];
         getrandom::fill(&mut nonce).map_err(SealError::Random)?;
-        let header = key.header();
-        let mut payload = ticket.encode().ok_or(SealError::TooLong)?;
+        let (form, mut payload) = ticket.encode().ok_or(SealError::Unfit)?;
+        let header = key.header(form);
         key.key
             .seal_in_place_append_tag(
                 Nonce::assume_unique_for_key(nonce),
@@ -141,7 +154,11 @@ impl SessionKeys {
         bytes.extend_from_slice(&header);
         bytes.extend_from_slice(&nonce);
         bytes.extend_from_slice(&payload);
-        Ok(URL_SAFE_NO_PAD.encode(bytes))
+        let sealed = URL_SAFE_NO_PAD.encode(bytes);
+        if sealed.len() > MAX_SEALED {
+            return Err(SealError::TooLong);
+        }
+        Ok(sealed)
     }
 
     /// Opens a session id; `None` when it is not one of ours, was changed, or its key is no longer known.
@@ -153,13 +170,16 @@ impl SessionKeys {
         let (header, rest) = bytes.split_first_chunk_mut::<HEADER_LEN>()?;
         let (nonce, payload) = rest.split_first_chunk_mut::<NONCE_LEN>()?;
         // The key id is no secret, so it may be compared as any other number.
-        let key = self.keys.iter().find(|key| key.header() == *header)?;
+        let (_, form) = VERSIONS
+            .into_iter()
+            .find(|(version, _)| *version == header[0])?;
+        let key = self.keys.iter().find(|key| key.header(form) == *header)?;
         let nonce = Nonce::assume_unique_for_key(*nonce);
         let plain = key
             .key
             .open_in_place(nonce, Aad::from(*header), payload)
             .ok()?;
-        Ticket::decode(plain)
+        Ticket::decode(form, plain)
     }
 }
 
@@ -178,10 +198,23 @@ impl SessionKey {
         })
     }
 
-    fn header(&self) -> [u8; HEADER_LEN] {
+    fn header(&self, form: Form) -> [u8; HEADER_LEN] {
         let [a, b, c, d] = self.id;
-        [VERSION, a, b, c, d]
+        let [(one_leg, _), (fields, _)] = VERSIONS;
+        let version = match form {
+            Form::OneLeg => one_leg,
+            Form::Fields => fields,
+        };
+        [version, a, b, c, d]
     }
+}
+
+/// Whether a text of at least 32 characters cannot have been drawn at random: a few characters, or a short word again and
+/// again. Of random hexadecimal digits, one text of 10 million is taken for such.
+fn is_trivial(text: &[u8]) -> bool {
+    let characters: BTreeSet<u8> = text.iter().copied().collect();
+    let pairs: BTreeSet<&[u8]> = text.windows(2).collect();
+    characters.len() < 8 || pairs.len() < 14
 }
 
 /// Length of a key id, as HKDF wants it told.

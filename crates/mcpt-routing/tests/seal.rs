@@ -4,7 +4,7 @@
 
 use mcpt_core::{Namespace, Secret, ServerName};
 use mcpt_routing::{
-    EndpointId, MAX_SEALED, MAX_UPSTREAM_SESSION, SealError, ServerKey, SessionKeys,
+    EndpointId, Leg, MAX_SEALED, MAX_UPSTREAM_SESSION, SealError, ServerKey, SessionKeys,
     SessionKeysError, Ticket,
 };
 use proptest::prelude::*;
@@ -17,22 +17,22 @@ fn keys(text: &str) -> SessionKeys {
 }
 
 fn ticket(endpoint: &str, upstream: &str) -> Ticket {
-    Ticket {
+    let leg = Leg {
         server: ServerKey {
             namespace: Namespace::new("mcp-servers").unwrap(),
             name: ServerName::new("demo").unwrap(),
         },
         endpoint: EndpointId::new(endpoint),
-        issued: 1_790_000_000,
         upstream_session: upstream.to_owned(),
-    }
+    };
+    Ticket::of(leg, 1_790_000_000)
 }
 
 proptest! {
     #[test]
     fn what_is_sealed_opens_with_the_same_key_and_no_other(
         endpoint in ".{1,60}",
-        upstream in "[!-~]{0,1024}",
+        upstream in "[\t -~]{0,1024}",
     ) {
         let ticket = ticket(&endpoint, &upstream);
         let sealed = keys(KEY).seal(&ticket).unwrap();
@@ -92,6 +92,10 @@ fn bad_keys_are_named() {
         let refused = SessionKeys::parse(&Secret::new(text)).unwrap_err();
         assert!(refused.to_string().contains(error), "{refused}");
     }
+    for guessed in ["a".repeat(32), "password".repeat(5), "12345678".repeat(4)] {
+        let refused = SessionKeys::parse(&Secret::new(guessed)).unwrap_err();
+        assert!(matches!(refused, SessionKeysError::Trivial(1)), "{refused}");
+    }
     let second = format!("{KEY}\nshort");
     assert!(matches!(
         SessionKeys::parse(&Secret::new(second)),
@@ -104,8 +108,21 @@ fn long_ids_of_servers_are_refused() {
     let long = "x".repeat(MAX_UPSTREAM_SESSION + 1);
     assert!(matches!(
         keys(KEY).seal(&ticket("e", &long)),
-        Err(SealError::TooLong)
+        Err(SealError::Unfit)
     ));
+    let mut several = ticket("e", &"x".repeat(MAX_UPSTREAM_SESSION));
+    several.legs.extend(several.legs.clone());
+    assert!(matches!(keys(KEY).seal(&several), Err(SealError::TooLong)));
+}
+
+/// Sealed by the first version that there was, for a session that lives on.
+#[test]
+fn old_ids_are_still_read() {
+    let old = "AQjksFh0d2VsdmUgYnl0ZXN8jcpvieqtm9uPV_Jxn8O-yZLbdBvHLyNpbXO_hwROEIP-IAQE_N_TG4-SOHeEPqnkgoG9a0JAS1GC";
+    assert_eq!(
+        keys(KEY).open(old.as_bytes()),
+        Some(ticket("an-endpoint", "a-session"))
+    );
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use hyper::{Method, Request, body::Incoming, header::HeaderValue, http::request::Parts};
 use mcpt_protocol::{RequestEra, header::SESSION_ID};
-use mcpt_routing::{EndpointId, Server, Ticket, Work};
+use mcpt_routing::{EndpointId, Leg, Server, Ticket, Work};
 
 use super::{
     Exchange, Taken,
@@ -206,15 +206,14 @@ impl Exchange {
         let upstream_session = session
             .to_str()
             .map_err(|error| unsealable(error.to_string()))?;
-        let ticket = Ticket {
+        let leg = Leg {
             server: server.key().clone(),
             endpoint: endpoint.clone(),
-            issued: unix_time(),
             upstream_session: upstream_session.to_owned(),
         };
         let sealed = self
             .keys
-            .seal(&ticket)
+            .seal(&Ticket::of(leg, unix_time()))
             .map_err(|error| unsealable(error.to_string()))?;
         HeaderValue::try_from(sealed).map_err(|error| unsealable(error.to_string()))
     }

@@ -11,7 +11,7 @@ use hyper::{
 };
 use mcpt_core::Sessions;
 use mcpt_protocol::{header::SESSION_ID, means_unknown_session};
-use mcpt_routing::{Endpoint, InFlight, Pinned, Server, Ticket, Work};
+use mcpt_routing::{Endpoint, InFlight, Leg, Pinned, Server, Work};
 
 use super::{Exchange, Taken, request_body::RequestBody};
 use crate::{
@@ -33,7 +33,9 @@ const SHORT: u64 = 64 * 1024;
 /// A session that a request names.
 struct Named {
     sealed: HeaderValue,
-    ticket: Ticket,
+    leg: Leg,
+    /// When it began, in seconds since 1970.
+    issued: u32,
     /// Whether its server keeps nothing for it.
     stateless: bool,
 }
@@ -51,17 +53,13 @@ impl Exchange {
         request: Request<Incoming>,
         sealed: HeaderValue,
     ) -> Answer {
-        let ticket = self.keys.open(sealed.as_bytes());
-        let ticket = ticket.filter(|ticket| ticket.server == *server.key());
-        let Some((ticket, own_id)) = ticket.and_then(|ticket| {
-            let own_id = HeaderValue::try_from(&ticket.upstream_session).ok()?;
-            Some((ticket, own_id))
-        }) else {
+        let Some((leg, issued, own_id)) = self.opened(server, &sealed) else {
             return self.refuse(Refusal::UnknownSession, request).await;
         };
         let session = Named {
             sealed,
-            ticket,
+            leg,
+            issued,
             stateless: server.sessions() == Sessions::Stateless,
         };
         let in_flight = match self.begin(server, &session).await {
@@ -84,6 +82,22 @@ impl Exchange {
         }
     }
 
+    /// What a session id says of a session with this server: where it is, since when, and what it is called there. One that
+    /// is over or somebody's own is unknown to whoever else has it.
+    fn opened(
+        &self,
+        server: &Server<Upstream>,
+        sealed: &HeaderValue,
+    ) -> Option<(Leg, u32, HeaderValue)> {
+        let ticket = self.keys.open(sealed.as_bytes())?;
+        if !ticket.is_current(unix_time()) || ticket.principal.is_some() {
+            return None;
+        }
+        let leg = ticket.leg(server.key())?.clone();
+        let own_id = HeaderValue::try_from(&leg.upstream_session).ok()?;
+        Some((leg, ticket.issued, own_id))
+    }
+
     /// Counts the request where it will go.
     async fn begin(
         &self,
@@ -92,10 +106,10 @@ impl Exchange {
     ) -> Result<InFlight<Upstream>, Refusal> {
         if session.stateless {
             return self
-                .home_or_any(server, &session.ticket)
+                .home_or_any(server, &session.leg)
                 .ok_or_else(|| Refusal::NoEndpoint(server.key().to_string()));
         }
-        match self.home_of(server, &session.ticket).await {
+        match self.home_of(server, session).await {
             Some(endpoint) => Ok(endpoint.begin()),
             None => Err(self.gone(session)),
         }
@@ -178,9 +192,9 @@ impl Exchange {
             self.directory.sessions_lost(in_flight.endpoint());
             return Some(refusal);
         }
-        let Ticket {
+        let Leg {
             server, endpoint, ..
-        } = &session.ticket;
+        } = &session.leg;
         // It may have been listed a little longer than it was there.
         let listed = self.directory.endpoint(server, endpoint).is_some();
         (!listed).then(|| self.gone(session))
@@ -236,13 +250,9 @@ impl Exchange {
 
     /// Where a request goes whose server keeps nothing for sessions: where the session began while that takes new work and
     /// can be reached, else anywhere. Where nobody is ready it is tried where the session began.
-    fn home_or_any(
-        &self,
-        server: &Server<Upstream>,
-        ticket: &Ticket,
-    ) -> Option<InFlight<Upstream>> {
+    fn home_or_any(&self, server: &Server<Upstream>, leg: &Leg) -> Option<InFlight<Upstream>> {
         let now = self.directory.now();
-        let (home, conditions) = match server.pinned(&ticket.endpoint) {
+        let (home, conditions) = match server.pinned(&leg.endpoint) {
             Pinned::Endpoint(home, conditions) if !home.is_paused(now) => (home, conditions),
             Pinned::Endpoint(..) | Pinned::Gone => return server.pick(Work::OneRequest, &[], now),
         };
@@ -260,15 +270,17 @@ impl Exchange {
     async fn home_of(
         &self,
         server: &Server<Upstream>,
-        ticket: &Ticket,
+        session: &Named,
     ) -> Option<Arc<Endpoint<Upstream>>> {
-        if let Pinned::Endpoint(endpoint, _) = server.pinned(&ticket.endpoint) {
+        if let Pinned::Endpoint(endpoint, _) = server.pinned(&session.leg.endpoint) {
             return Some(endpoint);
         }
-        if unix_time().saturating_sub(ticket.issued) > FRESH_SECONDS {
+        if unix_time().saturating_sub(session.issued) > FRESH_SECONDS {
             return None;
         }
-        let appears = self.directory.appears(&ticket.server, &ticket.endpoint);
+        let appears = self
+            .directory
+            .appears(&session.leg.server, &session.leg.endpoint);
         tokio::time::timeout(APPEAR_TIMEOUT, appears)
             .await
             .ok()
