@@ -11,14 +11,14 @@ use bytes::Bytes;
 use http_body_util::Limited;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 
-use super::body_budget::ReadBody;
+use super::{body_budget::ReadBody, progress::Progressing};
 use crate::reuse::{Pieces, Sent};
 
 /// A request's body on its way to a server: what was read of it, and the rest as it comes.
 #[derive(Debug)]
 pub(crate) struct RequestBody {
     begin: Bytes,
-    rest: Option<Limited<Incoming>>,
+    rest: Option<Progressing<Limited<Incoming>>>,
     sent: Sent,
 }
 
@@ -46,7 +46,7 @@ impl RequestBody {
                 Sent::AsItComes(Arc::default())
             },
             begin: Bytes::new(),
-            rest: Some(rest),
+            rest: Some(Progressing::new(rest)),
         }
     }
 
@@ -93,7 +93,7 @@ impl From<ReadBody<Incoming>> for RequestBody {
             ReadBody::Whole(bytes) => Self::whole(bytes),
             ReadBody::Large { begin, rest } => Self {
                 begin,
-                rest: Some(rest),
+                rest: Some(Progressing::new(rest)),
                 sent: Sent::AtOnce { message: false },
             },
         }
