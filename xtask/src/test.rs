@@ -49,6 +49,8 @@ enum Need {
     Helm,
     /// MCP servers that others wrote, run by Node and uv from Python wheels
     Servers,
+    /// Chromium, for what web pages may do
+    Browser,
     /// A Kubernetes cluster of our own: root, Go and some Debian packages
     Cluster,
 }
@@ -66,7 +68,7 @@ pub(crate) struct Arguments {
 /// Runs the parts, goes on after a failed one, and says at the end what failed and what was skipped.
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let mut missing = Vec::new();
-    for need in [Need::Helm, Need::Servers, Need::Cluster] {
+    for need in [Need::Helm, Need::Servers, Need::Browser, Need::Cluster] {
         if let Err(why) = need.check() {
             missing.push((need, why));
         }
@@ -109,6 +111,7 @@ impl Need {
         match self {
             Self::Helm => "helm",
             Self::Servers => "servers",
+            Self::Browser => "browser",
             Self::Cluster => "cluster",
         }
     }
@@ -118,6 +121,7 @@ impl Need {
         match self {
             Self::Helm => needs_program("go", "Go 1.26 or newer"),
             Self::Servers => packages::require("image"),
+            Self::Browser => packages::require("browser"),
             Self::Cluster => {
                 needs_program("go", "Go 1.26 or newer")?;
                 if !nix::unistd::geteuid().is_root() {
@@ -164,6 +168,9 @@ fn workspace(can: &dyn Fn(Need) -> bool) -> anyhow::Result<Command> {
     if can(Need::Servers) {
         features.push("mcpt-tests/servers");
         with_package_runners(&mut command)?;
+    }
+    if can(Need::Browser) {
+        features.push("mcpt-tests/browser");
     }
     if !features.is_empty() {
         command.args(["--features", &features.join(",")]);
