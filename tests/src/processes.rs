@@ -1,7 +1,7 @@
 //! Demo servers and gateways as processes of their own, which end with the test.
 
 use std::{
-    io::{BufRead as _, BufReader, Read, Write as _},
+    io::{BufRead, BufReader, Read, Write as _},
     process::{Child, Command, ExitStatus, Stdio},
     sync::mpsc::{self, Receiver},
     time::{Duration, Instant},
@@ -19,6 +19,8 @@ use crate::{
 pub struct Process {
     child: Child,
     address: String,
+    /// Where a gateway's own pages are.
+    admin: String,
     /// What a gateway of its own would find servers in.
     _home: Option<Mcpt>,
 }
@@ -46,6 +48,7 @@ impl Process {
         Self {
             child,
             address,
+            admin: String::new(),
             _home: None,
         }
     }
@@ -53,20 +56,22 @@ impl Process {
     /// Starts `mcpt gateway run` on a free port. Servers that are deployed on this machine stay out of it.
     pub fn gateway(arguments: &[&str]) -> Self {
         let home = Mcpt::default();
-        let (child, address) = start_gateway(&home, arguments);
+        let (child, address, admin) = start_gateway(&home, arguments);
         Self {
             child,
             address,
+            admin,
             _home: Some(home),
         }
     }
 
     /// Starts `mcpt gateway run` on a free port, in front of what `mcpt` deploys.
     pub fn gateway_of(mcpt: &Mcpt, arguments: &[&str]) -> Self {
-        let (child, address) = start_gateway(mcpt, arguments);
+        let (child, address, admin) = start_gateway(mcpt, arguments);
         Self {
             child,
             address,
+            admin,
             _home: None,
         }
     }
@@ -79,6 +84,16 @@ impl Process {
     /// A URL of it.
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
+    }
+
+    /// Host and port of a gateway's own pages.
+    pub fn admin_address(&self) -> &str {
+        &self.admin
+    }
+
+    /// A URL of them.
+    pub fn admin_url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.admin)
     }
 
     /// Its process id.
@@ -114,7 +129,7 @@ impl Drop for Process {
     }
 }
 
-fn start_gateway(mcpt: &Mcpt, arguments: &[&str]) -> (Child, String) {
+fn start_gateway(mcpt: &Mcpt, arguments: &[&str]) -> (Child, String, String) {
     let mut child = mcpt
         .command(&["gateway", "run", "--listen", "127.0.0.1:0"])
         .args(arguments)
@@ -123,12 +138,23 @@ fn start_gateway(mcpt: &Mcpt, arguments: &[&str]) -> (Child, String) {
         .stderr(Stdio::null())
         .spawn()
         .expect("starting the gateway");
-    let line = first_line(child.stdout.take().expect("stdout"));
-    let address = line
-        .strip_prefix("http://")
-        .and_then(|url| url.strip_suffix("/mcp/NAME"))
-        .unwrap_or_else(|| panic!("the gateway should print its URL first, not {line:?}"));
-    (child, address.to_owned())
+    let mut output = BufReader::new(child.stdout.take().expect("stdout"));
+    let address = address_in(&mut output, "/mcp/NAME");
+    let admin = address_in(&mut output, "/metrics");
+    (child, address, admin)
+}
+
+/// The host and port of the next URL in an output that ends so.
+fn address_in(output: &mut impl BufRead, end: &str) -> String {
+    loop {
+        let mut line = String::new();
+        let read = output.read_line(&mut line).expect("reading a line");
+        assert!(read > 0, "no URL with {end} in the output");
+        let url = line.trim_end().strip_prefix("http://");
+        if let Some(address) = url.and_then(|url| url.strip_suffix(end)) {
+            return address.to_owned();
+        }
+    }
 }
 
 /// The first line of an output; the rest is read so that the process never has to wait for us.
@@ -253,7 +279,7 @@ impl Process {
     }
 
     fn metrics(&self) -> String {
-        let answer = raw::agent().get(self.url("/metrics")).call();
+        let answer = raw::agent().get(self.admin_url("/metrics")).call();
         raw::Answer(answer.expect("the gateway's metrics")).text()
     }
 }

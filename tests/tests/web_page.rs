@@ -1,5 +1,10 @@
 //! A page in a real browser that uses a server behind the gateway, from another origin.
 
+#![expect(
+    clippy::expect_used,
+    reason = "a helper of a test fails as the test does"
+)]
+
 use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::{TcpListener, TcpStream},
@@ -13,7 +18,7 @@ use serde_json::{Value, json};
 
 const CHROMIUM: &str = "/usr/bin/chromium";
 /// A browser that is started on a machine that does much else.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 /// Not a name of this machine, for the browser nor for the gateway.
 const HOST: &str = "app.example.com";
 

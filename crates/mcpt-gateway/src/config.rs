@@ -1,6 +1,9 @@
 //! What the gateway serves and how: [`GatewayConfig`].
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    time::Duration,
+};
 
 use mcpt_core::Namespace;
 use mcpt_protocol::AccessRules;
@@ -13,6 +16,10 @@ use crate::Peers;
 pub struct GatewayConfig {
     /// Address to listen on; port 0 takes a free one.
     pub listen: SocketAddr,
+    /// Address of the gateway's own pages; port 0 takes a free one.
+    pub admin: SocketAddr,
+    /// Most connections of clients at once. Each may need another one to a server.
+    pub max_connections: usize,
     /// Who knows the servers. Where two know the same one, the first has the say.
     pub sources: Vec<Box<dyn Discovery>>,
     /// Keys of session ids. Replicas of one gateway share them.
@@ -36,10 +43,12 @@ pub struct GatewayConfig {
 }
 
 impl GatewayConfig {
-    /// The defaults for an address, with keys that replicas share or that are random.
+    /// The defaults for an address, with its own pages on a free port of this machine alone, and with keys that replicas share or that are random.
     pub fn new(listen: SocketAddr, default_namespace: Namespace, keys: SessionKeys) -> Self {
         Self {
             listen,
+            admin: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            max_connections: usize::MAX,
             sources: Vec::new(),
             keys,
             default_namespace,

@@ -22,6 +22,9 @@ mod stages;
 mod target;
 mod upstream;
 
+/// For [`GatewayConfig::max_connections`].
+pub use mcpt_http::raise_descriptor_limit;
+
 pub use self::{
     config::GatewayConfig,
     listener::{Gateway, GatewayError},

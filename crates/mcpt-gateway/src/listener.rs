@@ -9,8 +9,9 @@ use std::{
     time::Duration,
 };
 
-use hyper::service::service_fn;
+use hyper::{Request, body::Incoming, service::service_fn};
 use mcpt_http::Connections;
+use mcpt_protocol::AccessRules;
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
@@ -26,6 +27,8 @@ use crate::{
     target::Targets,
 };
 
+/// Most connections to the gateway's own pages.
+const ADMIN_CONNECTIONS: usize = 256;
 /// How often what was not used for a while is looked for.
 const SWEEP_EVERY: Duration = Duration::from_secs(5);
 
@@ -49,55 +52,71 @@ pub enum GatewayError {
 /// A gateway that listens but does not serve yet.
 #[derive(Debug)]
 pub struct Gateway {
-    listener: std::net::TcpListener,
-    address: SocketAddr,
+    clients: Bound,
+    admin: Bound,
     config: GatewayConfig,
 }
 
+#[derive(Debug)]
+struct Bound {
+    listener: std::net::TcpListener,
+    address: SocketAddr,
+}
+
+impl Bound {
+    fn to(address: SocketAddr) -> Result<Self, GatewayError> {
+        let listen = || {
+            let listener = mcpt_http::listen(address)?;
+            let address = listener.local_addr()?;
+            Ok(Self { listener, address })
+        };
+        listen().map_err(|source| GatewayError::Listen { address, source })
+    }
+}
+
 impl Gateway {
-    /// Takes the address. Clients can connect from now on; they are answered once [`Gateway::serve`] runs.
+    /// Takes the addresses. Clients can connect from now on; they are answered once [`Gateway::serve`] runs.
     ///
     /// # Errors
-    /// [`GatewayError::Listen`] when it cannot be had.
+    /// [`GatewayError::Listen`] when one cannot be had.
     pub fn bind(config: GatewayConfig) -> Result<Self, GatewayError> {
-        let listen = || {
-            let listener = mcpt_http::listen(config.listen)?;
-            let address = listener.local_addr()?;
-            Ok((listener, address))
-        };
-        let (listener, address) = listen().map_err(|source| GatewayError::Listen {
-            address: config.listen,
-            source,
-        })?;
         Ok(Self {
-            listener,
-            address,
+            clients: Bound::to(config.listen)?,
+            admin: Bound::to(config.admin)?,
             config,
         })
     }
 
-    /// Where it listens.
+    /// Where it listens for clients.
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.clients.address
+    }
+
+    /// Where its own pages are.
+    pub fn admin_address(&self) -> SocketAddr {
+        self.admin.address
     }
 
     /// Serves until `shutdown` completes. Then open streams end, so that their clients turn to another gateway; each answer
     /// closes its connection; and once all clients have left or had time enough to do so, nothing new is accepted and
-    /// requests in progress finish within the grace.
+    /// requests in progress finish within the grace. The gateway's own pages are there to the end.
     ///
     /// # Errors
-    /// [`GatewayError::Serve`] when the listener is not usable.
+    /// [`GatewayError::Serve`] when a listener is not usable.
     pub async fn serve(
         self,
         shutdown: impl Future<Output = ()> + Send,
     ) -> Result<(), GatewayError> {
-        let listener = TcpListener::from_std(self.listener).map_err(GatewayError::Serve)?;
+        let (clients, admin) = (self.clients.address, self.admin.address);
+        let listener = TcpListener::from_std(self.clients.listener).map_err(GatewayError::Serve)?;
+        let pages = TcpListener::from_std(self.admin.listener).map_err(GatewayError::Serve)?;
+        let connections = Connections::at_most(self.config.max_connections);
         let grace = self.config.drain_grace;
         let mut background = JoinSet::new();
         let (stages, closing) = stages(self.config, &mut background);
-        tracing::info!(address = %self.address, "gateway listens");
+        background.spawn(serve_pages(pages, admin, Arc::clone(&stages.pages)));
+        tracing::info!(address = %clients, %admin, "gateway listens");
 
-        let connections = Connections::default();
         let service = service_fn(move |request| {
             let stages = Arc::clone(&stages);
             async move { Ok::<_, Infallible>(stages.answer(request).await) }
@@ -118,6 +137,17 @@ impl Gateway {
         tokio::join!(connections.serve(listener, service), end);
         Ok(())
     }
+}
+
+/// Serves the gateway's own pages.
+async fn serve_pages(listener: TcpListener, address: SocketAddr, pages: Arc<Pages>) {
+    let access = Arc::new(Access::new(AccessRules::for_listener(address)));
+    let service = service_fn(move |request: Request<Incoming>| {
+        let answer = pages.answer(&access, &request);
+        async move { Ok::<_, Infallible>(answer) }
+    });
+    let connections = Connections::at_most(ADMIN_CONNECTIONS);
+    connections.serve(listener, service).await;
 }
 
 /// Puts the stages together, and begins what goes on beside them for as long as `background` is kept; with what ends
@@ -151,14 +181,14 @@ fn stages(config: GatewayConfig, background: &mut JoinSet<()>) -> (Arc<Stages>, 
             closing: closing.clone(),
         },
         metrics: Arc::clone(&metrics),
-        pages: Pages {
+        pages: Arc::new(Pages {
             directory,
             metrics,
             bodies,
             default_namespace,
             peers_heard,
             closing: closing.clone(),
-        },
+        }),
     };
     (Arc::new(stages), closing)
 }

@@ -5,15 +5,23 @@ use std::sync::{
     atomic::{AtomicBool, Ordering::Relaxed},
 };
 
-use hyper::{Response, StatusCode};
+use hyper::{Method, Request, Response, StatusCode};
 use mcpt_core::Namespace;
+use mcpt_gateway_api::{
+    HEALTH_PATH, KnownServer, METRICS_PATH, READY_PATH, SERVERS_PATH, SESSIONS_PATH, ServersPage,
+};
 use mcpt_routing::{Conditions, RoutingTable, Server};
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    directory::Directory, exchange::BodyBudget, metrics::Metrics, peers, refusal::page,
-    relay::GatewayBody, upstream::Upstream,
+    access::Access,
+    directory::Directory,
+    exchange::BodyBudget,
+    metrics::Metrics,
+    refusal::{Refusal, page},
+    relay::GatewayBody,
+    upstream::Upstream,
 };
 
 /// One of them.
@@ -34,16 +42,16 @@ pub(crate) enum Page {
 impl Page {
     pub(crate) fn at(path: &str) -> Option<Self> {
         Some(match path {
-            "/healthz" => Self::Health,
-            "/readyz" => Self::Ready,
-            "/metrics" => Self::Metrics,
-            "/api/v1/servers" => Self::Servers,
-            peers::PATH => Self::Sessions,
+            HEALTH_PATH => Self::Health,
+            READY_PATH => Self::Ready,
+            METRICS_PATH => Self::Metrics,
+            SERVERS_PATH => Self::Servers,
+            SESSIONS_PATH => Self::Sessions,
             _ => return None,
         })
     }
 
-    /// Whether those ask for it who know the gateway by its address alone.
+    /// Whether those ask for it who know the gateway by its address alone: it tells nothing but how the gateway is.
     pub(crate) fn is_for_probes(self) -> bool {
         matches!(self, Self::Health | Self::Ready)
     }
@@ -62,6 +70,20 @@ pub(crate) struct Pages {
 }
 
 impl Pages {
+    /// Answers a request to the admin listener.
+    pub(crate) fn answer<B>(&self, access: &Access, request: &Request<B>) -> Response<GatewayBody> {
+        let shown = Page::at(request.uri().path());
+        let welcome = shown.is_some_and(Page::is_for_probes);
+        match (shown, access.check(request)) {
+            (_, Err(refused)) if !welcome => Refusal::Access(refused).response(None),
+            (Some(_), _) if request.method() != Method::GET => {
+                Refusal::Method { allow: "GET" }.response(None)
+            }
+            (Some(shown), _) => self.show(shown),
+            (None, _) => Refusal::NoPage.response(None),
+        }
+    }
+
     /// The page.
     pub(crate) fn show(&self, shown: Page) -> Response<GatewayBody> {
         let json = "application/json";
@@ -82,8 +104,8 @@ impl Pages {
                 page(StatusCode::OK, "text/plain; version=0.0.4", text)
             }
             Page::Servers => {
-                let text = servers(self.directory.table(), &self.default_namespace);
-                page(StatusCode::OK, json, text)
+                let known = servers(self.directory.table(), &self.default_namespace);
+                page(StatusCode::OK, json, json!(known).to_string())
             }
             Page::Sessions => {
                 let text = json!(self.directory.sightings()).to_string();
@@ -109,42 +131,41 @@ impl Pages {
 }
 
 /// All servers, by namespace and name.
-fn servers(table: &RoutingTable<Upstream>, default_namespace: &Namespace) -> String {
+fn servers(table: &RoutingTable<Upstream>, default_namespace: &Namespace) -> ServersPage {
     let current = table.current();
     let mut servers: Vec<_> = current.iter().collect();
     servers.sort_by_key(|server| server.key());
-    let servers: Vec<Value> = servers
-        .into_iter()
-        .map(|server| one(server, default_namespace))
-        .collect();
-    json!({ "servers": servers }).to_string()
+    let servers = servers.into_iter();
+    ServersPage {
+        servers: servers
+            .map(|server| known(server, default_namespace))
+            .collect(),
+    }
 }
 
-fn one(server: &Server<Upstream>, default_namespace: &Namespace) -> Value {
+fn known(server: &Server<Upstream>, default_namespace: &Namespace) -> KnownServer {
     let (key, endpoints) = (server.key(), server.endpoints());
     let count = |wanted: fn(&Conditions) -> bool| {
         let matching = endpoints
             .iter()
             .filter(|(_, conditions)| wanted(conditions));
-        matching.count()
+        matching.count() as u32
     };
-    let sessions: u64 = endpoints
-        .iter()
-        .map(|(endpoint, _)| u64::from(endpoint.all_sessions()))
-        .sum();
     let path = if key.namespace == *default_namespace {
         format!("/mcp/{}", key.name)
     } else {
         format!("/mcp/{}/{}", key.namespace, key.name)
     };
-    json!({
-        "namespace": key.namespace,
-        "name": key.name,
-        "path": path,
-        "endpoints": endpoints.len(),
-        "ready": count(|c| c.ready),
-        "terminating": count(|c| c.terminating),
-        // Those that this gateway or one of its peers has seen lately.
-        "sessions": sessions,
-    })
+    KnownServer {
+        namespace: key.namespace.to_string(),
+        name: key.name.to_string(),
+        path,
+        endpoints: count(|_| true),
+        ready: count(|c| c.ready),
+        terminating: count(|c| c.terminating),
+        sessions: endpoints
+            .iter()
+            .map(|(endpoint, _)| endpoint.all_sessions())
+            .fold(0, u32::saturating_add),
+    }
 }

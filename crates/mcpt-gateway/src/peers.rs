@@ -19,21 +19,20 @@ use bytes::Bytes;
 use futures_util::future::join_all;
 use http_body_util::Empty;
 use hyper::{Request, StatusCode, header::HOST};
+use mcpt_gateway_api::SESSIONS_PATH;
 use mcpt_http::client;
 use mcpt_routing::Sightings;
 use tokio::time::MissedTickBehavior;
 
 use crate::directory::Directory;
 
-/// Where a gateway tells its peers what it has seen.
-pub(crate) const PATH: &str = "/api/v1/sessions";
 const EVERY: Duration = Duration::from_secs(1);
 /// How long a peer may take to answer.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// Largest answer in bytes, far beyond what a gateway tells.
 const MAX_ANSWER: usize = 4 * 1024 * 1024;
 
-/// A host whose addresses are those of all replicas, this one's own included, and their port.
+/// A host whose addresses are those of all replicas, this one's own included, and the port of their admin listeners.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Peers {
     host: String,
@@ -42,7 +41,7 @@ pub struct Peers {
 
 /// A text is not `HOST:PORT`.
 #[derive(Debug, thiserror::Error)]
-#[error("HOST:PORT is wanted, as in mcpt-gateway-peers:8080")]
+#[error("HOST:PORT is wanted, as in mcpt-gateway-peers:8081")]
 pub struct InvalidPeers;
 
 impl FromStr for Peers {
@@ -102,7 +101,7 @@ async fn ask_all(peers: &Peers, reports: &mut BTreeMap<SocketAddr, Sightings>) -
 }
 
 async fn ask(address: SocketAddr) -> io::Result<Sightings> {
-    let request = Request::get(PATH)
+    let request = Request::get(SESSIONS_PATH)
         .header(HOST, address.to_string())
         .body(Empty::<Bytes>::new())
         .map_err(io::Error::other)?;

@@ -18,6 +18,10 @@ pub(crate) enum Refusal {
     Access(#[from] mcpt_protocol::Refused),
     #[error("nothing here: servers are at /mcp/NAME and /mcp/NAMESPACE/NAME")]
     UnknownPath,
+    #[error(
+        "nothing here: the gateway's own pages are /healthz, /readyz, /metrics and /api/v1/servers"
+    )]
+    NoPage,
     #[error("no server {0}")]
     UnknownServer(String),
     #[error("the gateway does not know all servers yet")]
@@ -57,6 +61,7 @@ impl Refusal {
         match self {
             Self::Access(refused) => refused.status(),
             Self::UnknownPath
+            | Self::NoPage
             | Self::UnknownServer(_)
             | Self::UnknownSession
             | Self::SessionGone => StatusCode::NOT_FOUND,
@@ -90,6 +95,7 @@ impl Refusal {
             }
             Self::Access(_)
             | Self::UnknownPath
+            | Self::NoPage
             | Self::UnknownServer(_)
             | Self::Method { .. }
             | Self::UnknownSession
@@ -109,6 +115,7 @@ impl Refusal {
             }
             Self::Access(_)
             | Self::UnknownPath
+            | Self::NoPage
             | Self::UnknownServer(_)
             | Self::Starting
             | Self::Moved
@@ -130,6 +137,7 @@ impl Refusal {
             | Self::Exhausted(_) => Some((RETRY_AFTER, "1")),
             Self::Access(_)
             | Self::UnknownPath
+            | Self::NoPage
             | Self::UnknownServer(_)
             | Self::UnknownSession
             | Self::SessionGone

@@ -10,16 +10,16 @@ pub(crate) enum Route<'a> {
         namespace: Option<&'a str>,
         name: &'a str,
     },
-    /// A page of the gateway's own.
-    Page(Page),
+    /// A page of the gateway's own that tells how it is. Those that tell more are at the admin listener.
+    Probe(Page),
     /// Nothing is there.
     Nothing,
 }
 
 impl<'a> Route<'a> {
     pub(crate) fn of(path: &'a str) -> Self {
-        if let Some(page) = Page::at(path) {
-            return Self::Page(page);
+        if let Some(page) = Page::at(path).filter(|page| page.is_for_probes()) {
+            return Self::Probe(page);
         }
         let Some(rest) = path.strip_prefix("/mcp/") else {
             return Self::Nothing;
@@ -48,11 +48,11 @@ mod tests {
             ("/mcp/demo", server(None, "demo")),
             ("/mcp/demo/", server(None, "demo")),
             ("/mcp/ns/demo", server(Some("ns"), "demo")),
-            ("/healthz", Route::Page(Page::Health)),
-            ("/readyz", Route::Page(Page::Ready)),
-            ("/metrics", Route::Page(Page::Metrics)),
-            ("/api/v1/servers", Route::Page(Page::Servers)),
-            ("/api/v1/sessions", Route::Page(Page::Sessions)),
+            ("/healthz", Route::Probe(Page::Health)),
+            ("/readyz", Route::Probe(Page::Ready)),
+            ("/metrics", Route::Nothing),
+            ("/api/v1/servers", Route::Nothing),
+            ("/api/v1/sessions", Route::Nothing),
             ("/", Route::Nothing),
             ("/mcp", Route::Nothing),
             ("/mcp/", Route::Nothing),

@@ -29,15 +29,13 @@ pub(crate) struct Stages {
     pub(crate) targets: Targets,
     pub(crate) exchange: Exchange,
     pub(crate) metrics: Arc<Metrics>,
-    pub(crate) pages: Pages,
+    pub(crate) pages: Arc<Pages>,
 }
 
 impl Stages {
     /// Answers one request.
     pub(crate) async fn answer(&self, request: Request<Incoming>) -> Response<GatewayBody> {
-        if let Route::Page(page) = Route::of(request.uri().path())
-            && page.is_for_probes()
-        {
+        if let Route::Probe(page) = Route::of(request.uri().path()) {
             return self.pages.show(page);
         }
         let page = WebPage::of(&request);
@@ -58,7 +56,7 @@ impl Stages {
     /// Answers a request that may come in.
     async fn admitted(&self, request: Request<Incoming>) -> Response<GatewayBody> {
         let target = match Route::of(request.uri().path()) {
-            Route::Page(page) => return self.pages.show(page),
+            Route::Probe(page) => return self.pages.show(page),
             Route::Server { namespace, name } => self.targets.find(namespace, name),
             Route::Nothing => Err(Refusal::UnknownPath),
         };

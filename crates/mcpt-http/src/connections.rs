@@ -176,7 +176,9 @@ impl Connections {
         tokio::spawn(async move {
             let told = async {
                 // A client that has not sent its request yet might not read the answer.
-                stream.read(&mut [0; 1024]).await?;
+                if stream.read(&mut [0; 1024]).await? == 0 {
+                    return Ok(0);
+                }
                 stream.write_all(NO_ROOM).await?;
                 stream.shutdown().await?;
                 // Closed with something unread, a connection takes back what was sent on it.

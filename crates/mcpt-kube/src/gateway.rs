@@ -10,7 +10,8 @@ use mcpt_core::{
     DeleteOptions, Deleted, DeployOptions, Failure, Namespace, Progress, Server, ServerName,
     ServerState,
 };
-use serde::{Deserialize, Serialize};
+use mcpt_gateway_api::{KnownServer, SERVERS_PATH, ServersPage};
+use serde::Serialize;
 
 use crate::{
     backend::{Kubernetes, deployment, selector_of},
@@ -26,6 +27,8 @@ use crate::{
 /// Name of the gateway's release.
 pub const GATEWAY: &str = "mcpt-gateway";
 
+/// Name of the port of the gateway's own pages.
+const PAGES_PORT: &str = "admin";
 /// Longest time for the gateway's answer about its servers.
 const ANSWER: Duration = Duration::from_secs(10);
 
@@ -44,26 +47,6 @@ pub struct Gateway {
     /// Why none could be asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub servers_unknown: Option<String>,
-}
-
-/// A server as the gateway knows it: an entry of its `/api/v1/servers`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct KnownServer {
-    /// Its namespace.
-    pub namespace: String,
-    /// Its name.
-    pub name: String,
-    /// Path of its MCP endpoint at the gateway.
-    pub path: String,
-    /// Pods behind it.
-    pub endpoints: u32,
-    /// Those that take new sessions.
-    pub ready: u32,
-    /// Those that are about to end.
-    pub terminating: u32,
-    /// Sessions that the asked pod of the gateway has seen lately.
-    pub sessions: u32,
 }
 
 /// What installing did.
@@ -135,7 +118,9 @@ impl Kubernetes {
             None => Vec::new(),
         };
         let known = match selector {
-            Some(selector) if release.ready > 0 => servers(cluster, selector).await,
+            Some(selector) if release.ready > 0 => {
+                servers(cluster, selector, with_pages(&pods)).await
+            }
             _ => Err(Failure::new(mcpt_core::FailureKind::Unreachable, what)
                 .because("none of its pods is ready")),
         };
@@ -187,15 +172,15 @@ fn name() -> Result<ServerName, Failure> {
 }
 
 /// Asks one ready pod which servers it knows.
-async fn servers(cluster: &Cluster, selector: String) -> Result<Vec<KnownServer>, Failure> {
-    #[derive(Deserialize)]
-    struct Page {
-        servers: Vec<KnownServer>,
-    }
+async fn servers(
+    cluster: &Cluster,
+    selector: String,
+    known: Option<(String, u16)>,
+) -> Result<Vec<KnownServer>, Failure> {
     let what = "cannot ask the gateway for its servers";
-    let tunnel = tunnel::open(cluster, selector, None).await;
+    let tunnel = tunnel::open(cluster, selector, known).await;
     let tunnel = tunnel.map_err(|error| failure(what, &error))?.0;
-    let url = format!("http://{}/api/v1/servers", tunnel.address);
+    let url = format!("http://{}{SERVERS_PATH}", tunnel.address);
     let page = match mcpt_client::http_get(&url, ANSWER).await {
         Ok(page) => page,
         Err(error) => {
@@ -205,12 +190,28 @@ async fn servers(cluster: &Cluster, selector: String) -> Result<Vec<KnownServer>
             });
         }
     };
-    let page: Page = serde_json::from_str(&page).map_err(|error| {
+    let page: ServersPage = serde_json::from_str(&page).map_err(|error| {
         Failure::new(mcpt_core::FailureKind::Failed, what)
             .because("its answer is of another version")
             .caused_by(&error)
     })?;
     Ok(page.servers)
+}
+
+/// A ready pod with the port of its own pages. Gateways of older versions have them where clients come, which is where a way
+/// leads if nothing else is known.
+fn with_pages(pods: &[Pod]) -> Option<(String, u16)> {
+    let ready = pods.iter().filter(|pod| is_ready(pod));
+    let found = ready.filter_map(|pod| {
+        let containers = pod.spec.as_ref()?.containers.iter();
+        let mut ports = containers.flat_map(|container| container.ports.iter().flatten());
+        let pages = ports.find(|port| port.name.as_deref() == Some(PAGES_PORT))?;
+        Some((
+            pod.metadata.name.clone()?,
+            u16::try_from(pages.container_port).ok()?,
+        ))
+    });
+    found.min()
 }
 
 /// Where clients reach it: in the cluster, by the nodes' ports, by load balancers.

@@ -1,5 +1,7 @@
 //! The gateway as a black box: real servers and gateways as processes, raw messages through them.
 
+mod exhausted;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     io::{Read as _, Write as _},
@@ -105,7 +107,13 @@ fn sessions_of_a_dead_instance_are_gone_and_new_ones_begin_elsewhere() {
     }
     demos[1].kill();
     Session::initialize(&agent, &url).refused(502);
-    let metrics = Answer(agent.get(gateway.url("/metrics")).call().expect("metrics")).text();
+    let metrics = Answer(
+        agent
+            .get(gateway.admin_url("/metrics"))
+            .call()
+            .expect("metrics"),
+    )
+    .text();
     for sample in ["outcome=\"session_gone\"} 10", "outcome=\"unreachable\"} 1"] {
         assert!(metrics.contains(sample), "{sample} in\n{metrics}");
     }
@@ -121,7 +129,7 @@ fn a_new_gateway_learns_from_its_peers_where_sessions_are() {
     for _ in 0..20 {
         let _session = Session::open(&agent, &old.url(DEMO));
     }
-    let peers = ["--peers", old.address()];
+    let peers = ["--peers", old.admin_address()];
     let new = Process::gateway(&[&[&*servers("demo", &demos)][..], &key, &peers].concat());
     let url = new.url(DEMO);
     let begin = Instant::now();
@@ -129,7 +137,7 @@ fn a_new_gateway_learns_from_its_peers_where_sessions_are() {
         assert!(begin.elapsed() < Duration::from_secs(20), "not ready");
     }
     let sessions = || {
-        let page = agent.get(new.url("/api/v1/servers")).call();
+        let page = agent.get(new.admin_url("/api/v1/servers")).call();
         let page = Answer(page.expect("servers")).text();
         let known: Value = serde_json::from_str(&page).expect("JSON");
         known["servers"][0]["sessions"].clone()
@@ -155,7 +163,7 @@ fn its_pages_tell_what_it_knows() {
     let _session = Session::open(&agent, &gateway.url(DEMO));
     let page = Answer(
         agent
-            .get(gateway.url("/api/v1/servers"))
+            .get(gateway.admin_url("/api/v1/servers"))
             .call()
             .expect("servers"),
     );
@@ -196,7 +204,13 @@ fn an_ended_session_is_unknown() {
     let (agent, url) = (agent(), gateway.url(DEMO));
     let session = Session::open(&agent, &url);
     let sessions = || {
-        let metrics = Answer(agent.get(gateway.url("/metrics")).call().expect("metrics")).text();
+        let metrics = Answer(
+            agent
+                .get(gateway.admin_url("/metrics"))
+                .call()
+                .expect("metrics"),
+        )
+        .text();
         let gauge = metrics
             .lines()
             .find(|l| l.starts_with("mcpt_gateway_endpoint_sessions{"));
@@ -482,11 +496,14 @@ fn bad_options_are_refused_before_anything_listens() {
     let mcpt = Mcpt::default();
     let short = key_file("short");
     let short = short.path().to_str().expect("UTF-8");
+    let guessed = key_file(&"a".repeat(32));
+    let guessed = guessed.path().to_str().expect("UTF-8");
     for (arguments, says) in [
         (["--server", "demo"], "NAME=URL"),
         (["--server", "demo=https://a/mcp"], "http://"),
         (["--server", "Demo=http://a/mcp"], "lower-case"),
         (["--session-key-file", short], "32 characters"),
+        (["--session-key-file", guessed], "line 1 can be guessed"),
         (["--session-key-file", "/nowhere/key"], "/nowhere/key"),
     ] {
         let all = [

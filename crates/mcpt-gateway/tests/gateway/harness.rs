@@ -88,6 +88,8 @@ pub(crate) async fn demo(instance: &str) -> SocketAddr {
 /// A gateway with what tells it of servers.
 pub(crate) struct Tellable {
     pub(crate) address: SocketAddr,
+    /// Where its own pages are.
+    pub(crate) admin: SocketAddr,
     pub(crate) tell: UnboundedSender<Change>,
 }
 
@@ -110,8 +112,13 @@ pub(crate) fn gateway_until(
     );
     config.sources.push(Box::new(Told(told)));
     let gateway = Gateway::bind(config).unwrap();
-    let address = gateway.address();
-    (Tellable { address, tell }, gateway.serve(shutdown).boxed())
+    let (address, admin) = (gateway.address(), gateway.admin_address());
+    let tellable = Tellable {
+        address,
+        admin,
+        tell,
+    };
+    (tellable, gateway.serve(shutdown).boxed())
 }
 
 impl Tellable {
@@ -162,7 +169,11 @@ impl Tellable {
     }
 
     pub(crate) async fn metrics(&self) -> String {
-        self.exchange("GET", "/metrics", &[], "").await.text
+        let mut wire = Wire::open(self.admin).await.unwrap();
+        wire.exchange("GET", "/metrics", &[], "")
+            .await
+            .unwrap()
+            .text
     }
 
     pub(crate) async fn post(&self, headers: &[(&str, &str)], message: &Value) -> Answer {

@@ -14,5 +14,6 @@ mod crossing;
 mod ending;
 mod harness;
 mod naming;
+mod pages;
 mod web_pages;
 mod wire;

@@ -1,6 +1,12 @@
 //! `mcpt gateway run`: serves until it is told to end.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    net::SocketAddr,
+    num::NonZeroUsize,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use clap::{Args, ValueEnum};
 use mcpt_core::{Capability, Failure, FailureKind, Namespace, Secret};
@@ -19,6 +25,10 @@ use crate::{
     user_file,
 };
 
+/// Descriptors that are needed for something else than clients and servers.
+const OTHER_DESCRIPTORS: usize = 128;
+/// Most connections of clients, however many descriptors there are: each takes some memory.
+const MOST_CONNECTIONS: usize = 65_536;
 /// Namespace of servers that are named without one.
 const DEFAULT_NAMESPACE: &str = "mcp-servers";
 
@@ -29,7 +39,7 @@ const DEFAULT_NAMESPACE: &str = "mcp-servers";
         and those of the backend. With the process backend that is all of this machine, with the \
         kubernetes one all of the namespace (--namespace, else the context's or the pod's) or, with \
         --all-namespaces, of the cluster; /mcp/NAME is then one of that namespace.
-/healthz, /readyz and /metrics tell how the gateway is.
+/healthz and /readyz tell how the gateway is; at the address of --admin-listen /metrics and /api/v1/servers tell more.
 
 Examples:
   mcpt gateway run
@@ -39,6 +49,13 @@ Examples:
 pub(super) struct Run {
     #[command(flatten)]
     listen: Listen,
+    /// Address and port of the gateway's own pages: /healthz, /readyz, /metrics and /api/v1/servers. The last
+    /// line of output says where they are
+    #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:0")]
+    admin_listen: SocketAddr,
+    /// Most connections of clients at once. By default as many as half of the files that the system lets it open
+    #[arg(long, value_name = "NUMBER")]
+    max_connections: Option<NonZeroUsize>,
     /// A server and the URLs of its instances; can be repeated
     #[arg(long = "server", value_name = "[NAMESPACE/]NAME=URL[,URL...]")]
     servers: Vec<StaticServer>,
@@ -52,7 +69,8 @@ pub(super) struct Run {
     /// Which instance a new session goes to
     #[arg(long, value_enum, default_value_t)]
     balance: Balance,
-    /// Where the other replicas are: a host whose addresses are those of all of them. New sessions then go where the fewest
+    /// Where the other replicas' own pages are: a host whose addresses are those of all replicas, and the port of
+    /// --admin-listen. New sessions then go where the fewest
     /// are of all that come by any of them
     #[arg(long, value_name = "HOST:PORT")]
     peers: Option<Peers>,
@@ -148,6 +166,8 @@ impl Run {
             Balance::LeastLoaded => Policy::LeastLoaded,
             Balance::RoundRobin => Policy::RoundRobin,
         };
+        config.admin = self.admin_listen;
+        config.max_connections = self.max_connections()?;
         config.peers.clone_from(&self.peers);
         config.drain_grace = self.drain;
         Ok(config)
@@ -156,6 +176,7 @@ impl Run {
     async fn serve(&self, config: GatewayConfig, shutdown: Termination) -> Result<(), Ending> {
         let namespace = config.default_namespace.clone();
         let gateway = Gateway::bind(config).map_err(|error| failed().caused_by(&error))?;
+        let admin = gateway.admin_address();
         let base = format!("http://{}/mcp", gateway.address());
         output::line(&format!("{base}/NAME"))?;
         for key in StaticServers::new(&self.servers, &namespace).keys() {
@@ -165,11 +186,22 @@ impl Run {
                 format!("{base}/{key}")
             })?;
         }
+        output::line(&format!("http://{admin}/metrics"))?;
         gateway.serve(shutdown).await.map_err(|error| {
             Failure::new(FailureKind::Failed, "the gateway failed")
                 .caused_by(&error)
                 .into()
         })
+    }
+
+    /// Half of the descriptors: each client may need a connection to a server. Some are for everything else.
+    fn max_connections(&self) -> Result<usize, Failure> {
+        let descriptors = mcpt_gateway::raise_descriptor_limit().map_err(|error| {
+            Failure::new(FailureKind::Failed, "cannot raise the limit of open files")
+                .caused_by(&error)
+        })?;
+        let fit = (descriptors.saturating_sub(OTHER_DESCRIPTORS) / 2).clamp(1, MOST_CONNECTIONS);
+        Ok(self.max_connections.map_or(fit, NonZeroUsize::get))
     }
 
     fn keys(&self, global: &Global) -> Result<SessionKeys, Failure> {
@@ -190,8 +222,24 @@ impl Run {
             .hint("openssl rand -base64 32 makes a key")
         };
         let text = user_file::read(file).map_err(|error| unusable(&error))?;
+        if others_may_use(file) {
+            messages::warning(
+                global,
+                &format!(
+                    "everybody on this machine may read or write the session keys: chmod 600 {}",
+                    file.display()
+                ),
+            );
+        }
         SessionKeys::parse(&Secret::new(text)).map_err(|error| unusable(&error))
     }
+}
+
+/// Whether the modes of a file let everybody read or write it. With the keys anybody makes session ids for any instance.
+fn others_may_use(file: &Path) -> bool {
+    let modes = std::fs::metadata(file).map(|file| file.permissions().mode());
+    // What it holds was read, so it is there.
+    modes.is_ok_and(|modes| modes & 0o006 != 0)
 }
 
 fn failed() -> Failure {

@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use mcpt_kube::{Gateway, KnownServer};
+use mcpt_gateway_api::KnownServer;
+use mcpt_kube::Gateway;
 
 use super::{cluster, where_installed};
 use crate::{
