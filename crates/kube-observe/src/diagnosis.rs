@@ -66,6 +66,8 @@ pub enum Advice {
     CheckClaim,
     /// Smaller requests, or more nodes.
     FitNodes,
+    /// The old pod must go before the new one, which alone may hold their volume.
+    FreeVolume,
 }
 
 /// What a quota misses: `limits.cpu` of the container `server`.

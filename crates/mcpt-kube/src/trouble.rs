@@ -53,6 +53,9 @@ fn hint(advice: &Advice) -> String {
             "check that the image is an MCP server, and its port and path are those of the template"
         }
         Advice::CheckClaim => "check the claim and its StorageClass: kubectl describe pvc",
+        Advice::FreeVolume => {
+            "one pod alone can hold the volume, so that the old one must end first: --set strategy.type=Recreate"
+        }
         Advice::FitNodes => "lower the resource requests, or add nodes: kubectl describe nodes",
     };
     fixed.to_owned()

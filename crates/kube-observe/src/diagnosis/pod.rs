@@ -58,7 +58,9 @@ fn unscheduled(pod: &Pod, observed: &Observed) -> Option<Diagnosis> {
         Gravity::Waiting,
         format!("no node can take the pod: {words}"),
     );
-    Some(if words.contains("Insufficient") {
+    Some(if words.contains("ReadWriteOncePod") {
+        found.advice(Advice::FreeVolume)
+    } else if words.contains("Insufficient") {
         found.advice(Advice::FitNodes)
     } else {
         found

@@ -270,6 +270,13 @@ fn scheduling_and_volumes() {
         "no node can take the pod: 0/2 nodes are available: 2 Insufficient memory."
     );
     assert!(full.advice == Some(Advice::FitNodes));
+    let held = found(
+        unscheduled(
+            "0/2 nodes are available: 2 node(s) unavailable due to PersistentVolumeClaim with ReadWriteOncePod access mode already in-use by another pod.",
+        ),
+        json!([]),
+    );
+    assert_eq!(held.advice, Some(Advice::FreeVolume));
 
     let claim = found(
         unscheduled("0/2 nodes are available: pod has unbound immediate PersistentVolumeClaims."),
