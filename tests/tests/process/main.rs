@@ -354,9 +354,11 @@ fn a_good_deployment_says_nothing_of_what_it_waits_for() {
 fn a_stdio_server_is_started_once_to_be_ready() {
     let mcpt = Mcpt::new(&[]);
     let (gate, starts) = (mcpt.home().join("gate"), mcpt.home().join("starts"));
-    let answer = r#"{"jsonrpc":"2.0","id":0,"result":{"protocolVersion":"2025-11-25","capabilities":{},"serverInfo":{"name":"slow","version":"1"}}}"#;
+    let answer = r#"{"jsonrpc":"2.0","id":ASKED,"result":{"protocolVersion":"2025-11-25","capabilities":{},"serverInfo":{"name":"slow","version":"1"}}}"#;
     let script = format!(
-        "echo start >> {}; read -r request; until [ -e {} ]; do sleep 0.05; done; echo '{answer}'; exec cat > /dev/null",
+        "echo start >> {}; read -r request; until [ -e {} ]; do sleep 0.05; done; \
+         id=$(echo \"$request\" | sed 's/.*\"id\":\\([0-9]*\\).*/\\1/'); \
+         echo '{answer}' | sed \"s/ASKED/$id/\"; exec cat > /dev/null",
         starts.display(),
         gate.display()
     );
