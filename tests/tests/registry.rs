@@ -375,7 +375,7 @@ fn dry_runs_for_a_cluster() {
     let chart = concat!(env!("CARGO_MANIFEST_DIR"), "/../charts/mcp-server");
     let little = concat!(env!("CARGO_MANIFEST_DIR"), "/cases/little-chart");
     let entries = json!({
-        "one": {"type": "k8s", "chart": chart, "version": "^0.1", "image": "i:1", "namespace": "n", "replicas": 2, "profile": "prod",
+        "one": {"type": "k8s", "chart": chart, "version": "^0.2", "image": "i:1", "namespace": "n", "replicas": 2, "profile": "prod",
                 "env": {"TOKEN": "{{.Values.t}}", "PLAIN": "p"}, "service": {"type": "NodePort", "port": 81}},
         "two": {"type": "k8s", "chart": little, "image": "j:2", "service": {"port": 82}, "transport": "http",
                 "env": {"WORD": "{{.Values.t}}", "API_TOKEN": SECRET, "PLAIN": "p"}},
