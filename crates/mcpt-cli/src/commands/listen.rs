@@ -13,7 +13,7 @@ const DEFAULT_PORT: u16 = 8080;
 /// Address and port of a server inside the binary.
 #[derive(Debug, Args)]
 pub(crate) struct Listen {
-    /// Address to listen on: IP, IP:PORT, IPv6 in brackets; [::] is all addresses, of IPv4 too. Without a port: the
+    /// Address to listen on: IP, IP:PORT, IPv6 in brackets; `[::]` is all addresses, of IPv4 too. Without a port: the
     /// variable PORT, else 8080
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1")]
     listen: Address,
