@@ -185,14 +185,18 @@ fn the_gateway_goes_on_with_what_it_knows_and_catches_up() {
 
 /// Waits until the API server answers again.
 fn answers() {
-    let begin = Instant::now();
-    while !Command::new("kubectl")
-        .args(["get", "--raw=/readyz", "--request-timeout=2s"])
-        .output()
-        .is_ok_and(|output| output.status.success())
-    {
-        assert!(begin.elapsed() < PATIENCE, "the API server stays away");
-    }
+    eventually(PATIENCE, || {
+        let output = Command::new("kubectl")
+            .args(["get", "--raw=/readyz?verbose", "--request-timeout=5s"])
+            .output()
+            .expect("kubectl");
+        if output.status.success() {
+            return Ok(());
+        }
+        let [said, why] =
+            [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
+        Err(format!("the API server stays away: {why}{said}"))
+    });
 }
 
 /// Waits until every node has reported once more. One that is not heard of for too long is given up, and two outages in a row

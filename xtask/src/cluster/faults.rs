@@ -32,12 +32,13 @@ pub(crate) enum Fault {
 pub(crate) fn run(layout: &Layout, fault: &Fault) -> anyhow::Result<()> {
     let state = State::read(&layout.state())?.context("there is no cluster")?;
     match fault {
-        Fault::Freeze { component } => signal(&state, component, Signal::SIGSTOP),
-        Fault::Thaw { component } => signal(&state, component, Signal::SIGCONT),
+        Fault::Freeze { component } => signal(&state, component, Signal::SIGSTOP).map(drop),
+        Fault::Thaw { component } => signal(&state, component, Signal::SIGCONT).map(drop),
         Fault::Kill { component } => {
-            signal(&state, component, Signal::SIGKILL)?;
-            let record = record(&state, component)?;
-            wait::until(END, || Ok(!state.is_alive(record)))
+            // The program holds its ports until the kernel has taken it apart, which for a large one is
+            // later than the end of the process that entered the machine.
+            let killed = signal(&state, component, Signal::SIGKILL)?;
+            wait::until(END, || Ok(!killed.iter().any(|process| process.is_alive())))
                 .with_context(|| format!("{component} does not end"))
         }
         Fault::Start { component } => start(layout, state, component),
@@ -56,20 +57,21 @@ fn record<'a>(state: &'a State, name: &str) -> anyhow::Result<&'a Record> {
 }
 
 /// Signals the component's program, and the process that entered the machine for it, which is the one recorded: that stands
-/// still by itself when the program does, but does not notice when it goes on or ends then.
-fn signal(state: &State, name: &str, signal: Signal) -> anyhow::Result<()> {
+/// still by itself when the program does, but does not notice when it goes on or ends then. Returns both.
+fn signal(state: &State, name: &str, signal: Signal) -> anyhow::Result<[Process; 2]> {
     let record = record(state, name)?;
     let program = Some(record.process)
         .filter(|_| state.is_alive(record))
         .and_then(Process::child)
         .with_context(|| format!("{name} does not run"))?;
-    for process in [program, record.process.pid] {
-        match kill(Pid::from_raw(i32::try_from(process)?), signal) {
+    let both = [Process::of(program)?, record.process];
+    for process in both {
+        match kill(Pid::from_raw(i32::try_from(process.pid)?), signal) {
             Ok(()) | Err(nix::Error::ESRCH) => {}
             Err(error) => return Err(error).with_context(|| format!("cannot signal {name}")),
         }
     }
-    Ok(())
+    Ok(both)
 }
 
 fn start(layout: &Layout, mut state: State, name: &str) -> anyhow::Result<()> {
