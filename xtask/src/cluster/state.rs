@@ -89,16 +89,18 @@ impl Process {
     pub(crate) fn of(pid: u32) -> anyhow::Result<Self> {
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))
             .with_context(|| format!("process {pid} has ended"))?;
-        let (_, started) = parse_stat(&stat).with_context(|| format!("cannot parse {stat:?}"))?;
+        let Stat { started, .. } =
+            parse_stat(&stat).with_context(|| format!("cannot parse {stat:?}"))?;
         Ok(Self { pid, started })
     }
 
-    /// Whether it has not ended. A process that waits to be reaped has.
+    /// Whether it has not ended, and still holds what it opened. A process that waits to be reaped has ended,
+    /// unless threads of it still run: the first one waits as if it were the last.
     pub(crate) fn is_alive(self) -> bool {
         std::fs::read_to_string(format!("/proc/{}/stat", self.pid))
             .ok()
             .and_then(|stat| parse_stat(&stat))
-            .is_some_and(|(state, started)| started == self.started && !matches!(state, 'Z' | 'X'))
+            .is_some_and(|stat| stat.started == self.started && stat.runs())
     }
 
     /// Ends it at once.
@@ -131,14 +133,32 @@ pub(crate) fn current_boot() -> anyhow::Result<String> {
         .into())
 }
 
-/// The state letter and the start time of a line of `/proc/PID/stat` (proc(5): fields 3 and 22). The
-/// program's name before them is in parentheses and may itself contain spaces and parentheses.
-fn parse_stat(stat: &str) -> Option<(char, u64)> {
+/// What a line of `/proc/PID/stat` says (proc(5)).
+#[derive(Debug, PartialEq, Eq)]
+struct Stat {
+    /// The state letter of the first thread: field 3.
+    state: char,
+    /// How many threads there are, those that wait to be reaped included: field 20.
+    threads: u64,
+    /// When it started: field 22.
+    started: u64,
+}
+
+impl Stat {
+    fn runs(&self) -> bool {
+        !matches!(self.state, 'Z' | 'X') || self.threads > 1
+    }
+}
+
+/// The program's name before the fields is in parentheses and may itself contain spaces and parentheses.
+fn parse_stat(stat: &str) -> Option<Stat> {
     let (_, fields) = stat.rsplit_once(')')?;
     let mut fields = fields.split_whitespace();
-    let state = fields.next()?.chars().next()?;
-    let started = fields.nth(18)?.parse().ok()?;
-    Some((state, started))
+    Some(Stat {
+        state: fields.next()?.chars().next()?,
+        threads: fields.nth(16)?.parse().ok()?,
+        started: fields.nth(1)?.parse().ok()?,
+    })
 }
 
 #[cfg(test)]
@@ -146,11 +166,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_start_time_is_found_behind_any_program_name() {
-        let rest = "S 1 2 3 0 -1 4194560 5 6 7 8 9 10 11 12 20 0 1 0 4711 13 14";
-        assert_eq!(parse_stat(&format!("7 (cat) {rest}")), Some(('S', 4711)));
-        assert_eq!(parse_stat(&format!("7 (a ) Z) {rest}")), Some(('S', 4711)));
+    fn a_line_of_stat_is_read_behind_any_program_name() {
+        let rest = "S 1 2 3 0 -1 4194560 5 6 7 8 9 10 11 12 20 0 3 0 4711 13 14";
+        let expected = || {
+            Some(Stat {
+                state: 'S',
+                threads: 3,
+                started: 4711,
+            })
+        };
+        assert_eq!(parse_stat(&format!("7 (cat) {rest}")), expected());
+        assert_eq!(parse_stat(&format!("7 (a ) Z) {rest}")), expected());
         assert_eq!(parse_stat("7 (cat) S 1"), None);
+    }
+
+    #[test]
+    fn a_first_thread_that_waits_for_others_has_not_ended() {
+        for (state, threads, runs) in [('S', 1, true), ('Z', 2, true), ('Z', 1, false)] {
+            let stat = Stat {
+                state,
+                threads,
+                started: 1,
+            };
+            assert_eq!(stat.runs(), runs, "{stat:?}");
+        }
     }
 
     #[test]
