@@ -1,8 +1,11 @@
 //! `cargo xtask tidy`: the rules of this repository that a compiler does not check.
 
+mod directions;
 mod fences;
 mod files;
 mod prose;
+mod source;
+mod sources;
 
 use std::{
     path::Path,
@@ -48,6 +51,8 @@ pub(crate) fn run() -> Result<ExitCode> {
         findings.extend(files::check(path, &bytes));
     }
     findings.extend(fences::check(root)?);
+    findings.extend(directions::check(root)?);
+    findings.extend(sources::check(root, &tracked)?);
     findings.extend(prose::check(root, &tracked)?);
     if findings.is_empty() {
         report::result(format!("tidy: {} files, no finding", tracked.len()));

@@ -46,9 +46,9 @@ pub(crate) fn decode(text: &str, numbers: Numbers, strict: bool) -> Result<Value
     if !decoder.duplicates.is_empty() {
         return Err(Error::Duplicates(decoder.duplicates));
     }
-    let no_key = decoder.no_key.map(|(_, message)| message);
+    let no_key = decoder.no_key.map(|(_, message)| Error::NotJson(message));
     match no_key.or(decoder.no_number) {
-        Some(message) => Err(Error::NotJson(message)),
+        Some(error) => Err(error),
         None => Ok(value),
     }
 }
@@ -67,7 +67,7 @@ struct Decoder<'tree> {
     no_key: Option<(usize, String)>,
     /// How many maps were begun.
     maps: usize,
-    no_number: Option<String>,
+    no_number: Option<Error>,
 }
 
 impl Decoder<'_> {
@@ -82,8 +82,8 @@ impl Decoder<'_> {
                 tag,
             } => {
                 let scalar = scalar(text, *implicit, tag)?;
-                Ok(json_scalar(scalar, self.numbers).unwrap_or_else(|message| {
-                    self.no_number.get_or_insert(message);
+                Ok(json_scalar(scalar, self.numbers).unwrap_or_else(|error| {
+                    self.no_number.get_or_insert(error);
                     Value::Null
                 }))
             }
@@ -292,7 +292,7 @@ fn binary(text: &str) -> Result<Scalar, Error> {
 }
 
 /// The JSON value, or why there is none.
-fn json_scalar(scalar: Scalar, numbers: Numbers) -> Result<Value, String> {
+fn json_scalar(scalar: Scalar, numbers: Numbers) -> Result<Value, Error> {
     let float = |number: f64| {
         Number::from_f64(number).map(Value::Number).ok_or_else(|| {
             let name = if number.is_nan() {
@@ -302,7 +302,7 @@ fn json_scalar(scalar: Scalar, numbers: Numbers) -> Result<Value, String> {
             } else {
                 "-Inf"
             };
-            format!("json: unsupported value: {name}")
+            Error::NotJson(format!("json: unsupported value: {name}"))
         })
     };
     match (scalar, numbers) {

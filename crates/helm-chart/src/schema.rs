@@ -45,7 +45,8 @@ fn check(chart: &Chart, values: &Values, found: &mut SchemaError) {
     if let Some(schema) = &chart.schema {
         let name = chart.name();
         match in_time(TIME, schema.clone(), Value::Object(values.clone())) {
-            Err(message) => {
+            Err(unchecked) => {
+                let message = unchecked.to_string();
                 found.add(name, &message);
                 found.problem(name, "", message);
             }
@@ -81,8 +82,28 @@ struct Faults {
     problems: Vec<(String, String)>,
 }
 
+/// Why values were not checked against a schema.
+#[derive(Debug, thiserror::Error)]
+enum Unchecked {
+    /// The schema is no JSON.
+    #[error(transparent)]
+    Json(#[from] serde_json::Error),
+    /// The schema breaks the rules of schemas.
+    #[error(transparent)]
+    Schema(Box<jsonschema::ValidationError<'static>>),
+    /// There was no thread for it.
+    #[error(transparent)]
+    NoThread(std::io::Error),
+    /// It takes longer than that.
+    #[error("the check against the schema takes longer than {} s", .0.as_secs_f64())]
+    TooLong(Duration),
+    /// The thread broke off.
+    #[error("the schema cannot be checked")]
+    BrokenOff,
+}
+
 /// Checks values in a thread of their own, which cannot be ended: one that takes too long is left to itself.
-fn in_time(most: Duration, schema: Vec<u8>, values: Value) -> Result<Option<Faults>, String> {
+fn in_time(most: Duration, schema: Vec<u8>, values: Value) -> Result<Option<Faults>, Unchecked> {
     let (send, receive) = mpsc::channel();
     thread::Builder::new()
         .name("schema".to_owned())
@@ -97,16 +118,11 @@ fn in_time(most: Duration, schema: Vec<u8>, values: Value) -> Result<Option<Faul
             // Nobody listens when the time is over.
             let _ = send.send(faults);
         })
-        .map_err(|error| error.to_string())?;
+        .map_err(Unchecked::NoThread)?;
     receive.recv_timeout(most).unwrap_or_else(|error| {
         Err(match error {
-            mpsc::RecvTimeoutError::Timeout => {
-                format!(
-                    "the check against the schema takes longer than {} s",
-                    most.as_secs_f64()
-                )
-            }
-            mpsc::RecvTimeoutError::Disconnected => "the schema cannot be checked".to_owned(),
+            mpsc::RecvTimeoutError::Timeout => Unchecked::TooLong(most),
+            mpsc::RecvTimeoutError::Disconnected => Unchecked::BrokenOff,
         })
     })
 }
@@ -127,12 +143,12 @@ impl SchemaError {
     }
 }
 
-fn compile(schema: &[u8]) -> Result<Validator, String> {
-    let schema: Value = serde_json::from_slice(schema).map_err(|error| error.to_string())?;
+fn compile(schema: &[u8]) -> Result<Validator, Unchecked> {
+    let schema: Value = serde_json::from_slice(schema)?;
     jsonschema::options()
         .with_retriever(NoRetrieval)
         .build(&schema)
-        .map_err(|error| error.to_string())
+        .map_err(|error| Unchecked::Schema(Box::new(error)))
 }
 
 struct NoRetrieval;

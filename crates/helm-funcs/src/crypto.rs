@@ -94,7 +94,7 @@ fn bcrypt(password: &[u8], random: &RandomSource) -> Result<String, Error> {
         return Ok(failed("bcrypt: password length exceeds 72 bytes"));
     }
     let mut salt = [0; 16];
-    random(&mut salt).map_err(Error::call)?;
+    random(&mut salt)?;
     Ok(match bcrypt::hash_with_salt(password, BCRYPT_COST, salt) {
         Ok(hash) => hash.format_for_version(bcrypt::Version::TwoA),
         Err(e) => failed(&e.to_string()),

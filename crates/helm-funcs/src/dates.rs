@@ -7,7 +7,7 @@ pub(crate) mod time;
 
 use std::rc::Rc;
 
-use gotmpl::{Error, IntKind, Type, Value};
+use gotmpl::{IntKind, Type, Value};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, Zoned};
 
@@ -77,7 +77,7 @@ pub(crate) fn register(r: &mut Registry, sources: &Sources) {
             let time = a.any(1).clone();
             match parse_duration(&a.text(0)) {
                 Ok(by) => Ok(Time::later(&time, by).unwrap_or(time)),
-                Err(e) if must => Err(Error::call(e)),
+                Err(e) if must => Err(e),
                 Err(_) => Ok(time),
             }
         });
@@ -125,7 +125,7 @@ pub(crate) fn register(r: &mut Registry, sources: &Sources) {
             time_type(),
             move |a| match layout::parse(&a.text(0), &a.text(1), &world.local) {
                 Ok(time) => Ok(Time::value(time, &world.local)),
-                Err(e) if must => Err(Error::call(e)),
+                Err(e) if must => Err(e),
                 Err(_) => Ok(Time::zero(&world.local)),
             },
         );

@@ -8,7 +8,7 @@ mod toml_values;
 use gotmpl::{Error, Type, Value};
 use serde_json::Value as Json;
 
-use crate::args::Registry;
+use crate::args::{Registry, fail};
 use crate::convert::{from_json, to_json};
 use crate::sources::Sources;
 
@@ -56,16 +56,14 @@ fn json_functions(r: &mut Registry) {
     });
     r.alias("mustToRawJson", "toRawJson");
     r.add("mustFromJson", &[STR], ANY, |a| {
-        json::parse(&a.text(0))
-            .map(|json| from_json(&json))
-            .map_err(Error::call)
+        json::parse(&a.text(0)).map(|json| from_json(&json))
     });
     r.add("fromJson", &[STR], Type::MAP, |a| {
         Ok(match json::parse(&a.text(0)) {
             Ok(Json::Null) => Value::map::<&str>([]),
             Ok(json @ Json::Object(_)) => from_json(&json),
             Ok(other) => error_map(&not_a("map[string]interface {}", &other)),
-            Err(e) => error_map(&e),
+            Err(e) => error_map(&e.to_string()),
         })
     });
     r.add("fromJsonArray", &[STR], Type::LIST, |a| {
@@ -73,7 +71,7 @@ fn json_functions(r: &mut Registry) {
             Ok(Json::Null) => Value::zero(&Type::LIST),
             Ok(json @ Json::Array(_)) => from_json(&json),
             Ok(other) => Value::list(vec![Value::from(not_a("[]interface {}", &other))]),
-            Err(e) => Value::list(vec![Value::from(e)]),
+            Err(e) => Value::list(vec![Value::from(e.to_string())]),
         })
     });
 }
@@ -82,11 +80,11 @@ fn json_functions(r: &mut Registry) {
 ///
 /// # Errors
 /// With Go's words, where it is none.
-pub(crate) fn json_string(text: &str) -> Result<String, String> {
+pub(crate) fn json_string(text: &str) -> Result<String, Error> {
     match json::parse(text)? {
         Json::String(text) => Ok(text),
         Json::Null => Ok(String::new()),
-        other => Err(not_a("string", &other)),
+        other => fail(not_a("string", &other)),
     }
 }
 
@@ -144,7 +142,7 @@ fn toml_functions(r: &mut Registry, sources: &Sources) {
     });
     let world = sources.clone();
     r.add("fromToml", &[STR], Type::MAP, move |a| {
-        Ok(toml_values::parse(&a.text(0), &world).unwrap_or_else(|e| error_map(&e)))
+        Ok(toml_values::parse(&a.text(0), &world).unwrap_or_else(|e| error_map(&e.to_string())))
     });
 }
 

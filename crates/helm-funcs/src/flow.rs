@@ -37,9 +37,8 @@ pub(crate) fn register(r: &mut Registry, sources: &Sources) {
     let lookup = Rc::clone(&sources.lookup);
     r.add("lookup", &[STR, STR, STR, STR], Type::MAP, move |a| {
         let found = lookup.lookup(&a.text(0), &a.text(1), &a.text(2), &a.text(3));
-        let found = found.map_err(Error::call)?;
         Ok(Value::map(
-            found.iter().map(|(key, value)| (key, from_json(value))),
+            found?.iter().map(|(key, value)| (key, from_json(value))),
         ))
     });
     r.add("getHostByName", &[STR], STR, |_| Ok(Value::from("")));

@@ -31,6 +31,7 @@ pub use dates::time::Time;
 pub use encoding::json_text;
 pub use encoding::yaml_text;
 pub use flow::{WARN_END, WARN_START, without_no_value};
+pub use gotmpl::Error as FunctionError;
 pub use sources::{Lookup, NoLookup, RandomSource, Sources};
 
 use gotmpl::FuncMap;

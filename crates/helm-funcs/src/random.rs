@@ -68,7 +68,7 @@ fn length(given: i64) -> Result<usize, Error> {
 
 fn bytes(random: &Source, len: usize) -> Result<Vec<u8>, Error> {
     let mut buffer = vec![0; len];
-    random(&mut buffer).map_err(Error::call)?;
+    random(&mut buffer)?;
     Ok(buffer)
 }
 
@@ -77,7 +77,7 @@ fn below(random: &Source, limit: u64) -> Result<u64, Error> {
     let zone = u64::MAX - u64::MAX % limit;
     loop {
         let mut buffer = [0; 8];
-        random(&mut buffer).map_err(Error::call)?;
+        random(&mut buffer)?;
         let number = u64::from_le_bytes(buffer);
         if number < zone {
             return Ok(number % limit);

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::rc::Rc;
 
+use gotmpl::Error;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::{Map, Value};
@@ -13,14 +14,14 @@ pub trait Lookup {
     /// none. An empty namespace means all namespaces, or an object without a namespace.
     ///
     /// # Errors
-    /// The text of what went wrong; rendering then fails with it.
+    /// What went wrong ([`Error::call`]); rendering then fails with its text.
     fn lookup(
         &self,
         api_version: &str,
         kind: &str,
         namespace: &str,
         name: &str,
-    ) -> Result<Map<String, Value>, String>;
+    ) -> Result<Map<String, Value>, Error>;
 }
 
 /// Finds nothing, as `helm template` and `helm lint` do.
@@ -28,13 +29,13 @@ pub trait Lookup {
 pub struct NoLookup;
 
 impl Lookup for NoLookup {
-    fn lookup(&self, _: &str, _: &str, _: &str, _: &str) -> Result<Map<String, Value>, String> {
+    fn lookup(&self, _: &str, _: &str, _: &str, _: &str) -> Result<Map<String, Value>, Error> {
         Ok(Map::new())
     }
 }
 
 /// Fills a buffer with random bytes, or says why it cannot.
-pub type RandomSource = Rc<dyn Fn(&mut [u8]) -> Result<(), String>>;
+pub type RandomSource = Rc<dyn Fn(&mut [u8]) -> Result<(), Error>>;
 
 /// Where functions get from what is not in their arguments.
 #[derive(Clone)]
@@ -55,7 +56,9 @@ impl Sources {
         Self {
             now: Rc::new(Timestamp::now),
             local: TimeZone::system(),
-            random: Rc::new(|buffer| getrandom::fill(buffer).map_err(|e| e.to_string())),
+            random: Rc::new(|buffer| {
+                getrandom::fill(buffer).map_err(|e| Error::call(e.to_string()))
+            }),
             lookup: Rc::new(NoLookup),
         }
     }

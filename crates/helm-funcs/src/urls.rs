@@ -60,9 +60,9 @@ fn part(map: &Map, key: &str) -> Result<String, Error> {
     }
 }
 
-fn parse(text: &str) -> Result<Url, String> {
+fn parse(text: &str) -> Result<Url, Error> {
     if text.bytes().any(|b| b < 0x20 || b == 0x7f) {
-        return Err("net/url: invalid control character in URL".to_owned());
+        return fail("net/url: invalid control character in URL");
     }
     let mut url = Url::default();
     let (text, fragment) = text.split_once('#').unwrap_or((text, ""));
@@ -88,7 +88,7 @@ fn parse(text: &str) -> Result<Url, String> {
         let (userinfo, host) = host.rsplit_once('@').unwrap_or(("", host));
         userinfo.clone_into(&mut url.userinfo);
         if host.contains(' ') {
-            return Err("invalid character \" \" in host name".to_owned());
+            return fail("invalid character \" \" in host name");
         }
         check_port(host)?;
         host.clone_into(&mut url.host);
@@ -98,28 +98,28 @@ fn parse(text: &str) -> Result<Url, String> {
 }
 
 /// The scheme and what follows its colon.
-fn scheme(text: &str) -> Result<Option<(&str, &str)>, String> {
+fn scheme(text: &str) -> Result<Option<(&str, &str)>, Error> {
     for (i, c) in text.char_indices() {
         match c {
             'a'..='z' | 'A'..='Z' => {}
             '0'..='9' | '+' | '-' | '.' if i > 0 => {}
-            ':' if i == 0 => return Err("missing protocol scheme".to_owned()),
+            ':' if i == 0 => return fail("missing protocol scheme"),
             ':' => return Ok(Some((&text[..i], &text[i + 1..]))),
             _ => break,
         }
     }
     let first = text.split('/').next().unwrap_or("");
     if first.contains(':') {
-        return Err("first path segment in URL cannot contain colon".to_owned());
+        return fail("first path segment in URL cannot contain colon");
     }
     Ok(None)
 }
 
-fn check_port(host: &str) -> Result<(), String> {
+fn check_port(host: &str) -> Result<(), Error> {
     let after_address = host.rsplit(']').next().unwrap_or(host);
     match after_address.rsplit_once(':') {
         Some((_, port)) if !port.bytes().all(|b| b.is_ascii_digit()) => {
-            Err(format!("invalid port \":{port}\" after host"))
+            fail(format!("invalid port \":{port}\" after host"))
         }
         _ => Ok(()),
     }
@@ -134,7 +134,7 @@ fn hostname(host: &str) -> String {
         .to_owned()
 }
 
-fn decode(text: &str) -> Result<String, String> {
+fn decode(text: &str) -> Result<String, Error> {
     let bytes = text.as_bytes();
     let mut out = Vec::with_capacity(bytes.len());
     let mut i = 0;
@@ -145,7 +145,7 @@ fn decode(text: &str) -> Result<String, String> {
                 .and_then(|d| u8::from_str_radix(d, 16).ok());
             let Some(byte) = digits else {
                 let bad: String = text[i..].chars().take(3).collect();
-                return Err(format!(
+                return fail(format!(
                     "invalid URL escape {}",
                     gotmpl::fmt::quote(bad.as_bytes())
                 ));

@@ -19,14 +19,16 @@ impl Lookup for OneSecret {
         kind: &str,
         namespace: &str,
         name: &str,
-    ) -> Result<Map<String, serde_json::Value>, String> {
+    ) -> Result<Map<String, serde_json::Value>, gotmpl::Error> {
         match (api_version, kind, namespace, name) {
             ("v1", "Secret", "ns", "known") => {
                 let secret = json!({"data": {"key": "dmFsdWU="}, "metadata": {"generation": 3}});
                 Ok(secret.as_object().unwrap().clone())
             }
             ("v1", "Secret", ..) => Ok(Map::new()),
-            _ => Err(format!("no matches for kind \"{kind}\"")),
+            _ => Err(gotmpl::Error::call(format!(
+                "no matches for kind \"{kind}\""
+            ))),
         }
     }
 }
@@ -87,7 +89,7 @@ fn randomness_is_that_given() {
 #[test]
 fn randomness_that_fails_fails_the_call() {
     let broken = Sources {
-        random: Rc::new(|_| Err("no entropy".to_owned())),
+        random: Rc::new(|_| Err(gotmpl::Error::call("no entropy"))),
         ..sources()
     };
     let mut set = TemplateSet::new("gotpl", functions(&broken), MissingKey::Zero);

@@ -39,7 +39,7 @@ use std::fmt::Write;
 
 pub use gotmpl::limits::Limits;
 use helm_chart::{Capabilities, Chart, Constraint, Values, Version};
-pub use helm_funcs::{Lookup, NoLookup, Sources};
+pub use helm_funcs::{FunctionError, Lookup, NoLookup, Sources};
 pub use helm_release::{Hook, HookEvent};
 
 pub use error::Error;

@@ -1,10 +1,27 @@
 //! Durations as `kubectl --timeout` takes them: `30s`, `5m`, `1h30m`; a bare number counts seconds.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
+
+/// Why a text is no duration that can be waited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NoDuration {
+    Unread,
+    Zero,
+}
+
+impl fmt::Display for NoDuration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Unread => "expected a duration like 90s, 5m or 1h30m",
+            Self::Zero => "it must be longer than nothing",
+        })
+    }
+}
+
+impl std::error::Error for NoDuration {}
 
 /// Reads a duration above zero.
-pub(crate) fn parse(text: &str) -> Result<Duration, String> {
-    let expected = || "expected a duration like 90s, 5m or 1h30m".to_owned();
+pub(crate) fn parse(text: &str) -> Result<Duration, NoDuration> {
     let mut total = Duration::ZERO;
     let mut rest = text;
     while !rest.is_empty() {
@@ -12,7 +29,7 @@ pub(crate) fn parse(text: &str) -> Result<Duration, String> {
             .find(|c: char| !c.is_ascii_digit())
             .unwrap_or(rest.len());
         let (number, tail) = rest.split_at(digits);
-        let number: u64 = number.parse().map_err(|_| expected())?;
+        let number: u64 = number.parse().map_err(|_| NoDuration::Unread)?;
         let letters = tail
             .find(|c: char| c.is_ascii_digit())
             .unwrap_or(tail.len());
@@ -25,13 +42,13 @@ pub(crate) fn parse(text: &str) -> Result<Duration, String> {
             "h" => number.checked_mul(3_600_000),
             _ => None,
         };
-        total += Duration::from_millis(milliseconds.ok_or_else(expected)?);
+        total += Duration::from_millis(milliseconds.ok_or(NoDuration::Unread)?);
         rest = tail;
     }
     if text.is_empty() {
-        Err(expected())
+        Err(NoDuration::Unread)
     } else if total.is_zero() {
-        Err("it must be longer than nothing".to_owned())
+        Err(NoDuration::Zero)
     } else {
         Ok(total)
     }
@@ -86,7 +103,7 @@ mod tests {
         ] {
             assert!(parse(text).is_err(), "{text}");
         }
-        assert!(parse("0s").unwrap_err().contains("longer"));
+        assert_eq!(parse("0s"), Err(NoDuration::Zero));
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! The arguments of a tool call: `--arg NAME=TEXT` becomes the JSON that the tool's schema asks for.
 
+use std::fmt;
+
 use mcpt_core::{Failure, FailureKind, near};
 use mcpt_protocol::is_whole_number;
 use serde::{Serialize, Serializer};
@@ -92,9 +94,22 @@ fn required(schema: &Value) -> impl Iterator<Item = &str> {
         .filter_map(Value::as_str)
 }
 
-/// The JSON for one argument, or the name of what was expected. A text is taken as it is wherever a text is allowed and
+/// A text is nothing that a property takes.
+#[derive(Debug, PartialEq, Eq)]
+struct Expected {
+    /// The JSON types that it takes, one at least.
+    types: Vec<String>,
+}
+
+impl fmt::Display for Expected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.types.join(" or "))
+    }
+}
+
+/// The JSON for one argument, or the types that are expected. A text is taken as it is wherever a text is allowed and
 /// nothing else reads it.
-fn value(property: &Value, schema: &Value, text: &str) -> Result<Box<RawValue>, String> {
+fn value(property: &Value, schema: &Value, text: &str) -> Result<Box<RawValue>, Expected> {
     let types = types(property, schema);
     let json = serde_json::from_str::<&RawValue>(text).ok();
     let fits = |json: &str| types.iter().any(|name| is_of_type(json, name));
@@ -102,8 +117,8 @@ fn value(property: &Value, schema: &Value, text: &str) -> Result<Box<RawValue>, 
     match json {
         // A text that looks like JSON stays a text when only texts are allowed.
         Some(json) if !json.get().starts_with('"') && fits(json.get()) => Ok(json.to_owned()),
-        _ if text_allowed => to_raw_value(text).map_err(|error| error.to_string()),
-        _ => Err(types.join(" or ")),
+        _ if text_allowed => to_raw_value(text).map_err(|_| Expected { types }),
+        _ => Err(Expected { types }),
     }
 }
 
@@ -182,8 +197,12 @@ mod tests {
         let schema = json!({"$defs": {"count": {"type": "integer"}}});
         let found = value(property, &schema, text);
         let found = found.as_deref().map(RawValue::get);
-        let expected = expected.map_err(str::to_owned);
-        assert_eq!(found, expected.as_deref(), "{text:?} as {property}");
+        let found = found.map_err(ToString::to_string);
+        assert_eq!(
+            found,
+            expected.map_err(str::to_owned),
+            "{text:?} as {property}"
+        );
     }
 
     #[test]

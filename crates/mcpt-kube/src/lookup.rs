@@ -8,7 +8,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
 };
 
-use helm_render::Lookup;
+use helm_render::{FunctionError, Lookup};
 use kube::{
     Api, Error,
     api::{DynamicObject, ListParams},
@@ -70,7 +70,7 @@ impl Lookup for Answers {
         kind: &str,
         namespace: &str,
         name: &str,
-    ) -> Result<Map<String, Value>, String> {
+    ) -> Result<Map<String, Value>, FunctionError> {
         let query = Query {
             api_version: api_version.to_owned(),
             kind: kind.to_owned(),

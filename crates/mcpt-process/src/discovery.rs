@@ -9,9 +9,10 @@ use std::{
 };
 
 use futures_util::stream::{self, BoxStream, StreamExt as _};
-use mcpt_core::{Namespace, ServerName, ServerState, Sessions};
+use mcpt_core::{Failure, Namespace, ServerName, ServerState, Sessions};
 use mcpt_routing::{
-    Address, Change, Conditions, Discovery, EndpointId, EndpointSpec, ServerKey, ServerSpec,
+    Address, Change, Conditions, Discovery, EndpointId, EndpointSpec, InvalidAddress, ServerKey,
+    ServerSpec,
 };
 use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::sync::Notify;
@@ -79,6 +80,20 @@ impl Discovery for ProcessDiscovery {
     }
 }
 
+/// Why a server cannot be read.
+#[derive(Debug, thiserror::Error)]
+enum Unread {
+    #[error("{}", .0.why.join("; "))]
+    Server(#[source] Failure),
+    /// It runs, but no address of it is known; the reason is its own.
+    #[error("{0}")]
+    NoAddress(String),
+    #[error(transparent)]
+    Address(#[from] InvalidAddress),
+    #[error(transparent)]
+    State(#[from] std::io::Error),
+}
+
 impl ProcessDiscovery {
     /// What is there now; `None` when that cannot be told, and all that is known holds.
     fn look(&mut self) -> Option<Vec<ServerSpec>> {
@@ -98,7 +113,7 @@ impl ProcessDiscovery {
         });
         let looks = looks.collect();
         for (server, why) in self.known.take(looks) {
-            tracing::warn!(%server, why, "cannot be read: what is known of it holds");
+            tracing::warn!(%server, %why, "cannot be read: what is known of it holds");
         }
         Some(self.known.specs.values().cloned().collect())
     }
@@ -107,9 +122,8 @@ impl ProcessDiscovery {
     ///
     /// # Errors
     /// Why it cannot be read.
-    fn look_at(&self, name: &ServerName) -> Result<Option<ServerSpec>, String> {
-        let found = self.processes.find(name);
-        let found = found.map_err(|failure| failure.why.join("; "))?;
+    fn look_at(&self, name: &ServerName) -> Result<Option<ServerSpec>, Unread> {
+        let found = self.processes.find(name).map_err(Unread::Server)?;
         let Some((run, server)) = found else {
             return Ok(None);
         };
@@ -119,17 +133,15 @@ impl ProcessDiscovery {
             ServerState::Stopped => return Ok(None),
         };
         let Some(url) = server.url else {
-            return Err(server.reason.unwrap_or_default());
+            return Err(Unread::NoAddress(server.reason.unwrap_or_default()));
         };
-        let address = Address::parse(&url).map_err(|error| error.to_string())?;
+        let address = Address::parse(&url)?;
         Ok(Some(ServerSpec {
             key: ServerKey {
                 namespace: self.namespace.clone(),
                 name: server.name,
             },
-            sessions: RunState::read(&run)
-                .map_err(|error| error.to_string())?
-                .map_or(Sessions::Stateful, |state| state.sessions),
+            sessions: RunState::read(&run)?.map_or(Sessions::Stateful, |state| state.sessions),
             endpoints: vec![EndpointSpec {
                 id: EndpointId::new(&address.to_string()),
                 address,
@@ -154,8 +166,8 @@ impl Known {
     /// before, and why they cannot now.
     fn take(
         &mut self,
-        looks: Vec<(ServerName, Result<Option<ServerSpec>, String>)>,
-    ) -> Vec<(ServerName, String)> {
+        looks: Vec<(ServerName, Result<Option<ServerSpec>, Unread>)>,
+    ) -> Vec<(ServerName, Unread)> {
         let mut before = std::mem::take(self);
         let mut fresh = Vec::new();
         for (name, look) in looks {
@@ -296,7 +308,7 @@ mod tests {
     fn what_cannot_be_read_is_told_once() {
         let name = || ServerName::new("demo").unwrap();
         let mut known = Known::default();
-        let spoilt = || vec![(name(), Err("spoilt".to_owned()))];
+        let spoilt = || vec![(name(), Err(Unread::NoAddress("spoilt".to_owned())))];
         for (looks, told) in [
             (spoilt(), 1),
             (spoilt(), 0),

@@ -1,15 +1,42 @@
 //! Number constants: one text, all the types that can hold it.
 
+use std::fmt;
+
 use super::node::Number;
 use super::unquote::unquote_char;
 use crate::fmt::quote;
+
+/// Why a text is no number.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum NoNumber {
+    /// Not a character in quotes.
+    Character,
+    /// More than one character in quotes.
+    Characters(String),
+    /// A whole number that no type can hold.
+    Overflow(String),
+    /// Anything else.
+    Syntax(String),
+}
+
+/// In Go's words.
+impl fmt::Display for NoNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Character => f.write_str("invalid syntax"),
+            Self::Characters(text) => write!(f, "malformed character constant: {text}"),
+            Self::Overflow(text) => write!(f, "integer overflow: {}", quote(text.as_bytes())),
+            Self::Syntax(text) => write!(f, "illegal number syntax: {}", quote(text.as_bytes())),
+        }
+    }
+}
 
 #[expect(
     clippy::float_cmp,
     reason = "asks whether a float is exactly an integer"
 )]
 /// Parses a number as Go's template parser does. Imaginary numbers are refused.
-pub(super) fn parse(text: &str, is_char: bool) -> Result<Number, String> {
+pub(super) fn parse(text: &str, is_char: bool) -> Result<Number, NoNumber> {
     let mut number = Number {
         text: text.to_owned(),
         ..Number::default()
@@ -17,10 +44,10 @@ pub(super) fn parse(text: &str, is_char: bool) -> Result<Number, String> {
     if is_char {
         let inner = text.get(1..).unwrap_or("");
         let Some((c, rest)) = unquote_char(inner, '\'') else {
-            return Err("invalid syntax".to_owned());
+            return Err(NoNumber::Character);
         };
         if rest != "'" {
-            return Err(format!("malformed character constant: {text}"));
+            return Err(NoNumber::Characters(text.to_owned()));
         }
         number.int = Some(i64::from(c));
         number.uint = Some(u64::from(c));
@@ -38,7 +65,7 @@ pub(super) fn parse(text: &str, is_char: bool) -> Result<Number, String> {
         number.float = Some(uint as f64);
     } else if let Some(float) = parse_float(text) {
         if !text.contains(['.', 'e', 'E', 'p', 'P']) {
-            return Err(format!("integer overflow: {}", quote(text.as_bytes())));
+            return Err(NoNumber::Overflow(text.to_owned()));
         }
         number.float = Some(float);
         if (float as i64) as f64 == float {
@@ -49,7 +76,7 @@ pub(super) fn parse(text: &str, is_char: bool) -> Result<Number, String> {
         }
     }
     if number.float.is_none() {
-        return Err(format!("illegal number syntax: {}", quote(text.as_bytes())));
+        return Err(NoNumber::Syntax(text.to_owned()));
     }
     Ok(number)
 }

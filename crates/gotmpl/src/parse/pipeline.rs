@@ -182,7 +182,9 @@ impl Parser<'_> {
             Kind::Bool => Term::Bool(token.text == "true"),
             Kind::CharConstant | Kind::Complex | Kind::Number => {
                 let is_char = token.kind == Kind::CharConstant;
-                Term::Number(number::parse(&token.text, is_char).map_err(|e| self.error(&e))?)
+                Term::Number(
+                    number::parse(&token.text, is_char).map_err(|e| self.error(&e.to_string()))?,
+                )
             }
             Kind::LeftParen => {
                 let pipe =

@@ -35,7 +35,7 @@ pub(super) fn encrypt(
     let mut blocks = text.to_vec();
     blocks.resize(text.len() + missing, missing as u8);
     let mut vector = [0; BLOCK];
-    random(&mut vector).map_err(Error::call)?;
+    random(&mut vector)?;
     let key = EncryptingKey::cbc(key(password)?).map_err(unspecified)?;
     let context = EncryptionContext::Iv128(FixedLength::from(vector));
     key.less_safe_encrypt(&mut blocks, context)
@@ -51,7 +51,7 @@ pub(super) fn decrypt(password: &[u8], coded: &[u8]) -> Result<Vec<u8>, Error> {
     if coded.is_empty() {
         return Ok(Vec::new());
     }
-    let bytes = base64_bytes(coded).map_err(Error::call)?;
+    let bytes = base64_bytes(coded)?;
     let Some((vector, blocks)) = bytes.split_first_chunk::<BLOCK>() else {
         let room = coded.len() / 4 * 3;
         return fail(format!(

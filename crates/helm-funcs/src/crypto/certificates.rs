@@ -78,7 +78,7 @@ fn pair(
 ) {
     let make = body.clone();
     r.add(name, params, certificate_type(), move |a| {
-        make(a, PrivateKey::for_certificate().map_err(Error::call)?)
+        make(a, PrivateKey::for_certificate()?)
     });
     let given = params.len();
     let params = [params, &[STR]].concat();
@@ -138,9 +138,9 @@ impl Object for Certificate {
 }
 
 /// The certificate with its key, as a value.
-fn made(issued: Result<Vec<u8>, String>, key: &PrivateKey) -> Returned {
+fn made(issued: Result<Vec<u8>, Error>, key: &PrivateKey) -> Returned {
     let der = issued.map_err(|e| Error::call(format!("error creating certificate: {e}")))?;
-    let key = key.to_pem().map_err(Error::call)?;
+    let key = key.to_pem()?;
     Ok(Certificate::value(pem::text("CERTIFICATE", der), key))
 }
 
@@ -265,16 +265,16 @@ impl Request {
     }
 
     /// The signed certificate in DER.
-    fn issue(&self, world: &Sources, key: &PrivateKey, by: &Issuer) -> Result<Vec<u8>, String> {
+    fn issue(&self, world: &Sources, key: &PrivateKey, by: &Issuer) -> Result<Vec<u8>, Error> {
         let signer = match by {
             Issuer::Itself => key,
             Issuer::Authority { key, .. } => key,
         };
         let Some(algorithm) = signer.signature_algorithm() else {
-            return Err("x509: certificate private key does not implement crypto.Signer".into());
+            return fail("x509: certificate private key does not implement crypto.Signer");
         };
         let Some(public_key) = key.public_key()? else {
-            return Err("x509: unsupported public key type: *dsa.PublicKey".into());
+            return fail("x509: unsupported public key type: *dsa.PublicKey");
         };
         let subject = self.subject()?;
         let (issuer, authority_key_id) = match by {
@@ -287,7 +287,7 @@ impl Request {
         } = by
             && key.public_key()?.as_ref() != Some(public_key)
         {
-            return Err("x509: provided PrivateKey doesn't match parent's PublicKey".into());
+            return fail("x509: provided PrivateKey doesn't match parent's PublicKey");
         }
         let mut serial = [0; SERIAL_LEN];
         (world.random)(&mut serial)?;
@@ -307,7 +307,7 @@ impl Request {
     }
 
     /// The name with the common name alone; without one it is empty.
-    fn subject(&self) -> Result<Vec<u8>, String> {
+    fn subject(&self) -> Result<Vec<u8>, Error> {
         if self.common_name.is_empty() {
             return Ok(der::sequence(&[]));
         }
@@ -317,7 +317,7 @@ impl Request {
         } else if std::str::from_utf8(&self.common_name).is_ok() {
             der::UTF8_STRING
         } else {
-            return Err("asn1: string not valid UTF-8".to_owned());
+            return fail("asn1: string not valid UTF-8");
         };
         let attribute = der::sequence(&[
             &der::element(der::OBJECT_ID, COMMON_NAME),
@@ -340,7 +340,7 @@ impl Request {
         subject: &[u8],
         public_key: &[u8],
         authority_key_id: &[u8],
-    ) -> Result<Vec<u8>, String> {
+    ) -> Result<Vec<u8>, Error> {
         let usage = if self.is_authority {
             AUTHORITY_USAGE
         } else {
@@ -379,12 +379,12 @@ impl Request {
         Ok(der::element(0xa3, &der::sequence(&[&all.concat()])))
     }
 
-    fn alternative_names(&self) -> Result<Vec<u8>, String> {
+    fn alternative_names(&self) -> Result<Vec<u8>, Error> {
         let mut out = Vec::new();
         for name in &self.names {
             if !name.is_ascii() {
                 let shown = gotmpl::fmt::quote(name);
-                return Err(format!("x509: {shown} cannot be encoded as an IA5String"));
+                return fail(format!("x509: {shown} cannot be encoded as an IA5String"));
             }
             out.extend(der::element(0x82, name));
         }

@@ -8,9 +8,11 @@ use aws_lc_rs::signature::{
     self, EcdsaKeyPair, EcdsaSigningAlgorithm, Ed25519KeyPair, KeyPair, RsaKeyPair,
 };
 use dsa::Generate;
+use gotmpl::Error;
 use rand_core::{TryCryptoRng, TryRng};
 
 use super::{der, pem};
+use crate::args::fail;
 use crate::sources::RandomSource;
 
 /// SHA-256 with RSA, as an algorithm identifier.
@@ -37,27 +39,28 @@ pub(super) enum PrivateKey {
     Dsa(Vec<u8>),
 }
 
-fn failed(_: Unspecified) -> String {
-    "the key cannot be encoded".to_owned()
+fn failed(_: Unspecified) -> Error {
+    Error::call("the key cannot be encoded")
 }
 
 impl PrivateKey {
     /// An RSA key of 2048 bits, as certificates get them.
-    pub(super) fn for_certificate() -> Result<Self, String> {
-        rsa(KeySize::Rsa2048).map_err(|e| format!("error generating rsa key: {e}"))
+    pub(super) fn for_certificate() -> Result<Self, Error> {
+        rsa(KeySize::Rsa2048).map_err(|e| Error::call(format!("error generating rsa key: {e}")))
     }
 
     /// The key in a PEM block; the refusals are worded as sprig's.
-    pub(super) fn from_pem(text: &str) -> Result<Self, String> {
+    pub(super) fn from_pem(text: &str) -> Result<Self, Error> {
         let Some(block) = pem::first(text) else {
-            return Err("no PEM data in input".to_owned());
+            return fail("no PEM data in input");
         };
         if block.label == "PRIVATE KEY" {
-            return pkcs8(&block.data).map_err(|e| format!("decoding PEM as PKCS#8: {e}"));
+            return pkcs8(&block.data)
+                .map_err(|e| Error::call(format!("decoding PEM as PKCS#8: {e}")));
         }
         let Some(kind) = block.label.strip_suffix(" PRIVATE KEY") else {
             let label = block.label;
-            return Err(format!("no private key data in PEM block of type {label}"));
+            return fail(format!("no private key data in PEM block of type {label}"));
         };
         match kind {
             "RSA" => RsaKeyPair::from_der(&block.data)
@@ -68,12 +71,12 @@ impl PrivateKey {
                 Some(numbers) if numbers.len() >= 6 => Ok(Self::Dsa(block.data)),
                 _ => Err(parsing("DSA", &block.data)),
             },
-            _ => Err(format!("invalid private key type {}", block.label)),
+            _ => fail(format!("invalid private key type {}", block.label)),
         }
     }
 
     /// The key in PEM, in the form that Go has for its kind.
-    pub(super) fn to_pem(&self) -> Result<String, String> {
+    pub(super) fn to_pem(&self) -> Result<String, Error> {
         let (label, bytes) = match self {
             Self::Rsa(pair) => {
                 let wrapped: Pkcs8V1Der<'_> = pair.as_der().map_err(failed)?;
@@ -97,7 +100,7 @@ impl PrivateKey {
     }
 
     /// The public key as a `SubjectPublicKeyInfo`; `None` for a kind that no certificate has.
-    pub(super) fn public_key(&self) -> Result<Option<Vec<u8>>, String> {
+    pub(super) fn public_key(&self) -> Result<Option<Vec<u8>>, Error> {
         let info: PublicKeyX509Der<'_> = match self {
             Self::Rsa(pair) => pair.public_key().as_der(),
             Self::Elliptic(pair, _) => pair.public_key().as_der(),
@@ -119,8 +122,8 @@ impl PrivateKey {
     }
 
     /// Signs a message with that algorithm.
-    pub(super) fn sign(&self, message: &[u8]) -> Result<Vec<u8>, String> {
-        let failed = |_| "the key cannot sign".to_owned();
+    pub(super) fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Error> {
+        let failed = |_: Unspecified| Error::call("the key cannot sign");
         match self {
             Self::Rsa(pair) => {
                 let mut signature = vec![0; pair.public_modulus_len()];
@@ -148,25 +151,25 @@ pub(super) fn generate(kind: &str, random: &RandomSource) -> String {
             let (curve, identifier) = CURVES[0];
             EcdsaKeyPair::generate(curve)
                 .map(|pair| PrivateKey::Elliptic(pair, identifier))
-                .map_err(|e| e.to_string())
+                .map_err(|e| Error::call(e.to_string()))
         }
         "ed25519" => Ed25519KeyPair::generate()
             .map(PrivateKey::Ed25519)
-            .map_err(|e| e.to_string()),
+            .map_err(|e| Error::call(e.to_string())),
         _ => return format!("Unknown type {kind}"),
     };
     made.and_then(|key| key.to_pem())
         .unwrap_or_else(|e| format!("failed to generate private key: {e}"))
 }
 
-fn rsa(size: KeySize) -> Result<PrivateKey, String> {
+fn rsa(size: KeySize) -> Result<PrivateKey, Error> {
     RsaKeyPair::generate(size)
         .map(PrivateKey::Rsa)
-        .map_err(|e| e.to_string())
+        .map_err(|e| Error::call(e.to_string()))
 }
 
 /// A DSA key of 2048 and 256 bits, in the form that OpenSSL has for it.
-fn dsa(random: &RandomSource) -> Result<PrivateKey, String> {
+fn dsa(random: &RandomSource) -> Result<PrivateKey, Error> {
     let key = dsa::SigningKey::try_generate_from_rng(&mut Random(random)).map_err(|e| e.0)?;
     let public = key.verifying_key();
     let parts = public.components();
@@ -190,8 +193,8 @@ struct Random<'a>(&'a RandomSource);
 
 /// Why there is no randomness.
 #[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-struct NoRandom(String);
+#[error(transparent)]
+struct NoRandom(Error);
 
 impl TryRng for Random<'_> {
     type Error = NoRandom;
@@ -222,7 +225,7 @@ fn elliptic(der: &[u8]) -> Option<PrivateKey> {
     })
 }
 
-fn pkcs8(der: &[u8]) -> Result<PrivateKey, String> {
+fn pkcs8(der: &[u8]) -> Result<PrivateKey, Error> {
     if let Ok(pair) = RsaKeyPair::from_pkcs8(der) {
         return Ok(PrivateKey::Rsa(pair));
     }
@@ -235,13 +238,13 @@ fn pkcs8(der: &[u8]) -> Result<PrivateKey, String> {
     });
     curve.ok_or_else(|| {
         // The words of Go's crypto/x509, where the block holds another form than its label says.
-        if RsaKeyPair::from_der(der).is_ok() {
+        Error::call(if RsaKeyPair::from_der(der).is_ok() {
             other_form("PKCS1")
         } else if elliptic(der).is_some() {
             other_form("EC")
         } else {
             malformed(der)
-        }
+        })
     })
 }
 
@@ -252,14 +255,14 @@ fn other_form(found: &str) -> String {
 }
 
 /// sprig's refusal of a key that is no key of its kind.
-fn parsing(kind: &str, der: &[u8]) -> String {
+fn parsing(kind: &str, der: &[u8]) -> Error {
     let why = match kind {
         "RSA" if elliptic(der).is_some() => other_form("EC"),
         "EC" if RsaKeyPair::from_der(der).is_ok() => other_form("PKCS1"),
         "RSA" | "EC" if pkcs8(der).is_ok() => other_form("PKCS8"),
         _ => malformed(der),
     };
-    format!("parsing {kind} private key from PEM: {why}")
+    Error::call(format!("parsing {kind} private key from PEM: {why}"))
 }
 
 /// What Go's asn1 package says of bytes that are no such structure.

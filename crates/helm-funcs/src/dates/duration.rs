@@ -1,5 +1,9 @@
 //! Go's time.Duration as text.
 
+use gotmpl::Error;
+
+use crate::args::fail;
+
 /// Nanoseconds of each unit, by the names that a duration may use.
 const UNITS: &[(&str, f64)] = &[
     ("ns", 1.0),
@@ -13,9 +17,9 @@ const UNITS: &[(&str, f64)] = &[
 ];
 
 /// Go's `time.ParseDuration`, in nanoseconds.
-pub(super) fn parse_duration(text: &str) -> Result<i64, String> {
+pub(super) fn parse_duration(text: &str) -> Result<i64, Error> {
     let shown = gotmpl::fmt::quote(text.as_bytes());
-    let invalid = || format!("time: invalid duration {shown}");
+    let invalid = || Error::call(format!("time: invalid duration {shown}"));
     let (negative, mut rest) = match text.as_bytes().first() {
         Some(b'-') => (true, &text[1..]),
         Some(b'+') => (false, &text[1..]),
@@ -41,11 +45,11 @@ pub(super) fn parse_duration(text: &str) -> Result<i64, String> {
             return Err(invalid());
         }
         if unit.is_empty() {
-            return Err(format!("time: missing unit in duration {shown}"));
+            return fail(format!("time: missing unit in duration {shown}"));
         }
         let Some((_, scale)) = UNITS.iter().find(|(name, _)| *name == unit) else {
             let unit = gotmpl::fmt::quote(unit.as_bytes());
-            return Err(format!("time: unknown unit {unit} in duration {shown}"));
+            return fail(format!("time: unknown unit {unit} in duration {shown}"));
         };
         let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
         let whole: i128 = if whole.is_empty() {

@@ -2,9 +2,12 @@
 
 use std::fmt::Write;
 
+use gotmpl::Error;
 use jiff::Zoned;
 use jiff::civil;
 use jiff::tz::{Offset, TimeZone};
+
+use crate::args::fail;
 
 /// The parts a layout can have, longest first where one begins another.
 const PARTS: &[&str] = &[
@@ -209,7 +212,7 @@ fn offset(part: &str, seconds: i32) -> String {
 }
 
 /// Go's `time.ParseInLocation`.
-pub(super) fn parse(layout: &str, text: &str, local: &TimeZone) -> Result<Zoned, String> {
+pub(super) fn parse(layout: &str, text: &str, local: &TimeZone) -> Result<Zoned, Error> {
     let mut read = Read {
         text,
         hour12: None,
@@ -220,13 +223,13 @@ pub(super) fn parse(layout: &str, text: &str, local: &TimeZone) -> Result<Zoned,
     loop {
         let (before, part, after) = next_part(rest).unwrap_or((rest, "", ""));
         let cannot = |read: &Read<'_>, what: &str| {
-            format!(
+            Error::call(format!(
                 "parsing time {} as {}: cannot parse {} as {}",
                 quote(text),
                 quote(layout),
                 quote(read.text),
                 quote(what)
-            )
+            ))
         };
         if !read.skip(before) {
             return Err(cannot(&read, before));
@@ -241,10 +244,10 @@ pub(super) fn parse(layout: &str, text: &str, local: &TimeZone) -> Result<Zoned,
     }
     if !read.text.is_empty() {
         let extra = quote(read.text);
-        return Err(format!("parsing time {}: extra text: {extra}", quote(text)));
+        return fail(format!("parsing time {}: extra text: {extra}", quote(text)));
     }
     read.time(local)
-        .ok_or_else(|| format!("parsing time {}: day out of range", quote(text)))
+        .ok_or_else(|| Error::call(format!("parsing time {}: day out of range", quote(text))))
 }
 
 /// A text quoted as package time does it: bytes beyond ASCII are escaped one by one.

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use gotmpl::{Error, Func, IntKind, Object, Shape, Type, Value};
 
 use super::duration::{duration_text, parse_duration};
-use crate::args::Registry;
+use crate::args::{Registry, fail};
 
 const ANY: Type = Type::Any;
 const SECOND: f64 = 1e9;
@@ -17,7 +17,7 @@ pub(super) fn duration_type() -> Type {
 
 pub(super) fn register(r: &mut Registry) {
     r.add("mustToDuration", &[ANY], duration_type(), |a| {
-        nanos(a.any(0)).map(Duration::value).map_err(Error::call)
+        nanos(a.any(0)).map(Duration::value)
     });
     for (name, unit) in [
         ("durationSeconds", SECOND),
@@ -48,10 +48,10 @@ pub(super) fn register(r: &mut Registry) {
 }
 
 /// The length that a value stands for, in nanoseconds; plain numbers are seconds.
-fn nanos(value: &Value) -> Result<i64, String> {
-    let overflow = |shown: String| format!("duration seconds overflow: {shown}");
+fn nanos(value: &Value) -> Result<i64, Error> {
+    let overflow = |shown: String| Error::call(format!("duration seconds overflow: {shown}"));
     match value.plain() {
-        Value::Nil => Err("invalid duration".to_owned()),
+        Value::Nil => fail("invalid duration"),
         Value::Int(_, v) if matches!(value, Value::Object(_)) => Ok(v),
         Value::Int(_, v) => v
             .checked_mul(1_000_000_000)
@@ -65,7 +65,7 @@ fn nanos(value: &Value) -> Result<i64, String> {
             let text = s.text();
             let trimmed = text.trim();
             if trimmed.is_empty() {
-                return Err("empty duration".to_owned());
+                return fail("empty duration");
             }
             if let Ok(nanos) = parse_duration(trimmed) {
                 return Ok(nanos);
@@ -73,22 +73,22 @@ fn nanos(value: &Value) -> Result<i64, String> {
             crate::math::parse_float(trimmed).map_or_else(
                 || {
                     let shown = gotmpl::fmt::quote(s.as_bytes());
-                    Err(format!("could not parse duration {shown}"))
+                    fail(format!("could not parse duration {shown}"))
                 },
                 from_seconds,
             )
         }
-        _ => Err(format!("unsupported duration type {}", value.type_name())),
+        _ => fail(format!("unsupported duration type {}", value.type_name())),
     }
 }
 
-fn from_seconds(seconds: f64) -> Result<i64, String> {
+fn from_seconds(seconds: f64) -> Result<i64, Error> {
     let shown = gotmpl::fmt::float_text(seconds);
     if !seconds.is_finite() {
-        return Err(format!("invalid duration seconds: {shown}"));
+        return fail(format!("invalid duration seconds: {shown}"));
     }
     if (seconds * SECOND).abs() > i64::MAX as f64 {
-        return Err(format!("duration seconds overflow: {shown}"));
+        return fail(format!("duration seconds overflow: {shown}"));
     }
     Ok((seconds * SECOND) as i64)
 }

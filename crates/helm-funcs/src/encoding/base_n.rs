@@ -2,6 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use gotmpl::Error;
 
 /// Standard base64 with padding.
 pub(crate) fn base64_text(bytes: &[u8]) -> String {
@@ -13,15 +14,15 @@ const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz
 /// The decoded bytes, or the text of Go's error. Line ends are passed over, and bits that are
 /// left over at the end do not matter.
 pub(super) fn base64_decoded(text: &[u8]) -> Vec<u8> {
-    base64_bytes(text).unwrap_or_else(String::into_bytes)
+    base64_bytes(text).unwrap_or_else(|e| e.to_string().into_bytes())
 }
 
 /// The decoded bytes.
 ///
 /// # Errors
 /// With the text of Go's error.
-pub(crate) fn base64_bytes(text: &[u8]) -> Result<Vec<u8>, String> {
-    decode_base64(text).map_err(|at| format!("illegal base64 data at input byte {at}"))
+pub(crate) fn base64_bytes(text: &[u8]) -> Result<Vec<u8>, Error> {
+    decode_base64(text).map_err(|at| Error::call(format!("illegal base64 data at input byte {at}")))
 }
 
 /// The decoded bytes, or the position of what is wrong.

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use gotmpl::{Error, Value};
 use serde_json::Value as Json;
 
+use crate::args::fail;
 use crate::convert::unsupported;
 use crate::nesting;
 
@@ -24,11 +25,11 @@ pub fn json_text(value: &Value, indented: bool, escaped: bool) -> Result<String,
 }
 
 /// Parses a JSON text; all numbers become float64.
-pub(super) fn parse(text: &str) -> Result<Json, String> {
+pub(super) fn parse(text: &str) -> Result<Json, Error> {
     match serde_json::from_str::<Json>(text) {
         Ok(json) => Ok(as_floats(json)),
-        Err(e) if e.is_eof() => Err("unexpected end of JSON input".to_owned()),
-        Err(e) => Err(syntax_error(text, &e)),
+        Err(e) if e.is_eof() => fail("unexpected end of JSON input"),
+        Err(e) => fail(syntax_error(text, &e)),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Template values of a TOML document.
 
-use gotmpl::Value;
+use gotmpl::{Error, Value};
 use toml::value::Datetime;
 
 use crate::dates;
@@ -10,13 +10,13 @@ use crate::sources::Sources;
 ///
 /// # Errors
 /// When it is no TOML; with the line, and what is wrong in the words of our parser.
-pub(super) fn parse(text: &str, world: &Sources) -> Result<Value, String> {
+pub(super) fn parse(text: &str, world: &Sources) -> Result<Value, Error> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let table: toml::Table = text.parse().map_err(|e: toml::de::Error| {
         let start = e.span().map_or(0, |span| span.start).min(text.len());
         let line = 1 + text[..start].matches('\n').count();
         let message = e.message().replace('\n', ", ");
-        format!("toml: line {line}: {message}")
+        Error::call(format!("toml: line {line}: {message}"))
     })?;
     Ok(from_table(table, world))
 }

@@ -169,7 +169,7 @@ impl Object for Pointer {
                     Ok(if is_json {
                         match crate::encoding::json_string(&text) {
                             Ok(text) => self.read(&text),
-                            Err(e) => errors::value("*json.SyntaxError", e),
+                            Err(e) => errors::value("*json.SyntaxError", e.to_string()),
                         }
                     } else {
                         self.read(&text)

@@ -1,6 +1,7 @@
 //! [`Listen`]: where the servers inside the binary listen.
 
 use std::{
+    fmt,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     str::FromStr,
 };
@@ -37,10 +38,28 @@ struct Address {
     port: Option<u16>,
 }
 
-impl FromStr for Address {
-    type Err = String;
+/// Why a text is no address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum NoAddress {
+    Port(String),
+    Form,
+}
 
-    fn from_str(text: &str) -> Result<Self, String> {
+impl fmt::Display for NoAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Port(text) => write!(f, "{text:?} is not a port"),
+            Self::Form => f.write_str("expected IP, IP:PORT or [IPv6]:PORT"),
+        }
+    }
+}
+
+impl std::error::Error for NoAddress {}
+
+impl FromStr for Address {
+    type Err = NoAddress;
+
+    fn from_str(text: &str) -> Result<Self, NoAddress> {
         if let Ok(address) = SocketAddr::from_str(text) {
             return Ok(Self {
                 ip: address.ip(),
@@ -55,9 +74,7 @@ impl FromStr for Address {
         }
         let (host, port) = match text.rsplit_once(':') {
             Some((host, port)) => {
-                let port = port
-                    .parse()
-                    .map_err(|_| format!("{port:?} is not a port"))?;
+                let port = port.parse().map_err(|_| NoAddress::Port(port.to_owned()))?;
                 (host, Some(port))
             }
             None => (text, None),
@@ -71,7 +88,7 @@ impl FromStr for Address {
                 ip: Ipv6Addr::UNSPECIFIED.into(),
                 port,
             }),
-            _ => Err("expected IP, IP:PORT or [IPv6]:PORT".to_owned()),
+            _ => Err(NoAddress::Form),
         }
     }
 }

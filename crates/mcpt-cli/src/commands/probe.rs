@@ -1,6 +1,6 @@
 //! `mcpt probe`: whether an MCP server answers; the exec probe of pods, so it must start in milliseconds.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use clap::Args;
 use mcpt_core::Failure;
@@ -43,9 +43,21 @@ impl Probe {
     }
 }
 
-fn seconds(text: &str) -> Result<f64, String> {
+/// The text is no number of seconds that can be waited.
+#[derive(Debug, Clone, Copy)]
+struct NoSeconds;
+
+impl fmt::Display for NoSeconds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("expected seconds above 0")
+    }
+}
+
+impl std::error::Error for NoSeconds {}
+
+fn seconds(text: &str) -> Result<f64, NoSeconds> {
     match text.parse::<f64>() {
         Ok(seconds) if seconds > 0.0 && seconds <= 86_400.0 => Ok(seconds),
-        _ => Err("expected seconds above 0".to_owned()),
+        _ => Err(NoSeconds),
     }
 }
