@@ -195,7 +195,10 @@ mod tests {
         let most = Duration::from_millis(100);
         let ended = in_time(most, schema.to_string().into_bytes(), serde_json::json!({}));
         assert_eq!(
-            ended.map(|faults| faults.is_none()).unwrap_err(),
+            ended
+                .map(|faults| faults.is_none())
+                .unwrap_err()
+                .to_string(),
             "the check against the schema takes longer than 0.1 s"
         );
     }
