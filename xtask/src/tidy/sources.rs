@@ -165,7 +165,8 @@ pub(super) fn check(root: &Path, tracked: &[String]) -> Result<Vec<Finding>> {
 
 /// The sources of what is published or installed; tests and the tasks of this repository may do as they like.
 fn ships(path: &str) -> bool {
-    path.starts_with("crates/") && path.contains("/src/") && path.ends_with(".rs")
+    let is_rust = Path::new(path).extension().is_some_and(|end| end == "rs");
+    is_rust && path.starts_with("crates/") && path.contains("/src/")
 }
 
 fn check_file(path: &str, source: &Source) -> Vec<Finding> {
