@@ -26,6 +26,11 @@ impl Access {
         self.rules.check(request.headers(), target)
     }
 
+    /// Whether clients may call the gateway by this `HOST[:PORT]`.
+    pub(crate) fn is_called(&self, authority: &str) -> bool {
+        self.rules.accepts_host(authority)
+    }
+
     /// The answer to a browser's question whether a page may send a request that [`Access::check`] has let pass.
     pub(crate) fn preflight<B>(&self, request: &Request<B>) -> Option<Response<GatewayBody>> {
         if !is_preflight(request.method(), request.headers()) {

@@ -24,6 +24,8 @@ pub(crate) enum Refusal {
     NoPage,
     #[error("no server {0}")]
     UnknownServer(String),
+    #[error("{0} has no metadata about its protection")]
+    NoMetadata(String),
     #[error("the gateway does not know all servers yet")]
     Starting,
     #[error("method not allowed")]
@@ -63,6 +65,7 @@ impl Refusal {
             Self::UnknownPath
             | Self::NoPage
             | Self::UnknownServer(_)
+            | Self::NoMetadata(_)
             | Self::UnknownSession
             | Self::SessionGone => StatusCode::NOT_FOUND,
             Self::Method { .. } => StatusCode::METHOD_NOT_ALLOWED,
@@ -97,6 +100,7 @@ impl Refusal {
             | Self::UnknownPath
             | Self::NoPage
             | Self::UnknownServer(_)
+            | Self::NoMetadata(_)
             | Self::Method { .. }
             | Self::UnknownSession
             | Self::SessionGone => ErrorCode::SERVER_ERROR,
@@ -117,6 +121,7 @@ impl Refusal {
             | Self::UnknownPath
             | Self::NoPage
             | Self::UnknownServer(_)
+            | Self::NoMetadata(_)
             | Self::Starting
             | Self::Moved
             | Self::Method { .. }
@@ -139,6 +144,7 @@ impl Refusal {
             | Self::UnknownPath
             | Self::NoPage
             | Self::UnknownServer(_)
+            | Self::NoMetadata(_)
             | Self::UnknownSession
             | Self::SessionGone
             | Self::SeveralValues(_)

@@ -1,5 +1,7 @@
 //! What a path of the gateway means.
 
+use mcpt_protocol::PROTECTED_RESOURCE;
+
 use crate::pages::Page;
 
 /// Where a request wants to go.
@@ -7,6 +9,11 @@ use crate::pages::Page;
 pub(crate) enum Route<'a> {
     /// `/mcp/NAME` and `/mcp/NAMESPACE/NAME`.
     Server {
+        namespace: Option<&'a str>,
+        name: &'a str,
+    },
+    /// Who gives access to a server, where RFC 9728 puts it: before the server's own path.
+    Metadata {
         namespace: Option<&'a str>,
         name: &'a str,
     },
@@ -21,20 +28,29 @@ impl<'a> Route<'a> {
         if let Some(page) = Page::at(path).filter(|page| page.is_for_probes()) {
             return Self::Probe(page);
         }
-        let Some(rest) = path.strip_prefix("/mcp/") else {
-            return Self::Nothing;
-        };
-        // One slash too many at the end is a frequent slip, and harmless.
-        let rest = rest.strip_suffix('/').unwrap_or(rest);
-        let (namespace, name) = match rest.split_once('/') {
-            Some((namespace, name)) => (Some(namespace), name),
-            None => (None, rest),
-        };
-        if name.is_empty() || name.contains('/') || namespace == Some("") {
-            return Self::Nothing;
+        match path.strip_prefix(PROTECTED_RESOURCE) {
+            Some(path) => server_at(path).map_or(Self::Nothing, |(namespace, name)| {
+                Self::Metadata { namespace, name }
+            }),
+            None => server_at(path).map_or(Self::Nothing, |(namespace, name)| Self::Server {
+                namespace,
+                name,
+            }),
         }
-        Self::Server { namespace, name }
     }
+}
+
+/// The server that a path means, its namespace first if that is named.
+fn server_at(path: &str) -> Option<(Option<&str>, &str)> {
+    let rest = path.strip_prefix("/mcp/")?;
+    // One slash too many at the end is a frequent slip, and harmless.
+    let rest = rest.strip_suffix('/').unwrap_or(rest);
+    let (namespace, name) = match rest.split_once('/') {
+        Some((namespace, name)) => (Some(namespace), name),
+        None => (None, rest),
+    };
+    let nobody = name.is_empty() || name.contains('/') || namespace == Some("");
+    (!nobody).then_some((namespace, name))
 }
 
 #[cfg(test)]
@@ -44,10 +60,21 @@ mod tests {
     #[test]
     fn paths() {
         let server = |namespace, name| Route::Server { namespace, name };
+        let metadata = |namespace, name| Route::Metadata { namespace, name };
         for (path, route) in [
             ("/mcp/demo", server(None, "demo")),
             ("/mcp/demo/", server(None, "demo")),
             ("/mcp/ns/demo", server(Some("ns"), "demo")),
+            (
+                "/.well-known/oauth-protected-resource/mcp/demo",
+                metadata(None, "demo"),
+            ),
+            (
+                "/.well-known/oauth-protected-resource/mcp/ns/demo/",
+                metadata(Some("ns"), "demo"),
+            ),
+            ("/.well-known/oauth-protected-resource", Route::Nothing),
+            ("/.well-known/oauth-protected-resource/mcp", Route::Nothing),
             ("/healthz", Route::Probe(Page::Health)),
             ("/readyz", Route::Probe(Page::Ready)),
             ("/metrics", Route::Nothing),

@@ -7,14 +7,16 @@
 
 use std::{sync::Arc, time::Instant};
 
-use hyper::{Request, Response, body::Incoming};
+use hyper::{Request, Response, body::Incoming, header::WWW_AUTHENTICATE};
 use mcpt_routing::Server;
 
 use crate::{
     access::{Access, WebPage},
     exchange::Exchange,
     metrics::{Metrics, Outcome},
+    outer::OuterUrl,
     pages::Pages,
+    protected,
     refusal::Refusal,
     relay::GatewayBody,
     route::Route,
@@ -55,13 +57,17 @@ impl Stages {
 
     /// Answers a request that may come in.
     async fn admitted(&self, request: Request<Incoming>) -> Response<GatewayBody> {
-        let target = match Route::of(request.uri().path()) {
+        let route = Route::of(request.uri().path());
+        let target = match route {
             Route::Probe(page) => return self.pages.show(page),
-            Route::Server { namespace, name } => self.targets.find(namespace, name),
+            Route::Server { namespace, name } | Route::Metadata { namespace, name } => {
+                self.targets.find(namespace, name)
+            }
             Route::Nothing => Err(Refusal::UnknownPath),
         };
+        let about = matches!(route, Route::Metadata { .. });
         match target {
-            Ok(server) => self.exchange_with(&server, request).await,
+            Ok(server) => self.exchange_with(&server, request, about).await,
             Err(refusal) => {
                 self.metrics.nowhere();
                 self.exchange.refuse(refusal, request).await.response
@@ -72,10 +78,27 @@ impl Stages {
     async fn exchange_with(
         &self,
         server: &Arc<Server<Upstream>>,
-        request: Request<Incoming>,
+        mut request: Request<Incoming>,
+        about: bool,
     ) -> Response<GatewayBody> {
         let begin = Instant::now();
-        let answer = self.exchange.with(server, request).await;
+        let outer = OuterUrl::of(&request, &self.access);
+        let mut answer = if about {
+            self.exchange
+                .metadata(server, outer.as_ref(), request)
+                .await
+        } else {
+            if let Some(outer) = &outer {
+                outer.tell(request.headers_mut());
+            }
+            self.exchange.with(server, request).await
+        };
+        if answer.response.headers().contains_key(WWW_AUTHENTICATE)
+            && let Some(outer) = &outer
+        {
+            let keys = &self.exchange.keys;
+            protected::tell_client(&mut answer.response, server, outer, keys);
+        }
         let latency = (answer.outcome == Outcome::Answered).then(|| begin.elapsed());
         self.metrics.record(server.key(), answer.outcome, latency);
         answer.response

@@ -7,6 +7,8 @@ mod send_error;
 
 use std::{io, sync::Arc, time::Duration};
 
+use bytes::Bytes;
+use http_body_util::Empty;
 use hyper::{
     Request, Response, Uri, Version,
     body::Incoming,
@@ -14,8 +16,9 @@ use hyper::{
     header::{HOST, HeaderValue},
 };
 use mcpt_http::client;
-use mcpt_protocol::{REDIRECTS_MAX, host_header};
+use mcpt_protocol::{REDIRECTS_MAX, host_header, is_loopback_host};
 use mcpt_routing::{Address, Endpoint};
+use url::{Host, Url};
 
 use self::{
     interim::Interim,
@@ -27,6 +30,8 @@ use crate::{exchange::RequestBody, reuse};
 
 /// How long a connection may take to be made.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long an exchange may take that is no message of MCP.
+const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The gateway's side of one endpoint.
 #[derive(Debug)]
@@ -176,6 +181,56 @@ impl Upstream {
                 }
             });
         }
+    }
+
+    /// The path of its MCP endpoint.
+    pub(crate) fn path(&self) -> &str {
+        self.target.as_ref().map_or("/", |target| target.uri.path())
+    }
+
+    /// Whether a URL is one by which the server may call itself: it knows the address that it is reached at, or only that
+    /// it listens on this machine, at that port.
+    pub(crate) fn is_called(&self, url: &Url) -> bool {
+        let Some(host) = url.host() else {
+            return false;
+        };
+        let itself = match &host {
+            Host::Domain(name) => is_loopback_host(name),
+            Host::Ipv4(address) => address.is_loopback() || address.is_unspecified(),
+            Host::Ipv6(address) => address.is_loopback() || address.is_unspecified(),
+        };
+        let named = match &host {
+            Host::Domain(name) => (*name).to_owned(),
+            Host::Ipv4(address) => address.to_string(),
+            Host::Ipv6(address) => address.to_string(),
+        };
+        matches!(url.scheme(), "http" | "https")
+            && url.port_or_known_default() == Some(self.port)
+            && (itself || named.eq_ignore_ascii_case(&self.host))
+    }
+
+    /// One exchange on a connection of its own, for what is no message of MCP. The request's `Host` is replaced.
+    ///
+    /// # Errors
+    /// What kept the answer away, also since it is longer than `max` bytes.
+    pub(crate) async fn exchange_once(
+        &self,
+        mut request: Request<Empty<Bytes>>,
+        max: usize,
+    ) -> io::Result<Response<Bytes>> {
+        if let Some(target) = &self.target {
+            request.headers_mut().insert(HOST, target.host.clone());
+        }
+        let exchange = async {
+            let answer = client::exchange(&self.host, self.port, request).await;
+            let answer = answer.map_err(io::Error::other)?;
+            let (status, headers) = (answer.status(), answer.headers().clone());
+            let body = client::body(answer, max).await.map_err(io::Error::other)?;
+            let mut whole = Response::new(body);
+            (*whole.status_mut(), *whole.headers_mut()) = (status, headers);
+            Ok(whole)
+        };
+        tokio::time::timeout(EXCHANGE_TIMEOUT, exchange).await?
     }
 
     /// Keeps no connections any more. A server that ends closes the unused ones at a moment of its choice, and a request

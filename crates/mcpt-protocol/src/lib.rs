@@ -1,7 +1,7 @@
 //! MCP without I/O: everything that is known about the protocol is known here.
 //!
 //! - Headers: their names ([`header`]), media types ([`media`]), access and CORS ([`AccessRules`]),
-//!   redirects ([`redirect()`]).
+//!   redirects ([`redirect()`]), where a server's OAuth metadata is ([`metadata_path`]).
 //! - Eras: [`era_of_request`] judges each request.
 //! - Messages: [`Message`] parses the envelope of one and rewrites it, [`MessageId`] compares ids,
 //!   [`handshake`] makes and reads the first exchange, [`sse`] reads and writes streams.
@@ -36,6 +36,7 @@ mod json_text;
 pub mod media;
 mod message;
 mod part;
+mod protected_resource;
 mod redirect;
 mod rpc_error;
 pub mod sse;
@@ -51,6 +52,7 @@ pub use self::{
     json_text::indented,
     message::{Kind, MalformedMessage, Message, Params, split_batch},
     part::Part,
+    protected_resource::{PROTECTED_RESOURCE, metadata_path, with_metadata_at, with_resource},
     redirect::{REDIRECTS_MAX, Redirect, redirect},
     rpc_error::{ErrorCode, RpcError, error_response, means_unknown_session},
     unusable::{find_id, without_noise},

@@ -19,7 +19,8 @@ pub use self::{
     ledger::SessionLedger,
     pick::{Policy, Work},
     seal::{
-        Leg, MAX_SEALED, MAX_UPSTREAM_SESSION, SealError, SessionKeys, SessionKeysError, Ticket,
+        Carried, Leg, MAX_SEALED, MAX_UPSTREAM_SESSION, SealError, SessionKeys, SessionKeysError,
+        Ticket,
     },
     sightings::Sightings,
     spec::{Address, Conditions, EndpointId, EndpointSpec, InvalidAddress, ServerKey, ServerSpec},

@@ -3,7 +3,7 @@
 //! ```text
 //! base64url( version 1 | key id 4 | nonce 12 | AES-256-GCM-SIV( ticket ) | tag 16 )      version and key id: associated data
 //! ```
-//! The version says which form the ticket has, see `ticket.rs`.
+//! The version says which form the ticket has, see `ticket.rs`, or that something else is sealed: [`Carried`].
 //! Any replica with the same key opens any id; none needs a store. A key is derived once when it is read. Nonces are
 //! random; the SIV mode is chosen since many replicas draw them independently and a repeated one must do no harm.
 
@@ -33,6 +33,22 @@ const KEY_ID_LEN: usize = 4;
 const HEADER_LEN: usize = 1 + KEY_ID_LEN;
 /// Shortest text that a key is derived from: 32 characters hold more than the 128 bits that nobody can try out.
 const MIN_KEY_TEXT: usize = 32;
+
+/// What else than a session id a client carries to and fro: bytes that only a gateway makes and reads. One sort is never
+/// taken for another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Carried {
+    /// Where a server has something that it has referred to.
+    Path,
+}
+
+impl Carried {
+    fn version(self) -> u8 {
+        match self {
+            Self::Path => 3,
+        }
+    }
+}
 
 /// The keys of a gateway: the first seals, all open.
 pub struct SessionKeys {
@@ -136,25 +152,8 @@ impl SessionKeys {
     /// # Errors
     /// [`SealError`], usually since the server's own id is too long.
     pub fn seal(&self, ticket: &Ticket) -> Result<String, SealError> {
-        let [key, ..] = self.keys.as_slice() else {
-            return Err(SealError::Encrypt);
-        };
-        let mut nonce = [0; NONCE_LEN];
-        getrandom::fill(&mut nonce).map_err(SealError::Random)?;
-        let (form, mut payload) = ticket.encode().ok_or(SealError::Unfit)?;
-        let header = key.header(form);
-        key.key
-            .seal_in_place_append_tag(
-                Nonce::assume_unique_for_key(nonce),
-                Aad::from(header),
-                &mut payload,
-            )
-            .map_err(|Unspecified| SealError::Encrypt)?;
-        let mut bytes = Vec::with_capacity(HEADER_LEN + NONCE_LEN + payload.len());
-        bytes.extend_from_slice(&header);
-        bytes.extend_from_slice(&nonce);
-        bytes.extend_from_slice(&payload);
-        let sealed = URL_SAFE_NO_PAD.encode(bytes);
+        let (form, payload) = ticket.encode().ok_or(SealError::Unfit)?;
+        let sealed = self.seal_as(version_of(form), payload)?;
         if sealed.len() > MAX_SEALED {
             return Err(SealError::TooLong);
         }
@@ -166,20 +165,64 @@ impl SessionKeys {
         if sealed.len() > MAX_SEALED {
             return None;
         }
+        self.open_as(sealed, |version, plain| {
+            let (_, form) = VERSIONS.into_iter().find(|(known, _)| *known == version)?;
+            Ticket::decode(form, plain)
+        })
+    }
+
+    /// Seals what a client shall carry, into characters of base64url; a third longer than it is.
+    ///
+    /// # Errors
+    /// [`SealError::Random`] and [`SealError::Encrypt`].
+    pub fn seal_carried(&self, sort: Carried, bytes: &[u8]) -> Result<String, SealError> {
+        self.seal_as(sort.version(), bytes.to_vec())
+    }
+
+    /// Opens what [`SessionKeys::seal_carried`] has sealed as the same sort; `None` for anything else.
+    pub fn open_carried(&self, sort: Carried, sealed: &[u8]) -> Option<Vec<u8>> {
+        self.open_as(sealed, |version, plain| {
+            (version == sort.version()).then(|| plain.to_vec())
+        })
+    }
+
+    fn seal_as(&self, version: u8, mut payload: Vec<u8>) -> Result<String, SealError> {
+        let [key, ..] = self.keys.as_slice() else {
+            return Err(SealError::Encrypt);
+        };
+        let mut nonce = [0; NONCE_LEN];
+        getrandom::fill(&mut nonce).map_err(SealError::Random)?;
+        let header = key.header(version);
+        key.key
+            .seal_in_place_append_tag(
+                Nonce::assume_unique_for_key(nonce),
+                Aad::from(header),
+                &mut payload,
+            )
+            .map_err(|Unspecified| SealError::Encrypt)?;
+        let mut bytes = Vec::with_capacity(HEADER_LEN + NONCE_LEN + payload.len());
+        bytes.extend_from_slice(&header);
+        bytes.extend_from_slice(&nonce);
+        bytes.extend_from_slice(&payload);
+        Ok(URL_SAFE_NO_PAD.encode(bytes))
+    }
+
+    fn open_as<T>(&self, sealed: &[u8], read: impl FnOnce(u8, &[u8]) -> Option<T>) -> Option<T> {
         let mut bytes = URL_SAFE_NO_PAD.decode(sealed).ok()?;
         let (header, rest) = bytes.split_first_chunk_mut::<HEADER_LEN>()?;
         let (nonce, payload) = rest.split_first_chunk_mut::<NONCE_LEN>()?;
         // The key id is no secret, so it may be compared as any other number.
-        let (_, form) = VERSIONS
-            .into_iter()
-            .find(|(version, _)| *version == header[0])?;
-        let key = self.keys.iter().find(|key| key.header(form) == *header)?;
+        let [version, ..] = *header;
+        let key = self
+            .keys
+            .iter()
+            .find(|key| key.header(version) == *header)?;
         let nonce = Nonce::assume_unique_for_key(*nonce);
         let plain = key
             .key
             .open_in_place(nonce, Aad::from(*header), payload)
             .ok()?;
-        Ticket::decode(form, plain)
+        read(version, plain)
     }
 }
 
@@ -198,14 +241,17 @@ impl SessionKey {
         })
     }
 
-    fn header(&self, form: Form) -> [u8; HEADER_LEN] {
+    fn header(&self, version: u8) -> [u8; HEADER_LEN] {
         let [a, b, c, d] = self.id;
-        let [(one_leg, _), (fields, _)] = VERSIONS;
-        let version = match form {
-            Form::OneLeg => one_leg,
-            Form::Fields => fields,
-        };
         [version, a, b, c, d]
+    }
+}
+
+fn version_of(form: Form) -> u8 {
+    let [(one_leg, _), (fields, _)] = VERSIONS;
+    match form {
+        Form::OneLeg => one_leg,
+        Form::Fields => fields,
     }
 }
 

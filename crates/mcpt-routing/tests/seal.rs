@@ -4,7 +4,7 @@
 
 use mcpt_core::{Namespace, Secret, ServerName};
 use mcpt_routing::{
-    EndpointId, Leg, MAX_SEALED, MAX_UPSTREAM_SESSION, SealError, ServerKey, SessionKeys,
+    Carried, EndpointId, Leg, MAX_SEALED, MAX_UPSTREAM_SESSION, SealError, ServerKey, SessionKeys,
     SessionKeysError, Ticket,
 };
 use proptest::prelude::*;
@@ -51,6 +51,17 @@ proptest! {
         changed.replace_range(at..=at, &to);
         prop_assert_eq!(keys.open(changed.as_bytes()).is_some(), changed == sealed);
         prop_assert_eq!(keys.open(&sealed.as_bytes()[..at]), None);
+    }
+
+    #[test]
+    fn what_else_is_carried_is_no_session_id(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        let keys = keys(KEY);
+        let sealed = keys.seal_carried(Carried::Path, &bytes).unwrap();
+        prop_assert!(sealed.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_'));
+        prop_assert_eq!(keys.open_carried(Carried::Path, sealed.as_bytes()), Some(bytes));
+        prop_assert_eq!(keys.open(sealed.as_bytes()), None);
+        let session = keys.seal(&ticket("10.0.0.1:80", "a-session")).unwrap();
+        prop_assert_eq!(keys.open_carried(Carried::Path, session.as_bytes()), None);
     }
 
     #[test]

@@ -7,6 +7,7 @@
 )]
 
 mod answers;
+mod authorization;
 mod bodies;
 mod changes;
 mod connections;
