@@ -7,6 +7,7 @@ mod pinned;
 mod progress;
 mod request_body;
 mod request_class;
+mod rounds;
 
 use std::{error::Error, io, sync::Arc};
 
@@ -19,12 +20,13 @@ use mcpt_protocol::{
     RequestEra,
     header::{self, SESSION_ID},
 };
-use mcpt_routing::{InFlight, Policy, Server, SessionKeys};
+use mcpt_routing::{InFlight, Policy, Rounds, Server, SessionKeys};
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::{
     body_budget::BodyBudget,
     request_body::{BodyCopy, RequestBody},
+    rounds::Watch,
 };
 use self::{body_budget::ReadBody, request_class::request_id};
 use crate::{
@@ -42,6 +44,7 @@ pub(crate) struct Exchange {
     pub(crate) policy: Policy,
     pub(crate) bodies: Arc<BodyBudget>,
     pub(crate) unreachable_hint: Option<&'static str>,
+    pub(crate) rounds: Arc<Rounds>,
     /// Ends streams that have no end of their own.
     pub(crate) closing: CancellationToken,
 }
@@ -125,14 +128,16 @@ impl Exchange {
     }
 
     /// A server's answer as it goes on; `streams` if it has no end of its own.
-    fn relayed(&self, taken: Taken, streams: bool) -> Answer {
+    fn relayed(&self, taken: Taken, streams: bool, watch: Option<Watch>) -> Answer {
         let until = streams.then(|| self.closing.clone().cancelled_owned());
         let Taken {
             response,
             connection,
             in_flight,
         } = taken;
-        Answer::forwarded(response.map(|body| Forwarded::new(body, in_flight, connection, until)))
+        Answer::forwarded(
+            response.map(|body| Forwarded::new(body, in_flight, connection, until, watch)),
+        )
     }
 }
 

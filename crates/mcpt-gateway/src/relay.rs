@@ -16,6 +16,7 @@ use serde_json::value::RawValue;
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use crate::{
+    exchange::Watch,
     metrics::Outcome,
     refusal::Refusal,
     upstream::{Connection, Upstream},
@@ -85,6 +86,8 @@ pub(crate) struct Forwarded {
     connection: Option<Connection>,
     /// For streams that have no end of their own: when the gateway ends them.
     until: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
+    /// For answers by which a server may ask for more.
+    watch: Option<Box<Watch>>,
 }
 
 impl Forwarded {
@@ -93,12 +96,14 @@ impl Forwarded {
         in_flight: InFlight<Upstream>,
         connection: Connection,
         until: Option<WaitForCancellationFutureOwned>,
+        watch: Option<Watch>,
     ) -> Self {
         Self {
             inner,
             in_flight,
             connection: Some(connection),
             until: until.map(Box::pin),
+            watch: watch.map(Box::new),
         }
     }
 
@@ -122,9 +127,16 @@ impl Body for Forwarded {
         {
             return Poll::Ready(None);
         }
-        let frame = Pin::new(&mut self.inner).poll_frame(context);
-        if let Poll::Ready(None) = frame {
-            self.give_back();
+        let this = &mut *self;
+        let frame = Pin::new(&mut this.inner).poll_frame(context);
+        match &frame {
+            Poll::Ready(None) => this.give_back(),
+            Poll::Ready(Some(Ok(frame))) => {
+                if let (Some(watch), Some(piece)) = (&mut this.watch, frame.data_ref()) {
+                    watch.take(piece, &this.in_flight);
+                }
+            }
+            Poll::Ready(Some(Err(_))) | Poll::Pending => {}
         }
         frame
     }

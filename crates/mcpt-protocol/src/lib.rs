@@ -38,6 +38,7 @@ mod message;
 mod part;
 mod protected_resource;
 mod redirect;
+mod request_state;
 mod rpc_error;
 pub mod sse;
 mod unusable;
@@ -54,6 +55,7 @@ pub use self::{
     part::Part,
     protected_resource::{PROTECTED_RESOURCE, metadata_path, with_metadata_at, with_resource},
     redirect::{REDIRECTS_MAX, Redirect, redirect},
+    request_state::RequestStates,
     rpc_error::{ErrorCode, RpcError, error_response, means_unknown_session},
     unusable::{find_id, without_noise},
     versions::{

@@ -8,6 +8,7 @@ mod discovery;
 mod endpoint;
 mod ledger;
 mod pick;
+mod rounds;
 mod seal;
 mod sightings;
 mod spec;
@@ -18,6 +19,7 @@ pub use self::{
     endpoint::{Endpoint, InFlight},
     ledger::SessionLedger,
     pick::{Policy, Work},
+    rounds::Rounds,
     seal::{
         Carried, Leg, MAX_SEALED, MAX_UPSTREAM_SESSION, SealError, SessionKeys, SessionKeysError,
         Ticket,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use hyper::{Method, Request, body::Incoming, header::HeaderValue, http::request::Parts};
 use mcpt_protocol::{RequestEra, header::SESSION_ID};
-use mcpt_routing::{EndpointId, Leg, Server, Ticket, Work};
+use mcpt_routing::{EndpointId, InFlight, Leg, Server, Ticket, Work};
 
 use super::{
     Exchange, Taken,
@@ -59,12 +59,13 @@ impl Exchange {
             Purpose::Other => parts.method == Method::GET,
         };
         let sendable = self.sendable(parts, read, &class);
-        let begun = match self.send_to_any(server, sendable).await {
+        let asked_by = self.asked_by(server, &class);
+        let begun = match self.send_to_any(server, sendable, asked_by).await {
             Ok(taken) => self.with_sealed_session(server, taken, &class),
             Err(refusal) => Err(refusal),
         };
         match begun {
-            Ok(taken) => self.relayed(taken, streams),
+            Ok(taken) => self.relayed(taken, streams, self.watch(server, &class)),
             Err(refusal) => Answer::refusal(&refusal, class.id.as_deref()),
         }
     }
@@ -108,11 +109,12 @@ impl Exchange {
     }
 
     /// Sends a request wherever it can be sent. What may have arrived is not sent twice, except once as `again`: to another
-    /// endpoint if there is one.
+    /// endpoint if there is one. `first` is tried before all others.
     async fn send_to_any(
         &self,
         server: &Server<Upstream>,
         sendable: Sendable,
+        mut first: Option<InFlight<Upstream>>,
     ) -> Result<Taken, Refusal> {
         let Sendable {
             work,
@@ -123,7 +125,9 @@ impl Exchange {
         let mut last_resort = None;
         let mut refusal = None;
         loop {
-            let picked = server.pick(work, &tried, self.directory.now()).or_else(|| {
+            let picked = first.take();
+            let picked = picked.or_else(|| server.pick(work, &tried, self.directory.now()));
+            let picked = picked.or_else(|| {
                 let id = last_resort.take()?;
                 tried.retain(|other| *other != id);
                 server.pick(work, &tried, self.directory.now())

@@ -221,7 +221,7 @@ impl Exchange {
         if unknown || (deleted && status.is_success()) {
             self.directory.session_ended(session.sealed.as_bytes());
         }
-        let mut answer = self.relayed(taken, *method == Method::GET);
+        let mut answer = self.relayed(taken, *method == Method::GET, None);
         if unknown && !deleted {
             answer.outcome = Outcome::UnknownSession;
         }

@@ -23,6 +23,9 @@ const REPEATABLE: [&str; 12] = [
     "tools/list",
 ];
 
+/// Methods by whose answer a server may ask for more (2026-07-28).
+const MAY_BE_ASKED: [&str; 3] = ["tools/call", "prompts/get", "resources/read"];
+
 /// What sort of request without a session it is.
 #[derive(Debug)]
 pub(crate) struct RequestClass {
@@ -30,6 +33,10 @@ pub(crate) struct RequestClass {
     pub(crate) purpose: Purpose,
     /// Whether it may be sent again when it is unknown what became of it.
     pub(crate) repeatable: bool,
+    /// Whether the answer may ask for more.
+    pub(crate) may_be_asked: bool,
+    /// What the server handed out when it asked for more, if this answers that.
+    pub(crate) request_state: Option<String>,
     /// Which request an error answers.
     pub(crate) id: Option<Box<RawValue>>,
 }
@@ -51,6 +58,8 @@ impl RequestClass {
         Self {
             purpose: Purpose::Other,
             repeatable,
+            may_be_asked: false,
+            request_state: None,
             id: None,
         }
     }
@@ -60,6 +69,8 @@ impl RequestClass {
         Self {
             purpose: Purpose::of(era, false),
             repeatable: false,
+            may_be_asked: era == RequestEra::Modern,
+            request_state: None,
             id: None,
         }
     }
@@ -75,8 +86,14 @@ impl RequestClass {
             return Ok(Self::unread(era));
         };
         let method = message.method().unwrap_or_default();
+        let may_be_asked = era == RequestEra::Modern && MAY_BE_ASKED.contains(&method);
+        let state = may_be_asked
+            .then(|| message.param("requestState"))
+            .flatten();
         Ok(Self {
             purpose: Purpose::of(era, method == "subscriptions/listen"),
+            may_be_asked,
+            request_state: state.and_then(|state| serde_json::from_str(state.text()).ok()),
             repeatable: REPEATABLE.contains(&method),
             id: id_of(&message),
         })

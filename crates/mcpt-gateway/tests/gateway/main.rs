@@ -16,5 +16,6 @@ mod ending;
 mod harness;
 mod naming;
 mod pages;
+mod rounds;
 mod web_pages;
 mod wire;
