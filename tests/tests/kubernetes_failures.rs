@@ -308,19 +308,32 @@ fn missing_rights_are_named() {
         .says(&["create", "secrets", namespace.name()]);
     assert_eq!(namespace.objects(), before);
 
-    // Who may neither read nor make namespaces may still deploy into one that is there: the first object tells.
+    // Who may neither read nor make namespaces may still deploy into one that is there: what is refused first tells, and why
+    // it may be that the namespace is not there.
     let absent = format!("{}-x", namespace.name());
     let elsewhere = Mcpt::new(&["--backend", "kubernetes", "--namespace", &absent]);
+    let who = format!("user \"system:serviceaccount:{}:weak\"", namespace.name());
+    let listed = format!("{who} has no right to list secrets in namespace {absent:?}");
+    let read = format!(
+        "namespace {absent:?} may not exist: {who} has no right to get namespaces in namespace {absent:?}"
+    );
+    let made =
+        format!("it was not made: {who} has no right to create namespaces in the whole cluster");
+    let make = format!("if namespace {absent:?} is not there, ask for it, or for a role with verb");
+    let there = "if it is, ask for a role with verb \"list\" on \"secrets\"";
+    let deploy = [
+        "--kubeconfig",
+        &config,
+        "deploy",
+        "demo",
+        "--create-namespace",
+    ];
     let _ = elsewhere
-        .run(&[
-            "--kubeconfig",
-            &config,
-            "deploy",
-            "demo",
-            "--create-namespace",
-        ])
+        .run(&deploy)
         .exits(1)
-        .says(&["list", "secrets", &absent]);
+        .says(&[&listed, &read, &made, &make, there]);
+    let dry = elsewhere.run(&[&deploy[..], &["--dry-run=server"]].concat());
+    let _ = dry.exits(1).says(&[&listed, &read, &make, there]);
 }
 
 #[test]

@@ -24,6 +24,9 @@ const CLUSTER_SUITES: &[&str] = &[
     "kubernetes_volumes",
     "kubernetes_interrupted",
     "kubernetes_discovery",
+    "kubernetes_access",
+    "kubernetes_charts",
+    "kubernetes_conflicts",
     "kubernetes_failures",
     "kubernetes_gateway_install",
     "kubernetes_gateway_sessions",
@@ -35,6 +38,7 @@ const CLUSTER_SUITES: &[&str] = &[
 
 /// Those of them that need the real helm programs too.
 const HELM_SUITES: &[&str] = &[
+    "kubernetes_charts",
     "kubernetes_helm",
     "kubernetes_lifecycle",
     "kubernetes_registry",

@@ -1,6 +1,6 @@
 //! [`Error`]: why a release could not be worked on.
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use kube_access::ErrorKind;
 
@@ -62,6 +62,16 @@ pub enum Error {
     },
     /// The namespace is being deleted.
     NamespaceEnding(String),
+    /// The namespace refuses the user, or is not there; which of the two is not known, since the user may neither read nor make
+    /// namespaces.
+    NamespaceUnknown {
+        /// Its name.
+        namespace: String,
+        /// Why it is not known.
+        denied: Denied,
+        /// What was refused in it.
+        source: Box<Error>,
+    },
     /// The namespace was not gone in time.
     NamespaceNotGone {
         /// Its name.
@@ -91,7 +101,41 @@ pub enum Interruption {
     Unreachable(kube_access::Error),
 }
 
+/// The rights on namespaces that the user lacks.
+#[derive(Debug, Clone)]
+pub struct Denied {
+    /// Why it could not be looked up.
+    pub read: Arc<kube_access::Error>,
+    /// Why it could not be made, if that was tried.
+    pub make: Option<Arc<kube_access::Error>>,
+}
+
 impl Error {
+    /// The same error, with what is not known of the namespace, if it can be the reason.
+    #[must_use]
+    pub fn in_unknown(self, namespace: &str, denied: &Denied) -> Self {
+        if !self.of_namespace() {
+            return self;
+        }
+        Self::NamespaceUnknown {
+            namespace: namespace.to_owned(),
+            denied: denied.clone(),
+            source: Box::new(self),
+        }
+    }
+
+    /// Whether this is how the API server refuses what goes into a namespace that is not there, to whoever may not know that.
+    fn of_namespace(&self) -> bool {
+        match self {
+            Self::Access(error) => error.lacks_right() || error.missing_namespace().is_some(),
+            Self::Refused { source, .. } => {
+                source.lacks_right() || source.missing_namespace().is_some()
+            }
+            Self::Several(all) => all.iter().any(Self::of_namespace),
+            _ => false,
+        }
+    }
+
     /// What sort of error it is.
     pub fn kind(&self) -> ErrorKind {
         match self {
@@ -103,6 +147,7 @@ impl Error {
                 ..
             } => error.explain().kind,
             Self::Several(all) => all.first().map_or(ErrorKind::Failed, Self::kind),
+            Self::NamespaceUnknown { source, .. } => source.kind(),
             Self::NotGone { .. } | Self::NamespaceNotGone { .. } => ErrorKind::TimedOut,
             _ => ErrorKind::Failed,
         }
@@ -157,6 +202,19 @@ impl Error {
             },
             Self::NotGone { left, .. } => left.clone(),
             Self::NamespaceEnding(name) => vec![format!("namespace {name:?} is being deleted")],
+            Self::NamespaceUnknown {
+                namespace,
+                denied,
+                source,
+            } => {
+                let mut causes = source.causes();
+                let read = denied.read.causes();
+                causes.push(format!("namespace {namespace:?} may not exist: {read}"));
+                if let Some(make) = &denied.make {
+                    causes.push(format!("it was not made: {}", make.causes()));
+                }
+                causes
+            }
             Self::NamespaceNotGone {
                 namespace,
                 waited,

@@ -24,7 +24,7 @@ mod verdict;
 
 pub use self::{
     apply::{Applier, Expected},
-    error::{Error, Interruption, Result},
+    error::{Denied, Error, Interruption, Result},
     heartbeat::Heartbeat,
     manifest::Object,
     records::{Record, Records, Work, custom_labels},

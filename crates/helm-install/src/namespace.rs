@@ -2,7 +2,7 @@
 
 mod mark;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Namespace;
@@ -16,7 +16,7 @@ use serde_json::json;
 
 use self::mark::Mark;
 use crate::{
-    Error as InstallError, Result, contents, holder,
+    Denied, Error as InstallError, Result, contents, holder,
     tool::{FIELD_MANAGER, Tool},
 };
 
@@ -45,6 +45,8 @@ pub enum Entered {
     Marked,
     /// This deployment counts on it.
     Counted(Seen),
+    /// Whether it is there is not known, and it was not made, for want of these rights: what is done in it will tell.
+    Unknown(Denied),
 }
 
 /// This command, as the mark of a namespace names it.
@@ -69,10 +71,12 @@ pub async fn enter(
     let name = cluster.namespace.as_str();
     let (me, now) = (me(), Timestamp::now());
     loop {
-        let (found, readable) = match cluster.answer(api.get_metadata_opt(name)).await {
-            Ok(found) => (found, true),
+        let (found, unreadable) = match cluster.answer(api.get_metadata_opt(name)).await {
+            Ok(found) => (found, None),
             // Who may not read namespaces may be allowed to make them, and the other way round.
-            Err(Error::Api(status)) if status.is_forbidden() => (None, false),
+            Err(Error::Api(status)) if status.is_forbidden() => {
+                (None, Some(cluster.error(Error::Api(status))))
+            }
             Err(error) => return Err(cluster.error(error).into()),
         };
         if let Some(PartialObjectMeta { metadata, .. }) = found {
@@ -117,16 +121,23 @@ pub async fn enter(
                 progress.step(format!("made namespace {name}"));
                 return Ok(Seen::of(&made.metadata).map_or(Entered::Marked, Entered::Counted));
             }
-            Err(Error::Api(status)) if status.is_already_exists() && readable => {}
             Err(Error::Api(status)) if status.is_already_exists() => {
-                return Ok(Entered::Unmarked);
+                if unreadable.is_some() {
+                    return Ok(Entered::Unmarked);
+                }
             }
-            // Who may do neither may be allowed to deploy into one that is there: the objects' own checks will tell.
-            Err(Error::Api(status)) if status.is_forbidden() && !readable => {
-                tracing::info!(%status, "whether the namespace is there is not known");
-                return Ok(Entered::Unmarked);
+            Err(error) => {
+                let refused = matches!(&error, Error::Api(status) if status.is_forbidden());
+                let error = cluster.error(error);
+                // Who may do neither may be allowed to deploy into one that is there: the objects' own checks will tell.
+                return match unreadable.filter(|_| refused) {
+                    Some(read) => Ok(Entered::Unknown(Denied {
+                        read: Arc::new(read),
+                        make: Some(Arc::new(error)),
+                    })),
+                    None => Err(error.into()),
+                };
             }
-            Err(error) => return Err(cluster.error(error).into()),
         }
     }
 }
@@ -275,19 +286,33 @@ fn left_behind(metadata: &ObjectMeta, tool: Tool, now: Timestamp) -> Option<Seen
     Seen::of(metadata).filter(|_| living.is_none() && !going)
 }
 
+/// Whether a namespace is there.
+#[derive(Debug)]
+pub enum Existence {
+    /// It is.
+    There,
+    /// It is not.
+    Absent,
+    /// This user may not know: what is done in it will tell.
+    Unknown(Denied),
+}
+
 /// Whether it is there; for dry runs, which make nothing.
 ///
 /// # Errors
-/// When the API server refuses to tell.
-pub async fn exists(cluster: &Cluster) -> Result<bool> {
+/// When the API server cannot be asked.
+pub async fn exists(cluster: &Cluster) -> Result<Existence> {
     let api: Api<Namespace> = Api::all(cluster.client.clone());
     match cluster
         .answer(api.get_opt(cluster.namespace.as_str()))
         .await
     {
-        Ok(found) => Ok(found.is_some()),
-        // The objects' own checks will tell.
-        Err(Error::Api(status)) if status.is_forbidden() => Ok(true),
+        Ok(Some(_)) => Ok(Existence::There),
+        Ok(None) => Ok(Existence::Absent),
+        Err(Error::Api(status)) if status.is_forbidden() => Ok(Existence::Unknown(Denied {
+            read: Arc::new(cluster.error(Error::Api(status))),
+            make: None,
+        })),
         Err(error) => Err(cluster.error(error).into()),
     }
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use http::{HeaderValue, Uri};
+use http::{HeaderValue, Uri, uri::Scheme};
 use kube::{
     Config,
     config::{
@@ -97,18 +97,21 @@ pub(crate) fn access(
     });
     // As kubectl does it, no user and one that is not there are nobody.
     let mut user = user.unwrap_or_default();
+    let server = cluster.server.as_deref();
+    let server = server.ok_or_else(|| ContextError::NoServer(context.cluster.clone()))?;
+    let url = url(server)?;
+    let secure = url.scheme() == Some(&Scheme::HTTPS);
+    if !secure {
+        // Nor does kubectl give credentials away where everybody can read them.
+        user = AuthInfo::default();
+    }
     if let Some(exec) = user.exec.as_mut().filter(|exec| exec.provide_cluster_info) {
         let told = ExecAuthCluster::try_from(&cluster).map_err(ContextError::Plugin)?;
         exec.cluster = Some(told);
     }
     let root_cert = authority(&cluster)?;
     let skip_verify = cluster.insecure_skip_tls_verify.unwrap_or(false);
-    let has_certificate =
-        user.client_certificate.is_some() || user.client_certificate_data.is_some();
-    let tls = root_cert.is_some() || has_certificate || skip_verify;
-    let server = cluster.server.as_deref();
-    let server = server.ok_or_else(|| ContextError::NoServer(context.cluster.clone()))?;
-    let mut config = Config::new(url(server, tls)?);
+    let mut config = Config::new(url);
     config.proxy_url = match &cluster.proxy_url {
         Some(named) => Some(proxy::parse(named, "proxy-url")?),
         None => proxies.of(&config.cluster_url)?,
@@ -122,11 +125,10 @@ pub(crate) fn access(
     Ok(Access { config, token })
 }
 
-/// An address without a scheme is one, too.
-fn url(server: &str, tls: bool) -> Result<Uri, ContextError> {
+/// An address without a scheme is one, too; kubectl takes plain HTTP for meant, whatever else is said of the cluster.
+fn url(server: &str) -> Result<Uri, ContextError> {
     let with_scheme = match server.split_once("://") {
         Some(_) => server.to_owned(),
-        None if tls => format!("https://{server}"),
         None => format!("http://{server}"),
     };
     with_scheme.parse().map_err(|source| ContextError::Server {
@@ -223,26 +225,19 @@ mod tests {
     #[test]
     fn servers_need_no_scheme() {
         let ca = STANDARD.encode(certificate());
-        for (cluster, user, url) in [
-            ("server: 'https://h:6443'".to_owned(), "", "https://h:6443/"),
-            ("server: 'h:6443'".to_owned(), "", "http://h:6443/"),
+        for (cluster, url) in [
+            ("server: 'https://h:6443'".to_owned(), "https://h:6443/"),
+            ("server: 'h:6443'".to_owned(), "http://h:6443/"),
             (
                 "server: 'h:6443', insecure-skip-tls-verify: true".to_owned(),
-                "",
-                "https://h:6443/",
+                "http://h:6443/",
             ),
             (
                 format!("server: h, certificate-authority-data: {ca}"),
-                "",
-                "https://h/",
-            ),
-            (
-                "server: h".to_owned(),
-                "client-certificate-data: eA==",
-                "https://h/",
+                "http://h/",
             ),
         ] {
-            let access = access_by(&cluster, user).unwrap();
+            let access = access_by(&cluster, "").unwrap();
             assert_eq!(access.config.cluster_url.to_string(), url, "{cluster}");
         }
         assert!(matches!(
@@ -253,11 +248,29 @@ mod tests {
     }
 
     #[test]
+    fn plain_http_carries_no_credentials() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("token");
+        std::fs::write(&file, "of-the-file").unwrap();
+        let user = format!(
+            "token: t, username: u, password: p, as: a, tokenFile: '{}'",
+            file.display()
+        );
+        let plain = access_by("server: 'http://h'", &user).unwrap();
+        let given = plain.config.auth_info;
+        assert!(given.token.is_none() && given.username.is_none() && given.impersonate.is_none());
+        assert!(plain.token.is_none());
+        let secure = access_by("server: 'https://h'", &user).unwrap();
+        assert!(secure.token.is_some() && secure.config.auth_info.username.is_some());
+    }
+
+    #[test]
     fn base64_may_have_several_lines() {
         let pem = certificate();
         let data = STANDARD.encode(&pem);
         let (first, second) = data.split_at(60);
-        let cluster = format!(r#"server: h, certificate-authority-data: "{first}\n{second}\r\n""#);
+        let cluster =
+            format!(r#"server: 'https://h', certificate-authority-data: "{first}\n{second}\r\n""#);
         let user = r#"client-certificate-data: "ZW\nU=\n", client-key-data: "ZW\nU=""#;
         let access = access_by(&cluster, user).unwrap();
         assert_eq!(access.config.root_cert.unwrap().len(), 1);
@@ -274,10 +287,10 @@ mod tests {
     #[test]
     fn no_token_is_sent_that_no_request_can_carry() {
         for token in [r#""abc\n""#, r#""a\nb""#, r#""a\0b""#] {
-            let error = access_by("server: h", &format!("token: {token}")).unwrap_err();
+            let error = access_by("server: 'https://h'", &format!("token: {token}")).unwrap_err();
             assert!(matches!(error, ContextError::Token), "{token}");
         }
-        let access = access_by("server: h", "token: 'a b'").unwrap();
+        let access = access_by("server: 'https://h'", "token: 'a b'").unwrap();
         assert!(access.config.auth_info.token.is_some());
     }
 
@@ -287,12 +300,12 @@ mod tests {
         let file = folder.path().join("token");
         let user = format!("token: given, tokenFile: '{}'", file.display());
         // Not there: the token beside it counts.
-        let access = access_by("server: h", &user).unwrap();
+        let access = access_by("server: 'https://h'", &user).unwrap();
         assert!(access.token.is_none() && access.config.auth_info.token.is_some());
         std::fs::write(&file, " of-the-file\n").unwrap();
-        let access = access_by("server: h", &user).unwrap();
+        let access = access_by("server: 'https://h'", &user).unwrap();
         assert!(access.token.is_some() && access.config.auth_info.token.is_none());
-        let alone = access_by("server: h", "tokenFile: /nowhere").unwrap_err();
+        let alone = access_by("server: 'https://h'", "tokenFile: /nowhere").unwrap_err();
         assert!(matches!(alone, ContextError::TokenFile(_)), "{alone}");
     }
 }

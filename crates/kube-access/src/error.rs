@@ -88,6 +88,17 @@ impl Error {
         self.explain().causes.join("; ")
     }
 
+    /// Whether the user of the kubeconfig lacks a right: not when a quota or an admission refuses, which are 403 as well.
+    pub fn lacks_right(&self) -> bool {
+        match self {
+            Self::Request { source, .. } => match source.as_ref() {
+                kube::Error::Api(status) => explain::lacks_right(status),
+                _ => false,
+            },
+            _ => false,
+        }
+    }
+
     /// Name of the namespace, when its absence is what the API server complains of.
     pub fn missing_namespace(&self) -> Option<&str> {
         match self {

@@ -164,6 +164,11 @@ pub(crate) fn missing_namespace(status: &Status) -> Option<&str> {
     (status.code == 404 && details.kind == "namespaces").then_some(details.name.as_str())
 }
 
+/// Whether the authorizer refused it.
+pub(crate) fn lacks_right(status: &Status) -> bool {
+    status.code == 403 && Denied::parse(&status.message).is_some()
+}
+
 /// What a `403` of the authorizer says: `… cannot VERB resource "R" in API group "G" in the namespace "N"`.
 #[derive(Debug, PartialEq, Eq)]
 struct Denied<'a> {

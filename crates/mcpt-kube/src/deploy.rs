@@ -3,7 +3,7 @@
 use futures_util::future::OptionFuture;
 use helm_install::{
     Error as InstallError, Object, Record, contents, manifest,
-    namespace::{self, Entered},
+    namespace::{self, Entered, Existence},
     revisions, takeover,
 };
 use helm_release::{Release, Status};
@@ -185,7 +185,7 @@ impl<'a> Deploy<'a> {
         }
     }
 
-    async fn go(&self, mut prepared: Prepared) -> Result<Deployed, Failure> {
+    async fn go(mut self, mut prepared: Prepared) -> Result<Deployed, Failure> {
         match self.options.dry_run {
             Some(DryRun::Client) => {
                 let rendered = prepared.offline(&self.operation.cluster.namespace)?;
@@ -197,14 +197,18 @@ impl<'a> Deploy<'a> {
         }
     }
 
-    async fn check_only(&self, prepared: &mut Prepared) -> Result<Deployed, Failure> {
-        let Operation {
-            cluster,
-            progress,
-            what,
-            ..
-        } = &self.operation;
-        let history = self.operation.records.all().await.or_fail(cluster, what)?;
+    async fn check_only(&mut self, prepared: &mut Prepared) -> Result<Deployed, Failure> {
+        let cluster = self.operation.cluster;
+        let create = self.options.create_namespace;
+        let exists = namespace::exists(cluster).await;
+        let exists = self.operation.told(exists)?;
+        if let Existence::Unknown(denied) = &exists
+            && create
+        {
+            self.operation.denied = Some(denied.clone());
+        }
+        let Operation { progress, what, .. } = &self.operation;
+        let history = self.operation.told(self.operation.records.all().await)?;
         if let Some(last) = history
             .last()
             .filter(|record| takeover::under_way(record.release.info.status))
@@ -213,8 +217,7 @@ impl<'a> Deploy<'a> {
             return Err(not_installed(cluster, what, &busy));
         }
         let (change, rendered) = self.change(prepared, history).await?;
-        let exists = namespace::exists(cluster).await.or_fail(cluster, what)?;
-        if self.options.create_namespace && !exists {
+        if create && matches!(exists, Existence::Absent) {
             progress.event(ProgressEvent::Warning(format!(
                 "namespace {} does not exist yet: the API server cannot check objects in it",
                 cluster.namespace
@@ -225,21 +228,21 @@ impl<'a> Deploy<'a> {
         dry(prepared, &rendered, self.options, what)
     }
 
-    async fn run(&self, prepared: &mut Prepared) -> Result<Deployed, Failure> {
+    async fn run(&mut self, prepared: &mut Prepared) -> Result<Deployed, Failure> {
         let Operation {
-            cluster,
-            progress,
-            what,
-            ..
-        } = &self.operation;
+            cluster, progress, ..
+        } = self.operation;
         let create = self.options.create_namespace;
-        let entered = namespace::enter(cluster, TOOL, create, &Told(*progress)).await;
-        let entered = entered.or_fail(cluster, what)?;
+        let entered = namespace::enter(cluster, TOOL, create, &Told(progress)).await;
+        let entered = self.operation.told(entered)?;
+        if let Entered::Unknown(denied) = &entered {
+            self.operation.denied = Some(denied.clone());
+        }
         let mut reached = Reached::Nothing;
         let result = self.perform(prepared, &mut reached).await;
         match result {
             Err(mut failure) if self.may_remove_namespace(reached) => {
-                let told = Told(*progress);
+                let told = Told(progress);
                 let left: OptionFuture<_> = matches!(entered, Entered::Counted(_))
                     .then(|| namespace::leave(cluster, TOOL, self.options.timeout, &told))
                     .into();
@@ -258,10 +261,10 @@ impl<'a> Deploy<'a> {
             other => {
                 match &entered {
                     Entered::Counted(seen) => {
-                        namespace::settle(cluster, TOOL, Some(seen), &Told(*progress)).await;
+                        namespace::settle(cluster, TOOL, Some(seen), &Told(progress)).await;
                     }
                     Entered::Marked if other.is_ok() => {
-                        namespace::settle(cluster, TOOL, None, &Told(*progress)).await;
+                        namespace::settle(cluster, TOOL, None, &Told(progress)).await;
                     }
                     _ => {}
                 }
@@ -481,6 +484,62 @@ mod tests {
             failure.why.iter().any(|why| why.starts_with(told)),
             "{failure:?}"
         );
+    }
+
+    /// Who may neither read nor make namespaces, but may do all in any of them, meets the missing one at the first object.
+    #[tokio::test]
+    async fn a_namespace_that_may_not_be_known_is_named_where_it_is_missed() {
+        let denied = |verb: &str| {
+            let (code, text) = scripted::refusal(403, "Forbidden");
+            let words = format!(
+                "namespaces is forbidden: User \\\"bob\\\" cannot {verb} resource \\\"namespaces\\\" in API group \\\"\\\" at the cluster scope"
+            );
+            (
+                code,
+                text.replace(
+                    "\"message\":\"Forbidden\"",
+                    &format!("\"message\":\"{words}\""),
+                ),
+            )
+        };
+        let missing = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": 404,
+            "reason": "NotFound", "message": "namespaces \"ns\" not found",
+            "details": {"kind": "namespaces", "name": "ns"}});
+        let list = json!({"kind": "List", "apiVersion": "v1", "metadata": {}, "items": []});
+        let cluster = scripted::cluster(move |request, _| {
+            let (method, path) = request.split_once(' ').unwrap();
+            match (method, path.split('?').next().unwrap()) {
+                ("GET", "/api/v1/namespaces/ns") => denied("get"),
+                ("POST", "/api/v1/namespaces") => denied("create"),
+                ("GET", "/api/v1/namespaces/ns/secrets") => (200, list.to_string()),
+                _ => (404, missing.to_string()),
+            }
+        });
+        let plan = Plan {
+            image: Some(mcpt_core::Image::parse("one").unwrap()),
+            ..plan()
+        };
+        for dry_run in [None, Some(DryRun::Server)] {
+            let options = DeployOptions {
+                dry_run,
+                create_namespace: true,
+                ..options(&json!({}), None)
+            };
+            let failed = deploy(&cluster, &plan, &options, &Silent)
+                .await
+                .unwrap_err();
+            let read = "namespace \"ns\" may not exist: user \"bob\" has no right to get namespaces in the whole cluster";
+            assert!(failed.why.iter().any(|why| why == read), "{failed:?}");
+            let made = "it was not made: user \"bob\" has no right to create namespaces in the whole cluster";
+            let tried = failed.why.iter().any(|why| why == made);
+            assert_eq!(tried, dry_run.is_none(), "{failed:?}");
+            let hint = failed.hint.unwrap();
+            assert!(
+                hint.contains("role with verb \"create\" on \"namespaces\""),
+                "{hint}"
+            );
+            assert!(!hint.contains("--create-namespace"), "{hint}");
+        }
     }
 
     /// Also those that come as values, and not by way of a setting.

@@ -114,6 +114,18 @@ fn install_hint(cluster: &Cluster, error: &InstallError) -> Option<String> {
                 kind.status_command(cluster, &record.release.name)
             )
         }
+        InstallError::NamespaceUnknown {
+            namespace, source, ..
+        } => {
+            let make = format!(
+                "if namespace {namespace:?} is not there, ask for it, or for a role with verb \"create\" on \"namespaces\" in the whole cluster"
+            );
+            let missing = matches!(source.kind(), ErrorKind::NotFound);
+            match install_hint(cluster, source).filter(|_| !missing) {
+                Some(there) => format!("{make}; if it is, {there}"),
+                None => make,
+            }
+        }
         InstallError::NamespaceEnding(name) => {
             format!("wait until it is gone: kubectl get namespace {name}")
         }

@@ -8,7 +8,11 @@ mod orphans;
 mod releases;
 mod usage;
 
-use helm_install::{contents, manifest::MANAGED_BY, namespace::exists};
+use helm_install::{
+    contents,
+    manifest::MANAGED_BY,
+    namespace::{self as place, Existence},
+};
 use mcpt_core::{Failure, Garbage, GcOptions, Progress};
 use tokio::time::Instant;
 
@@ -24,7 +28,8 @@ pub(crate) async fn gc(
     progress: &dyn Progress,
 ) -> Result<Vec<Garbage>, Failure> {
     let what = format!("cannot clean up namespace {}", cluster.namespace);
-    if !exists(cluster).await.or_fail(cluster, &what)? {
+    let exists = place::exists(cluster).await.or_fail(cluster, &what)?;
+    if matches!(exists, Existence::Absent) {
         return Ok(Vec::new());
     }
     let mut gc = Gc {

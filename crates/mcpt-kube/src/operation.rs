@@ -7,7 +7,7 @@ mod undo;
 use std::time::Duration;
 
 use helm_install::{
-    Applier, Error as InstallError, Heartbeat, Object, Record, Records, Work, takeover,
+    Applier, Denied, Error as InstallError, Heartbeat, Object, Record, Records, Work, takeover,
 };
 use helm_release::{DEFAULT_MAX_HISTORY, History, Release, Status};
 use mcpt_core::{ChangeOptions, Failure, FailureKind, Progress, ProgressEvent, Server, ServerName};
@@ -65,6 +65,8 @@ pub(crate) struct Operation<'a> {
     pub(crate) progress: &'a dyn Progress,
     pub(crate) records: Records,
     pub(crate) what: String,
+    /// What is not known of the namespace, since the user may not.
+    pub(crate) denied: Option<Denied>,
     kind: ReleaseKind,
     applier: Applier,
     conduct: Conduct,
@@ -89,6 +91,7 @@ impl<'a> Operation<'a> {
             applier: cluster
                 .applier(name.as_str())
                 .forced(conduct.force_conflicts),
+            denied: None,
             kind: ReleaseKind::Server,
             deadline: Instant::now() + conduct.timeout,
             conduct,
@@ -130,7 +133,7 @@ impl<'a> Operation<'a> {
         work: impl Future<Output = Result<T, InstallError>>,
     ) -> Result<T, Failure> {
         let done = tokio::time::timeout_at(self.deadline, work).await;
-        let done = done.map(|done| done.or_fail(self.cluster, &self.what));
+        let done = done.map(|done| self.told(done));
         done.unwrap_or_else(|_| {
             let seconds = self.conduct.timeout.as_secs();
             let late = format!("{}: not done after {seconds} s", self.what);
@@ -316,8 +319,13 @@ impl<'a> Operation<'a> {
     }
 
     /// What work on the release came to.
-    fn told<T>(&self, done: Result<T, InstallError>) -> Result<T, Failure> {
-        done.or_fail(self.cluster, &self.what)
+    pub(crate) fn told<T>(&self, done: Result<T, InstallError>) -> Result<T, Failure> {
+        let namespace = self.cluster.namespace.as_str();
+        done.map_err(|error| match &self.denied {
+            Some(denied) => error.in_unknown(namespace, denied),
+            None => error,
+        })
+        .or_fail(self.cluster, &self.what)
     }
 
     fn step(&self, text: String) {
