@@ -21,6 +21,36 @@ fn place(word: &str) -> (TestNamespace, Mcpt) {
     (namespace, mcpt)
 }
 
+/// A server of the Python SDK that answers those alone who name it as it names itself, by its own port: its guard against
+/// DNS rebinding. The probe in its pod, the last question of the deploy, a call through a forwarded port and the gateway do.
+#[test]
+fn a_guarded_server_is_called_by_its_own_name() {
+    let (_namespace, mcpt) = place("guarded");
+    let gateway = Process::gateway_of(&mcpt, &[]);
+    let server = r#"
+from mcp.server.mcpserver import MCPServer
+from mcp.server.transport_security import TransportSecuritySettings as Guard
+app = MCPServer("guarded")
+@app.tool()
+def hello() -> str:
+    return "hello from inside"
+guard = Guard(allowed_hosts=["localhost:8080"])
+app.run("streamable-http", host="0.0.0.0", port=8080, transport_security=guard)
+"#;
+    let values = json!({"mcp": {"command": ["python3", "-c", server]}}).to_string();
+    let values = mcpt.file("values.json", &values);
+    let image = "localhost/mcp-server-time:2026.10.19";
+    let deploy = ["deploy", "demo", "--name", "guarded", "--image", image];
+    let _ = mcpt.run(&[&deploy[..], &["-f", &values]].concat()).ok();
+    let said = mcpt.run(&["call", "guarded", "hello"]).ok();
+    assert!(said.stdout.contains("hello from inside"), "{}", said.stdout);
+    gateway.learns("guarded", Some(Known::ready(1)), TOLD);
+    let url = gateway.url("/mcp/guarded");
+    let session = Session::open(&agent(), &url);
+    let said = session.call(&url, "hello", &json!({})).tool_text();
+    assert_eq!(said, "hello from inside");
+}
+
 #[test]
 fn sessions_follow_their_pods() {
     let (namespace, mcpt) = place("discovery");

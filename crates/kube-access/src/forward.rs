@@ -23,6 +23,8 @@ use crate::{
 pub struct Forward {
     /// Where it listens.
     pub address: SocketAddr,
+    /// The port of the pod that it went to at first.
+    pub port: u16,
     trouble: Arc<Mutex<Option<Trouble>>>,
     accepting: AbortHandle,
 }
@@ -175,7 +177,7 @@ fn refused(error: &Error) -> bool {
 /// When there is no ready pod to connect to, or no port to listen on.
 pub async fn open(target: Target) -> Result<Forward> {
     // Whether there is a pod at all is told now, not to the first connection.
-    target.choose(None).await?;
+    let (_, port) = target.choose(None).await?;
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
         .await
         .map_err(AccessError::Listen)?;
@@ -185,6 +187,7 @@ pub async fn open(target: Target) -> Result<Forward> {
     let accepting = tokio::spawn(accept(listener, target, seen)).abort_handle();
     Ok(Forward {
         address,
+        port,
         trouble,
         accepting,
     })

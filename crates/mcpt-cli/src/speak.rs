@@ -25,7 +25,8 @@ impl Speaker {
     ) -> Result<Self, Failure> {
         let backend = place::backend(global, config).await?;
         let way = backend.connect(name).await?;
-        let client = Client::connect(&way.url, timeout).await.map_err(|error| {
+        let client = Client::connect_named(&way.url, way.host.as_deref(), timeout).await;
+        let client = client.map_err(|error| {
             error
                 .into_failure(format!("cannot speak MCP to {name}"))
                 .hint(backend.command(&format!("status {name}")))

@@ -144,6 +144,9 @@ pub trait Tunnel: Send + Sync + fmt::Debug {}
 pub struct Connection {
     /// URL to speak streamable HTTP to, reachable from this process as long as the connection lives.
     pub url: String,
+    /// What the server behind it calls itself, `localhost:8931`: servers that guard against foreign hosts know nothing of a
+    /// forwarded port. `None` when the URL says it.
+    pub host: Option<String>,
     /// The forwarded port or the like behind it, if any.
     pub tunnel: Option<Box<dyn Tunnel>>,
 }

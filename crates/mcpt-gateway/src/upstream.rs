@@ -54,7 +54,8 @@ struct Target {
 
 impl From<&Address> for Upstream {
     fn from(address: &Address) -> Self {
-        let named = host_header(address.authority(), address.port());
+        let named = address.own_name().map(str::to_owned);
+        let named = named.unwrap_or_else(|| host_header(address.authority(), address.port()));
         let host = HeaderValue::try_from(&named).ok();
         let uri = Uri::try_from(address.path()).ok();
         Self {

@@ -355,6 +355,7 @@ impl Backend for Kubernetes {
                 tunnel.0.address,
                 path.as_deref().unwrap_or(DEFAULT_PATH)
             ),
+            host: Some(tunnel.host()),
             tunnel: Some(Box::new(tunnel)),
         })
     }

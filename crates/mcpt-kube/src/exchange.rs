@@ -37,9 +37,12 @@ impl<'a> Question<'a> {
         }
     }
 
-    async fn ask(self, url: &str, timeout: Duration) -> Result<(), ClientError> {
+    async fn ask(self, url: &str, host: &str, timeout: Duration) -> Result<(), ClientError> {
         match self {
-            Self::Mcp(_) => mcpt_client::probe(url, timeout).await.map(drop),
+            Self::Mcp(_) => {
+                let answer = mcpt_client::probe_named(url, Some(host), timeout).await;
+                answer.map(drop)
+            }
             Self::Page(_) => mcpt_client::http_get(url, timeout).await.map(drop),
         }
     }
@@ -69,12 +72,14 @@ pub(crate) async fn speak(
         })
     });
     let tunnel = tunnel::open(cluster, selector.to_owned(), known).await;
-    let tunnel = tunnel.map_err(|error| failure(what, &error))?.0;
+    let tunnel = tunnel.map_err(|error| failure(what, &error))?;
+    let (host, tunnel) = (tunnel.host(), tunnel.0);
     let path = question.path();
     let url = format!("http://{}{path}", tunnel.address);
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
-        let Err(error) = question.ask(&url, EXCHANGE.min(left).max(PAUSE)).await else {
+        let answer = question.ask(&url, &host, EXCHANGE.min(left).max(PAUSE));
+        let Err(error) = answer.await else {
             return Ok(());
         };
         let trouble = tunnel.trouble().await;
@@ -84,14 +89,12 @@ pub(crate) async fn speak(
             tokio::time::sleep(PAUSE).await;
             continue;
         }
+        // The address of the tunnel means nothing to the user.
+        let error = error.naming(&format!("the server's endpoint {path}"));
         let mut failed = error.into_failure(what);
         if failed.kind != FailureKind::TimedOut {
             // The server was reached; it is the deployment that failed.
             failed.kind = FailureKind::Failed;
-        }
-        // The address of the tunnel means nothing to the user.
-        for why in &mut failed.why {
-            *why = why.replace(&url, &format!("the server's endpoint {path}"));
         }
         if let Some(trouble) = trouble {
             failed.why.push(trouble.error.to_string());

@@ -16,6 +16,13 @@ pub(crate) struct Tunnel(pub(crate) Forward);
 
 impl mcpt_core::Tunnel for Tunnel {}
 
+impl Tunnel {
+    /// What the server at its end calls itself.
+    pub(crate) fn host(&self) -> String {
+        format!("localhost:{}", self.0.port)
+    }
+}
+
 /// Opens a way to a ready pod that matches a label selector; `known` is one with its port, if one is known already.
 ///
 /// # Errors

@@ -209,9 +209,9 @@ impl Backend for Processes {
     }
 
     async fn status(&self, name: &ServerName) -> Result<Server, Failure> {
-        let mut server = self.existing(name)?.1;
+        let (run, mut server) = self.existing(name)?;
         if server.state == ServerState::Running
-            && let Some(silence) = silence(&server).await
+            && let Some(silence) = silence(&run, &server).await
         {
             server.state = ServerState::Failed;
             server.ready = 0;
@@ -292,10 +292,17 @@ impl Backend for Processes {
     }
 
     async fn connect(&self, name: &ServerName) -> Result<Connection, Failure> {
-        let (_, server) = self.existing(name)?;
+        let (run, server) = self.existing(name)?;
         match (server.state, server.url) {
             (ServerState::Running | ServerState::Pending | ServerState::Degraded, Some(url)) => {
-                Ok(Connection { url, tunnel: None })
+                let state = RunState::read(&run).map_err(|error| {
+                    state_failure(&format!("cannot connect to {name}"), &run.server(), &error)
+                })?;
+                Ok(Connection {
+                    url,
+                    host: state.as_ref().and_then(RunState::host),
+                    tunnel: None,
+                })
             }
             (state, _) => {
                 let failure =
@@ -315,12 +322,16 @@ impl Backend for Processes {
 
 /// What keeps a server that was ready from answering now. Of a stdio server its bridge answers, which starts one for each
 /// session: there is nothing to be asked between them.
-async fn silence(server: &Server) -> Option<ClientError> {
+async fn silence(run: &RunFolder, server: &Server) -> Option<ClientError> {
     let url = server
         .url
         .as_deref()
         .filter(|_| server.transport != "stdio")?;
-    mcpt_client::probe(url, STATUS_PROBE).await.err()
+    // What cannot be read now says nothing of the server.
+    let state = RunState::read(run).ok().flatten();
+    let host = state.as_ref().and_then(RunState::host);
+    let answer = mcpt_client::probe_named(url, host.as_deref(), STATUS_PROBE).await;
+    answer.err()
 }
 
 #[cfg(all(test, target_os = "linux"))]

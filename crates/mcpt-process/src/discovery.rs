@@ -135,13 +135,17 @@ impl ProcessDiscovery {
         let Some(url) = server.url else {
             return Err(Unread::NoAddress(server.reason.unwrap_or_default()));
         };
-        let address = Address::parse(&url)?;
+        let mut address = Address::parse(&url)?;
+        let state = RunState::read(&run)?;
+        if let Some(host) = state.as_ref().and_then(RunState::host) {
+            address = address.called(host);
+        }
         Ok(Some(ServerSpec {
             key: ServerKey {
                 namespace: self.namespace.clone(),
                 name: server.name,
             },
-            sessions: RunState::read(&run)?.map_or(Sessions::Stateful, |state| state.sessions),
+            sessions: state.map_or(Sessions::Stateful, |state| state.sessions),
             endpoints: vec![EndpointSpec {
                 id: EndpointId::new(&address.to_string()),
                 address,

@@ -30,6 +30,9 @@ pub(crate) struct RunState {
     /// Port of [`RunState::url`].
     pub(crate) port: u16,
     pub(crate) url: String,
+    /// Port of the server itself, behind that one, since its last start.
+    #[serde(default)]
+    pub(crate) server_port: Option<u16>,
     /// Whether a session must stay with it, as its template says.
     #[serde(default = "stateful")]
     pub(crate) sessions: Sessions,
@@ -94,6 +97,12 @@ impl RunState {
             Phase::Starting | Phase::StandingAside => self.served,
             Phase::Refusing | Phase::Restarting | Phase::Stopped => false,
         }
+    }
+
+    /// What the server calls itself: it knows nothing of the port that clients use.
+    pub(crate) fn host(&self) -> Option<String> {
+        let port = self.server_port?;
+        Some(format!("localhost:{port}"))
     }
 
     /// The server as users see it. Whether the supervisor lives is asked of the system, not of the file.
@@ -218,6 +227,7 @@ mod tests {
             supervisor: 1,
             port: 1,
             url: "http://127.0.0.1:1/mcp".to_owned(),
+            server_port: None,
             phase,
             reason: Some("why".to_owned()),
             process: Some(2),

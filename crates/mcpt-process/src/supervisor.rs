@@ -172,6 +172,7 @@ impl Supervisor {
     /// Stays with the running server: probes it until it is ready, and carries out wishes.
     async fn attend(&mut self, server: &mut Server, voice: &Voice) -> Attended {
         self.state.started = Some(now());
+        self.state.server_port = Some(server.port());
         self.enter(
             Phase::Starting,
             Some("it has not answered yet".to_owned()),
@@ -360,6 +361,7 @@ fn initial_state(spec: &Spec, port: u16) -> RunState {
         supervisor: std::process::id(),
         port,
         url: server.endpoint.url((Ipv4Addr::LOCALHOST, port).into()),
+        server_port: None,
         sessions: server.sessions,
         phase: Phase::Starting,
         reason: None,

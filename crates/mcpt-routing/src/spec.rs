@@ -116,6 +116,7 @@ pub struct Address {
     host_length: usize,
     port: u16,
     path: String,
+    called: Option<String>,
 }
 
 /// Why a text is no [`Address`].
@@ -163,6 +164,7 @@ impl Address {
             host_length: shown.len(),
             port,
             path: path.to_owned(),
+            called: None,
         })
     }
 
@@ -208,7 +210,21 @@ impl Address {
         Self::new(host, port, path)
     }
 
-    /// `HOST:PORT`, an IPv6 address in brackets: what the `Host` header says.
+    /// The same, of a server that calls itself `host`, `HOST:PORT`: it may know nothing of a port that is forwarded to it.
+    #[must_use]
+    pub fn called(self, host: String) -> Self {
+        Self {
+            called: Some(host),
+            ..self
+        }
+    }
+
+    /// What the server calls itself, if that does not follow from where it is reached.
+    pub fn own_name(&self) -> Option<&str> {
+        self.called.as_deref()
+    }
+
+    /// `HOST:PORT`, an IPv6 address in brackets.
     pub fn authority(&self) -> &str {
         &self.authority
     }

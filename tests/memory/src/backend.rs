@@ -253,6 +253,10 @@ impl Backend for Memory {
             .await?
             .url
             .ok_or_else(|| not_found(name))?;
-        Ok(Connection { url, tunnel: None })
+        Ok(Connection {
+            url,
+            host: None,
+            tunnel: None,
+        })
     }
 }

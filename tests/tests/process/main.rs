@@ -7,6 +7,7 @@
 )]
 
 mod fixed_port;
+mod guarded;
 
 use std::{
     ffi::OsStr,
