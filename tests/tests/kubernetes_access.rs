@@ -4,17 +4,15 @@
 #![expect(clippy::expect_used, reason = "a panic is how a test fails")]
 
 use std::{
-    io::{self, BufRead as _, BufReader, Read as _, Write as _},
-    net::{Shutdown, SocketAddr, TcpListener, TcpStream},
-    process::Command,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    thread,
+    cell::Cell,
+    fs::{self, File},
+    net::{TcpListener, TcpStream},
+    path::PathBuf,
+    process::{Child, Command},
+    time::Duration,
 };
 
-use mcpt_tests::{Mcpt, kubectl};
+use mcpt_tests::{Mcpt, eventually, kubectl};
 use serde_json::{Value, json};
 
 /// The test cluster's kubeconfig, with everything in it.
@@ -144,144 +142,132 @@ fn forms_of_kubeconfigs_are_read_as_kubectl_reads_them() {
     }
 }
 
-/// A proxy that counts the connections that go through it: HTTP's CONNECT, or SOCKS 5 without a password.
+/// A proxy as people run them, tinyproxy or microsocks, and what it logs of its connections.
 struct Proxy {
-    address: SocketAddr,
-    used: Arc<AtomicUsize>,
+    process: Child,
+    address: String,
+    log: PathBuf,
+    /// What a line of the log has for each connection that was made.
+    mark: &'static str,
+    seen: Cell<usize>,
 }
 
 impl Proxy {
-    fn open() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let address = listener.local_addr().expect("its address");
-        let used = Arc::new(AtomicUsize::new(0));
-        let count = Arc::clone(&used);
-        thread::spawn(move || {
-            for client in listener.incoming().flatten() {
-                let count = Arc::clone(&count);
-                thread::spawn(move || {
-                    // Clients leave when they have what they want.
-                    let _ended = relay(client, &count);
-                });
-            }
-        });
-        Self { address, used }
+    /// Starts it where nobody else listens: ports can only be named to these programs.
+    fn start(mark: &'static str, log: &str, command: impl Fn(u16) -> Command) -> Self {
+        eventually(Duration::from_secs(30), || {
+            let free = TcpListener::bind("127.0.0.1:0").map_err(|error| error.to_string())?;
+            let address = free.local_addr().map_err(|error| error.to_string())?;
+            drop(free);
+            let output = File::create(log).map_err(|error| error.to_string())?;
+            let copy = output.try_clone().map_err(|error| error.to_string())?;
+            let mut command = command(address.port());
+            let command = command.stdout(copy).stderr(output);
+            let mut process = command.spawn().map_err(|error| error.to_string())?;
+            eventually(Duration::from_secs(30), || {
+                if let Ok(Some(status)) = process.try_wait() {
+                    return Ok(Err(format!("{command:?} ended: {status}")));
+                }
+                let connected = TcpStream::connect(address);
+                connected.map(|_| Ok(())).map_err(|error| error.to_string())
+            })?;
+            Ok(Self {
+                process,
+                address: address.to_string(),
+                log: log.into(),
+                mark,
+                seen: Cell::new(0),
+            })
+        })
     }
 
-    fn used(&self) -> usize {
-        self.used.swap(0, Ordering::SeqCst)
+    fn http(mcpt: &Mcpt, name: &str, more: &str) -> Self {
+        let log = mcpt.file(&format!("{name}.log"), "");
+        let command = |port: u16| {
+            let text =
+                format!("Port {port}\nListen 127.0.0.1\nLogLevel Connect\nMaxClients 50\n{more}\n");
+            let mut command = Command::new("tinyproxy");
+            command.args(["-d", "-c", &mcpt.file(&format!("{name}.conf"), &text)]);
+            command
+        };
+        Self::start("Request (file descriptor", &log, command)
+    }
+
+    fn socks(mcpt: &Mcpt) -> Self {
+        let log = mcpt.file("socks.log", "");
+        Self::start("connected to ", &log, |port| {
+            let mut command = Command::new("microsocks");
+            command.args(["-i", "127.0.0.1", "-p", &port.to_string()]);
+            command
+        })
+    }
+
+    /// Whether it made a connection since this was asked the last time.
+    fn used(&self) -> bool {
+        let log = fs::read_to_string(&self.log).expect("the proxy's log");
+        let now = log.lines().filter(|line| line.contains(self.mark)).count();
+        self.seen.replace(now) < now
     }
 }
 
-/// Reads where to, connects, and copies both ways.
-fn relay(mut client: TcpStream, used: &AtomicUsize) -> io::Result<()> {
-    let mut first = [0];
-    client.peek(&mut first)?;
-    let to = if first[0] == 5 {
-        let mut greeting = [0; 2];
-        client.read_exact(&mut greeting)?;
-        client.read_exact(&mut vec![0; greeting[1].into()])?;
-        client.write_all(&[5, 0])?;
-        let mut request = [0; 4];
-        client.read_exact(&mut request)?;
-        let host = if request[3] == 1 {
-            let mut address = [0; 4];
-            client.read_exact(&mut address)?;
-            std::net::Ipv4Addr::from(address).to_string()
-        } else {
-            let mut length = [0];
-            client.read_exact(&mut length)?;
-            let mut name = vec![0; length[0].into()];
-            client.read_exact(&mut name)?;
-            String::from_utf8_lossy(&name).into_owned()
-        };
-        let mut port = [0; 2];
-        client.read_exact(&mut port)?;
-        client.write_all(&[5, 0, 0, 1, 0, 0, 0, 0, 0, 0])?;
-        format!("{host}:{}", u16::from_be_bytes(port))
-    } else {
-        let mut reader = BufReader::with_capacity(1, client.try_clone()?);
-        let mut line = String::new();
-        reader.read_line(&mut line)?;
-        let to = line.split(' ').nth(1).unwrap_or_default().to_owned();
-        while line.trim_end() != "" {
-            line.clear();
-            reader.read_line(&mut line)?;
-        }
-        client.write_all(b"HTTP/1.1 200 OK\r\n\r\n")?;
-        to
-    };
-    let mut server = TcpStream::connect(to)?;
-    used.fetch_add(1, Ordering::SeqCst);
-    let (mut from, mut back) = (client.try_clone()?, server.try_clone()?);
-    let up = thread::spawn(move || {
-        let copied = io::copy(&mut from, &mut server);
-        // The other end may be gone already.
-        let _ended = server.shutdown(Shutdown::Write);
-        copied
-    });
-    io::copy(&mut back, &mut client)?;
-    let _ended = client.shutdown(Shutdown::Write);
-    up.join().expect("copying").map(drop)
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        // It may have ended by itself, which the test has told by then.
+        drop(self.process.kill());
+        drop(self.process.wait());
+    }
 }
 
 #[test]
 fn proxies_are_used_as_kubectl_uses_them() {
     let mcpt = Mcpt::default();
-    let proxy = Proxy::open();
-    let at = proxy.address;
+    let proxy = Proxy::http(&mcpt, "open", "");
+    let guarded = Proxy::http(&mcpt, "guarded", "BasicAuth somebody secret");
+    let socks = Proxy::socks(&mcpt);
+    let used = || [&proxy, &guarded, &socks].map(Proxy::used);
     let good = view();
     let server = good["clusters"][0]["cluster"]["server"].as_str();
     let host = server.expect("an address").trim_start_matches("https://");
-    let host = host
-        .rsplit_once(':')
-        .map_or(host, |(host, _)| host)
-        .to_owned();
+    let host = host.rsplit_once(':').map_or(host, |(host, _)| host);
     let plain = mcpt.file("plain", &good.to_string());
-    let named = |url: &str| {
+    let named = |name: &str, url: &str| {
         let config = with("/clusters/0/cluster", &json!({"proxy-url": url}));
-        mcpt.file(&format!("{}.config", url.len()), &config.to_string())
+        mcpt.file(name, &config.to_string())
     };
-    let http = named(&format!("http://{at}"));
-    let socks = named(&format!("socks5://{at}"));
-    let url = format!("http://{at}");
-    let bare = at.to_string();
-    let socks_url = format!("socks5://{at}");
+    let bare = proxy.address.as_str();
+    let url = &format!("http://{bare}");
+    let socks_url = &format!("socks5://{}", socks.address);
+    let unknown = &format!("http://{}", guarded.address);
+    let known = &format!("http://somebody:secret@{}", guarded.address);
+    let http = named("http", url);
+    let socks5 = named("socks5", socks_url);
+    let login = named("login", known);
+    let stranger = named("stranger", unknown);
+    let some = |name, value| vec![("HTTPS_PROXY", url.as_str()), (name, value)];
     for (config, variables) in [
         (&plain, vec![]),
         (&http, vec![]),
-        (&socks, vec![]),
+        (&socks5, vec![]),
+        (&login, vec![]),
+        (&stranger, vec![]),
         // What the kubeconfig names is used whatever the environment says.
         (&http, vec![("NO_PROXY", "*")]),
-        (&plain, vec![("HTTPS_PROXY", url.as_str())]),
-        (&plain, vec![("https_proxy", url.as_str())]),
-        (&plain, vec![("HTTPS_PROXY", bare.as_str())]),
-        (&plain, vec![("HTTPS_PROXY", socks_url.as_str())]),
-        (
-            &plain,
-            vec![("HTTPS_PROXY", url.as_str()), ("NO_PROXY", "*")],
-        ),
-        (
-            &plain,
-            vec![("HTTPS_PROXY", url.as_str()), ("NO_PROXY", host.as_str())],
-        ),
-        (
-            &plain,
-            vec![("HTTPS_PROXY", url.as_str()), ("no_proxy", "other,")],
-        ),
-        (
-            &plain,
-            vec![("HTTPS_PROXY", url.as_str()), ("NO_PROXY", "127.0.0.1")],
-        ),
-        (&plain, vec![("HTTP_PROXY", url.as_str())]),
+        (&plain, vec![("HTTPS_PROXY", url)]),
+        (&plain, vec![("https_proxy", url)]),
+        (&plain, vec![("HTTPS_PROXY", bare)]),
+        (&plain, vec![("HTTPS_PROXY", socks_url)]),
+        (&plain, vec![("HTTPS_PROXY", known)]),
+        (&plain, vec![("HTTPS_PROXY", unknown)]),
+        (&plain, some("NO_PROXY", "*")),
+        (&plain, some("NO_PROXY", host)),
+        (&plain, some("no_proxy", "other,")),
+        (&plain, some("NO_PROXY", "127.0.0.1")),
+        (&plain, vec![("HTTP_PROXY", url)]),
     ] {
-        let theirs = (kubectl_may(config, &variables), proxy.used() > 0);
+        let theirs = (kubectl_may(config, &variables), used());
         let (may, told) = mcpt_may(config, &variables);
-        assert_eq!(
-            (may, proxy.used() > 0),
-            theirs,
-            "{config} {variables:?}: {told}"
-        );
+        assert_eq!((may, used()), theirs, "{config} {variables:?}: {told}");
+        assert!(!told.contains("secret"), "{told}");
     }
     let (may, told) = mcpt_may(&plain, &[("HTTPS_PROXY", "http://127.0.0.1:9")]);
     let theirs = kubectl_may(&plain, &[("HTTPS_PROXY", "http://127.0.0.1:9")]);

@@ -5,8 +5,11 @@
 
 use std::path::Path;
 
-use mcpt_tests::{Helm, Mcpt, TestNamespace, kubectl_with_input};
-use serde_json::Value;
+use mcpt_tests::{
+    Helm, Mcpt, TestNamespace, kubectl_with_input,
+    raw::{Session, agent},
+};
+use serde_json::{Value, json};
 
 fn place(word: &str) -> (TestNamespace, Mcpt) {
     let namespace = TestNamespace::new(word);
@@ -79,6 +82,40 @@ fn a_volume_of_one_pod_alone_can_be_updated() {
     assert!(read.contains("kept"), "{read}");
     let strategy = namespace.get("deployment/filesystem")["spec"]["strategy"].take();
     assert_eq!(strategy["type"], "Recreate");
+}
+
+/// Its pod has a session at a time, and says so to who comes meanwhile; it is ready all the while.
+#[test]
+fn a_server_that_can_exist_once_has_one_session() {
+    let (namespace, mcpt) = place("only-one");
+    let template = json!({
+        "name": "only-one", "description": "A test.", "version": "1.0.0",
+        "docker_image": "localhost/mcp-server-time", "docker_tag": "2026.10.19",
+        "command": ["python3", "-c", include_str!("../clients/only_one.py")],
+        "sessions": "single",
+    });
+    let folder = mcpt.home().join("only-one");
+    std::fs::create_dir_all(&folder).expect("a folder");
+    std::fs::write(folder.join("template.json"), template.to_string()).expect("a template");
+    let folder = folder.to_str().expect("UTF-8");
+    let deploy = ["deploy", folder, "--timeout", "6m", "--replicas", "1"];
+    let _ = mcpt.run(&deploy).ok();
+    let url = namespace.service_url("only-one") + "/mcp";
+    let agent = agent();
+    let session = Session::open(&agent, &url);
+    let other = Session::initialize(&agent, &url);
+    assert!(other.header("Retry-After").is_some());
+    let why = other.refused(503);
+    assert!(why.contains("one session at a time"), "{why}");
+    let status = mcpt.json(&["status", "only-one"]);
+    assert_eq!(status["ready"], 1, "{status}");
+    assert!(matches!(session.delete(&url).status(), 200 | 202 | 204));
+    let container =
+        &namespace.get("deployment/only-one")["spec"]["template"]["spec"]["containers"][0];
+    let told = json!({"name": "MCPT_BRIDGE_START_TIMEOUT", "value": "360s"});
+    let env = container["env"].as_array().expect("variables");
+    assert!(env.contains(&told), "{env:?}");
+    assert_eq!(container["startupProbe"]["failureThreshold"], 360);
 }
 
 /// By whom and when the fields of an object were last applied.

@@ -81,7 +81,7 @@ fn mcp(plan: &Plan) -> Value {
         .map(literal)
         .collect();
     let command: Vec<_> = plan.container_command.iter().map(|s| literal(s)).collect();
-    json!({
+    let mut mcp = json!({
         "transport": transport,
         "port": port,
         "path": path,
@@ -89,12 +89,16 @@ fn mcp(plan: &Plan) -> Value {
         "command": command,
         "args": args,
         "sessions": match plan.sessions {
-            Sessions::Stateful => "stateful",
+            Sessions::Stateful | Sessions::Single => "stateful",
             Sessions::Stateless => "stateless",
         },
         "template": plan.template.as_str(),
         "templateVersion": plan.template_version,
-    })
+    });
+    if plan.sessions == Sessions::Single {
+        mcp["maxSessions"] = json!(1);
+    }
+    mcp
 }
 
 /// Kubernetes expands `$(NAME)` in commands and reads `$$` as one dollar; a plan's words are meant as they stand.

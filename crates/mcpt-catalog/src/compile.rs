@@ -100,10 +100,9 @@ pub fn compile(template: &Template, settings: &Settings) -> Result<Plan, Compile
             replicas: settings.replicas,
             resources: overlay(&template.resources, &settings.resources),
             // A session of a stdio server is a process of its bridge, on one instance.
-            sessions: if chosen.is_stdio() {
-                Sessions::Stateful
-            } else {
-                template.sessions
+            sessions: match (template.sessions, chosen.is_stdio()) {
+                (Sessions::Stateless, true) | (Sessions::Single, false) => Sessions::Stateful,
+                (sessions, _) => sessions,
             },
             transport: chosen.endpoint(&values),
         }),

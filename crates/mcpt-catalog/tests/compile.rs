@@ -8,7 +8,7 @@
 
 use std::path::Path;
 
-use mcpt_catalog::{Catalog, Settings, Template, compile};
+use mcpt_catalog::{Catalog, Settings, Template, chart_values, compile};
 use mcpt_core::{Arg, Image, Mount, Plan, REDACTED, Sessions, Transport};
 
 type Pairs<'a> = &'a [(&'a str, &'a str)];
@@ -392,6 +392,12 @@ fn a_session_of_a_stdio_server_stays_on_its_instance() {
     assert_eq!(plan(&template, &[]).sessions, Sessions::Stateless);
     let by_stdio = plan(&template, &[("transport", "stdio")]);
     assert_eq!(by_stdio.sessions, Sessions::Stateful);
+    // One at a time is the bridge's to see to, which an http server does not have.
+    template.sessions = Sessions::Single;
+    assert_eq!(plan(&template, &[]).sessions, Sessions::Stateful);
+    let by_stdio = plan(&template, &[("transport", "stdio")]);
+    assert_eq!(by_stdio.sessions, Sessions::Single);
+    assert_eq!(chart_values(&by_stdio)["mcp"]["maxSessions"], 1);
 }
 
 #[test]

@@ -11,6 +11,10 @@ use crate::{
     PlatformOptions, Progress, Revision, RevisionEntry, Server, ServerEvent, ServerName,
 };
 
+/// How long a server may always take until it first answers: one that is fetched at its first start takes minutes. A deploy
+/// that waits longer gives it as long.
+pub const START_TIMEOUT: Duration = Duration::from_mins(5);
+
 /// How to deploy.
 #[derive(Debug, Clone)]
 pub struct DeployOptions {

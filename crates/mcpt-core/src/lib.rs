@@ -20,7 +20,8 @@ mod server;
 pub use self::{
     backend::{
         Backend, ChangeOptions, Connection, DeleteOptions, Deleted, DeployOptions, Deployed,
-        DryRun, EventStream, GcOptions, LogLine, LogOptions, LogStream, Logs, Scale, Tunnel,
+        DryRun, EventStream, GcOptions, LogLine, LogOptions, LogStream, Logs, START_TIMEOUT, Scale,
+        Tunnel,
     },
     capabilities::{BackendName, Capabilities, Capability},
     command_line::{command_line, shell_word},

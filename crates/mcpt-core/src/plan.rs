@@ -98,4 +98,7 @@ pub enum Sessions {
     Stateful,
     /// Any instance answers any request.
     Stateless,
+    /// An instance has one session at a time, which must stay on it: the server can exist once only, as it locks a database,
+    /// say. Others are told to come later. For [`Transport::Stdio`] alone.
+    Single,
 }

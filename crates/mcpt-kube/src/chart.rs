@@ -6,8 +6,8 @@ use helm_release::{ChartRecord, Hook, Release, Status, as_helm_reads};
 use helm_render::{ReleaseOptions, Sources};
 use mcpt_catalog::ChartSource;
 use mcpt_core::{
-    Failure, FailureKind, Namespace, Plan, Progress, ProgressEvent, Secret, ServerName, Transport,
-    chain, redact,
+    Failure, FailureKind, Namespace, Plan, Progress, ProgressEvent, START_TIMEOUT, Secret,
+    ServerName, Transport, chain, redact,
 };
 use serde_json::{Map, Value};
 
@@ -123,6 +123,11 @@ impl Prepared {
                 .hint("give an image with --image, or leave --backend kubernetes out"));
         }
         let mut values = mcpt_catalog::chart_values(plan);
+        if options.timeout > START_TIMEOUT
+            && let Some(mcp) = values.get_mut("mcp")
+        {
+            mcp["startTimeoutSeconds"] = options.timeout.as_secs().into();
+        }
         lay_over(&mut values, &options.values);
         let chart = match &options.chart {
             None => builtin_chart(ReleaseKind::Server, what)?,

@@ -3,7 +3,8 @@
 use std::{fs, io, time::Duration};
 
 use mcpt_core::{
-    DeployOptions, Failure, FailureKind, Plan, Progress, ProgressEvent, ServerName, redact,
+    DeployOptions, Failure, FailureKind, Plan, Progress, ProgressEvent, START_TIMEOUT, ServerName,
+    redact,
 };
 use mcpt_workload::{Endpoint, own_files};
 use tokio::time::timeout;
@@ -125,6 +126,7 @@ pub(crate) async fn deploy(
         predecessor: current.as_ref().map(|run| run.path().to_owned()),
         keep_port: old.map(|old| old.port),
         digest: salted_digest(&format!("{}@{}", run.path().display(), now()), &server),
+        start_timeout: options.timeout.max(START_TIMEOUT).as_secs(),
         server,
     };
     let mut trial = Trial::begin(&spec, run.clone()).await.map_err(io_failure)?;

@@ -125,7 +125,7 @@ impl Supervisor {
         let mut backoff = Backoff::default();
         let last_wish = loop {
             let began = Instant::now();
-            let how = match Server::start(&self.spec.server, &self.run) {
+            let how = match Server::start(&self.spec, &self.run) {
                 Err(error) => {
                     let why = format!("cannot be started: {}", in_words(&error, self.run.path()));
                     voice.tell(&Event::Failed { why: why.clone() });

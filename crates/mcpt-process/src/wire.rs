@@ -19,6 +19,8 @@ pub(crate) struct Spec {
     pub(crate) keep_port: Option<u16>,
     /// Digest of the configuration.
     pub(crate) digest: String,
+    /// How many seconds the server may take until it first answers.
+    pub(crate) start_timeout: u64,
     pub(crate) server: ServerSpec,
 }
 

@@ -8,6 +8,7 @@
 
 mod fixed_port;
 mod guarded;
+mod only_one;
 
 use std::{
     ffi::OsStr,

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::Path, sync::LazyLock};
 
-use mcpt_core::{Image, near};
+use mcpt_core::{Image, Sessions, near};
 use serde_json::{Map, Value};
 
 use super::{ConfigSchema, Raw, TransportSpec};
@@ -39,6 +39,15 @@ pub(super) fn read(file: &Path, text: &str) -> Result<Checked, FormatError> {
             &readable_config(&value),
             &mut report,
         ),
+    }
+    if let Ok(raw) = &raw
+        && raw.sessions == Some(Sessions::Single)
+    {
+        let supported = raw.transport.clone().completed().supported;
+        if !supported.iter().any(|transport| transport == "stdio") {
+            let why = "\"single\" is for stdio servers, whose sessions the bridge begins; an http server bounds its own";
+            report.add("/sessions", why.to_owned());
+        }
     }
     let image = image(&value, &mut report);
     report.end()?;

@@ -21,13 +21,14 @@ use tokio::{
     time::timeout,
 };
 
+use mcpt_core::Sessions;
 use mcpt_workload::{Endpoint, LogFile, free_port, is_free};
 
 use crate::{
     command::{self, SELF},
     folder::RunFolder,
     marked,
-    wire::ServerSpec,
+    wire::Spec,
 };
 
 /// How long the server may take to end after SIGTERM.
@@ -48,7 +49,9 @@ pub(crate) struct Server {
 
 impl Server {
     /// Starts it on a port of its own.
-    pub(crate) fn start(spec: &ServerSpec, run: &RunFolder) -> io::Result<Self> {
+    pub(crate) fn start(spec: &Spec, run: &RunFolder) -> io::Result<Self> {
+        let start_timeout = spec.start_timeout;
+        let spec = &spec.server;
         let port = match &spec.endpoint {
             Endpoint::Http {
                 port,
@@ -71,7 +74,14 @@ impl Server {
         let mut words: Vec<String> = Vec::new();
         if spec.endpoint == Endpoint::Stdio {
             words.extend([SELF, "bridge", "--listen"].map(str::to_owned));
-            words.extend([format!("127.0.0.1:{port}"), "--".to_owned()]);
+            words.push(format!("127.0.0.1:{port}"));
+            if !spec.env.contains_key("MCPT_BRIDGE_START_TIMEOUT") {
+                words.push(format!("--start-timeout={start_timeout}s"));
+            }
+            if spec.sessions == Sessions::Single {
+                words.push("--max-sessions=1".to_owned());
+            }
+            words.push("--".to_owned());
         }
         words.extend(spec.command.iter().cloned());
 
