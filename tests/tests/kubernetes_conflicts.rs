@@ -71,7 +71,7 @@ fn a_hot_fix_is_taken_over_when_that_is_said() {
 fn a_mended_deploy_is_not_called_failed_with_the_old_words() {
     let (namespace, mcpt) = place("mended");
     namespace.apply(
-        "apiVersion: v1\nkind: ResourceQuota\nmetadata: {name: team}\nspec: {hard: {limits.memory: 300Mi}}\n",
+        "apiVersion: v1\nkind: ResourceQuota\nmetadata: {name: team}\nspec: {hard: {limits.memory: 100Mi}}\n",
     );
     // The quota is in force once its controller has counted.
     eventually(PATIENCE, || {
@@ -89,7 +89,7 @@ fn a_mended_deploy_is_not_called_failed_with_the_old_words() {
             "--replicas",
             "1",
             "--set",
-            "resources.limits.memory=256Mi",
+            "resources.limits.memory=64Mi,mcpt.resources.limits.memory=64Mi",
             "--set",
             "probes.startup.initialDelaySeconds=12",
         ])

@@ -77,7 +77,7 @@ fn every_problem_of_the_format_at_once() {
             "mine/template.json:12: config_schema.properties.a.type: \"strng\" is not one of string, integer, number, boolean, array, object, null, and \"strng\" is not an array",
             "mine/template.json:14: config_schema.properties.b: it is given twice",
             "mine/template.json:14: config_schema.properties.b.env_mapping: \"1B\" does not match the pattern ^[A-Za-z_][A-Za-z0-9_]*$",
-            "mine/template.json:17: sessions: \"some\" is not one of stateful, stateless",
+            "mine/template.json:17: sessions: \"some\" is not one of stateful, stateless, single",
         ]
     );
 }
@@ -115,6 +115,29 @@ fn what_no_schema_can_say() {
     .enumerate()
     {
         assert!(lines.contains(expected), "{line}: {expected}\nin\n{report}");
+    }
+}
+
+/// Who begins the sessions of a server can bound them.
+#[test]
+fn one_session_at_a_time_is_for_stdio() {
+    for (transports, fits) in [
+        ("\"stdio\"", true),
+        ("\"http\", \"stdio\"", true),
+        ("\"http\"", false),
+    ] {
+        let text = format!(
+            r#"{{"name": "M", "description": "", "docker_image": "m", "command": ["m"], "sessions": "single",
+"transport": {{"supported": [{transports}], "default": "{}"}}}}"#,
+            if fits { "stdio" } else { "http" }
+        );
+        match parse(&text) {
+            Ok(_) => assert!(fits, "{transports}"),
+            Err(told) => assert!(
+                !fits && told.contains("sessions: \"single\" is for stdio servers"),
+                "{told}"
+            ),
+        }
     }
 }
 
