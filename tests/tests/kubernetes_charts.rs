@@ -131,7 +131,7 @@ fn ownership(namespace: &TestNamespace, manifest: &str) -> Vec<Value> {
     let applied: Value = serde_json::from_str(&applied).expect("JSON");
     let objects = applied["items"].as_array().expect("a list").iter();
     objects
-        .flat_map(|object| object["metadata"]["managedFields"].as_array())
+        .filter_map(|object| object["metadata"]["managedFields"].as_array())
         .flatten()
         .filter(|fields| fields["manager"] == "helm")
         .cloned()
