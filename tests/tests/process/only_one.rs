@@ -52,9 +52,10 @@ fn a_start_may_take_as_long_as_the_deploy() {
     let _ = mcpt.run(&deploy).ok();
     let status = mcpt.json(&["status", "only-one"]);
     let process = status["replicas"][0]["name"].as_str().expect("a process");
-    let words = fs::read(format!("/proc/{process}/cmdline")).expect("its command line");
-    let words = String::from_utf8_lossy(&words);
-    assert!(words.contains("--start-timeout=660s"), "{words}");
+    let given = fs::read(format!("/proc/{process}/environ")).expect("its environment");
+    let given = String::from_utf8_lossy(&given);
+    let mut variables = given.split('\0');
+    assert!(variables.any(|variable| variable == "MCPT_BRIDGE_START_TIMEOUT=660s"));
     let _ = mcpt.run(&["delete", "only-one"]).ok();
 
     let dry = ["-b", "kubernetes", "deploy", &template(&mcpt), "--dry-run"];

@@ -72,16 +72,16 @@ impl Server {
         };
         let own = command::own_binary()?;
         let mut words: Vec<String> = Vec::new();
+        // What the server's own environment says counts more.
+        let mut settings = Vec::new();
         if spec.endpoint == Endpoint::Stdio {
             words.extend([SELF, "bridge", "--listen"].map(str::to_owned));
             words.push(format!("127.0.0.1:{port}"));
-            if !spec.env.contains_key("MCPT_BRIDGE_START_TIMEOUT") {
-                words.push(format!("--start-timeout={start_timeout}s"));
-            }
-            if spec.sessions == Sessions::Single {
-                words.push("--max-sessions=1".to_owned());
-            }
             words.push("--".to_owned());
+            settings.push(("MCPT_BRIDGE_START_TIMEOUT", format!("{start_timeout}s")));
+            if spec.sessions == Sessions::Single {
+                settings.push(("MCPT_BRIDGE_MAX_SESSIONS", "1".to_owned()));
+            }
         }
         words.extend(spec.command.iter().cloned());
 
@@ -103,6 +103,7 @@ impl Server {
                     word.as_ref()
                 }
             }))
+            .envs(settings)
             .envs(&spec.env)
             .envs(&spec.secrets)
             .env(marked::MARK, run.path())
