@@ -17,10 +17,14 @@ use hyper::{
     body::{Body, Incoming},
 };
 use mcpt_protocol::{
-    RequestEra,
+    Part, RequestEra,
     header::{self, SESSION_ID},
+    media,
+    sse::Frame,
+    subscription_ended,
 };
 use mcpt_routing::{InFlight, Policy, Rounds, Server, SessionKeys};
+use serde_json::value::RawValue;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::{
@@ -32,7 +36,7 @@ use self::{body_budget::ReadBody, request_class::request_id};
 use crate::{
     directory::Directory,
     refusal::Refusal,
-    relay::{Answer, Forwarded},
+    relay::{Answer, Forwarded, Until},
     upstream::{Connection, SendError, Upstream},
 };
 
@@ -127,9 +131,19 @@ impl Exchange {
         })
     }
 
-    /// A server's answer as it goes on; `streams` if it has no end of its own.
-    fn relayed(&self, taken: Taken, streams: bool, watch: Option<Watch>) -> Answer {
-        let until = streams.then(|| self.closing.clone().cancelled_owned());
+    /// A server's answer as it goes on.
+    fn relayed(&self, taken: Taken, stream: Stream<'_>, watch: Option<Watch>) -> Answer {
+        let events = media::is_type(taken.response.headers(), media::EVENT_STREAM);
+        let last_words = match stream {
+            Stream::Ends => None,
+            Stream::Subscription(Some(id)) if events => {
+                let ended = subscription_ended(Part::alone(id));
+                let event = Frame::new(|line| line.extend_from_slice(ended.as_bytes())).event();
+                Some(event)
+            }
+            Stream::Endless | Stream::Subscription(_) => Some(Bytes::new()),
+        };
+        let until = last_words.map(|words| Until::told(&self.closing, words));
         let Taken {
             response,
             connection,
@@ -139,6 +153,17 @@ impl Exchange {
             response.map(|body| Forwarded::new(body, in_flight, connection, until, watch)),
         )
     }
+}
+
+/// Whether an answer has an end of its own.
+#[derive(Debug, Clone, Copy)]
+enum Stream<'a> {
+    /// It has.
+    Ends,
+    /// It has none, and none is expected.
+    Endless,
+    /// It has none, but says so when it is over: it answers the request with this id.
+    Subscription(Option<&'a RawValue>),
 }
 
 /// An answer that has begun: what of it is there, what the rest comes over, and where it is counted.

@@ -11,9 +11,10 @@ use hyper::{
     Response, StatusCode,
     body::{Body, Frame, Incoming, SizeHint},
 };
+use mcpt_protocol::sse::Boundary;
 use mcpt_routing::InFlight;
 use serde_json::value::RawValue;
-use tokio_util::sync::WaitForCancellationFutureOwned;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use crate::{
     exchange::Watch,
@@ -85,9 +86,46 @@ pub(crate) struct Forwarded {
     /// Given back for the next request once the body is complete.
     connection: Option<Connection>,
     /// For streams that have no end of their own: when the gateway ends them.
-    until: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
+    until: Option<Box<Until>>,
     /// For answers by which a server may ask for more.
     watch: Option<Box<Watch>>,
+}
+
+/// The end of a stream that has none of its own.
+#[derive(Debug)]
+pub(crate) struct Until {
+    told: Pin<Box<WaitForCancellationFutureOwned>>,
+    /// What the stream says then, if that can be said where it stands.
+    last_words: Bytes,
+    place: Boundary,
+    over: bool,
+}
+
+impl Until {
+    /// When the gateway closes.
+    pub(crate) fn told(closing: &CancellationToken, last_words: Bytes) -> Self {
+        Self {
+            told: Box::pin(closing.clone().cancelled_owned()),
+            last_words,
+            place: Boundary::default(),
+            over: false,
+        }
+    }
+
+    /// The last piece of the stream, if its end has come; `None` in it when nothing is left to be said.
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        if !self.over {
+            if self.told.as_mut().poll(context).is_pending() {
+                return Poll::Pending;
+            }
+            self.over = true;
+            if !self.place.is_here() {
+                self.last_words.clear();
+            }
+        }
+        let words = std::mem::take(&mut self.last_words);
+        Poll::Ready((!words.is_empty()).then_some(words))
+    }
 }
 
 impl Forwarded {
@@ -95,14 +133,14 @@ impl Forwarded {
         inner: Incoming,
         in_flight: InFlight<Upstream>,
         connection: Connection,
-        until: Option<WaitForCancellationFutureOwned>,
+        until: Option<Until>,
         watch: Option<Watch>,
     ) -> Self {
         Self {
             inner,
             in_flight,
             connection: Some(connection),
-            until: until.map(Box::pin),
+            until: until.map(Box::new),
             watch: watch.map(Box::new),
         }
     }
@@ -123,17 +161,21 @@ impl Body for Forwarded {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         if let Some(until) = &mut self.until
-            && until.as_mut().poll(context).is_ready()
+            && let Poll::Ready(last) = until.poll(context)
         {
-            return Poll::Ready(None);
+            return Poll::Ready(last.map(|words| Ok(Frame::data(words))));
         }
         let this = &mut *self;
         let frame = Pin::new(&mut this.inner).poll_frame(context);
         match &frame {
             Poll::Ready(None) => this.give_back(),
             Poll::Ready(Some(Ok(frame))) => {
-                if let (Some(watch), Some(piece)) = (&mut this.watch, frame.data_ref()) {
+                let piece = frame.data_ref();
+                if let (Some(watch), Some(piece)) = (&mut this.watch, piece) {
                     watch.take(piece, &this.in_flight);
+                }
+                if let (Some(until), Some(piece)) = (&mut this.until, piece) {
+                    until.place.take(piece);
                 }
             }
             Poll::Ready(Some(Err(_))) | Poll::Pending => {}

@@ -41,6 +41,7 @@ mod redirect;
 mod request_state;
 mod rpc_error;
 pub mod sse;
+mod subscription;
 mod unusable;
 mod versions;
 
@@ -57,6 +58,7 @@ pub use self::{
     redirect::{REDIRECTS_MAX, Redirect, redirect},
     request_state::RequestStates,
     rpc_error::{ErrorCode, RpcError, error_response, means_unknown_session},
+    subscription::subscription_ended,
     unusable::{find_id, without_noise},
     versions::{
         BATCH_VERSION, Era, LEGACY_VERSIONS, MODERN_VERSION, NEWEST_LEGACY, era_of_version,

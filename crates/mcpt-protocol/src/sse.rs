@@ -62,6 +62,30 @@ impl Event {
     }
 }
 
+/// Whether a stream is between two events, as far as its last bytes tell.
+#[derive(Debug, Clone, Default)]
+pub struct Boundary {
+    last: [u8; 4],
+}
+
+impl Boundary {
+    /// Takes a piece of the stream in.
+    pub fn take(&mut self, piece: &[u8]) {
+        for byte in &piece[piece.len().saturating_sub(self.last.len())..] {
+            self.last.rotate_left(1);
+            self.last[3] = *byte;
+        }
+    }
+
+    /// Whether an event may begin here: at the begin of the stream, and after an empty line.
+    pub fn is_here(&self) -> bool {
+        let [_, _, before, last] = self.last;
+        self.last == [0; 4]
+            || self.last == *b"\r\n\r\n"
+            || matches!([before, last], [b'\n', b'\n'] | [b'\r', b'\r'])
+    }
+}
+
 /// A message framed as an event. The message itself is a slice of it, so that it is copied once
 /// whether it leaves as an event or as a JSON body.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use mcpt_protocol::{RequestEra, header::SESSION_ID};
 use mcpt_routing::{EndpointId, InFlight, Leg, Server, Ticket, Work};
 
 use super::{
-    Exchange, Taken,
+    Exchange, Stream, Taken,
     body_budget::ReadBody,
     request_body::RequestBody,
     request_class::{Purpose, RequestClass, request_id},
@@ -53,10 +53,10 @@ impl Exchange {
             },
             ReadBody::Large { .. } => RequestClass::unread(era),
         };
-        let streams = match class.purpose {
-            Purpose::Initialize => false,
-            Purpose::Modern { listens } => listens,
-            Purpose::Other => parts.method == Method::GET,
+        let stream = match class.purpose {
+            Purpose::Modern { listens: true } => Stream::Subscription(class.id.as_deref()),
+            Purpose::Other if parts.method == Method::GET => Stream::Endless,
+            Purpose::Initialize | Purpose::Modern { .. } | Purpose::Other => Stream::Ends,
         };
         let sendable = self.sendable(parts, read, &class);
         let asked_by = self.asked_by(server, &class);
@@ -65,7 +65,7 @@ impl Exchange {
             Err(refusal) => Err(refusal),
         };
         match begun {
-            Ok(taken) => self.relayed(taken, streams, self.watch(server, &class)),
+            Ok(taken) => self.relayed(taken, stream, self.watch(server, &class)),
             Err(refusal) => Answer::refusal(&refusal, class.id.as_deref()),
         }
     }

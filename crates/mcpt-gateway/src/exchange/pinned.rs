@@ -13,7 +13,7 @@ use mcpt_core::Sessions;
 use mcpt_protocol::{header::SESSION_ID, means_unknown_session};
 use mcpt_routing::{Endpoint, InFlight, Leg, Pinned, Server, Work};
 
-use super::{Exchange, Taken, request_body::RequestBody};
+use super::{Exchange, Stream, Taken, request_body::RequestBody};
 use crate::{
     directory::unix_time,
     headers,
@@ -221,7 +221,11 @@ impl Exchange {
         if unknown || (deleted && status.is_success()) {
             self.directory.session_ended(session.sealed.as_bytes());
         }
-        let mut answer = self.relayed(taken, *method == Method::GET, None);
+        let stream = match *method {
+            Method::GET => Stream::Endless,
+            _ => Stream::Ends,
+        };
+        let mut answer = self.relayed(taken, stream, None);
         if unknown && !deleted {
             answer.outcome = Outcome::UnknownSession;
         }

@@ -11,7 +11,11 @@ use std::{
 use futures_util::future::FutureExt as _;
 use mcpt_routing::Conditions;
 use serde_json::json;
-use tokio::sync::oneshot;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpListener,
+    sync::oneshot,
+};
 
 use crate::{
     harness::{Tellable, demo, gateway_until, modern},
@@ -62,6 +66,50 @@ async fn busy_clients_are_sent_away_without_a_lost_call() {
     let answer = late.exchange("GET", "/readyz", &[], "").await.unwrap();
     assert_eq!((answer.status, answer.kept), (503, false), "{answer:?}");
     ended.await;
+}
+
+/// A server whose subscriptions begin with `first`, and then are silent.
+async fn subscribed(first: &'static str) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut read = Vec::new();
+        while !read.ends_with(b"}") {
+            stream.read_buf(&mut read).await.unwrap();
+        }
+        let answer = format!(
+            "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n{first}\r\n",
+            first.len()
+        );
+        stream.write_all(answer.as_bytes()).await.unwrap();
+        drop(stream.read_to_end(&mut Vec::new()).await);
+    });
+    address
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn subscriptions_end_with_their_result_where_it_can_be_said() {
+    const RESULT: &str = r#"data: {"jsonrpc":"2.0","id":"c","result":{"resultType":"complete","_meta":{"io.modelcontextprotocol/subscriptionId":"c"}}}"#;
+    for (first, ended) in [("data: {}\r\n\r\n", true), ("data: {\"half", false)] {
+        let (shutdown, told) = oneshot::channel();
+        let (gateway, serving) = gateway_until(told.map(drop).boxed());
+        let serving = tokio::spawn(serving);
+        gateway.endpoints(&[("a", subscribed(first).await, Conditions::READY)]);
+        gateway.shows("condition=\"ready\"} 1").await;
+        let (headers, body) = modern("subscriptions/listen", &json!({"notifications": {}}));
+        let headers = headers.each_ref().map(|(n, v)| (*n, v.as_str()));
+        let mut stream = Wire::open(gateway.address).await.unwrap();
+        stream
+            .send("POST", "/mcp/demo", &headers, &body)
+            .await
+            .unwrap();
+        stream.until(first).await.unwrap();
+        shutdown.send(()).unwrap();
+        let rest = stream.until("\r\n0\r\n\r\n").await.unwrap();
+        assert_eq!(rest.contains(RESULT), ended, "{rest:?}");
+        serving.await.unwrap().unwrap();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -68,6 +68,15 @@ impl Wire {
         self.0.write_all(bytes).await
     }
 
+    /// Reads, as it comes, what ends with `end`.
+    pub(crate) async fn until(&mut self, end: &str) -> io::Result<String> {
+        let mut bytes = Vec::new();
+        while !bytes.ends_with(end.as_bytes()) {
+            bytes.push(self.0.read_u8().await?);
+        }
+        String::from_utf8(bytes).map_err(io::Error::other)
+    }
+
     /// Reads up to the first byte of the body.
     async fn head(&mut self) -> io::Result<(Answer, Framing)> {
         let line = self.line().await?;

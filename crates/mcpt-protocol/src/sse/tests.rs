@@ -167,3 +167,23 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn where_an_event_may_begin() {
+    for (pieces, here) in [
+        (&[][..], true),
+        (&["data: a"], false),
+        (&["data: a\n"], false),
+        (&["data: a\n", "\n"], true),
+        (&["data: a\r\n\r", "\n", ""], true),
+        (&["data: a\r\r"], true),
+        (&["\n\n", "data"], false),
+        (&["data: a\n\n: b\r\n"], false),
+    ] {
+        let mut boundary = Boundary::default();
+        for piece in pieces {
+            boundary.take(piece.as_bytes());
+        }
+        assert_eq!(boundary.is_here(), here, "{pieces:?}");
+    }
+}
