@@ -21,6 +21,16 @@ pub const METRICS_PATH: &str = "/metrics";
 pub const SERVERS_PATH: &str = "/api/v1/servers";
 /// Hashes of sessions, for the other replicas of a gateway; no promise to anybody else.
 pub const SESSIONS_PATH: &str = "/api/v1/sessions";
+/// Begin of the paths of [`RoundPage`]s; after it a slash and a hash of what an instance has handed out. For the other
+/// replicas of a gateway; no promise to anybody else.
+pub const ROUNDS_PATH: &str = "/api/v1/rounds";
+
+/// Which instance waits for the next round of a call.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RoundPage {
+    /// Its id, if this gateway knows it.
+    pub endpoint: Option<String>,
+}
 
 /// All servers that a gateway knows, by namespace and name.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

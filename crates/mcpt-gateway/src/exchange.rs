@@ -35,6 +35,7 @@ pub(crate) use self::{
 use self::{body_budget::ReadBody, request_class::request_id};
 use crate::{
     directory::Directory,
+    peers::PeerAddresses,
     refusal::Refusal,
     relay::{Answer, Forwarded, Until},
     upstream::{Connection, SendError, Upstream},
@@ -49,6 +50,8 @@ pub(crate) struct Exchange {
     pub(crate) bodies: Arc<BodyBudget>,
     pub(crate) unreachable_hint: Option<&'static str>,
     pub(crate) rounds: Arc<Rounds>,
+    /// The other replicas of the gateway.
+    pub(crate) others: Arc<PeerAddresses>,
     /// Ends streams that have no end of their own.
     pub(crate) closing: CancellationToken,
 }

@@ -12,6 +12,7 @@ use std::{
 use hyper::{Request, body::Incoming, service::service_fn};
 use mcpt_http::Connections;
 use mcpt_protocol::AccessRules;
+use mcpt_routing::Rounds;
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
@@ -22,7 +23,8 @@ use crate::{
     exchange::{BodyBudget, Exchange},
     metrics::Metrics,
     pages::Pages,
-    peers, sources,
+    peers::{self, PeerAddresses},
+    sources,
     stages::Stages,
     target::Targets,
 };
@@ -159,9 +161,11 @@ fn stages(config: GatewayConfig, background: &mut JoinSet<()>) -> (Arc<Stages>, 
     let bodies = Arc::new(BodyBudget::new(config.max_body));
     let peers_heard = Arc::new(AtomicBool::new(config.peers.is_none()));
     let closing = CancellationToken::new();
+    let (rounds, others) = (Arc::<Rounds>::default(), Arc::<PeerAddresses>::default());
     if let Some(peers) = config.peers {
         let heard = Arc::clone(&peers_heard);
-        background.spawn(peers::exchange(peers, Arc::clone(&directory), heard));
+        let (known, directory) = (Arc::clone(&others), Arc::clone(&directory));
+        background.spawn(peers::exchange(peers, known, directory, heard));
     }
     for (index, source) in config.sources.into_iter().enumerate() {
         let changes = sources::begin(index, source, &directory);
@@ -178,7 +182,8 @@ fn stages(config: GatewayConfig, background: &mut JoinSet<()>) -> (Arc<Stages>, 
             policy: config.policy,
             bodies: Arc::clone(&bodies),
             unreachable_hint: config.unreachable_hint,
-            rounds: Arc::default(),
+            rounds: Arc::clone(&rounds),
+            others,
             closing: closing.clone(),
         },
         metrics: Arc::clone(&metrics),
@@ -186,6 +191,7 @@ fn stages(config: GatewayConfig, background: &mut JoinSet<()>) -> (Arc<Stages>, 
             directory,
             metrics,
             bodies,
+            rounds,
             default_namespace,
             peers_heard,
             closing: closing.clone(),

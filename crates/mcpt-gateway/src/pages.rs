@@ -8,9 +8,10 @@ use std::sync::{
 use hyper::{Method, Request, Response, StatusCode};
 use mcpt_core::Namespace;
 use mcpt_gateway_api::{
-    HEALTH_PATH, KnownServer, METRICS_PATH, READY_PATH, SERVERS_PATH, SESSIONS_PATH, ServersPage,
+    HEALTH_PATH, KnownServer, METRICS_PATH, READY_PATH, ROUNDS_PATH, RoundPage, SERVERS_PATH,
+    SESSIONS_PATH, ServersPage,
 };
-use mcpt_routing::{Conditions, RoutingTable, Server};
+use mcpt_routing::{Conditions, RoundKey, Rounds, RoutingTable, Server};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
@@ -37,6 +38,8 @@ pub(crate) enum Page {
     Servers,
     /// `/api/v1/sessions`: hashes of the sessions it has seen, for its peers.
     Sessions,
+    /// `/api/v1/rounds/HASH`: who waits for the next round of a call, for its peers.
+    Round(RoundKey),
 }
 
 impl Page {
@@ -47,7 +50,10 @@ impl Page {
             METRICS_PATH => Self::Metrics,
             SERVERS_PATH => Self::Servers,
             SESSIONS_PATH => Self::Sessions,
-            _ => return None,
+            other => {
+                let state = other.strip_prefix(ROUNDS_PATH)?.strip_prefix('/')?;
+                Self::Round(state.parse().ok()?)
+            }
         })
     }
 
@@ -63,6 +69,7 @@ pub(crate) struct Pages {
     pub(crate) directory: Arc<Directory>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) bodies: Arc<BodyBudget>,
+    pub(crate) rounds: Arc<Rounds>,
     pub(crate) default_namespace: Namespace,
     /// Whether the peers were asked at least once, if there can be any.
     pub(crate) peers_heard: Arc<AtomicBool>,
@@ -110,6 +117,15 @@ impl Pages {
             Page::Sessions => {
                 let text = json!(self.directory.sightings()).to_string();
                 page(StatusCode::OK, json, text)
+            }
+            Page::Round(state) => {
+                let endpoint = self.rounds.who_asked(state);
+                let endpoint = endpoint.map(|endpoint| endpoint.as_str().to_owned());
+                page(
+                    StatusCode::OK,
+                    json,
+                    json!(RoundPage { endpoint }).to_string(),
+                )
             }
         }
     }

@@ -1,7 +1,7 @@
 //! The other replicas of the gateway: each asks all others every second which sessions they have seen.
 //!
 //! Nothing depends on it but where new sessions begin. A replica that does not answer is counted as it last was, until its
-//! address is gone.
+//! address is gone. Of a call that goes on in another round they are asked only when its next round comes by.
 
 use std::{
     collections::BTreeMap,
@@ -15,13 +15,18 @@ use std::{
     time::Duration,
 };
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
-use futures_util::future::join_all;
+use futures_util::{
+    future::join_all,
+    stream::{FuturesUnordered, StreamExt as _},
+};
 use http_body_util::Empty;
 use hyper::{Request, StatusCode, header::HOST};
-use mcpt_gateway_api::SESSIONS_PATH;
+use mcpt_gateway_api::{ROUNDS_PATH, RoundPage, SESSIONS_PATH};
 use mcpt_http::client;
-use mcpt_routing::Sightings;
+use mcpt_routing::{EndpointId, RoundKey, Sightings};
+use serde::de::DeserializeOwned;
 use tokio::time::MissedTickBehavior;
 
 use crate::directory::Directory;
@@ -61,8 +66,41 @@ impl FromStr for Peers {
     }
 }
 
+/// Where the replicas are, as of the last time that was asked.
+#[derive(Debug, Default)]
+pub(crate) struct PeerAddresses(ArcSwap<Vec<SocketAddr>>);
+
+impl PeerAddresses {
+    /// Which instance waits for the next round of a call, as soon as one replica knows it.
+    pub(crate) async fn who_asked(&self, state: RoundKey) -> Option<EndpointId> {
+        let path = format!("{ROUNDS_PATH}/{state}");
+        let mut answers: FuturesUnordered<_> = self
+            .0
+            .load()
+            .iter()
+            .map(|address| ask::<RoundPage>(*address, path.clone()))
+            .collect();
+        let first = async {
+            while let Some(answer) = answers.next().await {
+                match answer.map(|page| page.endpoint) {
+                    Ok(Some(endpoint)) => return Some(EndpointId::new(&endpoint)),
+                    Ok(None) => {}
+                    Err(error) => tracing::debug!(%error, "a peer does not answer"),
+                }
+            }
+            None
+        };
+        tokio::time::timeout(PATIENCE, first).await.ok().flatten()
+    }
+}
+
 /// Asks the others for as long as the gateway runs; `heard` is set once they were asked.
-pub(crate) async fn exchange(peers: Peers, directory: Arc<Directory>, heard: Arc<AtomicBool>) {
+pub(crate) async fn exchange(
+    peers: Peers,
+    known: Arc<PeerAddresses>,
+    directory: Arc<Directory>,
+    heard: Arc<AtomicBool>,
+) {
     // Sessions are counted at endpoints that are known.
     directory.complete().await;
     let mut reports = BTreeMap::new();
@@ -74,6 +112,7 @@ pub(crate) async fn exchange(peers: Peers, directory: Arc<Directory>, heard: Arc
             // As long as no replica is there, its name is not known.
             tracing::debug!(%error, host = peers.host, "no addresses of peers");
         }
+        known.0.store(Arc::new(reports.keys().copied().collect()));
         // Its own answer, if it has asked itself, says nothing new.
         let all: Vec<_> = reports.values().collect();
         directory.count_elsewhere(&all);
@@ -86,7 +125,8 @@ async fn ask_all(peers: &Peers, reports: &mut BTreeMap<SocketAddr, Sightings>) -
     let addresses: Vec<_> = tokio::time::timeout(PATIENCE, known).await??.collect();
     reports.retain(|address, _| addresses.contains(address));
     let asked = addresses.into_iter().map(async |address| {
-        let answer = tokio::time::timeout(PATIENCE, ask(address)).await;
+        let asked = ask(address, SESSIONS_PATH.to_owned());
+        let answer = tokio::time::timeout(PATIENCE, asked).await;
         (address, answer.unwrap_or_else(|late| Err(late.into())))
     });
     for (address, answer) in join_all(asked).await {
@@ -100,8 +140,8 @@ async fn ask_all(peers: &Peers, reports: &mut BTreeMap<SocketAddr, Sightings>) -
     Ok(())
 }
 
-async fn ask(address: SocketAddr) -> io::Result<Sightings> {
-    let request = Request::get(SESSIONS_PATH)
+async fn ask<T: DeserializeOwned>(address: SocketAddr, path: String) -> io::Result<T> {
+    let request = Request::get(path)
         .header(HOST, address.to_string())
         .body(Empty::<Bytes>::new())
         .map_err(io::Error::other)?;

@@ -19,7 +19,7 @@ pub use self::{
     endpoint::{Endpoint, InFlight},
     ledger::SessionLedger,
     pick::{Policy, Work},
-    rounds::Rounds,
+    rounds::{InvalidRoundKey, RoundKey, Rounds},
     seal::{
         Carried, Leg, MAX_SEALED, MAX_UPSTREAM_SESSION, SealError, SessionKeys, SessionKeysError,
         Ticket,

@@ -59,7 +59,7 @@ impl Exchange {
             Purpose::Initialize | Purpose::Modern { .. } | Purpose::Other => Stream::Ends,
         };
         let sendable = self.sendable(parts, read, &class);
-        let asked_by = self.asked_by(server, &class);
+        let asked_by = self.asked_by(server, &class).await;
         let begun = match self.send_to_any(server, sendable, asked_by).await {
             Ok(taken) => self.with_sealed_session(server, taken, &class),
             Err(refusal) => Err(refusal),

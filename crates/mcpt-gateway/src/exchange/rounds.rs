@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use mcpt_protocol::RequestStates;
-use mcpt_routing::{InFlight, Pinned, Rounds, Server};
+use mcpt_routing::{InFlight, Pinned, RoundKey, Rounds, Server};
 
 use super::{Exchange, request_class::RequestClass};
 use crate::upstream::Upstream;
@@ -20,20 +20,26 @@ pub(crate) struct Watch {
 impl Watch {
     /// Takes a piece of the answer in.
     pub(crate) fn take(&mut self, piece: &[u8], from: &InFlight<Upstream>) {
-        let noted = |state: &str| self.rounds.asked(self.server.key(), state, from.id());
+        let key = |state: &str| RoundKey::of(self.server.key(), state);
+        let noted = |state: &str| self.rounds.asked(key(state), from.id());
         self.states.take(piece, noted);
     }
 }
 
 impl Exchange {
-    /// The instance that a request is the next round for, if it is known and still there.
-    pub(super) fn asked_by(
+    /// The instance that a request is the next round for, if it is still there and known: here, or to another replica of the
+    /// gateway. They are asked only where it matters which instance it is.
+    pub(super) async fn asked_by(
         &self,
         server: &Server<Upstream>,
         class: &RequestClass,
     ) -> Option<InFlight<Upstream>> {
-        let state = class.request_state.as_deref()?;
-        match server.pinned(&self.rounds.who_asked(server.key(), state)?) {
+        let state = RoundKey::of(server.key(), class.request_state.as_deref()?);
+        let asked_by = match self.rounds.who_asked(state) {
+            None if server.endpoints().len() > 1 => self.others.who_asked(state).await,
+            known => known,
+        };
+        match server.pinned(&asked_by?) {
             Pinned::Endpoint(endpoint, _) => Some(endpoint.begin()),
             Pinned::Gone => None,
         }

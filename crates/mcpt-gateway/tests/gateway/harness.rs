@@ -8,7 +8,7 @@ use futures_util::{
 };
 use mcpt_core::{Namespace, Secret, ServerName, Sessions};
 use mcpt_demo::{DemoError, DemoSettings};
-use mcpt_gateway::{Gateway, GatewayConfig, GatewayError};
+use mcpt_gateway::{Gateway, GatewayConfig, GatewayError, Peers};
 use mcpt_protocol::AccessRules;
 use mcpt_routing::{
     Address, Change, Conditions, Discovery, EndpointId, EndpointSpec, ServerKey, ServerSpec,
@@ -99,8 +99,23 @@ pub(crate) fn gateway() -> Tellable {
     gateway
 }
 
+/// A gateway beside another one.
+pub(crate) fn gateway_beside(other: &Tellable) -> Tellable {
+    let peers = other.admin.to_string().parse().unwrap();
+    let (gateway, serving) = gateway_with(Some(peers), std::future::pending().boxed());
+    tokio::spawn(serving);
+    gateway
+}
+
 /// A gateway that is told to shut down by `shutdown`, and what serves it.
 pub(crate) fn gateway_until(
+    shutdown: BoxFuture<'static, ()>,
+) -> (Tellable, BoxFuture<'static, Result<(), GatewayError>>) {
+    gateway_with(None, shutdown)
+}
+
+fn gateway_with(
+    peers: Option<Peers>,
     shutdown: BoxFuture<'static, ()>,
 ) -> (Tellable, BoxFuture<'static, Result<(), GatewayError>>) {
     let (tell, told) = unbounded_channel();
@@ -111,6 +126,7 @@ pub(crate) fn gateway_until(
         SessionKeys::parse(&key).unwrap(),
     );
     config.sources.push(Box::new(Told(told)));
+    config.peers = peers;
     let gateway = Gateway::bind(config).unwrap();
     let (address, admin) = (gateway.address(), gateway.admin_address());
     let tellable = Tellable {

@@ -13,6 +13,8 @@ async fn clients_see_no_more_than_how_it_is() {
         ("/metrics", 404, 200),
         ("/api/v1/servers", 404, 200),
         ("/api/v1/sessions", 404, 200),
+        ("/api/v1/rounds/0123456789abcdef0123456789abcdef", 404, 200),
+        ("/api/v1/rounds/0123", 404, 404),
         ("/mcp/demo", 503, 404),
     ] {
         let told = gateway.exchange("GET", path, &[], "").await;

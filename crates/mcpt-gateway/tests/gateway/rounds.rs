@@ -9,7 +9,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
-use crate::harness::{Tellable, gateway};
+use crate::harness::{Tellable, gateway, gateway_beside};
 
 /// How a server answers.
 #[derive(Debug, Clone, Copy)]
@@ -81,12 +81,16 @@ async fn answer(stream: &mut TcpStream, form: Form, message: &str) -> std::io::R
 async fn before(form: Form) -> (Tellable, [SocketAddr; 2]) {
     let gateway = gateway();
     let addresses = [asks("a", form).await, asks("b", form).await];
+    tell(&gateway, addresses).await;
+    (gateway, addresses)
+}
+
+async fn tell(gateway: &Tellable, addresses: [SocketAddr; 2]) {
     gateway.endpoints(&[
         ("a", addresses[0], Conditions::READY),
         ("b", addresses[1], Conditions::READY),
     ]);
     gateway.shows("condition=\"ready\"} 2").await;
-    (gateway, addresses)
 }
 
 /// The state that a first round brings.
@@ -117,6 +121,24 @@ async fn the_next_round_goes_to_whom_asked_for_it() {
                 let text = next_round(&gateway, state).await;
                 assert!(text.contains("\"own\":true"), "{form:?}: {text}");
             }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_replica_is_asked_who_asked() {
+    let (first, addresses) = before(Form::Json).await;
+    let second = gateway_beside(&first);
+    tell(&second, addresses).await;
+    // It is ready once it knows the other one.
+    while second.exchange("GET", "/readyz", &[], "").await.status != 200 {
+        tokio::task::yield_now().await;
+    }
+    for _ in 0..20 {
+        let states = [first_round(&first).await, first_round(&first).await];
+        for state in states.iter().rev() {
+            let text = next_round(&second, state).await;
+            assert!(text.contains("\"own\":true"), "{text}");
         }
     }
 }
