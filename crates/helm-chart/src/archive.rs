@@ -16,7 +16,7 @@ impl Chart {
     pub fn from_archive(archive: &[u8]) -> Result<Self, Error> {
         let mut budget = Budget::default();
         let files = read_archive(archive, &mut budget)?;
-        Self::of_files(files, &mut budget)
+        Self::of_files(files, &mut budget)?.of_known_version()
     }
 }
 

@@ -50,7 +50,25 @@ impl Chart {
     /// another `apiVersion` than `v1` and `v2`, or it holds too much: archives that unpack to more than 100 MiB together, more
     /// than 50,000 files in them, or charts nested deeper than 50.
     pub fn from_files(files: impl IntoIterator<Item = (String, Vec<u8>)>) -> Result<Self, Error> {
+        Self::of_files(files, &mut Budget::default())?.of_known_version()
+    }
+
+    /// [`from_files`](Self::from_files) of whatever `apiVersion`, as a linter needs it.
+    ///
+    /// # Errors
+    /// As [`from_files`](Self::from_files), but for the version.
+    pub fn from_files_of_any_version(
+        files: impl IntoIterator<Item = (String, Vec<u8>)>,
+    ) -> Result<Self, Error> {
         Self::of_files(files, &mut Budget::default())
+    }
+
+    /// Helm looks at the version only in a root chart, not in subcharts.
+    pub(crate) fn of_known_version(self) -> Result<Self, Error> {
+        match self.metadata.api_version.as_str() {
+            "v1" | "v2" => Ok(self),
+            other => Err(Error::ApiVersion(other.to_owned())),
+        }
     }
 
     pub(crate) fn of_files(
@@ -64,11 +82,7 @@ impl Chart {
         let raw = files.clone();
         let mut chart = Self::assemble(files, budget)?;
         chart.raw = raw;
-        // Helm looks at it only here, not in subcharts.
-        match chart.metadata.api_version.as_str() {
-            "v1" | "v2" => Ok(chart),
-            other => Err(Error::ApiVersion(other.to_owned())),
-        }
+        Ok(chart)
     }
 
     fn assemble(files: Vec<File>, budget: &mut Budget) -> Result<Self, Error> {

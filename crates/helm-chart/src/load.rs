@@ -24,6 +24,14 @@ impl Chart {
     /// When a file cannot be read or is no regular file, when a link leads out of the folder, which Helm follows, and as
     /// [`from_files`](Self::from_files).
     pub fn from_dir(folder: &Path) -> Result<Self, Error> {
+        Self::from_dir_of_any_version(folder)?.of_known_version()
+    }
+
+    /// [`from_dir`](Self::from_dir) of whatever `apiVersion`, as a linter needs it.
+    ///
+    /// # Errors
+    /// As [`from_dir`](Self::from_dir), but for the version.
+    pub fn from_dir_of_any_version(folder: &Path) -> Result<Self, Error> {
         let folder = Folder::open(folder)?;
         let ignored = match folder.read(Path::new(".helmignore"), MOST_IGNORE_BYTES) {
             Ok(text) => String::from_utf8_lossy(&text).into_owned(),

@@ -33,12 +33,24 @@ pub use encoding::yaml_text;
 pub use flow::{WARN_END, WARN_START, without_no_value};
 pub use gotmpl::Error as FunctionError;
 pub use sources::{Lookup, NoLookup, RandomSource, Sources};
+pub use urls::url_scheme;
 
 use gotmpl::FuncMap;
 
 /// All functions. `include` counts its recursion in the map it is part of, so each rendering
 /// needs a map of its own.
 pub fn functions(sources: &Sources) -> FuncMap {
+    registry(sources).into_map()
+}
+
+/// [`functions`] as Helm has them while it lints: `fail` and `required` end nothing and give no text.
+pub fn lenient_functions(sources: &Sources) -> FuncMap {
+    let mut registry = registry(sources);
+    flow::register_lenient(&mut registry);
+    registry.into_map()
+}
+
+fn registry(sources: &Sources) -> args::Registry {
     let mut registry = args::Registry::default();
     strings::register(&mut registry);
     lists::register(&mut registry);
@@ -55,7 +67,7 @@ pub fn functions(sources: &Sources) -> FuncMap {
     paths::register(&mut registry);
     urls::register(&mut registry);
     flow::register(&mut registry, sources);
-    registry.into_map()
+    registry
 }
 
 /// The examples of the page for people are tests, too.

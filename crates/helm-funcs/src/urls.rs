@@ -38,6 +38,13 @@ pub(crate) fn register(r: &mut Registry) {
     });
 }
 
+/// The scheme of a URL that a request may name, empty for a path alone; `None` where Go's `url.ParseRequestURI` refuses it.
+pub fn url_scheme(text: &str) -> Option<String> {
+    let url = parse(text).ok()?;
+    let is_absolute = !url.scheme.is_empty() || text.starts_with('/');
+    is_absolute.then_some(url.scheme)
+}
+
 #[derive(Debug, Default)]
 struct Url {
     scheme: String,

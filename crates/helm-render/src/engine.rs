@@ -5,8 +5,8 @@ mod messages;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use gotmpl::{Map, MissingKey, TemplateSet, Type, Value};
-use helm_funcs::{Sources, functions, without_no_value};
+use gotmpl::{FuncMap, Map, MissingKey, TemplateSet, Type, Value};
+use helm_funcs::without_no_value;
 
 use crate::error::Error;
 use crate::scope::Template;
@@ -15,9 +15,9 @@ use crate::values::ValuesObject;
 /// Renders all templates that are no partials; returns the texts by path.
 pub(crate) fn render(
     templates: &BTreeMap<String, Template>,
-    sources: &Sources,
+    functions: FuncMap,
 ) -> Result<BTreeMap<String, String>, Error> {
-    let mut set = TemplateSet::new("gotpl", functions(sources), MissingKey::Zero);
+    let mut set = TemplateSet::new("gotpl", functions, MissingKey::Zero);
     // The deepest path comes first, so that definitions of a parent replace those of subcharts.
     let mut paths: Vec<&String> = templates.keys().collect();
     paths.sort_by_key(|path| Reverse((path.matches('/').count(), path.as_str())));

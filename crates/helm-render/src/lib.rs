@@ -35,6 +35,7 @@ mod manifests;
 mod scope;
 mod values;
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 pub use gotmpl::limits::Limits;
@@ -146,8 +147,15 @@ pub fn render_within(
     warnings.append(&mut values.warnings);
     check_kube_version(&chart, capabilities)?;
 
-    let templates = scope::templates(&chart, &values.values, release, capabilities);
-    let mut files = gotmpl::limits::limited(limits, || engine::render(&templates, sources))?;
+    let templates = scope::templates(
+        &chart,
+        &values.values,
+        &scope::release(release),
+        capabilities,
+    );
+    let mut files = gotmpl::limits::limited(limits, || {
+        engine::render(&templates, helm_funcs::functions(sources))
+    })?;
     let notes = files
         .remove(&format!("{}/templates/NOTES.txt", chart.name()))
         .unwrap_or_default();
@@ -158,6 +166,28 @@ pub fn render_within(
         hooks,
         notes,
         warnings,
+    })
+}
+
+/// All templates' texts by path, partials left out, as `helm lint` renders them: `fail` and `required` end nothing, the release is
+/// neither an installation nor an upgrade, and neither dependencies nor the cluster's version are checked. The chart's
+/// dependencies have been processed, and the values are those for rendering.
+///
+/// # Errors
+/// A template does not parse or fails, or takes more than the limits.
+pub fn render_leniently(
+    limits: Limits,
+    chart: &Chart,
+    values: &Values,
+    release: &str,
+    namespace: &str,
+    capabilities: &Capabilities,
+    sources: &Sources,
+) -> Result<BTreeMap<String, String>, Error> {
+    let release = scope::release_of_no_kind(release, namespace);
+    let templates = scope::templates(chart, values, &release, capabilities);
+    gotmpl::limits::limited(limits, || {
+        engine::render(&templates, helm_funcs::lenient_functions(sources))
     })
 }
 

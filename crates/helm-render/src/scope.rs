@@ -27,11 +27,11 @@ pub(crate) struct Template {
 pub(crate) fn templates(
     chart: &Chart,
     values: &Values,
-    release: &ReleaseOptions,
+    release: &Value,
     capabilities: &Capabilities,
 ) -> BTreeMap<String, Template> {
     let root = Root {
-        release: release_map(release),
+        release: release.clone(),
         capabilities: CapabilitiesObject::value(capabilities),
     };
     let values = from_json(&Json::Object(values.clone()));
@@ -46,16 +46,27 @@ struct Root {
     capabilities: Value,
 }
 
-fn release_map(release: &ReleaseOptions) -> Value {
+/// What templates see as `.Release`.
+pub(crate) fn release(release: &ReleaseOptions) -> Value {
+    let kind = Some(release.is_upgrade);
+    release_map(&release.name, &release.namespace, release.revision, kind)
+}
+
+/// `.Release` of neither an installation nor an upgrade.
+pub(crate) fn release_of_no_kind(name: &str, namespace: &str) -> Value {
+    release_map(name, namespace, 0, None)
+}
+
+fn release_map(name: &str, namespace: &str, revision: u64, is_upgrade: Option<bool>) -> Value {
     Value::map([
-        ("Name", Value::from(release.name.as_str())),
-        ("Namespace", Value::from(release.namespace.as_str())),
+        ("Name", Value::from(name)),
+        ("Namespace", Value::from(namespace)),
         (
             "Revision",
-            Value::int(i64::try_from(release.revision).unwrap_or(i64::MAX)),
+            Value::int(i64::try_from(revision).unwrap_or(i64::MAX)),
         ),
-        ("IsUpgrade", Value::Bool(release.is_upgrade)),
-        ("IsInstall", Value::Bool(!release.is_upgrade)),
+        ("IsUpgrade", Value::Bool(is_upgrade == Some(true))),
+        ("IsInstall", Value::Bool(is_upgrade == Some(false))),
         ("Service", Value::from("Helm")),
     ])
 }

@@ -20,6 +20,7 @@ const ENGINE: &[&str] = &[
     "helm-chart",
     "helm-render",
     "helm-release",
+    "helm-lint",
 ];
 
 /// Crates of the product that do no I/O either.
@@ -46,6 +47,17 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "helm-chart",
             "helm-funcs",
             "helm-release",
+        ],
+    ),
+    (
+        "helm-lint",
+        &[
+            "confined",
+            "gotmpl",
+            "goyaml",
+            "helm-chart",
+            "helm-funcs",
+            "helm-render",
         ],
     ),
     ("kube-access", &[]),

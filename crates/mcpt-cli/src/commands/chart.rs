@@ -1,6 +1,7 @@
 //! `mcpt chart …`: what `helm` does with charts, with its flags, its output and its exit codes.
 
 mod flags;
+mod lint;
 mod package;
 mod show;
 mod template;
@@ -30,6 +31,8 @@ pub(crate) struct Chart {
 enum Action {
     /// Render a chart and print the manifests
     Template(Box<template::Template>),
+    /// Look for what is wrong with charts
+    Lint(lint::Lint),
     /// Print a chart's metadata, values, readme or custom resource definitions
     Show(show::Show),
     /// Pack a chart's folder into an archive
@@ -41,6 +44,7 @@ impl Chart {
     pub(crate) fn run(&self, global: &Global) -> Result<(), Ending> {
         match &self.action {
             Action::Template(template) => template.run(global),
+            Action::Lint(lint) => lint.run(global),
             Action::Show(show) => show.run(),
             Action::Package(package) => package.run(),
         }
