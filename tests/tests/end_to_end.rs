@@ -187,6 +187,24 @@ fn demo() {
     );
 }
 
+/// Every name that servers may have, also those that YAML reads as something else, and the longest.
+#[test]
+fn any_legal_name() {
+    let place = Place::new("names");
+    let longest = format!("0{}", "-x".repeat(26));
+    let names = ["0x1f", "12-30", "n", &longest];
+    for name in names {
+        let _ = place.mcpt.run(&["deploy", "demo", "--name", name]).ok();
+    }
+    for name in names {
+        let echoed = place.call(name, "echo", r#"{"message":"you"}"#);
+        assert_eq!(text(&echoed), "you", "{name}");
+    }
+    for name in names {
+        let _ = place.mcpt.run(&["delete", name]).ok();
+    }
+}
+
 #[test]
 fn everything_over_http() {
     let place = Place::new("everything-http");

@@ -2,7 +2,7 @@
 
 #![expect(clippy::expect_used, reason = "a panic is how a test fails")]
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, process::Command};
 
 use mcpt_tests::Mcpt;
 use serde_json::{Value, json};
@@ -366,6 +366,31 @@ fn a_number_of_replicas_ends_autoscaling() {
             assert_eq!(of("Deployment")[0]["spec"]["replicas"], number, "{name}");
         }
     }
+}
+
+/// What a chart brings that is not applied is told where nothing is applied, too.
+#[test]
+fn a_dry_run_tells_of_custom_resource_definitions() {
+    let mcpt = Mcpt::default();
+    let little = Path::new(env!("CARGO_MANIFEST_DIR")).join("cases/little-chart");
+    let chart = mcpt.home().join("little-chart");
+    let copied = Command::new("cp")
+        .arg("-r")
+        .arg(little)
+        .arg(&chart)
+        .status();
+    assert!(copied.expect("cp").success());
+    fs::create_dir_all(chart.join("crds")).expect("a folder");
+    fs::write(
+        chart.join("crds/own.yaml"),
+        "kind: CustomResourceDefinition\n",
+    )
+    .expect("a file");
+    let entry = json!({"type": "k8s", "chart": chart, "image": "j:2", "transport": "http"});
+    let registry = mcpt.file("servers.json", &json!({"two": entry}).to_string());
+    let deploy = ["deploy", "two", "--registry", &registry, "--dry-run"];
+    let told = "brings CustomResourceDefinitions in little/crds/own.yaml, which mcpt leaves alone";
+    let _ = mcpt.run(&deploy).ok().says(&[told]);
 }
 
 /// What would be applied needs no cluster, also for the charts of others.

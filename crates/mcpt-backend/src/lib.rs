@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use async_trait::async_trait;
 use mcpt_core::{
-    Backend, BackendName, Capabilities, DeployOptions, Deployed, Failure, Namespace, Plan,
+    Backend, BackendName, Capabilities, DeployOptions, Deployed, Failure, Namespace, Plan, Progress,
 };
 use mcpt_routing::Discovery;
 
@@ -58,6 +58,7 @@ pub trait Driver: Send + Sync {
         _plan: &Plan,
         _options: &DeployOptions,
         _place: &Place,
+        _progress: &dyn Progress,
     ) -> Option<Result<Deployed, Failure>> {
         None
     }

@@ -128,11 +128,13 @@ pub(crate) fn dry_run(
     plan: &Plan,
     options: &DeployOptions,
     namespace: Option<&Namespace>,
+    progress: &dyn Progress,
 ) -> Result<Deployed, Failure> {
     let what = cannot(plan);
     let default = connect::default_namespace()?;
     let prepared = Prepared::new(plan, options, &what)?;
     let rendered = prepared.offline(namespace.unwrap_or(&default))?;
+    rendered.warn(progress);
     dry(&prepared, &rendered, options, &what)
 }
 
@@ -442,7 +444,7 @@ mod tests {
             endpoint_known: false,
         };
         let values = json!({"secrets": {"TOKEN": SECRET}});
-        let deployed = dry_run(&plan(), &options(&values, Some(chart)), None)?;
+        let deployed = dry_run(&plan(), &options(&values, Some(chart)), None, &Silent)?;
         Ok(deployed.manifest.unwrap())
     }
 
@@ -549,7 +551,7 @@ mod tests {
         plan.secrets.clear();
         let repository = format!("no repository {SECRET}");
         let values = json!({"secrets": {"A": SECRET}, "image": {"repository": repository}});
-        let failure = dry_run(&plan, &options(&values, None), None).unwrap_err();
+        let failure = dry_run(&plan, &options(&values, None), None, &Silent).unwrap_err();
         let why = failure.why.join("\n");
         assert!(why.contains("no repository [redacted]"), "{why}");
         assert!(!why.contains(SECRET), "{why}");

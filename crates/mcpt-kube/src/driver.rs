@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use mcpt_backend::{Discovered, Driver, Place};
 use mcpt_core::{
     Backend, BackendName, Capabilities, Capability, DeployOptions, Deployed, DryRun, Failure,
-    Namespace, Plan,
+    Namespace, Plan, Progress,
 };
 
 use crate::{ConnectOptions, Kubernetes, connect, deploy, options};
@@ -52,10 +52,11 @@ impl Driver for KubernetesDriver {
         plan: &Plan,
         options: &DeployOptions,
         place: &Place,
+        progress: &dyn Progress,
     ) -> Option<Result<Deployed, Failure>> {
         (options.dry_run == Some(DryRun::Client)).then(|| {
             let options = options::DeployOptions::of(options, &deploy::cannot(plan))?;
-            deploy::dry_run(plan, &options, place.namespace.as_ref())
+            deploy::dry_run(plan, &options, place.namespace.as_ref(), progress)
         })
     }
 

@@ -7,7 +7,7 @@ use mcpt_core::{
     redact,
 };
 use mcpt_workload::{Endpoint, own_files};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::{
     command,
@@ -67,11 +67,12 @@ pub(crate) async fn deploy(
 ) -> Result<RunFolder, Failure> {
     let what = format!("cannot deploy {}", plan.name);
     command::check_program(&server.command, &what)?;
+    let deadline = Instant::now() + options.timeout;
     let folder = state.server(&plan.name);
     let io_failure = |error: io::Error| state_failure(&what, &folder, &error);
 
     let _lock = change_lock(&folder, &what, &plan.name).await?;
-    let current = clear_leftovers(&folder, END_OF_RUN)
+    let current = clear_leftovers(&folder, END_OF_RUN.min(options.timeout))
         .await
         .map_err(io_failure)?;
     let old = current.as_ref().and_then(|run| {
@@ -107,7 +108,17 @@ pub(crate) async fn deploy(
             },
             Some(run),
         ) if lock::is_alive(&run) => {
-            make_room(*port, &run, serving.is_some(), options, &what, progress).await?;
+            let room = make_room(*port, &run, serving.is_some(), options, &what, progress);
+            let in_time = timeout_at(deadline, room).await;
+            in_time.unwrap_or_else(|_| {
+                // It goes on to end, and is started again since nobody takes its place.
+                Err(Failure::new(FailureKind::TimedOut, &what)
+                    .because(format!(
+                        "the old one, which has port {port}, has not ended within {} s",
+                        options.timeout.as_secs()
+                    ))
+                    .hint("give it more time with --timeout"))
+            })?;
             // It stays the server until the new one takes over; one that has answered is started again if that does not happen.
             stood_aside = serving.is_some();
             (Some(run), serving.filter(lock::is_alive))
@@ -132,7 +143,7 @@ pub(crate) async fn deploy(
     let mut trial = Trial::begin(&spec, run.clone()).await.map_err(io_failure)?;
 
     let outcome = if options.wait {
-        timeout(options.timeout, trial.until_ready(progress))
+        timeout_at(deadline, trial.until_ready(progress))
             .await
             .unwrap_or_else(|_| {
                 let last = trial
@@ -153,7 +164,8 @@ pub(crate) async fn deploy(
                 .await
                 .map_err(|failure| shown(failure, &what, &run, plan))?;
             if let Some(old) = current {
-                retire(old, progress).await;
+                // The new one serves already, and the old one ends by itself.
+                drop(timeout_at(deadline, retire(old, progress)).await);
             }
             Ok(run)
         }
@@ -173,7 +185,7 @@ pub(crate) async fn deploy(
                 }
             } else if trial.commit().await.is_ok() {
                 if let Some(old) = current {
-                    retire(old, progress).await;
+                    drop(timeout_at(deadline, retire(old, progress)).await);
                 }
                 failure.hint.get_or_insert_with(|| {
                     format!(

@@ -10,7 +10,7 @@ use std::{
 
 use mcpt_tests::Mcpt;
 
-use crate::{echo, servers, signal, template, until_state, wait_for};
+use crate::{echo, pid, servers, signal, template, until_state, wait_for};
 
 /// A port for this test alone, also while its server does not run: the system gives it to nobody who asks for any.
 fn port() -> u16 {
@@ -61,6 +61,39 @@ fn a_failed_update_of_a_fixed_port_leaves_the_server_as_it_was() {
     assert_eq!(echo(&mcpt, "fixed"), "new there");
     let _ = mcpt.run(&["delete", "fixed"]).ok();
     assert_eq!(servers(&mcpt), 0);
+}
+
+/// The time of a command is for all of it: an old server that does not want to end takes no more.
+#[test]
+fn an_old_one_that_does_not_end_has_the_time_of_the_command() {
+    let mcpt = Mcpt::new(&[]);
+    let port = port();
+    let stubborn = mcpt.home().join("stubborn");
+    fs::write(&stubborn, "").expect("a file");
+    let script = format!(
+        "[ ! -e {} ] || trap '' TERM; $MCPT demo --listen 127.0.0.1:{port} & while :; do wait; sleep 0.05; done",
+        stubborn.display()
+    );
+    let folder = template(&mcpt, "fixed", &script);
+    let file = Path::new(&folder).join("template.json");
+    let text = fs::read_to_string(&file).expect("the template");
+    let text = text
+        .replace("8080", &port.to_string())
+        .replace("\"port_env\":\"PORT\"", "\"port_env\":\"\"");
+    fs::write(&file, text).expect("the template");
+    let _ = mcpt.run(&["deploy", &folder]).ok();
+    let old = pid(&mcpt.json(&["status", "fixed"]));
+    let deploy = ["deploy", &folder, "-c", "greeting=new", "--timeout", "2s"];
+    let _ = mcpt
+        .run(&deploy)
+        .exits(6)
+        .says(&["has not ended within 2 s", "--timeout"]);
+    // It would be waited for longer; then it is started again, since nobody took its place.
+    fs::remove_file(&stubborn).expect("the file");
+    signal(&old, "KILL");
+    until_state(&mcpt, "fixed", "running");
+    assert_eq!(echo(&mcpt, "fixed"), "there");
+    let _ = mcpt.run(&["delete", "fixed"]).ok();
 }
 
 #[test]

@@ -41,9 +41,10 @@ impl Job {
     }
 
     /// What would be deployed, when that is all that is asked for and the place need not be opened for it.
-    fn offline(&self) -> Option<Result<Deployed, Failure>> {
+    fn offline(&self, progress: &dyn Progress) -> Option<Result<Deployed, Failure>> {
         self.options.dry_run?;
-        self.driver.dry_run(&self.plan, &self.options, &self.place)
+        let (plan, options) = (&self.plan, &self.options);
+        self.driver.dry_run(plan, options, &self.place, progress)
     }
 }
 
@@ -63,13 +64,19 @@ pub(super) fn run(global: &Global, config: &UserConfig, work: Work) -> Result<()
     let several = number > 1;
     let mut outcomes = Vec::new();
     let mut online = Vec::new();
+    let display = progress::display(global);
     for job in &jobs {
-        match job.offline() {
+        let progress = Named {
+            name: several.then_some(&job.plan.name),
+            progress: display.as_ref(),
+        };
+        match job.offline(&progress) {
             None => online.push(job),
             Some(Ok(deployed)) => outcomes.push((job.plan.name.clone(), Ok(deployed))),
             Some(Err(fault)) => faults.push(fault),
         }
     }
+    drop(display);
     if online.is_empty() {
         refuse(global, faults, number)?;
         return tell(global, outcomes, several, None);
