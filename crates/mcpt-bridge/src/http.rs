@@ -118,7 +118,7 @@ async fn look(sessions: Arc<Sessions>) -> Result<(), StartFailure> {
     match sessions.check().await {
         Err(failure) if sessions.is_used() => {
             tracing::warn!(
-                "no session can begin beside those that there are: {}; where only one can be, say so: --max-sessions 1",
+                "no session can begin beside those that there are: {}; where only one can be, start the bridge with room for one session",
                 failure.reason
             );
             Ok(())

@@ -9,7 +9,7 @@ pub(crate) mod typed;
 
 use std::collections::BTreeMap;
 
-use mcpt_core::{Arg, Plan, Resources, ServerName, Sessions};
+use mcpt_core::{Arg, CommandOption, Plan, Resources, ServerName, Sessions};
 use serde_json::{Map, Value};
 
 pub use self::report::{CompileError, SettingProblem};
@@ -73,7 +73,8 @@ pub fn compile(template: &Template, settings: &Settings) -> Result<Plan, Compile
             Ok(name) => Some(name),
             Err(error) => {
                 report.general(format!(
-                    "{error}: the template's id cannot name the server, give --name NAME"
+                    "{error}: the template's id cannot name the server, give {} NAME",
+                    CommandOption::Name
                 ));
                 None
             }

@@ -183,4 +183,21 @@ mod tests {
             }
         }
     }
+
+    /// What hints below the command line call an option is one.
+    #[test]
+    fn options_of_hints_are_there() {
+        fn collect(command: &clap::Command, into: &mut Vec<String>) {
+            let options = command.get_arguments().filter_map(clap::Arg::get_long);
+            into.extend(options.map(|name| format!("--{name}")));
+            for below in command.get_subcommands() {
+                collect(below, into);
+            }
+        }
+        let mut known = Vec::new();
+        collect(&<Cli as clap::CommandFactory>::command(), &mut known);
+        for option in mcpt_core::CommandOption::ALL {
+            assert!(known.contains(&option.to_string()), "{option}");
+        }
+    }
 }

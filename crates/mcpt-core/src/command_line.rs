@@ -2,18 +2,26 @@
 
 use std::borrow::Cow;
 
+use crate::CommandOption;
+
 /// A command of mcpt that acts in a certain place: whoever copies it must not hit a server of the same name elsewhere. `options`
-/// lead there: `("--backend", "process")`; `words` are command and arguments, quoted where they must be: `delete demo`.
+/// lead there: `(CommandOption::Backend, "process")`; `words` are command and arguments, quoted where they must be: `delete demo`.
 #[must_use]
-pub fn command_line(options: &[(&str, &str)], words: &str) -> String {
+pub fn command_line(options: &[(CommandOption, &str)], words: &str) -> String {
     let mut line = "mcpt ".to_owned();
     for (option, value) in options {
-        for part in [option, shell_word(value).as_ref()] {
-            line += part;
-            line.push(' ');
-        }
+        line += &format!("{} {} ", short(*option), shell_word(value));
     }
     line + words
+}
+
+/// The option as people type it in a command.
+fn short(option: CommandOption) -> String {
+    match option {
+        CommandOption::Backend => "-b".to_owned(),
+        CommandOption::Namespace => "-n".to_owned(),
+        option => option.to_string(),
+    }
 }
 
 /// A word as a POSIX shell reads it: in single quotes unless nothing in it needs them.
@@ -34,7 +42,13 @@ mod tests {
     #[test]
     fn a_command_says_where() {
         assert_eq!(
-            command_line(&[("--context", "a b"), ("-n", "team")], "delete demo"),
+            command_line(
+                &[
+                    (CommandOption::Context, "a b"),
+                    (CommandOption::Namespace, "team")
+                ],
+                "delete demo"
+            ),
             "mcpt --context 'a b' -n team delete demo"
         );
         assert_eq!(command_line(&[], "delete demo"), "mcpt delete demo");

@@ -6,6 +6,7 @@
 mod backend;
 mod capabilities;
 mod command_line;
+mod command_option;
 mod failure;
 mod ids;
 mod image;
@@ -25,6 +26,7 @@ pub use self::{
     },
     capabilities::{BackendName, Capabilities, Capability},
     command_line::{command_line, shell_word},
+    command_option::CommandOption,
     failure::{Failure, FailureKind, chain},
     ids::{InvalidId, Namespace, Revision, ServerName, TemplateId},
     image::{Image, InvalidImage},

@@ -6,8 +6,8 @@ use helm_release::{ChartRecord, Hook, Release, Status, as_helm_reads};
 use helm_render::{ReleaseOptions, Sources};
 use mcpt_catalog::ChartSource;
 use mcpt_core::{
-    Failure, FailureKind, Namespace, Plan, Progress, ProgressEvent, START_TIMEOUT, Secret,
-    ServerName, Transport, chain, redact,
+    CommandOption, Failure, FailureKind, Namespace, Plan, Progress, ProgressEvent, START_TIMEOUT,
+    Secret, ServerName, Transport, chain, redact,
 };
 use serde_json::{Map, Value};
 
@@ -120,7 +120,11 @@ impl Prepared {
                     "the template {} names no docker_image: it runs as a process only",
                     plan.template
                 ))
-                .hint("give an image with --image, or leave --backend kubernetes out"));
+                .hint(format!(
+                    "give an image with {}, or leave {} kubernetes out",
+                    CommandOption::Image,
+                    CommandOption::Backend
+                )));
         }
         let mut values = mcpt_catalog::chart_values(plan);
         if options.timeout > START_TIMEOUT

@@ -10,7 +10,7 @@ use kube::{
     api::ListParams,
     core::{NamespaceResourceScope, ObjectMeta},
 };
-use mcpt_core::{Failure, Namespace, command_line};
+use mcpt_core::{CommandOption, Failure, Namespace, command_line};
 use serde::de::DeserializeOwned;
 
 use crate::{driver, failure::failure};
@@ -27,7 +27,7 @@ pub(crate) const TOOL: Tool = Tool {
 pub(crate) struct Cluster {
     pub(crate) access: kube_access::Cluster,
     /// The options by which it was chosen, other than the namespace, for commands in hints.
-    pub(crate) chosen_by: Vec<(&'static str, String)>,
+    pub(crate) chosen_by: Vec<(CommandOption, String)>,
     /// Namespace that releases live in.
     pub(crate) namespace: Namespace,
 }
@@ -97,9 +97,9 @@ impl Cluster {
     /// A command of mcpt that acts on a release of the working namespace.
     pub(crate) fn command(&self, words: &str) -> String {
         let chosen_by = self.chosen_by.iter();
-        let mut options = vec![("-b", driver::NAME.as_str())];
+        let mut options = vec![(CommandOption::Backend, driver::NAME.as_str())];
         options.extend(chosen_by.map(|(option, value)| (*option, value.as_str())));
-        options.push(("-n", self.namespace.as_str()));
+        options.push((CommandOption::Namespace, self.namespace.as_str()));
         command_line(&options, words)
     }
 

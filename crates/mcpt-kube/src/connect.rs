@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use http::HeaderValue;
 use kube_access::Target;
-use mcpt_core::{Failure, FailureKind, Namespace};
+use mcpt_core::{CommandOption, Failure, FailureKind, Namespace};
 use mcpt_discovery::ClusterDiscovery;
 
 use crate::{cluster::Cluster, failure::failure};
@@ -44,8 +44,11 @@ pub(crate) async fn connect(options: &ConnectOptions) -> Result<Cluster, Failure
     let (target, namespace) = find(options).await?;
     let access = target.connect(namespace.as_str()).await;
     let kubeconfig = options.kubeconfig.as_ref();
-    let kubeconfig = kubeconfig.map(|file| ("--kubeconfig", file.display().to_string()));
-    let context = options.context.clone().map(|name| ("--context", name));
+    let kubeconfig = kubeconfig.map(|file| (CommandOption::Kubeconfig, file.display().to_string()));
+    let context = options
+        .context
+        .clone()
+        .map(|name| (CommandOption::Context, name));
     Ok(Cluster {
         access: access.map_err(|error| failure(CANNOT_CONNECT, &error))?,
         chosen_by: kubeconfig.into_iter().chain(context).collect(),
@@ -85,7 +88,10 @@ pub(crate) async fn discover(
         let what = format!("cannot find servers on {}", error.address);
         let failure = failure(what, &error.source);
         if error.all_namespaces {
-            failure.hint("to see one namespace only: leave --all-namespaces out")
+            failure.hint(format!(
+                "to see one namespace only: leave {} out",
+                CommandOption::AllNamespaces
+            ))
         } else {
             failure
         }

@@ -8,8 +8,8 @@ use helm_install::{
 };
 use helm_release::{Release, Status};
 use mcpt_core::{
-    Deployed, DryRun, Failure, FailureKind, Namespace, Plan, Progress, ProgressEvent, ServerName,
-    Silent,
+    CommandOption, Deployed, DryRun, Failure, FailureKind, Namespace, Plan, Progress,
+    ProgressEvent, ServerName, Silent,
 };
 
 use crate::{
@@ -99,7 +99,7 @@ pub(crate) async fn gateway(
     let deploy = Deploy {
         kind,
         labels: vec![(kind.label(), name.as_str())],
-        another_name: "remove that release first, or choose another namespace",
+        another_name: "remove that release first, or choose another namespace".to_owned(),
         options,
         operation: operation(cluster, name, options, progress, what).of(kind),
     };
@@ -162,7 +162,7 @@ struct Deploy<'a> {
     /// Labels of its records besides Helm's own.
     labels: Vec<(&'static str, &'a str)>,
     /// What to do when the name is another release's.
-    another_name: &'static str,
+    another_name: String,
     options: &'a DeployOptions,
     operation: Operation<'a>,
 }
@@ -181,7 +181,7 @@ impl<'a> Deploy<'a> {
                 (SERVER_LABEL, plan.name.as_str()),
                 (TEMPLATE_LABEL, plan.template.as_str()),
             ],
-            another_name: "choose another name with --name",
+            another_name: format!("choose another name with {}", CommandOption::Name),
             options,
             operation: operation(cluster, &plan.name, options, progress, what),
         }
@@ -327,7 +327,7 @@ impl<'a> Deploy<'a> {
                     other.release.name,
                     other.chart()
                 ))
-                .hint(self.another_name));
+                .hint(self.another_name.clone()));
         }
         let running = revisions::running(&history);
         let running = running.filter(|running| prepared.is_sized_as(running));

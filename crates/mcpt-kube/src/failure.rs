@@ -2,7 +2,7 @@
 
 use helm_install::{Error as InstallError, Interruption};
 use kube_access::{Error, ErrorKind, KubeconfigError};
-use mcpt_core::{Failure, FailureKind};
+use mcpt_core::{CommandOption, Failure, FailureKind};
 
 use crate::{
     cluster::{Cluster, TOOL},
@@ -77,8 +77,9 @@ fn install_hint(cluster: &Cluster, error: &InstallError) -> Option<String> {
         } => match owners.as_slice() {
             [] => "another tool changed the object at the same time: try again".to_owned(),
             owners => format!(
-                "{} owns these fields since it changed them; to take them over: --force-conflicts",
-                owners.join(" and ")
+                "{} owns these fields since it changed them; to take them over: {}",
+                owners.join(" and "),
+                CommandOption::ForceConflicts
             ),
         },
         InstallError::UnknownKind { .. } => {
@@ -86,7 +87,10 @@ fn install_hint(cluster: &Cluster, error: &InstallError) -> Option<String> {
                 .to_owned()
         }
         InstallError::NotOfRelease { .. } => {
-            "choose another name with --name, or delete that object first".to_owned()
+            format!(
+                "choose another name with {}, or delete that object first",
+                CommandOption::Name
+            )
         }
         InstallError::Several(all) => {
             return all.iter().find_map(|error| install_hint(cluster, error));
@@ -136,7 +140,7 @@ fn install_hint(cluster: &Cluster, error: &InstallError) -> Option<String> {
 /// What options of mcpt mend it.
 fn own_hint(error: &Error) -> Option<String> {
     if error.missing_namespace().is_some() {
-        return Some("make it with --create-namespace".to_owned());
+        return Some(format!("make it with {}", CommandOption::CreateNamespace));
     }
     let Error::Kubeconfig(error) = error else {
         return None;
@@ -146,14 +150,21 @@ fn own_hint(error: &Error) -> Option<String> {
         known => format!("contexts of the kubeconfig: {}", known.join(", ")),
     };
     Some(match error {
-        KubeconfigError::Absent { .. } => "give --kubeconfig FILE or set KUBECONFIG".to_owned(),
-        KubeconfigError::NamedAbsent { .. } => "check --kubeconfig and KUBECONFIG".to_owned(),
+        KubeconfigError::Absent { .. } => {
+            format!("give {} FILE or set KUBECONFIG", CommandOption::Kubeconfig)
+        }
+        KubeconfigError::NamedAbsent { .. } => {
+            format!("check {} and KUBECONFIG", CommandOption::Kubeconfig)
+        }
         KubeconfigError::NoCurrentContext { known } => {
-            format!("give --context; {}", contexts(known))
+            format!("give {}; {}", CommandOption::Context, contexts(known))
         }
         KubeconfigError::UnknownContext { known, .. } => contexts(known),
         KubeconfigError::ServiceAccount(_) => {
-            "mount a service account token into this pod, or give --kubeconfig".to_owned()
+            format!(
+                "mount a service account token into this pod, or give {}",
+                CommandOption::Kubeconfig
+            )
         }
         _ => return None,
     })

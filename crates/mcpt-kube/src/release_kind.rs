@@ -71,6 +71,8 @@ impl ReleaseKind {
 
 #[cfg(test)]
 mod tests {
+    use mcpt_core::CommandOption;
+
     use super::*;
     use crate::scripted;
 
@@ -92,7 +94,10 @@ mod tests {
         let there =
             |options: &str| words.map(|of| of.map(|words| format!("mcpt {options} {words}")));
         assert_eq!(commands(&cluster), there("-b kubernetes -n ns"));
-        cluster.chosen_by = vec![("--kubeconfig", "a b".into()), ("--context", "prod".into())];
+        cluster.chosen_by = vec![
+            (CommandOption::Kubeconfig, "a b".into()),
+            (CommandOption::Context, "prod".into()),
+        ];
         let options = "-b kubernetes --kubeconfig 'a b' --context prod -n ns";
         assert_eq!(commands(&cluster), there(options));
     }

@@ -3,8 +3,8 @@
 use helm_chart::Values;
 use helm_install::{Object, Record, revisions};
 use mcpt_core::{
-    Autoscaling, ChangeOptions, Failure, FailureKind, Progress, ProgressEvent, Scale, Server,
-    ServerName,
+    Autoscaling, ChangeOptions, CommandOption, Failure, FailureKind, Progress, ProgressEvent,
+    Scale, Server, ServerName,
 };
 use serde_json::{Map, Value, json};
 
@@ -37,7 +37,10 @@ pub(crate) async fn scale(
     let running = revisions::running(&history).ok_or_else(|| {
         Failure::new(FailureKind::Failed, what)
             .because("no revision of it runs")
-            .hint("deploy it again: mcpt deploy takes --replicas too")
+            .hint(format!(
+                "deploy it again: mcpt deploy takes {} too",
+                CommandOption::Replicas
+            ))
     })?;
     if let Some(warning) = warning(last, running) {
         progress.event(ProgressEvent::Warning(warning));

@@ -6,7 +6,7 @@ use std::time::Duration;
 use kube_observe::{
     Advice, Diagnosis, Lacking, LogSource, NotReady, Observed, ProbeVerdict, WaitError,
 };
-use mcpt_core::{Failure, FailureKind, Secret, redact};
+use mcpt_core::{CommandOption, Failure, FailureKind, Secret, redact};
 
 use crate::{cluster::Cluster, failure::failure, server::SERVER_CONTAINER};
 
@@ -43,9 +43,17 @@ fn hint(advice: &Advice) -> String {
             "check the image's name and tag, and that the nodes may pull it (imagePullSecrets)"
         }
         Advice::AllowPull => {
-            "load the image into the nodes, or allow pulling it with --set image.pullPolicy=IfNotPresent"
+            return format!(
+                "load the image into the nodes, or allow pulling it with {} image.pullPolicy=IfNotPresent",
+                CommandOption::Set
+            );
         }
-        Advice::RaiseMemory => "raise the limit: --set resources.limits.memory=…",
+        Advice::RaiseMemory => {
+            return format!(
+                "raise the limit: {} resources.limits.memory=…",
+                CommandOption::Set
+            );
+        }
         Advice::ListenOnAll => {
             "let the server listen on all addresses ([::], or 0.0.0.0): many have a setting for it, like HOST"
         }
@@ -54,7 +62,10 @@ fn hint(advice: &Advice) -> String {
         }
         Advice::CheckClaim => "check the claim and its StorageClass: kubectl describe pvc",
         Advice::FreeVolume => {
-            "one pod alone can hold the volume, so that the old one must end first: --set strategy.type=Recreate"
+            return format!(
+                "one pod alone can hold the volume, so that the old one must end first: {} strategy.type=Recreate",
+                CommandOption::Set
+            );
         }
         Advice::FitNodes => "lower the resource requests, or add nodes: kubectl describe nodes",
     };
@@ -84,7 +95,11 @@ fn set_resources(lacking: &[Lacking]) -> String {
             bare @ ("cpu" | "memory") => format!("requests.{bare}"),
             field => field.to_owned(),
         };
-        options.push(format!("--set {below}.{field}={}", amount(&field)));
+        options.push(format!(
+            "{} {below}.{field}={}",
+            CommandOption::Set,
+            amount(&field)
+        ));
     }
     let mut hints = Vec::new();
     if !options.is_empty() {

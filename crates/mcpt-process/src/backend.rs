@@ -5,9 +5,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use mcpt_client::ClientError;
 use mcpt_core::{
-    Backend, BackendName, Capabilities, Capability, Connection, DeleteOptions, Deleted,
-    DeployOptions, Deployed, DryRun, Failure, FailureKind, Garbage, GcOptions, LogOptions, Logs,
-    Plan, Progress, ProgressEvent, Server, ServerName, ServerState, command_line, near,
+    Backend, BackendName, Capabilities, Capability, CommandOption, Connection, DeleteOptions,
+    Deleted, DeployOptions, Deployed, DryRun, Failure, FailureKind, Garbage, GcOptions, LogOptions,
+    Logs, Plan, Progress, ProgressEvent, Server, ServerName, ServerState, command_line, near,
 };
 
 use crate::{
@@ -150,7 +150,7 @@ impl Backend for Processes {
     }
 
     fn command(&self, words: &str) -> String {
-        let here = [("-b", driver::NAME.as_str())];
+        let here = [(CommandOption::Backend, driver::NAME.as_str())];
         command_line(if self.named { &here } else { &[] }, words)
     }
 

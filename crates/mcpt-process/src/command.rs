@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use mcpt_core::{Arg, Failure, FailureKind, Mount, Plan, shell_word};
+use mcpt_core::{Arg, CommandOption, Failure, FailureKind, Mount, Plan, shell_word};
 
 /// The word in a plan's command that stands for the running binary.
 pub(crate) const SELF: &str = "mcpt";
@@ -29,7 +29,10 @@ pub(crate) fn command_line(plan: &Plan) -> Result<Vec<String>, Failure> {
                 "template {} names no local command, only an image",
                 plan.template
             ))
-            .hint("deploy it to Kubernetes: --backend kubernetes"));
+            .hint(format!(
+                "deploy it to Kubernetes: {} kubernetes",
+                CommandOption::Backend
+            )));
     }
     let mut command = plan.local_command.clone();
     for arg in &plan.args {

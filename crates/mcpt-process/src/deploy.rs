@@ -3,8 +3,8 @@
 use std::{fs, io, time::Duration};
 
 use mcpt_core::{
-    DeployOptions, Failure, FailureKind, Plan, Progress, ProgressEvent, START_TIMEOUT, ServerName,
-    redact,
+    CommandOption, DeployOptions, Failure, FailureKind, Plan, Progress, ProgressEvent,
+    START_TIMEOUT, ServerName, redact,
 };
 use mcpt_workload::{Endpoint, own_files};
 use tokio::time::{Instant, timeout, timeout_at};
@@ -152,7 +152,10 @@ pub(crate) async fn deploy(
                 Err(Failure::new(FailureKind::TimedOut, &what)
                     .because(format!("not ready within {} s", options.timeout.as_secs()))
                     .because(last)
-                    .hint("give it more time with --timeout, or look at its log"))
+                    .hint(format!(
+                        "give it more time with {}, or look at its log",
+                        CommandOption::Timeout
+                    )))
             })
     } else {
         trial.until_started().await
@@ -214,7 +217,10 @@ async fn make_room(
     if options.atomic {
         return Err(Failure::new(FailureKind::Usage, what)
             .because(format!("the server listens on port {port} and no other, so the new one cannot be tried beside the old one"))
-            .hint("leave --atomic out: the old one is then ended first; or give the template a port_env"));
+            .hint(format!(
+                "leave {} out: the old one is then ended first; or give the template a port_env",
+                CommandOption::Atomic
+            )));
     }
     progress.event(ProgressEvent::Step(format!(
         "ending the old one, which has port {port}"

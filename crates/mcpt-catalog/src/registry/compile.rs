@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use helm_chart::Overrides;
 use mcpt_core::{
-    Arg, BackendName, Capabilities, Capability, Image, InvalidId, Mount, Plan, Secret, ServerName,
-    Sessions, TemplateId, Transport, chain,
+    Arg, BackendName, Capabilities, Capability, CommandOption, Image, InvalidId, Mount, Plan,
+    Secret, ServerName, Sessions, TemplateId, Transport, chain,
 };
 use serde_json::{Map, Value};
 
@@ -73,7 +73,10 @@ pub fn compile_entry(
     for (variable, path) in &attempt.missing {
         attempt.faults.add(
             &format!("/env/{}", escape(variable)),
-            format!("{path} has no value: give it in a file with -f, or with --set {path}=VALUE"),
+            format!(
+                "{path} has no value: give it in a file with -f, or with {} {path}=VALUE",
+                CommandOption::Set
+            ),
         );
     }
     attempt.end(compiled)
@@ -374,7 +377,10 @@ impl<'a> Attempt<'a> {
         } else if !process && template.image.is_none() {
             self.faults.add(
                 "",
-                "what to run is missing: name an image, or a template with one, or give --image",
+                format!(
+                    "what to run is missing: name an image, or a template with one, or give {}",
+                    CommandOption::Image
+                ),
             );
         }
         let asked = self.choices.settings.transport.as_deref();
