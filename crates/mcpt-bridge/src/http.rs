@@ -29,8 +29,6 @@ use crate::{
 
 /// How long connections may at least take to close after everything was answered, and again after sessions have ended.
 const CLOSE_GRACE: Duration = Duration::from_secs(1);
-/// What `/readyz` says until the first look at the server has ended.
-pub const STARTING: &str = "the server is starting";
 const PROTOCOL_VERSION: &str = "mcp-protocol-version";
 
 /// What the handlers share.
@@ -163,7 +161,7 @@ async fn guard(State(bridge): State<Arc<Bridge>>, request: Request, next: Next) 
 async fn ready(State(bridge): State<Arc<Bridge>>) -> Response {
     let (state, text) = match bridge.readiness.state() {
         readiness::State::Ready => (ReadyState::Ready, "ready".to_owned()),
-        readiness::State::Starting => (ReadyState::Starting, STARTING.to_owned()),
+        readiness::State::Starting => (ReadyState::Starting, "the server is starting".to_owned()),
         readiness::State::Draining => {
             let text = "the server is shutting down";
             (ReadyState::Draining, text.to_owned())

@@ -20,7 +20,7 @@ use std::{future::Future, sync::Arc};
 
 use tokio::net::TcpListener;
 
-pub use self::{config::BridgeConfig, error::BridgeError, http::STARTING};
+pub use self::{config::BridgeConfig, error::BridgeError};
 
 /// Serves the command of `config` until `shutdown` completes, then drains: no new sessions, requests in progress
 /// finish within the grace, children are ended. Meant to be all that its process does: it also takes in and reaps the

@@ -56,15 +56,6 @@ pub async fn http_page(url: &str, timeout: Duration) -> Result<Page, ClientError
         .unwrap_or(Err(ClientError::TimedOut { after: timeout }))
 }
 
-/// Status code and text of a page, as [`http_page`].
-///
-/// # Errors
-/// As [`http_page`].
-pub async fn health(url: &str, timeout: Duration) -> Result<(u16, String), ClientError> {
-    let page = http_page(url, timeout).await?;
-    Ok((page.status, page.text))
-}
-
 /// The text of a page. Plain http only.
 ///
 /// # Errors

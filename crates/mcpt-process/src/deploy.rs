@@ -366,7 +366,7 @@ mod tests {
         let run = folder.create_run().unwrap();
         let mut server = Command::new("sh")
             .args(["-c", "echo; read forever"])
-            .env(marked::MARK, run.path())
+            .env(marked::MARK.0, run.path())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

@@ -35,7 +35,7 @@ pub(crate) async fn gc(
     for (pid, run) in marked::below(state.path()) {
         if is_gone(state, &run) {
             if !options.dry_run {
-                marked::end(&[pid]);
+                process_tree::end_processes(&[pid]);
             }
             garbage.push(found(
                 processes(&[pid]),

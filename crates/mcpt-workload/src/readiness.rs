@@ -2,7 +2,7 @@
 
 use std::{future::Future, net::SocketAddr, pin::Pin, time::Duration};
 
-use mcpt_client::ClientError;
+use mcpt_client::{ClientError, ReadyState};
 use serde::{Deserialize, Serialize};
 use tokio::{net::TcpStream, time::sleep};
 
@@ -17,8 +17,6 @@ const REFUSED_PAUSE: Duration = Duration::from_secs(1);
 
 /// Path of the bridge's endpoint.
 pub const BRIDGE_PATH: &str = "/mcp";
-/// What the bridge says at `/readyz` until its first look at its server has ended.
-const BRIDGE_STARTING: &str = "the server is starting";
 
 /// How a server is reached.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -206,11 +204,11 @@ async fn server(url: &str) -> Seen {
 /// the log.
 async fn bridge(address: SocketAddr) -> Seen {
     let url = format!("http://{address}/readyz");
-    match mcpt_client::health(&url, TIMEOUT).await {
-        Ok((200, _)) => Seen::Ready,
-        Ok((_, text)) => {
-            let reason = text.lines().next().unwrap_or_default().to_owned();
-            if reason == BRIDGE_STARTING {
+    match mcpt_client::http_page(&url, TIMEOUT).await {
+        Ok(page) if page.status == 200 => Seen::Ready,
+        Ok(page) => {
+            let reason = page.text.lines().next().unwrap_or_default().to_owned();
+            if page.ready_state == Some(ReadyState::Starting) {
                 Seen::NotYet(reason)
             } else {
                 Seen::Refused(reason)
@@ -222,9 +220,12 @@ async fn bridge(address: SocketAddr) -> Seen {
 
 #[cfg(test)]
 mod tests {
-    use std::net::Ipv6Addr;
+    use std::net::{Ipv4Addr, Ipv6Addr};
 
-    use tokio::net::TcpListener;
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _},
+        net::TcpListener,
+    };
 
     use super::*;
 
@@ -236,9 +237,43 @@ mod tests {
         }
     }
 
-    #[test]
-    fn the_words_of_the_bridge() {
-        assert_eq!(BRIDGE_STARTING, mcpt_bridge::STARTING);
+    /// Answers one request with this, and gives what a look makes of it.
+    async fn look_at(answer: &str) -> Seen {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let answered = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = [0; 4096];
+            let read = stream.read(&mut request).await.unwrap();
+            assert!(request[..read].starts_with(b"GET /readyz "));
+            stream.write_all(answer.as_bytes()).await.unwrap();
+            stream.shutdown().await.unwrap();
+        };
+        tokio::join!(bridge(address), answered).0
+    }
+
+    /// The words are for people; the header says what they mean.
+    #[tokio::test]
+    async fn what_the_bridge_says_is_told_by_its_header() {
+        let answer = |status: &str, state: &str, text: &str| {
+            let length = text.len();
+            format!(
+                "HTTP/1.1 {status}\r\n{}: {state}\r\ncontent-length: {length}\r\n\r\n{text}",
+                ReadyState::HEADER
+            )
+        };
+        let starting = answer("503 No", ReadyState::Starting.name(), "any words\nmore");
+        assert!(matches!(look_at(&starting).await, Seen::NotYet(why) if why == "any words"));
+        let failing = answer(
+            "503 No",
+            ReadyState::Failing.name(),
+            "the server is starting",
+        );
+        assert!(
+            matches!(look_at(&failing).await, Seen::Refused(why) if why == "the server is starting")
+        );
+        let ready = answer("200 OK", ReadyState::Ready.name(), "any");
+        assert!(matches!(look_at(&ready).await, Seen::Ready));
     }
 
     #[tokio::test]

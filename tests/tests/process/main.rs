@@ -277,7 +277,7 @@ fn a_server_that_crashes_is_explained() {
         "crash",
         "if [ \"$MODE\" = good ]; then exec $MCPT demo; fi; echo reason of the crash >&2; exit 3",
     );
-    let said = ["exited with code 3", "reason of the crash"];
+    let said = ["ended with exit code 3", "reason of the crash"];
     let _ = mcpt
         .run(&["deploy", &crash, "--atomic"])
         .exits(1)
@@ -288,7 +288,7 @@ fn a_server_that_crashes_is_explained() {
     let _ = mcpt.run(&["deploy", &crash]).exits(1).says(&said);
     // It is started again and again, so that for moments neither is told.
     let told = |what: &[&str], text| (0..1000).any(|_| mcpt.run(what).ok().stdout.contains(text));
-    assert!(told(&["status", "crash"], "exited with code 3"));
+    assert!(told(&["status", "crash"], "ended with exit code 3"));
     assert!(told(&["logs", "crash"], "reason of the crash"));
 
     let _ = mcpt.run(&["deploy", &crash, "-c", "mode=good"]).ok();

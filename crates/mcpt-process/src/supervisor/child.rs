@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    os::{fd::OwnedFd, unix::process::ExitStatusExt as _},
+    os::fd::OwnedFd,
     path::PathBuf,
     process::{ExitStatus, Stdio},
     sync::{Arc, Mutex, PoisonError},
@@ -23,6 +23,7 @@ use tokio::{
 
 use mcpt_core::Sessions;
 use mcpt_workload::{Endpoint, LogFile, free_port, is_free};
+use process_tree::ExitWords;
 
 use crate::{
     command::{self, SELF},
@@ -106,7 +107,7 @@ impl Server {
             .envs(settings)
             .envs(&spec.env)
             .envs(&spec.secrets)
-            .env(marked::MARK, run.path())
+            .env(marked::MARK.0, run.path())
             .current_dir(run.server().work())
             .process_group(0)
             .stdin(Stdio::null())
@@ -204,27 +205,26 @@ async fn keep_output(mut reader: pipe::Receiver, log: Arc<Mutex<LogFile>>) {
 }
 
 fn describe(status: ExitStatus) -> String {
-    match (status.code(), status.signal()) {
-        (Some(0), _) => "exited with code 0: it ends instead of serving".to_owned(),
-        (Some(code), _) => format!("exited with code {code}"),
-        (None, Some(number)) => match Signal::try_from(number) {
-            Ok(signal) => format!("was killed by {signal}"),
-            Err(_) => format!("was killed by signal {number}"),
-        },
-        (None, None) => status.to_string(),
-    }
+    let serves = if status.success() {
+        ": it ends instead of serving"
+    } else {
+        ""
+    };
+    format!("ended with {}{serves}", ExitWords(status))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::process::ExitStatusExt as _;
+
     use super::*;
 
     #[test]
     fn ends_in_words() {
         for (raw, expected) in [
-            (0, "exited with code 0: it ends instead of serving"),
-            (3 << 8, "exited with code 3"),
-            (9, "was killed by SIGKILL"),
+            (0, "ended with exit code 0: it ends instead of serving"),
+            (3 << 8, "ended with exit code 3"),
+            (9, "ended with signal 9 (SIGKILL)"),
         ] {
             assert_eq!(describe(ExitStatus::from_raw(raw)), expected);
         }
