@@ -149,12 +149,35 @@ impl Object {
 
     /// Marks it as an object of a release, as Helm does before it applies one.
     pub fn mark(&mut self, release: &str, namespace: &str) {
+        self.set_label(MANAGED_BY.0, MANAGED_BY.1);
+        self.set_annotation(RELEASE_NAME, release);
+        self.set_annotation(RELEASE_NAMESPACE, namespace);
+    }
+
+    /// Gives it a label, in place of one of the same key.
+    pub fn set_label(&mut self, key: &str, value: &str) {
+        self.set("labels", key, value);
+    }
+
+    /// Gives it an annotation, in place of one of the same key.
+    pub fn set_annotation(&mut self, key: &str, value: &str) {
+        self.set("annotations", key, value);
+    }
+
+    fn set(&mut self, field: &str, key: &str, value: &str) {
         let Some(metadata) = self.body.get_mut("metadata").and_then(Value::as_object_mut) else {
             return;
         };
-        set(metadata, "labels", MANAGED_BY.0, MANAGED_BY.1);
-        set(metadata, "annotations", RELEASE_NAME, release);
-        set(metadata, "annotations", RELEASE_NAMESPACE, namespace);
+        let slot = metadata
+            .entry(field)
+            .or_insert_with(|| Value::Object(Map::new()));
+        // `annotations:` with nothing below it is null.
+        if !slot.is_object() {
+            *slot = Value::Object(Map::new());
+        }
+        if let Some(map) = slot.as_object_mut() {
+            map.insert(key.to_owned(), value.into());
+        }
     }
 
     /// Whether `spec.replicas` is a number that its scale subresource changes too.
@@ -188,19 +211,6 @@ impl Object {
             .and_then(|all| all.get(RESOURCE_POLICY))
             .and_then(Value::as_str)
             .is_some_and(is_keep)
-    }
-}
-
-fn set(metadata: &mut Map<String, Value>, field: &str, key: &str, value: &str) {
-    let slot = metadata
-        .entry(field)
-        .or_insert_with(|| Value::Object(Map::new()));
-    // `annotations:` with nothing below it is null.
-    if !slot.is_object() {
-        *slot = Value::Object(Map::new());
-    }
-    if let Some(map) = slot.as_object_mut() {
-        map.insert(key.to_owned(), value.into());
     }
 }
 

@@ -15,11 +15,11 @@ use axum::{
 };
 use hyper_util::service::TowerToHyperService;
 use mcpt_http::{Budget, Connections, ReadyState};
-use mcpt_protocol::{Era, era_of_version, is_preflight};
+use mcpt_protocol::{Era, era_of_version, header::PROTOCOL_VERSION, is_preflight, media};
 use tokio::{net::TcpListener, time::Instant};
 use tokio_util::task::TaskTracker;
 
-use self::reply::{accepts, refuse, session_of};
+use self::reply::{refuse, session_of};
 use crate::{
     BridgeConfig, BridgeError,
     readiness::{self, Check, Readiness, StartFailure},
@@ -29,7 +29,6 @@ use crate::{
 
 /// How long connections may at least take to close after everything was answered, and again after sessions have ended.
 const CLOSE_GRACE: Duration = Duration::from_secs(1);
-const PROTOCOL_VERSION: &str = "mcp-protocol-version";
 
 /// What the handlers share.
 #[derive(Debug)]
@@ -200,7 +199,7 @@ async fn open_stream(State(bridge): State<Arc<Bridge>>, headers: HeaderMap) -> R
         Ok(Some(Era::Modern)) => return StatusCode::METHOD_NOT_ALLOWED.into_response(),
         Ok(_) => {}
     }
-    if !accepts(&headers, "text/event-stream") {
+    if !media::accepts(&headers, media::EVENT_STREAM) {
         return refuse(
             StatusCode::NOT_ACCEPTABLE,
             "Accept must list text/event-stream",

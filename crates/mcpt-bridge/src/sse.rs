@@ -1,4 +1,4 @@
-//! Server-sent events: framing, and response bodies made of them.
+//! Messages on their way to clients, and response bodies made of them.
 
 use std::{convert::Infallible, future::Future, pin::Pin, time::Duration};
 
@@ -13,19 +13,16 @@ use axum::{
 use bytes::Bytes;
 use futures_util::stream;
 use mcpt_http::Charge;
-use mcpt_protocol::{ErrorCode, Part, error_response};
+use mcpt_protocol::{
+    ErrorCode, Part, error_response, media,
+    sse::{Frame, KEEP_ALIVE, message_in},
+};
 use tokio::sync::mpsc;
 
 /// How often a silent stream says that it lives: below the idle timeouts of common proxies.
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
-const KEEP_ALIVE_COMMENT: &[u8] = b": keep-alive\n\n";
-const BEFORE: &[u8] = b"event: message\ndata: ";
-const AFTER: &[u8] = b"\n\n";
-/// Room for what stands after a message, and for what its writer asks for besides its length.
-const SPARE: usize = 64;
+const KEEP_ALIVE_EVERY: Duration = Duration::from_secs(15);
 
-/// One message, framed as an event. The message itself is a slice of it, so that it is copied once whether it leaves as
-/// an event or as a JSON body.
+/// One message, framed as an event.
 #[derive(Debug, Clone)]
 pub(crate) struct Event {
     frame: Bytes,
@@ -34,43 +31,22 @@ pub(crate) struct Event {
     own_error: Option<Box<str>>,
 }
 
-/// The bytes of an event that is not charged yet.
-#[derive(Debug)]
-pub(crate) struct Frame(Vec<u8>);
-
-impl Frame {
-    /// Frames a message, which `write` appends as a single line of about `length` bytes.
-    pub(crate) fn new(length: usize, write: impl FnOnce(&mut Vec<u8>)) -> Self {
-        // Never grown, which would double it.
-        let mut out = Vec::with_capacity(BEFORE.len() + length + SPARE);
-        out.extend_from_slice(BEFORE);
-        write(&mut out);
-        out.extend_from_slice(AFTER);
-        Self(out)
-    }
-
-    /// Bytes that it takes.
-    pub(crate) fn size(&self) -> usize {
-        self.0.capacity()
-    }
-
-    /// The event, which holds `charge` as long as anybody has it.
-    pub(crate) fn charged(self, charge: Charge, answer: bool) -> Event {
-        Event {
-            frame: charge.hold(self.0),
+impl Event {
+    /// A framed message, which holds `charge` as long as anybody has it.
+    pub(crate) fn charged(frame: Frame, charge: Charge, answer: bool) -> Self {
+        Self {
+            frame: charge.hold(frame.into_event()),
             answer,
             own_error: None,
         }
     }
-}
 
-impl Event {
     /// The bridge's own error as the answer to the request `id`. It is small and not charged.
     pub(crate) fn error(id: Option<Part<'_>>, code: ErrorCode, why: &str) -> Self {
         let text = error_response(id, code, why, None);
         let frame = Frame::new(text.len(), |out| out.extend_from_slice(text.as_bytes()));
         Self {
-            frame: frame.0.into(),
+            frame: frame.into_event().into(),
             answer: true,
             own_error: Some(why.into()),
         }
@@ -88,8 +64,7 @@ impl Event {
 
     /// The message without its frame.
     pub(crate) fn json(&self) -> Bytes {
-        self.frame
-            .slice(BEFORE.len()..self.frame.len() - AFTER.len())
+        message_in(&self.frame)
     }
 
     /// How long the message is.
@@ -114,16 +89,18 @@ pub(crate) fn response(
     let body = stream::unfold(state, |(first, mut events, mut sending, held)| async move {
         let bytes = match first {
             Some(event) => event.frame,
-            None => match tokio::time::timeout(KEEP_ALIVE, next(&mut events, &mut sending)).await {
+            None => match tokio::time::timeout(KEEP_ALIVE_EVERY, next(&mut events, &mut sending))
+                .await
+            {
                 Ok(Some(event)) => event.frame,
                 Ok(None) => return None,
-                Err(_) => Bytes::from_static(KEEP_ALIVE_COMMENT),
+                Err(_) => Bytes::from_static(KEEP_ALIVE),
             },
         };
         Some((Ok::<_, Infallible>(bytes), (None, events, sending, held)))
     });
     let headers = [
-        (CONTENT_TYPE, "text/event-stream"),
+        (CONTENT_TYPE, media::EVENT_STREAM),
         (CACHE_CONTROL, "no-cache"),
         (HeaderName::from_static("x-accel-buffering"), "no"),
     ];

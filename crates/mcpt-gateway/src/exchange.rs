@@ -141,8 +141,9 @@ impl Exchange {
             Stream::Ends => None,
             Stream::Subscription(Some(id)) if events => {
                 let ended = subscription_ended(Part::alone(id));
-                let event = Frame::new(|line| line.extend_from_slice(ended.as_bytes())).event();
-                Some(event)
+                let event =
+                    Frame::new(ended.len(), |line| line.extend_from_slice(ended.as_bytes()));
+                Some(Bytes::from(event.into_event()))
             }
             Stream::Endless | Stream::Subscription(_) => Some(Bytes::new()),
         };

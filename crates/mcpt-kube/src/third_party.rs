@@ -6,7 +6,7 @@
 use helm_install::{Object, manifest};
 use helm_release::{Hook, HookEvent};
 use helm_render::split_documents;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::server::{PATH_ANNOTATION, SERVER_LABEL, TRANSPORT_ANNOTATION};
 
@@ -115,17 +115,10 @@ impl ThirdParty {
     }
 
     fn put(&self, object: &mut Object, release: &str) {
-        let Some(metadata) = object
-            .body
-            .get_mut("metadata")
-            .and_then(Value::as_object_mut)
-        else {
-            return;
-        };
-        set(metadata, "labels", SERVER_LABEL, release);
+        object.set_label(SERVER_LABEL, release);
         if let Some(path) = &self.path {
-            set(metadata, "annotations", PATH_ANNOTATION, path);
-            set(metadata, "annotations", TRANSPORT_ANNOTATION, "http");
+            object.set_annotation(PATH_ANNOTATION, path);
+            object.set_annotation(TRANSPORT_ANNOTATION, "http");
         }
     }
 }
@@ -159,19 +152,6 @@ fn of_kind<'a>(
     let mut all = objects.iter().filter(|o| o.kind == kind && fits(o));
     let first = all.clone().next();
     all.find(|object| object.name == release).or(first)
-}
-
-fn set(metadata: &mut Map<String, Value>, field: &str, key: &str, value: &str) {
-    let slot = metadata
-        .entry(field)
-        .or_insert_with(|| Value::Object(Map::new()));
-    // `annotations:` with nothing below it is null.
-    if !slot.is_object() {
-        *slot = Value::Object(Map::new());
-    }
-    if let Some(map) = slot.as_object_mut() {
-        map.insert(key.to_owned(), value.into());
-    }
 }
 
 #[cfg(test)]

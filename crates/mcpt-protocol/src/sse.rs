@@ -12,6 +12,8 @@ pub const KEEP_ALIVE: &[u8] = b": keep-alive\n\n";
 
 const BEFORE: &[u8] = b"event: message\ndata: ";
 const AFTER: &[u8] = b"\n\n";
+/// Room for what stands after a message, and for what its writer asks for besides its length.
+const SPARE: usize = 64;
 
 /// One event: the fields that its block had.
 ///
@@ -86,29 +88,37 @@ impl Boundary {
     }
 }
 
-/// A message framed as an event. The message itself is a slice of it, so that it is copied once
-/// whether it leaves as an event or as a JSON body.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Frame(Bytes);
+/// A message framed as an event. The message itself is a slice of it ([`message_in`]), so that it is
+/// copied once whether it leaves as an event or as a JSON body.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Frame(Vec<u8>);
 
 impl Frame {
-    /// Frames one message; `write` appends it as a single line.
-    pub fn new(write: impl FnOnce(&mut Vec<u8>)) -> Self {
-        let mut out = Vec::from(BEFORE);
+    /// Frames one message of about `length` bytes; `write` appends it as a single line.
+    pub fn new(length: usize, write: impl FnOnce(&mut Vec<u8>)) -> Self {
+        // Never grown, which would double it.
+        let mut out = Vec::with_capacity(BEFORE.len() + length + SPARE);
+        out.extend_from_slice(BEFORE);
         write(&mut out);
         out.extend_from_slice(AFTER);
-        Self(out.into())
+        Self(out)
+    }
+
+    /// Bytes of memory that it takes.
+    pub fn size(&self) -> usize {
+        self.0.capacity()
     }
 
     /// The event.
-    pub fn event(&self) -> Bytes {
-        self.0.clone()
+    pub fn into_event(self) -> Vec<u8> {
+        self.0
     }
+}
 
-    /// The message without its frame.
-    pub fn json(&self) -> Bytes {
-        self.0.slice(BEFORE.len()..self.0.len() - AFTER.len())
-    }
+/// The message of an event that a [`Frame`] made; nothing of what is none.
+pub fn message_in(event: &Bytes) -> Bytes {
+    let end = event.len().saturating_sub(AFTER.len());
+    event.slice(BEFORE.len().min(end)..end)
 }
 
 #[cfg(test)]

@@ -5,21 +5,22 @@ use std::{sync::Arc, time::Duration};
 use axum::{
     body::Body,
     extract::State,
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header::RETRY_AFTER},
+    http::{HeaderMap, HeaderValue, StatusCode, header::RETRY_AFTER},
     response::{IntoResponse, Response},
 };
 use http_body_util::{BodyExt, Limited};
 use mcpt_http::{BodyError, OverBudget, ReadBody, read_body};
 use mcpt_protocol::{
     Era, ErrorCode, Kind, LEGACY_VERSIONS, MalformedMessage, Message, Part, era_of_version,
-    split_batch,
+    header::{PROTOCOL_VERSION, SESSION_ID},
+    media, split_batch,
 };
 use serde_json::{json, value::RawValue};
 use tokio::sync::mpsc;
 
 use super::{
-    Bridge, PROTOCOL_VERSION, header_era,
-    reply::{SESSION_ID, accepts, error, json as json_response, refuse, sends_json, session_of},
+    Bridge, header_era,
+    reply::{error, json as json_response, refuse, session_of},
 };
 use crate::{
     BridgeConfig,
@@ -49,15 +50,15 @@ pub(super) async fn post(
     headers: HeaderMap,
     mut body: Body,
 ) -> Response {
-    if !sends_json(&headers) {
+    if !media::is_type(&headers, media::JSON) {
         return refuse(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "Content-Type must be application/json",
         );
     }
-    if !["application/json", "text/event-stream"]
+    if ![media::JSON, media::EVENT_STREAM]
         .iter()
-        .all(|essence| accepts(&headers, essence))
+        .all(|essence| media::accepts(&headers, essence))
     {
         return refuse(
             StatusCode::NOT_ACCEPTABLE,
@@ -307,8 +308,7 @@ async fn initialize(
     let mut response = json_response(StatusCode::OK, answer.json());
     match HeaderValue::from_str(session.id()) {
         Ok(id) => {
-            let name = HeaderName::from_static(SESSION_ID);
-            response.headers_mut().insert(name, id);
+            response.headers_mut().insert(SESSION_ID, id);
             response
         }
         Err(e) => refuse(StatusCode::INTERNAL_SERVER_ERROR, &e.to_string()),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use mcpt_http::Charge;
 use mcpt_protocol::{
     ErrorCode, Kind, MalformedMessage, Message, MessageId, Part, error_response, find_id,
-    without_noise,
+    sse::Frame, without_noise,
 };
 use tokio::{
     io::AsyncBufRead,
@@ -16,10 +16,7 @@ use tokio::{
 use super::{
     BACKLOG_BYTES, BACKLOG_MAX, Pending, SLOW_CLIENT, Session, outline::Outline, unusable::quote,
 };
-use crate::{
-    lines::LineReader,
-    sse::{Event, Frame},
-};
+use crate::{lines::LineReader, sse::Event};
 
 /// How long a message may wait for room, once nothing else of its session can make some.
 const ROOM_PATIENCE: Duration = Duration::from_secs(30);
@@ -150,19 +147,19 @@ impl Session {
         };
         match destination {
             Destination::Answer(pending) => {
-                let event = frame.charged(charge, true);
+                let event = Event::charged(frame, charge, true);
                 if self.deliver(&pending.stream, event).await.is_err() {
                     tracing::debug!("dropped an answer: its client is gone");
                 }
             }
             Destination::Progress(stream) => {
-                let event = frame.charged(charge, false);
+                let event = Event::charged(frame, charge, false);
                 if self.deliver(&stream, event).await.is_err() {
                     tracing::debug!("dropped progress: its client is gone");
                 }
             }
             Destination::Other { is_question } => {
-                self.deliver_other(frame.charged(charge, false), is_question)
+                self.deliver_other(Event::charged(frame, charge, false), is_question)
                     .await;
             }
         }

@@ -91,13 +91,16 @@ fn an_event_has_a_limit_and_a_stream_has_none() {
 
 #[test]
 fn frames() {
-    let frame = Frame::new(|out| out.extend_from_slice(br#"{"a":1}"#));
-    assert_eq!(&*frame.json(), br#"{"a":1}"#);
+    let frame = Frame::new(7, |out| out.extend_from_slice(br#"{"a":1}"#));
+    assert!(frame.size() >= br#"{"a":1}"#.len());
+    let frame = Bytes::from(frame.into_event());
+    assert_eq!(&*message_in(&frame), br#"{"a":1}"#);
+    assert!(message_in(&Bytes::from_static(b"\n")).is_empty());
     let event = Event {
         name: Some("message".to_owned()),
         ..data(r#"{"a":1}"#)
     };
-    assert_eq!(read(&[&frame.event()]), [event]);
+    assert_eq!(read(&[&frame]), [event]);
 }
 
 fn event() -> impl Strategy<Value = Event> {
