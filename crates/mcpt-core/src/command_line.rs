@@ -10,7 +10,10 @@ use crate::CommandOption;
 pub fn command_line(options: &[(CommandOption, &str)], words: &str) -> String {
     let mut line = "mcpt ".to_owned();
     for (option, value) in options {
-        line += &format!("{} {} ", short(*option), shell_word(value));
+        for part in [short(*option).as_str(), shell_word(value).as_ref()] {
+            line += part;
+            line.push(' ');
+        }
     }
     line + words
 }

@@ -5,9 +5,9 @@ use std::{io, path::PathBuf, process::Stdio};
 use async_trait::async_trait;
 use futures_util::stream::{self, StreamExt as _};
 use mcpt_core::{
-    Arg, Backend, BackendName, Capabilities, Connection, DeleteOptions, Deleted, DeployOptions,
-    Deployed, Failure, FailureKind, Garbage, GcOptions, LogLine, LogOptions, Logs, Plan, Progress,
-    Replica, Server, ServerName, ServerState, Transport, command_line,
+    Arg, Backend, BackendName, Capabilities, CommandOption, Connection, DeleteOptions, Deleted,
+    DeployOptions, Deployed, Failure, FailureKind, Garbage, GcOptions, LogLine, LogOptions, Logs,
+    Plan, Progress, Replica, Server, ServerName, ServerState, Transport, command_line,
 };
 use mcpt_workload::Endpoint;
 use tokio::{
@@ -162,7 +162,7 @@ impl Backend for Memory {
     }
 
     fn command(&self, words: &str) -> String {
-        command_line(&[("-b", NAME.as_str())], words)
+        command_line(&[(CommandOption::Backend, NAME.as_str())], words)
     }
 
     async fn check(&self, plan: &Plan, options: &DeployOptions) -> Result<(), Failure> {
