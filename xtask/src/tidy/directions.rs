@@ -60,6 +60,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "helm-render",
         ],
     ),
+    ("helm-fetch", &["goyaml", "helm-chart"]),
     ("kube-access", &[]),
     ("kube-observe", &["kube-access"]),
     (

@@ -1,8 +1,13 @@
 //! `mcpt chart …`: what `helm` does with charts, with its flags, its output and its exit codes.
 
+mod columns;
+mod dependency;
 mod flags;
 mod lint;
 mod package;
+mod places;
+mod pull;
+mod repo;
 mod show;
 mod template;
 
@@ -37,6 +42,14 @@ enum Action {
     Show(show::Show),
     /// Pack a chart's folder into an archive
     Package(package::Package),
+    /// Fetch charts from repositories
+    #[command(alias = "fetch")]
+    Pull(Box<pull::Pull>),
+    /// List, choose and fetch the charts that a chart depends on
+    #[command(alias = "dep", alias = "dependencies")]
+    Dependency(dependency::Dependency),
+    /// Add, list, update and remove repositories, and make their indexes
+    Repo(repo::Repo),
 }
 
 impl Chart {
@@ -47,6 +60,9 @@ impl Chart {
             Action::Lint(lint) => lint.run(global),
             Action::Show(show) => show.run(),
             Action::Package(package) => package.run(),
+            Action::Pull(pull) => pull.run(),
+            Action::Dependency(dependency) => dependency.run(),
+            Action::Repo(repo) => repo.run(global),
         }
     }
 }

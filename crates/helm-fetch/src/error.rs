@@ -1,0 +1,105 @@
+//! What can go wrong between a chart and its repository, in Helm's words where it has some.
+
+use std::path::{Path, PathBuf};
+
+/// Why something was not fetched or written.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The server answered with something else than 200.
+    #[error("failed to fetch {url} : {status} {reason}")]
+    Status {
+        /// What was asked for.
+        url: String,
+        /// The status.
+        status: u16,
+        /// Its usual words.
+        reason: &'static str,
+    },
+    /// No whole answer came within the time.
+    #[error("failed to fetch {url}: no whole answer within {seconds} s")]
+    TimedOut {
+        /// What was asked for.
+        url: String,
+        /// The time, in seconds.
+        seconds: u64,
+    },
+    /// The answer is larger than anything that is wanted.
+    #[error("failed to fetch {url}: more than {most} bytes")]
+    TooLarge {
+        /// What was asked for.
+        url: String,
+        /// The bound, in bytes.
+        most: u64,
+    },
+    /// The server cannot be reached, or does not speak HTTP or TLS as it should.
+    #[error("failed to fetch {url}: {reason}")]
+    Unreachable {
+        /// What was asked for.
+        url: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// Certificates or keys that the user named.
+    #[error("can't create TLS config for client: {0}")]
+    Tls(String),
+    /// What is fetched has another digest than the index says.
+    #[error("{url} has the digest sha256:{found}, but the index says sha256:{wanted}")]
+    Digest {
+        /// What was fetched.
+        url: String,
+        /// The digest of what came.
+        found: String,
+        /// The digest in the index.
+        wanted: String,
+    },
+    /// Registries are not asked.
+    #[error("{0}: charts in registries (OCI) are not fetched yet")]
+    Registry(String),
+    /// A file or folder of this machine.
+    #[error("{path}: {source}", path = path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// An index that cannot be read.
+    #[error("{}{reason}", loading(.file.as_deref()))]
+    Index {
+        /// The file that it is in, unless it was fetched.
+        file: Option<PathBuf>,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The user's list of repositories cannot be read.
+    #[error("failed loading file: {path}: {reason}", path = path.display())]
+    Repositories {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A chart that cannot be loaded.
+    #[error(transparent)]
+    Chart(#[from] helm_chart::Error),
+    /// Anything else that Helm refuses.
+    #[error("{0}")]
+    Refused(String),
+}
+
+fn loading(file: Option<&Path>) -> String {
+    let said = file.map(|file| format!("error loading {}: ", file.display()));
+    said.unwrap_or_default()
+}
+
+impl Error {
+    pub(crate) fn file(path: &Path) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.to_owned();
+        |source| Self::File { path, source }
+    }
+
+    /// Whether a file is not there.
+    pub fn is_missing_file(&self) -> bool {
+        matches!(self, Self::File { source, .. } if source.kind() == std::io::ErrorKind::NotFound)
+    }
+}

@@ -1,0 +1,28 @@
+//! Chart repositories, as Helm 4.3.1 has them: which there are, what is in them, and the charts that a chart depends on.
+//!
+//! The files are Helm's own ([`Places`]), so that either program sees what the other added. All of it blocks.
+
+mod dependencies;
+mod error;
+mod http;
+mod index;
+mod index_folder;
+mod lock;
+mod places;
+mod pull;
+mod repositories;
+mod unpack;
+
+pub use dependencies::Dependencies;
+pub use error::Error;
+pub use http::{Access, Http};
+pub use index::{Index, IndexEntry};
+pub use places::Places;
+pub use pull::{Fetched, Wanted, pull};
+pub use repositories::{Repositories, Repository};
+pub use unpack::unpack;
+
+/// The examples of the page for people are tests, too.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

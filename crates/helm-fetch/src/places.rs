@@ -1,0 +1,73 @@
+//! Where Helm keeps the list of repositories and their indexes.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use crate::Error;
+
+/// The files of one user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Places {
+    /// `repositories.yaml`
+    pub repository_config: PathBuf,
+    /// The folder of the indexes.
+    pub repository_cache: PathBuf,
+}
+
+impl Places {
+    /// Where helm looks: `HELM_REPOSITORY_CONFIG` and `HELM_REPOSITORY_CACHE`, else below `HELM_CONFIG_HOME` and
+    /// `HELM_CACHE_HOME`, else below those of the XDG rules, else below the home folder. `variable` gives what a variable of the
+    /// environment holds; an empty one counts as none.
+    pub fn of_environment(variable: impl Fn(&str) -> Option<OsString>) -> Self {
+        let set = |name: &str| {
+            let value = variable(name).filter(|value| !value.is_empty());
+            value.map(PathBuf::from)
+        };
+        let home = || set("HOME").unwrap_or_default();
+        let base = |helm: &str, xdg: &str, usual: &str| {
+            set(helm).unwrap_or_else(|| set(xdg).unwrap_or_else(|| home().join(usual)).join("helm"))
+        };
+        Self {
+            repository_config: set("HELM_REPOSITORY_CONFIG").unwrap_or_else(|| {
+                base("HELM_CONFIG_HOME", "XDG_CONFIG_HOME", ".config").join("repositories.yaml")
+            }),
+            repository_cache: set("HELM_REPOSITORY_CACHE").unwrap_or_else(|| {
+                base("HELM_CACHE_HOME", "XDG_CACHE_HOME", ".cache").join("repository")
+            }),
+        }
+    }
+
+    /// The cached index of a repository.
+    pub(crate) fn index(&self, name: &str) -> PathBuf {
+        self.repository_cache.join(format!("{name}-index.yaml"))
+    }
+
+    /// The cached names of a repository's charts.
+    pub(crate) fn charts(&self, name: &str) -> PathBuf {
+        self.repository_cache.join(format!("{name}-charts.txt"))
+    }
+}
+
+/// Writes a file whole or not at all, with the folders that it is in. `private` files are for the user alone.
+pub(crate) fn write_whole(path: &Path, content: &[u8], private: bool) -> Result<(), Error> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let folder = path.parent().unwrap_or(Path::new("."));
+    fs::create_dir_all(folder).map_err(Error::file(folder))?;
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let partial = path.with_file_name(format!(".{name}.{}", std::process::id()));
+    let written = fs::OpenOptions::new()
+        .create(true)
+        .write(true)
+        .truncate(true)
+        .mode(if private { 0o600 } else { 0o644 })
+        .open(&partial)
+        .and_then(|mut file| file.write_all(content))
+        .and_then(|()| fs::rename(&partial, path));
+    written.map_err(|error| {
+        // It may not even have been made.
+        drop(fs::remove_file(&partial));
+        Error::file(path)(error)
+    })
+}
