@@ -117,7 +117,7 @@ pub(crate) async fn deploy(
                         "the old one, which has port {port}, has not ended within {} s",
                         options.timeout.as_secs()
                     ))
-                    .hint("give it more time with --timeout"))
+                    .hint(format!("give it more time with {}", CommandOption::Timeout)))
             })?;
             // It stays the server until the new one takes over; one that has answered is started again if that does not happen.
             stood_aside = serving.is_some();
