@@ -2,20 +2,4 @@
 
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
-use mcpt_protocol::{Message, find_id, split_batch, without_noise};
-
-fuzz_target!(|data: &[u8]| {
-    if let Ok(message) = Message::parse(data) {
-        assert_eq!(message.text().as_bytes(), data);
-        let mut line = Vec::new();
-        message.write_line(&[], &mut line);
-        let again = Message::parse(line.trim_ascii_end()).expect("a line of ours");
-        assert_eq!(again.method(), message.method());
-        let _ = (message.params(), message.error());
-    }
-    for message in split_batch(data, 100).into_iter().flatten() {
-        let _ = Message::parse(message);
-    }
-    let _ = find_id(without_noise(data));
-});
+libfuzzer_sys::fuzz_target!(|data: &[u8]| mcpt_properties::envelope(data));

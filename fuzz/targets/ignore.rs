@@ -2,13 +2,4 @@
 
 #![no_main]
 
-use helm_chart::IgnoreRules;
-use libfuzzer_sys::fuzz_target;
-
-fuzz_target!(|input: (&str, &str)| {
-    let (rules, path) = input;
-    if let Ok(rules) = IgnoreRules::parse(rules) {
-        let _ = rules.ignore(path, false);
-        let _ = rules.ignore(path, true);
-    }
-});
+libfuzzer_sys::fuzz_target!(|data: &[u8]| mcpt_properties::ignore(data));

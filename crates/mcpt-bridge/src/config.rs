@@ -37,6 +37,8 @@ pub struct BridgeConfig {
     /// Most sessions, that is children, at once. With one, no other child runs beside it either, not even to see whether
     /// the server is ready: what can exist once only is ready while it is used.
     pub max_sessions: usize,
+    /// Most connections of clients at once; those that are silent make room for others.
+    pub max_connections: usize,
     /// Most bytes of messages that are held at once, in all places and for all clients together.
     pub max_held: usize,
 }
@@ -58,6 +60,7 @@ impl BridgeConfig {
             max_message: 16 * 1024 * 1024,
             body_silence: Duration::from_secs(30),
             max_sessions: 1000,
+            max_connections: mcpt_http::connections_within(mcpt_http::descriptor_limit()),
             max_held: 64 * 1024 * 1024,
         }
     }

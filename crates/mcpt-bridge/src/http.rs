@@ -69,7 +69,7 @@ pub(crate) async fn serve(
     });
     let address = listener.local_addr().map_err(BridgeError::Serve)?;
     tracing::info!(%address, path = config.path, "bridge listens");
-    let connections = Connections::default();
+    let connections = Connections::at_most(config.max_connections);
     let serve = connections.serve(listener, TowerToHyperService::new(router(&bridge)));
 
     let checks = {

@@ -31,7 +31,7 @@ pub(crate) async fn serve(
 ) -> io::Result<()> {
     let settings = Arc::new(settings);
     let end_sessions = CancellationToken::new();
-    let connections = Connections::default();
+    let connections = Connections::at_most(settings.max_connections);
     let app = router(Arc::clone(&settings), end_sessions.clone());
     tracing::info!(address = %listener.local_addr()?, "demo server listens");
     let serve = connections.serve(listener, TowerToHyperService::new(app));

@@ -17,6 +17,8 @@ pub struct DemoSettings {
     pub access: AccessRules,
     /// Most sessions at once. One that is not used ends after five minutes.
     pub max_sessions: usize,
+    /// Most connections of clients at once; those that are silent make room for others.
+    pub max_connections: usize,
     /// How long calls in progress may go on after the shutdown was asked for.
     pub drain_grace: Duration,
 }
@@ -39,6 +41,7 @@ impl DemoSettings {
                 &var("MCPT_ALLOWED_ORIGINS").unwrap_or_default(),
             ),
             max_sessions: 1000,
+            max_connections: mcpt_http::connections_within(mcpt_http::descriptor_limit()),
             drain_grace: Duration::from_secs(20),
         }
     }

@@ -249,3 +249,25 @@ async fn sessions_have_a_limit() {
     assert!(ended.0.is_success(), "{}", ended.0);
     demo.initialize().await;
 }
+
+#[tokio::test]
+async fn silent_connections_lock_nobody_out() {
+    let demo = Demo::start_with(|settings| settings.max_connections = 16).await;
+    let address = demo.base.trim_start_matches("http://").to_owned();
+    let session = demo.initialize().await;
+    let mut silent = Vec::new();
+    for round in 0..40 {
+        for _ in 0..4 {
+            silent.push(TcpStream::connect(&address).await.unwrap());
+        }
+        let ping = json!({"jsonrpc": "2.0", "id": round, "method": "ping"}).to_string();
+        let headers = [("mcp-session-id", session.as_str())];
+        let answer = demo.request(Method::POST, &headers, ping).await;
+        assert_eq!(answer.0, 200, "round {round}");
+        demo.initialize().await;
+    }
+    // The first ones made room.
+    let mut byte = [0];
+    let ended = tokio::time::timeout(Duration::from_secs(30), silent[0].read(&mut byte));
+    assert_eq!(ended.await.unwrap().unwrap_or_default(), 0);
+}

@@ -25,7 +25,7 @@ mod target;
 mod upstream;
 
 /// For [`GatewayConfig::max_connections`].
-pub use mcpt_http::raise_descriptor_limit;
+pub use mcpt_http::{connections_within, raise_descriptor_limit};
 
 pub use self::{
     config::GatewayConfig,

@@ -23,7 +23,7 @@ pub use self::{
     body::{BodyError, ReadBody, read_body},
     budget::{Account, Budget, Charge, OverBudget},
     connections::Connections,
-    descriptors::raise_descriptor_limit,
+    descriptors::{connections_within, descriptor_limit, raise_descriptor_limit},
     listener::listen,
     ready_state::{ReadyState, UnknownState},
 };

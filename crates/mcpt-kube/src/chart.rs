@@ -192,7 +192,7 @@ impl Prepared {
         let third_party = Some(ThirdParty { path });
         let chart = loaded(source, what)?;
         let values = options.values.clone();
-        let secrets = secrecy::of_plan(plan);
+        let secrets = secrecy::disguised(secrecy::of_plan(plan));
         Self::checked(&plan.name, chart, third_party, values, what, secrets)
     }
 

@@ -42,6 +42,11 @@ const PAUSES: &[(&str, usize, &str)] = &[
         "a watch that failed is begun again",
     ),
     (
+        "crates/mcpt-gateway/src/exchange/body_budget.rs",
+        1,
+        "from when on a body is slow is a matter of time",
+    ),
+    (
         "crates/mcpt-gateway/src/listener.rs",
         1,
         "how long nobody used an endpoint is a matter of time",

@@ -183,6 +183,29 @@ async fn a_body_that_brings_nothing_is_given_up() {
 }
 
 #[tokio::test]
+async fn silent_connections_lock_nobody_out() {
+    let bridge = Bridge::start(scripted(&[]), |c| c.max_connections = 16).await;
+    bridge.until_ready().await;
+    let client = bridge.session().await;
+    let mut silent = Vec::new();
+    for round in 0..40 {
+        for _ in 0..4 {
+            silent.push(TcpStream::connect(client.address()).await.unwrap());
+        }
+        let kept = client
+            .post(&call_body("1", "echo", &json!({"message": "m"})))
+            .await;
+        assert_eq!(kept.status, 200, "round {round}: {}", kept.text);
+        let new = bridge.client().get("/healthz").await;
+        assert_eq!(new.status, 200, "round {round}: {}", new.text);
+    }
+    // The first ones made room.
+    let mut byte = [0];
+    let ended = tokio::time::timeout(SOON, silent[0].read(&mut byte));
+    assert_eq!(ended.await.unwrap().unwrap_or_default(), 0);
+}
+
+#[tokio::test]
 async fn a_batch_of_thousands_is_answered_whole() {
     const MESSAGES: u64 = 5000;
     let bridge = Bridge::ready().await;

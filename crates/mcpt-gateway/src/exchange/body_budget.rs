@@ -9,10 +9,11 @@ use bytes::{Bytes, BytesMut};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::Body;
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
+    sync::{Notify, OwnedSemaphorePermit, Semaphore},
     time::Instant,
 };
 
+use super::progress::SILENCE;
 use crate::refusal::Refusal;
 
 /// Largest body that is read whole.
@@ -22,10 +23,9 @@ const HELD_AT_ONCE: usize = 32 * 1024 * 1024;
 /// How long a request waits in all for its share of them. It may hold a part meanwhile that others wait for: when all wait
 /// for each other, those that give up first make room for the rest.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How long a body may take that is read whole.
-const BODY_TIMEOUT: Duration = Duration::from_mins(1);
-/// How long it may be silent meanwhile.
-const SILENCE: Duration = Duration::from_secs(10);
+/// From when on a body that still comes gives its share up when others find no room. Until then, and as long as there is room
+/// for all, it may take any time as long as some of it comes.
+const SLOW: Duration = Duration::from_mins(1);
 
 /// Reads bodies, and knows how much of them is held.
 #[derive(Debug)]
@@ -36,6 +36,8 @@ pub(crate) struct BodyBudget {
     free: Arc<Semaphore>,
     all: usize,
     patience: Duration,
+    /// Tells the slow that somebody found no room.
+    crowded: Notify,
 }
 
 /// What was read of a body.
@@ -57,6 +59,7 @@ struct Held {
 /// others.
 struct Share<'a> {
     free: &'a Arc<Semaphore>,
+    crowded: &'a Notify,
     taken: Option<OwnedSemaphorePermit>,
     patience: Duration,
 }
@@ -85,6 +88,7 @@ impl Share<'_> {
 
     async fn wait_for(&mut self, missing: u32) -> Result<OwnedSemaphorePermit, Refusal> {
         let begin = Instant::now();
+        self.crowded.notify_waiters();
         let more = Arc::clone(self.free).acquire_many_owned(missing);
         match tokio::time::timeout(self.patience, more).await {
             Ok(Ok(more)) => {
@@ -114,6 +118,7 @@ impl BodyBudget {
             free: Arc::new(Semaphore::new(all)),
             all,
             patience,
+            crowded: Notify::new(),
         }
     }
 
@@ -162,11 +167,18 @@ impl BodyBudget {
         }
         let mut share = Share {
             free: &self.free,
+            crowded: &self.crowded,
             taken: None,
             patience,
         };
-        let read = tokio::time::timeout(BODY_TIMEOUT, self.collect(&mut body, &mut share)).await;
-        let (bytes, whole) = read.unwrap_or(Err(Refusal::BodyMissing))?;
+        let gives_way = async {
+            tokio::time::sleep(SLOW).await;
+            self.crowded.notified().await;
+        };
+        let (bytes, whole) = tokio::select! {
+            read = self.collect(&mut body, &mut share) => read?,
+            () = gives_way => return Err(Refusal::Overloaded),
+        };
         let held = Bytes::from_owner(Held {
             bytes,
             _share: share.taken,
@@ -366,6 +378,49 @@ mod tests {
             assert!(begin.elapsed() < 2 * SILENCE);
             assert_eq!(budget.held(), 0);
         }
+    }
+
+    /// A body of so many bytes, each of which comes after a pause.
+    fn slowly(
+        bytes: usize,
+        pause: Duration,
+    ) -> impl Body<Data = Bytes, Error = Infallible> + Unpin + Send + 'static {
+        let frames = stream::iter(0..bytes).then(move |_| async move {
+            tokio::time::sleep(pause).await;
+            Ok(Frame::data(Bytes::from_static(b"x")))
+        });
+        StreamBody::new(frames.boxed())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn progress_keeps_a_small_body_alive_for_as_long_as_it_takes() {
+        let budget = BodyBudget::bounded(1 << 20, 100, PATIENCE);
+        let begin = Instant::now();
+        let read = budget.read(slowly(50, SILENCE * 9 / 10)).await;
+        let Ok(ReadBody::Whole(whole)) = read else {
+            panic!("given up")
+        };
+        assert_eq!(whole.len(), 50);
+        assert!(begin.elapsed() > 10 * SLOW);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_slow_give_way_when_others_find_no_room() {
+        let budget = Arc::new(BodyBudget::bounded(1 << 20, 100, PATIENCE));
+        let all = || Full::new(Bytes::from(vec![b'x'; 100]));
+        let slow = begun(&budget, slowly(1000, SILENCE / 2), 0).await;
+        while budget.held() < 1 {
+            tokio::time::sleep(SILENCE / 2).await;
+        }
+        let refused = budget.read(all()).await.err();
+        assert_eq!(refused, Some(Refusal::Overloaded), "it is not slow yet");
+        tokio::time::advance(SLOW).await;
+        while budget.held() < 3 {
+            tokio::time::sleep(SILENCE / 2).await;
+        }
+        let read = budget.read(all()).await;
+        assert!(matches!(read, Ok(ReadBody::Whole(_))));
+        assert_eq!(slow.await.unwrap(), Some(Refusal::Overloaded));
     }
 
     #[tokio::test(start_paused = true)]

@@ -55,6 +55,7 @@ impl Demo {
         let address = listener.local_addr().unwrap();
         let settings = DemoSettings {
             max_sessions: 1000,
+            max_connections: 1000,
             greeting: String::new(),
             token_set: false,
             instance: instance.to_owned(),

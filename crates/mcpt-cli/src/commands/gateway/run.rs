@@ -25,10 +25,6 @@ use crate::{
     user_file,
 };
 
-/// Descriptors that are needed for something else than clients and servers.
-const OTHER_DESCRIPTORS: usize = 128;
-/// Most connections of clients, however many descriptors there are: each takes some memory.
-const MOST_CONNECTIONS: usize = 65_536;
 /// Namespace of servers that are named without one.
 const DEFAULT_NAMESPACE: &str = "mcp-servers";
 
@@ -200,7 +196,7 @@ impl Run {
             Failure::new(FailureKind::Failed, "cannot raise the limit of open files")
                 .caused_by(&error)
         })?;
-        let fit = (descriptors.saturating_sub(OTHER_DESCRIPTORS) / 2).clamp(1, MOST_CONNECTIONS);
+        let fit = mcpt_gateway::connections_within(descriptors);
         Ok(self.max_connections.map_or(fit, NonZeroUsize::get))
     }
 
