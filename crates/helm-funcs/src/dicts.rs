@@ -1,6 +1,6 @@
 //! Dictionaries: reading, changing in place, merging and copying them.
 
-use gotmpl::{Error, List, Map, Type, Value};
+use gotmpl::{Error, List, Map, Shape, Type, Value};
 
 use crate::args::{Args, Registry, Returned, fail};
 use crate::nesting;
@@ -154,9 +154,9 @@ fn conversion(value: &Value, wanted: &str) -> Error {
 
 /// Whether mergo sees a value as empty: false and 0 too.
 fn is_zero(value: &Value) -> bool {
-    match value {
+    match value.plain() {
         Value::Object(_) => false,
-        other => !other.is_true(),
+        plain => !plain.is_true(),
     }
 }
 
@@ -168,15 +168,19 @@ fn merge(target: &Map, source: &Map, overwrite: bool, depth: usize) -> Result<()
     }
     for (key, from) in source.entries() {
         let present = target.get(&key);
+        // Maps of named types merge as their plain ones do.
+        if let (Some(Value::Map(to)), Value::Map(from_map)) =
+            (present.as_ref().map(Value::plain), from.plain())
+        {
+            nesting::level(depth, |depth| merge(&to, &from_map, overwrite, depth))?;
+            if to.is_empty() {
+                target.set(key, from);
+            }
+            continue;
+        }
         match (&present, &from) {
             (_, Value::Nil) => {
                 if overwrite {
-                    target.set(key, from);
-                }
-            }
-            (Some(Value::Map(to)), Value::Map(from_map)) => {
-                nesting::level(depth, |depth| merge(to, from_map, overwrite, depth))?;
-                if to.is_empty() {
                     target.set(key, from);
                 }
             }
@@ -192,10 +196,10 @@ fn merge(target: &Map, source: &Map, overwrite: bool, depth: usize) -> Result<()
     Ok(())
 }
 
-/// A copy that shares nothing with the original.
+/// A copy that shares nothing with the original that could be changed; what is nil stays nil.
 pub(crate) fn deep_copy(value: &Value, depth: usize) -> Returned {
     match value {
-        Value::List(list) => nesting::level(depth, |depth| {
+        Value::List(list) if !list.is_nil() => nesting::level(depth, |depth| {
             let items = list.to_vec();
             let copies = items
                 .iter()
@@ -203,13 +207,20 @@ pub(crate) fn deep_copy(value: &Value, depth: usize) -> Returned {
                 .collect::<Result<_, _>>()?;
             Ok(Value::List(List::new(list.elem(), copies)))
         }),
-        Value::Map(map) => nesting::level(depth, |depth| {
+        Value::Map(map) if !map.is_nil() => nesting::level(depth, |depth| {
             let copy = Map::new(map.elem());
             for (key, item) in map.entries() {
                 copy.set(key, deep_copy(&item, depth)?);
             }
             Ok(Value::Map(copy))
         }),
+        Value::Object(object) => match object.shape() {
+            Shape::Alias(plain) => {
+                let copy = object.with_plain(deep_copy(&plain, depth)?);
+                Ok(copy.unwrap_or_else(|| value.clone()))
+            }
+            Shape::Struct(_) | Shape::Pointer(_) => Ok(value.clone()),
+        },
         other => Ok(other.clone()),
     }
 }

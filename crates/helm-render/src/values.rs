@@ -73,6 +73,13 @@ impl Object for ValuesObject {
         Shape::Alias(Value::Map(self.0.clone()))
     }
 
+    fn with_plain(&self, plain: Value) -> Option<Value> {
+        match plain {
+            Value::Map(map) => Some(Self::value(map)),
+            _ => None,
+        }
+    }
+
     fn method(self: Rc<Self>, name: &str) -> Option<Func> {
         let path = |args: &[Value]| match args.first() {
             Some(Value::Str(path)) => path.text().into_owned(),

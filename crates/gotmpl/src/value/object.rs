@@ -45,6 +45,12 @@ pub trait Object {
     /// What the type is made of, with the present values.
     fn shape(&self) -> Shape;
 
+    /// A value of the same type over another plain value, for an [`Shape::Alias`] that can be changed in place: what is a
+    /// copy of one must not share it. `None` for all others.
+    fn with_plain(&self, _plain: Value) -> Option<Value> {
+        None
+    }
+
     /// The method of that name, bound to this value.
     fn method(self: Rc<Self>, name: &str) -> Option<Func>;
 
