@@ -132,9 +132,11 @@ impl Decoder<'_> {
         Ok(())
     }
 
+    /// The tag `!` makes any `<<` a plain one, also if it is quoted.
     fn is_merge(&self, key: Id) -> bool {
         matches!(&self.tree.node(key).kind, Kind::Scalar { text, implicit, tag }
-            if text == "<<" && (*implicit || tag.strip_prefix(TAG_PREFIX) == Some("merge")))
+            if text == "<<"
+                && (*implicit || tag == "!" || tag.strip_prefix(TAG_PREFIX) == Some("merge")))
     }
 
     /// `<<`: a map, or a list of maps of which the first ones win.

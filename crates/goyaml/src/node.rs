@@ -79,15 +79,10 @@ impl Tree {
                     marks,
                 } => {
                     let implicit = is_plain && marks.tag.is_empty();
-                    let tag = if marks.tag == "!" {
-                        String::new()
-                    } else {
-                        marks.tag
-                    };
                     let kind = Kind::Scalar {
                         text,
                         implicit,
-                        tag,
+                        tag: marks.tag,
                     };
                     (kind, marks.anchor, false)
                 }

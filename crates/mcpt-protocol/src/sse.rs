@@ -45,12 +45,11 @@ impl Event {
                 out.extend_from_slice(part.as_bytes());
             }
         };
-        let no_line_ends = |text: &str| text.replace(['\r', '\n', '\0'], "");
         if let Some(name) = &self.name {
-            field("event", &no_line_ends(name));
+            field("event", &name.replace(['\r', '\n'], ""));
         }
         if let Some(id) = &self.id {
-            field("id", &no_line_ends(id));
+            field("id", &id.replace(['\r', '\n', '\0'], ""));
         }
         if let Some(retry) = self.retry {
             field("retry", &retry.to_string());

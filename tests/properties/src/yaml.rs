@@ -16,7 +16,12 @@ pub fn yaml(data: &[u8]) {
     let Ok(value) = goyaml::from_str(text) else {
         return;
     };
-    if let Ok(written) = goyaml::to_string(&value) {
+    // A key `<<` is written without quotes, as Go does it, and is a merge where it is read again.
+    let is_merged = |written: &str| written.contains("<<:");
+    if let Some(written) = goyaml::to_string(&value)
+        .ok()
+        .filter(|text| !is_merged(text))
+    {
         let read = goyaml::from_str(&written);
         assert_eq!(read.ok().as_ref(), Some(&value), "{written}");
     }
