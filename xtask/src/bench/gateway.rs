@@ -35,8 +35,8 @@ pub(crate) struct Arguments {
     /// Calls per second of all sessions together when latency is measured
     #[arg(long, default_value_t = 1000.0)]
     rate: f64,
-    /// How many idle sessions memory is measured with
-    #[arg(long, default_value_t = 1000)]
+    /// How many idle sessions memory is measured with, by each way at once; the server has 1,000 at most
+    #[arg(long, default_value_t = 400)]
     idle: usize,
     /// Measure this binary, and build none
     #[arg(long, value_name = "FILE")]
