@@ -1,5 +1,6 @@
 //! The charts that a chart depends on: choosing versions, locking them, and fetching them into `charts/`.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,7 +10,7 @@ use helm_chart::{Chart, Constraint, Dependency, Lock, Version};
 
 use crate::pull::{fetch, in_repository};
 use crate::repositories::unmanaged_name;
-use crate::{Access, Error, Http, Places, Repositories, Repository, http, lock, places};
+use crate::{Access, Error, Http, Index, Places, Repositories, Repository, http, lock, places};
 
 /// Prefix of a chart on this machine.
 const FILE: &str = "file://";
@@ -30,6 +31,20 @@ pub struct Dependencies {
     pub skip_refresh: bool,
 }
 
+/// The cached indexes that were read, by the names of their repositories: one of 30 MB is read once, however many charts come
+/// from it.
+#[derive(Debug, Default)]
+struct Indexes(BTreeMap<String, Index>);
+
+impl Indexes {
+    fn of(&mut self, repository: &str, places: &Places) -> Result<&Index, Error> {
+        Ok(match self.0.entry(repository.to_owned()) {
+            Entry::Occupied(read) => read.into_mut(),
+            Entry::Vacant(unread) => unread.insert(Index::load(&places.index(repository))?),
+        })
+    }
+}
+
 /// Takes a line that tells how far it is.
 type Say<'a> = &'a mut dyn FnMut(&str);
 
@@ -48,8 +63,9 @@ impl Dependencies {
         let mut names = self.resolve_names(&mut wanted, &known)?;
         self.update_unmanaged(&mut names, &wanted, say);
         self.update_known(&known, say);
-        let mut lock = self.choose(&wanted, &names)?;
-        self.fetch_all(&mut lock.dependencies, &known, say)?;
+        let mut indexes = Indexes::default();
+        let mut lock = self.choose(&wanted, &names, &mut indexes)?;
+        self.fetch_all(&mut lock.dependencies, &known, indexes, say)?;
         lock.digest = lock::digest(&wanted, &lock.dependencies)?;
         if chart.lock.is_some_and(|old| old.digest == lock.digest) {
             return Ok(());
@@ -94,7 +110,7 @@ impl Dependencies {
             ));
         }
         self.update_known(&known, say);
-        self.fetch_all(&mut lock.dependencies, &known, say)
+        self.fetch_all(&mut lock.dependencies, &known, Indexes::default(), say)
     }
 
     fn load(&self) -> Result<Chart, Error> {
@@ -229,6 +245,7 @@ impl Dependencies {
         &self,
         wanted: &[Dependency],
         names: &BTreeMap<String, String>,
+        indexes: &mut Indexes,
     ) -> Result<Lock, Error> {
         let mut chosen = Vec::new();
         let mut missing = Vec::new();
@@ -244,14 +261,10 @@ impl Dependencies {
                 let fits = Version::parse(&version).is_ok_and(|found| constraint.check(&found));
                 fits.then_some(version)
             } else {
-                let repository = Repository {
-                    name: names.get(name).cloned().unwrap_or_default(),
-                    ..Repository::default()
-                };
-                let index = repository.cached_index(&self.places).map_err(|error| {
+                let repository = names.get(name).map_or("", String::as_str);
+                let index = indexes.of(repository, &self.places).map_err(|error| {
                     Error::Refused(format!(
-                        "no cached repository for {} found. (try 'helm repo update'): {error}",
-                        repository.name
+                        "no cached repository for {repository} found. (try 'helm repo update'): {error}"
                     ))
                 })?;
                 let Some(versions) = index.versions(name) else {
@@ -296,6 +309,7 @@ impl Dependencies {
         &self,
         chosen: &mut [Dependency],
         known: &Repositories,
+        mut indexes: Indexes,
         say: Say<'_>,
     ) -> Result<(), Error> {
         let charts = self.chart.join("charts");
@@ -308,7 +322,7 @@ impl Dependencies {
         let mut archives: BTreeMap<String, Vec<u8>> = BTreeMap::new();
         let mut addresses = BTreeSet::new();
         for dependency in chosen.iter_mut() {
-            let fetched = self.fetch_one(dependency, known, &mut addresses, say);
+            let fetched = self.fetch_one(dependency, known, &mut indexes, &mut addresses, say);
             match fetched {
                 Ok(Some((name, data))) => {
                     archives.insert(name, data);
@@ -328,6 +342,7 @@ impl Dependencies {
         &self,
         dependency: &mut Dependency,
         known: &Repositories,
+        indexes: &mut Indexes,
         addresses: &mut BTreeSet<String>,
         say: Say<'_>,
     ) -> Result<Option<(String, Vec<u8>)>, Error> {
@@ -365,7 +380,7 @@ impl Dependencies {
             let data = chart.to_archive(now.map_or(0, |now| now.as_secs()))?;
             return Ok(Some((format!("{}-{version}.tgz", chart.name()), data)));
         }
-        let (address, digest, access) = self.find(dependency, known)?;
+        let (address, digest, access) = self.find(dependency, known, indexes)?;
         if !addresses.insert(address.clone()) {
             say(&format!("Already downloaded {name} from repo {url}"));
             return Ok(None);
@@ -381,6 +396,7 @@ impl Dependencies {
         &self,
         dependency: &Dependency,
         known: &Repositories,
+        indexes: &mut Indexes,
     ) -> Result<(String, String, Access), Error> {
         let (name, url) = (&dependency.name, &dependency.repository);
         let failed =
@@ -395,7 +411,7 @@ impl Dependencies {
                 .map_err(|error| failed(&format!("chart {name} not found in {url}: {error}")))?;
             return Ok((address, digest, Access::default()));
         };
-        let index = repository.cached_index(&self.places)?;
+        let index = indexes.of(&repository.name, &self.places)?;
         let Some(versions) = index.versions(name) else {
             return Err(failed(&"entry not found"));
         };
