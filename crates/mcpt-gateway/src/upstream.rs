@@ -189,8 +189,14 @@ impl Upstream {
         self.target.as_ref().map_or("/", |target| target.uri.path())
     }
 
+    /// The port that the server knows: another one may be forwarded to it.
+    fn own_port(&self) -> Option<u16> {
+        let host = self.target.as_ref()?.host.to_str().ok()?;
+        host.rsplit_once(':')?.1.parse().ok()
+    }
+
     /// Whether a URL is one by which the server may call itself: it knows the address that it is reached at, or only that
-    /// it listens on this machine, at that port.
+    /// it listens on this machine, at that port or at its own.
     pub(crate) fn is_called(&self, url: &Url) -> bool {
         let Some(host) = url.host() else {
             return false;
@@ -205,8 +211,9 @@ impl Upstream {
             Host::Ipv4(address) => address.to_string(),
             Host::Ipv6(address) => address.to_string(),
         };
+        let port = url.port_or_known_default();
         matches!(url.scheme(), "http" | "https")
-            && url.port_or_known_default() == Some(self.port)
+            && (port == Some(self.port) || port.is_some() && port == self.own_port())
             && (itself || named.eq_ignore_ascii_case(&self.host))
     }
 
@@ -243,5 +250,29 @@ impl Upstream {
     /// Closes connections that were not used for a while.
     pub(crate) fn close_idle(&self) {
         self.pool.close_idle();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_calls_itself_by_the_port_that_it_knows_or_is_reached_at() {
+        let address = || Address::parse("http://127.0.0.1:9000/mcp").unwrap();
+        let reached = Upstream::from(&address());
+        let forwarded = Upstream::from(&address().called("localhost:8931".to_owned()));
+        for (url, by_reached, by_forwarded) in [
+            ("http://localhost:9000/mcp", true, true),
+            ("http://localhost:8931/mcp", false, true),
+            ("http://127.0.0.1:8931/mcp", false, true),
+            ("http://localhost:8932/mcp", false, false),
+            ("http://other:8931/mcp", false, false),
+            ("ftp://localhost:8931/mcp", false, false),
+        ] {
+            let url = Url::parse(url).unwrap();
+            assert_eq!(reached.is_called(&url), by_reached, "{url}");
+            assert_eq!(forwarded.is_called(&url), by_forwarded, "{url}");
+        }
     }
 }
