@@ -6,12 +6,14 @@
 use std::{
     cell::Cell,
     fs::{self, File},
+    io::{BufRead, BufReader},
     net::{TcpListener, TcpStream},
     path::PathBuf,
-    process::{Child, Command},
+    process::{Child, Command, Stdio},
     time::Duration,
 };
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use mcpt_tests::{Mcpt, eventually, kubectl};
 use serde_json::{Value, json};
 
@@ -58,7 +60,10 @@ fn mcpt_may(list: &str, variables: &[(&str, &str)]) -> (bool, String) {
 
 /// Changes a part of the kubeconfig: `clusters/0/cluster`, `users/0/user`, or the whole with an empty path.
 fn with(path: &str, change: &Value) -> Value {
-    let mut config = view();
+    changed(view(), path, change)
+}
+
+fn changed(mut config: Value, path: &str, change: &Value) -> Value {
     let part = config.pointer_mut(path).and_then(Value::as_object_mut);
     let part = part.expect("the part");
     for (key, value) in change.as_object().expect("a change") {
@@ -139,6 +144,112 @@ fn forms_of_kubeconfigs_are_read_as_kubectl_reads_them() {
             assert_eq!(ours, kubectl_may(&list, &[]), "{name}: {list}: {told}");
             assert!(!told.contains("panicked"), "{name}: {told}");
         }
+    }
+}
+
+/// The API server behind a certificate of our choice, which lets everybody in as the user of the kubeconfig.
+struct Front {
+    process: Child,
+    port: String,
+}
+
+impl Front {
+    fn start(mcpt: &Mcpt, certificate: &str, key: &str) -> Self {
+        let good = view();
+        let decoded = |place: &str| {
+            let text = good.pointer(place).and_then(Value::as_str);
+            let bytes = STANDARD.decode(text.expect("a certificate for the user"));
+            String::from_utf8(bytes.expect("base64")).expect("PEM")
+        };
+        let user = decoded("/users/0/user/client-certificate-data");
+        let user_key = decoded("/users/0/user/client-key-data");
+        let server = good["clusters"][0]["cluster"]["server"].as_str();
+        let server = server.expect("an address").trim_start_matches("https://");
+        let (host, port) = server.rsplit_once(':').expect("a port");
+        let process = Command::new("python3")
+            .args(["-c", include_str!("../clients/tls_front.py")])
+            .args([certificate, key, host, port])
+            .args([
+                mcpt.file("user.pem", &user),
+                mcpt.file("user.key", &user_key),
+            ])
+            .stdout(Stdio::piped())
+            .spawn();
+        let mut process = process.expect("running python3");
+        let mut port = String::new();
+        let output = process.stdout.take().expect("its output");
+        BufReader::new(output).read_line(&mut port).expect("a port");
+        Self {
+            process,
+            port: port.trim().to_owned(),
+        }
+    }
+}
+
+impl Drop for Front {
+    fn drop(&mut self) {
+        drop(self.process.kill());
+        drop(self.process.wait());
+    }
+}
+
+/// A certificate that openssl makes of these options, and its key.
+fn certificate(mcpt: &Mcpt, name: &str, options: &[&str]) -> (String, String) {
+    let (certificate, key) = (
+        mcpt.file(&format!("{name}.pem"), ""),
+        mcpt.file(&format!("{name}.key"), ""),
+    );
+    let output = Command::new("openssl")
+        .args("req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj".split(' '))
+        .args([
+            &format!("/CN={name}"),
+            "-out",
+            &certificate,
+            "-keyout",
+            &key,
+        ])
+        .args(options)
+        .output();
+    let output = output.expect("running openssl");
+    assert!(output.status.success(), "{output:?}");
+    (certificate, key)
+}
+
+#[test]
+fn certificates_of_servers_are_judged_as_kubectl_judges_them() {
+    let mcpt = Mcpt::default();
+    let here = ["-addext", "subjectAltName=IP:127.0.0.1"];
+    let elsewhere = ["-addext", "subjectAltName=DNS:elsewhere"];
+    let leaf = ["-addext", "basicConstraints=critical,CA:FALSE"];
+    let own = certificate(&mcpt, "own", &here);
+    let leaf = certificate(&mcpt, "leaf", &[leaf, here].concat());
+    let elsewhere = certificate(&mcpt, "elsewhere", &elsewhere);
+    let text = |path: &str| fs::read_to_string(path).expect("a certificate");
+    let both = mcpt.file("both.pem", &(text(&leaf.0) + &text(&own.0)));
+    for (name, shown, trusted, more) in [
+        ("an authority that shows itself", &own, &own.0, json!({})),
+        ("one of several", &own, &both, json!({})),
+        ("no authority, but trusted", &leaf, &leaf.0, json!({})),
+        ("somebody else's", &own, &leaf.0, json!({})),
+        ("another authority's", &leaf, &own.0, json!({})),
+        ("for another name", &elsewhere, &elsewhere.0, json!({})),
+        (
+            "for a name that is asked for",
+            &elsewhere,
+            &elsewhere.0,
+            json!({"tls-server-name": "elsewhere"}),
+        ),
+    ] {
+        let front = Front::start(&mcpt, &shown.0, &shown.1);
+        let server = format!("https://127.0.0.1:{}", front.port);
+        let mut config = view();
+        let cluster = config.pointer_mut("/clusters/0/cluster");
+        *cluster.expect("the cluster") =
+            json!({"server": server, "certificate-authority": trusted});
+        let config = changed(config, "/clusters/0/cluster", &more);
+        let config = mcpt.file("front", &config.to_string());
+        let (ours, told) = mcpt_may(&config, &[]);
+        assert_eq!(ours, kubectl_may(&config, &[]), "{name}: {told}");
     }
 }
 

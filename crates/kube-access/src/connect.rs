@@ -3,14 +3,13 @@
 use std::{fmt, path::PathBuf, time::Duration};
 
 use http::{HeaderValue, header::USER_AGENT};
-use kube::{Client, client::ClientBuilder};
-use tower::util::MapRequestLayer;
+use kube::Client;
 
 use crate::{
     Cluster, Error, Result, ServerVersion,
     context::Access,
     kubeconfig::{self, Surroundings},
-    proxy,
+    proxy, stack,
 };
 
 /// Longest time for establishing a connection to the API server.
@@ -76,10 +75,10 @@ impl Target {
             address = format!("{address} (through the proxy {})", proxy::shown(proxy));
         }
         // Building the client runs the credential plugin, which blocks.
-        let builder = tokio::task::spawn_blocking(move || ClientBuilder::try_from(config))
+        let built = tokio::task::spawn_blocking(move || stack::client(&config, token))
             .await
             .map_err(|error| Error::Client(error.to_string()))?;
-        let builder = builder.map_err(|error| match error {
+        let client = built.map_err(|error| match error {
             kube::Error::Auth(source) => Error::Credentials {
                 plugin,
                 source: Box::new(source),
@@ -89,12 +88,6 @@ impl Target {
                 source: Box::new(other),
             },
         })?;
-        let client = match token {
-            Some(token) => builder
-                .with_layer(&MapRequestLayer::new(move |request| token.on(request)))
-                .build(),
-            None => builder.build(),
-        };
         Ok(Self {
             client,
             namespace: found.namespace,

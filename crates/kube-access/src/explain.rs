@@ -8,7 +8,7 @@ use kube::{
     runtime::watcher,
 };
 
-use crate::{Error, chain, error::ForwardError};
+use crate::{Error, chain, error::ForwardError, own_authority::is_authority};
 
 /// What sort of error it is, for exit codes and for who decides whether to try again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -317,12 +317,6 @@ fn unreachable(address: &str, why: &str) -> Explanation {
         format!("the API server at {address} cannot be reached: {why}"),
     )
     .advice("is the cluster running, and is this the right context? kubectl config current-context")
-}
-
-/// Whether a certificate was refused since it is an authority's own.
-fn is_authority(error: &rustls::OtherError) -> bool {
-    let error = error.0.downcast_ref::<webpki::Error>();
-    matches!(error, Some(webpki::Error::CaUsedAsEndEntity))
 }
 
 fn explain_tls(error: &rustls::Error, address: &str) -> Explanation {

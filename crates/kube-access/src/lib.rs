@@ -23,11 +23,13 @@ mod explain;
 pub mod forward;
 mod kinds;
 mod kubeconfig;
+mod own_authority;
 mod pod;
 mod progress;
 mod proxy;
 #[cfg(feature = "scripted")]
 pub mod scripted;
+mod stack;
 mod token;
 mod watched;
 
