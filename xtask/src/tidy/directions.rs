@@ -29,6 +29,7 @@ const PURE: &[&str] = &[
     "mcpt-protocol",
     "mcpt-routing",
     "mcpt-gateway-api",
+    "mcpt-source",
 ];
 
 /// What each crate may use of the others. One that is not here is a backend.
@@ -70,6 +71,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("process-tree", &[]),
     ("mcpt-core", &[]),
     ("mcpt-protocol", &[]),
+    ("mcpt-source", &["mcpt-core"]),
     ("mcpt-gateway-api", &[]),
     ("mcpt-http", &["mcpt-protocol"]),
     ("mcpt-routing", &["mcpt-core"]),

@@ -1,0 +1,23 @@
+//! What users have of an MCP server, as one typed [`Recipe`]: what to run ([`Source`]), with which arguments and
+//! environment, and which [`Setting`]s are to be given.
+//!
+//! Nothing here reads a file, asks a server or runs anything: texts go in, recipes and reasons come out. What is written by
+//! strangers stays data, and no `Debug` shows a value that may be a secret.
+
+mod recipe;
+mod source;
+mod text;
+
+pub use self::{
+    recipe::{Format, Note, Recipe, Setting, SharedFolder, Transport},
+    source::{
+        Bundle, InvalidSource, NpmName, NpmPackage, NpmVersion, PypiName, PypiPackage, PypiVersion,
+        RegistryName, Remote, RemoteKind, Source, SourceKind,
+    },
+    text::{Missing, Part, Text},
+};
+
+/// The examples of the README are run.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
