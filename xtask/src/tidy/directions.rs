@@ -28,6 +28,7 @@ const PURE: &[&str] = &[
     "mcpt-core",
     "mcpt-protocol",
     "mcpt-routing",
+    "mcpt-aggregate",
     "mcpt-gateway-api",
     "mcpt-source",
 ];
@@ -75,6 +76,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("mcpt-gateway-api", &[]),
     ("mcpt-http", &["mcpt-protocol"]),
     ("mcpt-routing", &["mcpt-core"]),
+    ("mcpt-aggregate", &["mcpt-protocol"]),
     ("mcpt-backend", &["mcpt-core", "mcpt-routing"]),
     (
         "mcpt-catalog",
@@ -104,6 +106,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     (
         "mcpt-gateway",
         &[
+            "mcpt-aggregate",
             "mcpt-core",
             "mcpt-gateway-api",
             "mcpt-http",
