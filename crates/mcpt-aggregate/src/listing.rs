@@ -109,7 +109,9 @@ impl Page {
     /// [`UnusablePage`] when there is no list in it.
     pub fn read(kind: ListKind, result: &RawValue) -> Result<Self, UnusablePage> {
         let result = Object::of(result);
-        let list = result.get(kind.member()).filter(|list| list.get().starts_with('['));
+        let list = result
+            .get(kind.member())
+            .filter(|list| list.get().starts_with('['));
         let list = list.ok_or(UnusablePage(kind.method()))?;
         let entry = |raw: &RawValue| {
             let own = string(Object::of(raw).get(kind.key())?)?.into();
@@ -175,17 +177,25 @@ mod tests {
 
     #[test]
     fn pages_are_read_as_they_are() {
-        let read = page(r#"{"tools":[{"name":"a","x": 1.0},{"title":"?"},7,{"name":"\u0062"}],"nextCursor":"c"}"#);
+        let read = page(
+            r#"{"tools":[{"name":"a","x": 1.0},{"title":"?"},7,{"name":"\u0062"}],"nextCursor":"c"}"#,
+        );
         let read = read.unwrap();
         let entries: Vec<_> = read.entries.iter().map(|e| (&*e.own, &*e.text)).collect();
         assert_eq!(
             entries,
-            [("a", r#"{"name":"a","x": 1.0}"#), ("b", r#"{"name":"\u0062"}"#)]
+            [
+                ("a", r#"{"name":"a","x": 1.0}"#),
+                ("b", r#"{"name":"\u0062"}"#)
+            ]
         );
         assert_eq!(read.next_cursor.as_deref(), Some("c"));
         for unusable in ["{}", "[]", "null", r#"{"tools":{}}"#] {
             let error = page(unusable).unwrap_err().to_string();
-            assert_eq!(error, "its answer to tools/list has no list in it", "{unusable}");
+            assert_eq!(
+                error, "its answer to tools/list has no list in it",
+                "{unusable}"
+            );
         }
     }
 

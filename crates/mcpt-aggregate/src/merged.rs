@@ -95,7 +95,8 @@ impl Merged {
         let templates = self.targets[ListKind::Templates as usize].iter();
         let fitting = templates.filter_map(|(template, target)| {
             let literal = template.split('{').next().unwrap_or_default();
-            uri.starts_with(literal).then_some((literal.len(), template, target))
+            uri.starts_with(literal)
+                .then_some((literal.len(), template, target))
         });
         let (.., target) = fitting.max_by_key(|(length, template, _)| (*length, *template))?;
         let server = target.server.clone();
@@ -110,7 +111,10 @@ impl Merged {
 fn exposed(kind: ListKind, all: &[(&ServerLabel, &Entry)]) -> Vec<String> {
     match kind {
         ListKind::Tools | ListKind::Prompts => {
-            let own: Vec<_> = all.iter().map(|(server, entry)| (*server, &*entry.own)).collect();
+            let own: Vec<_> = all
+                .iter()
+                .map(|(server, entry)| (*server, &*entry.own))
+                .collect();
             exposed_names(&own)
         }
         ListKind::Resources | ListKind::Templates => all
@@ -160,13 +164,19 @@ mod tests {
                         r#"[{"x":1.0, "name":"one","_meta":{"ui":{"resourceUri":"ui://b/x"},"ui/resourceUri":"ui://b/x"}}]"#,
                     ),
                     (ListKind::Templates, r#"[{"uriTemplate":"https://b/{id}"}]"#),
-                    (ListKind::Resources, r#"[{"uri":"https://b/x"},{"uri":"file:///y","name":"y"}]"#),
+                    (
+                        ListKind::Resources,
+                        r#"[{"uri":"https://b/x"},{"uri":"file:///y","name":"y"}]"#,
+                    ),
                 ]),
             ),
             (
                 ServerLabel::new(None, "a"),
                 listing(&[
-                    (ListKind::Tools, r#"[{"name":"one"},{"name":"one"},{"name":"two"}]"#),
+                    (
+                        ListKind::Tools,
+                        r#"[{"name":"one"},{"name":"one"},{"name":"two"}]"#,
+                    ),
                     (ListKind::Resources, r#"[{"uri":"https://b/x"}]"#),
                 ]),
             ),

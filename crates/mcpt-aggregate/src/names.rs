@@ -57,14 +57,25 @@ fn plain(server: &ServerLabel, name: &str) -> Option<String> {
 /// The form that always can be.
 fn shortened(server: &ServerLabel, name: &str, attempt: u32) -> String {
     let room = MAX_NAME - DIGEST - 2;
-    let safe = |c: char| if c.is_ascii() && is_safe(c as u8) { c } else { '-' };
+    let safe = |c: char| {
+        if c.is_ascii() && is_safe(c as u8) {
+            c
+        } else {
+            '-'
+        }
+    };
     let shown = |text: &str| text.chars().take(room).map(safe).collect::<String>();
     let (prefix, shown) = (shown(&server.prefix()), shown(name));
     let of_prefix = (room - shown.len()).max(room / 2).min(prefix.len());
     let of_name = (room - of_prefix).min(shown.len());
     let whole = Sha256::digest(format!("{server} {attempt} {name}"));
-    let digest: String = whole.iter().take(DIGEST / 2).map(|b| format!("{b:02x}")).collect();
-    format!("{}_{}-{digest}", &prefix[..of_prefix], &shown[..of_name])
+    let first: [u8; 8] = whole.first_chunk().copied().unwrap_or_default();
+    let digest = u64::from_be_bytes(first) >> (64 - 4 * DIGEST);
+    format!(
+        "{}_{}-{digest:0DIGEST$x}",
+        &prefix[..of_prefix],
+        &shown[..of_name]
+    )
 }
 
 fn is_safe(byte: u8) -> bool {

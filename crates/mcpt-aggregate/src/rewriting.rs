@@ -103,7 +103,9 @@ pub fn from_server(server: &ServerLabel, message: &Message<'_>) -> FromServer {
             }
         }
     }
-    edits.applied().map_or(FromServer::AsItIs, FromServer::Rewritten)
+    edits
+        .applied()
+        .map_or(FromServer::AsItIs, FromServer::Rewritten)
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -177,7 +179,9 @@ fn uris<'a>(edits: &mut Edits<'a>, server: &ServerLabel, object: &Object<'a>) {
 pub(crate) fn ui_uris<'a>(edits: &mut Edits<'a>, server: &ServerLabel, object: &Object<'a>) {
     for meta in object.all("_meta").map(Object::of) {
         let nested = meta.all("ui").map(Object::of);
-        let nested: Vec<_> = nested.flat_map(|ui| ui.all("resourceUri").collect::<Vec<_>>()).collect();
+        let nested: Vec<_> = nested
+            .flat_map(|ui| ui.all("resourceUri").collect::<Vec<_>>())
+            .collect();
         for uri in nested.into_iter().chain(meta.all("ui/resourceUri")) {
             edits.string(uri, |uri| Some(expose_uri(server, uri)));
         }
@@ -276,9 +280,15 @@ mod tests {
             assert_eq!(from_server(&demo(), &message), wanted);
         }
         for (text, wanted) in [
-            (r#"{"jsonrpc":"2.0","id":1,"result":{"content":[{"type":"text","text":"x"}]}}"#, FromServer::AsItIs),
+            (
+                r#"{"jsonrpc":"2.0","id":1,"result":{"content":[{"type":"text","text":"x"}]}}"#,
+                FromServer::AsItIs,
+            ),
             (r#"{"jsonrpc":"2.0","id":1,"result":7}"#, FromServer::AsItIs),
-            (r#"{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}"#, FromServer::ListChanged),
+            (
+                r#"{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}"#,
+                FromServer::ListChanged,
+            ),
         ] {
             let message = Message::parse(text.as_bytes()).unwrap();
             assert_eq!(from_server(&demo(), &message), wanted, "{text}");

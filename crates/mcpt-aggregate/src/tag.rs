@@ -58,7 +58,13 @@ mod tests {
             let tag = Tag::read(&tagged).unwrap();
             assert_eq!((tag.server, tag.own.get()), (server.clone(), id));
         }
-        for foreign in ["7", r#""demo""#, r#""demo {}""#, r#""demo 1 2""#, r#""A 1""#] {
+        for foreign in [
+            "7",
+            r#""demo""#,
+            r#""demo {}""#,
+            r#""demo 1 2""#,
+            r#""A 1""#,
+        ] {
             let raw = RawValue::from_string(foreign.to_owned()).unwrap();
             assert!(Tag::read(&raw).is_none(), "{foreign}");
         }

@@ -13,12 +13,13 @@ use std::{error::Error, io, sync::Arc};
 
 use bytes::Bytes;
 use hyper::{
-    Method, Request, Response,
+    HeaderMap, Method, Request, Response,
     body::{Body, Incoming},
+    header::HeaderValue,
 };
 use mcpt_protocol::{
     Part, RequestEra,
-    header::{self, SESSION_ID},
+    header::{self, SESSION_ID, SeveralValues},
     media,
     sse::Frame,
     subscription_ended,
@@ -63,10 +64,7 @@ impl Exchange {
         server: &Arc<Server<Upstream>>,
         request: Request<Incoming>,
     ) -> Answer {
-        let headers = request.headers();
-        let asked = request_class::era_of(headers, None)
-            .and_then(|era| Ok((era, header::single(headers, &SESSION_ID)?.cloned())));
-        let (era, session) = match asked {
+        let (era, session) = match asked_by(request.headers()) {
             Ok(asked) => asked,
             Err(several) => return self.refuse(several.into(), request).await,
         };
@@ -175,6 +173,12 @@ struct Taken {
     response: Response<Incoming>,
     connection: Connection,
     in_flight: InFlight<Upstream>,
+}
+
+/// The era and the session that headers name.
+fn asked_by(headers: &HeaderMap) -> Result<(RequestEra, Option<HeaderValue>), SeveralValues> {
+    let era = request_class::era_of(headers, None)?;
+    Ok((era, header::single(headers, &SESSION_ID)?.cloned()))
 }
 
 /// The methods that a client may use, when it has used another.

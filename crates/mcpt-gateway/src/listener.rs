@@ -176,7 +176,7 @@ fn stages(config: GatewayConfig, background: &mut JoinSet<()>) -> (Arc<Stages>, 
     let stages = Stages {
         access: Access::new(config.access),
         targets: Targets::new(Arc::clone(&directory), default_namespace.clone()),
-        exchange: Exchange {
+        exchange: Arc::new(Exchange {
             directory: Arc::clone(&directory),
             keys: config.keys,
             policy: config.policy,
@@ -185,7 +185,7 @@ fn stages(config: GatewayConfig, background: &mut JoinSet<()>) -> (Arc<Stages>, 
             rounds: Arc::clone(&rounds),
             others,
             closing: closing.clone(),
-        },
+        }),
         metrics: Arc::clone(&metrics),
         pages: Arc::new(Pages {
             directory,

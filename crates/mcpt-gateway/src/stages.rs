@@ -29,7 +29,7 @@ use crate::{
 pub(crate) struct Stages {
     pub(crate) access: Access,
     pub(crate) targets: Targets,
-    pub(crate) exchange: Exchange,
+    pub(crate) exchange: Arc<Exchange>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) pages: Arc<Pages>,
 }

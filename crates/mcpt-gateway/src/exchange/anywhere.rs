@@ -37,10 +37,20 @@ impl Exchange {
         era: RequestEra,
     ) -> Answer {
         let (mut parts, body) = request.into_parts();
-        let read = match self.read(&mut parts, body).await {
-            Ok(read) => read,
-            Err(refusal) => return Answer::refusal(&refusal, None),
-        };
+        match self.read(&mut parts, body).await {
+            Ok(read) => self.anywhere_read(server, parts, read, era).await,
+            Err(refusal) => Answer::refusal(&refusal, None),
+        }
+    }
+
+    /// The same once as much of the body was read as will be.
+    pub(super) async fn anywhere_read(
+        &self,
+        server: &Arc<Server<Upstream>>,
+        parts: Parts,
+        read: ReadBody<Incoming>,
+        era: RequestEra,
+    ) -> Answer {
         let class = match &read {
             _ if parts.method != Method::POST => {
                 RequestClass::without_message(parts.method == Method::GET)

@@ -8,6 +8,7 @@ use hyper::{
     Method, Request, Response, StatusCode,
     body::{Body as _, Incoming},
     header::{CONTENT_LENGTH, HeaderValue},
+    http::request::Parts,
 };
 use mcpt_core::Sessions;
 use mcpt_protocol::{header::SESSION_ID, means_unknown_session};
@@ -53,23 +54,41 @@ impl Exchange {
         request: Request<Incoming>,
         sealed: HeaderValue,
     ) -> Answer {
-        let Some((leg, issued, own_id)) = self.opened(server, &sealed) else {
-            return self.refuse(Refusal::UnknownSession, request).await;
+        let (session, in_flight, own_id) = match self.located(server, sealed).await {
+            Ok(located) => located,
+            Err(refusal) => return self.refuse(refusal, request).await,
         };
+        match self.prepared(request, own_id) {
+            Ok(request) => self.ask_in(server, session, in_flight, request).await,
+            Err(refusal) => Answer::refusal(&refusal, None),
+        }
+    }
+
+    /// The session that a request names, with where it goes and what it is called there.
+    async fn located(
+        &self,
+        server: &Arc<Server<Upstream>>,
+        sealed: HeaderValue,
+    ) -> Result<(Named, InFlight<Upstream>, HeaderValue), Refusal> {
+        let opened = self.opened(server, &sealed);
+        let (leg, issued, own_id) = opened.ok_or(Refusal::UnknownSession)?;
         let session = Named {
             sealed,
             leg,
             issued,
             stateless: server.sessions() == Sessions::Stateless,
         };
-        let in_flight = match self.begin(server, &session).await {
-            Ok(in_flight) => in_flight,
-            Err(refusal) => return self.refuse(refusal, request).await,
-        };
-        let request = match self.prepared(request, own_id) {
-            Ok(request) => request,
-            Err(refusal) => return Answer::refusal(&refusal, None),
-        };
+        let in_flight = self.begin(server, &session).await?;
+        Ok((session, in_flight, own_id))
+    }
+
+    async fn ask_in(
+        &self,
+        server: &Arc<Server<Upstream>>,
+        session: Named,
+        in_flight: InFlight<Upstream>,
+        request: Request<RequestBody>,
+    ) -> Answer {
         self.directory
             .session_used(session.sealed.as_bytes(), in_flight.endpoint());
         let method = request.method().clone();
@@ -128,9 +147,7 @@ impl Exchange {
             headers::without_body(&mut parts.headers);
             RequestBody::none()
         };
-        headers::for_upstream(&mut parts.headers);
-        parts.headers.insert(SESSION_ID, own_id);
-        Ok(Request::from_parts(parts, body))
+        Ok(for_session(parts, body, own_id))
     }
 
     /// Sends it, and if its server keeps nothing for sessions and cannot be reached there, to another instance.
@@ -290,6 +307,13 @@ impl Exchange {
             .ok()
             .flatten()
     }
+}
+
+/// A request as the server of a session gets it.
+fn for_session(mut parts: Parts, body: RequestBody, own_id: HeaderValue) -> Request<RequestBody> {
+    headers::for_upstream(&mut parts.headers);
+    parts.headers.insert(SESSION_ID, own_id);
+    Request::from_parts(parts, body)
 }
 
 fn has_short_body(response: &Response<Incoming>) -> bool {

@@ -8,6 +8,7 @@
 //! ```text
 //! ( tag 1 | length 2 | value )*
 //! 1 issued 4    2 leg: namespace, name, endpoint, upstream session id, each with its length 2    3 principal 32    5 expires 4
+//! 7 client: what it said of itself
 //! ```
 //! Who does not know a field with an odd tag refuses the ticket; others may be left out of account. A ticket is sealed in the
 //! first form for as long as that can say it: a gateway that is being replaced by a newer one still reads it.
@@ -21,6 +22,7 @@ const ISSUED: u8 = 1;
 const LEG: u8 = 2;
 const PRINCIPAL: u8 = 3;
 const EXPIRES: u8 = 5;
+const CLIENT: u8 = 7;
 
 /// The forms of a ticket, by the version in the session id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,12 +36,14 @@ pub(super) enum Form {
 pub struct Ticket {
     /// When it began, in seconds since 1970.
     pub issued: u32,
-    /// The sessions at servers that it stands for, at least one.
+    /// The sessions at servers that it stands for, at least one unless the client is known.
     pub legs: Vec<Leg>,
     /// Who may use it: a digest of the identity. `None`: whoever has it.
     pub principal: Option<[u8; 32]>,
     /// When it ends, in seconds since 1970. `None`: with the sessions that it stands for.
     pub expires: Option<u32>,
+    /// What the client said of itself when the session began, for whoever has to say it once more.
+    pub client: Option<Box<[u8]>>,
 }
 
 /// A session at one server.
@@ -61,6 +65,7 @@ impl Ticket {
             legs: vec![leg],
             principal: None,
             expires: None,
+            client: None,
         }
     }
 
@@ -77,12 +82,14 @@ impl Ticket {
     /// Bytes and their form; `None` when they would not be read again.
     pub(super) fn encode(&self) -> Option<(Form, Vec<u8>)> {
         let readable = |leg: &Leg| is_session_id(&leg.upstream_session);
-        if self.legs.is_empty() || !self.legs.iter().all(readable) {
+        let empty = self.legs.is_empty() && self.client.is_none();
+        if empty || !self.legs.iter().all(readable) {
             return None;
         }
         // Room for the tag too, which is appended.
         let mut bytes = Vec::with_capacity(512 + self.legs.len() * MAX_UPSTREAM_SESSION / 4);
-        if let ([leg], None, None) = (self.legs.as_slice(), self.principal, self.expires) {
+        let plain = self.principal.is_none() && self.expires.is_none() && self.client.is_none();
+        if let ([leg], true) = (self.legs.as_slice(), plain) {
             bytes.extend_from_slice(&self.issued.to_be_bytes());
             for part in leg.names() {
                 bytes.push(u8::try_from(part.len()).ok()?);
@@ -100,6 +107,9 @@ impl Ticket {
         }
         if let Some(expires) = self.expires {
             field(&mut bytes, EXPIRES, &expires.to_be_bytes())?;
+        }
+        if let Some(client) = &self.client {
+            field(&mut bytes, CLIENT, client)?;
         }
         Some((Form::Fields, bytes))
     }
@@ -126,7 +136,8 @@ impl Ticket {
     }
 
     fn decode_fields(mut bytes: &[u8]) -> Option<Self> {
-        let (mut issued, mut legs, mut principal, mut expires) = (None, Vec::new(), None, None);
+        let (mut issued, mut legs) = (None, Vec::new());
+        let (mut principal, mut expires, mut client) = (None, None, None);
         while let Some((tag, rest)) = bytes.split_first() {
             let value = sized(rest, &mut bytes)?;
             match *tag {
@@ -134,15 +145,17 @@ impl Ticket {
                 LEG => legs.push(Leg::decode(value)?),
                 PRINCIPAL => principal = Some(value.try_into().ok()?),
                 EXPIRES => expires = Some(u32::from_be_bytes(value.try_into().ok()?)),
+                CLIENT => client = Some(value.into()),
                 unknown if unknown % 2 == 1 => return None,
                 _ => {}
             }
         }
-        (!legs.is_empty()).then_some(Self {
+        (!legs.is_empty() || client.is_some()).then_some(Self {
             issued: issued?,
             legs,
             principal,
             expires,
+            client,
         })
     }
 }
@@ -224,10 +237,16 @@ mod tests {
         several.expires = Some(9);
         let mut expiring = one.clone();
         expiring.expires = Some(9);
+        let mut told = one.clone();
+        told.client = Some((*b"{}").into());
+        let mut nowhere = told.clone();
+        nowhere.legs.clear();
         for (ticket, form) in [
             (one, Form::OneLeg),
             (several, Form::Fields),
             (expiring, Form::Fields),
+            (told, Form::Fields),
+            (nowhere, Form::Fields),
         ] {
             let (used, bytes) = ticket.encode().unwrap();
             assert_eq!(used, form);
