@@ -498,3 +498,38 @@ fn dry_runs_for_both_backends() {
     assert_eq!(refused.stdout, "");
     no_server_was_touched(&mcpt);
 }
+
+#[test]
+fn templates_take_what_the_user_gives_them() {
+    let mcpt = Mcpt::default();
+    fs::create_dir_all(mcpt.home().join("endless/templates")).expect("a folder");
+    mcpt.file(
+        "endless/Chart.yaml",
+        "apiVersion: v2\nname: endless\nversion: 1.0.0\n",
+    );
+    mcpt.file(
+        "endless/templates/all.yaml",
+        "{{ range until 2000000 }}{{ end }}\n",
+    );
+    let registry = mcpt.file(
+        "r.json",
+        r#"{"endless": {"type": "k8s", "chart": "./endless", "transport": "http"}}"#,
+    );
+    let arguments = [
+        "deploy",
+        "--registry",
+        &registry,
+        "endless",
+        "--dry-run=client",
+    ];
+    let mcpt = mcpt.env("MCPT_RENDER_MEMORY", "8");
+    let _ = mcpt
+        .run(&arguments)
+        .exits(2)
+        .says(&["the templates make more than 8 MiB of text and lists"]);
+    let mcpt = mcpt.env("MCPT_RENDER_MEMORY", "lots");
+    let _ = mcpt
+        .run(&arguments)
+        .exits(2)
+        .says(&["MCPT_RENDER_MEMORY", "a number of MiB"]);
+}

@@ -3,7 +3,7 @@
 //! A backend's crate has one [`Driver`], and the command line one list of them. Whoever adds a backend writes a crate with
 //! both traits, [`Driver`] and [`mcpt_core::Backend`], and puts the driver into that list.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use async_trait::async_trait;
 use mcpt_core::{
@@ -20,6 +20,17 @@ pub struct Place {
     pub context: Option<String>,
     /// Kubeconfig file; `None` means the usual ones.
     pub kubeconfig: Option<PathBuf>,
+    /// What the templates of a chart may use there.
+    pub rendering: Rendering,
+}
+
+/// What the templates of a chart may use. What is not set is the engine's own bound, which no real chart meets.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Rendering {
+    /// How long they may take.
+    pub time: Option<Duration>,
+    /// How many bytes of text and lists they may make.
+    pub memory: Option<u64>,
 }
 
 /// The servers of a backend for a gateway.

@@ -51,7 +51,10 @@ pub(crate) fn driver_for(
 /// The place in a backend that options and configuration file name. What it does not have is left out.
 pub(crate) fn place(global: &Global, config: &UserConfig, driver: &dyn Driver) -> Place {
     let can = driver.capabilities();
-    let mut place = Place::default();
+    let mut place = Place {
+        rendering: config.rendering(),
+        ..Place::default()
+    };
     if can.has(Capability::Namespaces) {
         let namespace = global.namespace.as_ref().or(config.namespace.as_ref());
         place.namespace = namespace.cloned();

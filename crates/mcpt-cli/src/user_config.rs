@@ -3,13 +3,17 @@
 use std::{
     env,
     ffi::OsString,
+    num::ParseIntError,
     path::{Path, PathBuf},
+    str::FromStr,
+    time::Duration,
 };
 
+use mcpt_backend::Rendering;
 use mcpt_core::{BackendName, Failure, FailureKind, Namespace};
 use serde::Deserialize;
 
-use crate::user_file;
+use crate::{duration, user_file};
 
 /// What the file may say.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -28,6 +32,52 @@ pub(crate) struct UserConfig {
     pub(crate) registries: Vec<PathBuf>,
     /// Files with values for the expressions of registries; the later ones win. Paths as those of `templates`.
     pub(crate) values: Vec<PathBuf>,
+    /// What the templates of charts may use; the environment says more than the file.
+    pub(crate) render: Render,
+}
+
+/// What the templates of charts may use.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Render {
+    /// How long they may take: `90s`; `MCPT_RENDER_TIME` says more.
+    time: Option<Period>,
+    /// How many MiB of text and lists they may make; `MCPT_RENDER_MEMORY` says more.
+    memory: Option<Mebibytes>,
+}
+
+/// An amount of memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Mebibytes(u64);
+
+impl FromStr for Mebibytes {
+    type Err = ParseIntError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.parse().map(Self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Mebibytes {
+    fn deserialize<D: serde::Deserializer<'de>>(source: D) -> Result<Self, D::Error> {
+        // All numbers of YAML are floating here.
+        let number = f64::deserialize(source)?.to_string();
+        let wrong = |error| serde::de::Error::custom(format!("{number} MiB: {error}"));
+        number.parse().map_err(wrong)
+    }
+}
+
+/// A duration, as the options have them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Period(Duration);
+
+impl<'de> Deserialize<'de> for Period {
+    fn deserialize<D: serde::Deserializer<'de>>(source: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(source)?;
+        let read = duration::parse(&text);
+        read.map(Self)
+            .map_err(|error| serde::de::Error::custom(format!("{text:?}: {error}")))
+    }
 }
 
 impl UserConfig {
@@ -38,7 +88,17 @@ impl UserConfig {
             config.backend = Some(backend);
             "the variable MCPT_BACKEND".clone_into(&mut config.backend_by);
         }
+        config.render.read(|name| env::var_os(name))?;
         Ok(config)
+    }
+
+    /// What the templates of charts may use.
+    pub(crate) fn rendering(&self) -> Rendering {
+        let memory = self.render.memory;
+        Rendering {
+            time: self.render.time.map(|Period(time)| time),
+            memory: memory.map(|Mebibytes(number)| number.saturating_mul(1 << 20)),
+        }
     }
 
     /// Reads `MCPT_CONFIG`, else `$XDG_CONFIG_HOME/mcpt/config.yaml`, else `~/.config/mcpt/config.yaml`. The last two need
@@ -84,6 +144,35 @@ impl UserConfig {
     }
 }
 
+impl Render {
+    /// What the environment says instead; an empty text says nothing.
+    fn read(&mut self, variable: impl Fn(&str) -> Option<OsString>) -> Result<(), Failure> {
+        let text = |name: &str| {
+            let text = variable(name)?.to_string_lossy().into_owned();
+            (!text.is_empty()).then_some(text)
+        };
+        let unusable = |name: &str, why: String| {
+            Failure::new(
+                FailureKind::Usage,
+                format!("cannot use the variable {name}"),
+            )
+            .because(why)
+        };
+        let (time, memory) = ("MCPT_RENDER_TIME", "MCPT_RENDER_MEMORY");
+        if let Some(text) = text(time) {
+            let read = duration::parse(&text);
+            let read = read.map_err(|error| unusable(time, format!("{text:?}: {error}")))?;
+            self.time = Some(Period(read));
+        }
+        if let Some(text) = text(memory) {
+            let read = text.parse();
+            let why = || format!("{text:?}: expected a number of MiB");
+            self.memory = Some(read.map_err(|_| unusable(memory, why()))?);
+        }
+        Ok(())
+    }
+}
+
 /// The backend that the environment names; an empty text is none, as with other variables.
 fn backend_of(variable: Option<OsString>) -> Option<BackendName> {
     let name = variable.filter(|name| !name.is_empty())?;
@@ -95,7 +184,7 @@ fn unusable(path: &Path) -> Failure {
         FailureKind::Usage,
         format!("cannot use the configuration file {}", path.display()),
     )
-    .hint("it is YAML with the keys backend, namespace, templates, registries and values")
+    .hint("it is YAML with the keys backend, namespace, templates, registries, values and render")
 }
 
 #[cfg(test)]
@@ -108,6 +197,29 @@ mod tests {
         assert_eq!(backend_of(None), None);
         assert_eq!(of(""), None);
         assert_eq!(of("kubernetes"), Some(BackendName::new("kubernetes")));
+    }
+
+    #[test]
+    fn what_templates_may_use() {
+        let path = Path::new("/c/config.yaml");
+        let mut config = UserConfig::parse(path, "render: {time: 90s, memory: 2048}\n").unwrap();
+        let said = config.rendering();
+        assert_eq!(said.time, Some(Duration::from_secs(90)));
+        assert_eq!(said.memory, Some(2 << 30));
+        let variable = |name: &str| (name == "MCPT_RENDER_TIME").then(|| "5m".into());
+        config.render.read(variable).unwrap();
+        let said = config.rendering();
+        assert_eq!(said.time, Some(Duration::from_mins(5)));
+        assert_eq!(said.memory, Some(2 << 30));
+        for text in ["5 MiB", "-1"] {
+            let variable = |name: &str| (name == "MCPT_RENDER_MEMORY").then(|| text.into());
+            let failure = Render::default().read(variable).unwrap_err();
+            assert!(
+                failure.to_string().contains("MCPT_RENDER_MEMORY"),
+                "{failure}"
+            );
+        }
+        assert_eq!(UserConfig::default().rendering(), Rendering::default());
     }
 
     #[test]
@@ -131,6 +243,10 @@ mod tests {
             ("backend: [process]", "string"),
             ("namespace: No_Such", "No_Such"),
             ("colour: red", "colour"),
+            ("render: {time: 90}", "string"),
+            ("render: {time: 0s}", "longer"),
+            ("render: {memory: -1}", "-1"),
+            ("render: {space: 1}", "space"),
             ("- a", "map"),
         ] {
             let failure = UserConfig::parse(path, text).unwrap_err();

@@ -3,7 +3,7 @@
 use helm_chart::{Capabilities, Chart, Values, process_dependencies, values_for_rendering};
 use helm_install::Record;
 use helm_release::{ChartRecord, Hook, Release, Status, as_helm_reads};
-use helm_render::{ReleaseOptions, Sources};
+use helm_render::{Limits, ReleaseOptions, Sources};
 use mcpt_catalog::ChartSource;
 use mcpt_core::{
     CommandOption, Failure, FailureKind, Namespace, Plan, Progress, ProgressEvent, START_TIMEOUT,
@@ -305,10 +305,15 @@ impl Prepared {
     ///
     /// # Errors
     /// When a template fails.
-    pub(crate) fn offline(&self, namespace: &Namespace) -> Result<Rendered, Failure> {
+    pub(crate) fn offline(
+        &self,
+        namespace: &Namespace,
+        limits: Limits,
+    ) -> Result<Rendered, Failure> {
         let first = When::Install { revision: 1 };
         let capabilities = Capabilities::default();
-        let (rendered, _) = self.render(first, namespace, &capabilities, Found::default());
+        let found = Found::default();
+        let (rendered, _) = self.render(first, namespace, limits, &capabilities, found);
         rendered
     }
 
@@ -324,7 +329,10 @@ impl Prepared {
         let can = capabilities::of(cluster, &self.chart, &self.values, &self.what).await?;
         let mut found = Found::default();
         loop {
-            let (rendered, missing) = self.render(when, &cluster.namespace, &can, found.clone());
+            let Cluster {
+                namespace, limits, ..
+            } = cluster;
+            let (rendered, missing) = self.render(when, namespace, *limits, &can, found.clone());
             if missing.is_empty() {
                 return rendered;
             }
@@ -337,6 +345,7 @@ impl Prepared {
         &self,
         when: When,
         namespace: &Namespace,
+        limits: Limits,
         capabilities: &Capabilities,
         found: Found,
     ) -> (Result<Rendered, Failure>, BTreeSet<Query>) {
@@ -345,7 +354,7 @@ impl Prepared {
             lookup: Rc::<Answers>::clone(&answers),
             ..Sources::system()
         };
-        let rendered = self.render_with(when, namespace, capabilities, &sources);
+        let rendered = self.render_with(when, namespace, limits, capabilities, &sources);
         (rendered, answers.missing())
     }
 
@@ -355,6 +364,7 @@ impl Prepared {
         &self,
         when: When,
         namespace: &Namespace,
+        limits: Limits,
         capabilities: &Capabilities,
         sources: &Sources,
     ) -> Result<Rendered, Failure> {
@@ -364,8 +374,9 @@ impl Prepared {
             revision: when.revision().into(),
             is_upgrade: matches!(when, When::Upgrade { .. }),
         };
+        let (chart, values) = (&self.chart, &self.values);
         let rendered =
-            helm_render::render(&self.chart, &self.values, &release, capabilities, sources)
+            helm_render::render_within(limits, chart, values, &release, capabilities, sources)
                 .map_err(|error| self.refused(&error))?;
         let mut manifest = rendered.manifest_text();
         let redacted = |warning: &String| redact(warning, &self.secrets);
@@ -490,7 +501,9 @@ mod tests {
             let name = ServerName::new("demo").unwrap();
             let mut prepared = Prepared::builtin(ReleaseKind::Server, &name, values, "x").unwrap();
             version.clone_into(&mut prepared.chart.metadata.version);
-            let rendered = prepared.offline(&Namespace::new("n").unwrap()).unwrap();
+            let rendered = prepared
+                .offline(&Namespace::new("n").unwrap(), Limits::default())
+                .unwrap();
             assert!(rendered.manifest.contains(&format!("mcp-server-{version}")));
             let objects = manifest::parse(&rendered.manifest).unwrap();
             let deployment = objects.into_iter().find(Object::has_scale).unwrap();

@@ -6,6 +6,7 @@ use std::{
 };
 
 use helm_install::{Applier, Records, Tool};
+use helm_render::Limits;
 use kube::{
     api::ListParams,
     core::{NamespaceResourceScope, ObjectMeta},
@@ -28,6 +29,8 @@ pub(crate) struct Cluster {
     pub(crate) access: kube_access::Cluster,
     /// The options by which it was chosen, other than the namespace, for commands in hints.
     pub(crate) chosen_by: Vec<(CommandOption, String)>,
+    /// What the templates of charts may use.
+    pub(crate) limits: Limits,
     /// Namespace that releases live in.
     pub(crate) namespace: Namespace,
 }

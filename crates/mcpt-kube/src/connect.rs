@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use helm_render::Limits;
 use http::HeaderValue;
 use kube_access::Target;
 use mcpt_core::{CommandOption, Failure, FailureKind, Namespace};
@@ -26,6 +27,8 @@ pub struct ConnectOptions {
     pub context: Option<String>,
     /// Namespace; `None` means that of the context, then `mcp-servers`.
     pub namespace: Option<Namespace>,
+    /// What the templates of charts may use.
+    pub limits: Limits,
 }
 
 /// The namespace when nobody names one.
@@ -52,6 +55,7 @@ pub(crate) async fn connect(options: &ConnectOptions) -> Result<Cluster, Failure
     Ok(Cluster {
         access: access.map_err(|error| failure(CANNOT_CONNECT, &error))?,
         chosen_by: kubeconfig.into_iter().chain(context).collect(),
+        limits: options.limits,
         namespace,
     })
 }

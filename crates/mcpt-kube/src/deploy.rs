@@ -7,6 +7,7 @@ use helm_install::{
     revisions, takeover,
 };
 use helm_release::{Release, Status};
+use helm_render::Limits;
 use mcpt_core::{
     CommandOption, Deployed, DryRun, Failure, FailureKind, Namespace, Plan, Progress,
     ProgressEvent, ServerName, Silent,
@@ -115,7 +116,7 @@ pub(crate) fn gateway_offline(
     let default = connect::default_namespace()?;
     let (kind, values) = (ReleaseKind::Gateway, options.values.clone());
     let prepared = Prepared::builtin(kind, name, values, CANNOT_INSTALL)?;
-    let rendered = prepared.offline(namespace.unwrap_or(&default))?;
+    let rendered = prepared.offline(namespace.unwrap_or(&default), Limits::default())?;
     dry(&prepared, &rendered, options, CANNOT_INSTALL)
 }
 
@@ -128,12 +129,13 @@ pub(crate) fn dry_run(
     plan: &Plan,
     options: &DeployOptions,
     namespace: Option<&Namespace>,
+    limits: Limits,
     progress: &dyn Progress,
 ) -> Result<Deployed, Failure> {
     let what = cannot(plan);
     let default = connect::default_namespace()?;
     let prepared = Prepared::new(plan, options, &what)?;
-    let rendered = prepared.offline(namespace.unwrap_or(&default))?;
+    let rendered = prepared.offline(namespace.unwrap_or(&default), limits)?;
     rendered.warn(progress);
     dry(&prepared, &rendered, options, &what)
 }
@@ -190,7 +192,10 @@ impl<'a> Deploy<'a> {
     async fn go(mut self, mut prepared: Prepared) -> Result<Deployed, Failure> {
         match self.options.dry_run {
             Some(DryRun::Client) => {
-                let rendered = prepared.offline(&self.operation.cluster.namespace)?;
+                let Cluster {
+                    namespace, limits, ..
+                } = self.operation.cluster;
+                let rendered = prepared.offline(namespace, *limits)?;
                 rendered.warn(self.operation.progress);
                 dry(&prepared, &rendered, self.options, &self.operation.what)
             }
@@ -444,7 +449,13 @@ mod tests {
             endpoint_known: false,
         };
         let values = json!({"secrets": {"TOKEN": SECRET}});
-        let deployed = dry_run(&plan(), &options(&values, Some(chart)), None, &Silent)?;
+        let deployed = dry_run(
+            &plan(),
+            &options(&values, Some(chart)),
+            None,
+            Limits::default(),
+            &Silent,
+        )?;
         Ok(deployed.manifest.unwrap())
     }
 
@@ -551,7 +562,14 @@ mod tests {
         plan.secrets.clear();
         let repository = format!("no repository {SECRET}");
         let values = json!({"secrets": {"A": SECRET}, "image": {"repository": repository}});
-        let failure = dry_run(&plan, &options(&values, None), None, &Silent).unwrap_err();
+        let failure = dry_run(
+            &plan,
+            &options(&values, None),
+            None,
+            Limits::default(),
+            &Silent,
+        )
+        .unwrap_err();
         let why = failure.why.join("\n");
         assert!(why.contains("no repository [redacted]"), "{why}");
         assert!(!why.contains(SECRET), "{why}");

@@ -1,6 +1,7 @@
 //! [`KubernetesDriver`]: the Kubernetes backend before a cluster was looked for.
 
 use async_trait::async_trait;
+use helm_render::Limits;
 use mcpt_backend::{Discovered, Driver, Place};
 use mcpt_core::{
     Backend, BackendName, Capabilities, Capability, DeployOptions, Deployed, DryRun, Failure,
@@ -56,7 +57,8 @@ impl Driver for KubernetesDriver {
     ) -> Option<Result<Deployed, Failure>> {
         (options.dry_run == Some(DryRun::Client)).then(|| {
             let options = options::DeployOptions::of(options, &deploy::cannot(plan))?;
-            deploy::dry_run(plan, &options, place.namespace.as_ref(), progress)
+            let limits = limits(place);
+            deploy::dry_run(plan, &options, place.namespace.as_ref(), limits, progress)
         })
     }
 
@@ -80,5 +82,15 @@ fn connect_options(place: &Place) -> ConnectOptions {
         kubeconfig: place.kubeconfig.clone(),
         context: place.context.clone(),
         namespace: place.namespace.clone(),
+        limits: limits(place),
+    }
+}
+
+/// What the templates of charts may use.
+fn limits(place: &Place) -> Limits {
+    let usual = Limits::default();
+    Limits {
+        time: place.rendering.time.unwrap_or(usual.time),
+        memory: place.rendering.memory.unwrap_or(usual.memory),
     }
 }

@@ -13,6 +13,7 @@ pub(crate) fn cluster(
     Cluster {
         access: kube_access::scripted::cluster(answer),
         chosen_by: Vec::new(),
+        limits: helm_render::Limits::default(),
         namespace: Namespace::new("ns").unwrap(),
     }
 }

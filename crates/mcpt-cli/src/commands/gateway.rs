@@ -73,6 +73,7 @@ fn connect_options(global: &Global, config: &UserConfig, driver: &dyn Driver) ->
         kubeconfig: place.kubeconfig,
         context: place.context,
         namespace: place.namespace,
+        ..ConnectOptions::default()
     }
 }
 
