@@ -222,11 +222,11 @@ kind: Deployment
 metadata: {name: d}
 spec:
   template:
-metadata: {}
-spec:
-  containers:
-  - env:
-    - {name: TOKEN, value: {{ .Values.secrets.TOKEN | quote }}}
+    metadata: {}
+    spec:
+      containers:
+      - env:
+        - {name: TOKEN, value: {{ .Values.secrets.TOKEN | quote }}}
 ";
     let manifest = dry(template, "{}").unwrap();
     assert!(manifest.contains("value: '[redacted]'"), "{manifest}");
