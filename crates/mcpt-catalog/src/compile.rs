@@ -9,7 +9,7 @@ pub(crate) mod typed;
 
 use std::collections::BTreeMap;
 
-use mcpt_core::{Arg, CommandOption, Plan, Resources, ServerName, Sessions};
+use mcpt_core::{Arg, CommandOption, Plan, Resources, ServerName, Sessions, sounds_secret};
 use serde_json::{Map, Value};
 
 pub use self::report::{CompileError, SettingProblem};
@@ -18,7 +18,7 @@ use self::{given::Given, report::Report, sink::Sink};
 use crate::{
     schema_error::{plain, shorten},
     settings::Settings,
-    template::{Template, sounds_secret},
+    template::Template,
 };
 
 /// Makes the plan that runs the template with these settings.

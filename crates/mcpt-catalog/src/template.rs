@@ -15,7 +15,6 @@ use mcpt_core::{Image, Resources, Sessions, TemplateId};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-pub(crate) use self::property::sounds_secret;
 pub use self::property::{CommandArg, Property};
 use crate::document::FormatError;
 

@@ -33,7 +33,7 @@ pub use self::{
     plan::{Arg, Mount, Plan, Resources, Sessions, Transport},
     platform::PlatformOptions,
     progress::{Progress, ProgressEvent, Silent},
-    secret::{REDACTED, Secret, redact},
+    secret::{REDACTED, Secret, redact, sounds_secret},
     server::{
         Autoscaling, Garbage, Replica, RevisionEntry, Server, ServerEvent, ServerState, Usage,
     },

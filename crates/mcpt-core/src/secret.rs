@@ -35,6 +35,26 @@ impl fmt::Display for Secret {
     }
 }
 
+/// Words in the name of a setting or variable that mean a secret.
+const SECRET_WORDS: [&str; 10] = [
+    "token",
+    "secret",
+    "password",
+    "passwd",
+    "passphrase",
+    "api_key",
+    "apikey",
+    "private_key",
+    "access_key",
+    "credential",
+];
+
+/// Whether a name sounds like that of a secret.
+pub fn sounds_secret(name: &str) -> bool {
+    let name = name.to_lowercase().replace('-', "_");
+    SECRET_WORDS.iter().any(|word| name.contains(word))
+}
+
 /// Shortest line of a secret that [`redact`] looks for by itself: shorter ones stand in any text by chance.
 const SHORTEST_LINE: usize = 4;
 

@@ -4,11 +4,17 @@
 //! Nothing here reads a file, asks a server or runs anything: texts go in, recipes and reasons come out. What is written by
 //! strangers stays data, and no `Debug` shows a value that may be a secret.
 
+mod client_entry;
+mod draft;
+pub mod pasted;
+mod placeholder;
 mod recipe;
+mod secrets;
 mod source;
 mod text;
 
 pub use self::{
+    pasted::PastedError,
     recipe::{Format, Note, Recipe, Setting, SharedFolder, Transport},
     source::{
         Bundle, InvalidSource, NpmName, NpmPackage, NpmVersion, PypiName, PypiPackage, PypiVersion,

@@ -8,10 +8,14 @@ use crate::{Source, Text};
 /// What to run, and with what.
 #[derive(Debug, Clone)]
 pub struct Recipe {
+    /// What it is called where it was found.
+    pub name: Option<String>,
     /// What runs.
     pub source: Source,
     /// How the server speaks.
     pub transport: Transport,
+    /// Program that runs instead of the image's own, for an image.
+    pub entrypoint: Option<String>,
     /// Arguments of the server.
     pub args: Vec<Text>,
     /// Environment variables of the server.
@@ -32,8 +36,10 @@ impl Recipe {
             _ => Transport::Stdio,
         };
         Self {
+            name: None,
             source,
             transport,
+            entrypoint: None,
             args: Vec::new(),
             env: IndexMap::new(),
             settings: IndexMap::new(),
@@ -42,7 +48,7 @@ impl Recipe {
         }
     }
 
-    /// All its texts: arguments, values of variables, and what is in the source.
+    /// All its texts: arguments, values of variables, and what is in the source and of the folders.
     pub fn texts(&self) -> impl Iterator<Item = &Text> {
         let remote = match &self.source {
             Source::Remote(remote) => Some(remote),
@@ -56,12 +62,14 @@ impl Recipe {
             .into_iter()
             .flat_map(|remote| remote.headers.values());
         let url = remote.into_iter().map(|remote| &remote.url);
+        let folders = self.folders.iter().map(|folder| &folder.host);
         self.args
             .iter()
             .chain(self.env.values())
             .chain(url)
             .chain(headers)
             .chain(own)
+            .chain(folders)
     }
 }
 

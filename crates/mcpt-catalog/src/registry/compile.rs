@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use helm_chart::Overrides;
 use mcpt_core::{
     Arg, BackendName, Capabilities, Capability, CommandOption, Image, InvalidId, Mount, Plan,
-    Secret, ServerName, Sessions, TemplateId, Transport, chain,
+    Secret, ServerName, Sessions, TemplateId, Transport, chain, sounds_secret,
 };
 use serde_json::{Map, Value};
 
@@ -21,7 +21,7 @@ use crate::{
     compile::{CompileError, compile, transport_variable},
     document::escape,
     settings::Settings,
-    template::{CommandArg, ConfigSchema, Template, TransportSpec, sounds_secret},
+    template::{CommandArg, ConfigSchema, Template, TransportSpec},
 };
 
 /// Stands for a value that is not given, where only the rest is looked at.

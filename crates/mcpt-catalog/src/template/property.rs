@@ -1,5 +1,6 @@
 //! One setting of a template, and how its value reaches the server.
 
+use mcpt_core::sounds_secret;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -51,26 +52,6 @@ impl CommandArg {
     pub fn is_arg(&self) -> bool {
         *self != Self::Bare(false)
     }
-}
-
-/// Words in the name of a setting or variable that mean a secret.
-const SECRET_WORDS: [&str; 10] = [
-    "token",
-    "secret",
-    "password",
-    "passwd",
-    "passphrase",
-    "api_key",
-    "apikey",
-    "private_key",
-    "access_key",
-    "credential",
-];
-
-/// Whether a name sounds like that of a secret.
-pub(crate) fn sounds_secret(name: &str) -> bool {
-    let name = name.to_lowercase().replace('-', "_");
-    SECRET_WORDS.iter().any(|word| name.contains(word))
 }
 
 impl Property {

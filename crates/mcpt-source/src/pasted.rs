@@ -1,0 +1,244 @@
+//! Command lines as people paste them from a README, a terminal or a client's file: what each starts, as a [`Recipe`].
+//!
+//! Runners of packages and images (`npx`, `uvx`, `docker run`, …) become the package or image that they run; what only carries
+//! another server's messages (`mcp-remote`, `supergateway`, …) becomes that server. Nothing is run or expanded.
+
+mod adders;
+mod carriers;
+mod containers;
+mod javascript;
+mod options;
+mod prefix;
+mod python;
+mod words;
+
+use std::collections::VecDeque;
+
+use crate::{InvalidSource, Recipe, Source, draft::Draft, placeholder};
+
+/// Why a command line is no server.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PastedError {
+    /// There is nothing.
+    #[error("the command is empty")]
+    Empty,
+    /// A quote has no end.
+    #[error("the quote {0} is not closed")]
+    Quote(char),
+    /// Only a shell could do that.
+    #[error("{0} is a matter of a shell, and no shell runs servers: give the command alone")]
+    Shell(&'static str),
+    /// More than one command.
+    #[error("{0:?} is one command and more follow: give the one that starts the server")]
+    Several(String),
+    /// The program starts no server, or not in a way that can be done here.
+    #[error("{program}: {why}")]
+    Refused {
+        /// The program.
+        program: String,
+        /// Why not, and what would be right.
+        why: String,
+    },
+    /// An option of which nobody knows whether a value follows.
+    #[error(
+        "{program} is given the option {option:?}, of which nothing is known here: leave it out, or name the package or image itself"
+    )]
+    UnknownOption {
+        /// The program.
+        program: &'static str,
+        /// The option without dashes and value.
+        option: String,
+    },
+    /// An option without its value.
+    #[error("{program} is given the option {option:?} without a value")]
+    NoValue {
+        /// The program.
+        program: &'static str,
+        /// The option without dashes.
+        option: &'static str,
+    },
+    /// What should be run is not said.
+    #[error("{program} is not told what to run: {what} is missing")]
+    Missing {
+        /// The program.
+        program: &'static str,
+        /// What is missing.
+        what: &'static str,
+    },
+    /// What should be run is a placeholder.
+    #[error("{0:?} stands for the name of a package or image: put the name there")]
+    Placeholder(String),
+    /// It names something that is no source.
+    #[error(transparent)]
+    Source(#[from] InvalidSource),
+    /// A client's notation of a server is wrong.
+    #[error("the server in JSON cannot be read: {0}")]
+    Json(String),
+    /// Commands in commands in commands.
+    #[error("a command that starts a command that starts a command: give the innermost one alone")]
+    TooDeep,
+}
+
+/// Most commands in one another.
+const DEEPEST: usize = 6;
+
+/// The server that a command line starts, as one pastes it.
+///
+/// # Errors
+/// [`PastedError`] with why it starts none that could be run, and what would be right.
+pub fn line(text: &str) -> Result<Recipe, PastedError> {
+    let mut draft = Draft::default();
+    let source = in_text(text, &mut draft, 0)?;
+    Ok(draft.end(source))
+}
+
+/// The server that a command starts whose words a shell has separated already. One word alone is a whole line.
+///
+/// # Errors
+/// As for [`line`].
+pub fn command(words: &[String]) -> Result<Recipe, PastedError> {
+    if let [text] = words {
+        return line(text);
+    }
+    let mut draft = Draft::default();
+    let source = start(words.iter().cloned().collect(), &mut draft, 0)?;
+    Ok(draft.end(source))
+}
+
+/// The server of a client's entry: a program, its arguments and its variables.
+pub(crate) fn entry(
+    program: &str,
+    args: Vec<String>,
+    env: &[(String, String)],
+    draft: &mut Draft,
+) -> Result<Source, PastedError> {
+    for (name, value) in env {
+        draft.outer(name, value);
+    }
+    // Some people write the whole line as the program.
+    let mut words = VecDeque::new();
+    if args.is_empty() && program.contains(' ') {
+        let (_, commands) = words::commands(program)?;
+        words.extend(commands.into_iter().flatten());
+    } else {
+        words.push_back(program.to_owned());
+    }
+    words.extend(args);
+    start(words, draft, 0)
+}
+
+/// The server that a text starts: variables that are set before it, then one command.
+fn in_text(text: &str, draft: &mut Draft, depth: usize) -> Result<Source, PastedError> {
+    let (shell, commands) = words::commands(text)?;
+    let mut commands = commands.into_iter().peekable();
+    while let Some(words) = commands.next() {
+        if commands.peek().is_some() {
+            prefix::only_sets(shell, &words, draft)?;
+            continue;
+        }
+        return start(words.into(), draft, depth);
+    }
+    Err(PastedError::Empty)
+}
+
+/// The server that a command starts.
+fn start(
+    mut words: VecDeque<String>,
+    draft: &mut Draft,
+    depth: usize,
+) -> Result<Source, PastedError> {
+    if depth > DEEPEST {
+        return Err(PastedError::TooDeep);
+    }
+    if let Some(text) = prefix::strip(&mut words, draft)? {
+        return in_text(&text, draft, depth + 1);
+    }
+    let Some(word) = words.pop_front() else {
+        return Err(PastedError::Empty);
+    };
+    if word.starts_with("http://") || word.starts_with("https://") {
+        return carriers::address(&word, words, draft);
+    }
+    let program = name_of(&word);
+    match program.as_str() {
+        "npx" | "bunx" | "pnpx" | "npm" | "pnpm" | "yarn" | "bun" | "deno" => {
+            javascript::source(&program, words, draft, depth)
+        }
+        "uvx" | "uv" | "pipx" | "pip" | "pip3" | "conda" | "poetry" => {
+            python::source(&program, words, draft, depth)
+        }
+        "docker" | "podman" | "nerdctl" | "finch" => containers::source(&program, words, draft),
+        "claude" | "codex" | "gemini" | "copilot" | "qwen" | "code" | "code-insiders"
+        | "cursor" | "codium" | "windsurf" | "kiro" | "amp" => {
+            adders::source(&program, words, draft, depth)
+        }
+        "mcpt" | "mcp-remote" | "mcp-proxy" | "supergateway" | "mcpo" | "mcp-inspector" => {
+            carriers::program(&program, words, draft, depth)
+        }
+        _ if python::is_interpreter(&program) => python::interpreter(&word, words, draft),
+        "cd" | "pushd" | "git" | "curl" | "wget" | "brew" | "apt" | "apt-get" | "make"
+        | "cargo" | "go" | "kubectl" | "helm" | "ssh" | "gem" | "dotnet" | "thv" | "smithery" => {
+            Err(not_a_server(&program))
+        }
+        _ => {
+            if word.starts_with('-') {
+                return Err(PastedError::Missing {
+                    program: "the command",
+                    what: "the program",
+                });
+            }
+            if placeholder::is_blank(&word) && words.is_empty() {
+                return Err(PastedError::Placeholder(word));
+            }
+            draft.pass_all();
+            draft.args(words);
+            Ok(Source::Program(word))
+        }
+    }
+}
+
+fn not_a_server(program: &str) -> PastedError {
+    let why = match program {
+        "cd" | "pushd" => {
+            "servers are not run in a folder of their own: give the command alone, with whole paths"
+        }
+        "git" | "make" | "cargo" | "go" | "dotnet" => {
+            "servers are not built here: name the package or image that it publishes"
+        }
+        "thv" | "smithery" => {
+            "this is another program that runs servers: name the package or image that it runs"
+        }
+        "kubectl" | "helm" | "ssh" => {
+            "this runs something elsewhere: name the package, the image or the address"
+        }
+        _ => {
+            "this installs something and starts no server: name the package itself, as npm:NAME or pypi:NAME"
+        }
+    };
+    refused(program, why)
+}
+
+fn refused(program: &str, why: impl Into<String>) -> PastedError {
+    PastedError::Refused {
+        program: program.chars().take(60).collect(),
+        why: why.into(),
+    }
+}
+
+/// The name of a program without its folder and what Windows has behind it.
+fn name_of(word: &str) -> String {
+    let name = word.rsplit(['/', '\\']).next().unwrap_or(word);
+    let name = name.to_lowercase();
+    let ends = [".exe", ".cmd", ".bat", ".ps1"];
+    let stripped = ends.iter().find_map(|end| name.strip_suffix(end));
+    stripped.unwrap_or(&name).to_owned()
+}
+
+/// A package or image that is only spoken of.
+fn refuse_blank(word: &str) -> Result<(), PastedError> {
+    let mut parts = word.split('/').map(|part| part.trim_start_matches('@'));
+    if placeholder::is_blank(word) || parts.any(placeholder::is_blank) {
+        return Err(PastedError::Placeholder(word.chars().take(80).collect()));
+    }
+    Ok(())
+}

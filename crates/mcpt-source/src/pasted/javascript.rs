@@ -1,0 +1,292 @@
+//! Runners of npm packages: npx, `npm exec`, bunx, `pnpm dlx`, `yarn dlx`, `deno run npm:…`.
+
+use std::collections::VecDeque;
+
+use super::{PastedError, carriers, options::Known, refuse_blank, refused, words};
+use crate::{NpmPackage, Source, draft::Draft};
+
+const NPX: Known = Known {
+    program: "npx",
+    flags: &[
+        "y",
+        "yes",
+        "q",
+        "quiet",
+        "silent",
+        "s",
+        "no-install",
+        "no",
+        "prefer-online",
+        "prefer-offline",
+        "offline",
+        "ignore-existing",
+        "no-audit",
+        "no-fund",
+        "no-update-notifier",
+        "loglevel=silent",
+        "verbose",
+        "legacy-peer-deps",
+        "force",
+        "f",
+        "ignore-scripts",
+        "no-color",
+    ],
+    values: &[
+        "p",
+        "package",
+        "c",
+        "call",
+        "registry",
+        "cache",
+        "userconfig",
+        "loglevel",
+        "n",
+        "node-options",
+        "node-arg",
+        "prefix",
+        "fetch-timeout",
+    ],
+};
+
+const BUNX: Known = Known {
+    program: "bunx",
+    flags: &[
+        "bun",
+        "silent",
+        "verbose",
+        "no-install",
+        "y",
+        "yes",
+        "b",
+        "smol",
+    ],
+    values: &["p", "package"],
+};
+
+const PNPM: Known = Known {
+    program: "pnpm dlx",
+    flags: &["silent", "s", "c", "shell-mode", "quiet"],
+    values: &["package", "p", "allow-build", "registry", "reporter"],
+};
+
+const YARN: Known = Known {
+    program: "yarn dlx",
+    flags: &["q", "quiet"],
+    values: &["p", "package"],
+};
+
+const DENO: Known = Known {
+    program: "deno run",
+    flags: &[
+        "A",
+        "allow-all",
+        "allow-net",
+        "allow-read",
+        "allow-env",
+        "allow-write",
+        "allow-run",
+        "allow-sys",
+        "allow-ffi",
+        "N",
+        "R",
+        "E",
+        "W",
+        "q",
+        "quiet",
+        "no-prompt",
+        "no-lock",
+        "no-check",
+        "node-modules-dir",
+        "reload",
+        "r",
+        "unstable",
+    ],
+    values: &["config", "c", "import-map", "lock", "env-file"],
+};
+
+/// Packages that run a file of this machine and are no server themselves.
+const FILE_RUNNERS: [&str; 5] = ["tsx", "ts-node", "node", "nodemon", "babel-node"];
+
+/// What a command of one of these programs starts.
+pub(super) fn source(
+    program: &str,
+    mut words: VecDeque<String>,
+    draft: &mut Draft,
+    depth: usize,
+) -> Result<Source, PastedError> {
+    let known = match (program, words.front().map(String::as_str)) {
+        ("npx" | "pnpx", _) => &NPX,
+        ("bunx", _) => &BUNX,
+        ("npm", Some("exec" | "x")) => {
+            words.pop_front();
+            &NPX
+        }
+        ("bun", Some("x")) => {
+            words.pop_front();
+            &BUNX
+        }
+        ("pnpm", Some("dlx")) => {
+            words.pop_front();
+            &PNPM
+        }
+        ("yarn", Some("dlx")) => {
+            words.pop_front();
+            &YARN
+        }
+        ("deno", Some("run" | "x")) => {
+            words.pop_front();
+            return deno(words, draft);
+        }
+        ("bun", Some(_)) => {
+            draft.pass_all();
+            draft.args(words);
+            return Ok(Source::Program(program.to_owned()));
+        }
+        (_, Some("install" | "i" | "add" | "ci")) => {
+            return Err(refused(
+                program,
+                "this installs something and starts no server: name the package itself, as npm:NAME",
+            ));
+        }
+        _ => {
+            return Err(refused(
+                program,
+                "this starts a script of a project of this machine: give the command that the script runs, or name its package as npm:NAME",
+            ));
+        }
+    };
+    run(known, words, draft, depth)
+}
+
+fn run(
+    known: &Known,
+    mut words: VecDeque<String>,
+    draft: &mut Draft,
+    depth: usize,
+) -> Result<Source, PastedError> {
+    let mut packages = Vec::new();
+    let mut call = None;
+    while let Some(given) = known.next(&mut words)? {
+        match given.name {
+            "p" | "package" => packages.push(package(&given.value)?),
+            "c" | "call" if known.program == "npx" => call = Some(given.value),
+            "registry" | "userconfig" => draft.note(
+                "the registry that the command names is left out: packages come from the one that this machine is set to",
+            ),
+            _ => {}
+        }
+    }
+    if let Some(call) = call {
+        let (_, mut commands) = words::commands(&call)?;
+        if commands.len() != 1 {
+            return Err(PastedError::Several(String::new()));
+        }
+        words = commands.remove(0).into();
+    }
+    let Some(word) = words.pop_front() else {
+        if packages.is_empty() {
+            return Err(PastedError::Missing {
+                program: known.program,
+                what: "the package",
+            });
+        }
+        return started(packages.remove(0), words, draft, depth);
+    };
+    if packages.is_empty() {
+        let package = package(&word)?;
+        return started(package, words, draft, depth);
+    }
+    // The package that is called like its program is the one that is run; the others are there with it.
+    let main = packages
+        .iter()
+        .position(|package| package.name.unscoped() == word);
+    let mut package = packages.remove(main.unwrap_or(0));
+    if package.name.unscoped() != word {
+        package.bin = Some(word);
+    }
+    package.with = packages;
+    started(package, words, draft, depth)
+}
+
+/// What a package with these arguments is: a server, or what carries another one's messages.
+fn started(
+    package: NpmPackage,
+    words: VecDeque<String>,
+    draft: &mut Draft,
+    depth: usize,
+) -> Result<Source, PastedError> {
+    let name = package.name.as_str();
+    if let Some(carrier) = carriers::of_npm(name) {
+        return carriers::program(carrier, words, draft, depth);
+    }
+    if FILE_RUNNERS.contains(&name) {
+        draft.pass_all();
+        draft.args(words);
+        return Ok(Source::Program(name.to_owned()));
+    }
+    if name == "@smithery/cli" {
+        return Err(refused(
+            name,
+            "this is another program that runs servers: name the package that it runs",
+        ));
+    }
+    draft.pass_all();
+    draft.args(words);
+    Ok(Source::Npm(package))
+}
+
+/// A package as these programs take it: nothing but a name of a registry can be run.
+fn package(word: &str) -> Result<NpmPackage, PastedError> {
+    refuse_blank(word)?;
+    let elsewhere = [
+        "github:",
+        "git+",
+        "git:",
+        "gitlab:",
+        "bitbucket:",
+        "http:",
+        "https:",
+        "file:",
+        "git@",
+    ]
+    .iter()
+    .any(|start| word.starts_with(start));
+    // `owner/repository` is one of GitHub, `./folder` a folder.
+    let path = !word.starts_with('@') && word.contains('/') || word.starts_with('.');
+    if elsewhere || path {
+        return Err(refused(
+            "npx",
+            format!(
+                "{:?} is a repository, a folder or an archive: only packages of a registry can be run, as npm:NAME",
+                word.chars().take(80).collect::<String>()
+            ),
+        ));
+    }
+    Ok(word.parse()?)
+}
+
+fn deno(mut words: VecDeque<String>, draft: &mut Draft) -> Result<Source, PastedError> {
+    while DENO.next(&mut words)?.is_some() {}
+    let Some(word) = words.pop_front() else {
+        return Err(PastedError::Missing {
+            program: DENO.program,
+            what: "the module",
+        });
+    };
+    draft.pass_all();
+    if let Some(name) = word.strip_prefix("npm:") {
+        let package = package(name)?;
+        draft.note("the package is run by Node.js and not by Deno");
+        draft.args(words);
+        return Ok(Source::Npm(package));
+    }
+    if word.contains("://") || word.starts_with("jsr:") {
+        return Err(refused(
+            "deno",
+            "only packages of an npm registry can be run: name one as npm:NAME",
+        ));
+    }
+    draft.args(["run".to_owned(), word]);
+    draft.args(words);
+    Ok(Source::Program("deno".to_owned()))
+}

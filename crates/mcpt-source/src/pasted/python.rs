@@ -1,0 +1,480 @@
+//! Runners of Python packages: uvx, `uv tool run`, `uv run --with`, `pipx run`, and Python itself.
+
+use std::{collections::VecDeque, path::Path};
+
+use super::{PastedError, carriers, options::Known, refuse_blank, refused};
+use crate::{PypiPackage, Source, draft::Draft};
+
+const UVX: Known = Known {
+    program: "uvx",
+    flags: &[
+        "q",
+        "quiet",
+        "v",
+        "verbose",
+        "n",
+        "no-cache",
+        "no-cache-dir",
+        "refresh",
+        "isolated",
+        "offline",
+        "native-tls",
+        "U",
+        "upgrade",
+        "reinstall",
+        "force-reinstall",
+        "no-config",
+        "no-progress",
+        "pre",
+        "managed-python",
+        "no-managed-python",
+        "no-python-downloads",
+        "no-env-file",
+        "system-certs",
+        "allow-insecure-host",
+        "no-build",
+        "no-binary",
+    ],
+    values: &[
+        "from",
+        "with",
+        "w",
+        "p",
+        "python",
+        "index",
+        "default-index",
+        "i",
+        "index-url",
+        "extra-index-url",
+        "f",
+        "find-links",
+        "refresh-package",
+        "upgrade-package",
+        "P",
+        "prerelease",
+        "resolution",
+        "env-file",
+        "constraints",
+        "c",
+        "overrides",
+        "cache-dir",
+        "directory",
+        "project",
+        "with-editable",
+        "with-requirements",
+        "python-preference",
+        "link-mode",
+        "exclude-newer",
+        "index-strategy",
+        "keyring-provider",
+        "color",
+        "torch-backend",
+    ],
+};
+
+const UV_RUN: Known = Known {
+    program: "uv run",
+    flags: &[
+        "q",
+        "quiet",
+        "v",
+        "verbose",
+        "n",
+        "no-cache",
+        "refresh",
+        "isolated",
+        "offline",
+        "native-tls",
+        "U",
+        "upgrade",
+        "no-project",
+        "no-sync",
+        "frozen",
+        "locked",
+        "active",
+        "no-dev",
+        "all-extras",
+        "exact",
+        "managed-python",
+        "no-progress",
+        "no-config",
+        "no-env-file",
+        "reinstall",
+        "s",
+        "script",
+        "no-install-project",
+    ],
+    values: UVX.values,
+};
+
+const UV_RUN_MODULE: [&str; 3] = ["m", "module", "extra"];
+
+const PIPX: Known = Known {
+    program: "pipx run",
+    flags: &[
+        "no-cache",
+        "verbose",
+        "v",
+        "q",
+        "quiet",
+        "system-site-packages",
+        "no-path-check",
+        "path",
+    ],
+    values: &[
+        "spec",
+        "python",
+        "pip-args",
+        "i",
+        "index-url",
+        "with",
+        "backend",
+    ],
+};
+
+const PYTHON: Known = Known {
+    program: "python",
+    flags: &[
+        "u", "B", "I", "E", "s", "S", "O", "OO", "q", "v", "b", "x", "P", "d", "i",
+    ],
+    values: &["W", "X"],
+};
+
+/// What a command of one of these programs starts.
+pub(super) fn source(
+    program: &str,
+    mut words: VecDeque<String>,
+    draft: &mut Draft,
+    depth: usize,
+) -> Result<Source, PastedError> {
+    match program {
+        "uvx" => uvx(words, draft, depth),
+        "uv" => uv(words, draft, depth),
+        "pipx" if words.front().is_some_and(|word| word == "run") => {
+            words.pop_front();
+            pipx(words, draft, depth)
+        }
+        "conda" | "poetry" => Err(refused(
+            program,
+            "this starts something of an environment of this machine: name the package as pypi:NAME",
+        )),
+        _ => Err(refused(
+            program,
+            "this installs something and starts no server: name the package itself, as pypi:NAME",
+        )),
+    }
+}
+
+/// Whether a program is Python: `python`, `python3.12`, `py`.
+pub(super) fn is_interpreter(program: &str) -> bool {
+    program == "py"
+        || program
+            .strip_prefix("python")
+            .is_some_and(|version| version.chars().all(|c| c.is_ascii_digit() || c == '.'))
+}
+
+/// What Python starts: a module of a package that is called like it, or a file of this machine.
+pub(super) fn interpreter(
+    word: &str,
+    mut words: VecDeque<String>,
+    draft: &mut Draft,
+) -> Result<Source, PastedError> {
+    let all = words.clone();
+    // `py -3.12` chooses a version.
+    if words
+        .front()
+        .is_some_and(|word| word.starts_with("-2") || word.starts_with("-3"))
+    {
+        words.pop_front();
+    }
+    let mut at_module = is_module(&words);
+    while !at_module && PYTHON.next(&mut words)?.is_some() {
+        at_module = is_module(&words);
+    }
+    draft.pass_all();
+    let module = at_module.then(|| take_module(&mut words)).flatten();
+    if let Some(module) = module.filter(|module| !module.contains('.')) {
+        refuse_blank(&module)?;
+        if matches!(module.as_str(), "pip" | "venv" | "uv") {
+            return Err(refused(
+                "python",
+                "this installs something and starts no server: name the package itself, as pypi:NAME",
+            ));
+        }
+        let mut package: PypiPackage = module.replace('_', "-").parse()?;
+        draft.note(format!(
+            "the package is taken to be called like its module: pypi:{}",
+            package.name
+        ));
+        package.module = Some(module);
+        draft.args(words);
+        return Ok(Source::Pypi(package));
+    }
+    if all.is_empty() {
+        return Err(PastedError::Missing {
+            program: "python",
+            what: "the module or the file",
+        });
+    }
+    draft.args(all);
+    Ok(Source::Program(word.to_owned()))
+}
+
+/// A file of Python, with what may be named in it: `server.py:app`.
+fn is_script(word: &str) -> bool {
+    let file = word.split(':').next().unwrap_or(word);
+    Path::new(file).extension().is_some_and(|end| end == "py")
+}
+
+fn is_module(words: &VecDeque<String>) -> bool {
+    words.front().is_some_and(|word| word.starts_with("-m"))
+}
+
+/// `-m MODULE` or `-mMODULE`.
+fn take_module(words: &mut VecDeque<String>) -> Option<String> {
+    let word = words.pop_front()?;
+    match word.strip_prefix("-m") {
+        Some("") => words.pop_front(),
+        Some(module) => Some(module.to_owned()),
+        None => None,
+    }
+}
+
+/// What options say of a package.
+#[derive(Default)]
+struct Asked {
+    from: Option<String>,
+    with: Vec<PypiPackage>,
+    python: Option<String>,
+}
+
+impl Asked {
+    fn take(
+        &mut self,
+        program: &'static str,
+        name: &str,
+        value: String,
+        draft: &mut Draft,
+    ) -> Result<(), PastedError> {
+        match name {
+            "from" | "spec" => self.from = Some(value),
+            "with" | "w" => {
+                for one in packages(&value) {
+                    self.with.push(package(program, one.trim())?);
+                }
+            }
+            "p" | "python" => self.python = Some(value),
+            "index" | "default-index" | "i" | "index-url" | "extra-index-url" | "f" | "find-links" => draft.note(
+                "the index that the command names is left out: packages come from the one that this machine is set to",
+            ),
+            "env-file" => draft.note("the file with variables is not read: give them one by one"),
+            "with-editable" | "with-requirements" => {
+                return Err(refused(
+                    program,
+                    "files of this machine cannot be installed with a package: name packages of an index",
+                ));
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+/// The packages of a list: a comma before a further specifier separates none.
+fn packages(list: &str) -> Vec<String> {
+    let mut found: Vec<String> = Vec::new();
+    for part in list.split(',') {
+        match found.last_mut() {
+            Some(last)
+                if part.trim_start().starts_with(['<', '>', '=', '~', '!'])
+                    || last.matches('[').count() > last.matches(']').count() =>
+            {
+                last.push(',');
+                last.push_str(part);
+            }
+            _ => found.push(part.to_owned()),
+        }
+    }
+    found
+}
+
+fn uvx(
+    mut words: VecDeque<String>,
+    draft: &mut Draft,
+    depth: usize,
+) -> Result<Source, PastedError> {
+    let mut asked = Asked::default();
+    while let Some(given) = UVX.next(&mut words)? {
+        asked.take("uvx", given.name, given.value, draft)?;
+    }
+    tool("uvx", asked, words, draft, depth)
+}
+
+fn pipx(
+    mut words: VecDeque<String>,
+    draft: &mut Draft,
+    depth: usize,
+) -> Result<Source, PastedError> {
+    let mut asked = Asked::default();
+    while let Some(given) = PIPX.next(&mut words)? {
+        asked.take("pipx run", given.name, given.value, draft)?;
+    }
+    tool("pipx run", asked, words, draft, depth)
+}
+
+/// A script of a package that is made for running: the first word is both, unless the package was said before.
+fn tool(
+    program: &'static str,
+    asked: Asked,
+    mut words: VecDeque<String>,
+    draft: &mut Draft,
+    depth: usize,
+) -> Result<Source, PastedError> {
+    let word = words.pop_front();
+    let mut found = match (&asked.from, &word) {
+        (Some(from), _) => package(program, from)?,
+        (None, Some(word)) => package(program, word)?,
+        (None, None) => {
+            return Err(PastedError::Missing {
+                program,
+                what: "the package",
+            });
+        }
+    };
+    if asked.from.is_some()
+        && let Some(word) = word
+    {
+        if is_interpreter(&word) && is_module(&words) {
+            found.module = take_module(&mut words);
+        } else if found.name.as_str() != word {
+            refuse_blank(&word)?;
+            found.script = Some(word);
+        }
+    }
+    found.with = asked.with;
+    found.python = asked.python;
+    started(found, words, draft, depth)
+}
+
+fn started(
+    package: PypiPackage,
+    words: VecDeque<String>,
+    draft: &mut Draft,
+    depth: usize,
+) -> Result<Source, PastedError> {
+    let carrier = carriers::of_pypi(&package.name.normalized());
+    if let Some(carrier) = carrier.filter(|_| package.script.is_none()) {
+        return carriers::program(carrier, words, draft, depth);
+    }
+    draft.pass_all();
+    draft.args(words);
+    Ok(Source::Pypi(package))
+}
+
+fn uv(mut words: VecDeque<String>, draft: &mut Draft, depth: usize) -> Result<Source, PastedError> {
+    let all = words.clone();
+    let mut project = false;
+    while let Some(given) = UV_RUN.next(&mut words)? {
+        project |= matches!(given.name, "directory" | "project");
+    }
+    match words.pop_front().as_deref() {
+        Some("tool") if words.front().is_some_and(|word| word == "run") => {
+            words.pop_front();
+            return uvx(words, draft, depth);
+        }
+        Some("x") => return uvx(words, draft, depth),
+        Some("run") => {}
+        Some(_) => return source("pip", words, draft, depth),
+        None => {
+            return Err(PastedError::Missing {
+                program: "uv",
+                what: "the command",
+            });
+        }
+    }
+    let mut asked = Asked::default();
+    let mut module = None;
+    loop {
+        // These are known to `uv run` alone.
+        let own = words.front().and_then(|word| {
+            let name = word.trim_start_matches('-');
+            (word.starts_with('-') && UV_RUN_MODULE.contains(&name)).then(|| name.to_owned())
+        });
+        if let Some(own) = own {
+            words.pop_front();
+            let value = words.pop_front();
+            if own != "extra" {
+                module = value;
+                break;
+            }
+            continue;
+        }
+        let Some(given) = UV_RUN.next(&mut words)? else {
+            break;
+        };
+        project |= matches!(given.name, "directory" | "project" | "script" | "s");
+        asked.take("uv run", given.name, given.value, draft)?;
+    }
+    let word = words.front().cloned().unwrap_or_default();
+    let file = is_script(&word) || word.contains('/') || word.contains('\\');
+    if module.is_none() && is_interpreter(&word) {
+        let mut rest = words.clone();
+        rest.pop_front();
+        if is_module(&rest) {
+            module = take_module(&mut rest);
+            words = rest;
+        }
+    } else if module.is_none() {
+        words.pop_front();
+    }
+    let of_a_project =
+        project || file || asked.with.is_empty() || (module.is_none() && is_interpreter(&word));
+    // Packages with which a file is run are no server themselves: `mcp run server.py`.
+    if of_a_project || words.iter().any(|word| is_script(word)) {
+        draft.pass_all();
+        draft.args(all);
+        return Ok(Source::Program("uv".to_owned()));
+    }
+    let same = |package: &PypiPackage| {
+        let name = module.as_deref().unwrap_or(&word);
+        crate::PypiName::new(name).is_ok_and(|name| name == package.name)
+    };
+    let main = asked.with.iter().position(same).unwrap_or(0);
+    let mut found = asked.with.remove(main);
+    found.with = asked.with;
+    found.python = asked.python;
+    if module.is_some() {
+        found.module = module;
+    } else if word.is_empty() {
+        return Err(PastedError::Missing {
+            program: "uv run",
+            what: "the script",
+        });
+    } else if found.name.as_str() != word {
+        found.script = Some(word);
+    }
+    started(found, words, draft, depth)
+}
+
+/// A package as these programs take it: nothing but a name of an index can be run.
+fn package(program: &'static str, word: &str) -> Result<PypiPackage, PastedError> {
+    refuse_blank(word)?;
+    let elsewhere = [
+        "git+", "http:", "https:", "file:", "./", "../", "/", "~", ".",
+    ]
+    .iter()
+    .any(|start| word.starts_with(start))
+        || Path::new(word).extension().is_some_and(|end| end == "whl")
+        || word.contains("@ git+")
+        || word.contains("@git+");
+    if elsewhere {
+        return Err(refused(
+            program,
+            format!(
+                "{:?} is a repository, a folder or an archive: only packages of an index can be run, as pypi:NAME",
+                word.chars().take(80).collect::<String>()
+            ),
+        ));
+    }
+    Ok(word.parse()?)
+}
