@@ -10,6 +10,7 @@ pub mod pasted;
 mod placeholder;
 mod recipe;
 mod secrets;
+pub mod server_json;
 mod source;
 mod text;
 

@@ -3,7 +3,7 @@
 use indexmap::IndexMap;
 use mcpt_core::Secret;
 
-use crate::{Source, Text};
+use crate::{Missing, Source, Text};
 
 /// What to run, and with what.
 #[derive(Debug, Clone)]
@@ -45,6 +45,61 @@ impl Recipe {
             settings: IndexMap::new(),
             folders: Vec::new(),
             notes: Vec::new(),
+        }
+    }
+
+    /// The arguments with the values of settings, of which `value` knows those that were given. A default stands for one that was
+    /// not; a text with an optional setting that has neither is left out.
+    ///
+    /// # Errors
+    /// [`Missing`] for a setting that must be given.
+    pub fn words<'v>(
+        &'v self,
+        value: impl Fn(&str) -> Option<&'v str>,
+    ) -> Result<Vec<String>, Missing> {
+        let filled = self.args.iter().map(|text| self.filled(text, &value));
+        filled.filter_map(Result::transpose).collect()
+    }
+
+    /// The variables with the values of settings, as [`Recipe::words`] has them.
+    ///
+    /// # Errors
+    /// [`Missing`] for a setting that must be given.
+    pub fn variables<'v>(
+        &'v self,
+        value: impl Fn(&str) -> Option<&'v str>,
+    ) -> Result<Vec<(String, String)>, Missing> {
+        let mut variables = Vec::new();
+        for (name, text) in &self.env {
+            if let Some(filled) = self.filled(text, &value)? {
+                variables.push((name.clone(), filled));
+            }
+        }
+        Ok(variables)
+    }
+
+    fn filled<'v>(
+        &'v self,
+        text: &Text,
+        value: &impl Fn(&str) -> Option<&'v str>,
+    ) -> Result<Option<String>, Missing> {
+        let found = |name: &str| {
+            let setting = self.settings.get(name);
+            let given = || setting?.given.as_ref().map(Secret::expose);
+            let default = || setting?.default.as_deref();
+            value(name).or_else(given).or_else(default)
+        };
+        match text.fill(found) {
+            Ok(filled) => Ok(Some(filled)),
+            Err(Missing(name))
+                if self
+                    .settings
+                    .get(&name)
+                    .is_some_and(|setting| !setting.required) =>
+            {
+                Ok(None)
+            }
+            Err(missing) => Err(missing),
         }
     }
 

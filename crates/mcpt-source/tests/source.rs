@@ -14,7 +14,7 @@ fn shown(text: &str) -> Result<String, String> {
         Source::Oci(_) => "image",
         Source::Remote(_) => "remote",
         Source::Mcpb(Bundle::File(_)) => "bundle",
-        Source::Mcpb(Bundle::Url(_)) => "bundle at",
+        Source::Mcpb(Bundle::Url { .. }) => "bundle at",
         Source::Folder(_) => "folder",
         Source::Registry(_) => "registry",
         Source::Program(_) => "program",

@@ -101,6 +101,28 @@ const OF_OTHERS: &[(&str, &[&str], &str)] = &[
         &["--listen", "--max-sessions", "--parent", "--start-timeout"],
         "of a command that is run here and not told to anybody",
     ),
+    (
+        "crates/mcpt-source/src/server_json/runtime.rs",
+        &[
+            "--detach",
+            "--env",
+            "--init",
+            "--interactive",
+            "--mount",
+            "--name",
+            "--privileged",
+            "--publish",
+            "--pull",
+            "--quiet",
+            "--read-only",
+            "--refresh",
+            "--rm",
+            "--tty",
+            "--volume",
+            "--yes",
+        ],
+        "of container engines and runners of packages, in files of others",
+    ),
 ];
 
 /// The only file below the command line that spells options of mcpt, for hints. A test of `mcpt-cli` has it agree with

@@ -16,7 +16,12 @@ pub enum Bundle {
     /// A file of this machine.
     File(PathBuf),
     /// An address.
-    Url(Url),
+    Url {
+        /// The address.
+        url: Url,
+        /// SHA-256 of the file in hexadecimal digits, if it was said.
+        sha256: Option<String>,
+    },
 }
 
 /// Whether a path ends as bundles do; `.dxt` is their former name.
@@ -42,7 +47,7 @@ impl Bundle {
                 "a name and a password do not belong into an address",
             ));
         }
-        Ok(Self::Url(url))
+        Ok(Self::Url { url, sha256: None })
     }
 }
 
@@ -69,7 +74,7 @@ impl fmt::Display for Bundle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File(path) => path.display().fmt(f),
-            Self::Url(url) => url.fmt(f),
+            Self::Url { url, .. } => url.fmt(f),
         }
     }
 }
