@@ -15,6 +15,6 @@ pub use self::{
     client::{CallProgress, Client, ServerIdentity, ToolResult},
     error::ClientError,
     exact::Exact,
-    plain_http::{Page, http_get, http_page},
+    plain_http::{Page, http_get, http_get_with, http_page},
     probe::{ProbeAnswer, probe, probe_as_others, probe_named},
 };

@@ -38,9 +38,17 @@ pub struct Page {
 /// # Errors
 /// [`ClientError`] when nothing, or no HTTP, answers.
 pub async fn http_page(url: &str, timeout: Duration) -> Result<Page, ClientError> {
+    page_with(url, &[], timeout).await
+}
+
+async fn page_with(
+    url: &str,
+    headers: &[(HeaderName, &str)],
+    timeout: Duration,
+) -> Result<Page, ClientError> {
     let target = Target::parse(url)?;
     let answer = async {
-        let response = target.send(Method::GET, &[], Bytes::new()).await?;
+        let response = target.send(Method::GET, headers, Bytes::new()).await?;
         let ready_state = response.headers().get(ReadyState::HEADER);
         let ready_state = ready_state.and_then(|value| value.to_str().ok()?.parse().ok());
         let status = response.status().as_u16();
@@ -61,7 +69,23 @@ pub async fn http_page(url: &str, timeout: Duration) -> Result<Page, ClientError
 /// # Errors
 /// As [`http_page`], and [`ClientError::Status`] for any other status than 200.
 pub async fn http_get(url: &str, timeout: Duration) -> Result<String, ClientError> {
-    match http_page(url, timeout).await? {
+    http_get_with(url, &[], timeout).await
+}
+
+/// The same, asked for with further headers, their names in lower case.
+///
+/// # Errors
+/// As [`http_get`].
+pub async fn http_get_with(
+    url: &str,
+    headers: &[(&'static str, &str)],
+    timeout: Duration,
+) -> Result<String, ClientError> {
+    let headers = headers.iter();
+    let headers: Vec<_> = headers
+        .map(|(name, value)| (HeaderName::from_static(name), *value))
+        .collect();
+    match page_with(url, &headers, timeout).await? {
         Page {
             status: 200, text, ..
         } => Ok(text),

@@ -9,7 +9,7 @@ use mcpt_core::Namespace;
 use mcpt_protocol::AccessRules;
 use mcpt_routing::{Discovery, Policy, SessionKeys};
 
-use crate::Peers;
+use crate::{AccessLog, Peers};
 
 /// How to run a gateway.
 #[derive(Debug)]
@@ -40,6 +40,8 @@ pub struct GatewayConfig {
     pub drain_grace: Duration,
     /// What a client and the log are told when an endpoint's network does not answer at all: why that may be.
     pub unreachable_hint: Option<&'static str>,
+    /// Where each request is said when it is over.
+    pub access_log: Option<AccessLog>,
 }
 
 impl GatewayConfig {
@@ -59,6 +61,7 @@ impl GatewayConfig {
             session_idle: Duration::from_mins(30),
             drain_grace: Duration::from_secs(20),
             unreachable_hint: None,
+            access_log: None,
         }
     }
 }

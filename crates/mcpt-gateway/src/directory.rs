@@ -1,5 +1,7 @@
 //! [`Directory`]: which servers there are, as the sources tell it, and which sessions were seen at them.
 
+mod standings;
+
 use std::{
     sync::{
         Arc,
@@ -13,6 +15,7 @@ use mcpt_routing::{
 };
 use tokio::sync::Notify;
 
+use self::standings::Standings;
 use crate::upstream::Upstream;
 
 /// Servers, endpoints and sessions.
@@ -21,6 +24,8 @@ pub(crate) struct Directory {
     table: RoutingTable<Upstream>,
     ledger: SessionLedger<Upstream>,
     sources: Vec<SourceState>,
+    /// Since when endpoints are as they are.
+    pub(crate) standings: Standings,
     /// Wakes those who wait for a change of the table.
     changed: Notify,
     started: Instant,
@@ -47,6 +52,7 @@ impl Directory {
             table: RoutingTable::new(sources.len()),
             ledger: SessionLedger::new(session_idle.as_millis() as u64),
             sources,
+            standings: Standings::default(),
             changed: Notify::new(),
             started: Instant::now(),
         }
@@ -100,6 +106,7 @@ impl Directory {
     pub(crate) fn apply(&self, source: usize, change: Change) {
         let complete = matches!(change, Change::Snapshot(_));
         let applied = self.table.apply(source, change);
+        self.standings.take(&applied);
         for server in &applied.changed {
             let endpoints = server.endpoints().iter();
             for (endpoint, _) in endpoints.filter(|(_, conditions)| conditions.terminating) {

@@ -46,7 +46,7 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Exchange {
     pub(crate) directory: Arc<Directory>,
-    pub(crate) keys: SessionKeys,
+    pub(crate) keys: Arc<SessionKeys>,
     pub(crate) policy: Policy,
     pub(crate) bodies: Arc<BodyBudget>,
     pub(crate) unreachable_hint: Option<&'static str>,

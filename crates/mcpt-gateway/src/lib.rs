@@ -5,12 +5,14 @@
 //! same keys can go on with it. Requests of the stateless era go to any ready endpoint.
 
 mod access;
+mod access_log;
 mod config;
 mod directory;
 mod exchange;
 mod headers;
 mod listener;
 mod metrics;
+mod observed;
 mod outer;
 mod pages;
 mod peers;
@@ -22,12 +24,14 @@ mod route;
 mod sources;
 mod stages;
 mod target;
+mod trace;
 mod upstream;
 
 /// For [`GatewayConfig::max_connections`].
 pub use mcpt_http::{connections_within, raise_descriptor_limit};
 
 pub use self::{
+    access_log::AccessLog,
     config::GatewayConfig,
     listener::{Gateway, GatewayError},
     peers::{InvalidPeers, Peers},

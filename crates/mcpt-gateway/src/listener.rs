@@ -173,12 +173,13 @@ fn stages(config: GatewayConfig, background: &mut JoinSet<()>) -> (Arc<Stages>, 
     }
     background.spawn(sweep(Arc::clone(&directory)));
     let default_namespace = config.default_namespace;
+    let (log, keys) = (config.access_log.map(Arc::new), Arc::new(config.keys));
     let stages = Stages {
         access: Access::new(config.access),
         targets: Targets::new(Arc::clone(&directory), default_namespace.clone()),
         exchange: Arc::new(Exchange {
             directory: Arc::clone(&directory),
-            keys: config.keys,
+            keys: Arc::clone(&keys),
             policy: config.policy,
             bodies: Arc::clone(&bodies),
             unreachable_hint: config.unreachable_hint,
@@ -187,9 +188,12 @@ fn stages(config: GatewayConfig, background: &mut JoinSet<()>) -> (Arc<Stages>, 
             closing: closing.clone(),
         }),
         metrics: Arc::clone(&metrics),
+        log: log.clone(),
         pages: Arc::new(Pages {
             directory,
             metrics,
+            log,
+            keys: Arc::clone(&keys),
             bodies,
             rounds,
             default_namespace,

@@ -1,8 +1,11 @@
 //! Counters, and their text for Prometheus.
 
+mod histogram;
+mod operations;
+mod text;
+
 use std::{
     collections::BTreeMap,
-    fmt::Write as _,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -11,8 +14,11 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use mcpt_routing::{RoutingTable, ServerKey};
+use mcpt_gateway_api::{Bucket, Figures};
+use mcpt_protocol::Subject;
+use mcpt_routing::{Conditions, Endpoint, RoutingTable, Server, ServerKey};
 
+use self::{histogram::Histogram, operations::Operations, text::Text};
 use crate::upstream::Upstream;
 
 /// How a request ended, as far as its first answer tells.
@@ -48,6 +54,18 @@ const BOUNDS: [u64; 14] = [
     5_000_000, 30_000_000,
 ];
 
+impl Outcome {
+    /// Its name in metrics and logs.
+    pub(crate) fn name(self) -> &'static str {
+        OUTCOMES[self as usize]
+    }
+
+    /// What kept an operation from a good answer, if anything did.
+    pub(crate) fn error(self) -> Option<&'static str> {
+        (self != Self::Answered).then(|| self.name())
+    }
+}
+
 /// Counters of all servers that were asked for and that exist.
 #[derive(Debug, Default)]
 pub(crate) struct Metrics {
@@ -57,33 +75,44 @@ pub(crate) struct Metrics {
 }
 
 /// Counters of one server.
-#[derive(Debug, Default)]
-struct ServerMetrics {
+#[derive(Debug)]
+pub(crate) struct ServerMetrics {
     outcomes: [AtomicU64; OUTCOMES.len()],
-    /// Requests per bucket, the last one beyond all bounds.
-    latency: [AtomicU64; BOUNDS.len() + 1],
-    latency_sum: AtomicU64,
+    /// Times until answers began.
+    latency: Histogram<{ BOUNDS.len() }>,
+    operations: Operations,
 }
 
 impl ServerMetrics {
-    fn record(&self, outcome: Outcome, latency: Option<Duration>) {
+    fn new() -> Self {
+        Self {
+            outcomes: [const { AtomicU64::new(0) }; OUTCOMES.len()],
+            latency: Histogram::new(&BOUNDS),
+            operations: Operations::default(),
+        }
+    }
+
+    /// Counts a request; `latency` is the time until the server's answer began.
+    pub(crate) fn record(&self, outcome: Outcome, latency: Option<Duration>) {
         self.outcomes[outcome as usize].fetch_add(1, Relaxed);
         if let Some(latency) = latency {
-            let micros = u64::try_from(latency.as_micros()).unwrap_or(u64::MAX);
-            let bucket = BOUNDS.partition_point(|bound| *bound < micros);
-            self.latency[bucket].fetch_add(1, Relaxed);
-            self.latency_sum.fetch_add(micros, Relaxed);
+            self.latency.record(latency);
         }
+    }
+
+    /// Counts an operation of MCP whose answer is at its end, after `time`; `error` says what kept it from a good one.
+    pub(crate) fn operation(&self, subject: &Subject, error: Option<&'static str>, time: Duration) {
+        self.operations.record(subject, error, time);
     }
 }
 
 impl Metrics {
-    /// Counts a request for a server; `latency` is the time until the server's answer began.
-    pub(crate) fn record(&self, key: &ServerKey, outcome: Outcome, latency: Option<Duration>) {
+    /// The counters of a server.
+    pub(crate) fn of(&self, key: &ServerKey) -> Arc<ServerMetrics> {
         if let Some(metrics) = self.servers.load().get(key) {
-            return metrics.record(outcome, latency);
+            return Arc::clone(metrics);
         }
-        let new = Arc::<ServerMetrics>::default();
+        let new = Arc::new(ServerMetrics::new());
         self.servers.rcu(|servers| {
             let mut servers = BTreeMap::clone(servers);
             servers
@@ -93,7 +122,7 @@ impl Metrics {
         });
         // Another request may have been the first.
         let servers = self.servers.load();
-        servers.get(key).unwrap_or(&new).record(outcome, latency);
+        Arc::clone(servers.get(key).unwrap_or(&new))
     }
 
     /// Counts a request for no server.
@@ -101,8 +130,30 @@ impl Metrics {
         self.nowhere.fetch_add(1, Relaxed);
     }
 
-    /// All of it in Prometheus' text format, with the bytes of requests that are held.
-    pub(crate) fn text(&self, table: &RoutingTable<Upstream>, held: usize) -> String {
+    /// What is known of a server's requests, for others to take differences of.
+    pub(crate) fn figures(&self, key: &ServerKey) -> Figures {
+        let servers = self.servers.load();
+        let Some(metrics) = servers.get(key) else {
+            return Figures::default();
+        };
+        let outcomes = OUTCOMES.iter().zip(&metrics.outcomes);
+        let outcomes = outcomes.map(|(name, count)| ((*name).to_owned(), count.load(Relaxed)));
+        let latency = metrics.latency.cumulative();
+        Figures {
+            outcomes: outcomes.filter(|(_, count)| *count > 0).collect(),
+            latency: latency
+                .map(|(seconds, count)| Bucket { seconds, count })
+                .collect(),
+        }
+    }
+
+    /// All of it in Prometheus' text format, with the bytes of requests that are held, and the lines that an access log has lost.
+    pub(crate) fn text(
+        &self,
+        table: &RoutingTable<Upstream>,
+        held: usize,
+        lost: Option<u64>,
+    ) -> String {
         let mut text = Text::default();
         let servers = self.servers.load();
         text.family(
@@ -112,7 +163,9 @@ impl Metrics {
         );
         for (key, metrics) in servers.iter() {
             for (outcome, count) in OUTCOMES.iter().zip(&metrics.outcomes) {
-                text.sample("", key, &[("outcome", outcome)], count.load(Relaxed));
+                let [namespace, server] = of(key);
+                let labels = [namespace, server, ("outcome", outcome)];
+                text.sample(&labels, count.load(Relaxed));
             }
         }
         text.family(
@@ -127,113 +180,92 @@ impl Metrics {
             "Bytes of requests that are held until they are sent or, if they may be sent again, answered.",
         );
         text.plain(held as u64);
+        if let Some(lost) = lost {
+            text.family(
+                "mcpt_gateway_access_log_lost_total",
+                "counter",
+                "Lines of the access log that were not written, since its reader or disk did not keep up.",
+            );
+            text.plain(lost);
+        }
         text.family(
             "mcpt_gateway_answer_seconds",
             "histogram",
             "Time until a server's answer began.",
         );
         for (key, metrics) in servers.iter() {
-            let mut total = 0;
-            for (index, count) in metrics.latency.iter().enumerate() {
-                total += count.load(Relaxed);
-                let bound = BOUNDS.get(index).map_or("+Inf".to_owned(), |b| seconds(*b));
-                text.sample("_bucket", key, &[("le", &bound)], total);
-            }
-            text.sample("_sum", key, &[], seconds(metrics.latency_sum.load(Relaxed)));
-            text.sample("_count", key, &[], total);
-        }
-        Self::endpoints(&mut text, table);
-        text.text
-    }
-
-    fn endpoints(text: &mut Text, table: &RoutingTable<Upstream>) {
-        let current = table.current();
-        let mut servers: Vec<_> = current.iter().collect();
-        servers.sort_by_key(|server| server.key());
-        text.family("mcpt_gateway_endpoints", "gauge", "Endpoints by condition.");
-        for server in &servers {
-            let count = |wanted: fn(&mcpt_routing::Conditions) -> bool| {
-                server
-                    .endpoints()
-                    .iter()
-                    .filter(|(_, conditions)| wanted(conditions))
-                    .count()
-            };
-            for (condition, number) in [
-                ("ready", count(|c| c.ready)),
-                ("serving", count(|c| c.serving)),
-                ("terminating", count(|c| c.terminating)),
-            ] {
-                text.sample("", server.key(), &[("condition", condition)], number);
-            }
+            text.histogram(&of(key), &metrics.latency);
         }
         text.family(
-            "mcpt_gateway_endpoint_sessions",
-            "gauge",
-            "Sessions per endpoint that this gateway has seen lately.",
+            "mcp_server_operation_duration_seconds",
+            "histogram",
+            "Time until the end of the answer to a message, by method and tool where the message was seen whole.",
         );
+        for (key, metrics) in servers.iter() {
+            metrics.operations.write(&mut text, &of(key));
+        }
+        endpoints(&mut text, table);
+        text.into_string()
+    }
+}
+
+/// The labels that say which server.
+fn of(key: &ServerKey) -> [(&str, &str); 2] {
+    [
+        ("namespace", key.namespace.as_str()),
+        ("server", key.name.as_str()),
+    ]
+}
+
+fn endpoints(text: &mut Text, table: &RoutingTable<Upstream>) {
+    let current = table.current();
+    let mut servers: Vec<_> = current.iter().collect();
+    servers.sort_by_key(|server| server.key());
+    text.family("mcpt_gateway_endpoints", "gauge", "Endpoints by condition.");
+    for server in &servers {
+        let [namespace, name] = of(server.key());
+        let count = |wanted: fn(&Conditions) -> bool| {
+            let endpoints = server.endpoints().iter();
+            endpoints
+                .filter(|(_, conditions)| wanted(conditions))
+                .count()
+        };
+        for (condition, number) in [
+            ("ready", count(|c| c.ready)),
+            ("serving", count(|c| c.serving)),
+            ("terminating", count(|c| c.terminating)),
+        ] {
+            text.sample(&[namespace, name, ("condition", condition)], number);
+        }
+    }
+    let mut each = |name, help, value: fn(&Endpoint<Upstream>) -> u32| {
+        text.family(name, "gauge", help);
         for server in &servers {
-            for (endpoint, _) in server.endpoints() {
-                let label = [("endpoint", endpoint.id().as_str())];
-                text.sample("", server.key(), &label, endpoint.sessions());
-            }
+            of_endpoints(text, server, value);
         }
-        text.family(
-            "mcpt_gateway_endpoint_requests_in_flight",
-            "gauge",
-            "Requests and open streams per endpoint.",
-        );
-        for server in &servers {
-            for (endpoint, _) in server.endpoints() {
-                let label = [("endpoint", endpoint.id().as_str())];
-                text.sample("", server.key(), &label, endpoint.in_flight());
-            }
-        }
-    }
+    };
+    each(
+        "mcpt_gateway_endpoint_sessions",
+        "Sessions per endpoint that this gateway has seen lately.",
+        Endpoint::sessions,
+    );
+    each(
+        "mcpt_gateway_endpoint_all_sessions",
+        "Sessions per endpoint that this gateway or one of its other replicas has seen lately.",
+        Endpoint::all_sessions,
+    );
+    each(
+        "mcpt_gateway_endpoint_requests_in_flight",
+        "Requests and open streams per endpoint.",
+        Endpoint::in_flight,
+    );
 }
 
-fn seconds(micros: u64) -> String {
-    format!("{}", micros as f64 / 1e6)
-}
-
-/// Text in the making.
-#[derive(Default)]
-struct Text {
-    text: String,
-    family: &'static str,
-}
-
-// Writing to a `String` cannot fail, so its result says nothing.
-impl Text {
-    fn family(&mut self, name: &'static str, kind: &str, help: &str) {
-        self.family = name;
-        let _ = writeln!(self.text, "# HELP {name} {help}\n# TYPE {name} {kind}");
-    }
-
-    fn plain(&mut self, value: u64) {
-        let _ = writeln!(self.text, "{} {value}", self.family);
-    }
-
-    fn sample(
-        &mut self,
-        suffix: &str,
-        key: &ServerKey,
-        labels: &[(&str, &str)],
-        value: impl std::fmt::Display,
-    ) {
-        let (family, namespace, name) = (self.family, &key.namespace, &key.name);
-        let _ = write!(
-            self.text,
-            "{family}{suffix}{{namespace=\"{namespace}\",server=\"{name}\""
-        );
-        for (label, text) in labels {
-            let text = text
-                .replace('\\', "\\\\")
-                .replace('"', "\\\"")
-                .replace('\n', "\\n");
-            let _ = write!(self.text, ",{label}=\"{text}\"");
-        }
-        let _ = writeln!(self.text, "}} {value}");
+fn of_endpoints(text: &mut Text, server: &Server<Upstream>, value: fn(&Endpoint<Upstream>) -> u32) {
+    let [namespace, name] = of(server.key());
+    for (endpoint, _) in server.endpoints() {
+        let labels = [namespace, name, ("endpoint", endpoint.id().as_str())];
+        text.sample(&labels, value(endpoint));
     }
 }
 
@@ -252,10 +284,10 @@ mod tests {
         };
         for micros in [250, 251, 60_000_000] {
             let latency = Some(Duration::from_micros(micros));
-            metrics.record(&key, Outcome::Answered, latency);
+            metrics.of(&key).record(Outcome::Answered, latency);
         }
-        metrics.record(&key, Outcome::NoEndpoint, None);
-        let text = metrics.text(&RoutingTable::new(0), 0);
+        metrics.of(&key).record(Outcome::NoEndpoint, None);
+        let text = metrics.text(&RoutingTable::new(0), 0, None);
         for line in [
             "mcpt_gateway_requests_total{namespace=\"ns\",server=\"demo\",outcome=\"answered\"} 3",
             "mcpt_gateway_requests_total{namespace=\"ns\",server=\"demo\",outcome=\"no_endpoint\"} 1",

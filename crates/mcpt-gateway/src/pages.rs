@@ -1,22 +1,26 @@
 //! The pages about the gateway itself.
 
+mod instances;
+
 use std::sync::{
     Arc,
     atomic::{AtomicBool, Ordering::Relaxed},
 };
 
-use hyper::{Method, Request, Response, StatusCode};
+use hyper::{HeaderMap, Method, Request, Response, StatusCode};
 use mcpt_core::Namespace;
 use mcpt_gateway_api::{
-    HEALTH_PATH, KnownServer, METRICS_PATH, READY_PATH, ROUNDS_PATH, RoundPage, SERVERS_PATH,
-    SESSIONS_PATH, ServersPage,
+    ENDPOINTS_PATH, HEALTH_PATH, KnownServer, METRICS_PATH, READY_PATH, ROUNDS_PATH, RoundPage,
+    SERVERS_PATH, SESSION_PATH, SESSIONS_PATH, ServersPage, SessionPage,
 };
-use mcpt_routing::{Conditions, RoundKey, Rounds, RoutingTable, Server};
+use mcpt_protocol::header::{self, SESSION_ID};
+use mcpt_routing::{Conditions, RoundKey, Rounds, Server, SessionKeys};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     access::Access,
+    access_log::AccessLog,
     directory::Directory,
     exchange::BodyBudget,
     metrics::Metrics,
@@ -36,6 +40,10 @@ pub(crate) enum Page {
     Metrics,
     /// `/api/v1/servers`: what it knows, as JSON.
     Servers,
+    /// `/api/v1/endpoints`: their instances, as JSON.
+    Endpoints,
+    /// `/api/v1/session`: where a session lives, as JSON.
+    Session,
     /// `/api/v1/sessions`: hashes of the sessions it has seen, for its peers.
     Sessions,
     /// `/api/v1/rounds/HASH`: who waits for the next round of a call, for its peers.
@@ -49,6 +57,8 @@ impl Page {
             READY_PATH => Self::Ready,
             METRICS_PATH => Self::Metrics,
             SERVERS_PATH => Self::Servers,
+            ENDPOINTS_PATH => Self::Endpoints,
+            SESSION_PATH => Self::Session,
             SESSIONS_PATH => Self::Sessions,
             other => {
                 let state = other.strip_prefix(ROUNDS_PATH)?.strip_prefix('/')?;
@@ -68,6 +78,8 @@ impl Page {
 pub(crate) struct Pages {
     pub(crate) directory: Arc<Directory>,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) log: Option<Arc<AccessLog>>,
+    pub(crate) keys: Arc<SessionKeys>,
     pub(crate) bodies: Arc<BodyBudget>,
     pub(crate) rounds: Arc<Rounds>,
     pub(crate) default_namespace: Namespace,
@@ -86,6 +98,7 @@ impl Pages {
             (Some(_), _) if request.method() != Method::GET => {
                 Refusal::Method { allow: "GET" }.response(None)
             }
+            (Some(Page::Session), _) => self.session(request.headers()),
             (Some(shown), _) => self.show(shown),
             (None, _) => Refusal::NoPage.response(None),
         }
@@ -105,15 +118,17 @@ impl Pages {
                 ),
             },
             Page::Metrics => {
-                let text = self
-                    .metrics
-                    .text(self.directory.table(), self.bodies.held());
+                let lost = self.log.as_ref().map(|log| log.lost());
+                let table = self.directory.table();
+                let text = self.metrics.text(table, self.bodies.held(), lost);
                 page(StatusCode::OK, "text/plain; version=0.0.4", text)
             }
-            Page::Servers => {
-                let known = servers(self.directory.table(), &self.default_namespace);
+            Page::Servers => page(StatusCode::OK, json, json!(self.servers()).to_string()),
+            Page::Endpoints => {
+                let known = instances::endpoints(&self.directory);
                 page(StatusCode::OK, json, json!(known).to_string())
             }
+            Page::Session => self.session(&HeaderMap::new()),
             Page::Sessions => {
                 let text = json!(self.directory.sightings()).to_string();
                 page(StatusCode::OK, json, text)
@@ -144,44 +159,55 @@ impl Pages {
             None
         }
     }
-}
-
-/// All servers, by namespace and name.
-fn servers(table: &RoutingTable<Upstream>, default_namespace: &Namespace) -> ServersPage {
-    let current = table.current();
-    let mut servers: Vec<_> = current.iter().collect();
-    servers.sort_by_key(|server| server.key());
-    let servers = servers.into_iter();
-    ServersPage {
-        servers: servers
-            .map(|server| known(server, default_namespace))
-            .collect(),
+    /// All servers, by namespace and name.
+    fn servers(&self) -> ServersPage {
+        let current = self.directory.table().current();
+        let mut servers: Vec<_> = current.iter().collect();
+        servers.sort_by_key(|server| server.key());
+        let servers = servers.into_iter();
+        ServersPage {
+            servers: servers.map(|server| self.known(server)).collect(),
+        }
     }
-}
 
-fn known(server: &Server<Upstream>, default_namespace: &Namespace) -> KnownServer {
-    let (key, endpoints) = (server.key(), server.endpoints());
-    let count = |wanted: fn(&Conditions) -> bool| {
-        let matching = endpoints
-            .iter()
-            .filter(|(_, conditions)| wanted(conditions));
-        matching.count() as u32
-    };
-    let path = if key.namespace == *default_namespace {
-        format!("/mcp/{}", key.name)
-    } else {
-        format!("/mcp/{}/{}", key.namespace, key.name)
-    };
-    KnownServer {
-        namespace: key.namespace.to_string(),
-        name: key.name.to_string(),
-        path,
-        endpoints: count(|_| true),
-        ready: count(|c| c.ready),
-        terminating: count(|c| c.terminating),
-        sessions: endpoints
-            .iter()
-            .map(|(endpoint, _)| endpoint.all_sessions())
-            .fold(0, u32::saturating_add),
+    fn known(&self, server: &Server<Upstream>) -> KnownServer {
+        let (key, endpoints) = (server.key(), server.endpoints());
+        let count = |wanted: fn(&Conditions) -> bool| {
+            let matching = endpoints
+                .iter()
+                .filter(|(_, conditions)| wanted(conditions));
+            matching.count() as u32
+        };
+        let path = if key.namespace == self.default_namespace {
+            format!("/mcp/{}", key.name)
+        } else {
+            format!("/mcp/{}/{}", key.namespace, key.name)
+        };
+        KnownServer {
+            namespace: key.namespace.to_string(),
+            name: key.name.to_string(),
+            path,
+            endpoints: count(|_| true),
+            ready: count(|c| c.ready),
+            terminating: count(|c| c.terminating),
+            sessions: endpoints
+                .iter()
+                .map(|(endpoint, _)| endpoint.all_sessions())
+                .fold(0, u32::saturating_add),
+            figures: self.metrics.figures(key),
+        }
+    }
+
+    /// Where the session lives whose id is in these headers.
+    fn session(&self, headers: &HeaderMap) -> Response<GatewayBody> {
+        match header::single(headers, &SESSION_ID) {
+            Ok(Some(sealed)) => {
+                let session = instances::session(&self.directory, &self.keys, sealed.as_bytes());
+                let known = json!(SessionPage { session }).to_string();
+                page(StatusCode::OK, "application/json", known)
+            }
+            Ok(None) => Refusal::NoSession.response(None),
+            Err(several) => Refusal::from(several).response(None),
+        }
     }
 }

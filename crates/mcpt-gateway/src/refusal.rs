@@ -19,9 +19,12 @@ pub(crate) enum Refusal {
     #[error("nothing here: servers are at /mcp/NAME and /mcp/NAMESPACE/NAME")]
     UnknownPath,
     #[error(
-        "nothing here: the gateway's own pages are /healthz, /readyz, /metrics and /api/v1/servers"
+        "nothing here: the gateway's own pages are /healthz, /readyz, /metrics, /api/v1/servers, \
+         /api/v1/endpoints and /api/v1/session"
     )]
     NoPage,
+    #[error("which session? Its id is wanted as header Mcp-Session-Id")]
+    NoSession,
     #[error("no server {0}")]
     UnknownServer(String),
     #[error("{0} has no metadata about its protection")]
@@ -69,7 +72,7 @@ impl Refusal {
             | Self::UnknownSession
             | Self::SessionGone => StatusCode::NOT_FOUND,
             Self::Method { .. } => StatusCode::METHOD_NOT_ALLOWED,
-            Self::SeveralValues(_) | Self::BodyMissing => StatusCode::BAD_REQUEST,
+            Self::SeveralValues(_) | Self::BodyMissing | Self::NoSession => StatusCode::BAD_REQUEST,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::NoEndpoint(_)
             | Self::Starting
@@ -99,6 +102,7 @@ impl Refusal {
             Self::Access(_)
             | Self::UnknownPath
             | Self::NoPage
+            | Self::NoSession
             | Self::UnknownServer(_)
             | Self::NoMetadata(_)
             | Self::Method { .. }
@@ -120,6 +124,7 @@ impl Refusal {
             Self::Access(_)
             | Self::UnknownPath
             | Self::NoPage
+            | Self::NoSession
             | Self::UnknownServer(_)
             | Self::NoMetadata(_)
             | Self::Starting
@@ -143,6 +148,7 @@ impl Refusal {
             Self::Access(_)
             | Self::UnknownPath
             | Self::NoPage
+            | Self::NoSession
             | Self::UnknownServer(_)
             | Self::NoMetadata(_)
             | Self::UnknownSession

@@ -11,8 +11,8 @@ use hyper::{
     Response, StatusCode,
     body::{Body, Frame, Incoming, SizeHint},
 };
-use mcpt_protocol::sse::Boundary;
-use mcpt_routing::InFlight;
+use mcpt_protocol::{Subject, sse::Boundary};
+use mcpt_routing::{EndpointId, InFlight};
 use serde_json::value::RawValue;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
@@ -28,13 +28,22 @@ use crate::{
 pub(crate) struct Answer {
     pub(crate) response: Response<GatewayBody>,
     pub(crate) outcome: Outcome,
+    /// What the request was about, as far as its body has told.
+    pub(crate) subject: Subject,
 }
 
 impl Answer {
+    /// The same, to a request about something.
+    pub(crate) fn about(mut self, subject: Subject) -> Self {
+        self.subject = subject;
+        self
+    }
+
     /// The gateway's own, to the request `id` if that is known.
     pub(crate) fn refusal(refusal: &Refusal, id: Option<&RawValue>) -> Self {
         Self {
             outcome: refusal.outcome(),
+            subject: Subject::default(),
             response: refusal.response(id),
         }
     }
@@ -43,6 +52,7 @@ impl Answer {
     pub(crate) fn own(response: Response<Bytes>) -> Self {
         Self {
             outcome: outcome_of(response.status()),
+            subject: Subject::default(),
             response: response.map(|body| GatewayBody::Own(Full::new(body))),
         }
     }
@@ -51,6 +61,7 @@ impl Answer {
     pub(crate) fn forwarded(response: Response<Forwarded>) -> Self {
         Self {
             outcome: outcome_of(response.status()),
+            subject: Subject::default(),
             response: response.map(|body| GatewayBody::Forwarded(Box::new(body))),
         }
     }
@@ -202,6 +213,14 @@ impl Drop for Forwarded {
 }
 
 impl GatewayBody {
+    /// The instance that it comes from.
+    pub(crate) fn endpoint(&self) -> Option<&EndpointId> {
+        match self {
+            Self::Own(_) => None,
+            Self::Forwarded(body) => Some(body.in_flight.id()),
+        }
+    }
+
     /// No body at all.
     pub(crate) fn empty() -> Self {
         Self::Own(Full::default())

@@ -23,16 +23,15 @@ use hyper::{
     HeaderMap, Response, StatusCode, Version,
     header::{CONTENT_LENGTH, TRANSFER_ENCODING},
 };
-use mcpt_protocol::media;
-use serde::de::IgnoredAny;
+use mcpt_protocol::{Subject, media};
 
 /// What of a request's body went to the connection, as far as it decides about the next request.
 #[derive(Debug, Clone)]
 pub(crate) enum Sent {
     /// There is none.
     NoBody,
-    /// All of it at once; whether it is one message.
-    AtOnce { message: bool },
+    /// All of it at once; what it is about if it is one message.
+    AtOnce { message: Option<Subject> },
     /// It comes from the client piece by piece.
     AsItComes(Arc<Pieces>),
 }
@@ -40,8 +39,8 @@ pub(crate) enum Sent {
 /// What has come of a body.
 #[derive(Debug, Default)]
 pub(crate) struct Pieces {
-    /// Whether all of it was sent and was one message.
-    message: AtomicBool,
+    /// What it is about, once all of it was sent and was one message.
+    message: OnceLock<Subject>,
     /// Whether a copy is wanted, and the copy of what came in one piece.
     wanted: AtomicBool,
     copy: OnceLock<Bytes>,
@@ -54,16 +53,28 @@ impl Sent {
             return Self::NoBody;
         }
         Self::AtOnce {
-            message: is_message(body),
+            message: Subject::read(body),
         }
+    }
+
+    /// What is known of the message that was sent: nothing of one that came in several pieces.
+    pub(crate) fn subject(&self) -> Subject {
+        let known = match self {
+            Self::NoBody => None,
+            Self::AtOnce { message } => message.as_ref(),
+            Self::AsItComes(pieces) => pieces.message.get(),
+        };
+        known.cloned().unwrap_or_default()
     }
 
     /// Notes a piece that was all there is of a body of known length.
     pub(crate) fn only_piece(&self, body: &Bytes) {
         if let Self::AsItComes(pieces) = self {
-            pieces.message.store(is_message(body), Relaxed);
+            // There is only one such piece, so nothing is there yet.
+            if let Some(subject) = Subject::read(body) {
+                let _ = pieces.message.set(subject);
+            }
             if pieces.wanted.load(Relaxed) {
-                // There is only one such piece, so nothing is there yet.
                 let _ = pieces.copy.set(body.clone());
             }
         }
@@ -82,18 +93,13 @@ impl Pieces {
     }
 }
 
-/// One JSON text: the server knows its last byte for the last one, with a length or without.
-fn is_message(body: &[u8]) -> bool {
-    serde_json::from_slice::<IgnoredAny>(body).is_ok()
-}
-
 /// Whether the connection on which this answer begins may carry another request, once the answer was read to its end.
 /// `interim`: whether answers came before this one.
 pub(crate) fn may_carry_another<B>(sent: &Sent, interim: bool, answer: &Response<B>) -> bool {
     let request_was_read = match sent {
         Sent::NoBody => true,
-        Sent::AtOnce { message } => *message && needs_the_message(answer),
-        Sent::AsItComes(pieces) => pieces.message.load(Relaxed) && needs_the_message(answer),
+        Sent::AtOnce { message } => message.is_some() && needs_the_message(answer),
+        Sent::AsItComes(pieces) => pieces.message.get().is_some() && needs_the_message(answer),
     };
     request_was_read && !interim && answer.version() == Version::HTTP_11 && tells_its_end(answer)
 }
@@ -237,8 +243,9 @@ mod tests {
         assert!(!may_carry_another(&sent, false, &answer), "an early answer");
         sent.only_piece(&Bytes::from_static(b"{} {}"));
         assert!(!may_carry_another(&sent, false, &answer));
-        sent.only_piece(&Bytes::from_static(b"{}"));
+        sent.only_piece(&Bytes::from_static(br#"{"method":"ping"}"#));
         assert!(may_carry_another(&sent, false, &answer));
+        assert_eq!(sent.subject().method(), Some("ping"));
     }
 
     #[test]

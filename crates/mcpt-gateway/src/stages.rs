@@ -5,22 +5,29 @@
 //! ```
 //! Each stage knows the ones before it only by what they hand on. Any of them may end the walk with a [`Refusal`].
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Instant, SystemTime},
+};
 
-use hyper::{Request, Response, body::Incoming, header::WWW_AUTHENTICATE};
+use hyper::{Method, Request, Response, body::Incoming, header::WWW_AUTHENTICATE};
+use mcpt_protocol::Subject;
 use mcpt_routing::Server;
 
 use crate::{
     access::{Access, WebPage},
+    access_log::{AccessLog, Entry},
     exchange::Exchange,
-    metrics::{Metrics, Outcome},
+    metrics::{Metrics, Outcome, ServerMetrics},
+    observed::{Observed, Record},
     outer::OuterUrl,
     pages::Pages,
     protected,
     refusal::Refusal,
-    relay::GatewayBody,
+    relay::Answer,
     route::Route,
     target::Targets,
+    trace::{self, TRACEPARENT},
     upstream::Upstream,
 };
 
@@ -32,75 +39,126 @@ pub(crate) struct Stages {
     pub(crate) exchange: Arc<Exchange>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) pages: Arc<Pages>,
+    pub(crate) log: Option<Arc<AccessLog>>,
+}
+
+/// An answer with what is to be said of it: which server has given it and where that is counted, if one was asked.
+struct Told {
+    answer: Answer,
+    asked: Option<(Arc<Server<Upstream>>, Arc<ServerMetrics>)>,
+}
+
+impl Told {
+    /// The gateway's own, before any server was asked.
+    fn nobody(answer: Answer) -> Self {
+        Self {
+            answer,
+            asked: None,
+        }
+    }
 }
 
 impl Stages {
     /// Answers one request.
-    pub(crate) async fn answer(&self, request: Request<Incoming>) -> Response<GatewayBody> {
+    pub(crate) async fn answer(&self, request: Request<Incoming>) -> Response<Observed> {
         if let Route::Probe(page) = Route::of(request.uri().path()) {
-            return self.pages.show(page);
+            return Observed::unseen(self.pages.show(page));
         }
+        let begin = Instant::now();
         let page = WebPage::of(&request);
-        let mut answer = match self.access.check(&request) {
+        let operation = request.method() == Method::POST;
+        let subject = Subject::of_headers(request.headers());
+        let mut entry = self.log.as_ref().map(|_| Box::new(entry(&request)));
+        let told = match self.access.check(&request) {
             Ok(()) => match self.access.preflight(&request) {
-                Some(answer) => return answer,
+                Some(answer) => return Observed::unseen(answer),
                 None => self.admitted(request).await,
             },
             Err(refused) => {
                 self.metrics.nowhere();
-                Refusal::Access(refused).response(None)
+                Told::nobody(Answer::refusal(&Refusal::Access(refused), None))
             }
         };
-        self.access.share(&page, &mut answer);
-        answer
+        let Told { answer, asked } = told;
+        let mut response = answer.response;
+        self.access.share(&page, &mut response);
+        if let Some(entry) = &mut entry {
+            entry.begun(&response, asked.as_ref().map(|(server, _)| server.key()));
+        }
+        let record = Record {
+            begin,
+            subject: answer.subject.or(subject),
+            error: answer.outcome.error(),
+            server: asked.map(|(_, metrics)| metrics).filter(|_| operation),
+            log: self.log.clone().zip(entry),
+        };
+        Observed::seen(response, record)
     }
 
     /// Answers a request that may come in.
-    async fn admitted(&self, request: Request<Incoming>) -> Response<GatewayBody> {
+    async fn admitted(&self, request: Request<Incoming>) -> Told {
         let route = Route::of(request.uri().path());
         let target = match route {
-            Route::Probe(page) => return self.pages.show(page),
             Route::Server { namespace, name } | Route::Metadata { namespace, name } => {
                 self.targets.find(namespace, name)
             }
-            Route::Nothing => Err(Refusal::UnknownPath),
+            Route::Probe(_) | Route::Nothing => Err(Refusal::UnknownPath),
         };
         let about = matches!(route, Route::Metadata { .. });
         match target {
-            Ok(server) => self.exchange_with(&server, request, about).await,
+            Ok(server) => self.exchange_with(server, request, about).await,
             Err(refusal) => {
                 self.metrics.nowhere();
-                self.exchange.refuse(refusal, request).await.response
+                Told::nobody(self.exchange.refuse(refusal, request).await)
             }
         }
     }
 
     async fn exchange_with(
         &self,
-        server: &Arc<Server<Upstream>>,
+        server: Arc<Server<Upstream>>,
         mut request: Request<Incoming>,
         about: bool,
-    ) -> Response<GatewayBody> {
+    ) -> Told {
         let begin = Instant::now();
         let outer = OuterUrl::of(&request, &self.access);
         let mut answer = if about {
             self.exchange
-                .metadata(server, outer.as_ref(), request)
+                .metadata(&server, outer.as_ref(), request)
                 .await
         } else {
             if let Some(outer) = &outer {
                 outer.tell(request.headers_mut());
             }
-            self.exchange.with(server, request).await
+            self.exchange.with(&server, request).await
         };
         if answer.response.headers().contains_key(WWW_AUTHENTICATE)
             && let Some(outer) = &outer
         {
             let keys = &self.exchange.keys;
-            protected::tell_client(&mut answer.response, server, outer, keys);
+            protected::tell_client(&mut answer.response, &server, outer, keys);
         }
         let latency = (answer.outcome == Outcome::Answered).then(|| begin.elapsed());
-        self.metrics.record(server.key(), answer.outcome, latency);
-        answer.response
+        let metrics = self.metrics.of(server.key());
+        metrics.record(answer.outcome, latency);
+        Told {
+            answer,
+            asked: Some((server, metrics)),
+        }
+    }
+}
+
+/// What the access log says of a request.
+fn entry(request: &Request<Incoming>) -> Entry {
+    let trace = request.headers().get(TRACEPARENT);
+    let trace = trace.and_then(|value| trace::trace_id(value.to_str().ok()?));
+    Entry {
+        time: SystemTime::now(),
+        route: None,
+        http_method: request.method().to_string(),
+        status: 0,
+        endpoint: None,
+        trace: trace.map(str::to_owned),
+        bytes: 0,
     }
 }

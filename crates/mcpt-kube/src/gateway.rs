@@ -6,11 +6,14 @@ use futures_util::future::OptionFuture;
 use k8s_openapi::api::core::v1::{Pod, Service};
 use kube::api::ListParams;
 use kube_access::is_ready;
+use mcpt_client::ClientError;
 use mcpt_core::{
     DeleteOptions, Deleted, DeployOptions, Failure, Namespace, Progress, Server, ServerName,
     ServerState,
 };
-use mcpt_gateway_api::{KnownServer, SERVERS_PATH, ServersPage};
+use mcpt_gateway_api::{
+    ENDPOINTS_PATH, EndpointsPage, KnownEndpoint, KnownServer, SERVERS_PATH, ServersPage,
+};
 use serde::Serialize;
 
 use crate::{
@@ -44,9 +47,27 @@ pub struct Gateway {
     /// The servers that one of its pods knows; `None` when none could be asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub servers: Option<Vec<KnownServer>>,
+    /// The instances of these servers; `None` when none of the pods could be asked, or it is too old to know the question.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub endpoints: Option<Vec<KnownEndpoint>>,
     /// Why none could be asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub servers_unknown: Option<String>,
+}
+
+/// A way to the own pages of one of a gateway's pods; dropping it closes it.
+#[derive(Debug)]
+pub struct GatewayPages {
+    /// The pod.
+    pub pod: String,
+    tunnel: tunnel::Tunnel,
+}
+
+impl GatewayPages {
+    /// What the paths of pages are added to.
+    pub fn base(&self) -> String {
+        format!("http://{}", self.tunnel.0.address)
+    }
 }
 
 /// What installing did.
@@ -104,8 +125,8 @@ impl Kubernetes {
     /// [`mcpt_core::FailureKind::NotFound`] when there is none.
     pub async fn gateway(&self) -> Result<Gateway, Failure> {
         let (cluster, name) = (&self.cluster, name()?);
-        let told = status::status(cluster, ReleaseKind::Gateway, &name);
-        let mut release = Box::pin(told).await?;
+        let asked = status::status(cluster, ReleaseKind::Gateway, &name);
+        let mut release = Box::pin(asked).await?;
         let what = "cannot ask the gateway";
         let service: Option<Service> = cluster.get(GATEWAY, what).await?;
         let deployment = deployment(cluster, ReleaseKind::Gateway, &name, what).await?;
@@ -117,9 +138,9 @@ impl Kubernetes {
             }
             None => Vec::new(),
         };
-        let known = match selector {
+        let told = match selector {
             Some(selector) if release.ready > 0 => {
-                servers(cluster, selector, with_pages(&pods)).await
+                known(cluster, selector, with_pages(&pods).into_iter().next()).await
             }
             _ => Err(Failure::new(mcpt_core::FailureKind::Unreachable, what)
                 .because("none of its pods is ready")),
@@ -128,16 +149,48 @@ impl Kubernetes {
             .as_ref()
             .map(|service| urls(release.url.take(), service, &pods))
             .unwrap_or_default();
-        let (servers, servers_unknown) = match known {
-            Ok(servers) => (Some(servers), None),
-            Err(failure) => (None, Some(failure.why.join("; "))),
+        let (servers, endpoints, servers_unknown) = match told {
+            Ok((servers, endpoints)) => (Some(servers), endpoints, None),
+            Err(failure) => (None, None, Some(failure.why.join("; "))),
         };
         Ok(Gateway {
             release,
             urls,
             servers,
+            endpoints,
             servers_unknown,
         })
+    }
+
+    /// Ways to the gateway's own pages, one for each of its pods that is ready.
+    ///
+    /// # Errors
+    /// [`mcpt_core::FailureKind::NotFound`] when there is no gateway, [`mcpt_core::FailureKind::Unreachable`] when none of its
+    /// pods is ready or can be reached.
+    pub async fn gateway_pages(&self) -> Result<Vec<GatewayPages>, Failure> {
+        let what = "cannot ask the gateway";
+        let (cluster, name) = (&self.cluster, name()?);
+        let found = deployment(cluster, ReleaseKind::Gateway, &name, what).await?;
+        let Some(found) = found else {
+            let missing = Failure::new(mcpt_core::FailureKind::NotFound, what);
+            let namespace = &cluster.namespace;
+            return Err(missing.because(format!("there is none in namespace {namespace}")));
+        };
+        let selector = selector_of(&found);
+        let labelled = ListParams::default().labels(&selector);
+        let pods: Vec<Pod> = cluster.list(labelled, what).await?;
+        let mut pages = Vec::new();
+        for (pod, port) in with_pages(&pods) {
+            let known = Some((pod.clone(), port));
+            let tunnel = tunnel::open(cluster, selector.clone(), known).await;
+            let tunnel = tunnel.map_err(|error| failure(what, &error))?;
+            pages.push(GatewayPages { pod, tunnel });
+        }
+        if pages.is_empty() {
+            let unready = Failure::new(mcpt_core::FailureKind::Unreachable, what);
+            return Err(unready.because("none of its pods is ready"));
+        }
+        Ok(pages)
     }
 
     /// Removes everything of the gateway, and nothing else.
@@ -171,17 +224,17 @@ fn name() -> Result<ServerName, Failure> {
     })
 }
 
-/// Asks one ready pod which servers it knows.
-async fn servers(
+/// Asks one ready pod which servers it knows, and their instances if it can tell.
+async fn known(
     cluster: &Cluster,
     selector: String,
-    known: Option<(String, u16)>,
-) -> Result<Vec<KnownServer>, Failure> {
+    pod: Option<(String, u16)>,
+) -> Result<(Vec<KnownServer>, Option<Vec<KnownEndpoint>>), Failure> {
     let what = "cannot ask the gateway for its servers";
-    let tunnel = tunnel::open(cluster, selector, known).await;
+    let tunnel = tunnel::open(cluster, selector, pod).await;
     let tunnel = tunnel.map_err(|error| failure(what, &error))?.0;
-    let url = format!("http://{}{SERVERS_PATH}", tunnel.address);
-    let page = match mcpt_client::http_get(&url, ANSWER).await {
+    let base = format!("http://{}", tunnel.address);
+    let page = match mcpt_client::http_get(&format!("{base}{SERVERS_PATH}"), ANSWER).await {
         Ok(page) => page,
         Err(error) => {
             return Err(match tunnel.trouble().await {
@@ -190,17 +243,27 @@ async fn servers(
             });
         }
     };
-    let page: ServersPage = serde_json::from_str(&page).map_err(|error| {
+    let unreadable = |error| {
         Failure::new(mcpt_core::FailureKind::Failed, what)
             .because("its answer is of another version")
             .caused_by(&error)
-    })?;
-    Ok(page.servers)
+    };
+    let page: ServersPage = serde_json::from_str(&page).map_err(unreadable)?;
+    let asked = mcpt_client::http_get(&format!("{base}{ENDPOINTS_PATH}"), ANSWER).await;
+    let endpoints = match asked {
+        Ok(page) => {
+            let page: EndpointsPage = serde_json::from_str(&page).map_err(unreadable)?;
+            Some(page.endpoints)
+        }
+        Err(ClientError::Status { status: 404, .. }) => None,
+        Err(error) => return Err(error.into_failure(what)),
+    };
+    Ok((page.servers, endpoints))
 }
 
-/// A ready pod with the port of its own pages. Gateways of older versions have them where clients come, which is where a way
-/// leads if nothing else is known.
-fn with_pages(pods: &[Pod]) -> Option<(String, u16)> {
+/// The ready pods, each with the port of its own pages, by name. Gateways of older versions have them where clients come,
+/// which is where a way leads if nothing else is known.
+fn with_pages(pods: &[Pod]) -> Vec<(String, u16)> {
     let ready = pods.iter().filter(|pod| is_ready(pod));
     let found = ready.filter_map(|pod| {
         let containers = pod.spec.as_ref()?.containers.iter();
@@ -211,7 +274,9 @@ fn with_pages(pods: &[Pod]) -> Option<(String, u16)> {
             u16::try_from(pages.container_port).ok()?,
         ))
     });
-    found.min()
+    let mut found: Vec<_> = found.collect();
+    found.sort();
+    found
 }
 
 /// Where clients reach it: in the cluster, by the nodes' ports, by load balancers.

@@ -38,6 +38,6 @@ pub use self::{
     backend::Kubernetes,
     connect::ConnectOptions,
     driver::KubernetesDriver,
-    gateway::{GATEWAY, Gateway, InstalledGateway, gateway_dry_run},
+    gateway::{GATEWAY, Gateway, GatewayPages, InstalledGateway, gateway_dry_run},
     options::ClusterOptions,
 };

@@ -41,6 +41,7 @@ mod redirect;
 mod request_state;
 mod rpc_error;
 pub mod sse;
+mod subject;
 mod subscription;
 mod unusable;
 mod versions;
@@ -58,6 +59,7 @@ pub use self::{
     redirect::{REDIRECTS_MAX, Redirect, redirect},
     request_state::RequestStates,
     rpc_error::{ErrorCode, RpcError, error_response, means_unknown_session},
+    subject::{OTHER, Subject},
     subscription::subscription_ended,
     unusable::{find_id, without_noise},
     versions::{

@@ -131,7 +131,12 @@ impl<L> Endpoint<L> {
 
     /// Whether it could not be reached lately, at `now` in milliseconds: others are better for now.
     pub fn is_paused(&self, now: u64) -> bool {
-        self.paused_until.load(Relaxed) > now
+        self.passed_over(now) > 0
+    }
+
+    /// For how many milliseconds from `now` on others are preferred.
+    pub fn passed_over(&self, now: u64) -> u64 {
+        self.paused_until.load(Relaxed).saturating_sub(now)
     }
 }
 

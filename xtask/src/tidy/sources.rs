@@ -37,6 +37,11 @@ const PAUSES: &[(&str, usize, &str)] = &[
         "how long nobody used a session is a matter of time",
     ),
     (
+        "crates/mcpt-cli/src/commands/gateway/top.rs",
+        1,
+        "rates are differences over a time",
+    ),
+    (
         "crates/mcpt-discovery/src/cluster/watching.rs",
         1,
         "a watch that failed is begun again",

@@ -1,9 +1,12 @@
 //! `mcpt gateway`: one address for all servers.
 
 mod install;
+mod pages;
 mod run;
 mod status;
+mod top;
 mod uninstall;
+mod why;
 
 use clap::{Args, Subcommand};
 use mcpt_backend::Driver;
@@ -25,8 +28,12 @@ enum Action {
     Run(run::Run),
     /// Install or update the gateway in a cluster
     Install(install::Install),
-    /// Show the gateway in a cluster and the servers that it knows
+    /// Show the gateway in a cluster, the servers that it knows and their instances
     Status,
+    /// Show what goes through gateways now, server by server
+    Top(top::Top),
+    /// Tell where a session lives and what becomes of its next request
+    Why(why::Why),
     /// Remove the gateway from a cluster
     Uninstall(uninstall::Uninstall),
 }
@@ -41,6 +48,8 @@ impl Gateway {
             Action::Run(run) => run.run(global),
             Action::Install(install) => install.run(global),
             Action::Status => status::run(global),
+            Action::Top(top) => top.run(global),
+            Action::Why(why) => why.run(global),
             Action::Uninstall(uninstall) => uninstall.run(global),
         }
     }

@@ -19,6 +19,7 @@ use crate::{
     headers,
     refusal::Refusal,
     relay::Answer,
+    trace,
     upstream::{SendError, Upstream},
 };
 
@@ -47,7 +48,7 @@ impl Exchange {
     pub(super) async fn anywhere_read(
         &self,
         server: &Arc<Server<Upstream>>,
-        parts: Parts,
+        mut parts: Parts,
         read: ReadBody<Incoming>,
         era: RequestEra,
     ) -> Answer {
@@ -63,21 +64,26 @@ impl Exchange {
             },
             ReadBody::Large { .. } => RequestClass::unread(era),
         };
+        if let ReadBody::Whole(body) = &read {
+            trace::tell(body, &mut parts.headers);
+        }
         let stream = match class.purpose {
             Purpose::Modern { listens: true } => Stream::Subscription(class.id.as_deref()),
             Purpose::Other if parts.method == Method::GET => Stream::Endless,
             Purpose::Initialize | Purpose::Modern { .. } | Purpose::Other => Stream::Ends,
         };
         let sendable = self.sendable(parts, read, &class);
+        let sent = sendable.request.body().sent();
         let asked_by = self.asked_by(server, &class).await;
         let begun = match self.send_to_any(server, sendable, asked_by).await {
             Ok(taken) => self.with_sealed_session(server, taken, &class),
             Err(refusal) => Err(refusal),
         };
-        match begun {
+        let answer = match begun {
             Ok(taken) => self.relayed(taken, stream, self.watch(server, &class)),
             Err(refusal) => Answer::refusal(&refusal, class.id.as_deref()),
-        }
+        };
+        answer.about(sent.subject())
     }
 
     /// The body, read if it is small. Only a POST has one.

@@ -91,14 +91,15 @@ impl Exchange {
     ) -> Answer {
         self.directory
             .session_used(session.sealed.as_bytes(), in_flight.endpoint());
-        let method = request.method().clone();
-        match self.send_in(server, &session, in_flight, request).await {
+        let (method, sent) = (request.method().clone(), request.body().sent());
+        let answer = match self.send_in(server, &session, in_flight, request).await {
             Ok(taken) => self.answer_in(&session, taken, &method).await,
             Err(Unanswered { refusal, unsent }) => match unsent {
                 Some(unsent) => self.refuse(refusal, *unsent).await,
                 None => Answer::refusal(&refusal, None),
             },
-        }
+        };
+        answer.about(sent.subject())
     }
 
     /// What a session id says of a session with this server: where it is, since when, and what it is called there. One that

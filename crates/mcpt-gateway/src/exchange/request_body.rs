@@ -94,7 +94,7 @@ impl From<ReadBody<Incoming>> for RequestBody {
             ReadBody::Large { begin, rest } => Self {
                 begin,
                 rest: Some(Progressing::new(rest)),
-                sent: Sent::AtOnce { message: false },
+                sent: Sent::AtOnce { message: None },
             },
         }
     }

@@ -8,7 +8,7 @@ use futures_util::{
 };
 use mcpt_core::{Namespace, Secret, ServerName, Sessions};
 use mcpt_demo::{DemoError, DemoSettings};
-use mcpt_gateway::{Gateway, GatewayConfig, GatewayError, Peers};
+use mcpt_gateway::{Gateway, GatewayConfig, GatewayError};
 use mcpt_protocol::AccessRules;
 use mcpt_routing::{
     Address, Change, Conditions, Discovery, EndpointId, EndpointSpec, ServerKey, ServerSpec,
@@ -103,7 +103,15 @@ pub(crate) fn gateway() -> Tellable {
 /// A gateway beside another one.
 pub(crate) fn gateway_beside(other: &Tellable) -> Tellable {
     let peers = other.admin.to_string().parse().unwrap();
-    let (gateway, serving) = gateway_with(Some(peers), std::future::pending().boxed());
+    let change = |config: &mut GatewayConfig| config.peers = Some(peers);
+    let (gateway, serving) = gateway_with(change, std::future::pending().boxed());
+    tokio::spawn(serving);
+    gateway
+}
+
+/// A gateway that is configured further.
+pub(crate) fn gateway_like(change: impl FnOnce(&mut GatewayConfig)) -> Tellable {
+    let (gateway, serving) = gateway_with(change, std::future::pending().boxed());
     tokio::spawn(serving);
     gateway
 }
@@ -112,11 +120,11 @@ pub(crate) fn gateway_beside(other: &Tellable) -> Tellable {
 pub(crate) fn gateway_until(
     shutdown: BoxFuture<'static, ()>,
 ) -> (Tellable, BoxFuture<'static, Result<(), GatewayError>>) {
-    gateway_with(None, shutdown)
+    gateway_with(|_| {}, shutdown)
 }
 
 fn gateway_with(
-    peers: Option<Peers>,
+    change: impl FnOnce(&mut GatewayConfig),
     shutdown: BoxFuture<'static, ()>,
 ) -> (Tellable, BoxFuture<'static, Result<(), GatewayError>>) {
     let (tell, told) = unbounded_channel();
@@ -127,7 +135,7 @@ fn gateway_with(
         SessionKeys::parse(&key).unwrap(),
     );
     config.sources.push(Box::new(Told(told)));
-    config.peers = peers;
+    change(&mut config);
     let gateway = Gateway::bind(config).unwrap();
     let (address, admin) = (gateway.address(), gateway.admin_address());
     let tellable = Tellable {

@@ -17,5 +17,6 @@ mod harness;
 mod naming;
 mod pages;
 mod rounds;
+mod seeing;
 mod web_pages;
 mod wire;

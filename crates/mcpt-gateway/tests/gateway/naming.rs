@@ -14,10 +14,10 @@ use tokio::{
 
 use crate::harness::{call, gateway};
 
-type Heads = Arc<Mutex<Vec<String>>>;
+pub(crate) type Heads = Arc<Mutex<Vec<String>>>;
 
 /// Answers a request for a path with a text, and with a redirect to `location` anywhere else.
-async fn server(path: &'static str, location: String) -> (SocketAddr, Heads) {
+pub(crate) async fn server(path: &'static str, location: String) -> (SocketAddr, Heads) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let heads = Heads::default();

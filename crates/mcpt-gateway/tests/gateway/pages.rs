@@ -12,6 +12,8 @@ async fn clients_see_no_more_than_how_it_is() {
         ("/readyz", 200, 200),
         ("/metrics", 404, 200),
         ("/api/v1/servers", 404, 200),
+        ("/api/v1/endpoints", 404, 200),
+        ("/api/v1/session", 404, 400),
         ("/api/v1/sessions", 404, 200),
         ("/api/v1/rounds/0123456789abcdef0123456789abcdef", 404, 200),
         ("/api/v1/rounds/0123", 404, 404),

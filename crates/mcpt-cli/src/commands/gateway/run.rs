@@ -1,6 +1,8 @@
 //! `mcpt gateway run`: serves until it is told to end.
 
 use std::{
+    fs::OpenOptions,
+    io,
     net::SocketAddr,
     num::NonZeroUsize,
     os::unix::fs::PermissionsExt as _,
@@ -10,7 +12,7 @@ use std::{
 
 use clap::{Args, ValueEnum};
 use mcpt_core::{Capability, Failure, FailureKind, Namespace, Secret};
-use mcpt_gateway::{Gateway, GatewayConfig, Peers, StaticServer, StaticServers};
+use mcpt_gateway::{AccessLog, Gateway, GatewayConfig, Peers, StaticServer, StaticServers};
 use mcpt_routing::{Policy, SessionKeys};
 
 use crate::{
@@ -35,7 +37,8 @@ const DEFAULT_NAMESPACE: &str = "mcp-servers";
         and those of the backend. With the process backend that is all of this machine, with the \
         kubernetes one all of the namespace (--namespace, else the context's or the pod's) or, with \
         --all-namespaces, of the cluster; /mcp/NAME is then one of that namespace.
-/healthz and /readyz tell how the gateway is; at the address of --admin-listen /metrics and /api/v1/servers tell more.
+/healthz and /readyz tell how the gateway is; at the address of --admin-listen /metrics, /api/v1/servers and \
+        /api/v1/endpoints tell more.
 
 Examples:
   mcpt gateway run
@@ -45,7 +48,7 @@ Examples:
 pub(super) struct Run {
     #[command(flatten)]
     listen: Listen,
-    /// Address and port of the gateway's own pages: /healthz, /readyz, /metrics and /api/v1/servers. The last
+    /// Address and port of the gateway's own pages: /healthz, /readyz, /metrics and /api/v1. The last
     /// line of output says where they are
     #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:0")]
     admin_listen: SocketAddr,
@@ -87,6 +90,10 @@ pub(super) struct Run {
         value_delimiter = ','
     )]
     allowed_origins: Vec<String>,
+    /// Say each request when it is over as a line of JSON in this file; - is standard output. Neither session ids nor tokens
+    /// nor arguments of tools are in it
+    #[arg(long, value_name = "FILE")]
+    access_log: Option<PathBuf>,
     /// How long requests in progress may go on once it is told to end
     #[arg(long, value_name = "DURATION", default_value = "20s", value_parser = duration::parse)]
     drain: Duration,
@@ -166,6 +173,7 @@ impl Run {
         config.max_connections = self.max_connections()?;
         config.peers.clone_from(&self.peers);
         config.drain_grace = self.drain;
+        config.access_log = self.access_log()?;
         Ok(config)
     }
 
@@ -198,6 +206,22 @@ impl Run {
         })?;
         let fit = mcpt_gateway::connections_within(descriptors);
         Ok(self.max_connections.map_or(fit, NonZeroUsize::get))
+    }
+
+    fn access_log(&self) -> Result<Option<AccessLog>, Failure> {
+        let Some(file) = &self.access_log else {
+            return Ok(None);
+        };
+        let log = if file == Path::new("-") {
+            AccessLog::to(io::stdout())
+        } else {
+            let opened = OpenOptions::new().create(true).append(true).open(file);
+            opened.and_then(AccessLog::to)
+        };
+        log.map(Some).map_err(|error| {
+            let what = format!("cannot write the access log {}", file.display());
+            Failure::new(FailureKind::Usage, what).caused_by(&error)
+        })
     }
 
     fn keys(&self, global: &Global) -> Result<SessionKeys, Failure> {

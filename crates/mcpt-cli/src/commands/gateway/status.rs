@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use mcpt_gateway_api::KnownServer;
+use mcpt_gateway_api::{EndpointState, KnownEndpoint, KnownServer};
 use mcpt_kube::Gateway;
 
 use super::{cluster, where_installed};
@@ -13,6 +13,7 @@ use crate::{
         list::state_name,
         status::{instances, updated},
     },
+    duration,
     ending::Ending,
     output, runtime,
     table::{self, Table},
@@ -68,6 +69,12 @@ fn text(gateway: &Gateway) -> String {
         }
         (None, None) => {}
     }
+    if let Some(endpoints) = &gateway.endpoints
+        && !endpoints.is_empty()
+    {
+        text.push_str("Instances:\n");
+        text.push_str(&instances_of(endpoints).indented(2).text(width));
+    }
     if !release.events.is_empty() {
         text.push_str("Events:\n");
         text.push_str(&events::table(&release.events).indented(2).text(width));
@@ -86,6 +93,28 @@ fn known(gateway: &Gateway, servers: &[KnownServer]) -> Table {
             format!("{}/{}", server.ready, server.endpoints),
             server.sessions.to_string(),
             format!("{base}{path}"),
+        ]);
+    }
+    table
+}
+
+fn instances_of(endpoints: &[KnownEndpoint]) -> Table {
+    let mut table = Table::new(&["SERVER", "URL", "STATE", "SINCE", "SESSIONS", "OPEN"]);
+    for endpoint in endpoints {
+        let state = match endpoint.state {
+            EndpointState::Ready if endpoint.passed_over_ms > 0 => "unreachable",
+            EndpointState::Ready => "ready",
+            EndpointState::Unready => "not ready",
+            EndpointState::Terminating => "terminating",
+            EndpointState::Gone => "gone",
+        };
+        table.row([
+            format!("{}/{}", endpoint.namespace, endpoint.server),
+            endpoint.url.clone(),
+            state.to_owned(),
+            duration::age(&endpoint.since),
+            endpoint.sessions.to_string(),
+            endpoint.in_flight.to_string(),
         ]);
     }
     table
