@@ -31,6 +31,7 @@ const PURE: &[&str] = &[
     "mcpt-aggregate",
     "mcpt-gateway-api",
     "mcpt-source",
+    "mcpt-access",
 ];
 
 /// What each crate may use of the others. One that is not here is a backend.
@@ -73,6 +74,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("mcpt-core", &[]),
     ("mcpt-protocol", &[]),
     ("mcpt-source", &["mcpt-core"]),
+    ("mcpt-access", &["mcpt-core"]),
     ("mcpt-gateway-api", &[]),
     ("mcpt-http", &["mcpt-protocol"]),
     ("mcpt-routing", &["mcpt-core"]),
@@ -106,6 +108,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     (
         "mcpt-gateway",
         &[
+            "mcpt-access",
             "mcpt-aggregate",
             "mcpt-core",
             "mcpt-gateway-api",

@@ -1,0 +1,98 @@
+//! [`Principal`]: somebody who was recognised.
+
+use std::collections::BTreeSet;
+
+use crate::digest::Digest;
+
+/// Longest name of a principal or a group, in characters.
+const LONGEST: usize = 128;
+
+/// A name that a file of keys cannot hold.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("a name has 1 to 128 letters, digits and any of . _ @ + : / -, and begins with a letter or digit")]
+pub struct InvalidName;
+
+/// Whether a text can be the name of a principal or a group: `A-Z a-z 0-9 . _ @ + : / -`, at most 128 characters, the first
+/// one a letter or digit.
+pub fn is_name(text: &str) -> bool {
+    let inside = |b: u8| b.is_ascii_alphanumeric() || b"._@+:/-".contains(&b);
+    text.len() <= LONGEST
+        && text.bytes().all(inside)
+        && text.starts_with(|first: char| first.is_ascii_alphanumeric())
+}
+
+/// Somebody who was recognised, by whatever means.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Principal {
+    name: String,
+    groups: BTreeSet<String>,
+    id: [u8; 32],
+}
+
+impl Principal {
+    /// The owner of API keys. All keys of one name are of one principal, so that a session outlives the key that began it.
+    ///
+    /// # Errors
+    /// [`InvalidName`] when the name or that of a group is none.
+    pub fn of_key(
+        name: &str,
+        groups: impl IntoIterator<Item = impl Into<String>>,
+    ) -> Result<Self, InvalidName> {
+        let groups: BTreeSet<String> = groups.into_iter().map(Into::into).collect();
+        if !is_name(name) || !groups.iter().all(|group| is_name(group)) {
+            return Err(InvalidName);
+        }
+        Ok(Self {
+            name: name.to_owned(),
+            groups,
+            id: Digest::of(&[b"mcpt principal: key\0", name.as_bytes()]).bytes(),
+        })
+    }
+
+    /// What people call it; in no way unique among those who are recognised by other means.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The groups that it is in.
+    pub fn groups(&self) -> &BTreeSet<String> {
+        &self.groups
+    }
+
+    /// What tells it from all others: SHA-256 of how it was recognised and as whom.
+    pub fn id(&self) -> [u8; 32] {
+        self.id
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names() {
+        for (text, good) in [
+            ("alice", true),
+            ("a.b-c_d@example.com", true),
+            ("team/dev:1+2", true),
+            ("", false),
+            ("-a", false),
+            ("*", false),
+            ("a b", false),
+            ("a,b", false),
+            ("\u{e9}", false),
+            (&"a".repeat(128), true),
+            (&"a".repeat(129), false),
+        ] {
+            assert_eq!(is_name(text), good, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_name_makes_the_principal() {
+        let of = |name, groups: &[&str]| Principal::of_key(name, groups.iter().copied()).unwrap();
+        assert_eq!(of("a", &[]).id(), of("a", &["g"]).id());
+        assert_ne!(of("a", &[]).id(), of("b", &[]).id());
+        assert_eq!(Principal::of_key("a", ["g h"]), Err(InvalidName));
+    }
+}
