@@ -171,6 +171,11 @@ fn gateway() {
 }
 
 #[test]
+fn access() {
+    run_document("docs/src/access.md");
+}
+
+#[test]
 fn troubleshooting() {
     run_document("docs/src/troubleshooting.md");
 }

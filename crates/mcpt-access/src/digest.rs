@@ -80,7 +80,13 @@ mod tests {
         assert_eq!(digest.to_string(), known);
         assert!(Digest::from_hex(known) == Some(digest));
         assert!(Digest::from_hex(&known.to_uppercase()) == Some(digest));
-        for wrong in ["", "ab", &known[1..], &format!("{known}00"), &known.replace('b', "g")] {
+        for wrong in [
+            "",
+            "ab",
+            &known[1..],
+            &format!("{known}00"),
+            &known.replace('b', "g"),
+        ] {
             assert!(Digest::from_hex(wrong).is_none(), "{wrong}");
         }
     }

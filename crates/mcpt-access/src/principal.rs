@@ -9,7 +9,9 @@ const LONGEST: usize = 128;
 
 /// A name that a file of keys cannot hold.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("a name has 1 to 128 letters, digits and any of . _ @ + : / -, and begins with a letter or digit")]
+#[error(
+    "a name has 1 to 128 letters, digits and any of . _ @ + : / -, and begins with a letter or digit"
+)]
 pub struct InvalidName;
 
 /// Whether a text can be the name of a principal or a group: `A-Z a-z 0-9 . _ @ + : / -`, at most 128 characters, the first

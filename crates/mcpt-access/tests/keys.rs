@@ -57,7 +57,10 @@ fn what_is_no_file_of_keys_is_named_by_its_line_and_not_shown() {
         let error = Keys::parse(&text).unwrap_err();
         assert_eq!((error.line, error.fault), (line, fault), "{text}");
         let told = error.to_string();
-        assert!(!told.contains("hunter2") && !told.contains("alice"), "{told}");
+        assert!(
+            !told.contains("hunter2") && !told.contains("alice"),
+            "{told}"
+        );
     }
     assert!(Keys::parse("# nobody\n").unwrap().is_empty());
 }

@@ -1,9 +1,16 @@
-//! The stage that says who may come in: the `Host` by which the gateway was called, and the page that calls it; and the one
-//! that tells browsers so.
+//! The stage that says who may come in: the `Host` by which the gateway was called, and the page that calls it; whose
+//! credentials a request has (`access/lock.rs`); and the one that tells browsers so.
+
+mod caller;
+mod credentials;
+mod key_file;
+mod lock;
 
 use hyper::{HeaderMap, Request, Response, StatusCode, header::ORIGIN, http::uri::Authority};
 use mcpt_protocol::{AccessRules, Refused, is_preflight};
 
+pub(crate) use self::{caller::principal_of, credentials::CredentialFault, lock::Lock};
+pub use self::{key_file::KeyFileError, lock::LockConfig};
 use crate::relay::GatewayBody;
 
 /// Rules for all requests but those of probes.

@@ -9,7 +9,7 @@ use mcpt_core::Namespace;
 use mcpt_protocol::AccessRules;
 use mcpt_routing::{Discovery, Policy, SessionKeys};
 
-use crate::{AccessLog, Peers};
+use crate::{AccessLog, LockConfig, Peers};
 
 /// How to run a gateway.
 #[derive(Debug)]
@@ -28,6 +28,8 @@ pub struct GatewayConfig {
     pub default_namespace: Namespace,
     /// Accepted `Host` and `Origin` headers.
     pub access: AccessRules,
+    /// Whose credentials let a request in; `None`: whoever reaches the gateway may call.
+    pub lock: Option<LockConfig>,
     /// How new sessions are spread.
     pub policy: Policy,
     /// The other replicas, whose sessions count as load too.
@@ -55,6 +57,7 @@ impl GatewayConfig {
             keys,
             default_namespace,
             access: AccessRules::for_listener(listen),
+            lock: None,
             policy: Policy::default(),
             peers: None,
             max_body: 16 * 1024 * 1024,

@@ -31,6 +31,7 @@ mod upstream;
 pub use mcpt_http::{connections_within, raise_descriptor_limit};
 
 pub use self::{
+    access::{KeyFileError, LockConfig},
     access_log::AccessLog,
     config::GatewayConfig,
     listener::{Gateway, GatewayError},

@@ -5,6 +5,7 @@ use std::{
     future::Future,
     io,
     net::SocketAddr,
+    path::PathBuf,
     sync::{Arc, atomic::AtomicBool},
     time::Duration,
 };
@@ -17,8 +18,8 @@ use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    GatewayConfig,
-    access::Access,
+    GatewayConfig, KeyFileError,
+    access::{Access, Lock},
     directory::Directory,
     exchange::{BodyBudget, Exchange},
     metrics::Metrics,
@@ -46,6 +47,15 @@ pub enum GatewayError {
         #[source]
         source: io::Error,
     },
+    /// The keys of its lock are not usable.
+    #[error("cannot use the keys of {}", file.display())]
+    Keys {
+        /// File that was named.
+        file: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        source: KeyFileError,
+    },
     /// The listener could not be given to the runtime.
     #[error("cannot serve HTTP")]
     Serve(#[source] io::Error),
@@ -56,6 +66,7 @@ pub enum GatewayError {
 pub struct Gateway {
     clients: Bound,
     admin: Bound,
+    lock: Lock,
     config: GatewayConfig,
 }
 
@@ -80,9 +91,15 @@ impl Gateway {
     /// Takes the addresses. Clients can connect from now on; they are answered once [`Gateway::serve`] runs.
     ///
     /// # Errors
-    /// [`GatewayError::Listen`] when one cannot be had.
+    /// [`GatewayError::Keys`] when its lock would have no usable keys, [`GatewayError::Listen`] when an address cannot be had.
     pub fn bind(config: GatewayConfig) -> Result<Self, GatewayError> {
+        let lock = config.lock.as_ref();
+        let lock = Lock::new(lock).map_err(|source| GatewayError::Keys {
+            file: lock.map(|lock| lock.keys.clone()).unwrap_or_default(),
+            source,
+        })?;
         Ok(Self {
+            lock,
             clients: Bound::to(config.listen)?,
             admin: Bound::to(config.admin)?,
             config,
@@ -115,7 +132,7 @@ impl Gateway {
         let connections = Connections::at_most(self.config.max_connections);
         let grace = self.config.drain_grace;
         let mut background = JoinSet::new();
-        let (stages, closing) = stages(self.config, &mut background);
+        let (stages, closing) = stages(self.config, self.lock, &mut background);
         background.spawn(serve_pages(pages, admin, Arc::clone(&stages.pages)));
         tracing::info!(address = %clients, %admin, "gateway listens");
 
@@ -154,7 +171,11 @@ async fn serve_pages(listener: TcpListener, address: SocketAddr, pages: Arc<Page
 
 /// Puts the stages together, and begins what goes on beside them for as long as `background` is kept; with what ends
 /// streams that have no end of their own.
-fn stages(config: GatewayConfig, background: &mut JoinSet<()>) -> (Arc<Stages>, CancellationToken) {
+fn stages(
+    config: GatewayConfig,
+    lock: Lock,
+    background: &mut JoinSet<()>,
+) -> (Arc<Stages>, CancellationToken) {
     let names = config.sources.iter().map(|source| source.name());
     let directory = Arc::new(Directory::new(names, config.session_idle));
     let metrics = Arc::<Metrics>::default();
@@ -176,6 +197,7 @@ fn stages(config: GatewayConfig, background: &mut JoinSet<()>) -> (Arc<Stages>, 
     let (log, keys) = (config.access_log.map(Arc::new), Arc::new(config.keys));
     let stages = Stages {
         access: Access::new(config.access),
+        lock,
         targets: Targets::new(Arc::clone(&directory), default_namespace.clone()),
         exchange: Arc::new(Exchange {
             directory: Arc::clone(&directory),

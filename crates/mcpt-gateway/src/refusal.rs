@@ -9,13 +9,15 @@ use hyper::{
 use mcpt_protocol::{ErrorCode, Part, error_response, header::SeveralValues};
 use serde_json::value::RawValue;
 
-use crate::{metrics::Outcome, relay::GatewayBody};
+use crate::{access::CredentialFault, metrics::Outcome, relay::GatewayBody};
 
 /// Why a request is not forwarded, or what kept the server's answer from the client.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Refusal {
     #[error(transparent)]
     Access(#[from] mcpt_protocol::Refused),
+    #[error(transparent)]
+    Credentials(#[from] CredentialFault),
     #[error("nothing here: servers are at /mcp/NAME and /mcp/NAMESPACE/NAME")]
     UnknownPath,
     #[error(
@@ -59,12 +61,16 @@ pub(crate) enum Refusal {
     Exhausted(&'static str),
     #[error("the server's session id cannot be sealed: {0}")]
     Unsealable(String),
+    #[error("{0} wants a login of its own, for which the gateway has no credentials")]
+    WantsLogin(String),
 }
 
 impl Refusal {
     fn status(&self) -> StatusCode {
         match self {
             Self::Access(refused) => refused.status(),
+            Self::Credentials(CredentialFault::Several) => StatusCode::BAD_REQUEST,
+            Self::Credentials(_) => StatusCode::UNAUTHORIZED,
             Self::UnknownPath
             | Self::NoPage
             | Self::UnknownServer(_)
@@ -79,9 +85,11 @@ impl Refusal {
             | Self::Overloaded
             | Self::Moved
             | Self::Exhausted(_) => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Unreachable(_) | Self::Broken | Self::Unusable(_) | Self::Unsealable(_) => {
-                StatusCode::BAD_GATEWAY
-            }
+            Self::Unreachable(_)
+            | Self::Broken
+            | Self::Unusable(_)
+            | Self::Unsealable(_)
+            | Self::WantsLogin(_) => StatusCode::BAD_GATEWAY,
         }
     }
 
@@ -95,11 +103,13 @@ impl Refusal {
             | Self::Unusable(_)
             | Self::Moved
             | Self::Exhausted(_)
-            | Self::Unsealable(_) => ErrorCode::INTERNAL_ERROR,
+            | Self::Unsealable(_)
+            | Self::WantsLogin(_) => ErrorCode::INTERNAL_ERROR,
             Self::SeveralValues(_) | Self::BodyMissing | Self::TooLarge(_) => {
                 ErrorCode::INVALID_REQUEST
             }
             Self::Access(_)
+            | Self::Credentials(_)
             | Self::UnknownPath
             | Self::NoPage
             | Self::NoSession
@@ -121,7 +131,9 @@ impl Refusal {
             Self::Unreachable(_) | Self::Broken | Self::Unusable(_) | Self::Unsealable(_) => {
                 Outcome::Unreachable
             }
+            Self::WantsLogin(_) => Outcome::ClientError,
             Self::Access(_)
+            | Self::Credentials(_)
             | Self::UnknownPath
             | Self::NoPage
             | Self::NoSession
@@ -146,6 +158,7 @@ impl Refusal {
             | Self::Moved
             | Self::Exhausted(_) => Some((RETRY_AFTER, "1")),
             Self::Access(_)
+            | Self::Credentials(_)
             | Self::UnknownPath
             | Self::NoPage
             | Self::NoSession
@@ -159,7 +172,8 @@ impl Refusal {
             | Self::Unreachable(_)
             | Self::Broken
             | Self::Unusable(_)
-            | Self::Unsealable(_) => None,
+            | Self::Unsealable(_)
+            | Self::WantsLogin(_) => None,
         }
     }
 

@@ -10,12 +10,12 @@ use std::{
     time::{Instant, SystemTime},
 };
 
-use hyper::{Method, Request, Response, body::Incoming, header::WWW_AUTHENTICATE};
+use hyper::{Method, Request, Response, StatusCode, body::Incoming, header::WWW_AUTHENTICATE};
 use mcpt_protocol::Subject;
 use mcpt_routing::Server;
 
 use crate::{
-    access::{Access, WebPage},
+    access::{Access, CredentialFault, Lock, WebPage},
     access_log::{AccessLog, Entry},
     exchange::Exchange,
     metrics::{Metrics, Outcome, ServerMetrics},
@@ -35,6 +35,7 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Stages {
     pub(crate) access: Access,
+    pub(crate) lock: Lock,
     pub(crate) targets: Targets,
     pub(crate) exchange: Arc<Exchange>,
     pub(crate) metrics: Arc<Metrics>,
@@ -96,9 +97,19 @@ impl Stages {
     }
 
     /// Answers a request that may come in.
-    async fn admitted(&self, request: Request<Incoming>) -> Told {
+    async fn admitted(&self, mut request: Request<Incoming>) -> Told {
+        if self.lock.is_locked()
+            && !Route::of(request.uri().path()).is_for_all()
+            && let Err(fault) = self.lock.admit(&mut request)
+        {
+            return Told::nobody(self.unrecognised(fault, request).await);
+        }
         let route = Route::of(request.uri().path());
         let target = match route {
+            // What a server says of a login, no client of a locked gateway can act on.
+            Route::Metadata { name, .. } if self.lock.is_locked() => {
+                Err(Refusal::NoMetadata(name.to_owned()))
+            }
             Route::Server { namespace, name } | Route::Metadata { namespace, name } => {
                 self.targets.find(namespace, name)
             }
@@ -112,6 +123,18 @@ impl Stages {
                 Told::nobody(self.exchange.refuse(refusal, request).await)
             }
         }
+    }
+
+    /// Answers somebody who has no credentials that would let him in.
+    async fn unrecognised(&self, fault: CredentialFault, request: Request<Incoming>) -> Answer {
+        self.metrics.nowhere();
+        let refusal = Refusal::Credentials(fault);
+        let mut answer = self.exchange.refuse(refusal, request).await;
+        if let Some(challenge) = Lock::challenge(fault) {
+            let headers = answer.response.headers_mut();
+            headers.insert(WWW_AUTHENTICATE, challenge);
+        }
+        answer
     }
 
     async fn exchange_with(
@@ -132,6 +155,12 @@ impl Stages {
             }
             self.exchange.with(&server, request).await
         };
+        if self.lock.is_locked() {
+            if answer.response.status() == StatusCode::UNAUTHORIZED {
+                answer = Answer::refusal(&Refusal::WantsLogin(server.key().to_string()), None);
+            }
+            answer.response.headers_mut().remove(WWW_AUTHENTICATE);
+        }
         if answer.response.headers().contains_key(WWW_AUTHENTICATE)
             && let Some(outer) = &outer
         {

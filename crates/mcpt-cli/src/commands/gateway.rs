@@ -1,6 +1,7 @@
 //! `mcpt gateway`: one address for all servers.
 
 mod install;
+mod key;
 mod pages;
 mod run;
 mod status;
@@ -26,6 +27,8 @@ pub(crate) struct Gateway {
 enum Action {
     /// Serve all servers at one address, here and now
     Run(run::Run),
+    /// Make keys that let clients in
+    Key(key::Key),
     /// Install or update the gateway in a cluster
     Install(install::Install),
     /// Show the gateway in a cluster, the servers that it knows and their instances
@@ -46,6 +49,7 @@ impl Gateway {
         }
         match self.action {
             Action::Run(run) => run.run(global),
+            Action::Key(key) => key.run(global),
             Action::Install(install) => install.run(global),
             Action::Status => status::run(global),
             Action::Top(top) => top.run(global),

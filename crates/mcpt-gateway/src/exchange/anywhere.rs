@@ -15,6 +15,7 @@ use super::{
     request_class::{Purpose, RequestClass, request_id},
 };
 use crate::{
+    access::principal_of,
     directory::unix_time,
     headers,
     refusal::Refusal,
@@ -72,11 +73,12 @@ impl Exchange {
             Purpose::Other if parts.method == Method::GET => Stream::Endless,
             Purpose::Initialize | Purpose::Modern { .. } | Purpose::Other => Stream::Ends,
         };
+        let owner = principal_of(&parts.extensions);
         let sendable = self.sendable(parts, read, &class);
         let sent = sendable.request.body().sent();
         let asked_by = self.asked_by(server, &class).await;
         let begun = match self.send_to_any(server, sendable, asked_by).await {
-            Ok(taken) => self.with_sealed_session(server, taken, &class),
+            Ok(taken) => self.with_sealed_session(server, taken, &class, owner),
             Err(refusal) => Err(refusal),
         };
         let answer = match begun {
@@ -197,6 +199,7 @@ impl Exchange {
         server: &Server<Upstream>,
         mut taken: Taken,
         class: &RequestClass,
+        owner: Option<[u8; 32]>,
     ) -> Result<Taken, Refusal> {
         headers::remove_hop_by_hop(taken.response.headers_mut());
         let session = taken.response.headers_mut().remove(SESSION_ID);
@@ -205,7 +208,7 @@ impl Exchange {
             && !stateless
             && taken.response.status().is_success()
         {
-            let sealed = self.seal(server, taken.in_flight.endpoint().id(), &session)?;
+            let sealed = self.seal(server, taken.in_flight.endpoint().id(), &session, owner)?;
             if matches!(class.purpose, Purpose::Initialize) {
                 self.directory
                     .session_used(sealed.as_bytes(), taken.in_flight.endpoint());
@@ -221,6 +224,7 @@ impl Exchange {
         server: &Server<Upstream>,
         endpoint: &EndpointId,
         session: &HeaderValue,
+        owner: Option<[u8; 32]>,
     ) -> Result<HeaderValue, Refusal> {
         let unsealable = |why: String| Refusal::Unsealable(why);
         let upstream_session = session
@@ -231,9 +235,11 @@ impl Exchange {
             endpoint: endpoint.clone(),
             upstream_session: upstream_session.to_owned(),
         };
+        let mut ticket = Ticket::of(leg, unix_time());
+        ticket.principal = owner;
         let sealed = self
             .keys
-            .seal(&Ticket::of(leg, unix_time()))
+            .seal(&ticket)
             .map_err(|error| unsealable(error.to_string()))?;
         HeaderValue::try_from(sealed).map_err(|error| unsealable(error.to_string()))
     }

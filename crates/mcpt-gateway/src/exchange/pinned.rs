@@ -16,6 +16,7 @@ use mcpt_routing::{Endpoint, InFlight, Leg, Pinned, Server, Work};
 
 use super::{Exchange, Stream, Taken, request_body::RequestBody};
 use crate::{
+    access::principal_of,
     directory::unix_time,
     headers,
     metrics::Outcome,
@@ -54,7 +55,8 @@ impl Exchange {
         request: Request<Incoming>,
         sealed: HeaderValue,
     ) -> Answer {
-        let (session, in_flight, own_id) = match self.located(server, sealed).await {
+        let owner = principal_of(request.extensions());
+        let (session, in_flight, own_id) = match self.located(server, sealed, owner).await {
             Ok(located) => located,
             Err(refusal) => return self.refuse(refusal, request).await,
         };
@@ -69,8 +71,9 @@ impl Exchange {
         &self,
         server: &Arc<Server<Upstream>>,
         sealed: HeaderValue,
+        owner: Option<[u8; 32]>,
     ) -> Result<(Named, InFlight<Upstream>, HeaderValue), Refusal> {
-        let opened = self.opened(server, &sealed);
+        let opened = self.opened(server, &sealed, owner);
         let (leg, issued, own_id) = opened.ok_or(Refusal::UnknownSession)?;
         let session = Named {
             sealed,
@@ -103,14 +106,15 @@ impl Exchange {
     }
 
     /// What a session id says of a session with this server: where it is, since when, and what it is called there. One that
-    /// is over or somebody's own is unknown to whoever else has it.
+    /// is over or somebody else's than `owner`'s is unknown.
     fn opened(
         &self,
         server: &Server<Upstream>,
         sealed: &HeaderValue,
+        owner: Option<[u8; 32]>,
     ) -> Option<(Leg, u32, HeaderValue)> {
         let ticket = self.keys.open(sealed.as_bytes())?;
-        if !ticket.is_current(unix_time()) || ticket.principal.is_some() {
+        if !ticket.is_current(unix_time()) || ticket.principal != owner {
             return None;
         }
         let leg = ticket.leg(server.key())?.clone();

@@ -8,7 +8,7 @@ use futures_util::{
 };
 use mcpt_core::{Namespace, Secret, ServerName, Sessions};
 use mcpt_demo::{DemoError, DemoSettings};
-use mcpt_gateway::{Gateway, GatewayConfig, GatewayError};
+use mcpt_gateway::{Gateway, GatewayConfig, GatewayError, LockConfig};
 use mcpt_protocol::AccessRules;
 use mcpt_routing::{
     Address, Change, Conditions, Discovery, EndpointId, EndpointSpec, ServerKey, ServerSpec,
@@ -111,6 +111,14 @@ pub(crate) fn gateway_beside(other: &Tellable) -> Tellable {
 
 /// A gateway that is configured further.
 pub(crate) fn gateway_like(change: impl FnOnce(&mut GatewayConfig)) -> Tellable {
+    let (gateway, serving) = gateway_with(change, std::future::pending().boxed());
+    tokio::spawn(serving);
+    gateway
+}
+
+/// A gateway that wants a key.
+pub(crate) fn gateway_locked(lock: LockConfig) -> Tellable {
+    let change = |config: &mut GatewayConfig| config.lock = Some(lock);
     let (gateway, serving) = gateway_with(change, std::future::pending().boxed());
     tokio::spawn(serving);
     gateway

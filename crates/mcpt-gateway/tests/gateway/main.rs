@@ -14,6 +14,7 @@ mod connections;
 mod crossing;
 mod ending;
 mod harness;
+mod lock;
 mod naming;
 mod pages;
 mod rounds;

@@ -12,7 +12,9 @@ use std::{
 
 use clap::{Args, ValueEnum};
 use mcpt_core::{Capability, Failure, FailureKind, Namespace, Secret};
-use mcpt_gateway::{AccessLog, Gateway, GatewayConfig, Peers, StaticServer, StaticServers};
+use mcpt_gateway::{
+    AccessLog, Gateway, GatewayConfig, GatewayError, LockConfig, Peers, StaticServer, StaticServers,
+};
 use mcpt_routing::{Policy, SessionKeys};
 
 use crate::{
@@ -43,7 +45,7 @@ const DEFAULT_NAMESPACE: &str = "mcp-servers";
 Examples:
   mcpt gateway run
   mcpt gateway run --server demo=http://10.0.0.1:8080/mcp,http://10.0.0.2:8080/mcp
-  mcpt gateway run -b kubernetes --all-namespaces --listen [::]:8080"
+  mcpt gateway run -b kubernetes --all-namespaces --listen [::]:8080 --keys keys.txt"
 )]
 pub(super) struct Run {
     #[command(flatten)]
@@ -65,6 +67,13 @@ pub(super) struct Run {
     /// with the same file continue each other's sessions. Without one: a random key, for this run alone
     #[arg(long, value_name = "FILE", env = "MCPT_SESSION_KEY_FILE")]
     session_key_file: Option<PathBuf>,
+    /// Let in only who has one of these keys: a file with one a line, as `mcpt gateway key new` makes them. Changes of the
+    /// file hold at once. Clients send theirs as `Authorization: Bearer KEY`
+    #[arg(long, value_name = "FILE", env = "MCPT_GATEWAY_KEYS")]
+    keys: Option<PathBuf>,
+    /// Whoever reaches the gateway may call, and that is meant: do not warn of it
+    #[arg(long, conflicts_with = "keys")]
+    open: bool,
     /// Which instance a new session goes to
     #[arg(long, value_enum, default_value_t)]
     balance: Balance,
@@ -169,6 +178,7 @@ impl Run {
             Balance::LeastLoaded => Policy::LeastLoaded,
             Balance::RoundRobin => Policy::RoundRobin,
         };
+        config.lock = self.lock(global);
         config.admin = self.admin_listen;
         config.max_connections = self.max_connections()?;
         config.peers.clone_from(&self.peers);
@@ -179,7 +189,10 @@ impl Run {
 
     async fn serve(&self, config: GatewayConfig, shutdown: Termination) -> Result<(), Ending> {
         let namespace = config.default_namespace.clone();
-        let gateway = Gateway::bind(config).map_err(|error| failed().caused_by(&error))?;
+        let gateway = Gateway::bind(config).map_err(|error| match &error {
+            GatewayError::Keys { .. } => failed_by_keys().caused_by(&error),
+            _ => failed().caused_by(&error),
+        })?;
         let admin = gateway.admin_address();
         let base = format!("http://{}/mcp", gateway.address());
         output::line(&format!("{base}/NAME"))?;
@@ -196,6 +209,21 @@ impl Run {
                 .caused_by(&error)
                 .into()
         })
+    }
+
+    /// What lets clients in. Who runs a gateway for others without that is told so.
+    fn lock(&self, global: &Global) -> Option<LockConfig> {
+        let address = self.listen.address();
+        if self.keys.is_none() && !self.open && !address.ip().is_loopback() {
+            messages::warning(
+                global,
+                &format!(
+                    "whoever reaches {address} may call every server: --keys FILE lets only those in who have a key, \
+                     --open says that it is meant"
+                ),
+            );
+        }
+        self.keys.clone().map(|keys| LockConfig { keys })
     }
 
     /// Half of the descriptors: each client may need a connection to a server. Some are for everything else.
@@ -260,6 +288,11 @@ fn others_may_use(file: &Path) -> bool {
     let modes = std::fs::metadata(file).map(|file| file.permissions().mode());
     // What it holds was read, so it is there.
     modes.is_ok_and(|modes| modes & 0o006 != 0)
+}
+
+fn failed_by_keys() -> Failure {
+    Failure::new(FailureKind::Usage, "cannot start the gateway")
+        .hint("mcpt gateway key new NAME --keys FILE makes a key")
 }
 
 fn failed() -> Failure {
