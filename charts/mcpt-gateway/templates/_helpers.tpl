@@ -128,6 +128,10 @@ The grammar is Docker's; values.schema.json has it. Call with (dict "image" IMAG
 {{- default (printf "%s-session-keys" (include "mcpt-gateway.fullname" .)) .Values.sessionKeys.existingSecret }}
 {{- end }}
 
+{{- define "mcpt-gateway.accessSecretName" -}}
+{{- default (printf "%s-access-keys" (include "mcpt-gateway.fullname" .)) .Values.access.existingSecret }}
+{{- end }}
+
 {{/*
 Name of the Service that gives the addresses of all pods.
 */}}

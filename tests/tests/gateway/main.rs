@@ -1,6 +1,7 @@
 //! The gateway as a black box: real servers and gateways as processes, raw messages through them.
 
 mod exhausted;
+mod lock;
 
 use std::{
     collections::{BTreeMap, BTreeSet},

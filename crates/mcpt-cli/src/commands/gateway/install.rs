@@ -1,12 +1,16 @@
 //! `mcpt gateway install`: the gateway in a cluster, made or updated.
 
-use std::{cell::OnceCell, path::PathBuf};
+use std::{
+    cell::OnceCell,
+    path::{Path, PathBuf},
+};
 
 use clap::Args;
 use helm_chart::Overrides;
-use mcpt_core::{Backend as _, DryRun, Failure};
+use mcpt_access::Keys;
+use mcpt_core::{Backend as _, DryRun, Failure, FailureKind};
 use mcpt_kube::{Gateway, InstalledGateway, gateway_dry_run};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::{cluster, where_installed};
 use crate::{
@@ -16,6 +20,7 @@ use crate::{
     ending::Ending,
     messages, output, place, progress, runtime,
     user_config::UserConfig,
+    user_file,
 };
 
 /// Arguments of `mcpt gateway install`.
@@ -33,6 +38,12 @@ pub(super) struct Install {
     /// Serve the servers of all namespaces, which needs a cluster role
     #[arg(short = 'A', long)]
     all_namespaces: bool,
+    /// Let in only who has one of these keys: a file with one a line, as `mcpt gateway key new` makes them
+    #[arg(long, value_name = "FILE", env = "MCPT_GATEWAY_KEYS")]
+    keys: Option<PathBuf>,
+    /// Whoever reaches the gateway may call, and that is meant: do not warn of it
+    #[arg(long, conflicts_with = "keys")]
+    open: bool,
     /// Number of pods [default: as many as there are, at first 2]
     #[arg(long, value_name = "N")]
     replicas: Option<u32>,
@@ -57,7 +68,9 @@ impl Install {
         let config = UserConfig::load()?;
         let place = where_installed(global, &config, "install")?;
         let can = place::driver(global, &config)?.capabilities();
-        let options = self.deployment.options(can, self.chart_values()?, None);
+        let values = self.chart_values()?;
+        warn_if_open(global, &values);
+        let options = self.deployment.options(can, values, None);
         if options.dry_run == Some(DryRun::Client) {
             // Needs no cluster, and so asks for none.
             let namespace = place.namespace.as_ref();
@@ -84,12 +97,56 @@ impl Install {
             let scope = ("--all-namespaces".to_owned(), "scope: cluster\n".to_owned());
             overrides.files.push(scope);
         }
+        if let Some(file) = &self.keys {
+            let text = json!({"access": {"keys": key_lines(file)?}}).to_string();
+            overrides.files.push(("--keys".to_owned(), text));
+        }
+        if self.open {
+            let text = "access:\n  open: true\n".to_owned();
+            overrides.files.push(("--open".to_owned(), text));
+        }
         if let Some(replicas) = self.replicas {
             let text = format!("replicaCount: {replicas}\n");
             overrides.files.push(("--replicas".to_owned(), text));
         }
         overrides.set.clone_from(&self.set);
         merged(&overrides)
+    }
+}
+
+/// The lines of a file of keys.
+fn key_lines(file: &Path) -> Result<Vec<String>, Failure> {
+    let failed = |error: &(dyn std::error::Error + 'static)| {
+        let what = format!("cannot use the keys of {}", file.display());
+        Failure::new(FailureKind::Usage, what)
+            .caused_by(error)
+            .hint("mcpt gateway key new NAME --keys FILE makes a key")
+    };
+    let text = user_file::read(file).map_err(|error| failed(&error))?;
+    Keys::parse(&text).map_err(|error| failed(&error))?;
+    let lines = text
+        .lines()
+        .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "));
+    Ok(lines
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+        .collect())
+}
+
+/// Tells who installs a gateway for others without a lock that it has none.
+fn warn_if_open(global: &Global, values: &Map<String, Value>) {
+    let access = |name: &str| values.get("access").and_then(|access| access.get(name));
+    let given = |name| match access(name) {
+        Some(Value::Array(items)) => !items.is_empty(),
+        Some(Value::String(text)) => !text.is_empty(),
+        Some(Value::Bool(yes)) => *yes,
+        _ => false,
+    };
+    if !["keys", "existingSecret", "open"].into_iter().any(given) {
+        messages::warning(
+            global,
+            "whoever reaches the Service may call every server: --keys FILE lets only those in who have a key, \
+             --open says that it is meant",
+        );
     }
 }
 
