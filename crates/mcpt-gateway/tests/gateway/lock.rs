@@ -21,6 +21,10 @@ use crate::{
     wire::Answer,
 };
 
+const PLAIN: &str = "Bearer realm=\"mcpt\"";
+const UNKNOWN: &str = "Bearer realm=\"mcpt\", error=\"invalid_token\"";
+const SEVERAL: &str = "Bearer realm=\"mcpt\", error=\"invalid_request\"";
+
 /// All that a gateway sends to a real server, which stands behind.
 async fn seen_on_the_way_to(server: SocketAddr) -> (SocketAddr, Arc<Mutex<String>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -128,9 +132,6 @@ async fn who_has_no_key_does_not_come_in() {
     let basic = "Basic YWxpY2U6YWxpY2U=".to_owned();
     let key = locked.alice.key().expose().to_owned();
     let line = format!("Bearer {}", locked.alice.line());
-    const PLAIN: &str = "Bearer realm=\"mcpt\"";
-    const UNKNOWN: &str = "Bearer realm=\"mcpt\", error=\"invalid_token\"";
-    const SEVERAL: &str = "Bearer realm=\"mcpt\", error=\"invalid_request\"";
     for (headers, status, challenge) in [
         (&[][..], 401, Some(PLAIN)),
         (&[("Authorization", &*basic)], 401, Some(PLAIN)),
