@@ -6,6 +6,7 @@ use crate::dist::{self, Profile};
 
 mod deploy;
 mod gateway;
+mod hostile;
 mod start;
 
 #[derive(Debug, clap::Subcommand)]
@@ -18,12 +19,15 @@ pub(crate) enum Benchmark {
     },
     /// Latency, CPU time and memory that the gateway adds, against no gateway and against nginx
     Gateway(gateway::Arguments),
+    /// What attacks cost honest clients of gateway and bridge: calls, latency, memory, against nginx
+    Hostile(hostile::Arguments),
 }
 
 pub(crate) fn run(benchmark: &Benchmark) -> anyhow::Result<ExitCode> {
     match benchmark {
         Benchmark::Deploy { turns } => deploy::run(*turns),
         Benchmark::Gateway(arguments) => gateway::run(arguments),
+        Benchmark::Hostile(arguments) => hostile::run(arguments),
     }
 }
 

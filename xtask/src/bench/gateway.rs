@@ -6,9 +6,9 @@ use std::{collections::BTreeMap, path::PathBuf, process::ExitCode, time::Duratio
 use anyhow::Context;
 
 mod figures;
-mod load;
+pub(super) mod load;
 mod memory;
-mod programs;
+pub(super) mod programs;
 
 use self::{
     figures::Sample,

@@ -20,20 +20,20 @@ const VERSION: &str = "2025-11-25";
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Sessions at one target. One thread serves them all: the other cores are for what is measured.
-pub(super) struct Clients {
+pub(in crate::bench) struct Clients {
     runtime: Runtime,
     sessions: Vec<Session>,
 }
 
 /// What drives clients.
-pub(super) fn runtime() -> std::io::Result<Runtime> {
+pub(in crate::bench) fn runtime() -> std::io::Result<Runtime> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
 }
 
 /// What calls took.
-pub(super) struct Calls {
+pub(in crate::bench) struct Calls {
     /// Seconds of each.
     latencies: Vec<f64>,
     elapsed: Duration,
@@ -41,7 +41,7 @@ pub(super) struct Calls {
 
 impl Clients {
     /// Opens sessions, each on a connection of its own.
-    pub(super) fn open(target: &Target, count: usize) -> anyhow::Result<Self> {
+    pub(in crate::bench) fn open(target: &Target, count: usize) -> anyhow::Result<Self> {
         let runtime = runtime()?;
         let mut sessions = Vec::with_capacity(count);
         for _ in 0..count {
@@ -61,7 +61,11 @@ impl Clients {
 
     /// Lets every session call for that long, all together at `rate` calls per second or else each as soon as it has
     /// its answer.
-    pub(super) fn call(&mut self, duration: Duration, rate: Option<f64>) -> anyhow::Result<Calls> {
+    pub(in crate::bench) fn call(
+        &mut self,
+        duration: Duration,
+        rate: Option<f64>,
+    ) -> anyhow::Result<Calls> {
         let pause = rate.map(|rate| Duration::from_secs_f64(self.sessions.len() as f64 / rate));
         let count = self.sessions.len() as u32;
         let begin = Instant::now();
@@ -91,7 +95,7 @@ impl Clients {
     }
 
     /// Ends the sessions.
-    pub(super) fn close(mut self) -> anyhow::Result<()> {
+    pub(in crate::bench) fn close(mut self) -> anyhow::Result<()> {
         for session in &mut self.sessions {
             let (connection, id) = (&mut session.connection, &session.id);
             let ended = connection.exchange(Method::DELETE, Some(id), Bytes::new());
@@ -103,16 +107,16 @@ impl Clients {
 }
 
 impl Calls {
-    pub(super) fn count(&self) -> usize {
+    pub(in crate::bench) fn count(&self) -> usize {
         self.latencies.len()
     }
 
-    pub(super) fn seconds(&self) -> f64 {
+    pub(in crate::bench) fn seconds(&self) -> f64 {
         self.elapsed.as_secs_f64()
     }
 
     /// Seconds that this share of the calls did not exceed.
-    pub(super) fn percentile(&mut self, share: f64) -> f64 {
+    pub(in crate::bench) fn percentile(&mut self, share: f64) -> f64 {
         self.latencies.sort_by(f64::total_cmp);
         let index = (self.latencies.len() as f64 * share) as usize;
         self.latencies
@@ -178,14 +182,14 @@ impl Session {
 }
 
 /// A kept connection of a client.
-pub(super) struct Connection {
+pub(in crate::bench) struct Connection {
     sender: SendRequest<Full<Bytes>>,
     host: HeaderValue,
     path: &'static str,
 }
 
 impl Connection {
-    pub(super) async fn open(target: &Target) -> anyhow::Result<Self> {
+    pub(in crate::bench) async fn open(target: &Target) -> anyhow::Result<Self> {
         let stream = TcpStream::connect(target.address).await?;
         stream.set_nodelay(true)?;
         let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
@@ -199,7 +203,7 @@ impl Connection {
     }
 
     /// Begins a session and gives its id.
-    pub(super) async fn initialize(&mut self) -> anyhow::Result<HeaderValue> {
+    pub(in crate::bench) async fn initialize(&mut self) -> anyhow::Result<HeaderValue> {
         let body = format!(
             r#"{{"jsonrpc":"2.0","id":0,"method":"initialize","params":{{"protocolVersion":"{VERSION}","capabilities":{{}},"clientInfo":{{"name":"bench","version":"1"}}}}}}"#
         );
@@ -217,7 +221,10 @@ impl Connection {
     }
 
     /// Opens the session's stream and leaves it open.
-    pub(super) async fn stream(&mut self, session: &HeaderValue) -> anyhow::Result<Incoming> {
+    pub(in crate::bench) async fn stream(
+        &mut self,
+        session: &HeaderValue,
+    ) -> anyhow::Result<Incoming> {
         let response = self.send(Method::GET, Some(session), Bytes::new()).await?;
         let status = response.status();
         ensure!(status == StatusCode::OK, "GET was answered with {status}");

@@ -26,14 +26,14 @@ const START_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Where to send MCP requests.
 #[derive(Debug, Clone)]
-pub(super) struct Target {
-    pub(super) address: SocketAddr,
-    pub(super) path: &'static str,
+pub(in crate::bench) struct Target {
+    pub(in crate::bench) address: SocketAddr,
+    pub(in crate::bench) path: &'static str,
 }
 
 /// A child of the benchmark that listens.
 #[derive(Debug)]
-pub(super) struct Program {
+pub(in crate::bench) struct Program {
     child: Child,
     target: Target,
     /// Removed in the end.
@@ -42,7 +42,7 @@ pub(super) struct Program {
 
 impl Program {
     /// The demo server.
-    pub(super) fn demo(mcpt: &Path) -> anyhow::Result<Self> {
+    pub(in crate::bench) fn demo(mcpt: &Path) -> anyhow::Result<Self> {
         let address = free_address()?;
         let mut command = Command::new(mcpt);
         command.args(["demo", "--listen", &address.to_string()]);
@@ -52,7 +52,7 @@ impl Program {
     }
 
     /// The gateway in front of a server.
-    pub(super) fn gateway(mcpt: &Path, server: &Target) -> anyhow::Result<Self> {
+    pub(in crate::bench) fn gateway(mcpt: &Path, server: &Target) -> anyhow::Result<Self> {
         let address = free_address()?;
         let url = format!("demo=http://{}{}", server.address, server.path);
         let mut command = Command::new(mcpt);
@@ -65,8 +65,18 @@ impl Program {
         Self::start(command, address, "/mcp/demo", Some(folder))
     }
 
+    /// The bridge before a server of Python that speaks over stdio.
+    pub(in crate::bench) fn bridge(mcpt: &Path, server: &str) -> anyhow::Result<Self> {
+        let address = free_address()?;
+        let mut command = Command::new(mcpt);
+        command.args(["bridge", "--listen", &address.to_string(), "--"]);
+        command.args(["python3", "-u", "-c", server]);
+        command.env("MCPT_LOG", "off");
+        Self::start(command, address, "/mcp", None)
+    }
+
     /// nginx in front of a server: kept connections, no buffering, no log.
-    pub(super) fn nginx(server: &Target) -> anyhow::Result<Self> {
+    pub(in crate::bench) fn nginx(server: &Target) -> anyhow::Result<Self> {
         let address = free_address()?;
         let folder = folder("nginx", address)?;
         let file = folder.join("nginx.conf");
@@ -104,12 +114,12 @@ impl Program {
     }
 
     /// Where it takes MCP requests.
-    pub(super) fn target(&self) -> &Target {
+    pub(in crate::bench) fn target(&self) -> &Target {
         &self.target
     }
 
     /// CPU time of it and its children up to now.
-    pub(super) fn cpu_seconds(&self) -> anyhow::Result<f64> {
+    pub(in crate::bench) fn cpu_seconds(&self) -> anyhow::Result<f64> {
         let ticks_per_second = sysconf(SysconfVar::CLK_TCK)?.context("ticks per second")? as f64;
         let mut ticks = 0;
         for process in self.processes()? {
@@ -120,7 +130,7 @@ impl Program {
     }
 
     /// Resident memory of it and its children in bytes.
-    pub(super) fn memory(&self) -> anyhow::Result<f64> {
+    pub(in crate::bench) fn memory(&self) -> anyhow::Result<f64> {
         let mut kilobytes = 0.0;
         for process in self.processes()? {
             let status = fs::read_to_string(format!("/proc/{process}/status"))?;
@@ -157,7 +167,7 @@ impl Drop for Program {
 }
 
 /// Lets this program and its children have as many connections as the machine allows.
-pub(super) fn allow_many_files() -> anyhow::Result<()> {
+pub(in crate::bench) fn allow_many_files() -> anyhow::Result<()> {
     let (_, most) = getrlimit(Resource::RLIMIT_NOFILE)?;
     setrlimit(Resource::RLIMIT_NOFILE, most, most).context("raising the limit of open files")
 }
@@ -192,6 +202,7 @@ http {{
   uwsgi_temp_path {folder}/uwsgi;
   scgi_temp_path {folder}/scgi;
   keepalive_requests 1000000000;
+  client_max_body_size 0;
   upstream server {{
     server {server};
     keepalive 512;
