@@ -215,6 +215,18 @@ impl Draft {
                 return joined(Text::plain(scheme), &value);
             }
         }
+        // A header: `Authorization: Bearer …`.
+        if let Some((header, value)) = raw.split_once(':')
+            && header
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
+            && secrets::by_name(header)
+            && !value.trim().is_empty()
+        {
+            let start = raw.len() - value.trim_start().len();
+            let value = self.literal(value.trim_start(), Some(header));
+            return joined(Text::plain(raw.get(..start).unwrap_or_default()), &value);
+        }
         if let Some(text) = self.query(raw) {
             return text;
         }

@@ -5,6 +5,7 @@
 //! strangers stays data, and no `Debug` shows a value that may be a secret.
 
 mod client_entry;
+pub mod client_file;
 mod draft;
 pub mod pasted;
 mod placeholder;

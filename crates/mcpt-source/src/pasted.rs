@@ -12,6 +12,8 @@ mod prefix;
 mod python;
 mod words;
 
+pub(crate) use self::containers::{container_port, volume};
+
 use std::collections::VecDeque;
 
 use crate::{InvalidSource, Recipe, Source, draft::Draft, placeholder};
@@ -125,6 +127,12 @@ pub(crate) fn entry(
     }
     words.extend(args);
     start(words, draft, 0)
+}
+
+/// The words of one command in a text.
+pub(crate) fn split(text: &str) -> Result<Vec<String>, PastedError> {
+    let (_, commands) = words::commands(text)?;
+    Ok(commands.into_iter().flatten().collect())
 }
 
 /// The server that a text starts: variables that are set before it, then one command.

@@ -73,7 +73,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("process-tree", &[]),
     ("mcpt-core", &[]),
     ("mcpt-protocol", &[]),
-    ("mcpt-source", &["mcpt-core"]),
+    ("mcpt-source", &["goyaml", "mcpt-core"]),
     ("mcpt-access", &["mcpt-core"]),
     ("mcpt-gateway-api", &[]),
     ("mcpt-http", &["mcpt-protocol"]),

@@ -193,7 +193,7 @@ fn run(mut words: VecDeque<String>, draft: &mut Draft) -> Result<Source, PastedE
 }
 
 /// `[HOST:]CONTAINER[:OPTIONS]`; a path of Windows has a colon of its own.
-fn volume(value: &str, draft: &mut Draft) {
+pub(crate) fn volume(value: &str, draft: &mut Draft) {
     let colon = separator(value);
     let Some(colon) = colon else {
         draft.note("a volume without a folder of this machine is left out");
@@ -263,7 +263,7 @@ fn share(host: &str, container: &str, read_only: bool, draft: &mut Draft) {
 }
 
 /// The port in the container of `[[IP:]HOST:]CONTAINER[/tcp]`.
-fn container_port(value: &str) -> Option<u16> {
+pub(crate) fn container_port(value: &str) -> Option<u16> {
     let last = value.rsplit(':').next()?;
     last.split('/').next()?.parse().ok()
 }
