@@ -10,6 +10,7 @@
 )]
 
 mod bare;
+pub mod beside_helm;
 mod binary;
 pub mod calls;
 mod cluster;

@@ -117,6 +117,14 @@ const MODULES: &[Module] = &[
         stamps: &[],
     },
     Module {
+        name: "registry",
+        binaries: &[(
+            "registry",
+            "github.com/distribution/distribution/v3/cmd/registry",
+        )],
+        stamps: &[],
+    },
+    Module {
         name: "helm3",
         binaries: &[("helm3", "helm.sh/helm/v3/cmd/helm")],
         stamps: &[

@@ -182,9 +182,13 @@ fn workspace(can: &dyn Fn(Need) -> bool) -> anyhow::Result<Command> {
     Ok(command)
 }
 
-/// Where the suites find the real helm.
+/// Where the suites find the real helm, and a registry for charts.
 fn helm(command: &mut Command) -> anyhow::Result<()> {
-    for (variable, name) in [("MCPT_HELM3", "helm3"), ("MCPT_HELM4", "helm4")] {
+    for (variable, name) in [
+        ("MCPT_HELM3", "helm3"),
+        ("MCPT_HELM4", "helm4"),
+        ("MCPT_REGISTRY", "registry"),
+    ] {
         command.env(variable, go_tools::build(name)?.join(name));
     }
     Ok(())

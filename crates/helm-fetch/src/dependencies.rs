@@ -8,15 +8,16 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use helm_chart::{Chart, Constraint, Dependency, Lock, Version};
 
-use crate::pull::{fetch, in_repository};
+use crate::pull::{Found, archive, file_name, in_repository};
+use crate::registry::{Layers, SCHEME, below};
 use crate::repositories::unmanaged_name;
-use crate::{Access, Error, Http, Index, Places, Repositories, Repository, http, lock, places};
+use crate::{
+    Access, Error, Http, Index, Places, Reference, Registry, Repositories, Repository, http,
+    is_registry, lock, places,
+};
 
 /// Prefix of a chart on this machine.
 const FILE: &str = "file://";
-
-/// Prefix of a chart in a registry.
-const REGISTRY: &str = "oci://";
 
 /// What fetches the charts that a chart depends on.
 #[derive(Debug, Clone)]
@@ -29,6 +30,8 @@ pub struct Dependencies {
     pub http: Http,
     /// Take the cached indexes as they are.
     pub skip_refresh: bool,
+    /// The client of registries.
+    pub registry: Registry,
 }
 
 /// The cached indexes that were read, by the names of their repositories: one of 30 MB is read once, however many charts come
@@ -101,7 +104,7 @@ impl Dependencies {
             .dependencies
             .iter()
             .map(|dependency| dependency.repository.as_str())
-            .filter(|url| !is_local(url) && !url.starts_with(REGISTRY) && known.at(url).is_none())
+            .filter(|url| !is_local(url) && !is_registry(url) && known.at(url).is_none())
             .collect();
         if !unknown.is_empty() {
             return refuse(format!(
@@ -143,8 +146,9 @@ impl Dependencies {
                 names.insert(dependency.name.clone(), url);
                 continue;
             }
-            if url.starts_with(REGISTRY) {
-                return Err(Error::Registry(url));
+            if is_registry(&url) {
+                names.insert(dependency.name.clone(), url);
+                continue;
             }
             let alias = url.strip_prefix('@').or_else(|| url.strip_prefix("alias:"));
             let found = match alias {
@@ -260,6 +264,8 @@ impl Dependencies {
                 let version = chart.metadata.version;
                 let fits = Version::parse(&version).is_ok_and(|found| constraint.check(&found));
                 fits.then_some(version)
+            } else if is_registry(url) {
+                Some(self.in_registry(dependency, &constraint)?)
             } else {
                 let repository = names.get(name).map_or("", String::as_str);
                 let index = indexes.of(repository, &self.places).map_err(|error| {
@@ -380,24 +386,68 @@ impl Dependencies {
             let data = chart.to_archive(now.map_or(0, |now| now.as_secs()))?;
             return Ok(Some((format!("{}-{version}.tgz", chart.name()), data)));
         }
-        let (address, digest, access) = self.find(dependency, known, indexes)?;
-        if !addresses.insert(address.clone()) {
+        let found = if is_registry(&url) {
+            Found {
+                address: format!("{}:{}", below(&url, &name), dependency.version),
+                repository: url.clone(),
+                access: Access::default(),
+                digest: String::new(),
+            }
+        } else {
+            self.find(dependency, known, indexes)?
+        };
+        if !addresses.insert(found.address.clone()) {
             say(&format!("Already downloaded {name} from repo {url}"));
             return Ok(None);
         }
         say(&format!("Downloading {name} from repo {url}"));
-        let fetched = fetch(&address, &url, &access, &digest, &self.http)
-            .map_err(|error| Error::Refused(format!("could not download {address}: {error}")))?;
-        Ok(Some((fetched.name, fetched.data)))
+        if is_registry(&url) {
+            let address = format!("{SCHEME}{}", below(&url, &name));
+            let failed = |error: Error| not_downloaded(&address, &error);
+            let chosen = self.registry.choose(&address, &dependency.version);
+            let chosen = chosen.map_err(failed)?;
+            let pulled = self.registry.pull(&chosen.reference, Layers::Chart);
+            let pulled = pulled.map_err(failed)?;
+            for line in &pulled.lines {
+                say(line);
+            }
+            return Ok(Some((chosen.file, pulled.data)));
+        }
+        let data =
+            archive(&found, &self.http).map_err(|error| not_downloaded(&found.address, &error))?;
+        Ok(Some((file_name(&found.address)?, data)))
     }
 
-    /// The address of a dependency's archive, its digest, and how to be let in there.
+    /// The version of a chart in a registry: the one that is wished for, or the newest tag that fits. Where none fits it is the
+    /// constraint, as with helm, and fetching it fails.
+    fn in_registry(
+        &self,
+        dependency: &Dependency,
+        constraint: &Constraint,
+    ) -> Result<String, Error> {
+        let version = &dependency.version;
+        if Version::parse(version).is_ok() {
+            return Ok(version.clone());
+        }
+        let url = &dependency.repository;
+        let reference = Reference::parse(&below(url, &dependency.name))?;
+        let tags = self.registry.tags(&reference).map_err(|error| {
+            Error::Refused(format!(
+                "could not retrieve list of tags for repository {url}: {error}"
+            ))
+        })?;
+        let fits = |tag: &&String| Version::parse(tag).is_ok_and(|found| constraint.check(&found));
+        let found = tags.iter().find(fits);
+        Ok(found.unwrap_or(version).clone())
+    }
+
+    /// Where a dependency's archive is.
     fn find(
         &self,
         dependency: &Dependency,
         known: &Repositories,
         indexes: &mut Indexes,
-    ) -> Result<(String, String, Access), Error> {
+    ) -> Result<Found, Error> {
         let (name, url) = (&dependency.name, &dependency.repository);
         let failed =
             |error: &dyn std::fmt::Display| Error::Refused(format!("could not find : {error}"));
@@ -409,7 +459,12 @@ impl Dependencies {
             let found = in_repository(&repository, name, &dependency.version, &self.http);
             let (address, digest) = found
                 .map_err(|error| failed(&format!("chart {name} not found in {url}: {error}")))?;
-            return Ok((address, digest, Access::default()));
+            return Ok(Found {
+                address,
+                repository: url.clone(),
+                access: Access::default(),
+                digest,
+            });
         };
         let index = indexes.of(&repository.name, &self.places)?;
         let Some(versions) = index.versions(name) else {
@@ -425,9 +480,12 @@ impl Dependencies {
         let entry = usable
             .find(|entry| is_it(entry.version()))
             .ok_or_else(|| failed(&"no matching version"))?;
-        let address = http::resolve(url, entry.urls()[0])?;
-        let digest = entry.digest().to_owned();
-        Ok((address, digest, repository.access.clone()))
+        Ok(Found {
+            address: http::resolve(url, entry.urls()[0])?,
+            repository: url.clone(),
+            access: repository.access.clone(),
+            digest: entry.digest().to_owned(),
+        })
     }
 
     /// The folder of a chart on this machine.
@@ -443,6 +501,10 @@ impl Dependencies {
 
 fn refuse<T>(text: impl Into<String>) -> Result<T, Error> {
     Err(Error::Refused(text.into()))
+}
+
+fn not_downloaded(address: &str, error: &Error) -> Error {
+    Error::Refused(format!("could not download {address}: {error}"))
 }
 
 fn is_local(url: &str) -> bool {

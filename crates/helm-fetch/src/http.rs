@@ -1,29 +1,27 @@
-//! One GET over HTTP or HTTPS, whole, within a time and a size.
+//! Requests over HTTP or HTTPS, answered whole, within a time and a size.
 
-use std::fs;
+use std::collections::HashMap;
+use std::fmt;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use secrecy::{ExposeSecret as _, SecretString};
-use ureq::config::RedirectAuthHeaders;
-use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig, parse_pem};
+use ureq::Agent;
+use ureq::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, header};
 use url::Url;
 
-use crate::Error;
+use crate::{Error, tls};
 
 /// The most bytes of an answer; the largest public index has 30 MB.
-const MOST_BYTES: u64 = 256 * 1024 * 1024;
+pub(crate) const MOST_BYTES: u64 = 256 * 1024 * 1024;
 
-/// How to be let in.
-#[derive(Debug, Clone, Default)]
-pub struct Access {
-    /// The user; nobody is told without a password.
-    pub username: String,
-    /// The password.
-    pub password: Option<SecretString>,
-    /// Tell both to servers other than the repository's, too.
-    pub pass_credentials_all: bool,
+/// The most redirects of one request.
+const MOST_REDIRECTS: usize = 10;
+
+/// Whom to trust, and who we are.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub struct Tls {
     /// A file with the client's certificate.
     pub cert_file: Option<PathBuf>,
     /// A file with its key.
@@ -34,10 +32,33 @@ pub struct Access {
     pub insecure_skip_tls_verify: bool,
 }
 
-/// A client.
-#[derive(Debug, Clone)]
+/// How to be let in.
+#[derive(Debug, Clone, Default)]
+pub struct Access {
+    /// The user; nobody is told without a password.
+    pub username: String,
+    /// The password.
+    pub password: Option<SecretString>,
+    /// Tell both to servers other than the repository's, too.
+    pub pass_credentials_all: bool,
+    /// The same by certificates.
+    pub tls: Tls,
+}
+
+/// A client. Its clones share connections.
+#[derive(Clone)]
 pub struct Http {
     timeout: Duration,
+    agents: Arc<Mutex<HashMap<Tls, Agent>>>,
+}
+
+impl fmt::Debug for Http {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = &mut f.debug_struct("Http");
+        shown
+            .field("timeout", &self.timeout)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Default for Http {
@@ -47,10 +68,41 @@ impl Default for Http {
     }
 }
 
+/// A request.
+#[derive(Debug)]
+pub(crate) struct Ask<'a> {
+    pub(crate) method: Method,
+    pub(crate) url: &'a Url,
+    /// Sent to the server of `url` alone, wherever that one redirects to.
+    pub(crate) authorization: Option<&'a SecretString>,
+    pub(crate) headers: &'a [(HeaderName, &'a str)],
+    pub(crate) body: Option<&'a [u8]>,
+}
+
+/// An answer, of any status.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    /// Where it came from in the end.
+    pub(crate) url: Url,
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Answer {
+    /// A header that is text.
+    pub(crate) fn header(&self, name: &HeaderName) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+}
+
 impl Http {
     /// A client whose answers come, with all redirects, within a time.
     pub fn new(timeout: Duration) -> Self {
-        Self { timeout }
+        Self {
+            timeout,
+            agents: Arc::default(),
+        }
     }
 
     /// What is at `url`. The user and the password go there only when it is on the server of `repository`.
@@ -59,89 +111,153 @@ impl Http {
     /// [`Error::Status`] for anything but 200, [`Error::TimedOut`], [`Error::Unreachable`], [`Error::TooLarge`], and
     /// [`Error::Tls`] for certificates that cannot be read.
     pub fn get(&self, url: &str, repository: &str, access: &Access) -> Result<Vec<u8>, Error> {
-        let agent = self.agent(access)?;
-        let mut request = agent.get(url);
-        if let Some(password) = access
-            .password
-            .as_ref()
-            .filter(|_| !access.username.is_empty())
-            && (access.pass_credentials_all || is_same_server(url, repository))
-        {
-            let pair = format!("{}:{}", access.username, password.expose_secret());
-            request = request.header("authorization", basic(&pair));
-        }
-        let failed = |error: ureq::Error| match error {
-            ureq::Error::Timeout(_) => Error::TimedOut {
+        let asked = parse(url)?;
+        let password = access.password.as_ref();
+        let password = password.filter(|_| !access.username.is_empty());
+        let is_for_it = access.pass_credentials_all || is_same_server(url, repository);
+        let authorization = password
+            .filter(|_| is_for_it)
+            .map(|password| basic(&access.username, password));
+        let answer = self.send(
+            &Ask {
+                method: Method::GET,
+                url: &asked,
+                authorization: authorization.as_ref(),
+                headers: &[],
+                body: None,
+            },
+            &access.tls,
+        )?;
+        if answer.status != StatusCode::OK {
+            return Err(Error::Status {
                 url: url.to_owned(),
+                status: answer.status.as_u16(),
+                reason: answer.status.canonical_reason().unwrap_or_default(),
+            });
+        }
+        Ok(answer.body)
+    }
+
+    /// Asks, and follows redirects of requests without a body.
+    pub(crate) fn send(&self, ask: &Ask<'_>, tls: &Tls) -> Result<Answer, Error> {
+        let agent = self.agent(tls)?;
+        let mut url = ask.url.clone();
+        for _ in 0..=MOST_REDIRECTS {
+            let authorization = ask
+                .authorization
+                .filter(|_| url.origin() == ask.url.origin());
+            let answer = self.send_once(&agent, ask, &url, authorization)?;
+            let next = answer.header(&header::LOCATION);
+            match next.filter(|_| answer.status.is_redirection() && ask.body.is_none()) {
+                None => return Ok(answer),
+                Some(next) => {
+                    let next = url.join(next).map_err(|error| broken(&url, &error))?;
+                    if url.scheme() == "https" && next.scheme() != "https" {
+                        let reason = format!("redirected to {next}, which is not HTTPS");
+                        return Err(broken(&url, &reason));
+                    }
+                    url = next;
+                }
+            }
+        }
+        Err(broken(
+            ask.url,
+            &format!("more than {MOST_REDIRECTS} redirects"),
+        ))
+    }
+
+    fn send_once(
+        &self,
+        agent: &Agent,
+        ask: &Ask<'_>,
+        url: &Url,
+        authorization: Option<&SecretString>,
+    ) -> Result<Answer, Error> {
+        let mut request = Request::builder()
+            .method(ask.method.clone())
+            .uri(url.as_str());
+        if let Some(secret) = authorization {
+            let mut value = HeaderValue::from_str(secret.expose_secret())
+                .map_err(|error| broken(url, &error))?;
+            value.set_sensitive(true);
+            request = request.header(header::AUTHORIZATION, value);
+        }
+        for (name, value) in ask.headers {
+            request = request.header(name, *value);
+        }
+        let failed = |error: ureq::Error| self.failed(url, &error);
+        let answer = match ask.body {
+            Some(body) => request
+                .body(body)
+                .map_err(ureq::Error::from)
+                .and_then(|request| agent.run(request)),
+            None => request
+                .body(())
+                .map_err(ureq::Error::from)
+                .and_then(|request| agent.run(request)),
+        };
+        let mut answer = answer.map_err(failed)?;
+        let body = answer.body_mut().with_config().limit(MOST_BYTES);
+        Ok(Answer {
+            body: body.read_to_vec().map_err(failed)?,
+            url: url.clone(),
+            status: answer.status(),
+            headers: answer.headers().clone(),
+        })
+    }
+
+    fn failed(&self, url: &Url, error: &ureq::Error) -> Error {
+        match error {
+            ureq::Error::Timeout(_) => Error::TimedOut {
+                url: url.to_string(),
                 seconds: self.timeout.as_secs(),
             },
             ureq::Error::BodyExceedsLimit(_) => Error::TooLarge {
-                url: url.to_owned(),
+                url: url.to_string(),
                 most: MOST_BYTES,
             },
-            other => Error::Unreachable {
-                url: url.to_owned(),
-                reason: other.to_string(),
+            other if is_other_protocol(other) => Error::NotTls {
+                url: url.to_string(),
             },
-        };
-        let mut answer = request.call().map_err(failed)?;
-        let status = answer.status();
-        if status.as_u16() != 200 {
-            return Err(Error::Status {
-                url: url.to_owned(),
-                status: status.as_u16(),
-                reason: status.canonical_reason().unwrap_or_default(),
-            });
+            other => broken(url, other),
         }
-        let body = answer.body_mut().with_config().limit(MOST_BYTES);
-        body.read_to_vec().map_err(failed)
     }
 
-    fn agent(&self, access: &Access) -> Result<ureq::Agent, Error> {
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let mut tls = TlsConfig::builder()
-            .unversioned_rustls_crypto_provider(provider)
-            .disable_verification(access.insecure_skip_tls_verify)
-            .root_certs(RootCerts::PlatformVerifier);
-        if let Some(file) = &access.ca_file {
-            tls = tls.root_certs(RootCerts::from(certificates(file)?));
+    /// The agent of these certificates: one for all requests, so that connections are used again.
+    fn agent(&self, tls: &Tls) -> Result<Agent, Error> {
+        // What a panic has left in the table is whole: agents are only ever added.
+        let mut agents = self.agents.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(agent) = agents.get(tls) {
+            return Ok(agent.clone());
         }
-        if let (Some(cert), Some(key)) = (&access.cert_file, &access.key_file) {
-            let pem = read(key)?;
-            let unusable = |reason: String| Error::Tls(format!("{}: {reason}", key.display()));
-            let key = PrivateKey::from_pem(&pem).map_err(|error| unusable(error.to_string()))?;
-            let chain = certificates(cert)?;
-            tls = tls.client_cert(Some(ClientCert::new_with_certs(&chain, key)));
-        }
-        Ok(ureq::Agent::config_builder()
-            .timeout_global(Some(self.timeout))
-            .http_status_as_error(false)
-            .max_redirects(10)
-            .redirect_auth_headers(RedirectAuthHeaders::SameHost)
-            .user_agent(concat!("mcpt/", env!("CARGO_PKG_VERSION")))
-            .tls_config(tls.build())
-            .build()
-            .new_agent())
+        let agent = tls::agent(tls, self.timeout)?;
+        agents.insert(tls.clone(), agent.clone());
+        Ok(agent)
     }
 }
 
-fn read(path: &PathBuf) -> Result<Vec<u8>, Error> {
-    fs::read(path).map_err(|error| Error::Tls(format!("{}: {error}", path.display())))
+/// Whether the server answers a TLS greeting in another protocol, which is HTTP most of the time.
+fn is_other_protocol(error: &ureq::Error) -> bool {
+    let found = match error {
+        ureq::Error::Rustls(error) => Some(error),
+        ureq::Error::Io(error) => error.get_ref().and_then(|inner| inner.downcast_ref()),
+        _ => None,
+    };
+    matches!(found, Some(rustls::Error::InvalidMessage(_)))
 }
 
-fn certificates(path: &PathBuf) -> Result<Vec<Certificate<'static>>, Error> {
-    let pem = read(path)?;
-    let unusable = |reason: &str| Error::Tls(format!("{}: {reason}", path.display()));
-    let mut found = Vec::new();
-    for item in parse_pem(&pem) {
-        if let PemItem::Certificate(certificate) = item.map_err(|e| unusable(&e.to_string()))? {
-            found.push(certificate);
-        }
+fn broken(url: &Url, reason: &dyn fmt::Display) -> Error {
+    Error::Unreachable {
+        url: url.to_string(),
+        reason: reason.to_string(),
     }
-    if found.is_empty() {
-        return Err(unusable("holds no certificate"));
-    }
-    Ok(found)
+}
+
+pub(crate) fn parse(url: &str) -> Result<Url, Error> {
+    Url::parse(url).map_err(|error| Error::Unreachable {
+        url: url.to_owned(),
+        reason: error.to_string(),
+    })
 }
 
 /// Scheme, host and port are those of the repository.
@@ -152,17 +268,17 @@ fn is_same_server(url: &str, repository: &str) -> bool {
     }
 }
 
-fn basic(pair: &str) -> String {
+/// The header of basic authentication.
+pub(crate) fn basic(username: &str, password: &SecretString) -> SecretString {
     use base64::Engine as _;
-    format!(
-        "Basic {}",
-        base64::engine::general_purpose::STANDARD.encode(pair)
-    )
+    let pair = format!("{username}:{}", password.expose_secret());
+    let pair = base64::engine::general_purpose::STANDARD.encode(pair);
+    SecretString::from(format!("Basic {pair}"))
 }
 
 /// An address in an index: absolute, or below the repository.
 pub(crate) fn resolve(repository: &str, reference: &str) -> Result<String, Error> {
-    let unusable = |what: &str, reason: &dyn std::fmt::Display| {
+    let unusable = |what: &str, reason: &dyn fmt::Display| {
         Error::Refused(format!("failed to parse {what} as URL: {reason}"))
     };
     match Url::parse(reference) {

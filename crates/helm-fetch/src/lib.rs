@@ -1,24 +1,29 @@
-//! Chart repositories, as Helm 4.3.1 has them: which there are, what is in them, and the charts that a chart depends on.
+//! Chart repositories and registries, as Helm 4.3.1 has them: which there are, what is in them, and the charts that a chart
+//! depends on.
 //!
 //! The files are Helm's own ([`Places`]), so that either program sees what the other added. All of it blocks.
 
 mod dependencies;
 mod error;
+mod go_json;
 mod http;
 mod index;
 mod index_folder;
 mod lock;
 mod places;
 mod pull;
+mod registry;
 mod repositories;
+mod tls;
 mod unpack;
 
 pub use dependencies::Dependencies;
 pub use error::Error;
-pub use http::{Access, Http};
+pub use http::{Access, Http, Tls};
 pub use index::{Index, IndexEntry};
 pub use places::Places;
-pub use pull::{Fetched, Wanted, pull};
+pub use pull::{Fetched, Provenance, Wanted, pull};
+pub use registry::{Chosen, Credentials, Pushed, Reference, Registry, is_registry};
 pub use repositories::{Repositories, Repository};
 pub use unpack::unpack;
 

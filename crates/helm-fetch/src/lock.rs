@@ -1,6 +1,5 @@
 //! `Chart.lock`: which versions were chosen, and for which wishes.
 
-use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
@@ -10,7 +9,7 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use crate::index_folder::hex;
-use crate::{Error, places};
+use crate::{Error, go_json, places};
 
 /// The time as Go writes it.
 pub(crate) fn now() -> String {
@@ -19,31 +18,14 @@ pub(crate) fn now() -> String {
 
 /// Helm's digest of wishes and choices: SHA-256 of both as Go writes them in JSON.
 pub(crate) fn digest(wanted: &[Dependency], locked: &[Dependency]) -> Result<String, Error> {
-    let json = serde_json::to_string(&[wanted, locked])
-        .map_err(|error| Error::Refused(error.to_string()))?;
-    Ok(format!("sha256:{}", hex(&Sha256::digest(as_go(&json)))))
+    let json = go_json::text(&[wanted, locked])?;
+    Ok(format!("sha256:{}", hex(&Sha256::digest(json))))
 }
 
 /// The digest that helm 2 made, of the wishes alone.
 pub(crate) fn digest_of_helm_2(wanted: &[Dependency]) -> Result<String, Error> {
-    let json = serde_json::to_string(wanted).map_err(|error| Error::Refused(error.to_string()))?;
-    let json = as_go(&format!("{{\"dependencies\":{json}}}"));
+    let json = format!("{{\"dependencies\":{}}}", go_json::text(&wanted)?);
     Ok(format!("sha256:{}", hex(&Sha256::digest(json))))
-}
-
-/// Go's JSON can stand in a page of HTML.
-fn as_go(json: &str) -> String {
-    let mut text = String::with_capacity(json.len());
-    for c in json.chars() {
-        match c {
-            '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => {
-                // Writing to a string cannot fail.
-                let _ = write!(text, "\\u{:04x}", u32::from(c));
-            }
-            c => text.push(c),
-        }
-    }
-    text
 }
 
 /// Writes the lock beside `Chart.yaml`, but not through a link.

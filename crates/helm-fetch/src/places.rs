@@ -5,7 +5,7 @@ use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use crate::Error;
+use crate::{Credentials, Error};
 
 /// The files of one user.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,11 +14,14 @@ pub struct Places {
     pub repository_config: PathBuf,
     /// The folder of the indexes.
     pub repository_cache: PathBuf,
+    /// The logins at registries.
+    pub credentials: Credentials,
 }
 
 impl Places {
     /// Where helm looks: `HELM_REPOSITORY_CONFIG` and `HELM_REPOSITORY_CACHE`, else below `HELM_CONFIG_HOME` and
-    /// `HELM_CACHE_HOME`, else below those of the XDG rules, else below the home folder. `variable` gives what a variable of the
+    /// `HELM_CACHE_HOME`, else below those of the XDG rules, else below the home folder; logins in `HELM_REGISTRY_CONFIG`, else
+    /// there too, and in Docker's file, which `DOCKER_CONFIG` names the folder of. `variable` gives what a variable of the
     /// environment holds; an empty one counts as none.
     pub fn of_environment(variable: impl Fn(&str) -> Option<OsString>) -> Self {
         let set = |name: &str| {
@@ -29,13 +32,20 @@ impl Places {
         let base = |helm: &str, xdg: &str, usual: &str| {
             set(helm).unwrap_or_else(|| set(xdg).unwrap_or_else(|| home().join(usual)).join("helm"))
         };
+        let config = || base("HELM_CONFIG_HOME", "XDG_CONFIG_HOME", ".config");
         Self {
-            repository_config: set("HELM_REPOSITORY_CONFIG").unwrap_or_else(|| {
-                base("HELM_CONFIG_HOME", "XDG_CONFIG_HOME", ".config").join("repositories.yaml")
-            }),
+            repository_config: set("HELM_REPOSITORY_CONFIG")
+                .unwrap_or_else(|| config().join("repositories.yaml")),
             repository_cache: set("HELM_REPOSITORY_CACHE").unwrap_or_else(|| {
                 base("HELM_CACHE_HOME", "XDG_CACHE_HOME", ".cache").join("repository")
             }),
+            credentials: Credentials {
+                helm: set("HELM_REGISTRY_CONFIG")
+                    .unwrap_or_else(|| config().join("registry/config.json")),
+                docker: set("DOCKER_CONFIG")
+                    .unwrap_or_else(|| home().join(".docker"))
+                    .join("config.json"),
+            },
         }
     }
 
@@ -52,9 +62,13 @@ impl Places {
 
 /// Writes a file whole or not at all, with the folders that it is in. `private` files are for the user alone.
 pub(crate) fn write_whole(path: &Path, content: &[u8], private: bool) -> Result<(), Error> {
-    use std::os::unix::fs::OpenOptionsExt as _;
+    use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
     let folder = path.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(folder).map_err(Error::file(folder))?;
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(if private { 0o700 } else { 0o755 })
+        .create(folder)
+        .map_err(Error::file(folder))?;
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let partial = path.with_file_name(format!(".{name}.{}", std::process::id()));
     let written = fs::OpenOptions::new()

@@ -1,10 +1,11 @@
-//! A chart's archive from a repository or an address.
+//! A chart's archive from a repository, a registry or an address.
 
 use sha2::{Digest as _, Sha256};
 use url::Url;
 
 use crate::index_folder::hex;
-use crate::{Access, Error, Http, Places, Repositories, Repository, http};
+use crate::registry::{Layers, SCHEME};
+use crate::{Access, Error, Http, Places, Registry, Repositories, Repository, http, is_registry};
 
 /// Which chart is wanted.
 #[derive(Debug, Clone, Default)]
@@ -17,6 +18,22 @@ pub struct Wanted {
     pub repository: Option<String>,
     /// How to be let in where the user's list does not say it.
     pub access: Access,
+    /// Speak HTTP without TLS to registries.
+    pub plain_http: bool,
+    /// Whether the provenance file is wanted, too.
+    pub provenance: Provenance,
+}
+
+/// Whether a provenance file is wanted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Provenance {
+    /// No.
+    #[default]
+    No,
+    /// Where there is one.
+    IfThere,
+    /// Nothing without it.
+    Always,
 }
 
 /// An archive.
@@ -26,15 +43,116 @@ pub struct Fetched {
     pub name: String,
     /// Its content.
     pub data: Vec<u8>,
+    /// The provenance file's content.
+    pub provenance: Option<Vec<u8>>,
 }
 
-/// Fetches a chart's archive. What the index says of its digest holds.
+/// Where an archive is.
+#[derive(Debug)]
+pub(crate) struct Found {
+    pub(crate) address: String,
+    /// The repository that it belongs to, whose server gets to know the user and the password.
+    pub(crate) repository: String,
+    pub(crate) access: Access,
+    /// SHA-256 in hexadecimal digits, or nothing.
+    pub(crate) digest: String,
+}
+
+/// Fetches a chart's archive from a repository or a registry, and says Helm's lines. What the index says of its digest holds.
 ///
 /// # Errors
-/// When there is no such repository, chart or version, the index is missing or broken, the digest is another, or as
-/// [`Http::get`]; [`Error::Registry`] for `oci://`.
-pub fn pull(wanted: &Wanted, http: &Http, places: &Places) -> Result<Fetched, Error> {
+/// When there is no such repository, chart or version, the index is missing or broken, the digest is another, the registry
+/// refuses, or as [`Http::get`].
+pub fn pull(
+    wanted: &Wanted,
+    http: &Http,
+    places: &Places,
+    say: &mut dyn FnMut(&str),
+) -> Result<Fetched, Error> {
+    let found = find(wanted, http, places)?;
+    if is_registry(&found.address) {
+        let registry = Registry::new(http, &found.access, wanted.plain_http, &places.credentials);
+        let version = if is_registry(&wanted.chart) {
+            wanted.version.as_str()
+        } else {
+            ""
+        };
+        return from_registry(&registry, &found.address, version, wanted.provenance, say);
+    }
+    let data = archive(&found, http)?;
+    let file = format!("{}.prov", found.address);
+    let provenance = || http.get(&file, &found.repository, &found.access);
+    Ok(Fetched {
+        name: file_name(&found.address)?,
+        data,
+        provenance: with_provenance(wanted.provenance, &found.address, &file, provenance, say)?,
+    })
+}
+
+fn from_registry(
+    registry: &Registry,
+    address: &str,
+    version: &str,
+    wanted: Provenance,
+    say: &mut dyn FnMut(&str),
+) -> Result<Fetched, Error> {
+    let chosen = registry.choose(address, version)?;
+    let pulled = registry.pull(&chosen.reference, Layers::Chart)?;
+    for line in &pulled.lines {
+        say(line);
+    }
+    let shown = format!("{SCHEME}{}", chosen.reference);
+    let mut lines = Vec::new();
+    let provenance = || {
+        let pulled = registry.pull(&chosen.reference, Layers::Provenance)?;
+        lines = pulled.lines;
+        Ok(pulled.data)
+    };
+    let file = format!("{shown}.prov");
+    let provenance = with_provenance(wanted, address, &file, provenance, say)?;
+    for line in &lines {
+        say(line);
+    }
+    Ok(Fetched {
+        name: chosen.file,
+        data: pulled.data,
+        provenance,
+    })
+}
+
+fn with_provenance(
+    wanted: Provenance,
+    chart: &str,
+    file: &str,
+    fetch: impl FnOnce() -> Result<Vec<u8>, Error>,
+    say: &mut dyn FnMut(&str),
+) -> Result<Option<Vec<u8>>, Error> {
+    if wanted == Provenance::No {
+        return Ok(None);
+    }
+    match fetch() {
+        Ok(data) => Ok(Some(data)),
+        Err(_) if wanted == Provenance::Always => Err(Error::Refused(format!(
+            "failed to fetch provenance {file:?}"
+        ))),
+        Err(error) => {
+            say(&format!(
+                "WARNING: Verification not found for {chart}: {error}"
+            ));
+            Ok(None)
+        }
+    }
+}
+
+/// Where a chart's archive is.
+fn find(wanted: &Wanted, http: &Http, places: &Places) -> Result<Found, Error> {
     let (chart, version) = (&wanted.chart, &wanted.version);
+    let at = |address: &str, repository: &str, access: &Access, digest: &str| Found {
+        address: address.to_owned(),
+        repository: repository.to_owned(),
+        access: access.clone(),
+        digest: digest.to_owned(),
+    };
     if let Some(url) = &wanted.repository {
         let repository = Repository {
             name: String::new(),
@@ -42,10 +160,10 @@ pub fn pull(wanted: &Wanted, http: &Http, places: &Places) -> Result<Fetched, Er
             access: wanted.access.clone(),
         };
         let (address, digest) = in_repository(&repository, chart, version, http)?;
-        return fetch(&address, &repository.url, &repository.access, &digest, http);
+        return Ok(at(&address, &repository.url, &repository.access, &digest));
     }
-    if chart.starts_with("oci://") {
-        return Err(Error::Registry(chart.clone()));
+    if is_registry(chart) {
+        return Ok(at(chart, chart, &wanted.access, ""));
     }
     let known = Repositories::load(places)?;
     if Url::parse(chart).is_ok_and(|url| url.has_host()) {
@@ -58,10 +176,10 @@ pub fn pull(wanted: &Wanted, http: &Http, places: &Places) -> Result<Fetched, Er
                 .flatten()
                 .any(|entry| entry.urls().iter().any(|url| http::is_equal(url, chart)));
             if is_its {
-                return fetch(chart, &repository.url, &repository.access, "", http);
+                return Ok(at(chart, &repository.url, &repository.access, ""));
             }
         }
-        return fetch(chart, chart, &wanted.access, "", http);
+        return Ok(at(chart, chart, &wanted.access, ""));
     }
     let Some((name, chart)) = chart.split_once('/') else {
         return Err(Error::Refused(format!(
@@ -80,13 +198,12 @@ pub fn pull(wanted: &Wanted, http: &Http, places: &Places) -> Result<Fetched, Er
         ))
     })?;
     let address = address(repository, entry.urls().first().copied(), chart)?;
-    let digest = entry.digest().to_owned();
     let access = if repository.access.username.is_empty() {
         &wanted.access
     } else {
         &repository.access
     };
-    fetch(&address, &repository.url, access, &digest, http)
+    Ok(at(&address, &repository.url, access, entry.digest()))
 }
 
 fn not_cached(error: &Error) -> Error {
@@ -128,34 +245,26 @@ pub(crate) fn in_repository(
     Ok((address, entry.digest().to_owned()))
 }
 
-/// Fetches an archive and holds it against its digest, where there is one.
-pub(crate) fn fetch(
-    address: &str,
-    repository: &str,
-    access: &Access,
-    digest: &str,
-    http: &Http,
-) -> Result<Fetched, Error> {
-    if address.starts_with("oci://") {
-        return Err(Error::Registry(address.to_owned()));
-    }
-    let data = http.get(address, repository, access)?;
-    let found = hex(&Sha256::digest(&data));
-    if !digest.is_empty() && !digest.eq_ignore_ascii_case(&found) {
+/// Fetches an archive over HTTP and holds it against its digest, where there is one.
+pub(crate) fn archive(found: &Found, http: &Http) -> Result<Vec<u8>, Error> {
+    let data = http.get(&found.address, &found.repository, &found.access)?;
+    let digest = hex(&Sha256::digest(&data));
+    if !found.digest.is_empty() && !found.digest.eq_ignore_ascii_case(&digest) {
         return Err(Error::Digest {
-            url: address.to_owned(),
-            found,
-            wanted: digest.to_owned(),
+            url: found.address.clone(),
+            found: digest,
+            wanted: found.digest.clone(),
         });
     }
+    Ok(data)
+}
+
+/// The name of the file at an address.
+pub(crate) fn file_name(address: &str) -> Result<String, Error> {
     let path = Url::parse(address).map(|url| url.path().to_owned());
     let path = path.unwrap_or_default();
-    let name = path.rsplit('/').next().unwrap_or_default();
-    if name.is_empty() || name == ".." {
-        return Err(Error::Refused(format!("{address} names no file")));
+    match path.rsplit('/').next().unwrap_or_default() {
+        "" | ".." => Err(Error::Refused(format!("{address} names no file"))),
+        name => Ok(name.to_owned()),
     }
-    Ok(Fetched {
-        name: name.to_owned(),
-        data,
-    })
 }

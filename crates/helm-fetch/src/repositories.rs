@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value, json};
 
-use crate::{Access, Error, Http, Index, Places, http, places};
+use crate::{Access, Error, Http, Index, Places, Tls, http, is_registry, places};
 
 /// One repository.
 #[derive(Debug, Clone, Default)]
@@ -111,8 +111,11 @@ impl Repository {
 
     /// Fetches the index.
     pub(crate) fn fetch_index(&self, http: &Http) -> Result<(Vec<u8>, Index), Error> {
-        if self.url.starts_with("oci://") {
-            return Err(Error::Registry(self.url.clone()));
+        if is_registry(&self.url) {
+            return Err(Error::Refused(format!(
+                "{}: a registry has no index",
+                self.url
+            )));
         }
         let address = http::resolve(&self.url, "index.yaml")?;
         let text = http.get(&address, &self.url, &self.access)?;
@@ -164,10 +167,12 @@ impl Repository {
                 username: text("username"),
                 password: password.map(SecretString::from),
                 pass_credentials_all: flag("pass_credentials_all"),
-                cert_file: path("certFile"),
-                key_file: path("keyFile"),
-                ca_file: path("caFile"),
-                insecure_skip_tls_verify: flag("insecure_skip_tls_verify"),
+                tls: Tls {
+                    cert_file: path("certFile"),
+                    key_file: path("keyFile"),
+                    ca_file: path("caFile"),
+                    insecure_skip_tls_verify: flag("insecure_skip_tls_verify"),
+                },
             },
         }
     }
@@ -184,10 +189,10 @@ impl Repository {
             "url": self.url,
             "username": access.username,
             "password": password.unwrap_or_default(),
-            "certFile": path(&access.cert_file),
-            "keyFile": path(&access.key_file),
-            "caFile": path(&access.ca_file),
-            "insecure_skip_tls_verify": access.insecure_skip_tls_verify,
+            "certFile": path(&access.tls.cert_file),
+            "keyFile": path(&access.tls.key_file),
+            "caFile": path(&access.tls.ca_file),
+            "insecure_skip_tls_verify": access.tls.insecure_skip_tls_verify,
             "pass_credentials_all": access.pass_credentials_all,
         })
     }
@@ -210,6 +215,7 @@ mod tests {
         let places = Places {
             repository_config: folder.path().join("a/repositories.yaml"),
             repository_cache: folder.path().join("cache"),
+            ..Places::of_environment(|_| None)
         };
         assert!(Repositories::load(&places).unwrap().list.is_empty());
         let mut list = Repositories::default();
@@ -219,7 +225,10 @@ mod tests {
             access: Access {
                 username: "u".to_owned(),
                 password: Some("hush".to_owned().into()),
-                ca_file: Some("ca.pem".into()),
+                tls: Tls {
+                    ca_file: Some("ca.pem".into()),
+                    ..Tls::default()
+                },
                 ..Access::default()
             },
         };

@@ -4,22 +4,10 @@
 
 mod lint;
 
-use std::env;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output};
 
-use mcpt_tests::Mcpt;
-
-/// Helm 4: `MCPT_HELM4`, else where `cargo xtask tools` puts it.
-fn helm(arguments: &[&str], folder: &Path) -> Output {
-    let built = || Path::new(&env::var_os("HOME").unwrap()).join(".cache/mcpt/bin/helm4");
-    let program = env::var_os("MCPT_HELM4").map_or_else(built, PathBuf::from);
-    // Neither the user's settings nor a cluster plays a part.
-    let mut helm = Command::new(program);
-    helm.env_clear().env("HOME", "/nonexistent");
-    helm.args(arguments).current_dir(folder).output().unwrap()
-}
+use mcpt_tests::beside_helm::{self, helm, mcpt, tree};
 
 /// Helm's output, that is ours if need be: in which order Helm takes the charts of a chart is chance in each of its runs.
 fn helm_as(ours: &Output, arguments: &[&str], folder: &Path) -> Output {
@@ -33,20 +21,9 @@ fn helm_as(ours: &Output, arguments: &[&str], folder: &Path) -> Output {
     theirs
 }
 
-fn mcpt(arguments: &[&str], folder: &Path) -> Output {
-    let arguments = [&["chart"], arguments].concat();
-    let mcpt = Mcpt::default();
-    mcpt.command(&arguments)
-        .current_dir(folder)
-        .output()
-        .unwrap()
-}
-
 fn write(folder: &Path, files: &[(&str, &str)]) {
     for (name, text) in files {
-        let path = folder.join(name);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, text).unwrap();
+        beside_helm::write(&folder.join(name), text);
     }
 }
 
@@ -206,25 +183,6 @@ fn same_output_and_exit_codes() {
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
-/// All files below a folder, and their content.
-fn tree(folder: &Path) -> Vec<(PathBuf, String)> {
-    let mut found = Vec::new();
-    let mut open = vec![folder.to_owned()];
-    while let Some(next) = open.pop() {
-        for entry in fs::read_dir(next).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                open.push(path);
-            } else {
-                let text = fs::read_to_string(&path).unwrap();
-                found.push((path.strip_prefix(folder).unwrap().to_owned(), text));
-            }
-        }
-    }
-    found.sort();
-    found
-}
-
 #[test]
 fn same_files() {
     let folder = tempfile::tempdir().unwrap();
@@ -244,7 +202,7 @@ fn same_files() {
             let output = with(&arguments, folder.path());
             assert!(output.status.success(), "{output:?}");
             let said = String::from_utf8(output.stdout).unwrap().replace(to, "TO");
-            (said, tree(&folder.path().join(to)))
+            (said, tree(&folder.path().join(to), |_| true))
         };
         let name = case.replace(' ', "");
         assert_eq!(

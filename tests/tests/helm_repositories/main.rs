@@ -4,38 +4,12 @@
 
 mod server;
 
-use std::env;
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::path::Path;
+use std::process::Output;
 
-use mcpt_tests::Mcpt;
+use mcpt_tests::beside_helm::{helm, mcpt, said, tree, write};
 use server::Server;
-
-/// Helm 4: `MCPT_HELM4`, else where `cargo xtask tools` puts it.
-fn helm(arguments: &[&str], folder: &Path) -> Output {
-    let built = || Path::new(&env::var_os("HOME").unwrap()).join(".cache/mcpt/bin/helm4");
-    let program = env::var_os("MCPT_HELM4").map_or_else(built, PathBuf::from);
-    let mut helm = Command::new(program);
-    helm.env_clear().env("HOME", folder.join("home"));
-    helm.args(arguments).current_dir(folder).output().unwrap()
-}
-
-fn mcpt(arguments: &[&str], folder: &Path) -> Output {
-    let arguments = [&["chart"], arguments].concat();
-    let mcpt = Mcpt::default();
-    mcpt.command(&arguments)
-        .env("HELM_CONFIG_HOME", folder.join("home/.config/helm"))
-        .env("HELM_CACHE_HOME", folder.join("home/.cache/helm"))
-        .current_dir(folder)
-        .output()
-        .unwrap()
-}
-
-fn write(path: &Path, text: &str) {
-    fs::create_dir_all(path.parent().unwrap()).unwrap();
-    fs::write(path, text).unwrap();
-}
 
 /// Charts of one name and several versions, packed, with their index.
 fn serve(folder: &Path) {
@@ -119,40 +93,9 @@ fn parents(folder: &Path, url: &str) {
     );
 }
 
-fn said(output: &Output) -> (Option<i32>, Vec<String>, String) {
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let mut lines: Vec<String> = text(&output.stdout).lines().map(str::to_owned).collect();
-    // Repositories are asked at the same time.
-    lines.sort();
-    let error = text(&output.stderr);
-    let ended = error.rsplit_once("rror: ").map_or("", |(_, said)| said);
-    let ended = ended.split("\nhint:").next().unwrap_or_default();
-    (output.status.code(), lines, ended.trim_end().to_owned())
-}
-
-/// All files below a folder and what is in them, but for times.
-fn tree(folder: &Path) -> Vec<(PathBuf, String)> {
-    let mut found = Vec::new();
-    let mut open = vec![folder.to_owned()];
-    while let Some(next) = open.pop() {
-        for entry in fs::read_dir(next).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                open.push(path);
-                continue;
-            }
-            let data = fs::read(&path).unwrap();
-            let timeless = |line: &&str| !line.contains("generated:") && !line.contains("created:");
-            let text = match String::from_utf8(data) {
-                Ok(text) => text.lines().filter(timeless).collect::<Vec<_>>().join("\n"),
-                // Times are in archives, too.
-                Err(_) => "an archive".to_owned(),
-            };
-            found.push((path.strip_prefix(folder).unwrap().to_owned(), text));
-        }
-    }
-    found.sort();
-    found
+/// Lines that say no time.
+fn timeless(line: &str) -> bool {
+    !line.contains("generated:") && !line.contains("created:")
 }
 
 #[test]
@@ -229,8 +172,8 @@ fn same_output_exit_codes_and_files() {
     assert!(failures.is_empty(), "{}", failures.join("\n"));
     for place in ["parent", "named", "below", "a"] {
         assert_eq!(
-            tree(&theirs.join(place)),
-            tree(&ours.join(place)),
+            tree(&theirs.join(place), timeless),
+            tree(&ours.join(place), timeless),
             "{place}"
         );
     }
@@ -259,7 +202,7 @@ fn same_index() {
         let index = |with: fn(&[&str], &Path) -> Output| {
             let output = with(&arguments, &served);
             assert!(output.status.success(), "{output:?}");
-            tree(&served.join("open"))
+            tree(&served.join("open"), timeless)
         };
         assert_eq!(index(helm), index(mcpt), "{case}");
     }
@@ -275,8 +218,11 @@ fn another_archive_than_the_index_says_is_refused() {
     let added = mcpt(&add.split(' ').collect::<Vec<_>>(), folder.path());
     assert!(added.status.success(), "{added:?}");
     let pulled = mcpt(&["pull", "wrong/a", "--version", "2.0.0"], folder.path());
-    let (code, _, error) = said(&pulled);
-    assert_eq!(code, Some(1));
-    assert!(error.contains("but the index says sha256:"), "{error}");
+    let said = said(&pulled);
+    assert_eq!(said.code, Some(1));
+    assert!(
+        said.error.contains("but the index says sha256:"),
+        "{said:?}"
+    );
     assert!(!folder.path().join("a-2.0.0.tgz").exists());
 }

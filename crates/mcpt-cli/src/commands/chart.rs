@@ -4,9 +4,12 @@ mod columns;
 mod dependency;
 mod flags;
 mod lint;
+mod location;
 mod package;
 mod places;
 mod pull;
+mod push;
+mod registry;
 mod repo;
 mod show;
 mod template;
@@ -39,12 +42,16 @@ enum Action {
     /// Look for what is wrong with charts
     Lint(lint::Lint),
     /// Print a chart's metadata, values, readme or custom resource definitions
-    Show(show::Show),
+    Show(Box<show::Show>),
     /// Pack a chart's folder into an archive
     Package(package::Package),
-    /// Fetch charts from repositories
+    /// Fetch charts from repositories and registries
     #[command(alias = "fetch")]
     Pull(Box<pull::Pull>),
+    /// Put a chart's archive into a registry
+    Push(Box<push::Push>),
+    /// Log in to a registry, or out
+    Registry(registry::RegistryCommand),
     /// List, choose and fetch the charts that a chart depends on
     #[command(alias = "dep", alias = "dependencies")]
     Dependency(dependency::Dependency),
@@ -61,6 +68,8 @@ impl Chart {
             Action::Show(show) => show.run(),
             Action::Package(package) => package.run(),
             Action::Pull(pull) => pull.run(),
+            Action::Push(push) => push.run(),
+            Action::Registry(registry) => registry.run(global),
             Action::Dependency(dependency) => dependency.run(),
             Action::Repo(repo) => repo.run(global),
         }

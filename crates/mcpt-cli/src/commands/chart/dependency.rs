@@ -8,11 +8,12 @@ use std::{
 
 use clap::{Args, Subcommand};
 use helm_chart::{Chart, Constraint, Dependency as Wish, Version};
-use helm_fetch::Dependencies;
+use helm_fetch::{Dependencies, Registry};
 
 use super::{
     columns, load,
-    places::{PlaceFlags, TimeFlag, fetching},
+    location::PlainFlag,
+    places::{AccessFlags, PlaceFlags, TimeFlag, fetching},
 };
 use crate::{ending::Ending, output};
 
@@ -30,9 +31,9 @@ enum Action {
     List(List),
     /// Choose the versions anew, lock and fetch them
     #[command(alias = "up")]
-    Update(Fetch),
+    Update(Box<Fetch>),
     /// Fetch the versions that Chart.lock says
-    Build(Fetch),
+    Build(Box<Fetch>),
 }
 
 #[derive(Debug, Args)]
@@ -54,6 +55,10 @@ struct Fetch {
     #[arg(long)]
     skip_refresh: bool,
     #[command(flatten)]
+    access: AccessFlags,
+    #[command(flatten)]
+    plain: PlainFlag,
+    #[command(flatten)]
     time: TimeFlag,
     #[command(flatten)]
     places: PlaceFlags,
@@ -74,11 +79,15 @@ type Work = fn(&Dependencies, &mut dyn FnMut(&str)) -> Result<(), helm_fetch::Er
 
 impl Fetch {
     fn run(&self, work: Work) -> Result<(), Ending> {
+        let (http, places) = (self.time.http(), self.places.places());
+        let access = self.access.access();
+        let registry = Registry::new(&http, &access, self.plain.plain_http, &places.credentials);
         let dependencies = Dependencies {
             chart: self.chart.components().collect(),
-            places: self.places.places(),
-            http: self.time.http(),
+            places,
+            http,
             skip_refresh: self.skip_refresh,
+            registry,
         };
         let mut said = Ok(());
         let mut say = |line: &str| {

@@ -97,17 +97,6 @@ pub(super) struct WithoutEffect {
     wait: Option<String>,
     #[arg(long, hide = true)]
     wait_for_jobs: bool,
-    #[command(flatten)]
-    repository: FromRepository,
-}
-
-/// Which version of a chart to take from a repository; of a folder or an archive it says nothing, as with helm.
-#[derive(Debug, Args)]
-pub(super) struct FromRepository {
-    #[arg(long, hide = true)]
-    version: Option<String>,
-    #[arg(long, hide = true)]
-    devel: bool,
 }
 
 fn read(path: &str) -> Result<String, Failure> {

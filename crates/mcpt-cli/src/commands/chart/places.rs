@@ -1,9 +1,9 @@
 //! Flags of everything that has to do with repositories.
 
-use std::{path::PathBuf, time::Duration};
+use std::{io::Read as _, path::PathBuf, time::Duration};
 
 use clap::Args;
-use helm_fetch::{Access, Error, Http, Places};
+use helm_fetch::{Access, Credentials, Error, Http, Places, Tls};
 use mcpt_core::Failure;
 use secrecy::SecretString;
 
@@ -20,6 +20,9 @@ pub(super) struct PlaceFlags {
     /// Folder of their indexes [default: helm's]
     #[arg(long, value_name = "FOLDER")]
     repository_cache: Option<PathBuf>,
+    /// Logins at registries [default: helm's, registry/config.json]
+    #[arg(long, value_name = "FILE")]
+    registry_config: Option<PathBuf>,
 }
 
 impl PlaceFlags {
@@ -29,6 +32,10 @@ impl PlaceFlags {
         Places {
             repository_config: either(&self.repository_config, of_helm.repository_config),
             repository_cache: either(&self.repository_cache, of_helm.repository_cache),
+            credentials: Credentials {
+                helm: either(&self.registry_config, of_helm.credentials.helm),
+                docker: of_helm.credentials.docker,
+            },
         }
     }
 }
@@ -66,10 +73,12 @@ impl AccessFlags {
             username: self.username.clone().unwrap_or_default(),
             password: self.password.clone(),
             pass_credentials_all: self.pass_credentials,
-            cert_file: self.cert_file.clone(),
-            key_file: self.key_file.clone(),
-            ca_file: self.ca_file.clone(),
-            insecure_skip_tls_verify: self.insecure_skip_tls_verify,
+            tls: Tls {
+                cert_file: self.cert_file.clone(),
+                key_file: self.key_file.clone(),
+                ca_file: self.ca_file.clone(),
+                insecure_skip_tls_verify: self.insecure_skip_tls_verify,
+            },
         }
     }
 }
@@ -88,7 +97,22 @@ impl TimeFlag {
     }
 }
 
-/// A failure of a repository or of a file.
+/// The password that is on standard input, without the end of its line.
+pub(super) fn password_from_stdin() -> Result<SecretString, Failure> {
+    let mut password = String::new();
+    std::io::stdin()
+        .read_to_string(&mut password)
+        .map_err(|error| failed(format!("cannot read the password: {error}")))?;
+    let line = password.strip_suffix('\n').unwrap_or(&password);
+    let line = line.strip_suffix('\r').unwrap_or(line);
+    Ok(SecretString::from(line.to_owned()))
+}
+
+/// A failure of a repository, a registry or a file.
 pub(super) fn fetching(error: &Error) -> Failure {
-    failed(error.to_string())
+    let failure = failed(error.to_string());
+    if error.is_without_tls() {
+        return failure.hint("a registry without TLS is taken with --plain-http");
+    }
+    failure
 }

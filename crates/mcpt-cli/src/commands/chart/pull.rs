@@ -1,24 +1,29 @@
-//! `mcpt chart pull CHART…`: fetches archives from repositories.
+//! `mcpt chart pull CHART…`: fetches archives from repositories and registries.
 
 use std::{
     fs,
-    path::{Component, PathBuf},
+    path::{Component, Path, PathBuf},
 };
 
 use clap::Args;
-use helm_fetch::{Wanted, pull, unpack};
+use helm_chart::Chart;
+use helm_fetch::{Provenance, Wanted, pull, unpack};
 
 use super::{
     failed,
+    location::{PlainFlag, version},
     places::{AccessFlags, PlaceFlags, TimeFlag, fetching},
 };
-use crate::ending::Ending;
+use crate::{ending::Ending, output};
 
 /// Arguments of `mcpt chart pull`.
 #[derive(Debug, Args)]
 pub(crate) struct Pull {
-    /// repository/chart or an address; with --repo the chart's name
-    #[arg(required = true, value_name = "CHART")]
+    #[arg(
+        required = true,
+        value_name = "CHART",
+        help = "repository/chart, oci://host/path/chart or another address; with --repo the chart's name"
+    )]
     charts: Vec<String>,
     /// Version, or a constraint [default: the newest that is no pre-release]
     #[arg(long, value_name = "VERSION")]
@@ -32,6 +37,9 @@ pub(crate) struct Pull {
     /// Folder for the archive
     #[arg(short, long, value_name = "FOLDER", default_value = ".")]
     destination: PathBuf,
+    /// The provenance file too, where there is one; it is not verified
+    #[arg(long)]
+    prov: bool,
     /// Unpack it instead
     #[arg(long)]
     untar: bool,
@@ -40,6 +48,8 @@ pub(crate) struct Pull {
     untardir: PathBuf,
     #[command(flatten)]
     access: AccessFlags,
+    #[command(flatten)]
+    plain: PlainFlag,
     #[command(flatten)]
     time: TimeFlag,
     #[command(flatten)]
@@ -56,23 +66,34 @@ impl Pull {
     }
 
     fn fetch(&self, chart: &str) -> Result<(), Ending> {
-        let version = match &self.version {
-            Some(version) => version.clone(),
-            None if self.devel => ">0.0.0-0".to_owned(),
-            None => String::new(),
-        };
         let wanted = Wanted {
             chart: chart.to_owned(),
-            version,
+            version: version(self.version.as_deref(), self.devel),
             repository: self.repo.clone(),
             access: self.access.access(),
+            plain_http: self.plain.plain_http,
+            provenance: if self.prov {
+                Provenance::IfThere
+            } else {
+                Provenance::No
+            },
         };
-        let fetched = pull(&wanted, &self.time.http(), &self.places.places())
+        let mut said = Ok(());
+        let mut say = |line: &str| {
+            if said.is_ok() {
+                said = output::text(&format!("{line}\n"));
+            }
+        };
+        let fetched = pull(&wanted, &self.time.http(), &self.places.places(), &mut say)
             .map_err(|error| fetching(&error))?;
+        said?;
         if !self.untar {
             let path = self.destination.join(&fetched.name);
-            return fs::write(&path, &fetched.data)
-                .map_err(|error| failed(format!("{}: {error}", path.display())).into());
+            write(&path, &fetched.data)?;
+            if let Some(provenance) = &fetched.provenance {
+                write(&path.with_added_extension("prov"), provenance)?;
+            }
+            return Ok(());
         }
         let folder = if self.untardir.is_absolute() {
             self.untardir.clone()
@@ -81,15 +102,22 @@ impl Pull {
         };
         let steps = folder.components();
         let folder: PathBuf = steps.filter(|step| *step != Component::CurDir).collect();
-        let name = chart.rsplit('/').next().unwrap_or(chart);
-        let place = folder.join(name);
-        if place.exists() {
+        let named = folder.join(chart.rsplit('/').next().unwrap_or(chart));
+        let name = Chart::from_archive(&fetched.data)
+            .map_err(|error| failed(error.to_string()))?
+            .metadata
+            .name;
+        if named.exists() || folder.join(name).exists() {
             return Err(failed(format!(
                 "failed to untar: a file or directory with the name {} already exists",
-                place.display()
+                named.display()
             ))
             .into());
         }
         unpack(&fetched.data, &folder).map_err(|error| fetching(&error).into())
     }
+}
+
+fn write(path: &Path, data: &[u8]) -> Result<(), Ending> {
+    fs::write(path, data).map_err(|error| failed(format!("{}: {error}", path.display())).into())
 }

@@ -1,6 +1,6 @@
 //! `mcpt chart repo add|list|update|remove|index`: the repositories that charts come from.
 
-use std::{fs, io::Read as _, path::PathBuf};
+use std::{fs, path::PathBuf};
 
 use clap::{Args, Subcommand};
 use helm_fetch::{Index, Repositories, Repository};
@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::{
     columns, failed,
-    places::{AccessFlags, PlaceFlags, TimeFlag, fetching},
+    places::{AccessFlags, PlaceFlags, TimeFlag, fetching, password_from_stdin},
 };
 use crate::{
     args::{Format, Global},
@@ -169,13 +169,7 @@ impl Add {
                 .hint(hint)
                 .into());
         }
-        let mut password = String::new();
-        std::io::stdin()
-            .read_to_string(&mut password)
-            .map_err(|error| failed(format!("cannot read the password: {error}")))?;
-        let password = password.strip_suffix('\n').unwrap_or(&password);
-        let password = password.strip_suffix('\r').unwrap_or(password);
-        Ok(SecretString::from(password.to_owned()))
+        Ok(password_from_stdin()?)
     }
 }
 

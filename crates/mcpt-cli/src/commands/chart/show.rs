@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 use helm_chart::Chart;
 use mcpt_core::Failure;
 
-use super::{failed, flags::FromRepository, load};
+use super::{failed, location::ChartFlags};
 use crate::{ending::Ending, output};
 
 /// Arguments of `mcpt chart show`.
@@ -30,10 +30,10 @@ enum Part {
 
 #[derive(Debug, Args)]
 struct Of {
-    /// A folder or an archive
+    #[arg(help = "A folder, an archive, repository/chart or oci://host/path/chart")]
     chart: String,
     #[command(flatten)]
-    _accepted: FromRepository,
+    from: ChartFlags,
 }
 
 impl Show {
@@ -44,7 +44,7 @@ impl Show {
         | Part::Values(of)
         | Part::Readme(of)
         | Part::Crds(of)) = &self.part;
-        let chart = load(&of.chart)?;
+        let chart = of.from.load(&of.chart)?;
         let all = match &self.part {
             Part::All(_) => {
                 let mut all = metadata(&chart)?;

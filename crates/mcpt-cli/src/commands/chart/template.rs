@@ -19,7 +19,7 @@ use mcpt_core::Failure;
 use super::{
     failed,
     flags::{ValueFlags, WithoutEffect},
-    load,
+    location::ChartFlags,
 };
 use crate::{args::Global, ending::Ending, messages, output};
 
@@ -32,8 +32,13 @@ const LONGEST_NAME: usize = 53;
 /// Arguments of `mcpt chart template`.
 #[derive(Debug, Args)]
 pub(crate) struct Template {
-    /// The release's name [default: release-name], and a folder or an archive
-    #[arg(required = true, num_args = 1..=2, value_name = "[NAME] CHART")]
+    #[arg(
+        required = true,
+        num_args = 1..=2,
+        value_name = "[NAME] CHART",
+        help = "The release's name [default: release-name], and a folder, an archive, repository/chart or \
+                oci://host/path/chart"
+    )]
     names: Vec<String>,
     #[command(flatten)]
     values: ValueFlags,
@@ -80,6 +85,8 @@ pub(crate) struct Template {
     #[arg(long, value_name = "MIB", default_value_t = 1024)]
     render_memory: u64,
     #[command(flatten)]
+    from: ChartFlags,
+    #[command(flatten)]
     _accepted: WithoutEffect,
 }
 
@@ -91,8 +98,8 @@ impl Template {
             [chart] => (None, chart),
             _ => return Err(failed("name a chart".to_owned()).into()),
         };
+        let mut chart = self.from.load(path)?;
         let user = self.values.merged()?;
-        let mut chart = load(path)?;
         if self.skip_schema_validation {
             without_schemas(&mut chart);
         }
