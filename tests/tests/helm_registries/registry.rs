@@ -122,7 +122,8 @@ impl Registry {
         });
         // What it still says must go somewhere.
         thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
-        let address = address.unwrap_or_else(|| panic!("the registry ended: {said:#?}"));
+        assert!(address.is_some(), "the registry ended: {said:#?}");
+        let address = address.unwrap();
         Self { process, address }
     }
 }
