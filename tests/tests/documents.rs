@@ -185,6 +185,12 @@ fn registries() {
     run_document("docs/src/registry.md");
 }
 
+#[cfg(feature = "servers")]
+#[test]
+fn packages() {
+    run_document("docs/src/packages.md");
+}
+
 #[test]
 fn templates_and_values() {
     run_document("docs/src/templates-and-values.md");

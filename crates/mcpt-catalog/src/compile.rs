@@ -91,6 +91,7 @@ pub fn compile(template: &Template, settings: &Settings) -> Result<Plan, Compile
             name,
             template: template.id.clone(),
             template_version: template.version.clone(),
+            package: None,
             image: template.image.clone(),
             container_command: template.command.clone(),
             local_command: template.local_command.clone(),

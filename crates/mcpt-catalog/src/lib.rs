@@ -10,6 +10,7 @@ mod chart_source;
 mod chart_values;
 mod compile;
 mod document;
+mod recipe;
 mod registry;
 mod schema_error;
 mod settings;
@@ -22,6 +23,7 @@ pub use self::{
     chart_values::chart_values,
     compile::{CompileError, SettingProblem, compile},
     document::{FileKind, FormatError, FormatProblem},
+    recipe::{RecipeError, compile_recipe},
     registry::{
         ChartLocation, ChartRef, CompiledEntry, EntryChoices, EntryError, EntryService,
         EntryTransport, EnvValue, Persistence, Registry, RegistryEntry, RegistryError, Scaling,

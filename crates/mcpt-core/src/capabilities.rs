@@ -42,6 +42,8 @@ impl fmt::Display for BackendName {
 pub enum Capability {
     /// Runs container images. Without it a plan's local command is run.
     Images,
+    /// Installs and runs packages of npm and `PyPI`.
+    Packages,
     /// Renders a Helm chart: its values, a profile and another chart can be given.
     Chart,
     /// Runs several instances of a server, and their number can be changed.
@@ -70,6 +72,7 @@ impl Capability {
     pub fn lacking(self) -> &'static str {
         match self {
             Self::Images => "runs no container images",
+            Self::Packages => "runs no packages of npm or PyPI",
             Self::Chart => "has no chart whose values could be set",
             Self::Instances => "runs exactly one instance of a server",
             Self::Autoscaling => "does not let the number of instances follow the load",

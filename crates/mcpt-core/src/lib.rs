@@ -12,6 +12,7 @@ mod ids;
 mod image;
 pub mod marks;
 pub mod near;
+mod package;
 mod plan;
 mod platform;
 mod progress;
@@ -30,6 +31,7 @@ pub use self::{
     failure::{Failure, FailureKind, chain},
     ids::{InvalidId, Namespace, Revision, ServerName, TemplateId},
     image::{Image, InvalidImage},
+    package::{Ecosystem, EntryPoint, Package},
     plan::{Arg, Mount, Plan, Resources, Sessions, Transport},
     platform::PlatformOptions,
     progress::{Progress, ProgressEvent, Silent},

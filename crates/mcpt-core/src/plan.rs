@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Image, Secret, ServerName, TemplateId};
+use crate::{Image, Package, Secret, ServerName, TemplateId};
 
 /// One MCP server to run. Compiled by `mcpt-catalog` from a template and the user's settings; backends only execute it.
 #[derive(Debug, Clone)]
@@ -17,6 +17,8 @@ pub struct Plan {
     pub template_version: String,
     /// How clients reach the server's own endpoint.
     pub transport: Transport,
+    /// Package that the server is, if it is one: its program is run with [`Self::args`], and there are no commands.
+    pub package: Option<Package>,
     /// Container image; `None` when the template can only run as a local process.
     pub image: Option<Image>,
     /// Program and leading arguments inside the image; empty means the image's own entrypoint.

@@ -368,6 +368,7 @@ mod tests {
             name: ServerName::new("demo").unwrap(),
             template: TemplateId::new("demo").unwrap(),
             template_version: String::new(),
+            package: None,
             image: None,
             container_command: Vec::new(),
             local_command: Vec::new(),

@@ -16,7 +16,7 @@ use crate::{
     deploy::{self, change_lock, end_run, state_failure},
     driver,
     folder::{RunFolder, StateFolder},
-    gc, logs,
+    gc, logs, packages,
     state::{RunState, unreadable},
     supervisor::terminate,
 };
@@ -156,7 +156,11 @@ impl Backend for Processes {
 
     async fn check(&self, plan: &Plan, options: &DeployOptions) -> Result<(), Failure> {
         self.refuse_what_it_lacks(plan, options)?;
-        let server = server_spec(plan)?;
+        let server = server_spec(plan, None)?;
+        if plan.package.is_some() {
+            // Its program is there once it is installed.
+            return Ok(());
+        }
         check_program(&server.command, &format!("cannot deploy {}", plan.name))
     }
 
@@ -167,14 +171,16 @@ impl Backend for Processes {
         progress: &dyn Progress,
     ) -> Result<Deployed, Failure> {
         self.refuse_what_it_lacks(plan, options)?;
-        let server = server_spec(plan)?;
         if options.dry_run.is_some() {
             return Ok(Deployed {
                 server: None,
                 revision: None,
-                manifest: Some(manifest(&server)),
+                manifest: Some(manifest(plan, &server_spec(plan, None)?)),
             });
         }
+        // Held until the run that names it is there, so that nobody clears it away between.
+        let tree = packages::installed(&self.state, plan, options, progress).await?;
+        let server = server_spec(plan, tree.as_ref())?;
         let run = deploy::deploy(&self.state, plan, server, options, progress).await?;
         let what = format!("cannot look at {}", plan.name);
         let state = RunState::read(&run)

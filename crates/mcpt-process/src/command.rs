@@ -12,18 +12,26 @@ use mcpt_core::{Arg, CommandOption, Failure, FailureKind, Mount, Plan, shell_wor
 /// The word in a plan's command that stands for the running binary.
 pub(crate) const SELF: &str = "mcpt";
 
-/// The server's program and arguments.
+/// The server's program and arguments. `installed` is the command of its package, if it is one that is installed already.
 ///
 /// # Errors
 /// When the plan cannot run as a local process.
-pub(crate) fn command_line(plan: &Plan) -> Result<Vec<String>, Failure> {
+pub(crate) fn command_line(
+    plan: &Plan,
+    installed: Option<&[String]>,
+) -> Result<Vec<String>, Failure> {
     let cannot = || {
         Failure::new(
             FailureKind::Usage,
             format!("cannot run {} as a process on this machine", plan.name),
         )
     };
-    if plan.local_command.is_empty() {
+    let mut command = match (installed, &plan.package) {
+        (Some(command), _) => command.to_owned(),
+        (None, Some(package)) => vec![package.source()],
+        (None, None) => plan.local_command.clone(),
+    };
+    if command.is_empty() {
         return Err(cannot()
             .because(format!(
                 "template {} names no local command, only an image",
@@ -34,7 +42,6 @@ pub(crate) fn command_line(plan: &Plan) -> Result<Vec<String>, Failure> {
                 CommandOption::Backend
             )));
     }
-    let mut command = plan.local_command.clone();
     for arg in &plan.args {
         command.push(match arg {
             Arg::Text(text) => text.clone(),

@@ -3,22 +3,37 @@
 use std::{collections::BTreeMap, fmt::Write as _};
 
 use mcpt_core::{Failure, Plan, REDACTED, Transport};
+use mcpt_package::Tree;
 use mcpt_workload::Endpoint;
 use sha2::{Digest as _, Sha256};
 
-use crate::{command, wire::ServerSpec};
+use crate::{
+    command,
+    wire::{InstalledPackage, ServerSpec},
+};
 
-/// What the plan says about the server, in the form that supervisors get.
+/// What the plan says about the server, in the form that supervisors get. `tree` is its package as it is installed: without it
+/// the spec of a package is only to be shown.
 ///
 /// # Errors
 /// When the plan cannot run as a local process.
-pub(crate) fn server_spec(plan: &Plan) -> Result<ServerSpec, Failure> {
+pub(crate) fn server_spec(plan: &Plan, tree: Option<&Tree>) -> Result<ServerSpec, Failure> {
+    let installed = tree.map(Tree::command);
     Ok(ServerSpec {
         sessions: plan.sessions,
         name: plan.name.clone(),
         template: plan.template.clone(),
         template_version: plan.template_version.clone(),
-        command: command::command_line(plan)?,
+        command: command::command_line(plan, installed)?,
+        package: plan.package.as_ref().map(|package| InstalledPackage {
+            requested: package.requested.clone(),
+            source: package.source(),
+            leading: installed.map_or(1, <[String]>::len),
+            tree: tree.map(|tree| tree.path().to_owned()).unwrap_or_default(),
+            programs: tree
+                .map(|tree| tree.programs().to_owned())
+                .unwrap_or_default(),
+        }),
         env: plan.env.clone(),
         secrets: plan
             .secrets
@@ -62,36 +77,68 @@ pub(crate) fn digest_matches(digest: &str, server: &ServerSpec) -> bool {
         .is_some_and(|(salt, _)| salted_digest(salt, server) == digest)
 }
 
-/// What a deployment would start, secrets redacted.
-pub(crate) fn manifest(server: &ServerSpec) -> String {
+/// What a deployment of the plan would start, secrets redacted; of a package what it was resolved to.
+pub(crate) fn manifest(plan: &Plan, server: &ServerSpec) -> String {
     let mut env: BTreeMap<&str, &str> = server
         .env
         .iter()
         .map(|(name, value)| (name.as_str(), value.as_str()))
         .collect();
     env.extend(server.secrets.keys().map(|name| (name.as_str(), REDACTED)));
-    let value = serde_json::json!({
+    let mut value = serde_json::json!({
         "name": server.name,
-        "template": server.template,
-        "templateVersion": server.template_version,
         "command": server.command,
         "env": env,
         "endpoint": server.endpoint,
     });
+    if let Some(package) = &plan.package {
+        value["package"] = serde_json::json!({
+            "requested": package.requested,
+            "source": package.source(),
+            "packages": package.packages,
+            "python": package.python,
+            "installScripts": package.install_scripts,
+            "lock": mcpt_package::lock_digest(package),
+        });
+    } else {
+        value["template"] = serde_json::json!(server.template);
+        value["templateVersion"] = serde_json::json!(server.template_version);
+    }
     format!("{value:#}\n")
 }
 
 #[cfg(test)]
 mod tests {
-    use mcpt_core::{ServerName, Sessions, TemplateId};
+    use mcpt_core::{Resources, ServerName, Sessions, TemplateId};
 
     use super::*;
+
+    fn plan() -> Plan {
+        Plan {
+            name: ServerName::new("demo").unwrap(),
+            template: TemplateId::new("demo").unwrap(),
+            template_version: "1".to_owned(),
+            transport: Transport::Stdio,
+            package: None,
+            image: None,
+            container_command: Vec::new(),
+            local_command: vec!["mcpt".to_owned()],
+            args: Vec::new(),
+            env: BTreeMap::new(),
+            secrets: BTreeMap::new(),
+            mounts: Vec::new(),
+            replicas: None,
+            resources: Resources::default(),
+            sessions: Sessions::Stateful,
+        }
+    }
 
     fn server(secret: &str) -> ServerSpec {
         ServerSpec {
             name: ServerName::new("demo").unwrap(),
             template: TemplateId::new("demo").unwrap(),
             template_version: "1".to_owned(),
+            package: None,
             command: vec!["mcpt".to_owned(), "demo".to_owned()],
             env: BTreeMap::from([("A".to_owned(), "b".to_owned())]),
             secrets: BTreeMap::from([("TOKEN".to_owned(), secret.to_owned())]),
@@ -111,7 +158,7 @@ mod tests {
 
     #[test]
     fn a_manifest_has_no_secret() {
-        let text = manifest(&server("hunter2"));
+        let text = manifest(&plan(), &server("hunter2"));
         assert!(text.contains("TOKEN") && text.contains(REDACTED), "{text}");
         assert!(!text.contains("hunter2"));
         assert!(!format!("{:?}", server("hunter2")).contains("hunter2"));

@@ -66,7 +66,9 @@ pub(crate) async fn deploy(
     progress: &dyn Progress,
 ) -> Result<RunFolder, Failure> {
     let what = format!("cannot deploy {}", plan.name);
-    command::check_program(&server.command, &what)?;
+    if server.package.is_none() {
+        command::check_program(&server.command, &what)?;
+    }
     let deadline = Instant::now() + options.timeout;
     let folder = state.server(&plan.name);
     let io_failure = |error: io::Error| state_failure(&what, &folder, &error);
@@ -126,10 +128,16 @@ pub(crate) async fn deploy(
         (_, current) => (current, serving),
     };
 
-    progress.event(ProgressEvent::Step(format!(
-        "starting {}",
-        command::display(&server.command)
-    )));
+    if let Some(new) = &server.package
+        && let Some(before) = old.as_ref().and_then(|old| old.package.as_ref())
+        && before.source != new.source
+    {
+        progress.event(ProgressEvent::Step(format!(
+            "{} is to replace {}",
+            new.source, before.source
+        )));
+    }
+    progress.event(ProgressEvent::Step(format!("starting {}", server.shown())));
     folder.create_work().map_err(io_failure)?;
     let run = folder.create_run().map_err(io_failure)?;
     let spec = Spec {

@@ -2,15 +2,15 @@
 
 use async_trait::async_trait;
 use mcpt_backend::{Discovered, Driver, Place};
-use mcpt_core::{Backend, BackendName, Capabilities, Failure, Namespace};
+use mcpt_core::{Backend, BackendName, Capabilities, Capability, Failure, Namespace};
 
 use crate::Processes;
 
 /// Its name.
 pub(crate) static NAME: BackendName = BackendName::new("process");
 
-/// It runs one local command for each server, and what every backend can do is all.
-pub(crate) const CAPABILITIES: Capabilities = Capabilities::new(&[]);
+/// It runs one local command for each server, which may be that of a package.
+pub(crate) const CAPABILITIES: Capabilities = Capabilities::new(&[Capability::Packages]);
 
 /// Servers as processes of this user.
 #[derive(Debug, Clone, Copy)]

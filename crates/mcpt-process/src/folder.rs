@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! $MCPT_STATE_DIR | $XDG_STATE_HOME/mcpt | ~/.local/state/mcpt
+//!   packages/                installed packages, shared by the servers that run from them
 //!   servers/NAME/lock        held by the command that changes the server
 //!   servers/NAME/current     number of the run that is the server
 //!   servers/NAME/ending      there once a deletion was asked for

@@ -5,14 +5,14 @@
 
 use std::{fs, io, path::Path};
 
-use mcpt_core::{Failure, Garbage, GcOptions, Progress, ProgressEvent, ServerName};
+use mcpt_core::{Failure, FailureKind, Garbage, GcOptions, Progress, ProgressEvent, ServerName};
 use nix::unistd::Pid;
 
 use crate::{
     deploy::{END_OF_RUN, clear_leftovers, state_failure},
     folder::{ServerFolder, StateFolder},
     lock::{self, ChangeLock},
-    marked,
+    marked, packages,
 };
 
 /// Removes what was left, or with a dry run only says what that is.
@@ -43,6 +43,11 @@ pub(crate) async fn gc(
             ));
         }
     }
+    let cleared = packages::clear(state, options.dry_run).map_err(|error| {
+        Failure::new(FailureKind::Failed, "cannot clear away installed packages")
+            .because(format!("state folder {}: {error}", state.path().display()))
+    })?;
+    garbage.extend(cleared);
     Ok(garbage)
 }
 

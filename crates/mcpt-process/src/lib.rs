@@ -17,6 +17,7 @@ mod gc;
 mod lock;
 mod logs;
 mod marked;
+mod packages;
 mod state;
 mod supervisor;
 mod trial;

@@ -6,7 +6,7 @@ use mcpt_core::{Replica, Server, ServerName, ServerState, Sessions, TemplateId};
 use mcpt_workload::own_files;
 use serde::{Deserialize, Serialize};
 
-use crate::{driver, folder::RunFolder, lock};
+use crate::{driver, folder::RunFolder, lock, wire::InstalledPackage};
 
 /// What a supervisor writes down. No secret is in it: of secret variables it has the names.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,6 +15,9 @@ pub(crate) struct RunState {
     pub(crate) name: ServerName,
     pub(crate) template: TemplateId,
     pub(crate) template_version: String,
+    /// The package that it runs from, if it is one; there is no template then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) package: Option<InstalledPackage>,
     /// `stdio` or `http`.
     pub(crate) transport: String,
     /// Command line of the server.
@@ -132,7 +135,7 @@ impl RunState {
             name: self.name.clone(),
             backend: driver::NAME.clone(),
             namespace: None,
-            template: Some(self.template.to_string()),
+            template: self.package.is_none().then(|| self.template.to_string()),
             transport: self.transport.clone(),
             state,
             reason,
@@ -219,6 +222,7 @@ mod tests {
             name: ServerName::new("demo").unwrap(),
             template: TemplateId::new("demo").unwrap(),
             template_version: "1.0.0".to_owned(),
+            package: None,
             transport: "http".to_owned(),
             source: "mcpt demo".to_owned(),
             env: BTreeMap::new(),

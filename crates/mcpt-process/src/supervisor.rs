@@ -29,7 +29,6 @@ use self::{
     control::{Control, Voice, Wish},
 };
 use crate::{
-    command,
     folder::RunFolder,
     lock::{self, AliveLock, ChangeLock},
     state::{Phase, RunState, now},
@@ -354,7 +353,8 @@ fn initial_state(spec: &Spec, port: u16) -> RunState {
             Endpoint::Http { .. } => "http",
         }
         .to_owned(),
-        source: command::display(&server.command),
+        source: server.shown(),
+        package: server.package.clone(),
         env,
         digest: spec.digest.clone(),
         deployed: now(),

@@ -1,11 +1,13 @@
 //! What a command and the supervisor that it started say to each other: the spec and orders on the supervisor's standard
 //! input, events on its standard output, one JSON document a line.
 
-use std::{collections::BTreeMap, fmt, path::PathBuf};
+use std::{collections::BTreeMap, env, ffi::OsString, fmt, iter, path::PathBuf};
 
 use mcpt_core::{ServerName, Sessions, TemplateId};
 use mcpt_workload::Endpoint;
 use serde::{Deserialize, Serialize};
+
+use crate::command;
 
 /// All that a supervisor must know. It holds secrets in the clear, so it is only ever written to a pipe.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +35,9 @@ pub(crate) struct ServerSpec {
     pub(crate) template_version: String,
     /// Program and arguments; `mcpt` in first place is the running binary.
     pub(crate) command: Vec<String>,
+    /// The package whose program that is, if it is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) package: Option<InstalledPackage>,
     /// Environment that is not secret.
     pub(crate) env: BTreeMap<String, String>,
     /// Environment that is.
@@ -40,6 +45,22 @@ pub(crate) struct ServerSpec {
     pub(crate) endpoint: Endpoint,
     /// Whether a session must stay with it.
     pub(crate) sessions: Sessions,
+}
+
+/// A package that a server runs from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct InstalledPackage {
+    /// What was asked for.
+    pub(crate) requested: String,
+    /// What it is, with its exact version.
+    pub(crate) source: String,
+    /// The folder of the installed package, which is kept as long as a run names it.
+    pub(crate) tree: PathBuf,
+    /// How many words of the command are the package's; the server's arguments follow them.
+    pub(crate) leading: usize,
+    /// The folder of its programs, which goes first on the server's PATH.
+    pub(crate) programs: PathBuf,
 }
 
 /// Secrets must not be printed by accident.
@@ -57,6 +78,28 @@ impl fmt::Debug for ServerSpec {
         f.debug_struct("ServerSpec")
             .field("name", &self.name)
             .finish_non_exhaustive()
+    }
+}
+
+impl ServerSpec {
+    /// What runs, for people: of a package what can be deployed to get it again.
+    pub(crate) fn shown(&self) -> String {
+        let Some(package) = &self.package else {
+            return command::display(&self.command);
+        };
+        let args = self.command.get(package.leading..).unwrap_or_default();
+        if args.is_empty() {
+            return package.source.clone();
+        }
+        format!("{} -- {}", package.source, command::display(args))
+    }
+
+    /// PATH of a server that is a package: its own programs first, as `npx` and `uvx` have it.
+    pub(crate) fn search_path(&self) -> Option<OsString> {
+        let own = &self.package.as_ref()?.programs;
+        let path = env::var_os("PATH").unwrap_or_default();
+        let all = iter::once(own.clone()).chain(env::split_paths(&path));
+        env::join_paths(all).ok()
     }
 }
 

@@ -89,8 +89,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "helm-chart",
             "helm-funcs",
             "mcpt-core",
+            "mcpt-source",
         ],
     ),
+    ("mcpt-package", &["mcpt-core", "mcpt-source"]),
     ("mcpt-client", &["mcpt-core", "mcpt-http", "mcpt-protocol"]),
     ("mcpt-demo", &["mcpt-http", "mcpt-protocol"]),
     (

@@ -17,7 +17,7 @@ const AT_THE_SEAM: &[&str] = &[
 ];
 
 /// Crates below it that say how their own errors become one, since only they can.
-const CONVERT: &[&str] = &["mcpt-catalog", "mcpt-client"];
+const CONVERT: &[&str] = &["mcpt-catalog", "mcpt-client", "mcpt-package"];
 
 /// Pauses that wait for nothing that could be awaited: file, how many, why.
 const PAUSES: &[(&str, usize, &str)] = &[
@@ -100,6 +100,54 @@ const OF_OTHERS: &[(&str, &[&str], &str)] = &[
         "crates/kube-access/src/explain.rs",
         &["--minify", "--namespace"],
         "kubectl's, in commands of kubectl",
+    ),
+    (
+        "crates/mcpt-package/src/npm.rs",
+        &[
+            "--ignore-scripts",
+            "--json",
+            "--lockfile-version",
+            "--loglevel",
+            "--no-audit",
+            "--no-fund",
+            "--no-progress",
+            "--omit",
+            "--omit-lockfile-registry-resolved",
+            "--package-lock",
+            "--package-lock-only",
+        ],
+        "npm's, which is run with them",
+    ),
+    (
+        "crates/mcpt-package/src/pypi.rs",
+        &[
+            "--compile-bytecode",
+            "--from",
+            "--generate-hashes",
+            "--link-mode",
+            "--no-annotate",
+            "--no-deps",
+            "--no-header",
+            "--no-project",
+            "--python",
+            "--python-version",
+            "--quiet",
+            "--relocatable",
+            "--require-hashes",
+            "--target",
+            "--universal",
+        ],
+        "uv's, which is run with them, and uvx's in a command line as people paste it",
+    ),
+    (
+        "crates/mcpt-package/src/pypi/pythons.rs",
+        &[
+            "--no-project",
+            "--only-installed",
+            "--output-format",
+            "--quiet",
+        ],
+        "uv's, which is run with them",
     ),
     (
         "crates/mcpt-process/src/supervisor/child.rs",

@@ -529,6 +529,7 @@ impl<'a> Attempt<'a> {
             name: given.name.clone().unwrap_or_else(|| entry.name.clone()),
             template: id.ok()?,
             template_version: String::new(),
+            package: None,
             image: image.cloned(),
             container_command: Vec::new(),
             local_command: Vec::new(),

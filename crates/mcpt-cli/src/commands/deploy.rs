@@ -1,6 +1,7 @@
 //! `mcpt deploy NAME…`: makes servers or updates them, from templates and from entries of registries.
 
 mod jobs;
+mod packages;
 mod targets;
 
 use std::path::{Path, PathBuf};
@@ -35,14 +36,24 @@ Examples:
   mcpt deploy ./my-template --config-file settings.yaml
   mcpt -b kubernetes deploy demo --replicas 2 --atomic --timeout 2m
   mcpt -b kubernetes deploy demo --profile prod --set resources.limits.memory=256Mi --dry-run
+  mcpt deploy npm:@modelcontextprotocol/server-filesystem -- /data
+  mcpt deploy pypi:mcp-server-time==2026.10.19 --name time
+  mcpt deploy -- uvx mcp-server-time --local-timezone UTC
   mcpt deploy github search --registry servers.json -f secrets.yaml
   mcpt deploy --all --registry servers.json -f secrets.yaml --create-namespace"
 )]
 pub(crate) struct Deploy {
-    /// Template id, path of a template's folder or file (with a slash: ./my-template), or entry of a registry; several are
-    /// deployed at the same time
-    #[arg(value_name = "NAME", required_unless_present = "all")]
+    /// Template id, path of a template's folder or file (with a slash: ./my-template), package (npm:NAME[@VERSION],
+    /// pypi:NAME[==VERSION]), or entry of a registry; several are deployed at the same time
+    #[arg(value_name = "NAME", required_unless_present_any = ["all", "arguments"])]
     names: Vec<String>,
+    /// Behind --: arguments of the server, if it is a package; without a NAME the command line that starts one, as a README has
+    /// it: mcpt deploy -- npx -y PACKAGE
+    #[arg(value_name = "ARGUMENT", last = true, conflicts_with = "all")]
+    arguments: Vec<String>,
+    /// Do not run what npm packages have for their installation; native modules may be missing then
+    #[arg(long, help_heading = "Packages")]
+    no_install_scripts: bool,
     /// Registry whose entries the names are [default: those of the configuration file, and templates]; may be repeated
     #[arg(long, value_name = "FILE", help_heading = "Registries")]
     registry: Vec<PathBuf>,
@@ -107,7 +118,7 @@ impl Deploy {
     pub(crate) fn run(self, global: &Global) -> Result<(), Ending> {
         let config = UserConfig::load()?;
         let work = self.work(global, &config)?;
-        jobs::run(global, &config, work)
+        jobs::run(global, &config, work, self.resolve_options())
     }
 
     /// What the command says about the settings of one server.

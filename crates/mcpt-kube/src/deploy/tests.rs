@@ -16,6 +16,7 @@ fn plan() -> Plan {
         name: ServerName::new("one").unwrap(),
         template: TemplateId::new("one").unwrap(),
         template_version: String::new(),
+        package: None,
         image: None,
         container_command: Vec::new(),
         local_command: Vec::new(),

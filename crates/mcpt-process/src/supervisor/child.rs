@@ -105,6 +105,7 @@ impl Server {
                 }
             }))
             .envs(settings)
+            .envs(spec.search_path().map(|path| ("PATH", path)))
             .envs(&spec.env)
             .envs(&spec.secrets)
             .env(marked::MARK.0, run.path())
@@ -122,7 +123,7 @@ impl Server {
         }
 
         let mut log = LogFile::begin(&run.log_file(), &run.previous_log_file())?;
-        log.note(&format!("starting {}", command::display(&spec.command)))?;
+        log.note(&format!("starting {}", spec.shown()))?;
         let log = Arc::new(Mutex::new(log));
         let child = command.spawn()?;
         let reader = pipe::Receiver::from_owned_fd(OwnedFd::from(reader))?;

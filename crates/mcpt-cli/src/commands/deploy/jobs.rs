@@ -8,8 +8,9 @@ use mcpt_backend::{Driver, Place};
 use mcpt_core::{
     Backend, DeployOptions, Deployed, Failure, Plan, Progress, ProgressEvent, Server, ServerName,
 };
+use mcpt_package::{PackageSource, ResolveOptions};
 
-use super::show;
+use super::{packages, show};
 use crate::{
     args::{Format, Global},
     changed,
@@ -19,7 +20,7 @@ use crate::{
 };
 
 /// How many deploys are under way at most.
-const AT_ONCE: usize = 8;
+pub(super) const AT_ONCE: usize = 8;
 
 /// One server to deploy, and where.
 pub(super) struct Job {
@@ -27,6 +28,8 @@ pub(super) struct Job {
     pub(super) place: Place,
     pub(super) plan: Plan,
     pub(super) options: DeployOptions,
+    /// The package that the plan is to have, which the registry must be asked about first.
+    pub(super) to_resolve: Option<PackageSource>,
 }
 
 impl Job {
@@ -58,10 +61,23 @@ pub(super) struct Work {
 type Outcome = (ServerName, Result<Deployed, Failure>);
 
 /// Runs all of it and tells what came of each.
-pub(super) fn run(global: &Global, config: &UserConfig, work: Work) -> Result<(), Ending> {
-    let Work { jobs, mut faults } = work;
+pub(super) fn run(
+    global: &Global,
+    config: &UserConfig,
+    work: Work,
+    options: ResolveOptions,
+) -> Result<(), Ending> {
+    let Work {
+        mut jobs,
+        mut faults,
+    } = work;
     let number = jobs.len() + faults.len();
     let several = number > 1;
+    if faults.is_empty() {
+        // What is wrong without asking anybody is told without asking anybody.
+        faults = packages::resolve_all(global, &mut jobs, options)?;
+    }
+    jobs.retain(|job| job.to_resolve.is_none() || job.plan.package.is_some());
     let mut outcomes = Vec::new();
     let mut online = Vec::new();
     let display = progress::display(global);

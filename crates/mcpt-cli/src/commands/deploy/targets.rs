@@ -7,11 +7,13 @@ use mcpt_catalog::{
     Catalog, CompiledEntry, EntryChoices, RegistryEntry, Settings, compile, compile_entry,
 };
 use mcpt_core::{Capability, Failure, FailureKind};
+use mcpt_source::Recipe;
 use serde_json::{Map, Value, json};
 
 use super::{
     Deploy,
     jobs::{Job, Work},
+    packages,
 };
 use crate::{
     args::Global,
@@ -26,6 +28,7 @@ use crate::{
 /// What a name means.
 enum Target<'a> {
     Template(&'a str),
+    Package(Box<Recipe>),
     Entry(&'a RegistryEntry),
 }
 
@@ -40,7 +43,7 @@ impl Deploy {
         } else {
             Registries::open(&self.registry, known)?
         };
-        let targets = self.targets(&registries, &catalog)?;
+        let targets = self.targets(&registries, &catalog, global)?;
         if targets.len() != 1 {
             self.refuse_what_is_for_one()?;
         }
@@ -48,9 +51,10 @@ impl Deploy {
             .iter()
             .filter_map(|target| match target {
                 Target::Entry(entry) => Some(*entry),
-                Target::Template(_) => None,
+                Target::Template(_) | Target::Package(_) => None,
             })
             .collect();
+        self.refuse_arguments(&targets)?;
         let mut user = Map::new();
         if !entries.is_empty() {
             self.refuse_mixture(&targets)?;
@@ -65,6 +69,7 @@ impl Deploy {
                 Target::Template(name) => {
                     self.template_job(name, &catalog, &settings, global, config)
                 }
+                Target::Package(recipe) => self.package_job(recipe, &settings, global, config),
                 Target::Entry(entry) => {
                     self.entry_job(entry, &catalog, &settings, &user, global, config)
                 }
@@ -85,6 +90,7 @@ impl Deploy {
         &'a self,
         registries: &'a Registries,
         catalog: &Catalog,
+        global: &Global,
     ) -> Result<Vec<Target<'a>>, Failure> {
         if self.all {
             // Each name means one, as it must when it is named.
@@ -92,6 +98,10 @@ impl Deploy {
                 .entries()
                 .map(|entry| registries.get(entry.name.as_str()));
             return named.map(|entry| entry.map(Target::Entry)).collect();
+        }
+        if self.names.is_empty() {
+            let recipe = packages::pasted(global, &self.arguments)?;
+            return Ok(vec![Target::Package(Box::new(recipe))]);
         }
         let mut seen = BTreeSet::new();
         let mut targets = Vec::new();
@@ -101,6 +111,10 @@ impl Deploy {
                     FailureKind::Usage,
                     format!("{name} is named twice"),
                 ));
+            }
+            if let Some(recipe) = packages::named(name, &self.arguments)? {
+                targets.push(Target::Package(Box::new(recipe)));
+                continue;
             }
             let entry = if name.contains('/') && self.registry.is_empty() {
                 None
@@ -137,10 +151,11 @@ impl Deploy {
 
     /// `-f` and `--set` are values of the chart for a template, and values of expressions for an entry.
     fn refuse_mixture(&self, targets: &[Target<'_>]) -> Result<(), Failure> {
-        let templates: Vec<&str> = targets
+        let templates: Vec<String> = targets
             .iter()
             .filter_map(|target| match target {
-                Target::Template(name) => Some(*name),
+                Target::Template(name) => Some((*name).to_owned()),
+                Target::Package(recipe) => Some(recipe.source.to_string()),
                 Target::Entry(_) => None,
             })
             .collect();
@@ -156,6 +171,19 @@ impl Deploy {
             templates.join(", ")
         ))
         .hint("deploy the templates with a command of their own"))
+    }
+
+    /// Arguments of a template are its settings, and those of an entry are in its file.
+    fn refuse_arguments(&self, targets: &[Target<'_>]) -> Result<(), Failure> {
+        if self.arguments.is_empty() || matches!(targets, [Target::Package(_)]) {
+            return Ok(());
+        }
+        Err(Failure::new(
+            FailureKind::Usage,
+            "arguments behind -- cannot be used here",
+        )
+        .because("they are for one package; templates and entries of registries have settings")
+        .hint("give settings with -c KEY=VALUE"))
     }
 
     fn template_job(
@@ -184,6 +212,7 @@ impl Deploy {
             place: place::place(global, config, driver),
             plan,
             options: self.deployment.options(can, values, None),
+            to_resolve: None,
         })
     }
 
@@ -231,6 +260,7 @@ impl Deploy {
             place: place::place_for(global, config, driver, entry),
             plan,
             options: self.deployment.options(can, values, chart),
+            to_resolve: None,
         })
     }
 }
@@ -254,6 +284,7 @@ fn refuse_same(jobs: &[(&Target<'_>, Job)]) -> Result<(), Failure> {
                     Target::Template(template) => {
                         format!("it is the server of template {template}")
                     }
+                    Target::Package(recipe) => format!("it is the server of {}", recipe.source),
                     Target::Entry(entry) => format!("it is an entry of {}", entry.file().display()),
                 })
             }));

@@ -1,0 +1,147 @@
+//! Packages of npm and `PyPI` as sources of `deploy`: from a name to a plan with a lock.
+
+use futures_util::{StreamExt as _, stream};
+use mcpt_catalog::{Settings, compile_recipe};
+use mcpt_core::{Capability, Failure, FailureKind, Package};
+use mcpt_package::{PackageSource, ResolveOptions, resolve};
+use mcpt_source::{Recipe, Source, Text, pasted};
+use serde_json::Map;
+use tokio::time::timeout;
+
+use super::{
+    Deploy,
+    jobs::{AT_ONCE, Job},
+};
+use crate::{
+    args::Global, backends, ending::Ending, messages, place, progress, runtime,
+    user_config::UserConfig,
+};
+
+/// The package that a name of the command means, with the server's arguments; `None` when it means something else.
+pub(super) fn named(name: &str, arguments: &[String]) -> Result<Option<Recipe>, Failure> {
+    if !name.starts_with("npm:") && !name.starts_with("pypi:") {
+        return Ok(None);
+    }
+    let source: Source = name.parse().map_err(|error| {
+        Failure::new(FailureKind::Usage, format!("cannot deploy {name:?}")).caused_by(&error)
+    })?;
+    let mut recipe = Recipe::new(source);
+    recipe.args = arguments.iter().map(Text::plain).collect();
+    Ok(Some(recipe))
+}
+
+/// The package that a command line starts, as people paste it.
+pub(super) fn pasted(global: &Global, words: &[String]) -> Result<Recipe, Failure> {
+    let failure = || {
+        Failure::new(
+            FailureKind::Usage,
+            "cannot deploy what that command line starts",
+        )
+    };
+    let recipe = pasted::command(words).map_err(|error| failure().caused_by(&error))?;
+    if PackageSource::of(&recipe.source).is_none() {
+        return Err(failure().because(format!(
+            "it is {}, and only packages of npm and PyPI can be deployed so",
+            recipe.source
+        )));
+    }
+    for note in &recipe.notes {
+        messages::warning(global, &note.0);
+    }
+    Ok(recipe)
+}
+
+impl Deploy {
+    /// The job of a package, all of it checked but what only the registry can tell.
+    pub(super) fn package_job(
+        &self,
+        recipe: &Recipe,
+        settings: &Settings,
+        global: &Global,
+        config: &UserConfig,
+    ) -> Result<Job, Failure> {
+        let driver = place::driver(global, config)?;
+        let can = driver.capabilities();
+        if !can.has(Capability::Packages) {
+            let what = format!("cannot deploy {} here", recipe.source);
+            return Err(backends::unsupported(
+                global.backends,
+                driver,
+                Capability::Packages,
+                what,
+            ));
+        }
+        self.refuse_what_is_lacking(global, driver, true)?;
+        let values = if can.has(Capability::Chart) {
+            self.chart_values()?
+        } else {
+            Map::new()
+        };
+        let plan = compile_recipe(recipe, settings)?;
+        Ok(Job {
+            driver,
+            place: place::place(global, config, driver),
+            plan,
+            options: self.deployment.options(can, values, None),
+            to_resolve: PackageSource::of(&recipe.source),
+        })
+    }
+
+    /// How packages are resolved.
+    pub(super) fn resolve_options(&self) -> ResolveOptions {
+        ResolveOptions {
+            install_scripts: !self.no_install_scripts,
+        }
+    }
+}
+
+/// Resolves the packages of all jobs that have one, several at a time, each within the time that its deploy has.
+pub(super) fn resolve_all(
+    global: &Global,
+    jobs: &mut [Job],
+    options: ResolveOptions,
+) -> Result<Vec<Failure>, Ending> {
+    if jobs.iter().all(|job| job.to_resolve.is_none()) {
+        return Ok(Vec::new());
+    }
+    let progress = progress::display(global);
+    let resolved = runtime::run(async {
+        let work = jobs.iter().enumerate().filter_map(|(index, job)| {
+            let source = job.to_resolve.as_ref()?;
+            let progress = progress.as_ref();
+            Some(async move {
+                let resolving = resolve(source, &options, progress);
+                let outcome = match timeout(job.options.timeout, resolving).await {
+                    Ok(outcome) => outcome.map_err(Failure::from),
+                    Err(_) => Err(Failure::new(
+                        FailureKind::TimedOut,
+                        format!("cannot resolve {source}"),
+                    )
+                    .because(format!(
+                        "the registry has not told all within {} s",
+                        job.options.timeout.as_secs()
+                    ))
+                    .hint("give it more time with --timeout")),
+                };
+                (index, outcome)
+            })
+        });
+        let work: Vec<_> = work.collect();
+        let outcomes: Vec<(usize, Result<Package, Failure>)> =
+            stream::iter(work).buffered(AT_ONCE).collect().await;
+        Ok(outcomes)
+    })?;
+    let mut faults = Vec::new();
+    for (index, outcome) in resolved {
+        match outcome {
+            Ok(package) => {
+                if let Some(job) = jobs.get_mut(index) {
+                    job.plan.template_version.clone_from(&package.version);
+                    job.plan.package = Some(package);
+                }
+            }
+            Err(failure) => faults.push(failure),
+        }
+    }
+    Ok(faults)
+}

@@ -1,0 +1,66 @@
+//! Packages of npm and `PyPI` as servers: [`resolve`] finds out what a package consists of and writes it down as a lock, and
+//! [`Store::install`] makes a folder out of a lock from which the server runs without any network.
+//!
+//! Both are the work of the ecosystem's own tools, `npm` and `uv`: what users have told these about registries, credentials,
+//! proxies and certificates holds here by itself. This crate runs them, reads what they say, and names what went wrong.
+
+mod entry_points;
+mod error;
+mod node_range;
+mod npm;
+mod pypi;
+mod request;
+mod store;
+mod tool;
+
+pub use self::{
+    error::{Cause, Doing, PackageError},
+    request::{PackageSource, ResolveOptions},
+    store::{Store, Tree, UnusedTree},
+};
+
+use std::fmt::Write as _;
+
+use mcpt_core::{Package, Progress, ProgressEvent};
+use sha2::{Digest as _, Sha256};
+
+/// Finds out what a package and all that it needs consist of now, and fixes it. Asks the registry; changes nothing but the
+/// tools' own caches.
+///
+/// # Errors
+/// [`PackageError`] with what went wrong in words of the field, and what mends it.
+pub async fn resolve(
+    source: &PackageSource,
+    options: &ResolveOptions,
+    progress: &dyn Progress,
+) -> Result<Package, PackageError> {
+    let requested = source.to_string();
+    progress.event(ProgressEvent::Step(format!("resolving {requested}")));
+    let resolved = match source {
+        PackageSource::Npm(package) => npm::resolve(package, options, &requested).await,
+        PackageSource::Pypi(package) => pypi::resolve(package, &requested).await,
+    };
+    resolved.map_err(|cause| PackageError {
+        package: requested,
+        doing: Doing::Resolve,
+        cause,
+    })
+}
+
+/// The digest of a lock, `sha256:…`: two packages with the same one consist of the same bytes.
+#[must_use]
+pub fn lock_digest(package: &Package) -> String {
+    let mut hash = Sha256::new();
+    for (name, text) in &package.lock {
+        for part in [name, text] {
+            hash.update(part);
+            hash.update([0]);
+        }
+    }
+    let mut digest = "sha256:".to_owned();
+    for byte in hash.finalize() {
+        // Writing to a string cannot fail.
+        let _ = write!(digest, "{byte:02x}");
+    }
+    digest
+}

@@ -1,0 +1,208 @@
+//! Packages of npm, by npm itself: `npm install --package-lock-only` resolves, `npm ci` installs.
+
+mod failure;
+mod lock;
+
+use std::{collections::BTreeMap, ffi::OsString, path::Path};
+
+use mcpt_core::{Ecosystem, EntryPoint, Package};
+use mcpt_source::{NpmPackage, NpmVersion};
+use semver::Version;
+use serde_json::{Map, Value, json};
+
+use self::lock::Lock;
+use crate::{
+    entry_points,
+    error::Cause,
+    node_range,
+    request::ResolveOptions,
+    tool::{Ran, Tool},
+};
+
+/// The file that names what is wanted.
+const MANIFEST: &str = "package.json";
+/// The file that fixes it.
+const LOCK: &str = "package-lock.json";
+
+/// Resolves a package to a lock with the integrity of each package in it. Addresses of registries are left out of it: they
+/// are a matter of where it is installed.
+pub(crate) async fn resolve(
+    wanted: &NpmPackage,
+    options: &ResolveOptions,
+    requested: &str,
+) -> Result<Package, Cause> {
+    let npm = Tool::find("npm")?;
+    let folder = tempfile::Builder::new()
+        .prefix("mcpt-npm-")
+        .tempdir()
+        .map_err(Cause::io("no temporary folder can be made"))?;
+    let dependencies: Map<String, Value> = [wanted]
+        .into_iter()
+        .chain(&wanted.with)
+        .map(|package| (package.name.as_str().to_owned(), json!(specifier(package))))
+        .collect();
+    let manifest = json!({"name": "mcpt-package", "private": true, "dependencies": dependencies});
+    write(folder.path(), MANIFEST, &manifest.to_string())?;
+    let arguments = [
+        "install",
+        "--package-lock-only",
+        "--package-lock=true",
+        "--lockfile-version=3",
+        "--omit-lockfile-registry-resolved",
+        "--ignore-scripts",
+    ];
+    let ran = run(&npm, folder.path(), &arguments).await?;
+    if !ran.success {
+        let name = wanted.name.as_str();
+        let mut cause = failure::cause(&ran, name);
+        if let Cause::NoSuchVersion { near, .. } = &mut cause {
+            *near = near_versions(&npm, folder.path(), wanted).await;
+        }
+        return Err(cause);
+    }
+    let path = folder.path().join(LOCK);
+    let text = std::fs::read_to_string(&path)
+        .map_err(Cause::io(format!("npm left no {}", path.display())))?;
+    let mut lock = Lock::read(&text)?;
+    lock.refuse_what_is_not_fixed()?;
+    lock.pin();
+    let locked = lock.package(wanted.name.as_str())?;
+    let bins = lock.programs();
+    let program = entry_points::choose(
+        &bins,
+        wanted.bin.as_deref(),
+        wanted.name.unscoped(),
+        |one, other| one == other,
+    )
+    .ok_or_else(|| Cause::NoProgram {
+        package: format!("{}@{}", wanted.name.as_str(), locked.version),
+        choose: format!(
+            "mcpt deploy -- npx -y -p {} {}",
+            wanted.name.as_str(),
+            bins.first().map_or("PROGRAM", String::as_str)
+        ),
+        known: bins.clone(),
+    })?;
+    Ok(Package {
+        ecosystem: Ecosystem::Npm,
+        name: wanted.name.as_str().to_owned(),
+        version: locked.version,
+        requested: requested.to_owned(),
+        entry_point: EntryPoint::Program(program),
+        python: None,
+        packages: lock.len(),
+        install_scripts: if options.install_scripts {
+            lock.install_scripts()
+        } else {
+            Vec::new()
+        },
+        lock: BTreeMap::from([
+            (MANIFEST.to_owned(), lock.manifest().to_string()),
+            (LOCK.to_owned(), lock.text()),
+        ]),
+    })
+}
+
+/// What tells apart the places where a tree works: what is built for one Node.js need not run on another.
+pub(crate) async fn identity(folder: &Path) -> Result<String, Cause> {
+    let node = Tool::find("node")?;
+    let question =
+        "[process.version, process.versions.modules, process.platform, process.arch].join(' ')";
+    let ran = node.run(folder, ["-p", question], &[]).await?;
+    if !ran.success {
+        return Err(Cause::ToolFailed {
+            tool: "node",
+            detail: ran.stderr.trim().to_owned(),
+        });
+    }
+    Ok(ran.stdout.trim().to_owned())
+}
+
+/// Refuses a package that says that it needs another Node.js than this one; its dependencies' wishes are often stricter than
+/// what they need, and npm only warns of them.
+pub(crate) fn check_engine(package: &Package, identity: &str) -> Result<(), Cause> {
+    let text = package.lock.get(LOCK).map_or("", String::as_str);
+    let Some(needs) = Lock::read(text)?.package(&package.name)?.node else {
+        return Ok(());
+    };
+    let has = identity.split(' ').next().unwrap_or_default();
+    let version =
+        Version::parse(has.trim_start_matches('v')).map_err(|error| Cause::BadOutput {
+            tool: "node",
+            why: format!("{has:?} is no version: {error}"),
+        })?;
+    if node_range::contains(&needs, &version) == Some(false) {
+        return Err(Cause::NeedsNode {
+            package: format!("{}@{}", package.name, package.version),
+            needs,
+            has: version.to_string(),
+        });
+    }
+    Ok(())
+}
+
+/// Installs a lock into a folder that has its files.
+pub(crate) async fn install(package: &Package, folder: &Path) -> Result<(), Cause> {
+    let npm = Tool::find("npm")?;
+    let mut arguments = vec!["ci", "--omit=dev"];
+    if package.install_scripts.is_empty() {
+        arguments.push("--ignore-scripts");
+    }
+    let ran = run(&npm, folder, &arguments).await?;
+    if ran.success {
+        Ok(())
+    } else {
+        Err(failure::cause(&ran, &package.name))
+    }
+}
+
+/// The folder of a tree's programs.
+pub(crate) const PROGRAMS: &str = "node_modules/.bin";
+
+async fn run(npm: &Tool, folder: &Path, arguments: &[&str]) -> Result<Ran, Cause> {
+    let always = [
+        "--json",
+        "--loglevel=error",
+        "--no-audit",
+        "--no-fund",
+        "--no-progress",
+    ];
+    let quiet = [("npm_config_update_notifier", OsString::from("false"))];
+    let arguments = arguments.iter().chain(&always);
+    npm.run(folder, arguments, &quiet).await
+}
+
+/// What npm takes for a version.
+fn specifier(package: &NpmPackage) -> String {
+    match &package.version {
+        None => "latest".to_owned(),
+        Some(NpmVersion::Exact(version)) => version.to_string(),
+        Some(NpmVersion::Tag(text) | NpmVersion::Range(text)) => text.clone(),
+    }
+}
+
+/// Up to three versions that are like the wanted one, and the one called `latest`. None when npm does not tell: the failure
+/// is complete without them.
+async fn near_versions(npm: &Tool, folder: &Path, wanted: &NpmPackage) -> Vec<String> {
+    let arguments = ["view", wanted.name.as_str(), "versions", "dist-tags.latest"];
+    let Ok(ran) = run(npm, folder, &arguments).await else {
+        return Vec::new();
+    };
+    let answer: Value = serde_json::from_str(&ran.stdout).unwrap_or_default();
+    let versions: Vec<&str> = match &answer["versions"] {
+        Value::Array(versions) => versions.iter().filter_map(Value::as_str).collect(),
+        Value::String(only) => vec![only],
+        _ => Vec::new(),
+    };
+    let mut near = lock::nearest(&specifier(wanted), &versions);
+    if let Some(latest) = answer["dist-tags.latest"].as_str() {
+        near.retain(|version| version != latest);
+        near.push(format!("{latest} (the latest)"));
+    }
+    near
+}
+
+fn write(folder: &Path, name: &str, text: &str) -> Result<(), Cause> {
+    let path = folder.join(name);
+    std::fs::write(&path, text).map_err(Cause::io(format!("{} cannot be written", path.display())))
+}

@@ -1,0 +1,226 @@
+//! `package-lock.json` of version 3, as far as it is read here.
+
+use std::cmp::Reverse;
+
+use semver::Version;
+use serde_json::{Map, Value, json};
+
+use crate::error::Cause;
+
+/// The lock of a package and all that it needs.
+#[derive(Debug)]
+pub(super) struct Lock(Value);
+
+/// What a lock says of a package that was asked for.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Locked {
+    pub(super) version: String,
+    /// Versions of Node.js that it says it runs on.
+    pub(super) node: Option<String>,
+}
+
+impl Lock {
+    pub(super) fn read(text: &str) -> Result<Self, Cause> {
+        let bad = |why: String| Cause::BadOutput { tool: "npm", why };
+        let value: Value = serde_json::from_str(text).map_err(|error| bad(error.to_string()))?;
+        match &value["packages"] {
+            Value::Object(packages) if packages.contains_key("") => Ok(Self(value)),
+            _ => Err(bad("its lock names no packages".to_owned())),
+        }
+    }
+
+    /// Packages by their folders, but for the wish itself.
+    fn entries(&self) -> impl Iterator<Item = (&str, &Value)> {
+        let packages = self.0["packages"].as_object();
+        let entries = packages.into_iter().flatten();
+        entries.filter_map(|(path, entry)| (!path.is_empty()).then_some((path.as_str(), entry)))
+    }
+
+    /// How many packages there are.
+    pub(super) fn len(&self) -> usize {
+        self.entries().count()
+    }
+
+    /// The packages that were asked for.
+    fn roots(&self) -> Vec<String> {
+        let wanted = self.0["packages"][""]["dependencies"].as_object();
+        wanted
+            .into_iter()
+            .flatten()
+            .map(|(name, _)| name.clone())
+            .collect()
+    }
+
+    fn entry(&self, name: &str) -> &Value {
+        &self.0["packages"][format!("node_modules/{name}")]
+    }
+
+    /// A package that was asked for.
+    pub(super) fn package(&self, name: &str) -> Result<Locked, Cause> {
+        let entry = self.entry(name);
+        let version = entry["version"].as_str().ok_or_else(|| Cause::BadOutput {
+            tool: "npm",
+            why: format!("its lock says no version of {name}"),
+        })?;
+        Ok(Locked {
+            version: version.to_owned(),
+            node: entry["engines"]["node"].as_str().map(str::to_owned),
+        })
+    }
+
+    /// The programs of the packages that were asked for.
+    pub(super) fn programs(&self) -> Vec<String> {
+        let roots = self.roots();
+        let all = roots.iter().flat_map(|name| {
+            let programs = self.entry(name)["bin"].as_object();
+            programs
+                .into_iter()
+                .flatten()
+                .map(|(program, _)| program.clone())
+        });
+        all.collect()
+    }
+
+    /// Names and versions of packages that have programs run when they are installed.
+    pub(super) fn install_scripts(&self) -> Vec<String> {
+        let with = self
+            .entries()
+            .filter(|(_, entry)| entry["hasInstallScript"] == true);
+        with.map(|(path, entry)| named(path, entry)).collect()
+    }
+
+    /// Refuses a lock that leaves open what some package is. One of a Git repository is fixed by its commit.
+    pub(super) fn refuse_what_is_not_fixed(&self) -> Result<(), Cause> {
+        let open: Vec<String> = self
+            .entries()
+            .filter(|(_, entry)| {
+                let commit = entry["resolved"].as_str();
+                entry["integrity"].as_str().is_none()
+                    && entry["inBundle"] != true
+                    && !commit.is_some_and(|url| url.starts_with("git") && url.contains('#'))
+            })
+            .map(|(path, entry)| named(path, entry))
+            .collect();
+        if open.is_empty() {
+            Ok(())
+        } else {
+            Err(Cause::NoChecksum { packages: open })
+        }
+    }
+
+    /// Has the wish name the versions that were found, so that `npm ci` asks nobody what is newest.
+    pub(super) fn pin(&mut self) {
+        for name in self.roots() {
+            if let Some(version) = self.entry(&name)["version"].as_str().map(str::to_owned) {
+                self.0["packages"][""]["dependencies"][&name] = json!(version);
+            }
+        }
+    }
+
+    /// The wish as a `package.json`.
+    pub(super) fn manifest(&self) -> Value {
+        let root = &self.0["packages"][""];
+        let mut manifest = Map::new();
+        manifest.insert("name".to_owned(), root["name"].clone());
+        manifest.insert("private".to_owned(), json!(true));
+        manifest.insert("dependencies".to_owned(), root["dependencies"].clone());
+        Value::Object(manifest)
+    }
+
+    /// The lock as a file.
+    pub(super) fn text(&self) -> String {
+        format!("{:#}\n", self.0)
+    }
+}
+
+/// A package of a lock as people write it. The last folder of its path is its name.
+fn named(path: &str, entry: &Value) -> String {
+    let name = path
+        .rsplit_once("node_modules/")
+        .map_or(path, |(_, name)| name);
+    match entry["version"].as_str() {
+        Some(version) => format!("{name}@{version}"),
+        None => name.to_owned(),
+    }
+}
+
+/// The three of these versions that have most in common with the wanted one, from its beginning on; of several the newest.
+pub(super) fn nearest(wanted: &str, versions: &[&str]) -> Vec<String> {
+    let parts = |text: &str| -> Vec<String> {
+        text.trim_start_matches(|c: char| !c.is_ascii_digit())
+            .split(['.', '-', '+'])
+            .map(str::to_owned)
+            .collect()
+    };
+    let wanted = parts(wanted);
+    let mut known: Vec<(usize, Version)> = versions
+        .iter()
+        .filter_map(|text| {
+            let version = Version::parse(text).ok()?;
+            let same = parts(text)
+                .into_iter()
+                .zip(&wanted)
+                .take_while(|(a, b)| a == *b);
+            Some((same.count(), version))
+        })
+        .collect();
+    known.sort_by_key(|(same, version)| Reverse((*same, version.pre.is_empty(), version.clone())));
+    let nearest = known.into_iter().take(3);
+    nearest.map(|(_, version)| version.to_string()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lock() -> Lock {
+        Lock::read(
+            r#"{"lockfileVersion": 3, "packages": {
+                "": {"name": "mcpt-package", "dependencies": {"@a/b": "latest"}},
+                "node_modules/@a/b": {"version": "1.2.3", "integrity": "sha512-x",
+                    "bin": {"b": "b.js", "c": "c.js"}, "engines": {"node": ">=20"}},
+                "node_modules/@a/b/node_modules/native": {"version": "2.0.0", "integrity": "sha512-y",
+                    "hasInstallScript": true},
+                "node_modules/bundled": {"version": "1.0.0", "inBundle": true},
+                "node_modules/of-git": {"version": "1.0.0", "resolved": "git+ssh://git@host/x.git#0123"}
+            }}"#,
+        )
+        .unwrap()
+    }
+
+    #[test]
+    fn what_a_lock_says() {
+        let mut lock = lock();
+        assert_eq!(lock.len(), 4);
+        assert_eq!(lock.programs(), ["b", "c"]);
+        assert_eq!(lock.install_scripts(), ["native@2.0.0"]);
+        let locked = lock.package("@a/b").unwrap();
+        assert_eq!(
+            (&*locked.version, locked.node.as_deref()),
+            ("1.2.3", Some(">=20"))
+        );
+        assert!(lock.package("other").is_err());
+        lock.refuse_what_is_not_fixed().unwrap();
+        lock.pin();
+        assert_eq!(lock.manifest()["dependencies"], json!({"@a/b": "1.2.3"}));
+        assert!(lock.text().contains(r#""@a/b": "1.2.3""#));
+    }
+
+    #[test]
+    fn what_has_no_checksum_is_refused() {
+        let mut lock = lock();
+        lock.0["packages"]["node_modules/@a/b"]["integrity"] = Value::Null;
+        lock.0["packages"]["node_modules/of-git"]["resolved"] = json!("https://host/x.tgz");
+        let refused = lock.refuse_what_is_not_fixed().unwrap_err().to_string();
+        assert!(refused.ends_with("@a/b@1.2.3, of-git@1.0.0"), "{refused}");
+        assert!(Lock::read("{}").is_err() && Lock::read("").is_err());
+    }
+
+    #[test]
+    fn versions_that_are_near() {
+        let known = ["1.0.0", "1.1.0", "1.1.1", "1.1.2-rc.1", "2.0.0"];
+        assert_eq!(nearest("1.1.9", &known), ["1.1.1", "1.1.0", "1.1.2-rc.1"]);
+        assert_eq!(nearest("^9", &known), ["2.0.0", "1.1.1", "1.1.0"]);
+        assert!(nearest("1", &[]).is_empty());
+    }
+}

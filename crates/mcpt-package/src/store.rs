@@ -1,0 +1,457 @@
+//! Installed packages: one folder for each lock, made once, never changed, and shared by all servers that run from it.
+//!
+//! ```text
+//! STORE/npm-NAME-VERSION-DIGEST/           a tree: the lock's files and what the tools made of them
+//! STORE/npm-NAME-VERSION-DIGEST.lock       held by those who make, use or remove the tree
+//! STORE/npm-NAME-VERSION-DIGEST.partial-N  being made; of no use once nobody holds the lock
+//! ```
+
+use std::{
+    collections::BTreeSet,
+    fmt::Write as _,
+    fs::{self, File, OpenOptions, TryLockError},
+    io,
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _},
+    path::{Path, PathBuf},
+};
+
+use mcpt_core::{Ecosystem, EntryPoint, Package, Progress, ProgressEvent};
+use sha2::{Digest as _, Sha256};
+
+use crate::{
+    error::{Cause, Doing, PackageError},
+    npm, pypi,
+};
+
+/// What marks a tree that is being made.
+const PARTIAL: &str = ".partial-";
+/// Longest part of a folder's name that is a package's name.
+const LONGEST_NAME: usize = 80;
+
+/// The folder that holds installed packages.
+#[derive(Debug, Clone)]
+pub struct Store {
+    path: PathBuf,
+}
+
+/// An installed package. As long as it is held nobody removes its folder.
+#[derive(Debug)]
+pub struct Tree {
+    path: PathBuf,
+    command: Vec<String>,
+    programs: PathBuf,
+    _used: File,
+}
+
+/// An installed package that no server runs from, or what is left of one that was never finished.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnusedTree {
+    /// Name of its folder.
+    pub name: String,
+    /// Whether it was finished.
+    pub whole: bool,
+}
+
+impl Tree {
+    /// Its folder.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Program and leading arguments that run the package.
+    #[must_use]
+    pub fn command(&self) -> &[String] {
+        &self.command
+    }
+
+    /// The folder of its programs, which belongs on the server's PATH.
+    #[must_use]
+    pub fn programs(&self) -> &Path {
+        &self.programs
+    }
+}
+
+impl Store {
+    /// In this folder, which is made when something is installed.
+    #[must_use]
+    pub fn new(path: PathBuf) -> Self {
+        Self { path }
+    }
+
+    /// The tree of a lock, made now if it is not there. Whoever is killed meanwhile leaves nothing that is taken for a tree,
+    /// and of two at a time one waits for the other.
+    ///
+    /// # Errors
+    /// [`PackageError`] with what went wrong in words of the field, and what mends it.
+    pub async fn install(
+        &self,
+        package: &Package,
+        progress: &dyn Progress,
+    ) -> Result<Tree, PackageError> {
+        self.installed(package, progress)
+            .await
+            .map_err(|cause| PackageError {
+                package: package.source(),
+                doing: Doing::Install,
+                cause,
+            })
+    }
+
+    async fn installed(&self, package: &Package, progress: &dyn Progress) -> Result<Tree, Cause> {
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&self.path)
+            .map_err(Cause::io(format!("{} cannot be made", self.path.display())))?;
+        let identity = match package.ecosystem {
+            Ecosystem::Npm => {
+                let identity = npm::identity(&self.path).await?;
+                npm::check_engine(package, &identity)?;
+                identity
+            }
+            Ecosystem::Pypi => pypi::identity(package, &self.path).await?,
+        };
+        let name = folder_name(package, &identity);
+        let path = self.path.join(&name);
+        let used = loop {
+            let used = self.lock(&name, File::lock_shared).await?;
+            if path.is_dir() {
+                break used;
+            }
+            drop(used);
+            let alone = self.lock(&name, File::lock).await?;
+            if !path.is_dir() {
+                progress.event(ProgressEvent::Step(installing(package)));
+                self.make(package, &name).await?;
+            }
+            // Between the two locks somebody may remove it: then it is made again.
+            drop(alone);
+        };
+        let programs = path.join(match package.ecosystem {
+            Ecosystem::Npm => npm::PROGRAMS,
+            Ecosystem::Pypi => pypi::PROGRAMS,
+        });
+        let program = |name: &str| {
+            let path = programs.join(name);
+            if path.exists() {
+                Ok(path.display().to_string())
+            } else {
+                Err(Cause::BadOutput {
+                    tool: match package.ecosystem {
+                        Ecosystem::Npm => "npm",
+                        Ecosystem::Pypi => "uv",
+                    },
+                    why: format!("there is no {} in what it installed", path.display()),
+                })
+            }
+        };
+        let command = match &package.entry_point {
+            EntryPoint::Program(name) => vec![program(name)?],
+            EntryPoint::Module(module) => {
+                vec![program("python")?, "-m".to_owned(), module.clone()]
+            }
+        };
+        Ok(Tree {
+            path,
+            command,
+            programs,
+            _used: used,
+        })
+    }
+
+    /// Makes a tree beside its place and moves it there. The caller holds the lock alone.
+    async fn make(&self, package: &Package, name: &str) -> Result<(), Cause> {
+        self.remove_partial(name)
+            .map_err(Cause::io("what a killed command left cannot be removed"))?;
+        let partial = tempfile::Builder::new()
+            .prefix(&format!("{name}{PARTIAL}"))
+            .tempdir_in(&self.path)
+            .map_err(Cause::io(format!(
+                "no folder can be made in {}",
+                self.path.display()
+            )))?;
+        for (file, text) in &package.lock {
+            let path = partial.path().join(file);
+            fs::write(&path, text)
+                .map_err(Cause::io(format!("{} cannot be written", path.display())))?;
+        }
+        match package.ecosystem {
+            Ecosystem::Npm => npm::install(package, partial.path()).await?,
+            Ecosystem::Pypi => pypi::install(package, partial.path()).await?,
+        }
+        make_read_only(partial.path())
+            .and_then(|()| fs::rename(partial.path(), self.path.join(name)))
+            .map_err(Cause::io(format!(
+                "{} cannot be put in its place",
+                partial.path().display()
+            )))?;
+        // It is somewhere else by now.
+        let _moved = partial.keep();
+        Ok(())
+    }
+
+    /// Removes what is left of trees of this name that were never finished. The caller holds the lock alone.
+    fn remove_partial(&self, name: &str) -> io::Result<()> {
+        for other in self.names()? {
+            if other
+                .strip_prefix(name)
+                .is_some_and(|rest| rest.starts_with(PARTIAL))
+            {
+                fs::remove_dir_all(self.path.join(other))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the lock of a tree on a thread of its own, since another command may hold it for long.
+    async fn lock(&self, name: &str, take: fn(&File) -> io::Result<()>) -> Result<File, Cause> {
+        let path = self.path.join(format!("{name}.lock"));
+        let failed = Cause::io(format!("{} cannot be locked", path.display()));
+        let locked = tokio::task::spawn_blocking(move || {
+            loop {
+                let file = open_lock(&path)?;
+                take(&file)?;
+                // Whoever removed the tree before removed this file too, and the next one would lock another.
+                if is_at(&file, &path) {
+                    return Ok(file);
+                }
+            }
+        });
+        match locked.await {
+            Ok(locked) => locked.map_err(failed),
+            Err(error) => Err(failed(io::Error::other(error))),
+        }
+    }
+
+    /// Trees that none of these folders is: nobody installs them or begins to run from them now.
+    ///
+    /// # Errors
+    /// When the folder cannot be read.
+    pub fn unused(&self, used: &BTreeSet<PathBuf>) -> io::Result<Vec<UnusedTree>> {
+        let mut unused = Vec::new();
+        for name in self.names()? {
+            if !self.path.join(&name).is_dir() || used.contains(&self.path.join(&name)) {
+                continue;
+            }
+            if self.alone(&name)?.is_some() {
+                unused.push(UnusedTree {
+                    whole: !name.contains(PARTIAL),
+                    name,
+                });
+            }
+        }
+        Ok(unused)
+    }
+
+    /// Removes one of [`Self::unused`], unless somebody has begun to use it. Whether it is gone.
+    ///
+    /// # Errors
+    /// When it cannot be removed.
+    pub fn remove(&self, tree: &UnusedTree) -> io::Result<bool> {
+        let Some(_alone) = self.alone(&tree.name)? else {
+            return Ok(false);
+        };
+        let path = self.path.join(&tree.name);
+        if tree.whole {
+            // In one step, so that nobody takes what is left of it for a tree.
+            self.remove_partial(&tree.name)?;
+            let doomed = self.path.join(format!("{}{PARTIAL}removed", tree.name));
+            fs::rename(&path, &doomed)?;
+            fs::remove_dir_all(&doomed)?;
+        } else {
+            fs::remove_dir_all(&path)?;
+        }
+        fs::remove_file(self.path.join(format!("{}.lock", whole_name(&tree.name))))?;
+        Ok(true)
+    }
+
+    /// The lock of a tree, or of one that is being made, if nobody has it now.
+    fn alone(&self, name: &str) -> io::Result<Option<File>> {
+        let path = self.path.join(format!("{}.lock", whole_name(name)));
+        let file = open_lock(&path)?;
+        match file.try_lock() {
+            Ok(()) => Ok(is_at(&file, &path).then_some(file)),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+
+    fn names(&self) -> io::Result<Vec<String>> {
+        let entries = match fs::read_dir(&self.path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries?,
+        };
+        let mut names = Vec::new();
+        for entry in entries {
+            // Whatever has no such name was not made here.
+            if let Ok(name) = entry?.file_name().into_string()
+                && (name.starts_with("npm-") || name.starts_with("pypi-"))
+            {
+                names.push(name);
+            }
+        }
+        names.sort();
+        Ok(names)
+    }
+}
+
+/// The name of a tree, of which this may be one that is being made.
+fn whole_name(name: &str) -> &str {
+    name.split(PARTIAL).next().unwrap_or(name)
+}
+
+fn open_lock(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(false).mode(0o600);
+    options.open(path)
+}
+
+/// Whether a file that is open is the one at a path.
+fn is_at(file: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    match (file.metadata(), fs::metadata(path)) {
+        (Ok(open), Ok(there)) => (open.dev(), open.ino()) == (there.dev(), there.ino()),
+        _ => false,
+    }
+}
+
+/// Name of a tree's folder: who looks into the store sees what is what, and the digest tells apart all that is not the same.
+fn folder_name(package: &Package, identity: &str) -> String {
+    let mut hash = Sha256::new();
+    for part in [
+        identity,
+        if package.install_scripts.is_empty() {
+            ""
+        } else {
+            "scripts"
+        },
+    ] {
+        hash.update(part);
+        hash.update([0]);
+    }
+    for (name, text) in &package.lock {
+        hash.update(name);
+        hash.update([0]);
+        hash.update(text);
+        hash.update([0]);
+    }
+    let mut name: String = format!("{}-{}-{}", package.ecosystem, package.name, package.version)
+        .chars()
+        .map(|c| {
+            if c.is_ascii_alphanumeric() || c == '.' {
+                c
+            } else {
+                '-'
+            }
+        })
+        .take(LONGEST_NAME)
+        .collect();
+    name = name.replace("--", "-");
+    name.push('-');
+    for byte in hash.finalize().iter().take(8) {
+        // Writing to a string cannot fail.
+        let _ = write!(name, "{byte:02x}");
+    }
+    name
+}
+
+fn installing(package: &Package) -> String {
+    let scripts = match package.install_scripts.as_slice() {
+        [] => String::new(),
+        scripts => format!(", with the install scripts of {}", scripts.join(", ")),
+    };
+    let number = match package.packages {
+        1 => "1 package".to_owned(),
+        number => format!("{number} packages"),
+    };
+    format!("installing {} ({number}{scripts})", package.source())
+}
+
+/// Takes away the right to write all files below a folder. Folders keep it, so that the tree can be removed as any other.
+fn make_read_only(folder: &Path) -> io::Result<()> {
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder)? {
+            let entry = entry?;
+            let kind = entry.file_type()?;
+            if kind.is_dir() {
+                folders.push(entry.path());
+            } else if kind.is_file() {
+                let mode = entry.metadata()?.permissions().mode();
+                fs::set_permissions(entry.path(), fs::Permissions::from_mode(mode & !0o222))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    fn package() -> Package {
+        Package {
+            ecosystem: Ecosystem::Npm,
+            name: "@scope/x".to_owned(),
+            version: "1.0.0".to_owned(),
+            requested: "npm:@scope/x".to_owned(),
+            entry_point: EntryPoint::Program("x".to_owned()),
+            python: None,
+            packages: 1,
+            install_scripts: Vec::new(),
+            lock: BTreeMap::from([("package.json".to_owned(), "{}".to_owned())]),
+        }
+    }
+
+    #[test]
+    fn a_name_tells_apart_what_is_not_the_same() {
+        let one = package();
+        let name = folder_name(&one, "v24");
+        assert!(name.starts_with("npm-scope-x-1.0.0-"), "{name}");
+        let mut other = package();
+        other
+            .lock
+            .insert("package.json".to_owned(), "{} ".to_owned());
+        let mut scripts = package();
+        scripts.install_scripts.push("y@1".to_owned());
+        let names: BTreeSet<String> = [
+            (&one, "v24"),
+            (&one, "v22"),
+            (&other, "v24"),
+            (&scripts, "v24"),
+        ]
+        .map(|(package, identity)| folder_name(package, identity))
+        .into();
+        assert_eq!(names.len(), 4);
+    }
+
+    #[test]
+    fn what_nobody_uses_is_removed() {
+        let root = tempfile::tempdir().unwrap();
+        let store = Store::new(root.path().join("packages"));
+        assert!(store.unused(&BTreeSet::new()).unwrap().is_empty());
+        for name in ["npm-a-1", "npm-b-1", "npm-c-1.partial-x", "of-somebody"] {
+            fs::create_dir_all(store.path.join(name)).unwrap();
+            fs::write(store.path.join(name).join("file"), "").unwrap();
+        }
+        make_read_only(&store.path).unwrap();
+        let used = BTreeSet::from([store.path.join("npm-a-1")]);
+        let unused = store.unused(&used).unwrap();
+        let names: Vec<&str> = unused.iter().map(|tree| tree.name.as_str()).collect();
+        assert_eq!(names, ["npm-b-1", "npm-c-1.partial-x"]);
+        let held = open_lock(&store.path.join("npm-b-1.lock")).unwrap();
+        held.lock_shared().unwrap();
+        assert_eq!(store.unused(&used).unwrap().len(), 1);
+        assert!(!store.remove(&unused[0]).unwrap(), "somebody uses it");
+        drop(held);
+        for tree in &unused {
+            assert!(store.remove(tree).unwrap(), "{tree:?}");
+        }
+        assert!(store.unused(&used).unwrap().is_empty());
+        assert!(store.path.join("npm-a-1").exists() && store.path.join("of-somebody").exists());
+        assert!(!store.path.join("npm-b-1").exists() && !store.path.join("npm-b-1.lock").exists());
+    }
+}
