@@ -172,6 +172,7 @@ fn workspace(can: &dyn Fn(Need) -> bool) -> anyhow::Result<Command> {
     if can(Need::Servers) {
         features.push("mcpt-tests/servers");
         with_package_runners(&mut command)?;
+        command.env("MCPT_PYTHON_SDK", python_sdk::install()?);
     }
     if can(Need::Browser) {
         features.push("mcpt-tests/browser");

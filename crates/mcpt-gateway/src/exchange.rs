@@ -28,17 +28,20 @@ use mcpt_routing::{InFlight, Policy, Rounds, Server, SessionKeys};
 use serde_json::value::RawValue;
 use tokio_util::sync::CancellationToken;
 
+use self::request_class::request_id;
 pub(crate) use self::{
-    body_budget::BodyBudget,
+    anywhere::Sendable,
+    body_budget::{BodyBudget, ReadBody},
     request_body::{BodyCopy, RequestBody},
+    request_class::{Purpose, RequestClass},
     rounds::Watch,
 };
-use self::{body_budget::ReadBody, request_class::request_id};
 use crate::{
     directory::Directory,
     peers::PeerAddresses,
     refusal::Refusal,
     relay::{Answer, Forwarded, Until},
+    translate::Translation,
     upstream::{Connection, SendError, Upstream},
 };
 
@@ -51,6 +54,8 @@ pub(crate) struct Exchange {
     pub(crate) bodies: Arc<BodyBudget>,
     pub(crate) unreachable_hint: Option<&'static str>,
     pub(crate) rounds: Arc<Rounds>,
+    /// What is kept for clients and servers of different eras.
+    pub(crate) translation: Translation,
     /// The other replicas of the gateway.
     pub(crate) others: Arc<PeerAddresses>,
     /// Ends streams that have no end of their own.
@@ -60,7 +65,7 @@ pub(crate) struct Exchange {
 impl Exchange {
     /// One exchange with a server that exists.
     pub(crate) async fn with(
-        &self,
+        self: &Arc<Self>,
         server: &Arc<Server<Upstream>>,
         request: Request<Incoming>,
     ) -> Answer {
@@ -92,7 +97,7 @@ impl Exchange {
     }
 
     /// What the client is told when the request was on its way and no response came.
-    fn broken(&self, in_flight: &InFlight<Upstream>, error: SendError) -> Refusal {
+    pub(crate) fn broken(&self, in_flight: &InFlight<Upstream>, error: SendError) -> Refusal {
         match error {
             SendError::Unreachable { reason, .. } => self.unreachable(in_flight, &reason),
             SendError::Broken(error) => {
@@ -114,7 +119,11 @@ impl Exchange {
     }
 
     /// Notes that an endpoint cannot be reached.
-    fn unreachable(&self, in_flight: &InFlight<Upstream>, reason: &io::Error) -> Refusal {
+    pub(crate) fn unreachable(
+        &self,
+        in_flight: &InFlight<Upstream>,
+        reason: &io::Error,
+    ) -> Refusal {
         let silent = matches!(
             reason.kind(),
             io::ErrorKind::TimedOut
@@ -124,6 +133,8 @@ impl Exchange {
         let hint = self.unreachable_hint.filter(|_| silent);
         tracing::warn!(endpoint = %in_flight.address(), %reason, hint, "endpoint cannot be reached");
         in_flight.unreachable(self.directory.now());
+        // It may be another program that answers there next.
+        in_flight.link().eras().forget();
         // The address stays inside: it is nothing that clients should learn.
         let kind = reason.kind();
         Refusal::Unreachable(match hint {
@@ -169,10 +180,10 @@ enum Stream<'a> {
 }
 
 /// An answer that has begun: what of it is there, what the rest comes over, and where it is counted.
-struct Taken {
-    response: Response<Incoming>,
-    connection: Connection,
-    in_flight: InFlight<Upstream>,
+pub(crate) struct Taken {
+    pub(crate) response: Response<Incoming>,
+    pub(crate) connection: Connection,
+    pub(crate) in_flight: InFlight<Upstream>,
 }
 
 /// The era and the session that headers name.

@@ -25,6 +25,7 @@ mod sources;
 mod stages;
 mod target;
 mod trace;
+mod translate;
 mod upstream;
 
 /// For [`GatewayConfig::max_connections`].

@@ -28,6 +28,7 @@ use crate::{
     sources,
     stages::Stages,
     target::Targets,
+    translate::Translation,
 };
 
 /// Most connections to the gateway's own pages.
@@ -192,23 +193,25 @@ fn stages(
         let changes = sources::begin(index, source, &directory);
         background.spawn(sources::follow(index, changes, Arc::clone(&directory)));
     }
-    background.spawn(sweep(Arc::clone(&directory)));
     let default_namespace = config.default_namespace;
     let (log, keys) = (config.access_log.map(Arc::new), Arc::new(config.keys));
+    let exchange = Arc::new(Exchange {
+        directory: Arc::clone(&directory),
+        keys: Arc::clone(&keys),
+        policy: config.policy,
+        bodies: Arc::clone(&bodies),
+        unreachable_hint: config.unreachable_hint,
+        rounds: Arc::clone(&rounds),
+        translation: Translation::default(),
+        others,
+        closing: closing.clone(),
+    });
+    background.spawn(sweep(Arc::clone(&directory), Arc::clone(&exchange)));
     let stages = Stages {
         access: Access::new(config.access),
         lock,
         targets: Targets::new(Arc::clone(&directory), default_namespace.clone()),
-        exchange: Arc::new(Exchange {
-            directory: Arc::clone(&directory),
-            keys: Arc::clone(&keys),
-            policy: config.policy,
-            bodies: Arc::clone(&bodies),
-            unreachable_hint: config.unreachable_hint,
-            rounds: Arc::clone(&rounds),
-            others,
-            closing: closing.clone(),
-        }),
+        exchange,
         metrics: Arc::clone(&metrics),
         log: log.clone(),
         pages: Arc::new(Pages {
@@ -226,10 +229,11 @@ fn stages(
     (Arc::new(stages), closing)
 }
 
-async fn sweep(directory: Arc<Directory>) {
+async fn sweep(directory: Arc<Directory>, exchange: Arc<Exchange>) {
     let mut turns = tokio::time::interval(SWEEP_EVERY);
     loop {
         turns.tick().await;
         directory.sweep();
+        exchange.sweep_translation().await;
     }
 }

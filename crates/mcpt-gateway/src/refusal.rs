@@ -63,6 +63,12 @@ pub(crate) enum Refusal {
     Unsealable(String),
     #[error("{0} wants a login of its own, for which the gateway has no credentials")]
     WantsLogin(String),
+    #[error("the server does not begin the session that it needs: {0}")]
+    Unbegun(String),
+    #[error("the body is not one JSON-RPC message")]
+    NoMessage,
+    #[error("requestState is not known, or of another call")]
+    UnknownRound,
 }
 
 impl Refusal {
@@ -78,7 +84,11 @@ impl Refusal {
             | Self::UnknownSession
             | Self::SessionGone => StatusCode::NOT_FOUND,
             Self::Method { .. } => StatusCode::METHOD_NOT_ALLOWED,
-            Self::SeveralValues(_) | Self::BodyMissing | Self::NoSession => StatusCode::BAD_REQUEST,
+            Self::SeveralValues(_)
+            | Self::BodyMissing
+            | Self::NoSession
+            | Self::NoMessage
+            | Self::UnknownRound => StatusCode::BAD_REQUEST,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::NoEndpoint(_)
             | Self::Starting
@@ -89,6 +99,7 @@ impl Refusal {
             | Self::Broken
             | Self::Unusable(_)
             | Self::Unsealable(_)
+            | Self::Unbegun(_)
             | Self::WantsLogin(_) => StatusCode::BAD_GATEWAY,
         }
     }
@@ -104,10 +115,12 @@ impl Refusal {
             | Self::Moved
             | Self::Exhausted(_)
             | Self::Unsealable(_)
+            | Self::Unbegun(_)
             | Self::WantsLogin(_) => ErrorCode::INTERNAL_ERROR,
-            Self::SeveralValues(_) | Self::BodyMissing | Self::TooLarge(_) => {
+            Self::SeveralValues(_) | Self::BodyMissing | Self::TooLarge(_) | Self::NoMessage => {
                 ErrorCode::INVALID_REQUEST
             }
+            Self::UnknownRound => ErrorCode::INVALID_PARAMS,
             Self::Access(_)
             | Self::Credentials(_)
             | Self::UnknownPath
@@ -128,9 +141,11 @@ impl Refusal {
             Self::SessionGone => Outcome::SessionGone,
             Self::NoEndpoint(_) => Outcome::NoEndpoint,
             Self::Overloaded | Self::Exhausted(_) => Outcome::Overloaded,
-            Self::Unreachable(_) | Self::Broken | Self::Unusable(_) | Self::Unsealable(_) => {
-                Outcome::Unreachable
-            }
+            Self::Unreachable(_)
+            | Self::Broken
+            | Self::Unusable(_)
+            | Self::Unsealable(_)
+            | Self::Unbegun(_) => Outcome::Unreachable,
             Self::WantsLogin(_) => Outcome::ClientError,
             Self::Access(_)
             | Self::Credentials(_)
@@ -144,6 +159,8 @@ impl Refusal {
             | Self::Method { .. }
             | Self::SeveralValues(_)
             | Self::TooLarge(_)
+            | Self::NoMessage
+            | Self::UnknownRound
             | Self::BodyMissing => Outcome::Refused,
         }
     }
@@ -172,6 +189,9 @@ impl Refusal {
             | Self::Unreachable(_)
             | Self::Broken
             | Self::Unusable(_)
+            | Self::Unbegun(_)
+            | Self::NoMessage
+            | Self::UnknownRound
             | Self::Unsealable(_)
             | Self::WantsLogin(_) => None,
         }

@@ -20,6 +20,7 @@ use crate::{
     exchange::Watch,
     metrics::Outcome,
     refusal::Refusal,
+    translate::Streamed,
     upstream::{Connection, Upstream},
 };
 
@@ -67,6 +68,17 @@ impl Answer {
     }
 }
 
+impl Answer {
+    /// Messages that the gateway makes of a server's.
+    pub(crate) fn streamed(response: Response<GatewayBody>) -> Self {
+        Self {
+            outcome: outcome_of(response.status()),
+            subject: Subject::default(),
+            response,
+        }
+    }
+}
+
 fn outcome_of(status: StatusCode) -> Outcome {
     match status.as_u16() {
         400..500 => Outcome::ClientError,
@@ -82,6 +94,8 @@ pub(crate) enum GatewayBody {
     Own(Full<Bytes>),
     /// A server's.
     Forwarded(Box<Forwarded>),
+    /// Messages that the gateway makes of a server's.
+    Streamed(Box<Streamed>),
 }
 
 /// A server's answer on its way to the client.
@@ -216,7 +230,7 @@ impl GatewayBody {
     /// The instance that it comes from.
     pub(crate) fn endpoint(&self) -> Option<&EndpointId> {
         match self {
-            Self::Own(_) => None,
+            Self::Own(_) | Self::Streamed(_) => None,
             Self::Forwarded(body) => Some(body.in_flight.id()),
         }
     }
@@ -240,6 +254,7 @@ impl Body for GatewayBody {
                 .poll_frame(context)
                 .map_err(|never| match never {}),
             Self::Forwarded(body) => Pin::new(body.as_mut()).poll_frame(context),
+            Self::Streamed(body) => body.poll(context),
         }
     }
 
@@ -247,6 +262,7 @@ impl Body for GatewayBody {
         match self {
             Self::Own(body) => body.is_end_stream(),
             Self::Forwarded(body) => body.is_end_stream(),
+            Self::Streamed(_) => false,
         }
     }
 
@@ -254,6 +270,7 @@ impl Body for GatewayBody {
         match self {
             Self::Own(body) => body.size_hint(),
             Self::Forwarded(body) => body.size_hint(),
+            Self::Streamed(_) => SizeHint::default(),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! [`Upstream`]: one endpoint as the gateway reaches it, and sending a request there.
 
+mod eras;
 mod interim;
 mod moved;
 mod pool;
@@ -20,12 +21,16 @@ use mcpt_protocol::{REDIRECTS_MAX, host_header, is_loopback_host};
 use mcpt_routing::{Address, Endpoint};
 use url::{Host, Url};
 
+pub(crate) use self::{
+    eras::{Eras, Sessions, Stateless},
+    pool::Connection,
+    send_error::SendError,
+};
 use self::{
     interim::Interim,
     moved::{Again, Moved, Moving},
     pool::Pool,
 };
-pub(crate) use self::{pool::Connection, send_error::SendError};
 use crate::{exchange::RequestBody, reuse};
 
 /// How long a connection may take to be made.
@@ -42,6 +47,7 @@ pub(crate) struct Upstream {
     target: Option<Target>,
     /// Where the server says that its endpoint is instead.
     moved: Moved,
+    eras: Eras,
     pool: Pool,
 }
 
@@ -63,12 +69,18 @@ impl From<&Address> for Upstream {
             port: address.port(),
             target: host.zip(uri).map(|(host, uri)| Target { host, uri }),
             moved: Moved::new([named, address.authority().to_owned()]),
+            eras: Eras::default(),
             pool: Pool::default(),
         }
     }
 }
 
 impl Upstream {
+    /// Which eras it speaks.
+    pub(crate) fn eras(&self) -> &Eras {
+        &self.eras
+    }
+
     /// Sends a request whose `Host`, target and version are replaced: by this endpoint's and by our own. A server that moves
     /// its endpoint to another path is followed there.
     pub(crate) async fn send(

@@ -6,6 +6,8 @@
 //! - Messages: [`Message`] parses the envelope of one and rewrites it, [`MessageId`] compares ids,
 //!   [`handshake`] makes and reads the first exchange, [`sse`] reads and writes streams.
 //!
+//! - Between the eras: [`translate`] says what a message of one becomes in the other.
+//!
 //! Only the envelope of a message is parsed. What is inside `params`, `result` and `error` stays the
 //! text that was sent, and a rewritten message differs from the original in the rewritten values
 //! alone, byte for byte: unknown fields, number forms and the order of keys survive.
@@ -43,6 +45,7 @@ mod rpc_error;
 pub mod sse;
 mod subject;
 mod subscription;
+pub mod translate;
 mod unusable;
 mod versions;
 

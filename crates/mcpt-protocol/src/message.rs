@@ -8,7 +8,7 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-use crate::{MessageId, Part, RpcError};
+use crate::{MessageId, Part, RpcError, translate::Object};
 
 /// Why a text is not one JSON-RPC message.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -183,6 +183,16 @@ impl<'a> Message<'a> {
         Some(Part::within(self.text, all.remove(name)?))
     }
 
+    /// All of its parameters, if they are an object.
+    pub(crate) fn params_object(&self) -> Option<Object<'a>> {
+        Object::read(self.params?.get())
+    }
+
+    /// Its error, if it is one and an object.
+    pub(crate) fn error_object(&self) -> Option<Object<'a>> {
+        Object::read(self.error?.get())
+    }
+
     /// Its result, as sent.
     pub fn result(&self) -> Option<&'a RawValue> {
         self.result
@@ -312,7 +322,7 @@ impl<'a> Params<'a> {
 
 /// A string, borrowed when it has no escapes.
 #[derive(Deserialize)]
-struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+pub(crate) struct Text<'a>(#[serde(borrow)] pub(crate) Cow<'a, str>);
 
 /// The messages of a batch of at most `max`, each as its text.
 ///

@@ -24,6 +24,8 @@ impl ErrorCode {
     /// What MCP servers of the session era answer when the HTTP side of a request is wrong, such as
     /// its session.
     pub const SERVER_ERROR: Self = Self(-32000);
+    /// There is no such resource (session era).
+    pub const RESOURCE_NOT_FOUND: Self = Self(-32002);
     /// A mirrored header is missing or differs from the body (2026-07-28).
     pub const HEADER_MISMATCH: Self = Self(-32020);
     /// The client lacks a capability that is needed (2026-07-28).

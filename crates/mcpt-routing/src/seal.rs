@@ -40,12 +40,15 @@ const MIN_KEY_TEXT: usize = 32;
 pub enum Carried {
     /// Where a server has something that it has referred to.
     Path,
+    /// Which call waits for what a client is asked.
+    Round,
 }
 
 impl Carried {
     fn version(self) -> u8 {
         match self {
             Self::Path => 3,
+            Self::Round => 4,
         }
     }
 }

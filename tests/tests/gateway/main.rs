@@ -1,5 +1,7 @@
 //! The gateway as a black box: real servers and gateways as processes, raw messages through them.
 
+#[cfg(feature = "servers")]
+mod eras;
 mod exhausted;
 mod lock;
 

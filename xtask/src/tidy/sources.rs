@@ -57,6 +57,16 @@ const PAUSES: &[(&str, usize, &str)] = &[
         "how long nobody used an endpoint is a matter of time",
     ),
     (
+        "crates/mcpt-gateway/src/translate/new_calls.rs",
+        2,
+        "whether a server asks more at once, and that a silent stream lives, are matters of time",
+    ),
+    (
+        "crates/mcpt-gateway/src/translate/old_listening.rs",
+        1,
+        "that a silent stream lives is a matter of time",
+    ),
+    (
         "crates/mcpt-gateway/src/peers.rs",
         1,
         "neither the name service nor other gateways tell of changes",

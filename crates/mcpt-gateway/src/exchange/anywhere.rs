@@ -21,19 +21,20 @@ use crate::{
     refusal::Refusal,
     relay::Answer,
     trace,
+    translate::{Across, Beginning},
     upstream::{SendError, Upstream},
 };
 
 /// A request that can be sent: where to, and what of it may be sent again.
-struct Sendable {
-    work: Work,
-    request: Request<RequestBody>,
-    again: Option<Request<RequestBody>>,
+pub(crate) struct Sendable {
+    pub(crate) work: Work,
+    pub(crate) request: Request<RequestBody>,
+    pub(crate) again: Option<Request<RequestBody>>,
 }
 
 impl Exchange {
     pub(super) async fn anywhere(
-        &self,
+        self: &Arc<Self>,
         server: &Arc<Server<Upstream>>,
         request: Request<Incoming>,
         era: RequestEra,
@@ -47,7 +48,7 @@ impl Exchange {
 
     /// The same once as much of the body was read as will be.
     pub(super) async fn anywhere_read(
-        &self,
+        self: &Arc<Self>,
         server: &Arc<Server<Upstream>>,
         mut parts: Parts,
         read: ReadBody<Incoming>,
@@ -68,17 +69,31 @@ impl Exchange {
         if let ReadBody::Whole(body) = &read {
             trace::tell(body, &mut parts.headers);
         }
+        let asked_by = self.asked_by(server, &class).await;
+        let (read, first) = match self
+            .across_eras(server, &parts, read, &class, asked_by)
+            .await
+        {
+            Across::Answered(answer) => return answer,
+            Across::Within(read, first) => (read, first),
+        };
         let stream = match class.purpose {
             Purpose::Modern { listens: true } => Stream::Subscription(class.id.as_deref()),
             Purpose::Other if parts.method == Method::GET => Stream::Endless,
             Purpose::Initialize | Purpose::Modern { .. } | Purpose::Other => Stream::Ends,
         };
         let owner = principal_of(&parts.extensions);
+        let beginning = Beginning::of(&class, &parts, &read);
         let sendable = self.sendable(parts, read, &class);
         let sent = sendable.request.body().sent();
-        let asked_by = self.asked_by(server, &class).await;
-        let begun = match self.send_to_any(server, sendable, asked_by).await {
-            Ok(taken) => self.with_sealed_session(server, taken, &class, owner),
+        let begun = match self.send_to_any(server, sendable, first).await {
+            Ok(taken) => {
+                let instead = self.begun_instead(server, beginning.as_ref(), &taken);
+                if let Some(answer) = instead.await {
+                    return answer.about(sent.subject());
+                }
+                self.with_sealed_session(server, taken, &class, owner)
+            }
             Err(refusal) => Err(refusal),
         };
         let answer = match begun {
@@ -89,7 +104,11 @@ impl Exchange {
     }
 
     /// The body, read if it is small. Only a POST has one.
-    async fn read(&self, parts: &mut Parts, body: Incoming) -> Result<ReadBody<Incoming>, Refusal> {
+    pub(super) async fn read(
+        &self,
+        parts: &mut Parts,
+        body: Incoming,
+    ) -> Result<ReadBody<Incoming>, Refusal> {
         if parts.method == Method::POST {
             return self.bodies.read(body).await;
         }
@@ -128,7 +147,7 @@ impl Exchange {
 
     /// Sends a request wherever it can be sent. What may have arrived is not sent twice, except once as `again`: to another
     /// endpoint if there is one. `first` is tried before all others.
-    async fn send_to_any(
+    pub(crate) async fn send_to_any(
         &self,
         server: &Server<Upstream>,
         sendable: Sendable,

@@ -156,6 +156,42 @@ impl BodyBudget {
         self.read_within(body, Duration::ZERO).await
     }
 
+    /// All of a body that was begun to be read. What is large is counted as held too, as long as any of it is kept.
+    pub(crate) async fn whole<B>(&self, read: ReadBody<B>) -> Result<Bytes, Refusal>
+    where
+        B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Unpin,
+    {
+        let (begin, mut rest) = match read {
+            ReadBody::Whole(bytes) => return Ok(bytes),
+            ReadBody::Large { begin, rest } => (begin, rest),
+        };
+        let mut share = Share {
+            free: &self.free,
+            crowded: &self.crowded,
+            taken: None,
+            patience: self.patience,
+        };
+        let mut all = BytesMut::from(begin.as_ref());
+        loop {
+            share.reach(all.len()).await?;
+            let frame = match tokio::time::timeout(SILENCE, rest.frame()).await {
+                Ok(Some(Ok(frame))) => frame,
+                Ok(Some(Err(error))) if error.is::<LengthLimitError>() => {
+                    return Err(Refusal::TooLarge(self.max_body));
+                }
+                Ok(Some(Err(_))) | Err(_) => return Err(Refusal::BodyMissing),
+                Ok(None) => break,
+            };
+            if let Some(piece) = frame.data_ref() {
+                all.extend_from_slice(piece);
+            }
+        }
+        Ok(Bytes::from_owner(Held {
+            bytes: all.freeze(),
+            _share: share.taken,
+        }))
+    }
+
     async fn read_within<B>(&self, body: B, patience: Duration) -> Result<ReadBody<B>, Refusal>
     where
         B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Unpin,

@@ -11,7 +11,7 @@ use hyper::{
     http::request::Parts,
 };
 use mcpt_core::Sessions;
-use mcpt_protocol::{header::SESSION_ID, means_unknown_session};
+use mcpt_protocol::{header::SESSION_ID, means_unknown_session, translate::Client};
 use mcpt_routing::{Endpoint, InFlight, Leg, Pinned, Server, Work};
 
 use super::{Exchange, Stream, Taken, request_body::RequestBody};
@@ -22,6 +22,7 @@ use crate::{
     metrics::Outcome,
     refusal::Refusal,
     relay::Answer,
+    translate::OldClient,
     upstream::{SendError, Upstream},
 };
 
@@ -42,6 +43,17 @@ struct Named {
     stateless: bool,
 }
 
+/// Where a session is, since when in seconds since 1970, and what it is called there.
+type AtServer = (Leg, u32, HeaderValue);
+
+/// What a session id says.
+enum Opened {
+    /// A server has the session.
+    AtServer(AtServer),
+    /// The gateway keeps it for this client: the server has none.
+    Kept(Client),
+}
+
 /// Why a request in a session was not answered: with the request itself if nothing of it was sent.
 struct Unanswered {
     refusal: Refusal,
@@ -50,13 +62,25 @@ struct Unanswered {
 
 impl Exchange {
     pub(super) async fn pinned(
-        &self,
+        self: &Arc<Self>,
         server: &Arc<Server<Upstream>>,
         request: Request<Incoming>,
         sealed: HeaderValue,
     ) -> Answer {
         let owner = principal_of(request.extensions());
-        let (session, in_flight, own_id) = match self.located(server, sealed, owner).await {
+        let opened = match self.opened(server, &sealed, owner) {
+            Some(Opened::AtServer(opened)) => opened,
+            Some(Opened::Kept(client)) => {
+                let (mut parts, body) = request.into_parts();
+                let session = OldClient { sealed, client };
+                return match self.read(&mut parts, body).await {
+                    Ok(read) => self.in_session_for(server, session, &parts, read).await,
+                    Err(refusal) => Answer::refusal(&refusal, None),
+                };
+            }
+            None => return self.refuse(Refusal::UnknownSession, request).await,
+        };
+        let (session, in_flight, own_id) = match self.located(server, sealed, opened).await {
             Ok(located) => located,
             Err(refusal) => return self.refuse(refusal, request).await,
         };
@@ -71,10 +95,8 @@ impl Exchange {
         &self,
         server: &Arc<Server<Upstream>>,
         sealed: HeaderValue,
-        owner: Option<[u8; 32]>,
+        (leg, issued, own_id): AtServer,
     ) -> Result<(Named, InFlight<Upstream>, HeaderValue), Refusal> {
-        let opened = self.opened(server, &sealed, owner);
-        let (leg, issued, own_id) = opened.ok_or(Refusal::UnknownSession)?;
         let session = Named {
             sealed,
             leg,
@@ -112,14 +134,17 @@ impl Exchange {
         server: &Server<Upstream>,
         sealed: &HeaderValue,
         owner: Option<[u8; 32]>,
-    ) -> Option<(Leg, u32, HeaderValue)> {
+    ) -> Option<Opened> {
         let ticket = self.keys.open(sealed.as_bytes())?;
         if !ticket.is_current(unix_time()) || ticket.principal != owner {
             return None;
         }
         let leg = ticket.leg(server.key())?.clone();
+        if let Some(client) = &ticket.client {
+            return Some(Opened::Kept(Client::read(str::from_utf8(client).ok()?)?));
+        }
         let own_id = HeaderValue::try_from(&leg.upstream_session).ok()?;
-        Some((leg, ticket.issued, own_id))
+        Some(Opened::AtServer((leg, ticket.issued, own_id)))
     }
 
     /// Counts the request where it will go.

@@ -68,16 +68,28 @@ async fn busy_clients_are_sent_away_without_a_lost_call() {
     ended.await;
 }
 
-/// A server whose subscriptions begin with `first`, and then are silent.
+/// A server of 2026-07-28 whose subscriptions begin with `first`, and then are silent.
 async fn subscribed(first: &'static str) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
-        let (mut stream, _) = listener.accept().await.unwrap();
-        let mut read = Vec::new();
-        while !read.ends_with(b"}") {
-            stream.read_buf(&mut read).await.unwrap();
-        }
+        let mut stream = loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut read = Vec::new();
+            while !read.ends_with(b"}") {
+                stream.read_buf(&mut read).await.unwrap();
+            }
+            if !String::from_utf8_lossy(&read).contains("server/discover") {
+                break stream;
+            }
+            let versions =
+                r#"{"jsonrpc":"2.0","id":1,"result":{"supportedVersions":["2026-07-28"]}}"#;
+            let answer = format!(
+                "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{versions}",
+                versions.len()
+            );
+            stream.write_all(answer.as_bytes()).await.unwrap();
+        };
         let answer = format!(
             "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n{first}\r\n",
             first.len()

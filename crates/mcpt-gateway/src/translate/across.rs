@@ -1,0 +1,130 @@
+//! Where a request outside of any session turns out to be of another era than its server.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use hyper::{HeaderMap, Method, body::Incoming, http::request::Parts};
+use mcpt_protocol::{Era, Message, Subject, era_of_version};
+use mcpt_routing::{InFlight, Server, Work};
+
+use crate::{
+    access::principal_of,
+    exchange::{Exchange, Purpose, ReadBody, RequestClass, Taken},
+    relay::Answer,
+    upstream::{Stateless, Upstream},
+};
+
+/// What becomes of a request.
+pub(crate) enum Across {
+    /// It was answered.
+    Answered(Answer),
+    /// It goes on as it is, to this endpoint first.
+    Within(ReadBody<Incoming>, Option<InFlight<Upstream>>),
+}
+
+/// An `initialize` that was sent on, for the case that the server takes no sessions.
+#[derive(Debug)]
+pub(crate) struct Beginning {
+    pub(super) headers: HeaderMap,
+    pub(super) owner: Option<[u8; 32]>,
+    pub(super) body: Bytes,
+}
+
+impl Beginning {
+    /// That of a request, if it is one.
+    pub(crate) fn of(
+        class: &RequestClass,
+        parts: &Parts,
+        read: &ReadBody<Incoming>,
+    ) -> Option<Self> {
+        match read {
+            ReadBody::Whole(body) if class.purpose == Purpose::Initialize => Some(Self {
+                headers: parts.headers.clone(),
+                owner: principal_of(&parts.extensions),
+                body: body.clone(),
+            }),
+            ReadBody::Whole(_) | ReadBody::Large { .. } => None,
+        }
+    }
+}
+
+impl Exchange {
+    /// Answers a request whose server is known, or found, to speak another era. `asked_by` is the instance that it is the next
+    /// round for.
+    pub(crate) async fn across_eras(
+        self: &Arc<Self>,
+        server: &Arc<Server<Upstream>>,
+        parts: &Parts,
+        read: ReadBody<Incoming>,
+        class: &RequestClass,
+        asked_by: Option<InFlight<Upstream>>,
+    ) -> Across {
+        if parts.method != Method::POST {
+            return Across::Within(read, asked_by);
+        }
+        match (class.purpose, &read) {
+            (Purpose::Modern { .. }, _) => {}
+            (Purpose::Initialize, ReadBody::Whole(body)) if is_stateless(body) => {}
+            (Purpose::Initialize, ReadBody::Whole(body)) => {
+                let beginning = Beginning::of(class, parts, &read);
+                if self.keeps_sessions_for(server)
+                    && let Some(beginning) = beginning
+                    && let Some(answer) = self.begin_for(server, &beginning, None).await
+                {
+                    return Across::Answered(answer.about(subject(body)));
+                }
+                return Across::Within(read, asked_by);
+            }
+            (Purpose::Initialize | Purpose::Other, _) => return Across::Within(read, asked_by),
+        }
+        let pick = || server.pick(Work::OneRequest, &[], self.directory.now());
+        let Some(endpoint) = asked_by.or_else(pick) else {
+            return Across::Within(read, None);
+        };
+        match self.stateless_at(&endpoint, &parts.headers).await {
+            Stateless::No => {}
+            // It could not even be asked: another one is better.
+            Stateless::Undecided if endpoint.is_paused(self.directory.now()) => {
+                return Across::Within(read, None);
+            }
+            Stateless::Yes | Stateless::Undecided | Stateless::NotAsked => {
+                return Across::Within(read, Some(endpoint));
+            }
+        }
+        let body = match self.whole(read).await {
+            Ok(body) => body,
+            Err(refusal) => {
+                return Across::Answered(Answer::refusal(&refusal, class.id.as_deref()));
+            }
+        };
+        let answer = self.without_session(server, endpoint, parts, &body).await;
+        Across::Answered(answer.about(subject(&body)))
+    }
+
+    /// The answer to an `initialize` whose server has answered without beginning a session, if the gateway keeps one instead.
+    pub(crate) async fn begun_instead(
+        self: &Arc<Self>,
+        server: &Arc<Server<Upstream>>,
+        beginning: Option<&Beginning>,
+        taken: &Taken,
+    ) -> Option<Answer> {
+        let beginning = beginning?;
+        if !self.leaves_session(taken, &beginning.headers).await {
+            return None;
+        }
+        let same = taken.in_flight.endpoint().begin();
+        self.begin_for(server, beginning, Some(same)).await
+    }
+}
+
+/// What a message is about.
+pub(super) fn subject(body: &[u8]) -> Subject {
+    Subject::read(body).unwrap_or_default()
+}
+
+/// Whether an `initialize` says that it is a request of 2026-07-28, which has none.
+fn is_stateless(body: &[u8]) -> bool {
+    let message = Message::parse(body).ok();
+    let version = message.and_then(|message| message.params().meta_protocol_version);
+    version.is_some_and(|version| era_of_version(&version) == Some(Era::Modern))
+}

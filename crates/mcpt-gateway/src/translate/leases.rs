@@ -1,0 +1,408 @@
+//! [`Leases`]: sessions with servers of the session era that the gateway opens for clients of 2026-07-28, and lends to one
+//! request at a time.
+//!
+//! Which requests may share a session, one after the other: those at the same endpoint whose clients said the same of
+//! themselves and of what they can do, whom the gateway knows as the same, and whose headers are the same but for those that every message has of its own. So a
+//! session never passes from one identity to another, whatever header carries that, and whatever the server keeps in it
+//! stays with that identity. Two requests never have a session at the same time: what a server says outside of an answer,
+//! and what it asks, is then of the one request that has it. Log level and subscriptions, which a session keeps, are set
+//! anew for each request or die with the session.
+
+use std::{
+    collections::HashMap,
+    hash::{BuildHasher as _, RandomState},
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use hyper::{
+    HeaderMap, Method, Request,
+    header::{HeaderName, HeaderValue, USER_AGENT},
+};
+use mcpt_protocol::{
+    Message,
+    handshake::Initialized,
+    header::{PROTOCOL_VERSION, SESSION_ID},
+    translate::{Client, new},
+};
+use mcpt_routing::{Endpoint, EndpointId, InFlight, ServerKey};
+use serde_json::json;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::{
+    ask,
+    messages::{Login, Messages, Unreadable},
+    old_sessions::locked,
+};
+use crate::{
+    exchange::{Exchange, RequestBody, Taken},
+    refusal::Refusal,
+    upstream::{SendError, Upstream},
+};
+
+/// How long a session waits for its next request.
+const IDLE: Duration = Duration::from_mins(1);
+/// Most sessions at once, lent and waiting ones.
+const MOST: usize = 2048;
+/// Headers that differ from request to request of one client.
+const OF_A_MESSAGE: [&str; 4] = ["traceparent", "tracestate", "baggage", "x-request-id"];
+
+/// Which requests may share a session.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Sharing {
+    server: ServerKey,
+    endpoint: EndpointId,
+    client: String,
+    /// Who the gateway knows that asks: what proves it is no longer among the headers then.
+    owner: Option<[u8; 32]>,
+    headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+/// Why there is no session.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Unopened {
+    /// The server wants a login first.
+    #[error("the server wants another login")]
+    Login(Login),
+    /// Something else.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+}
+
+/// Sessions that wait, and how many there may be.
+#[derive(Debug)]
+pub(super) struct Leases {
+    waiting: Mutex<HashMap<u64, Vec<Waiting>>>,
+    hasher: RandomState,
+    room: Arc<Semaphore>,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    lease: Lease,
+    since: Instant,
+}
+
+/// A session with a server.
+#[derive(Debug)]
+pub(super) struct Lease {
+    pub(super) sharing: Sharing,
+    endpoint: Arc<Endpoint<Upstream>>,
+    headers: HeaderMap,
+    /// Its result of `initialize`.
+    pub(super) initialized: Arc<str>,
+    next_id: u64,
+    level: Option<String>,
+    /// Whether it had a request before.
+    used: bool,
+    /// What the server says by itself.
+    unasked: Option<Messages>,
+    _room: OwnedSemaphorePermit,
+}
+
+impl Default for Leases {
+    fn default() -> Self {
+        Self {
+            waiting: Mutex::default(),
+            hasher: RandomState::new(),
+            room: Arc::new(Semaphore::new(MOST)),
+        }
+    }
+}
+
+impl Sharing {
+    /// Those that are like a request with these headers, of this client at this endpoint.
+    pub(super) fn of(
+        server: &ServerKey,
+        endpoint: &EndpointId,
+        client: &Client,
+        headers: &HeaderMap,
+        owner: Option<[u8; 32]>,
+    ) -> Self {
+        let of_client =
+            |name: &HeaderName| *name != USER_AGENT && !OF_A_MESSAGE.contains(&name.as_str());
+        let mut headers: Vec<_> = headers
+            .iter()
+            .filter(|(name, _)| of_client(name))
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect();
+        headers.sort_by(|one, other| one.0.as_str().cmp(other.0.as_str()));
+        Self {
+            server: server.clone(),
+            endpoint: endpoint.clone(),
+            client: client.to_text(),
+            owner,
+            headers,
+        }
+    }
+
+    /// Whether another request is of the same identity, at whatever endpoint and whatever its client can do.
+    pub(super) fn is_of_same_identity(&self, other: &Self) -> bool {
+        self.server == other.server && self.owner == other.owner && self.headers == other.headers
+    }
+}
+
+impl Leases {
+    fn take(&self, sharing: &Sharing) -> Option<Lease> {
+        let mut waiting = locked(&self.waiting);
+        let alike = waiting.get_mut(&self.hasher.hash_one(sharing))?;
+        let at = alike
+            .iter()
+            .rposition(|one| one.lease.sharing == *sharing)?;
+        Some(alike.remove(at).lease)
+    }
+
+    fn keep(&self, lease: Lease) {
+        let key = self.hasher.hash_one(&lease.sharing);
+        let since = Instant::now();
+        let mut waiting = locked(&self.waiting);
+        waiting
+            .entry(key)
+            .or_default()
+            .push(Waiting { lease, since });
+    }
+
+    /// Takes out the sessions that nobody has wanted for a while, or one of them when there is no room.
+    fn unwanted(&self, for_room: bool) -> Vec<Lease> {
+        let mut waiting = locked(&self.waiting);
+        let mut unwanted = Vec::new();
+        for alike in waiting.values_mut() {
+            let (old, young): (Vec<_>, Vec<_>) = std::mem::take(alike)
+                .into_iter()
+                .partition(|one| one.since.elapsed() > IDLE);
+            unwanted.extend(old.into_iter().map(|one| one.lease));
+            *alike = young;
+        }
+        if for_room && unwanted.is_empty() {
+            let oldest = waiting.values_mut().filter(|alike| !alike.is_empty());
+            let oldest = oldest.min_by_key(|alike| alike.first().map(|one| one.since));
+            unwanted.extend(oldest.map(|alike| alike.remove(0).lease));
+        }
+        waiting.retain(|_, alike| !alike.is_empty());
+        unwanted
+    }
+}
+
+impl Exchange {
+    /// A session at an endpoint, one that waits or a new one.
+    pub(super) async fn lease(
+        &self,
+        sharing: Sharing,
+        in_flight: &InFlight<Upstream>,
+        client: &Client,
+        headers: &HeaderMap,
+    ) -> Result<Lease, Unopened> {
+        if let Some(lease) = self.translation.leases.take(&sharing) {
+            return Ok(lease);
+        }
+        self.open_lease(sharing, in_flight.endpoint(), client, headers)
+            .await
+    }
+
+    /// A new session.
+    pub(super) async fn open_lease(
+        &self,
+        sharing: Sharing,
+        endpoint: &Arc<Endpoint<Upstream>>,
+        client: &Client,
+        headers: &HeaderMap,
+    ) -> Result<Lease, Unopened> {
+        let room = Arc::clone(&self.translation.leases.room);
+        let room = if let Ok(room) = Arc::clone(&room).try_acquire_owned() {
+            room
+        } else {
+            for lease in self.translation.leases.unwanted(true) {
+                self.end_lease(lease).await;
+            }
+            let full = Refusal::Exhausted("it has too many sessions with servers");
+            room.try_acquire_owned().map_err(|_| full)?
+        };
+        let mut lease = Lease {
+            sharing,
+            endpoint: Arc::clone(endpoint),
+            headers: headers.clone(),
+            initialized: Arc::from(""),
+            next_id: 1,
+            level: None,
+            used: false,
+            unasked: None,
+            _room: room,
+        };
+        self.shake_hands(&mut lease, client).await?;
+        Ok(lease)
+    }
+
+    async fn shake_hands(&self, lease: &mut Lease, client: &Client) -> Result<(), Unopened> {
+        let id = lease.take_id();
+        let (session, mut messages) = self
+            .send_in_lease(lease, client.initialize_request(id))
+            .await?;
+        let status = messages.status();
+        if let Some(login) = messages.wants_login() {
+            return Err(Unopened::Login(login));
+        }
+        let answer = ask::answer_to(&mut messages, id).await;
+        if let Some(session) = session.filter(|_| status.is_success()) {
+            lease.headers.insert(SESSION_ID, session);
+        }
+        let answer = answer.map_err(|_| Refusal::Unbegun(format!("it answered {status}")))?;
+        let message = Message::parse(answer.as_bytes());
+        let message = message.map_err(|_| Refusal::Unbegun(format!("it answered {status}")))?;
+        if let Some(error) = message.error() {
+            return Err(Refusal::Unbegun(error.message).into());
+        }
+        let result = message.result();
+        let result = result.ok_or_else(|| Refusal::Unbegun("it gave no result".to_owned()))?;
+        let initialized = Initialized::read(result);
+        let initialized = initialized.map_err(|error| Refusal::Unbegun(error.to_string()))?;
+        if let Ok(version) = HeaderValue::try_from(initialized.protocol_version) {
+            lease.headers.insert(PROTOCOL_VERSION, version);
+        }
+        lease.initialized = Arc::from(result.get());
+        let said = r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
+        let (_, mut accepted) = self.send_in_lease(lease, said.to_owned()).await?;
+        drop(accepted.next().await);
+        if client.can_be_asked() {
+            lease.unasked = self.listen_in_lease(lease).await;
+        }
+        Ok(())
+    }
+
+    /// Opens the stream of what the server says by itself; `None` if it has none.
+    pub(super) async fn listen_in_lease(&self, lease: &Lease) -> Option<Messages> {
+        let mut request = Request::new(RequestBody::none());
+        *request.method_mut() = Method::GET;
+        *request.headers_mut() = lease.headers.clone();
+        crate::headers::without_body(request.headers_mut());
+        let (messages, _) = self.exchange_in_lease(lease, request).await.ok()?;
+        messages.status().is_success().then_some(messages)
+    }
+
+    /// Sends a message in a session; the session id that comes with the answer.
+    pub(super) async fn send_in_lease(
+        &self,
+        lease: &Lease,
+        message: String,
+    ) -> Result<(Option<HeaderValue>, Messages), Refusal> {
+        let request = ask::post(lease.headers.clone(), Bytes::from(message));
+        let (messages, session) = self.exchange_in_lease(lease, request).await?;
+        Ok((session, messages))
+    }
+
+    async fn exchange_in_lease(
+        &self,
+        lease: &Lease,
+        request: Request<RequestBody>,
+    ) -> Result<(Messages, Option<HeaderValue>), Refusal> {
+        let in_flight = lease.endpoint.begin();
+        match in_flight.link().send(request).await {
+            Ok((response, connection)) => {
+                in_flight.answered();
+                let session = response.headers().get(SESSION_ID).cloned();
+                let taken = Taken {
+                    response,
+                    connection,
+                    in_flight,
+                };
+                Ok((Messages::of(taken, self.bodies.max_body()), session))
+            }
+            Err(SendError::Unreachable { reason, .. }) => {
+                Err(self.unreachable(&in_flight, &reason))
+            }
+            Err(error) => Err(self.broken(&in_flight, error)),
+        }
+    }
+
+    /// Makes the session say its log messages from this level on.
+    pub(super) async fn set_level(&self, lease: &mut Lease, level: &str) -> Result<(), Refusal> {
+        if lease.level.as_deref() == Some(level) || !lease.logs() {
+            return Ok(());
+        }
+        let id = lease.take_id();
+        let message = new::own_request(id, "logging/setLevel", &json!({"level": level}));
+        let (_, mut messages) = self.send_in_lease(lease, message).await?;
+        // A server that refuses the level goes on as before.
+        drop(ask::answer_to(&mut messages, id).await);
+        lease.level = Some(level.to_owned());
+        Ok(())
+    }
+
+    /// Gives a session back for the next request.
+    pub(super) async fn give_lease_back(&self, mut lease: Lease) {
+        lease.used = true;
+        if self.closing.is_cancelled() {
+            self.end_lease(lease).await;
+        } else {
+            self.translation.leases.keep(lease);
+        }
+    }
+
+    /// Ends a session.
+    pub(super) async fn end_lease(&self, lease: Lease) {
+        if !lease.headers.contains_key(SESSION_ID) {
+            return;
+        }
+        let mut request = Request::new(RequestBody::none());
+        *request.method_mut() = Method::DELETE;
+        *request.headers_mut() = lease.headers.clone();
+        crate::headers::without_body(request.headers_mut());
+        let ended = self.exchange_in_lease(&lease, request).await;
+        if let Err(refusal) = ended {
+            tracing::debug!(%refusal, "a session with a server could not be ended");
+        }
+    }
+
+    /// Ends sessions that nobody has wanted for a while, and forgets what else is too old.
+    pub(crate) async fn sweep_translation(&self) {
+        self.translation.sessions.sweep();
+        for lease in self.translation.leases.unwanted(false) {
+            self.end_lease(lease).await;
+        }
+        for parked in self.translation.parking.too_old() {
+            self.end_lease(parked.lease).await;
+        }
+    }
+}
+
+impl Lease {
+    /// The id of the next request in it.
+    pub(super) fn take_id(&mut self) -> u64 {
+        let id = self.next_id;
+        self.next_id += 1;
+        id
+    }
+
+    /// Whether it may have ended while it waited.
+    pub(super) fn was_used(&self) -> bool {
+        self.used
+    }
+
+    pub(super) fn endpoint(&self) -> &Arc<Endpoint<Upstream>> {
+        &self.endpoint
+    }
+
+    /// Whether the server writes log messages.
+    fn logs(&self) -> bool {
+        let said = mcpt_protocol::translate::Object::read(&self.initialized);
+        said.and_then(|said| Some(said.object("capabilities")?.get("logging").is_some()))
+            .unwrap_or_default()
+    }
+
+    /// The next thing that the server says by itself; never when it says nothing.
+    ///
+    /// # Errors
+    /// Never: a stream that breaks is as if there were none.
+    pub(super) async fn said_unasked(&mut self) -> String {
+        loop {
+            let next: Result<Option<String>, Unreadable> = match &mut self.unasked {
+                Some(messages) => messages.next().await,
+                None => std::future::pending().await,
+            };
+            match next {
+                Ok(Some(text)) => return text,
+                Ok(None) | Err(_) => self.unasked = None,
+            }
+        }
+    }
+}

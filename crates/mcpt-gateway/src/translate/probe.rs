@@ -1,0 +1,192 @@
+//! Which eras an endpoint speaks: asked by `server/discover`, which changes nothing at a server behind HTTP.
+//!
+//! Only what an answer certainly says counts. A login that is wanted, a fault of the server and a connection that breaks say
+//! nothing about versions; then the client's own request goes on as it is.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use hyper::{HeaderMap, Method, Request, StatusCode};
+use mcpt_protocol::{
+    Era, ErrorCode, Message, era_of_version,
+    handshake::{self, Discovered},
+    header::{METHOD, PROTOCOL_VERSION, SESSION_ID},
+};
+use mcpt_routing::InFlight;
+use serde::Deserialize;
+
+use super::{ask, carried, messages::Messages};
+use crate::{
+    exchange::{Exchange, RequestBody, Taken},
+    upstream::{SendError, Stateless, Upstream},
+};
+
+/// How long an endpoint may take to say it.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+impl Exchange {
+    /// Whether an endpoint knows 2026-07-28. It is asked once for all who want to know, on behalf of the client with these
+    /// headers.
+    pub(crate) async fn stateless_at(
+        &self,
+        endpoint: &InFlight<Upstream>,
+        headers: &HeaderMap,
+    ) -> Stateless {
+        let eras = endpoint.link().eras();
+        let known = eras.stateless(self.directory.now());
+        if known != Stateless::NotAsked {
+            return known;
+        }
+        let _alone = eras.ask_alone().await;
+        let known = eras.stateless(self.directory.now());
+        if known != Stateless::NotAsked {
+            return known;
+        }
+        let asked = tokio::time::timeout(PATIENCE, self.ask_for_eras(endpoint, headers)).await;
+        let found = asked.unwrap_or(Stateless::Undecided);
+        tracing::debug!(endpoint = %endpoint.address(), ?found, "asked whether it knows 2026-07-28");
+        eras.found(found, self.directory.now());
+        found
+    }
+
+    async fn ask_for_eras(&self, endpoint: &InFlight<Upstream>, headers: &HeaderMap) -> Stateless {
+        let name = env!("CARGO_PKG_NAME");
+        let id = self.translation.next_id();
+        let body = handshake::discover_request(id, name, env!("CARGO_PKG_VERSION"));
+        let mut headers = carried(headers);
+        let version = mcpt_protocol::MODERN_VERSION.parse();
+        let method = handshake::DISCOVER.parse();
+        if let (Ok(version), Ok(method)) = (version, method) {
+            headers.insert(PROTOCOL_VERSION, version);
+            headers.insert(METHOD, method);
+        }
+        let request = ask::post(headers.clone(), Bytes::from(body));
+        let in_flight = endpoint.endpoint().begin();
+        let (response, connection) = match in_flight.link().send(request).await {
+            Ok(answered) => answered,
+            Err(error) => {
+                if matches!(error, SendError::Unreachable { .. } | SendError::Broken(_)) {
+                    in_flight.unreachable(self.directory.now());
+                }
+                return Stateless::Undecided;
+            }
+        };
+        let status = response.status();
+        // Some servers begin a session with whatever comes first.
+        if let Some(session) = response.headers().get(SESSION_ID).cloned() {
+            headers.insert(SESSION_ID, session);
+            headers.remove(METHOD);
+            headers.remove(PROTOCOL_VERSION);
+            let mut delete = Request::new(RequestBody::none());
+            *delete.method_mut() = Method::DELETE;
+            *delete.headers_mut() = headers;
+            crate::headers::without_body(delete.headers_mut());
+            let ends = endpoint.endpoint().begin();
+            // It is the server's matter then, as if a client had gone away.
+            tokio::spawn(async move { drop(ends.link().send(delete).await) });
+        }
+        let taken = Taken {
+            response,
+            connection,
+            in_flight,
+        };
+        let mut messages = Messages::of(taken, self.bodies.max_body());
+        let answer = ask::answer_to(&mut messages, id).await.ok();
+        judged(status, answer.as_deref())
+    }
+}
+
+/// What an answer to `server/discover` says.
+fn judged(status: StatusCode, answer: Option<&str>) -> Stateless {
+    let nothing = matches!(status.as_u16(), 401 | 403 | 407 | 408 | 421 | 429 | 500..);
+    if nothing {
+        return Stateless::Undecided;
+    }
+    let message = answer.and_then(|text| Message::parse(text.as_bytes()).ok());
+    let Some(message) = message else {
+        // It refused what it does not know. An answer that broke off says nothing.
+        return if status.is_client_error() {
+            Stateless::No
+        } else {
+            Stateless::Undecided
+        };
+    };
+    let names = |modern: bool| {
+        if modern {
+            Stateless::Yes
+        } else {
+            Stateless::No
+        }
+    };
+    if let Some(result) = message.result() {
+        return names(Discovered::read(result).modern_version.is_some());
+    }
+    let Some(error) = message.error() else {
+        return Stateless::Undecided;
+    };
+    let is = |code: ErrorCode| error.code == i64::from(code.0);
+    if is(ErrorCode::HEADER_MISMATCH) || is(ErrorCode::MISSING_CLIENT_CAPABILITY) {
+        return Stateless::Yes;
+    }
+    if is(ErrorCode::UNSUPPORTED_PROTOCOL_VERSION) {
+        #[derive(Deserialize)]
+        struct Data {
+            supported: Vec<String>,
+        }
+        let data = error.data.as_deref().map(serde_json::value::RawValue::get);
+        let data = data.and_then(|data| serde_json::from_str::<Data>(data).ok());
+        let supported = data.map(|data| data.supported).unwrap_or_default();
+        let modern = |version: &String| era_of_version(version) == Some(Era::Modern);
+        return names(supported.iter().any(modern));
+    }
+    Stateless::No
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_answers_say_about_eras() {
+        let error = |code: i32, data: &str| {
+            format!(
+                r#"{{"jsonrpc":"2.0","id":1,"error":{{"code":{code},"message":"m","data":{data}}}}}"#
+            )
+        };
+        let result = |versions: &str| {
+            format!(r#"{{"jsonrpc":"2.0","id":1,"result":{{"supportedVersions":{versions}}}}}"#)
+        };
+        for (status, answer, says) in [
+            (200, Some(result(r#"["2026-07-28"]"#)), Stateless::Yes),
+            (200, Some(result(r#"["2025-11-25"]"#)), Stateless::No),
+            (
+                400,
+                Some(error(-32022, r#"{"supported":["2026-07-28"]}"#)),
+                Stateless::Yes,
+            ),
+            (
+                400,
+                Some(error(-32022, r#"{"supported":["2025-11-25"]}"#)),
+                Stateless::No,
+            ),
+            (400, Some(error(-32022, "null")), Stateless::No),
+            (400, Some(error(-32020, "null")), Stateless::Yes),
+            (404, Some(error(-32601, "null")), Stateless::No),
+            (400, Some(error(-32000, "null")), Stateless::No),
+            (200, Some(error(-32602, "null")), Stateless::No),
+            (404, None, Stateless::No),
+            (400, Some("Bad Request".to_owned()), Stateless::No),
+            (200, None, Stateless::Undecided),
+            (401, None, Stateless::Undecided),
+            (403, Some(error(-32601, "null")), Stateless::Undecided),
+            (503, None, Stateless::Undecided),
+        ] {
+            let status = StatusCode::from_u16(status).unwrap();
+            assert_eq!(
+                judged(status, answer.as_deref()),
+                says,
+                "{status} {answer:?}"
+            );
+        }
+    }
+}
