@@ -124,6 +124,8 @@ pub enum ChartLocation {
     BuiltIn,
     /// A folder or an archive.
     Path(PathBuf),
+    /// In a registry of charts: `oci://…`.
+    Registry(String),
 }
 
 impl fmt::Display for ChartRef {
@@ -131,6 +133,7 @@ impl fmt::Display for ChartRef {
         match &self.source {
             ChartLocation::BuiltIn => f.write_str(crate::chart::SERVER_CHART),
             ChartLocation::Path(path) => path.display().fmt(f),
+            ChartLocation::Registry(address) => f.write_str(address),
         }
     }
 }

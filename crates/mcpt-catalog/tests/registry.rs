@@ -165,7 +165,7 @@ fn all_faults_of_a_file_at_once() {
     "args": ["--token={{.Values.t}}"],
     "env": {"A": "{{ .Values.x", "B": "{{ nosuch }}"}
   },
-  "c": {"chart": "oci://registry/x"},
+  "c": {"chart": "https://charts.example/x"},
   "d": {"chart": "nginx", "replicas": 1, "scaling": {"min": 5, "max": 2, "sessions": 10}}
 }"#;
     let Err(error) = Registry::parse(Path::new("r.json"), text) else {
@@ -205,7 +205,7 @@ fn all_faults_of_a_file_at_once() {
         "r.json:10: b.args[0]: an argument cannot be an expression",
         "r.json:11: b.env.A: it cannot be parsed: unclosed action",
         "r.json:11: b.env.B: it cannot be parsed: function \"nosuch\" not defined",
-        "r.json:13: c.chart: charts are not fetched",
+        "r.json:13: c.chart: charts come from registries",
         "r.json:14: d.chart: there is no built-in chart \"nginx\": a folder is given as ./FOLDER",
         "r.json:14: d.replicas: with scaling the load decides",
         "r.json:14: d.scaling.min: it is greater than max",

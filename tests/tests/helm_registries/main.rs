@@ -37,6 +37,10 @@ fn charts(folder: &Path) {
         &folder.join("source/a/templates/a.yaml"),
         "kind: A\nmetadata: {name: a}\nversion: {{ .Chart.Version }}\n",
     );
+    write(
+        &folder.join("source/a/values.yaml"),
+        "image: {repository: r, tag: t}\nreplicaCount: 1\n",
+    );
     for version in ["1.0.0", "1.2.0", "1.3.0+b.1", "2.0.0-rc.1"] {
         let packed = helm(&["package", "source/a", "--version", version], folder);
         assert!(packed.status.success(), "{packed:?}");
@@ -401,4 +405,52 @@ fn a_registry_without_tls_is_named() {
         said.error.ends_with("the server does not speak TLS"),
         "{said:?}"
     );
+}
+
+/// An entry of a registry of servers takes its chart from a registry of charts: the newest that fits, or exactly that one.
+#[test]
+fn a_servers_chart_comes_from_a_registry() {
+    let folder = tempfile::tempdir().unwrap();
+    let certificates = Certificates::make(folder.path());
+    let registry = Registry::start(&folder.path().join("registry"), Way::Tls, &certificates);
+    let work = folder.path().join("work");
+    charts(&work);
+    let place = format!("oci://{}/charts", registry.address);
+    let ca = certificates.path("ca.pem");
+    for archive in ARCHIVES {
+        let pushed = helm(&["push", archive, &place, "--ca-file", &ca], &work);
+        assert!(pushed.status.success(), "{pushed:?}");
+    }
+    let checked = |chart: &str, version: &str| {
+        let entry = serde_json::json!({
+            "a": {"type": "k8s", "image": "r:t", "chart": chart, "version": version}
+        });
+        let file = work.join("servers.json");
+        write(&file, &entry.to_string());
+        let mcpt = Mcpt::default();
+        let mut command = mcpt.command(&["registry", "validate", file.to_str().unwrap()]);
+        // The system's certificates are where this says.
+        let output = command.env("SSL_CERT_FILE", &ca).output().unwrap();
+        let said = [output.stdout, output.stderr].concat();
+        (output.status.code(), String::from_utf8(said).unwrap())
+    };
+    let chart = format!("{place}/a");
+    for (chart, version) in [(chart.clone(), "~1.2"), (format!("{chart}:1.0.0"), "1.x")] {
+        assert_eq!(
+            checked(&chart, version).0,
+            Some(0),
+            "{:?}",
+            checked(&chart, version)
+        );
+    }
+    for (chart, version, reason) in [
+        (chart.clone(), "^9", "could not locate a version matching"),
+        (format!("{chart}:1.0.0"), "^2", "has version 1.0.0, not ^2"),
+        (format!("{place}/none"), "1.0.0", "not found"),
+        (format!("{place}/Upper"), "1.0.0", "invalid repository"),
+    ] {
+        let (code, said) = checked(&chart, version);
+        assert_eq!(code, Some(2), "{said}");
+        assert!(said.contains(reason), "{said}");
+    }
 }

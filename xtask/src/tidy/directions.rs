@@ -87,6 +87,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "gotmpl",
             "goyaml",
             "helm-chart",
+            "helm-fetch",
             "helm-funcs",
             "mcpt-core",
             "mcpt-source",

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use helm_chart::{Chart, Constraint, Version};
+use helm_fetch::{Http, Places, Reference, Wanted, pull};
 
 use super::{ChartLocation, ChartRef};
 use crate::{
@@ -34,6 +35,11 @@ pub(super) enum ChartFault {
     },
     #[error("{0}")]
     BuiltIn(helm_chart::Error),
+    #[error("{address}: {error}")]
+    NotFetched {
+        address: String,
+        error: helm_fetch::Error,
+    },
     #[error("{0}")]
     Constraint(helm_chart::Error),
     #[error("the chart {chart} has version {version}, not {wanted}")]
@@ -58,7 +64,7 @@ impl ChartFault {
     /// The field of the entry that it is about.
     pub(super) fn field(&self) -> &'static str {
         match self {
-            Self::Unreadable { .. } | Self::BuiltIn(_) => "/chart",
+            Self::Unreadable { .. } | Self::BuiltIn(_) | Self::NotFetched { .. } => "/chart",
             Self::Constraint(_) | Self::Version { .. } => "/version",
             Self::NoProfiles { .. } | Self::NoProfile { .. } | Self::NotUtf8 { .. } => "/profile",
         }
@@ -77,19 +83,25 @@ fn named(path: &Path, error: &helm_chart::Error) -> String {
 
 /// Finds the chart.
 pub(super) fn find(reference: &ChartRef) -> Result<Found, ChartFault> {
-    let chart = match &reference.source {
-        ChartLocation::BuiltIn => {
-            let files = builtin_chart(SERVER_CHART).into_iter().flatten();
-            let files = files.map(|(path, bytes)| (path.to_owned(), bytes.to_vec()));
-            Chart::from_files(files).map_err(ChartFault::BuiltIn)?
-        }
-        ChartLocation::Path(path) => {
-            Chart::from_path(path).map_err(|error| ChartFault::Unreadable {
-                path: path.clone(),
-                error,
-            })?
-        }
-    };
+    let chart =
+        match &reference.source {
+            ChartLocation::BuiltIn => {
+                let files = builtin_chart(SERVER_CHART).into_iter().flatten();
+                let files = files.map(|(path, bytes)| (path.to_owned(), bytes.to_vec()));
+                Chart::from_files(files).map_err(ChartFault::BuiltIn)?
+            }
+            ChartLocation::Path(path) => {
+                Chart::from_path(path).map_err(|error| ChartFault::Unreadable {
+                    path: path.clone(),
+                    error,
+                })?
+            }
+            ChartLocation::Registry(address) => fetch(address, reference.version.as_deref())
+                .map_err(|error| ChartFault::NotFetched {
+                    address: address.clone(),
+                    error,
+                })?,
+        };
     if let Some(wanted) = &reference.version {
         let fits = Constraint::parse(wanted)
             .and_then(|wanted| Ok(wanted.check(&Version::parse(&chart.metadata.version)?)))
@@ -104,8 +116,8 @@ pub(super) fn find(reference: &ChartRef) -> Result<Found, ChartFault> {
     }
     let source = match &reference.source {
         ChartLocation::BuiltIn => None,
-        ChartLocation::Path(path) => Some(ChartSource {
-            origin: path.display().to_string(),
+        ChartLocation::Path(_) | ChartLocation::Registry(_) => Some(ChartSource {
+            origin: reference.to_string(),
             files: chart
                 .raw
                 .iter()
@@ -116,6 +128,23 @@ pub(super) fn find(reference: &ChartRef) -> Result<Found, ChartFault> {
         }),
     };
     Ok(Found { chart, source })
+}
+
+/// Fetches a chart from a registry of charts, with the logins that helm and docker keep: by its tag or digest, else the newest
+/// version that fits.
+fn fetch(address: &str, version: Option<&str>) -> Result<Chart, helm_fetch::Error> {
+    let said = Reference::parse(address)?;
+    let is_exact = !said.tag.is_empty() || !said.digest.is_empty();
+    let version = version.filter(|_| !is_exact).unwrap_or_default();
+    let wanted = Wanted {
+        chart: address.to_owned(),
+        version: version.to_owned(),
+        ..Wanted::default()
+    };
+    let places = Places::of_environment(|name| std::env::var_os(name));
+    // What helm says of it tells no more than the release does.
+    let fetched = pull(&wanted, &Http::default(), &places, &mut |_| {})?;
+    Ok(Chart::from_archive(&fetched.data)?)
 }
 
 /// The values of a chart's profile: its file `values-PROFILE.yaml`.

@@ -6,6 +6,7 @@ use std::{
     sync::{Arc, LazyLock},
 };
 
+use helm_fetch::Reference;
 use indexmap::IndexMap;
 use mcpt_core::{BackendName, Image, Namespace, Resources, ServerName, near};
 use serde::Deserialize;
@@ -243,10 +244,17 @@ impl Check<'_> {
         let source = match chart {
             None => ChartLocation::BuiltIn,
             Some(name) if name == SERVER_CHART => ChartLocation::BuiltIn,
+            Some(address) if helm_fetch::is_registry(address) => {
+                if let Err(error) = Reference::parse(address) {
+                    self.add("/chart", error.to_string());
+                    return None;
+                }
+                ChartLocation::Registry(address.to_owned())
+            }
             Some(url) if url.contains("://") => {
                 self.add(
                     "/chart",
-                    "charts are not fetched: name a folder or a .tgz archive",
+                    "charts come from registries (oci://…), folders and .tgz archives",
                 );
                 return None;
             }
