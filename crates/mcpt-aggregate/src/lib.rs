@@ -30,7 +30,7 @@ pub use self::{
     listing::{Entry, ListKind, Listing, Page, UnusablePage},
     merged::{Merged, Target},
     names::{MAX_NAME, exposed_name},
-    rewriting::{FromServer, Subject, answer_to_server, from_server, subject_of, to_server},
+    rewriting::{About, FromServer, about, answer_to_server, from_server, to_server},
     tag::Tag,
     uris::{expose_uri, reveal_uri},
 };

@@ -26,10 +26,20 @@ pub struct Target {
 }
 
 /// The lists of all servers as one: by server, and then as each has it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Merged {
     texts: [Arc<str>; 4],
     targets: [HashMap<Box<str>, Target>; 4],
+}
+
+/// Of no server.
+impl Default for Merged {
+    fn default() -> Self {
+        Self {
+            texts: ListKind::ALL.map(|_| Arc::from("[]")),
+            targets: ListKind::ALL.map(|_| HashMap::new()),
+        }
+    }
 }
 
 impl Merged {
@@ -151,6 +161,15 @@ mod tests {
             listing.take(*kind, page);
         }
         Arc::new(listing)
+    }
+
+    #[test]
+    fn of_no_server_there_are_empty_lists() {
+        let merged = Merged::of(&BTreeMap::new());
+        for kind in ListKind::ALL {
+            assert_eq!(merged.list(kind), Merged::default().list(kind));
+            assert_eq!(&**merged.list(kind), "[]");
+        }
     }
 
     #[test]

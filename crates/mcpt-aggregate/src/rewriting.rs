@@ -25,7 +25,7 @@ pub enum FromServer {
 
 /// What a request of a client is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Subject<'m> {
+pub enum About<'m> {
     /// A tool, by the name that the client knows.
     Tool(Cow<'m, str>),
     /// A prompt, likewise.
@@ -35,13 +35,13 @@ pub enum Subject<'m> {
 }
 
 /// What a request is about; `None` when it is about none of these, or does not say which one.
-pub fn subject_of<'m>(message: &Message<'m>) -> Option<Subject<'m>> {
+pub fn about<'m>(message: &Message<'m>) -> Option<About<'m>> {
     let (value, sort) = subject_values(message).into_iter().next_back()?;
     let text = string(value)?;
     Some(match sort {
-        Sort::Tool => Subject::Tool(text),
-        Sort::Prompt => Subject::Prompt(text),
-        Sort::Resource => Subject::Resource(text),
+        Sort::Tool => About::Tool(text),
+        Sort::Prompt => About::Prompt(text),
+        Sort::Resource => About::Resource(text),
     })
 }
 
@@ -201,22 +201,22 @@ mod tests {
         for (text, subject, wanted) in [
             (
                 r#"{"jsonrpc":"2.0","id":1.0,"method":"tools/call","params":{"name":"old","arguments":{"name":"old", "n":1e2}}}"#,
-                Subject::Tool("old".into()),
+                About::Tool("old".into()),
                 r#"{"jsonrpc":"2.0","id":1.0,"method":"tools/call","params":{"name":"new","arguments":{"name":"old", "n":1e2}}}"#,
             ),
             (
                 r#"{"params":{"name":"safe","name":"o\u006cd"},"jsonrpc":"2.0","id":"a","method":"prompts/get"}"#,
-                Subject::Prompt("old".into()),
+                About::Prompt("old".into()),
                 r#"{"params":{"name":"new","name":"new"},"jsonrpc":"2.0","id":"a","method":"prompts/get"}"#,
             ),
             (
                 r#"{"jsonrpc":"2.0","id":1,"method":"completion/complete","params":{"ref":{"type":"ref/resource","uri":"old"}}}"#,
-                Subject::Resource("old".into()),
+                About::Resource("old".into()),
                 r#"{"jsonrpc":"2.0","id":1,"method":"completion/complete","params":{"ref":{"type":"ref/resource","uri":"new"}}}"#,
             ),
         ] {
             let message = Message::parse(text.as_bytes()).unwrap();
-            assert_eq!(subject_of(&message), Some(subject));
+            assert_eq!(about(&message), Some(subject));
             assert_eq!(to_server(&message, "new"), wanted);
         }
         for text in [
@@ -225,7 +225,7 @@ mod tests {
             r#"{"jsonrpc":"2.0","id":1,"method":"ping","params":{"name":"a"}}"#,
         ] {
             let message = Message::parse(text.as_bytes()).unwrap();
-            assert_eq!(subject_of(&message), None, "{text}");
+            assert_eq!(about(&message), None, "{text}");
         }
     }
 

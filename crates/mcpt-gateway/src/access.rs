@@ -9,7 +9,11 @@ mod lock;
 use hyper::{HeaderMap, Request, Response, StatusCode, header::ORIGIN, http::uri::Authority};
 use mcpt_protocol::{AccessRules, Refused, is_preflight};
 
-pub(crate) use self::{caller::principal_of, credentials::CredentialFault, lock::Lock};
+pub(crate) use self::{
+    caller::{Caller, principal_of},
+    credentials::CredentialFault,
+    lock::Lock,
+};
 pub use self::{key_file::KeyFileError, lock::LockConfig};
 use crate::relay::GatewayBody;
 

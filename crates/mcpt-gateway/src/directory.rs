@@ -13,7 +13,7 @@ use std::{
 use mcpt_routing::{
     Change, Endpoint, EndpointId, Pinned, RoutingTable, Server, ServerKey, SessionLedger, Sightings,
 };
-use tokio::sync::Notify;
+use tokio::sync::{Notify, futures::Notified};
 
 use self::standings::Standings;
 use crate::upstream::Upstream;
@@ -100,6 +100,11 @@ impl Directory {
             }
             changed.await;
         }
+    }
+
+    /// Completes with the next change after this call, whether it was polled by then or not.
+    pub(crate) fn changed(&self) -> Notified<'_> {
+        self.changed.notified()
     }
 
     /// Takes in what a source says.

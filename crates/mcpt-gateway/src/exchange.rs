@@ -16,6 +16,7 @@ use hyper::{
     HeaderMap, Method, Request, Response,
     body::{Body, Incoming},
     header::HeaderValue,
+    http::request::Parts,
 };
 use mcpt_protocol::{
     Part, RequestEra,
@@ -81,6 +82,26 @@ impl Exchange {
             Some(sealed) => self.pinned(server, request, sealed).await,
             None => self.anywhere(server, request, era).await,
         }
+    }
+
+    /// The same for a request whose message is there, or that has none.
+    pub(crate) async fn message(
+        self: &Arc<Self>,
+        server: &Arc<Server<Upstream>>,
+        parts: Parts,
+        message: Bytes,
+    ) -> Answer {
+        let (era, session) = match asked_by(&parts.headers) {
+            Ok(asked) => asked,
+            Err(several) => {
+                return Answer::refusal(&several.into(), request_id(&message).as_deref());
+            }
+        };
+        if let Some(sealed) = session.filter(|_| era != RequestEra::Modern) {
+            return Box::pin(self.pinned_message(server, parts, message, sealed)).await;
+        }
+        let read = ReadBody::Whole(message);
+        Box::pin(self.anywhere_read(server, parts, read, era)).await
     }
 
     /// Refuses a request whose body was not read; a small one is read for the id that the error answers, which an error may

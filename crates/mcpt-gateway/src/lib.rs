@@ -1,4 +1,5 @@
-//! The MCP gateway: `/mcp/NAME` and `/mcp/NAMESPACE/NAME` in front of all servers that its sources know.
+//! The MCP gateway: `/mcp/NAME` and `/mcp/NAMESPACE/NAME` in front of all servers that its sources know, and `/mcp` for all of
+//! them as one.
 //!
 //! It forwards raw messages of streamable HTTP both ways, as they come. A session stays on the endpoint that began it: the
 //! session id that the client carries says, sealed, which one that is, so no gateway must remember it and any with the
@@ -6,6 +7,7 @@
 
 mod access;
 mod access_log;
+mod aggregate;
 mod config;
 mod directory;
 mod exchange;

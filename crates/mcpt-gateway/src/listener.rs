@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     GatewayConfig, KeyFileError,
     access::{Access, Lock},
+    aggregate::Aggregate,
     directory::Directory,
     exchange::{BodyBudget, Exchange},
     metrics::Metrics,
@@ -206,12 +207,14 @@ fn stages(
         others,
         closing: closing.clone(),
     });
-    background.spawn(sweep(Arc::clone(&directory), Arc::clone(&exchange)));
+    let aggregate = Arc::new(Aggregate::new(&exchange, default_namespace.clone()));
+    background.spawn(sweep(Arc::clone(&exchange), Arc::clone(&aggregate)));
     let stages = Stages {
         access: Access::new(config.access),
         lock,
         targets: Targets::new(Arc::clone(&directory), default_namespace.clone()),
         exchange,
+        aggregate,
         metrics: Arc::clone(&metrics),
         log: log.clone(),
         pages: Arc::new(Pages {
@@ -229,11 +232,12 @@ fn stages(
     (Arc::new(stages), closing)
 }
 
-async fn sweep(directory: Arc<Directory>, exchange: Arc<Exchange>) {
+async fn sweep(exchange: Arc<Exchange>, aggregate: Arc<Aggregate>) {
     let mut turns = tokio::time::interval(SWEEP_EVERY);
     loop {
         turns.tick().await;
-        directory.sweep();
+        exchange.directory.sweep();
         exchange.sweep_translation().await;
+        aggregate.sweep();
     }
 }

@@ -18,7 +18,7 @@ pub(crate) enum Refusal {
     Access(#[from] mcpt_protocol::Refused),
     #[error(transparent)]
     Credentials(#[from] CredentialFault),
-    #[error("nothing here: servers are at /mcp/NAME and /mcp/NAMESPACE/NAME")]
+    #[error("nothing here: servers are at /mcp/NAME and /mcp/NAMESPACE/NAME, all as one at /mcp")]
     UnknownPath,
     #[error(
         "nothing here: the gateway's own pages are /healthz, /readyz, /metrics, /api/v1/servers, \
@@ -35,6 +35,8 @@ pub(crate) enum Refusal {
     Starting,
     #[error("method not allowed")]
     Method { allow: &'static str },
+    #[error("no stream with this event can be taken up again")]
+    UnknownEvent,
     #[error("session not found")]
     UnknownSession,
     #[error("session ended: the instance that held it is gone")]
@@ -87,6 +89,7 @@ impl Refusal {
             Self::SeveralValues(_)
             | Self::BodyMissing
             | Self::NoSession
+            | Self::UnknownEvent
             | Self::NoMessage
             | Self::UnknownRound => StatusCode::BAD_REQUEST,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
@@ -129,6 +132,7 @@ impl Refusal {
             | Self::UnknownServer(_)
             | Self::NoMetadata(_)
             | Self::Method { .. }
+            | Self::UnknownEvent
             | Self::UnknownSession
             | Self::SessionGone => ErrorCode::SERVER_ERROR,
         }
@@ -157,6 +161,7 @@ impl Refusal {
             | Self::Starting
             | Self::Moved
             | Self::Method { .. }
+            | Self::UnknownEvent
             | Self::SeveralValues(_)
             | Self::TooLarge(_)
             | Self::NoMessage
@@ -181,6 +186,7 @@ impl Refusal {
             | Self::NoSession
             | Self::UnknownServer(_)
             | Self::NoMetadata(_)
+            | Self::UnknownEvent
             | Self::UnknownSession
             | Self::SessionGone
             | Self::SeveralValues(_)

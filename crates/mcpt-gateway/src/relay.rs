@@ -14,9 +14,11 @@ use hyper::{
 use mcpt_protocol::{Subject, sse::Boundary};
 use mcpt_routing::{EndpointId, InFlight};
 use serde_json::value::RawValue;
+use tokio::sync::mpsc;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use crate::{
+    aggregate::Rewritten,
     exchange::Watch,
     metrics::Outcome,
     refusal::Refusal,
@@ -96,6 +98,10 @@ pub(crate) enum GatewayBody {
     Forwarded(Box<Forwarded>),
     /// Messages that the gateway makes of a server's.
     Streamed(Box<Streamed>),
+    /// A server's, for a client of all servers.
+    Rewritten(Box<Rewritten>),
+    /// What a client of all servers hears that no request of its own has to do with, piece by piece.
+    Heard(mpsc::Receiver<Bytes>),
 }
 
 /// A server's answer on its way to the client.
@@ -230,8 +236,9 @@ impl GatewayBody {
     /// The instance that it comes from.
     pub(crate) fn endpoint(&self) -> Option<&EndpointId> {
         match self {
-            Self::Own(_) | Self::Streamed(_) => None,
+            Self::Own(_) | Self::Streamed(_) | Self::Heard(_) => None,
             Self::Forwarded(body) => Some(body.in_flight.id()),
+            Self::Rewritten(body) => body.endpoint(),
         }
     }
 
@@ -255,6 +262,11 @@ impl Body for GatewayBody {
                 .map_err(|never| match never {}),
             Self::Forwarded(body) => Pin::new(body.as_mut()).poll_frame(context),
             Self::Streamed(body) => body.poll(context),
+            Self::Rewritten(body) => Pin::new(body.as_mut()).poll_frame(context),
+            Self::Heard(pieces) => {
+                let piece = pieces.poll_recv(context);
+                piece.map(|piece| piece.map(|piece| Ok(Frame::data(piece))))
+            }
         }
     }
 
@@ -262,7 +274,7 @@ impl Body for GatewayBody {
         match self {
             Self::Own(body) => body.is_end_stream(),
             Self::Forwarded(body) => body.is_end_stream(),
-            Self::Streamed(_) => false,
+            Self::Streamed(_) | Self::Rewritten(_) | Self::Heard(_) => false,
         }
     }
 
@@ -270,7 +282,7 @@ impl Body for GatewayBody {
         match self {
             Self::Own(body) => body.size_hint(),
             Self::Forwarded(body) => body.size_hint(),
-            Self::Streamed(_) => SizeHint::default(),
+            Self::Streamed(_) | Self::Rewritten(_) | Self::Heard(_) => SizeHint::default(),
         }
     }
 }

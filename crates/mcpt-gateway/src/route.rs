@@ -12,6 +12,8 @@ pub(crate) enum Route<'a> {
         namespace: Option<&'a str>,
         name: &'a str,
     },
+    /// `/mcp`: all servers as one.
+    All,
     /// Who gives access to a server, where RFC 9728 puts it: before the server's own path.
     Metadata {
         namespace: Option<&'a str>,
@@ -32,6 +34,7 @@ impl<'a> Route<'a> {
             Some(path) => server_at(path).map_or(Self::Nothing, |(namespace, name)| {
                 Self::Metadata { namespace, name }
             }),
+            None if matches!(path, "/mcp" | "/mcp/") => Self::All,
             None => server_at(path).map_or(Self::Nothing, |(namespace, name)| Self::Server {
                 namespace,
                 name,
@@ -88,8 +91,8 @@ mod tests {
             ("/api/v1/servers", Route::Nothing),
             ("/api/v1/sessions", Route::Nothing),
             ("/", Route::Nothing),
-            ("/mcp", Route::Nothing),
-            ("/mcp/", Route::Nothing),
+            ("/mcp", Route::All),
+            ("/mcp/", Route::All),
             ("/mcp//demo", Route::Nothing),
             ("/mcp/a/b/c", Route::Nothing),
             ("/mcpx/demo", Route::Nothing),

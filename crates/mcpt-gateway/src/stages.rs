@@ -17,6 +17,7 @@ use mcpt_routing::Server;
 use crate::{
     access::{Access, CredentialFault, Lock, WebPage},
     access_log::{AccessLog, Entry},
+    aggregate::Aggregate,
     exchange::Exchange,
     metrics::{Metrics, Outcome, ServerMetrics},
     observed::{Observed, Record},
@@ -38,6 +39,7 @@ pub(crate) struct Stages {
     pub(crate) lock: Lock,
     pub(crate) targets: Targets,
     pub(crate) exchange: Arc<Exchange>,
+    pub(crate) aggregate: Arc<Aggregate>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) pages: Arc<Pages>,
     pub(crate) log: Option<Arc<AccessLog>>,
@@ -106,6 +108,7 @@ impl Stages {
         }
         let route = Route::of(request.uri().path());
         let target = match route {
+            Route::All => return self.aggregated(request).await,
             // What a server says of a login, no client of a locked gateway can act on.
             Route::Metadata { name, .. } if self.lock.is_locked() => {
                 Err(Refusal::NoMetadata(name.to_owned()))
@@ -135,6 +138,20 @@ impl Stages {
             headers.insert(WWW_AUTHENTICATE, challenge);
         }
         answer
+    }
+
+    /// Answers for all servers as one.
+    async fn aggregated(&self, request: Request<Incoming>) -> Told {
+        // On the heap: requests for single servers need no room for it.
+        let begin = Instant::now();
+        let (answer, server) = Box::pin(self.aggregate.answer(request)).await;
+        let latency = (answer.outcome == Outcome::Answered).then(|| begin.elapsed());
+        let asked = server.map(|server| {
+            let metrics = self.metrics.of(server.key());
+            metrics.record(answer.outcome, latency);
+            (server, metrics)
+        });
+        Told { answer, asked }
     }
 
     async fn exchange_with(

@@ -6,6 +6,7 @@
 
 mod discovery;
 mod endpoint;
+mod joined;
 mod ledger;
 mod pick;
 mod rounds;
@@ -17,6 +18,7 @@ mod table;
 pub use self::{
     discovery::{Change, Discovery},
     endpoint::{Endpoint, InFlight},
+    joined::{InvalidJoinedId, Joined, JoinedId, JoinedLeg, JoinedSessions, ToldSession},
     ledger::SessionLedger,
     pick::{Policy, Work},
     rounds::{InvalidRoundKey, RoundKey, Rounds},

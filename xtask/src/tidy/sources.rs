@@ -47,6 +47,16 @@ const PAUSES: &[(&str, usize, &str)] = &[
         "a watch that failed is begun again",
     ),
     (
+        "crates/mcpt-gateway/src/aggregate/catalogue/keeper.rs",
+        1,
+        "instances of a server come and go one by one, and none is known to be the last",
+    ),
+    (
+        "crates/mcpt-gateway/src/aggregate/stream.rs",
+        2,
+        "a stream that has ended is opened again; one that is silent says that it lives",
+    ),
+    (
         "crates/mcpt-gateway/src/exchange/body_budget.rs",
         1,
         "from when on a body is slow is a matter of time",

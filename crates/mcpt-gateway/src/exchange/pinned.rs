@@ -3,6 +3,7 @@
 
 use std::{io, sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use http_body_util::{BodyExt as _, Collected};
 use hyper::{
     Method, Request, Response, StatusCode,
@@ -14,7 +15,10 @@ use mcpt_core::Sessions;
 use mcpt_protocol::{header::SESSION_ID, means_unknown_session, translate::Client};
 use mcpt_routing::{Endpoint, InFlight, Leg, Pinned, Server, Work};
 
-use super::{Exchange, Stream, Taken, request_body::RequestBody};
+use super::{
+    Exchange, Stream, Taken, body_budget::ReadBody, request_body::RequestBody,
+    request_class::request_id,
+};
 use crate::{
     access::principal_of,
     directory::unix_time,
@@ -87,6 +91,32 @@ impl Exchange {
         match self.prepared(request, own_id) {
             Ok(request) => self.ask_in(server, session, in_flight, request).await,
             Err(refusal) => Answer::refusal(&refusal, None),
+        }
+    }
+
+    /// The same for a message that is there.
+    pub(super) async fn pinned_message(
+        self: &Arc<Self>,
+        server: &Arc<Server<Upstream>>,
+        parts: Parts,
+        message: Bytes,
+        sealed: HeaderValue,
+    ) -> Answer {
+        let refused = |refusal| Answer::refusal(&refusal, request_id(&message).as_deref());
+        let opened = match self.opened(server, &sealed, principal_of(&parts.extensions)) {
+            Some(Opened::AtServer(opened)) => opened,
+            Some(Opened::Kept(client)) => {
+                let (session, read) = (OldClient { sealed, client }, ReadBody::Whole(message));
+                return self.in_session_for(server, session, &parts, read).await;
+            }
+            None => return refused(Refusal::UnknownSession),
+        };
+        match self.located(server, sealed, opened).await {
+            Ok((session, in_flight, own_id)) => {
+                let request = for_session(parts, RequestBody::whole(message), own_id);
+                self.ask_in(server, session, in_flight, request).await
+            }
+            Err(refusal) => refused(refusal),
         }
     }
 

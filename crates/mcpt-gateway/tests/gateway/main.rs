@@ -6,6 +6,7 @@
     reason = "a panic is how a test fails"
 )]
 
+mod aggregate;
 mod answers;
 mod authorization;
 mod bodies;
@@ -18,6 +19,7 @@ mod lock;
 mod naming;
 mod pages;
 mod rounds;
+mod scripted;
 mod seeing;
 mod web_pages;
 mod wire;

@@ -1,0 +1,539 @@
+//! `/mcp`: all servers as one.
+//!
+//! The gateway answers for what all have in common: it begins the client's session, lists what there is, and says when that
+//! changes. A call goes to the server that it is for, in a session with that one which begins with the first call that needs
+//! it. To single servers the aggregate is a client of `/mcp/NAME` within the process, see `inner.rs`.
+
+mod catalogue;
+mod client;
+mod inner;
+mod legs;
+mod lister;
+mod own;
+mod rewritten;
+mod stream;
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use hyper::{
+    HeaderMap, Method, Request, Response, StatusCode,
+    body::Incoming,
+    header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue},
+    http::Extensions,
+};
+use mcpt_aggregate::{
+    About, FromServer, ListKind, ServerLabel, Tag, Target, about, answer_to_server, from_server,
+    to_server,
+};
+use mcpt_core::Namespace;
+use mcpt_protocol::{
+    EraUnknown, ErrorCode, Kind, MalformedMessage, Message, Part, RequestEra, Subject,
+    UnknownVersion, era_of_request,
+    header::{self, LAST_EVENT_ID, SESSION_ID},
+    media,
+};
+use mcpt_routing::{Joined, JoinedId, JoinedLeg, Server, Ticket};
+use tokio_util::sync::CancellationToken;
+
+pub(crate) use self::rewritten::Rewritten;
+use self::{
+    catalogue::Catalogue,
+    client::{Client, UnfitClient},
+    inner::collect,
+    legs::{Legs, NoLeg, Session, within},
+    stream::Listening,
+};
+use crate::{
+    access::{Caller, principal_of},
+    directory::unix_time,
+    exchange::Exchange,
+    metrics::Outcome,
+    refusal::{Refusal, page},
+    relay::{Answer, GatewayBody},
+    upstream::Upstream,
+};
+
+/// How long a session is known that is not used.
+const IDLE: Duration = Duration::from_hours(24);
+
+/// All servers as one.
+#[derive(Debug)]
+pub(crate) struct Aggregate {
+    parties: Arc<Parties>,
+    /// What ends the stream that each client has open here: it has one at a time.
+    listening: Mutex<HashMap<JoinedId, CancellationToken>>,
+}
+
+/// The server that a request has come to be sent to.
+type Asked = Option<Arc<Server<Upstream>>>;
+
+/// Whom the aggregate has to do with.
+#[derive(Debug)]
+struct Parties {
+    exchange: Arc<Exchange>,
+    catalogue: Arc<Catalogue>,
+    legs: Arc<Legs>,
+}
+
+impl Aggregate {
+    pub(crate) fn new(exchange: &Arc<Exchange>, default_namespace: Namespace) -> Self {
+        let closing = exchange.closing.clone();
+        let catalogue = Catalogue::new(Arc::clone(exchange), default_namespace, closing);
+        Self {
+            parties: Arc::new(Parties {
+                exchange: Arc::clone(exchange),
+                catalogue: Arc::new(catalogue),
+                legs: Arc::new(Legs::new(Arc::clone(exchange), IDLE)),
+            }),
+            listening: Mutex::default(),
+        }
+    }
+
+    /// Forgets sessions that were not used for long.
+    pub(crate) fn sweep(&self) {
+        let now = self.parties.exchange.directory.now();
+        self.parties.legs.sessions.sweep(now);
+        self.listening().retain(|_, stream| !stream.is_cancelled());
+    }
+
+    /// Answers one request; with the server that was asked, if one was.
+    pub(crate) async fn answer(
+        &self,
+        request: Request<Incoming>,
+    ) -> (Answer, Option<Arc<Server<Upstream>>>) {
+        let mut asked = None;
+        let answer = self.answered(request, &mut asked).await;
+        (answer, asked)
+    }
+
+    async fn answered(&self, request: Request<Incoming>, asked: &mut Asked) -> Answer {
+        self.parties.catalogue.begin();
+        match *request.method() {
+            Method::POST => self.post(request, asked).await,
+            Method::GET | Method::DELETE => self.without_message(&request).await,
+            _ => Answer::refusal(
+                &Refusal::Method {
+                    allow: "GET, POST, DELETE",
+                },
+                None,
+            ),
+        }
+    }
+
+    async fn post(&self, request: Request<Incoming>, asked: &mut Asked) -> Answer {
+        let (parts, body) = request.into_parts();
+        let bodies = &self.parties.exchange.bodies;
+        let body = match bodies.read(body).await {
+            Ok(begun) => bodies.whole(begun).await,
+            Err(refusal) => Err(refusal),
+        };
+        let body = match body {
+            Ok(body) => body,
+            Err(refusal) => return Answer::refusal(&refusal, None),
+        };
+        let message = match Message::parse(&body) {
+            Ok(message) => message,
+            Err(malformed) => {
+                let code = match malformed {
+                    MalformedMessage::NotJson(_) => ErrorCode::PARSE_ERROR,
+                    MalformedMessage::Batch | MalformedMessage::NotJsonRpc(_) => {
+                        ErrorCode::INVALID_REQUEST
+                    }
+                };
+                return own::refused(StatusCode::BAD_REQUEST, None, code, &malformed.to_string());
+            }
+        };
+        let id = match message.kind() {
+            Kind::Request { id, .. } => Some(*id),
+            Kind::Notification { .. } | Kind::Response { .. } => None,
+        };
+        match era_of_request(&parts.headers, Some(&message), UnknownVersion::Refuse) {
+            Ok(RequestEra::Initialize) => self.initialize(&message, id, &parts.extensions).await,
+            Ok(RequestEra::Legacy) => match self.session(&parts.headers, &parts.extensions) {
+                Ok(session) => {
+                    let about = Subject::read(&body).unwrap_or_default();
+                    let answered = self.in_session(&session, &message, &parts.headers, asked);
+                    let mut answer = answered.await;
+                    let about = std::mem::take(&mut answer.subject).or(about);
+                    answer.about(about)
+                }
+                Err(refusal) => Answer::refusal(&refusal, id.map(Part::raw)),
+            },
+            Ok(RequestEra::Modern) => own::refused(
+                StatusCode::BAD_REQUEST,
+                id,
+                ErrorCode::UNSUPPORTED_PROTOCOL_VERSION,
+                "all servers as one are there for sessions alone: begin one with initialize",
+            ),
+            Err(unknown @ (EraUnknown::Several(_) | EraUnknown::Unsupported)) => own::refused(
+                StatusCode::BAD_REQUEST,
+                id,
+                ErrorCode::INVALID_REQUEST,
+                &unknown.to_string(),
+            ),
+        }
+    }
+
+    /// Begins a session. No server has to do with it so far.
+    async fn initialize(
+        &self,
+        message: &Message<'_>,
+        id: Option<Part<'_>>,
+        extensions: &Extensions,
+    ) -> Answer {
+        let Some(id) = id else {
+            let code = ErrorCode::INVALID_REQUEST;
+            return own::refused(
+                StatusCode::BAD_REQUEST,
+                None,
+                code,
+                "initialize without an id",
+            );
+        };
+        let client = match Client::of(message) {
+            Ok(client) => client,
+            Err(unfit @ (UnfitClient::Incomplete | UnfitClient::TooMuch)) => {
+                return own::error(id, ErrorCode::INVALID_PARAMS, &unfit.to_string());
+            }
+        };
+        let ticket = Ticket {
+            issued: unix_time(),
+            legs: Vec::new(),
+            principal: principal_of(extensions),
+            expires: None,
+            client: Some(client.kept().into_bytes().into()),
+        };
+        let sealed = self.parties.exchange.keys.seal(&ticket);
+        let sealed = sealed.map_err(|error| error.to_string());
+        let sealed =
+            sealed.and_then(|id| HeaderValue::try_from(id).map_err(|error| error.to_string()));
+        let sealed = match sealed {
+            Ok(sealed) => sealed,
+            Err(why) => return Answer::refusal(&Refusal::Unsealable(why), Some(id.raw())),
+        };
+        let now = self.parties.exchange.directory.now();
+        let session = JoinedId::of(sealed.as_bytes());
+        self.parties.legs.sessions.begin(session, now);
+        self.parties.catalogue.settled().await;
+        let state = self.parties.catalogue.state();
+        own::initialized(id, &client, &state, sealed)
+    }
+
+    /// The session that a request names.
+    fn session(&self, headers: &HeaderMap, extensions: &Extensions) -> Result<Session, Refusal> {
+        let sealed = header::single(headers, &SESSION_ID)?;
+        let sealed = sealed.ok_or(Refusal::NoSession)?.as_bytes();
+        let ticket = self.parties.exchange.keys.open(sealed);
+        let owner = principal_of(extensions);
+        let ticket = ticket.filter(|ticket| {
+            ticket.is_current(unix_time()) && ticket.principal == owner && ticket.legs.is_empty()
+        });
+        let client = ticket.and_then(|ticket| Client::read(&ticket.client?));
+        let client = client.ok_or(Refusal::UnknownSession)?;
+        let id = JoinedId::of(sealed);
+        let now = self.parties.exchange.directory.now();
+        match self.parties.legs.sessions.used(id, now) {
+            Joined::Open => Ok(Session {
+                id,
+                client,
+                caller: extensions.get::<Caller>().cloned(),
+            }),
+            Joined::Ended | Joined::Unknown => Err(Refusal::UnknownSession),
+        }
+    }
+
+    async fn in_session(
+        &self,
+        session: &Session,
+        message: &Message<'_>,
+        headers: &HeaderMap,
+        asked: &mut Asked,
+    ) -> Answer {
+        match message.kind() {
+            Kind::Request { id, method } => match &**method {
+                "ping" => own::result(*id, "{}"),
+                method => match ListKind::of_method(method) {
+                    Some(kind) => {
+                        self.parties.catalogue.settled().await;
+                        own::list(*id, kind, &self.parties.catalogue.state())
+                    }
+                    None => self.forward(session, message, *id, headers, asked).await,
+                },
+            },
+            Kind::Notification { method } if method == "notifications/initialized" => {
+                own::accepted()
+            }
+            Kind::Notification { .. } | Kind::Response { .. } => {
+                match answer_to_server(message) {
+                    Some((server, text)) => self.tell(session, &server, text).await,
+                    None if message.method().is_some() => self.tell_all(session, message),
+                    None => {
+                        let why = "no server has asked this";
+                        let code = ErrorCode::INVALID_REQUEST;
+                        return own::refused(StatusCode::BAD_REQUEST, None, code, why);
+                    }
+                }
+                own::accepted()
+            }
+        }
+    }
+
+    /// Sends a request to the server that it is for.
+    async fn forward(
+        &self,
+        session: &Session,
+        message: &Message<'_>,
+        id: Part<'_>,
+        headers: &HeaderMap,
+        asked: &mut Asked,
+    ) -> Answer {
+        let target = match self.target(message).await {
+            Ok(target) => target,
+            Err((code, why)) => return own::error(id, code, &why),
+        };
+        let Some(server) = self.parties.catalogue.server(&target.server) else {
+            let why = format!("no server {}", target.server);
+            return own::error(id, ErrorCode::INVALID_PARAMS, &why);
+        };
+        *asked = Some(Arc::clone(&server));
+        let leg = match self.parties.legs.with(session, &server).await {
+            Ok(leg) => leg,
+            Err(why @ (NoLeg::Refused(_) | NoLeg::Late | NoLeg::Ended)) => {
+                let why = format!("{}: {why}", target.server);
+                let mut answer = own::error(id, ErrorCode::INTERNAL_ERROR, &why);
+                answer.outcome = Outcome::Unreachable;
+                return answer;
+            }
+        };
+        let behalf = session.caller.as_ref();
+        let parts = inner::parts(Method::POST, behalf, Some(headers), Some(within(&leg)));
+        let text = to_server(message, &target.own);
+        let exchange = &self.parties.exchange;
+        let answer = exchange.message(&server, parts, text.into()).await;
+        self.passed_on(session, &target.server, id, answer).await
+    }
+
+    /// What a request is about.
+    async fn target(&self, message: &Message<'_>) -> Result<Target, (ErrorCode, String)> {
+        let method = message.method().unwrap_or_default();
+        let Some(about) = about(message) else {
+            return Err(if needs_subject(method) {
+                let why = format!("{method} does not say what it is about");
+                (ErrorCode::INVALID_PARAMS, why)
+            } else {
+                (
+                    ErrorCode::METHOD_NOT_FOUND,
+                    format!("unknown method {method}"),
+                )
+            });
+        };
+        self.parties.catalogue.settled().await;
+        let state = self.parties.catalogue.state();
+        let merged = &state.merged;
+        let (found, sort, name) = match &about {
+            About::Tool(name) => (merged.find(ListKind::Tools, name).cloned(), "tool", name),
+            About::Prompt(name) => (
+                merged.find(ListKind::Prompts, name).cloned(),
+                "prompt",
+                name,
+            ),
+            About::Resource(uri) => (merged.resource(uri), "resource", uri),
+        };
+        found.ok_or_else(|| (ErrorCode::INVALID_PARAMS, format!("no {sort} {name}")))
+    }
+
+    /// A server's answer as the client gets it.
+    async fn passed_on(
+        &self,
+        session: &Session,
+        server: &ServerLabel,
+        id: Part<'_>,
+        answer: Answer,
+    ) -> Answer {
+        let (outcome, subject) = (answer.outcome, answer.subject);
+        let (parts, body) = answer.response.into_parts();
+        if parts.status == StatusCode::NOT_FOUND && gone(outcome) {
+            // What the server kept for this client is lost, and the client must know: it is told as the protocol has it.
+            self.parties.legs.end(session);
+            return Answer::refusal(&Refusal::SessionGone, Some(id.raw()));
+        }
+        if parts.status.is_success() && media::is_type(&parts.headers, media::EVENT_STREAM) {
+            let catalogue = Arc::clone(&self.parties.catalogue);
+            let id = Some(id.to_owned());
+            let body = Rewritten::new(body, server.clone(), id, catalogue);
+            return events(GatewayBody::Rewritten(Box::new(body))).about(subject);
+        }
+        let failed = |why: String| {
+            let mut answer = own::error(id, ErrorCode::INTERNAL_ERROR, &why).about(subject.clone());
+            answer.outcome = match outcome {
+                Outcome::Answered => Outcome::Unreachable,
+                other => other,
+            };
+            answer
+        };
+        let body = match collect(body).await {
+            Ok(body) => body,
+            Err(why) => return failed(format!("{server}: {why}")),
+        };
+        let Ok(message) = Message::parse(&body) else {
+            let status = parts.status.as_u16();
+            return failed(format!("{server}: its answer is HTTP {status}"));
+        };
+        let text = match from_server(server, &message) {
+            FromServer::Rewritten(text) => Bytes::from(text),
+            FromServer::AsItIs | FromServer::ListChanged => body,
+        };
+        Answer {
+            response: page(StatusCode::OK, media::JSON, text),
+            outcome,
+            subject,
+        }
+    }
+
+    /// Tells a server what it has asked for. It may be gone, and then nobody wants to know any more.
+    async fn tell(&self, session: &Session, label: &ServerLabel, text: String) {
+        if let Some(server) = self.parties.catalogue.server(label)
+            && let Some(leg) = self.parties.legs.sessions.leg(session.id, server.key())
+        {
+            self.parties.tell(&server, session, &leg, text).await;
+        }
+    }
+
+    /// Tells all servers that the session has to do with. Which of them a cancelled request went to is known to them: its id
+    /// is one that the client has used once.
+    fn tell_all(&self, session: &Session, message: &Message<'_>) {
+        for (key, leg) in self.parties.legs.sessions.legs(session.id) {
+            let directory = &self.parties.exchange.directory;
+            if let Some(server) = directory.server(key.namespace.as_str(), key.name.as_str()) {
+                let (parties, text) = (Arc::clone(&self.parties), message.text().to_owned());
+                let session = session.clone();
+                tokio::spawn(async move { parties.tell(&server, &session, &leg, text).await });
+            }
+        }
+    }
+
+    /// GET, which listens, and DELETE.
+    async fn without_message(&self, request: &Request<Incoming>) -> Answer {
+        match era_of_request(request.headers(), None, UnknownVersion::Refuse) {
+            Ok(RequestEra::Legacy | RequestEra::Initialize) => {}
+            Ok(RequestEra::Modern) => {
+                return Answer::refusal(&Refusal::Method { allow: "POST" }, None);
+            }
+            Err(unknown) => {
+                let (status, code) = (StatusCode::BAD_REQUEST, ErrorCode::INVALID_REQUEST);
+                return own::refused(status, None, code, &unknown.to_string());
+            }
+        }
+        let session = match self.session(request.headers(), request.extensions()) {
+            Ok(session) => session,
+            Err(refusal) => return Answer::refusal(&refusal, None),
+        };
+        if request.method() == Method::DELETE {
+            self.parties.legs.end(&session);
+            if let Some(stream) = self.listening().remove(&session.id) {
+                stream.cancel();
+            }
+            return own::accepted();
+        }
+        if let Some(event) = request.headers().get(LAST_EVENT_ID) {
+            let event = event.to_str().ok().and_then(Tag::read_event_id);
+            return match event {
+                Some((server, event)) => self.resume(&session, &server, event).await,
+                None => Answer::refusal(&Refusal::UnknownEvent, None),
+            };
+        }
+        let superseded = self.parties.exchange.closing.child_token();
+        if let Some(before) = self.listening().insert(session.id, superseded.clone()) {
+            before.cancel();
+        }
+        let pieces = Listening::begin(&self.parties, session, superseded);
+        events(GatewayBody::Heard(pieces))
+    }
+
+    /// Takes up a stream of a server again. It ends when the server ends it.
+    async fn resume(&self, session: &Session, label: &ServerLabel, event: &str) -> Answer {
+        let server = self.parties.catalogue.server(label);
+        let leg = server.and_then(|server| {
+            let leg = self.parties.legs.sessions.leg(session.id, server.key())?;
+            Some((server, leg))
+        });
+        let (Some((server, leg)), Ok(event)) = (leg, HeaderValue::from_str(event)) else {
+            return Answer::refusal(&Refusal::UnknownEvent, None);
+        };
+        let behalf = session.caller.as_ref();
+        let mut parts = inner::parts(Method::GET, behalf, None, Some(within(&leg)));
+        parts.headers.insert(LAST_EVENT_ID, event);
+        let exchange = &self.parties.exchange;
+        let answer = exchange.message(&server, parts, Bytes::new()).await;
+        let status = answer.response.status();
+        if status == StatusCode::NOT_FOUND && gone(answer.outcome) {
+            self.parties.legs.end(session);
+            return Answer::refusal(&Refusal::SessionGone, None);
+        }
+        let is_stream = media::is_type(answer.response.headers(), media::EVENT_STREAM);
+        if !is_stream || !status.is_success() {
+            return Answer::refusal(&Refusal::UnknownEvent, None);
+        }
+        let catalogue = Arc::clone(&self.parties.catalogue);
+        let body = answer.response.into_body();
+        let body = Rewritten::new(body, label.clone(), None, catalogue);
+        events(GatewayBody::Rewritten(Box::new(body)))
+    }
+
+    fn listening(&self) -> MutexGuard<'_, HashMap<JoinedId, CancellationToken>> {
+        self.listening
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Parties {
+    async fn tell(
+        &self,
+        server: &Arc<Server<Upstream>>,
+        session: &Session,
+        leg: &JoinedLeg,
+        text: String,
+    ) {
+        let behalf = session.caller.as_ref();
+        let told = inner::ask(&self.exchange, server, text, behalf, Some(within(leg))).await;
+        if let Err(error) = told {
+            tracing::debug!(server = %server.key(), %error, "it was not told what the client said");
+        }
+    }
+}
+
+/// Whether an answer says that the session with its server is over.
+fn gone(outcome: Outcome) -> bool {
+    matches!(outcome, Outcome::SessionGone | Outcome::UnknownSession)
+}
+
+fn needs_subject(method: &str) -> bool {
+    let all = [
+        "tools/call",
+        "prompts/get",
+        "resources/read",
+        "resources/subscribe",
+        "resources/unsubscribe",
+        "completion/complete",
+    ];
+    all.contains(&method)
+}
+
+/// A stream of events.
+fn events(body: GatewayBody) -> Answer {
+    let mut response = Response::new(body);
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(media::EVENT_STREAM));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    Answer {
+        response,
+        outcome: Outcome::Answered,
+        subject: Subject::default(),
+    }
+}

@@ -1,0 +1,229 @@
+//! [`Catalogue`]: what all servers have, asked for in the background: no client waits for a server that does not answer, and none
+//! of it is asked for before somebody wants it.
+
+mod keeper;
+
+use std::{
+    collections::{BTreeMap, BTreeSet, btree_map::Entry},
+    sync::{Arc, Once},
+    time::Duration,
+};
+
+use mcpt_aggregate::{ListKind, Listing, Merged, ServerLabel};
+use mcpt_core::Namespace;
+use mcpt_routing::{Server, ServerKey};
+use tokio::{
+    sync::{Notify, watch},
+    time::Instant,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{exchange::Exchange, upstream::Upstream};
+
+/// How long a client waits for the lists of a server that has only just come.
+const SETTLES_WITHIN: Duration = Duration::from_secs(1);
+
+/// The lists of all servers.
+#[derive(Debug)]
+pub(super) struct Catalogue {
+    exchange: Arc<Exchange>,
+    default_namespace: Namespace,
+    state: watch::Sender<State>,
+    begun: Once,
+    closing: CancellationToken,
+}
+
+/// What is known now.
+#[derive(Debug, Default)]
+pub(super) struct State {
+    servers: BTreeMap<ServerLabel, Known>,
+    pub(super) merged: Arc<Merged>,
+}
+
+/// What is known of a server.
+#[derive(Debug)]
+struct Known {
+    key: ServerKey,
+    since: Instant,
+    /// Whether its first lists have come, or failed to.
+    tried: bool,
+    listing: Arc<Listing>,
+    instructions: Option<String>,
+    /// Why its lists are not what they are now.
+    fault: Option<String>,
+    /// Wakes who asks for them.
+    again: Arc<Notify>,
+    gone: CancellationToken,
+}
+
+impl Catalogue {
+    pub(super) fn new(
+        exchange: Arc<Exchange>,
+        default_namespace: Namespace,
+        closing: CancellationToken,
+    ) -> Self {
+        Self {
+            exchange,
+            default_namespace,
+            state: watch::Sender::default(),
+            begun: Once::new(),
+            closing,
+        }
+    }
+
+    /// Sees to it that the lists are known, from now on.
+    pub(super) fn begin(self: &Arc<Self>) {
+        self.begun.call_once(|| {
+            self.take_in_servers();
+            let this = Arc::clone(self);
+            tokio::spawn(async move {
+                let closing = this.closing.clone();
+                closing.run_until_cancelled(this.follow()).await;
+            });
+        });
+    }
+
+    /// What is known now. To be let go of before anything is awaited.
+    pub(super) fn state(&self) -> watch::Ref<'_, State> {
+        self.state.borrow()
+    }
+
+    /// Waits until each server has been heard or has had time enough.
+    pub(super) async fn settled(&self) {
+        let mut states = self.state.subscribe();
+        loop {
+            let until = {
+                let state = self.state.borrow();
+                let pending = state.servers.values().filter(|known| !known.tried);
+                let until = pending.map(|known| known.since + SETTLES_WITHIN).max();
+                match until.filter(|until| *until > Instant::now()) {
+                    Some(until) => until,
+                    None => return,
+                }
+            };
+            let changed = states.changed();
+            drop(tokio::time::timeout_at(until, changed).await);
+        }
+    }
+
+    /// Tells of each change.
+    pub(super) fn changes(&self) -> watch::Receiver<State> {
+        self.state.subscribe()
+    }
+
+    /// Which server a label means.
+    pub(super) fn server(&self, label: &ServerLabel) -> Option<Arc<Server<Upstream>>> {
+        let namespace = label.namespace().unwrap_or(self.default_namespace.as_str());
+        self.exchange.directory.server(namespace, label.name())
+    }
+
+    /// How a server is told from others.
+    pub(super) fn label(&self, key: &ServerKey) -> ServerLabel {
+        let foreign = key.namespace != self.default_namespace;
+        ServerLabel::new(foreign.then_some(key.namespace.as_str()), key.name.as_str())
+    }
+
+    /// Asks a server again: it has said that its lists are others.
+    pub(super) fn ask_again(&self, label: &ServerLabel) {
+        if let Some(known) = self.state.borrow().servers.get(label) {
+            known.again.notify_one();
+        }
+    }
+
+    async fn follow(self: Arc<Self>) {
+        loop {
+            let changed = self.exchange.directory.changed();
+            self.take_in_servers();
+            changed.await;
+        }
+    }
+
+    /// Begins to ask servers that are new, and forgets those that are gone.
+    fn take_in_servers(self: &Arc<Self>) {
+        let table = self.exchange.directory.table().current();
+        let keys: BTreeSet<&ServerKey> = table.iter().map(|server| server.key()).collect();
+        let mut new = Vec::new();
+        self.state.send_if_modified(|state| {
+            let before = state.servers.len();
+            state.servers.retain(|_, known| {
+                let stays = keys.contains(&known.key);
+                if !stays {
+                    known.gone.cancel();
+                }
+                stays
+            });
+            let mut changed = state.servers.len() != before;
+            for key in keys {
+                let label = self.label(key);
+                if let Entry::Vacant(place) = state.servers.entry(label.clone()) {
+                    let known = place.insert(Known::new(key.clone(), self.closing.child_token()));
+                    new.push((label, Arc::clone(&known.again), known.gone.clone()));
+                    changed = true;
+                }
+            }
+            if changed {
+                state.merge();
+            }
+            changed
+        });
+        for (label, again, gone) in new {
+            let keeper = keeper::Keeper {
+                catalogue: Arc::clone(self),
+                label,
+                again,
+            };
+            tokio::spawn(async move { gone.run_until_cancelled(keeper.keep()).await });
+        }
+    }
+}
+
+impl State {
+    /// Servers whose lists are not what they are now, each with the reason.
+    pub(super) fn unavailable(&self) -> BTreeMap<String, String> {
+        let servers = self.servers.iter();
+        let missing = servers.filter_map(|(label, known)| {
+            let cut = known
+                .listing
+                .is_cut()
+                .then_some("it has more than is listed");
+            let fault = known.fault.as_deref().or(cut);
+            let waits = (!known.tried).then_some("it has not answered yet");
+            Some((label.to_string(), fault.or(waits)?.to_owned()))
+        });
+        missing.collect()
+    }
+
+    /// What servers tell models about themselves.
+    pub(super) fn instructions(&self) -> impl Iterator<Item = (&ServerLabel, &str)> {
+        let servers = self.servers.iter();
+        servers.filter_map(|(label, known)| Some((label, known.instructions.as_deref()?)))
+    }
+
+    fn merge(&mut self) {
+        let listings = self.servers.iter();
+        let listings = listings.map(|(label, known)| (label.clone(), Arc::clone(&known.listing)));
+        self.merged = Arc::new(Merged::of(&listings.collect()));
+    }
+
+    /// The lists that differ from those of before, each kind of notification once.
+    pub(super) fn differs(&self, before: &Merged) -> BTreeSet<&'static str> {
+        let kinds = ListKind::ALL.into_iter();
+        let changed = kinds.filter(|kind| self.merged.list(*kind) != before.list(*kind));
+        changed.map(ListKind::changed).collect()
+    }
+}
+
+impl Known {
+    fn new(key: ServerKey, gone: CancellationToken) -> Self {
+        Self {
+            key,
+            since: Instant::now(),
+            tried: false,
+            listing: Arc::default(),
+            instructions: None,
+            fault: None,
+            again: Arc::default(),
+            gone,
+        }
+    }
+}

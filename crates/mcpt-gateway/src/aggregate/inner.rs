@@ -1,0 +1,198 @@
+//! The aggregate as a client of single servers, within the process: it asks as a client of `/mcp/NAME` would, and so what holds
+//! there holds for it: where sessions live, what is sent again, what an answer means.
+
+use std::{error::Error, sync::Arc};
+
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt as _;
+use hyper::{
+    HeaderMap, Method, Request, StatusCode,
+    body::Body,
+    header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue, USER_AGENT},
+    http::request::Parts,
+};
+use mcpt_protocol::{
+    Message,
+    header::{PROTOCOL_VERSION, SESSION_ID},
+    media, sse,
+};
+use mcpt_routing::Server;
+
+use crate::{access::Caller, exchange::Exchange, relay::Answer, upstream::Upstream};
+
+/// Largest answer that is read whole, in bytes.
+pub(super) const MAX_ANSWER: usize = 64 * 1024 * 1024;
+
+/// Headers of a client that say something to whichever server its request goes to. What lets it in here, such as a token, is
+/// nobody else's business.
+const PASSED_ON: [HeaderName; 4] = [
+    USER_AGENT,
+    HeaderName::from_static("traceparent"),
+    HeaderName::from_static("tracestate"),
+    HeaderName::from_static("baggage"),
+];
+
+/// A session with one server: its id, if it has one, and its version.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct In<'a> {
+    pub(super) session: Option<&'a str>,
+    pub(super) version: &'a str,
+}
+
+/// On whose behalf a server is asked: whom the gateway has recognised, if it asks who calls. Sessions are bound to them.
+pub(super) type Behalf<'a> = Option<&'a Caller>;
+
+/// The head of a request to a server.
+pub(super) fn parts(
+    method: Method,
+    behalf: Behalf<'_>,
+    client: Option<&HeaderMap>,
+    within: Option<In<'_>>,
+) -> Parts {
+    let (mut parts, ()) = Request::new(()).into_parts();
+    let accept = if method == Method::GET {
+        media::EVENT_STREAM
+    } else {
+        media::BOTH
+    };
+    if method == Method::POST {
+        let json = HeaderValue::from_static(media::JSON);
+        parts.headers.insert(CONTENT_TYPE, json);
+    }
+    parts.method = method;
+    if let Some(caller) = behalf {
+        parts.extensions.insert(caller.clone());
+    }
+    parts
+        .headers
+        .insert(ACCEPT, HeaderValue::from_static(accept));
+    for name in PASSED_ON {
+        if let Some(value) = client.and_then(|headers| headers.get(&name)) {
+            parts.headers.insert(name, value.clone());
+        }
+    }
+    if let Some(within) = within {
+        // Both come from headers, or were compared with what is known.
+        let mut tell = |name, value: &str| {
+            if let Ok(value) = HeaderValue::from_str(value) {
+                parts.headers.insert(name, value);
+            }
+        };
+        tell(PROTOCOL_VERSION, within.version);
+        if let Some(session) = within.session {
+            tell(SESSION_ID, session);
+        }
+    }
+    parts
+}
+
+/// What a server answered to a message of the gateway's own.
+#[derive(Debug)]
+pub(super) struct Read {
+    pub(super) status: StatusCode,
+    pub(super) session: Option<String>,
+    /// The response, if there is one.
+    pub(super) response: Option<Bytes>,
+}
+
+/// Why an answer could not be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Unread {
+    #[error("its answer broke off")]
+    Broken,
+    #[error("its answer is longer than {MAX_ANSWER} bytes")]
+    TooLong,
+}
+
+/// Sends a message of the gateway's own and reads the answer.
+pub(super) async fn ask(
+    exchange: &Arc<Exchange>,
+    server: &Arc<Server<Upstream>>,
+    message: String,
+    behalf: Behalf<'_>,
+    within: Option<In<'_>>,
+) -> Result<Read, Unread> {
+    let parts = parts(Method::POST, behalf, None, within);
+    let answer = exchange.message(server, parts, message.into()).await;
+    read(answer).await
+}
+
+/// Ends a session with a server. It may be over already.
+pub(super) async fn end(
+    exchange: &Arc<Exchange>,
+    server: &Arc<Server<Upstream>>,
+    behalf: Behalf<'_>,
+    within: In<'_>,
+) {
+    if within.session.is_some() {
+        let parts = parts(Method::DELETE, behalf, None, Some(within));
+        drop(exchange.message(server, parts, Bytes::new()).await);
+    }
+}
+
+async fn read(answer: Answer) -> Result<Read, Unread> {
+    let (parts, body) = answer.response.into_parts();
+    let session = parts.headers.get(SESSION_ID);
+    let session = session.and_then(|id| id.to_str().ok()).map(str::to_owned);
+    let response = if media::is_type(&parts.headers, media::EVENT_STREAM) {
+        response_among_events(body).await?
+    } else {
+        let body = collect(body).await?;
+        Message::parse(&body).is_ok().then_some(body)
+    };
+    Ok(Read {
+        status: parts.status,
+        session,
+        response,
+    })
+}
+
+/// All of a body.
+pub(super) async fn collect<B>(mut body: B) -> Result<Bytes, Unread>
+where
+    B: Body<Data = Bytes, Error: Error> + Unpin,
+{
+    let (mut first, mut all) = (Bytes::new(), BytesMut::new());
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| Unread::Broken)?;
+        let Ok(piece) = frame.into_data() else {
+            continue;
+        };
+        if first.len() + all.len() + piece.len() > MAX_ANSWER {
+            return Err(Unread::TooLong);
+        }
+        if first.is_empty() && all.is_empty() {
+            first = piece;
+        } else {
+            all.extend_from_slice(&std::mem::take(&mut first));
+            all.extend_from_slice(&piece);
+        }
+    }
+    Ok(if all.is_empty() { first } else { all.freeze() })
+}
+
+/// The first response on a stream.
+async fn response_among_events<B>(mut body: B) -> Result<Option<Bytes>, Unread>
+where
+    B: Body<Data = Bytes, Error: Error> + Unpin,
+{
+    let (mut reader, mut events) = (sse::Reader::new(MAX_ANSWER), Vec::new());
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| Unread::Broken)?;
+        let Ok(piece) = frame.into_data() else {
+            continue;
+        };
+        reader
+            .read(&piece, &mut events)
+            .map_err(|_| Unread::TooLong)?;
+        for event in events.drain(..).filter(sse::Event::is_message) {
+            let data = event.data.unwrap_or_default();
+            let is_response =
+                Message::parse(data.as_bytes()).is_ok_and(|message| message.method().is_none());
+            if is_response {
+                return Ok(Some(data.into()));
+            }
+        }
+    }
+    Ok(None)
+}

@@ -1,0 +1,128 @@
+//! What the gateway answers at `/mcp` by itself.
+
+use std::fmt::Write as _;
+
+use hyper::{StatusCode, header::HeaderValue};
+use mcpt_aggregate::ListKind;
+use mcpt_protocol::{ErrorCode, Part, Subject, error_response, header::SESSION_ID, media};
+use serde_json::{Value, json};
+
+use super::{catalogue::State, client::Client};
+use crate::{
+    metrics::Outcome,
+    refusal::page,
+    relay::{Answer, GatewayBody},
+};
+
+/// Most characters of instructions that clients are told.
+const MAX_INSTRUCTIONS: usize = 16 * 1024;
+
+/// The result of a request.
+pub(super) fn result(id: Part<'_>, result: &str) -> Answer {
+    let id = id.text();
+    json_answer(format!(
+        r#"{{"jsonrpc":"2.0","id":{id},"result":{result}}}"#
+    ))
+}
+
+/// The error of a request whose HTTP exchange is well.
+pub(super) fn error(id: Part<'_>, code: ErrorCode, message: &str) -> Answer {
+    json_answer(error_response(Some(id), code, message, None))
+}
+
+/// An error of a request, or of something that is none, with an HTTP status.
+pub(super) fn refused(
+    status: StatusCode,
+    id: Option<Part<'_>>,
+    code: ErrorCode,
+    why: &str,
+) -> Answer {
+    let text = error_response(id, code, why, None);
+    Answer {
+        response: page(status, media::JSON, text),
+        outcome: Outcome::Refused,
+        subject: Subject::default(),
+    }
+}
+
+/// A message that needs no answer was taken.
+pub(super) fn accepted() -> Answer {
+    let mut answer = Answer {
+        response: hyper::Response::new(GatewayBody::empty()),
+        outcome: Outcome::Answered,
+        subject: Subject::default(),
+    };
+    *answer.response.status_mut() = StatusCode::ACCEPTED;
+    answer
+}
+
+fn json_answer(text: String) -> Answer {
+    Answer {
+        response: page(StatusCode::OK, media::JSON, text),
+        outcome: Outcome::Answered,
+        subject: Subject::default(),
+    }
+}
+
+/// The answer to `initialize`.
+pub(super) fn initialized(
+    id: Part<'_>,
+    client: &Client,
+    state: &State,
+    session: HeaderValue,
+) -> Answer {
+    let told = json!({
+        "protocolVersion": client.protocol_version,
+        "capabilities": capabilities(),
+        "serverInfo": server_info(),
+        "instructions": instructions(state),
+    });
+    let mut answer = result(id, &told.to_string());
+    answer.response.headers_mut().insert(SESSION_ID, session);
+    answer
+}
+
+/// A list of what all servers have.
+pub(super) fn list(id: Part<'_>, kind: ListKind, state: &State) -> Answer {
+    let (member, list) = (kind.member(), state.merged.list(kind));
+    let meta = meta(state).map(|meta| format!(r#","_meta":{meta}"#));
+    let meta = meta.unwrap_or_default();
+    result(id, &format!(r#"{{"{member}":{list}{meta}}}"#))
+}
+
+/// What servers come and go, they come with their tools: all of this may be there at any time.
+fn capabilities() -> Value {
+    json!({
+        "tools": {"listChanged": true},
+        "prompts": {"listChanged": true},
+        "resources": {"listChanged": true, "subscribe": true},
+        "completions": {},
+    })
+}
+
+fn server_info() -> Value {
+    json!({
+        "name": "mcpt-gateway",
+        "title": "All servers behind the gateway",
+        "version": env!("CARGO_PKG_VERSION"),
+    })
+}
+
+/// Says which servers are missing, and why.
+fn meta(state: &State) -> Option<Value> {
+    let unavailable = state.unavailable();
+    (!unavailable.is_empty()).then(|| json!({"mcpt.io/unavailable": unavailable}))
+}
+
+fn instructions(state: &State) -> String {
+    let mut text =
+        String::from("Several servers as one: names begin with the name of their server.");
+    for (server, said) in state.instructions() {
+        if text.len() + said.len() > MAX_INSTRUCTIONS {
+            break;
+        }
+        // Writing to a `String` cannot fail.
+        let _ = write!(text, "\n\n## {server}\n\n{said}");
+    }
+    text
+}

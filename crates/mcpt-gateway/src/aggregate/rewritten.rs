@@ -1,0 +1,128 @@
+//! [`Rewritten`]: a server's stream on its way to a client of all servers, event by event.
+
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use hyper::body::{Body, Frame};
+use mcpt_aggregate::{FromServer, ServerLabel, Tag, from_server};
+use mcpt_protocol::{ErrorCode, Message, Part, error_response, sse};
+use mcpt_routing::EndpointId;
+use serde_json::value::RawValue;
+
+use super::{catalogue::Catalogue, inner::MAX_ANSWER};
+use crate::relay::GatewayBody;
+
+/// A stream whose events are rewritten one by one.
+#[derive(Debug)]
+pub(crate) struct Rewritten {
+    inner: GatewayBody,
+    reader: sse::Reader,
+    events: Vec<sse::Event>,
+    server: ServerLabel,
+    /// The request that the stream answers.
+    id: Option<Box<RawValue>>,
+    catalogue: Arc<Catalogue>,
+    over: bool,
+}
+
+impl Rewritten {
+    pub(super) fn new(
+        inner: GatewayBody,
+        server: ServerLabel,
+        id: Option<Box<RawValue>>,
+        catalogue: Arc<Catalogue>,
+    ) -> Self {
+        Self {
+            inner,
+            reader: sse::Reader::new(MAX_ANSWER),
+            events: Vec::new(),
+            server,
+            id,
+            catalogue,
+            over: false,
+        }
+    }
+
+    /// The instance that it comes from.
+    pub(crate) fn endpoint(&self) -> Option<&EndpointId> {
+        self.inner.endpoint()
+    }
+
+    /// What the client gets for a piece of the server's stream.
+    fn take(&mut self, piece: &[u8]) -> Bytes {
+        let mut out = Vec::with_capacity(piece.len() + 64);
+        if self.reader.read(piece, &mut self.events).is_err() {
+            self.over = true;
+            let id = self.id.as_deref().map(Part::alone);
+            let why = format!(
+                "an event of {} is longer than {MAX_ANSWER} bytes",
+                self.server
+            );
+            let text = error_response(id, ErrorCode::INTERNAL_ERROR, &why, None);
+            let event = sse::Event {
+                data: Some(text),
+                ..sse::Event::default()
+            };
+            event.write(&mut out);
+        } else if self.events.is_empty() && piece.starts_with(b":") {
+            out.extend_from_slice(sse::KEEP_ALIVE);
+        }
+        for mut event in std::mem::take(&mut self.events) {
+            if let Some(id) = &event.id {
+                event.id = Some(Tag::event_id(&self.server, id));
+            }
+            if self.passes(&mut event) {
+                event.write(&mut out);
+            }
+        }
+        out.into()
+    }
+
+    fn passes(&self, event: &mut sse::Event) -> bool {
+        let Some(data) = event.data.as_deref().filter(|_| event.is_message()) else {
+            return true;
+        };
+        let Ok(message) = Message::parse(data.as_bytes()) else {
+            return true;
+        };
+        match from_server(&self.server, &message) {
+            FromServer::AsItIs => {}
+            FromServer::Rewritten(text) => event.data = Some(text),
+            FromServer::ListChanged => {
+                self.catalogue.ask_again(&self.server);
+                return false;
+            }
+        }
+        true
+    }
+}
+
+impl Body for Rewritten {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let this = &mut *self;
+        while !this.over {
+            let frame = match Pin::new(&mut this.inner).poll_frame(context) {
+                Poll::Ready(Some(Ok(frame))) => frame,
+                other => return other,
+            };
+            let Ok(piece) = frame.into_data() else {
+                continue;
+            };
+            let out = this.take(&piece);
+            if !out.is_empty() {
+                return Poll::Ready(Some(Ok(Frame::data(out))));
+            }
+        }
+        Poll::Ready(None)
+    }
+}

@@ -1,0 +1,312 @@
+//! [`JoinedSessions`]: sessions with many servers at once, and where each of their legs is.
+//!
+//! A client gets the id of its session before it has called any server, and the id cannot change. So the legs stand here, in
+//! the memory of each replica: whoever begins one tells all others before its first answer leaves. A session that nobody
+//! knows is over: it may have had legs.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt,
+    str::FromStr,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use aws_lc_rs::digest::{SHA256, digest};
+use mcpt_core::{Namespace, ServerName};
+use serde::{Deserialize, Serialize};
+
+use crate::ServerKey;
+
+/// Parts with a lock each.
+const SHARDS: usize = 64;
+
+/// Which session: the beginning of a hash of its id, so that nobody learns the id from it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct JoinedId(u128);
+
+/// A text is no [`JoinedId`]: 32 hexadecimal digits.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("32 hexadecimal digits are wanted")]
+pub struct InvalidJoinedId;
+
+impl JoinedId {
+    /// That of the session with this id.
+    pub fn of(session: &[u8]) -> Self {
+        let hash = digest(&SHA256, session);
+        let hash = hash.as_ref().first_chunk().copied().unwrap_or_default();
+        Self(u128::from_be_bytes(hash))
+    }
+}
+
+impl fmt::Display for JoinedId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
+impl FromStr for JoinedId {
+    type Err = InvalidJoinedId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidJoinedId> {
+        let digits = text.len() == 32 && text.bytes().all(|b| b.is_ascii_hexdigit());
+        let id = u128::from_str_radix(text, 16).ok().filter(|_| digits);
+        id.map(Self).ok_or(InvalidJoinedId)
+    }
+}
+
+/// The session with one of the servers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JoinedLeg {
+    /// Its id as a client of that server alone would have it; `None` when the server gives none.
+    pub session: Option<String>,
+    /// The protocol version that the server chose.
+    pub version: String,
+    /// When it began, in milliseconds since 1970.
+    pub begun: u64,
+}
+
+impl JoinedLeg {
+    /// Of two that began at the same time at different replicas, all take the same one.
+    fn is_before(&self, other: &Self) -> bool {
+        (self.begun, &self.session) < (other.begun, &other.session)
+    }
+}
+
+/// What is known of a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Joined {
+    /// Nothing.
+    Unknown,
+    /// It goes on.
+    Open,
+    /// It is over.
+    Ended,
+}
+
+/// A session as one replica tells it to others.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ToldSession {
+    id: String,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    ended: bool,
+    /// By `NAMESPACE/NAME`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    legs: BTreeMap<String, JoinedLeg>,
+}
+
+/// All sessions of this sort that a gateway knows.
+#[derive(Debug)]
+pub struct JoinedSessions {
+    shards: Vec<Mutex<HashMap<JoinedId, Entry>>>,
+    idle_ms: u64,
+}
+
+#[derive(Debug, Default)]
+struct Entry {
+    last: u64,
+    ended: bool,
+    legs: BTreeMap<ServerKey, JoinedLeg>,
+}
+
+impl JoinedSessions {
+    /// None yet; one is forgotten after `idle_ms` milliseconds without a request. `now` is any monotonic clock throughout.
+    pub fn new(idle_ms: u64) -> Self {
+        Self {
+            shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
+            idle_ms,
+        }
+    }
+
+    /// Notes a session that begins.
+    pub fn begin(&self, id: JoinedId, now: u64) {
+        self.shard(id).entry(id).or_default().last = now;
+    }
+
+    /// Notes that a session was used, if it goes on.
+    pub fn used(&self, id: JoinedId, now: u64) -> Joined {
+        match self.shard(id).get_mut(&id) {
+            None => Joined::Unknown,
+            Some(entry) if entry.ended => Joined::Ended,
+            Some(entry) => {
+                entry.last = now;
+                Joined::Open
+            }
+        }
+    }
+
+    /// Its session with a server, if that has begun.
+    pub fn leg(&self, id: JoinedId, server: &ServerKey) -> Option<JoinedLeg> {
+        self.shard(id).get(&id)?.legs.get(server).cloned()
+    }
+
+    /// Its sessions with all servers.
+    pub fn legs(&self, id: JoinedId) -> Vec<(ServerKey, JoinedLeg)> {
+        let shard = self.shard(id);
+        let legs = shard.get(&id).into_iter().flat_map(|entry| &entry.legs);
+        legs.map(|(server, leg)| (server.clone(), leg.clone()))
+            .collect()
+    }
+
+    /// Notes a session with a server, and gives the one that counts: another may have begun meanwhile. `None` when the whole
+    /// session is over or unknown.
+    pub fn join(&self, id: JoinedId, server: ServerKey, leg: JoinedLeg) -> Option<JoinedLeg> {
+        let mut shard = self.shard(id);
+        let entry = shard.get_mut(&id).filter(|entry| !entry.ended)?;
+        Some(entry.take(server, leg))
+    }
+
+    /// Ends a session, and gives what it had with servers. It is known to be over for as long as it would have been known.
+    pub fn end(&self, id: JoinedId, now: u64) -> Vec<(ServerKey, JoinedLeg)> {
+        let mut shard = self.shard(id);
+        let entry = shard.entry(id).or_default();
+        entry.last = now;
+        entry.ended = true;
+        std::mem::take(&mut entry.legs).into_iter().collect()
+    }
+
+    /// Forgets what was not used for long.
+    pub fn sweep(&self, now: u64) {
+        for shard in &self.shards {
+            locked(shard).retain(|_, entry| entry.last.saturating_add(self.idle_ms) > now);
+        }
+    }
+
+    /// What is told of a session, if it is known.
+    pub fn told(&self, id: JoinedId) -> Option<ToldSession> {
+        let shard = self.shard(id);
+        shard.get(&id).map(|entry| entry.told(id))
+    }
+
+    /// What is told of all of them.
+    pub fn all_told(&self) -> Vec<ToldSession> {
+        let mut all = Vec::new();
+        for shard in &self.shards {
+            all.extend(locked(shard).iter().map(|(id, entry)| entry.told(*id)));
+        }
+        all
+    }
+
+    /// Takes in what another replica tells. What cannot be read is left out: another version may tell more.
+    pub fn merge(&self, told: ToldSession, now: u64) {
+        let Ok(id) = told.id.parse() else { return };
+        let mut shard = self.shard(id);
+        let entry = shard.entry(id).or_insert_with(|| Entry {
+            last: now,
+            ..Entry::default()
+        });
+        entry.ended |= told.ended;
+        for (server, leg) in told.legs {
+            if let Some(server) = server_key(&server) {
+                entry.take(server, leg);
+            }
+        }
+        if entry.ended {
+            entry.legs.clear();
+        }
+    }
+
+    fn shard(&self, id: JoinedId) -> MutexGuard<'_, HashMap<JoinedId, Entry>> {
+        locked(&self.shards[id.0 as usize % SHARDS])
+    }
+}
+
+impl Entry {
+    fn take(&mut self, server: ServerKey, leg: JoinedLeg) -> JoinedLeg {
+        let kept = self.legs.entry(server).or_insert_with(|| leg.clone());
+        if leg.is_before(kept) {
+            *kept = leg;
+        }
+        kept.clone()
+    }
+
+    fn told(&self, id: JoinedId) -> ToldSession {
+        let legs = self.legs.iter();
+        ToldSession {
+            id: id.to_string(),
+            ended: self.ended,
+            legs: legs
+                .map(|(server, leg)| (server.to_string(), leg.clone()))
+                .collect(),
+        }
+    }
+}
+
+fn server_key(text: &str) -> Option<ServerKey> {
+    let (namespace, name) = text.split_once('/')?;
+    Some(ServerKey {
+        namespace: Namespace::new(namespace).ok()?,
+        name: ServerName::new(name).ok()?,
+    })
+}
+
+/// Nothing is ever half done under the lock, so a panic elsewhere has left it whole.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn server(name: &str) -> ServerKey {
+        server_key(&format!("ns/{name}")).unwrap()
+    }
+
+    fn leg(session: &str, begun: u64) -> JoinedLeg {
+        JoinedLeg {
+            session: Some(session.to_owned()),
+            version: "2025-11-25".to_owned(),
+            begun,
+        }
+    }
+
+    #[test]
+    fn replicas_come_to_know_the_same() {
+        let (one, two) = (JoinedSessions::new(100), JoinedSessions::new(100));
+        let id = JoinedId::of(b"sealed");
+        assert_eq!(one.used(id, 1), Joined::Unknown);
+        one.begin(id, 1);
+        two.merge(one.told(id).unwrap(), 1);
+        // Both begin a session with the same server at once.
+        one.join(id, server("a"), leg("x", 5)).unwrap();
+        two.join(id, server("a"), leg("y", 4)).unwrap();
+        two.join(id, server("b"), leg("z", 6)).unwrap();
+        two.merge(one.told(id).unwrap(), 2);
+        one.merge(two.told(id).unwrap(), 2);
+        for replica in [&one, &two] {
+            assert_eq!(replica.used(id, 2), Joined::Open);
+            assert_eq!(replica.leg(id, &server("a")), Some(leg("y", 4)));
+            assert_eq!(replica.leg(id, &server("b")), Some(leg("z", 6)));
+        }
+        assert_eq!(one.end(id, 3).len(), 2);
+        two.merge(one.told(id).unwrap(), 3);
+        one.merge(two.told(id).unwrap(), 3);
+        for replica in [&one, &two] {
+            assert_eq!(replica.used(id, 4), Joined::Ended);
+            assert_eq!(replica.leg(id, &server("a")), None);
+            assert_eq!(replica.join(id, server("a"), leg("x", 9)), None);
+        }
+        one.sweep(200);
+        assert_eq!(one.used(id, 200), Joined::Unknown);
+        assert_eq!(one.all_told(), []);
+    }
+
+    #[test]
+    fn what_is_told_is_read_again() {
+        let sessions = JoinedSessions::new(100);
+        let id = JoinedId::of(b"sealed");
+        sessions.begin(id, 1);
+        sessions.join(id, server("a"), leg("x", 5));
+        let told = sessions.told(id).unwrap();
+        let text = serde_json::to_string(&told).unwrap();
+        assert_eq!(serde_json::from_str::<ToldSession>(&text).unwrap(), told);
+        assert_eq!(id.to_string().parse(), Ok(id));
+        for text in ["", "+1", &"g".repeat(32)] {
+            assert_eq!(text.parse::<JoinedId>(), Err(InvalidJoinedId));
+        }
+        for foreign in [r#"{"id":"x"}"#, &text.replace("ns/a", "nobody")] {
+            sessions.merge(serde_json::from_str(foreign).unwrap(), 1);
+        }
+        assert_eq!(sessions.legs(id).len(), 1);
+    }
+}
