@@ -185,6 +185,11 @@ fn registries() {
     run_document("docs/src/registry.md");
 }
 
+#[test]
+fn importing() {
+    run_document("docs/src/importing.md");
+}
+
 #[cfg(feature = "servers")]
 #[test]
 fn packages() {

@@ -10,6 +10,7 @@ mod chart_source;
 mod chart_values;
 mod compile;
 mod document;
+mod imported;
 mod recipe;
 mod registry;
 mod schema_error;
@@ -23,6 +24,7 @@ pub use self::{
     chart_values::chart_values,
     compile::{CompileError, SettingProblem, compile},
     document::{FileKind, FormatError, FormatProblem},
+    imported::{Imported, ImportedEntry, NotImported},
     recipe::{RecipeError, compile_recipe},
     registry::{
         ChartLocation, ChartRef, CompiledEntry, EntryChoices, EntryError, EntryService,

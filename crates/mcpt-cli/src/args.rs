@@ -132,6 +132,8 @@ pub(crate) enum Command {
     Template(commands::template::Template),
     /// List, show and check the entries of registries
     Registry(commands::registry::Registry),
+    /// Turn the servers of a client's file into a registry
+    Import(commands::import::Import),
     /// Render, show and pack charts, as helm does
     Chart(commands::chart::Chart),
     /// Serve a stdio MCP server over streamable HTTP

@@ -11,6 +11,7 @@ pub(crate) mod events;
 pub(crate) mod gateway;
 pub(crate) mod gc;
 pub(crate) mod history;
+pub(crate) mod import;
 pub(crate) mod install;
 pub(crate) mod keep;
 pub(crate) mod list;
@@ -58,6 +59,7 @@ pub(crate) fn run(command: Command, global: &Global) -> Result<(), Ending> {
         Command::Call(call) => call.run(global),
         Command::Template(template) => template.run(global),
         Command::Registry(registry) => registry.run(global),
+        Command::Import(import) => import.run(global),
         Command::Chart(chart) => chart.run(global),
         Command::Bridge(bridge) => bridge.run(global),
         Command::Gateway(gateway) => gateway.run(global),

@@ -204,7 +204,12 @@ fn special(text: &str) -> Option<(Piece, usize)> {
     }
     if let Some(rest) = text.strip_prefix("{{") {
         let end = rest.find("}}")?;
-        return Some((Piece::Blank(words(&rest[..end])), end + 4));
+        let inside = &rest[..end];
+        // Anything else is a template of somebody's.
+        let said = inside
+            .chars()
+            .all(|c| c.is_alphanumeric() || " _-".contains(c));
+        return said.then(|| (Piece::Blank(words(inside)), end + 4));
     }
     if let Some(rest) = text.strip_prefix("$env:") {
         let length = rest.find(|c: char| !is_name(c)).unwrap_or(rest.len());
@@ -330,6 +335,7 @@ mod tests {
                 "http://[windows_host]:8399/sse",
             ),
             ("{{api_key}}", "[api_key]"),
+            ("{{ env \"HOME\" }}", "{{ env \"HOME\" }}"),
             // None of these is one.
             ("@scope/name@latest", "@scope/name@latest"),
             ("100%", "100%"),

@@ -175,6 +175,11 @@ const OF_OTHERS: &[(&str, &[&str], &str)] = &[
         "of a command that is run here and not told to anybody",
     ),
     (
+        "crates/mcpt-catalog/src/imported.rs",
+        &["--entrypoint", "--from", "--python", "--rm", "--with"],
+        "of docker and uvx, in the commands of entries",
+    ),
+    (
         "crates/mcpt-source/src/server_json/runtime.rs",
         &[
             "--detach",
