@@ -32,6 +32,10 @@ pub const SESSIONS_PATH: &str = "/api/v1/sessions";
 /// replicas of a gateway; no promise to anybody else.
 pub const ROUNDS_PATH: &str = "/api/v1/rounds";
 
+/// Begin of the paths of what is known of sessions with many servers, sealed with the session key. For the other replicas of a
+/// gateway; no promise to anybody else.
+pub const LEGS_PATH: &str = "/api/v1/legs";
+
 /// Which instance waits for the next round of a call.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RoundPage {

@@ -10,6 +10,7 @@ mod inner;
 mod legs;
 mod lister;
 mod own;
+mod replicas;
 mod rewritten;
 mod stream;
 
@@ -40,13 +41,16 @@ use mcpt_protocol::{
 use mcpt_routing::{Joined, JoinedId, JoinedLeg, Server, Ticket};
 use tokio_util::sync::CancellationToken;
 
-pub(crate) use self::rewritten::Rewritten;
 use self::{
     catalogue::Catalogue,
     client::{Client, UnfitClient},
     inner::collect,
     legs::{Legs, NoLeg, Session, within},
     stream::Listening,
+};
+pub(crate) use self::{
+    replicas::{MAX_TOLD, Replicas},
+    rewritten::Rewritten,
 };
 use crate::{
     access::{Caller, principal_of},
@@ -81,17 +85,26 @@ struct Parties {
 }
 
 impl Aggregate {
-    pub(crate) fn new(exchange: &Arc<Exchange>, default_namespace: Namespace) -> Self {
+    pub(crate) fn new(
+        exchange: &Arc<Exchange>,
+        default_namespace: Namespace,
+        admin_port: u16,
+    ) -> Self {
         let closing = exchange.closing.clone();
         let catalogue = Catalogue::new(Arc::clone(exchange), default_namespace, closing);
         Self {
             parties: Arc::new(Parties {
                 exchange: Arc::clone(exchange),
                 catalogue: Arc::new(catalogue),
-                legs: Arc::new(Legs::new(Arc::clone(exchange), IDLE)),
+                legs: Arc::new(Legs::new(Arc::clone(exchange), IDLE, admin_port)),
             }),
             listening: Mutex::default(),
         }
+    }
+
+    /// What replicas tell each other.
+    pub(crate) fn replicas(&self) -> Arc<Replicas> {
+        Arc::clone(&self.parties.legs.replicas)
     }
 
     /// Forgets sessions that were not used for long.
@@ -154,7 +167,7 @@ impl Aggregate {
         };
         match era_of_request(&parts.headers, Some(&message), UnknownVersion::Refuse) {
             Ok(RequestEra::Initialize) => self.initialize(&message, id, &parts.extensions).await,
-            Ok(RequestEra::Legacy) => match self.session(&parts.headers, &parts.extensions) {
+            Ok(RequestEra::Legacy) => match self.session(&parts.headers, &parts.extensions).await {
                 Ok(session) => {
                     let about = Subject::read(&body).unwrap_or_default();
                     let answered = self.in_session(&session, &message, &parts.headers, asked);
@@ -219,13 +232,18 @@ impl Aggregate {
         let now = self.parties.exchange.directory.now();
         let session = JoinedId::of(sealed.as_bytes());
         self.parties.legs.sessions.begin(session, now);
+        self.parties.legs.replicas.tell(session).await;
         self.parties.catalogue.settled().await;
         let state = self.parties.catalogue.state();
         own::initialized(id, &client, &state, sealed)
     }
 
     /// The session that a request names.
-    fn session(&self, headers: &HeaderMap, extensions: &Extensions) -> Result<Session, Refusal> {
+    async fn session(
+        &self,
+        headers: &HeaderMap,
+        extensions: &Extensions,
+    ) -> Result<Session, Refusal> {
         let sealed = header::single(headers, &SESSION_ID)?;
         let sealed = sealed.ok_or(Refusal::NoSession)?.as_bytes();
         let ticket = self.parties.exchange.keys.open(sealed);
@@ -236,8 +254,13 @@ impl Aggregate {
         let client = ticket.and_then(|ticket| Client::read(&ticket.client?));
         let client = client.ok_or(Refusal::UnknownSession)?;
         let id = JoinedId::of(sealed);
-        let now = self.parties.exchange.directory.now();
-        match self.parties.legs.sessions.used(id, now) {
+        let (legs, now) = (&self.parties.legs, self.parties.exchange.directory.now());
+        let mut known = legs.sessions.used(id, now);
+        if known == Joined::Unknown {
+            legs.replicas.ask(id, now).await;
+            known = legs.sessions.used(id, now);
+        }
+        match known {
             Joined::Open => Ok(Session {
                 id,
                 client,
@@ -429,7 +452,7 @@ impl Aggregate {
                 return own::refused(status, None, code, &unknown.to_string());
             }
         }
-        let session = match self.session(request.headers(), request.extensions()) {
+        let session = match self.session(request.headers(), request.extensions()).await {
             Ok(session) => session,
             Err(refusal) => return Answer::refusal(&refusal, None),
         };

@@ -10,7 +10,8 @@ use std::{
     time::Duration,
 };
 
-use hyper::{Request, body::Incoming, service::service_fn};
+use hyper::{Method, Request, body::Incoming, service::service_fn};
+use mcpt_gateway_api::LEGS_PATH;
 use mcpt_http::Connections;
 use mcpt_protocol::AccessRules;
 use mcpt_routing::Rounds;
@@ -134,7 +135,7 @@ impl Gateway {
         let connections = Connections::at_most(self.config.max_connections);
         let grace = self.config.drain_grace;
         let mut background = JoinSet::new();
-        let (stages, closing) = stages(self.config, self.lock, &mut background);
+        let (stages, closing) = stages(self.config, self.lock, admin.port(), &mut background);
         background.spawn(serve_pages(pages, admin, Arc::clone(&stages.pages)));
         tracing::info!(address = %clients, %admin, "gateway listens");
 
@@ -164,8 +165,15 @@ impl Gateway {
 async fn serve_pages(listener: TcpListener, address: SocketAddr, pages: Arc<Pages>) {
     let access = Arc::new(Access::new(AccessRules::for_listener(address)));
     let service = service_fn(move |request: Request<Incoming>| {
-        let answer = pages.answer(&access, &request);
-        async move { Ok::<_, Infallible>(answer) }
+        let (pages, access) = (Arc::clone(&pages), Arc::clone(&access));
+        async move {
+            let told = request.method() == Method::POST && request.uri().path() == LEGS_PATH;
+            Ok::<_, Infallible>(if told {
+                pages.take(&access, request).await
+            } else {
+                pages.answer(&access, &request)
+            })
+        }
     });
     let connections = Connections::at_most(ADMIN_CONNECTIONS);
     connections.serve(listener, service).await;
@@ -176,6 +184,7 @@ async fn serve_pages(listener: TcpListener, address: SocketAddr, pages: Arc<Page
 fn stages(
     config: GatewayConfig,
     lock: Lock,
+    admin_port: u16,
     background: &mut JoinSet<()>,
 ) -> (Arc<Stages>, CancellationToken) {
     let names = config.sources.iter().map(|source| source.name());
@@ -185,11 +194,6 @@ fn stages(
     let peers_heard = Arc::new(AtomicBool::new(config.peers.is_none()));
     let closing = CancellationToken::new();
     let (rounds, others) = (Arc::<Rounds>::default(), Arc::<PeerAddresses>::default());
-    if let Some(peers) = config.peers {
-        let heard = Arc::clone(&peers_heard);
-        let (known, directory) = (Arc::clone(&others), Arc::clone(&directory));
-        background.spawn(peers::exchange(peers, known, directory, heard));
-    }
     for (index, source) in config.sources.into_iter().enumerate() {
         let changes = sources::begin(index, source, &directory);
         background.spawn(sources::follow(index, changes, Arc::clone(&directory)));
@@ -207,14 +211,21 @@ fn stages(
         others,
         closing: closing.clone(),
     });
-    let aggregate = Arc::new(Aggregate::new(&exchange, default_namespace.clone()));
+    let aggregate = Aggregate::new(&exchange, default_namespace.clone(), admin_port);
+    let aggregate = Arc::new(aggregate);
+    if let Some(peers) = config.peers {
+        let heard = Arc::clone(&peers_heard);
+        let (known, directory) = (Arc::clone(&exchange.others), Arc::clone(&directory));
+        let replicas = aggregate.replicas();
+        background.spawn(peers::exchange(peers, known, directory, replicas, heard));
+    }
     background.spawn(sweep(Arc::clone(&exchange), Arc::clone(&aggregate)));
     let stages = Stages {
         access: Access::new(config.access),
         lock,
         targets: Targets::new(Arc::clone(&directory), default_namespace.clone()),
         exchange,
-        aggregate,
+        aggregate: Arc::clone(&aggregate),
         metrics: Arc::clone(&metrics),
         log: log.clone(),
         pages: Arc::new(Pages {
@@ -224,6 +235,7 @@ fn stages(
             keys: Arc::clone(&keys),
             bodies,
             rounds,
+            replicas: aggregate.replicas(),
             default_namespace,
             peers_heard,
             closing: closing.clone(),

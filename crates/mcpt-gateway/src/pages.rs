@@ -2,25 +2,31 @@
 
 mod instances;
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering::Relaxed},
+use std::{
+    error::Error,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
 };
 
-use hyper::{HeaderMap, Method, Request, Response, StatusCode};
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Limited};
+use hyper::{HeaderMap, Method, Request, Response, StatusCode, body::Body};
 use mcpt_core::Namespace;
 use mcpt_gateway_api::{
-    ENDPOINTS_PATH, HEALTH_PATH, KnownServer, METRICS_PATH, READY_PATH, ROUNDS_PATH, RoundPage,
-    SERVERS_PATH, SESSION_PATH, SESSIONS_PATH, ServersPage, SessionPage,
+    ENDPOINTS_PATH, HEALTH_PATH, KnownServer, LEGS_PATH, METRICS_PATH, READY_PATH, ROUNDS_PATH,
+    RoundPage, SERVERS_PATH, SESSION_PATH, SESSIONS_PATH, ServersPage, SessionPage,
 };
 use mcpt_protocol::header::{self, SESSION_ID};
-use mcpt_routing::{Conditions, RoundKey, Rounds, Server, SessionKeys};
+use mcpt_routing::{Conditions, JoinedId, RoundKey, Rounds, Server, SessionKeys};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     access::Access,
     access_log::AccessLog,
+    aggregate::{MAX_TOLD, Replicas},
     directory::Directory,
     exchange::BodyBudget,
     metrics::Metrics,
@@ -46,6 +52,10 @@ pub(crate) enum Page {
     Session,
     /// `/api/v1/sessions`: hashes of the sessions it has seen, for its peers.
     Sessions,
+    /// `/api/v1/legs/PART`: sessions with many servers, for its peers.
+    Legs(usize),
+    /// `/api/v1/legs/of/HASH`: one of them.
+    LegsOf(JoinedId),
     /// `/api/v1/rounds/HASH`: who waits for the next round of a call, for its peers.
     Round(RoundKey),
 }
@@ -61,6 +71,12 @@ impl Page {
             SESSION_PATH => Self::Session,
             SESSIONS_PATH => Self::Sessions,
             other => {
+                if let Some(which) = other.strip_prefix(LEGS_PATH) {
+                    return Some(match which.strip_prefix("/of/") {
+                        Some(session) => Self::LegsOf(session.parse().ok()?),
+                        None => Self::Legs(which.strip_prefix('/')?.parse().ok()?),
+                    });
+                }
                 let state = other.strip_prefix(ROUNDS_PATH)?.strip_prefix('/')?;
                 Self::Round(state.parse().ok()?)
             }
@@ -82,6 +98,7 @@ pub(crate) struct Pages {
     pub(crate) keys: Arc<SessionKeys>,
     pub(crate) bodies: Arc<BodyBudget>,
     pub(crate) rounds: Arc<Rounds>,
+    pub(crate) replicas: Arc<Replicas>,
     pub(crate) default_namespace: Namespace,
     /// Whether the peers were asked at least once, if there can be any.
     pub(crate) peers_heard: Arc<AtomicBool>,
@@ -101,6 +118,29 @@ impl Pages {
             (Some(Page::Session), _) => self.session(request.headers()),
             (Some(shown), _) => self.show(shown),
             (None, _) => Refusal::NoPage.response(None),
+        }
+    }
+
+    /// Takes in what another replica tells by itself.
+    pub(crate) async fn take<B>(
+        &self,
+        access: &Access,
+        request: Request<B>,
+    ) -> Response<GatewayBody>
+    where
+        B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>>,
+    {
+        if let Err(refused) = access.check(&request) {
+            return Refusal::Access(refused).response(None);
+        }
+        let body = Limited::new(request.into_body(), MAX_TOLD).collect().await;
+        let taken = body.ok().and_then(|body| {
+            let now = self.directory.now();
+            self.replicas.take(&body.to_bytes(), now)
+        });
+        match taken {
+            Some(()) => page(StatusCode::OK, "text/plain", "ok\n"),
+            None => page(StatusCode::FORBIDDEN, "text/plain", "not of a replica\n"),
         }
     }
 
@@ -133,6 +173,8 @@ impl Pages {
                 let text = json!(self.directory.sightings()).to_string();
                 page(StatusCode::OK, json, text)
             }
+            Page::Legs(part) => told(self.replicas.part(part)),
+            Page::LegsOf(session) => told(self.replicas.of(session)),
             Page::Round(state) => {
                 let endpoint = self.rounds.who_asked(state);
                 let endpoint = endpoint.map(|endpoint| endpoint.as_str().to_owned());
@@ -209,5 +251,17 @@ impl Pages {
             Ok(None) => Refusal::NoSession.response(None),
             Err(several) => Refusal::from(several).response(None),
         }
+    }
+}
+
+/// What replicas tell each other.
+fn told(sealed: Option<String>) -> Response<GatewayBody> {
+    match sealed {
+        Some(sealed) => page(StatusCode::OK, "text/plain", sealed),
+        None => page(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "text/plain",
+            "not sealed\n",
+        ),
     }
 }

@@ -4,7 +4,7 @@
 //! address is gone. Of a call that goes on in another round they are asked only when its next round comes by.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     io,
     net::SocketAddr,
     str::FromStr,
@@ -29,7 +29,7 @@ use mcpt_routing::{EndpointId, RoundKey, Sightings};
 use serde::de::DeserializeOwned;
 use tokio::time::MissedTickBehavior;
 
-use crate::directory::Directory;
+use crate::{aggregate::Replicas, directory::Directory};
 
 const EVERY: Duration = Duration::from_secs(1);
 /// How long a peer may take to answer.
@@ -71,6 +71,39 @@ impl FromStr for Peers {
 pub(crate) struct PeerAddresses(ArcSwap<Vec<SocketAddr>>);
 
 impl PeerAddresses {
+    /// All that answered lately.
+    pub(crate) fn alive(&self) -> Vec<SocketAddr> {
+        self.0.load().to_vec()
+    }
+
+    /// Notes who answers now, of those `before`; others may have come meanwhile.
+    fn turn(&self, before: &[SocketAddr], alive: &[SocketAddr]) {
+        self.0.rcu(|known| {
+            let new = known.iter().filter(|known| !before.contains(known));
+            let new = new.filter(|new| !alive.contains(new));
+            alive.iter().chain(new).copied().collect::<Vec<_>>()
+        });
+    }
+
+    /// Notes one that says by itself where it is.
+    pub(crate) fn met(&self, address: SocketAddr) {
+        self.0.rcu(|known| {
+            let mut known = known.to_vec();
+            if !known.contains(&address) {
+                known.push(address);
+            }
+            known
+        });
+    }
+
+    /// Notes that one does not answer.
+    pub(crate) fn lost(&self, address: SocketAddr) {
+        self.0.rcu(|known| {
+            let left = known.iter().filter(|known| **known != address);
+            left.copied().collect::<Vec<_>>()
+        });
+    }
+
     /// Which instance waits for the next round of a call, as soon as one replica knows it.
     pub(crate) async fn who_asked(&self, state: RoundKey) -> Option<EndpointId> {
         let path = format!("{ROUNDS_PATH}/{state}");
@@ -99,6 +132,7 @@ pub(crate) async fn exchange(
     peers: Peers,
     known: Arc<PeerAddresses>,
     directory: Arc<Directory>,
+    replicas: Arc<Replicas>,
     heard: Arc<AtomicBool>,
 ) {
     // Sessions are counted at endpoints that are known.
@@ -108,11 +142,24 @@ pub(crate) async fn exchange(
     turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         turns.tick().await;
-        if let Err(error) = ask_all(&peers, &mut reports).await {
+        let before = known.alive();
+        let asked = ask_all(&peers, &before, &mut reports).await;
+        let alive = asked.unwrap_or_else(|error| {
             // As long as no replica is there, its name is not known.
             tracing::debug!(%error, host = peers.host, "no addresses of peers");
+            Vec::new()
+        });
+        let mut new = alive.clone();
+        new.retain(|address| !before.contains(address));
+        known.turn(&before, &alive);
+        if heard.load(Relaxed) {
+            for address in new {
+                let replicas = Arc::clone(&replicas);
+                tokio::spawn(async move { replicas.give_all(address).await });
+            }
+        } else {
+            replicas.join(&new, directory.now()).await;
         }
-        known.0.store(Arc::new(reports.keys().copied().collect()));
         // Its own answer, if it has asked itself, says nothing new.
         let all: Vec<_> = reports.values().collect();
         directory.count_elsewhere(&all);
@@ -120,9 +167,16 @@ pub(crate) async fn exchange(
     }
 }
 
-async fn ask_all(peers: &Peers, reports: &mut BTreeMap<SocketAddr, Sightings>) -> io::Result<()> {
+/// Asks those that the name has, and those that are there already: a name tells of new ones late. Gives all that answer.
+async fn ask_all(
+    peers: &Peers,
+    there: &[SocketAddr],
+    reports: &mut BTreeMap<SocketAddr, Sightings>,
+) -> io::Result<Vec<SocketAddr>> {
     let known = tokio::net::lookup_host((peers.host.as_str(), peers.port));
-    let addresses: Vec<_> = tokio::time::timeout(PATIENCE, known).await??.collect();
+    let mut addresses: BTreeSet<_> = tokio::time::timeout(PATIENCE, known).await??.collect();
+    addresses.extend(there);
+    let mut alive = Vec::new();
     reports.retain(|address, _| addresses.contains(address));
     let asked = addresses.into_iter().map(async |address| {
         let asked = ask(address, SESSIONS_PATH.to_owned());
@@ -133,11 +187,12 @@ async fn ask_all(peers: &Peers, reports: &mut BTreeMap<SocketAddr, Sightings>) -
         match answer {
             Ok(sightings) => {
                 reports.insert(address, sightings);
+                alive.push(address);
             }
             Err(error) => tracing::debug!(%address, %error, "a peer does not answer"),
         }
     }
-    Ok(())
+    Ok(alive)
 }
 
 async fn ask<T: DeserializeOwned>(address: SocketAddr, path: String) -> io::Result<T> {

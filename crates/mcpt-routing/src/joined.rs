@@ -17,8 +17,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::ServerKey;
 
-/// Parts with a lock each.
-const SHARDS: usize = 64;
+/// Parts with a lock each, and those in which all sessions are told.
+pub const JOINED_PARTS: usize = 64;
 
 /// Which session: the beginning of a hash of its id, so that nobody learns the id from it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -112,7 +112,7 @@ impl JoinedSessions {
     /// None yet; one is forgotten after `idle_ms` milliseconds without a request. `now` is any monotonic clock throughout.
     pub fn new(idle_ms: u64) -> Self {
         Self {
-            shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
+            shards: (0..JOINED_PARTS).map(|_| Mutex::default()).collect(),
             idle_ms,
         }
     }
@@ -179,11 +179,17 @@ impl JoinedSessions {
 
     /// What is told of all of them.
     pub fn all_told(&self) -> Vec<ToldSession> {
-        let mut all = Vec::new();
-        for shard in &self.shards {
-            all.extend(locked(shard).iter().map(|(id, entry)| entry.told(*id)));
-        }
-        all
+        let parts = 0..self.shards.len();
+        parts.flat_map(|part| self.part_told(part)).collect()
+    }
+
+    /// What is told of one of [`JOINED_PARTS`] parts of them; nothing of a part that there is not.
+    pub fn part_told(&self, part: usize) -> Vec<ToldSession> {
+        let shard = self.shards.get(part).map(locked);
+        let told = |shard: MutexGuard<'_, HashMap<JoinedId, Entry>>| {
+            shard.iter().map(|(id, entry)| entry.told(*id)).collect()
+        };
+        shard.map(told).unwrap_or_default()
     }
 
     /// Takes in what another replica tells. What cannot be read is left out: another version may tell more.
@@ -206,7 +212,7 @@ impl JoinedSessions {
     }
 
     fn shard(&self, id: JoinedId) -> MutexGuard<'_, HashMap<JoinedId, Entry>> {
-        locked(&self.shards[id.0 as usize % SHARDS])
+        locked(&self.shards[id.0 as usize % JOINED_PARTS])
     }
 }
 

@@ -18,7 +18,9 @@ mod table;
 pub use self::{
     discovery::{Change, Discovery},
     endpoint::{Endpoint, InFlight},
-    joined::{InvalidJoinedId, Joined, JoinedId, JoinedLeg, JoinedSessions, ToldSession},
+    joined::{
+        InvalidJoinedId, JOINED_PARTS, Joined, JoinedId, JoinedLeg, JoinedSessions, ToldSession,
+    },
     ledger::SessionLedger,
     pick::{Policy, Work},
     rounds::{InvalidRoundKey, RoundKey, Rounds},

@@ -40,6 +40,8 @@ const MIN_KEY_TEXT: usize = 32;
 pub enum Carried {
     /// Where a server has something that it has referred to.
     Path,
+    /// What replicas of a gateway tell each other of sessions. No client has it.
+    Legs,
     /// Which call waits for what a client is asked.
     Round,
 }
@@ -48,6 +50,7 @@ impl Carried {
     fn version(self) -> u8 {
         match self {
             Self::Path => 3,
+            Self::Legs => 4,
             Self::Round => 4,
         }
     }

@@ -18,6 +18,7 @@ use tokio::sync::Notify;
 use super::{
     client::Client,
     inner::{self, In},
+    replicas::Replicas,
 };
 use crate::{access::Caller, exchange::Exchange, upstream::Upstream};
 
@@ -52,7 +53,8 @@ type Beginning = Shared<BoxFuture<'static, Result<JoinedLeg, NoLeg>>>;
 #[derive(Debug)]
 pub(super) struct Legs {
     pub(super) exchange: Arc<Exchange>,
-    pub(super) sessions: JoinedSessions,
+    pub(super) sessions: Arc<JoinedSessions>,
+    pub(super) replicas: Arc<Replicas>,
     /// Those that begin right now: several calls at once share one.
     beginning: Mutex<HashMap<(JoinedId, ServerKey), Beginning>>,
     /// Wakes who waits for new ones.
@@ -68,10 +70,18 @@ pub(super) fn within(leg: &JoinedLeg) -> In<'_> {
 }
 
 impl Legs {
-    pub(super) fn new(exchange: Arc<Exchange>, idle: Duration) -> Self {
+    pub(super) fn new(exchange: Arc<Exchange>, idle: Duration, admin_port: u16) -> Self {
+        let sessions = Arc::new(JoinedSessions::new(idle.as_millis() as u64));
+        let replicas = Replicas::new(
+            Arc::clone(&exchange.keys),
+            Arc::clone(&exchange.others),
+            Arc::clone(&sessions),
+            admin_port,
+        );
         Self {
             exchange,
-            sessions: JoinedSessions::new(idle.as_millis() as u64),
+            sessions,
+            replicas: Arc::new(replicas),
             beginning: Mutex::default(),
             changed: Notify::new(),
         }
@@ -115,7 +125,10 @@ impl Legs {
         session: &Session,
         server: &Arc<Server<Upstream>>,
     ) -> Result<JoinedLeg, NoLeg> {
-        // Another call may have begun it just before this one was noted.
+        // Another call may have begun it just before this one was noted, here or at another replica.
+        self.replicas
+            .ask(session.id, self.exchange.directory.now())
+            .await;
         if let Some(leg) = self.sessions.leg(session.id, server.key()) {
             return Ok(leg);
         }
@@ -150,6 +163,8 @@ impl Legs {
             inner::end(&self.exchange, server, behalf, within(&leg)).await;
         }
         self.changed.notify_waiters();
+        // Before the first answer leaves: from then on the server keeps something for this client.
+        self.replicas.tell(session.id).await;
         joined.ok_or(NoLeg::Ended)
     }
 
@@ -157,6 +172,8 @@ impl Legs {
     pub(super) fn end(self: &Arc<Self>, session: &Session) {
         let legs = self.sessions.end(session.id, self.exchange.directory.now());
         self.changed.notify_waiters();
+        let (this, id) = (Arc::clone(self), session.id);
+        tokio::spawn(async move { this.replicas.tell(id).await });
         for (key, leg) in legs {
             let (this, caller) = (Arc::clone(self), session.caller.clone());
             tokio::spawn(async move {

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use crate::{
-    harness::{Demo, PATIENCE, Tellable, demo, gateway},
+    harness::{Demo, PATIENCE, Tellable, demo, gateway, mortal},
     scripted::{Asked, Said, Scripted, event, scripted},
     wire::{Answer, Wire},
 };
@@ -104,6 +104,14 @@ impl<'g> Client<'g> {
             }
         });
         assert!(asked.await.is_ok(), "{:?}", self.tools().await);
+    }
+
+    /// The same client at another replica.
+    fn at(&self, gateway: &'g Tellable) -> Self {
+        Self {
+            gateway,
+            session: self.session.clone(),
+        }
     }
 
     /// Opens the stream of what no request has to do with.
@@ -403,4 +411,100 @@ async fn ended_sessions_and_foreign_ones_are_unknown() {
     let unknown = client.ask("tasks/list", &json!({})).await;
     assert_eq!(unknown.status, 200);
     assert_eq!(response(&unknown)["error"]["code"], -32601);
+}
+
+/// Waits until a gateway is ready.
+async fn ready(gateway: &Tellable) {
+    let ready = timeout(PATIENCE, async {
+        while gateway.exchange("GET", "/readyz", &[], "").await.status != 200 {
+            tokio::task::yield_now().await;
+        }
+    });
+    assert!(ready.await.is_ok(), "not ready");
+}
+
+#[tokio::test]
+async fn a_session_outlives_all_replicas_that_it_began_at() {
+    let (one, two, three) = (demo("one").await, demo("two").await, demo("three").await);
+    let known = [("one", one), ("two", two), ("three", three)];
+    let (first, first_life) = mortal(None);
+    servers(&first, &known);
+    ready(&first).await;
+    let before = Client::open(&first).await;
+    assert_eq!(before.count("one_counter").await, "1");
+
+    let (second, second_life) = mortal(Some(&first));
+    servers(&second, &known);
+    ready(&second).await;
+    // What there was before it came, and what comes from now on, at either of them.
+    assert_eq!(before.at(&second).count("one_counter").await, "2");
+    let client = Client::open(&first).await;
+    assert_eq!(client.count("one_counter").await, "1");
+    assert_eq!(client.at(&second).count("two_counter").await, "1");
+    assert_eq!(client.count("two_counter").await, "2");
+    first_life.abort();
+    let _ = first_life.await;
+    for (tool, count) in [("one_counter", "2"), ("two_counter", "3")] {
+        assert_eq!(client.at(&second).count(tool).await, count);
+    }
+    assert_eq!(client.at(&second).count("three_counter").await, "1");
+
+    let (third, _third_life) = mortal(Some(&second));
+    servers(&third, &known);
+    ready(&third).await;
+    second_life.abort();
+    let _ = second_life.await;
+    let client = client.at(&third);
+    for (tool, count) in [
+        ("one_counter", "3"),
+        ("two_counter", "4"),
+        ("three_counter", "2"),
+    ] {
+        assert_eq!(client.count(tool).await, count);
+    }
+    assert_eq!(before.at(&third).count("one_counter").await, "3");
+}
+
+#[tokio::test]
+async fn replicas_agree_on_what_is_over() {
+    let server = demo("one").await;
+    let (first, _first_life) = mortal(None);
+    servers(&first, &[("one", server)]);
+    ready(&first).await;
+    let (second, _second_life) = mortal(Some(&first));
+    servers(&second, &[("one", server)]);
+    ready(&second).await;
+    let client = Client::open(&second).await;
+    assert_eq!(client.at(&first).count("one_counter").await, "1");
+    assert_eq!(client.exchange("DELETE", &[], "").await.status, 202);
+    let client = client.at(&first);
+    let over = timeout(PATIENCE, async {
+        while client.call("one_counter").await.status != 404 {
+            tokio::task::yield_now().await;
+        }
+    });
+    assert!(over.await.is_ok(), "it goes on");
+}
+
+#[tokio::test]
+async fn only_replicas_are_told_of_sessions_and_believed() {
+    let (first, _life) = mortal(None);
+    servers(&first, &[("one", demo("one").await)]);
+    ready(&first).await;
+    let client = Client::open(&first).await;
+    assert_eq!(client.count("one_counter").await, "1");
+    let mut wire = Wire::open(first.admin).await.unwrap();
+    let forged = r#"{"by":1,"at":"127.0.0.1:1","sessions":[]}"#;
+    let refused = wire.exchange("POST", "/api/v1/legs", &[], forged).await;
+    assert_eq!(refused.unwrap().status, 403);
+    let mut found = 0;
+    for part in 0..64 {
+        let mut wire = Wire::open(first.admin).await.unwrap();
+        let path = format!("/api/v1/legs/{part}");
+        let told = wire.exchange("GET", &path, &[], "").await.unwrap();
+        assert_eq!(told.status, 200);
+        assert!(!told.text.contains("ns/one"), "{told:?}");
+        found += usize::from(told.text.len() > 200);
+    }
+    assert_eq!(found, 1, "one session, and nobody can read it");
 }

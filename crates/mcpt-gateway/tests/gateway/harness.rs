@@ -124,6 +124,16 @@ pub(crate) fn gateway_locked(lock: LockConfig) -> Tellable {
     gateway
 }
 
+/// A gateway beside another one, if there is one; it dies when the task is aborted.
+pub(crate) fn mortal(
+    beside: Option<&Tellable>,
+) -> (Tellable, JoinHandle<Result<(), GatewayError>>) {
+    let peers = beside.map(|other| other.admin.to_string().parse().unwrap());
+    let change = |config: &mut GatewayConfig| config.peers = peers;
+    let (gateway, serving) = gateway_with(change, std::future::pending().boxed());
+    (gateway, tokio::spawn(serving))
+}
+
 /// A gateway that is told to shut down by `shutdown`, and what serves it.
 pub(crate) fn gateway_until(
     shutdown: BoxFuture<'static, ()>,
