@@ -26,6 +26,8 @@ impl TokenError {
 pub struct Challenge {
     /// What was wrong; `None` for a request without credentials, which is told no more than that some are needed.
     pub error: Option<TokenError>,
+    /// What exactly, in words without quotes or backslashes.
+    pub description: Option<String>,
     /// Where the metadata of the resource is (RFC 9728, section 5.1), if a client can log in by itself.
     pub metadata: Option<String>,
 }
@@ -35,6 +37,9 @@ impl fmt::Display for Challenge {
         f.write_str("Bearer realm=\"mcpt\"")?;
         if let Some(error) = self.error {
             write!(f, ", error=\"{}\"", error.code())?;
+        }
+        if let Some(text) = &self.description {
+            write!(f, ", error_description=\"{text}\"")?;
         }
         if let Some(url) = &self.metadata {
             let url = url.replace('\\', "\\\\").replace('"', "\\\"");
@@ -54,11 +59,12 @@ mod tests {
         assert_eq!(none.to_string(), r#"Bearer realm="mcpt""#);
         let wrong = Challenge {
             error: Some(TokenError::InvalidToken),
+            description: Some("it has expired".to_owned()),
             metadata: Some(r#"http://g/"x""#.to_owned()),
         };
         assert_eq!(
             wrong.to_string(),
-            r#"Bearer realm="mcpt", error="invalid_token", resource_metadata="http://g/\"x\"""#
+            r#"Bearer realm="mcpt", error="invalid_token", error_description="it has expired", resource_metadata="http://g/\"x\"""#
         );
     }
 }

@@ -1,20 +1,27 @@
 //! Who calls a gateway: decisions without I/O, HTTP or a runtime.
 //!
 //! - [`Keys`] reads a file of API keys and finds whose a presented key is; [`ApiKey`] draws new ones.
+//! - [`Token`] reads a JSON Web Token and, with the [`KeySet`] of its issuer, becomes [`Verified`]; [`VerifiedTokens`] remembers those.
 //! - [`Principal`] is who was recognised.
 //! - [`Challenge`] is what somebody is told who was not, as `WWW-Authenticate` says it (RFC 6750, RFC 9728).
 
 mod api_key;
 mod challenge;
 mod digest;
+mod key_set;
 mod keys;
 mod principal;
+mod token;
+mod verified_tokens;
 
 pub use self::{
     api_key::{ApiKey, DrawError},
     challenge::{Challenge, TokenError},
+    key_set::{InvalidKeySet, KeySet},
     keys::{InvalidKeys, KeyFault, Keys},
     principal::{InvalidName, Principal, is_name},
+    token::{Token, TokenFault, Verified},
+    verified_tokens::VerifiedTokens,
 };
 
 #[cfg(doctest)]

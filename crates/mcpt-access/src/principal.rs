@@ -27,7 +27,9 @@ pub fn is_name(text: &str) -> bool {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Principal {
     name: String,
+    issuer: Option<String>,
     groups: BTreeSet<String>,
+    scopes: BTreeSet<String>,
     id: [u8; 32],
 }
 
@@ -46,14 +48,50 @@ impl Principal {
         }
         Ok(Self {
             name: name.to_owned(),
+            issuer: None,
             groups,
+            scopes: BTreeSet::new(),
             id: Digest::of(&[b"mcpt principal: key\0", name.as_bytes()]).bytes(),
         })
+    }
+
+    /// The subject of tokens of an issuer (`iss` and `sub`), with what the token says that it may.
+    pub fn of_token(
+        issuer: &str,
+        subject: &str,
+        groups: impl IntoIterator<Item = String>,
+        scopes: impl IntoIterator<Item = String>,
+    ) -> Self {
+        // Neither is told where it ends, so the length of the first one is.
+        let length = (issuer.len() as u64).to_be_bytes();
+        let parts: [&[u8]; 4] = [
+            b"mcpt principal: token\0",
+            &length,
+            issuer.as_bytes(),
+            subject.as_bytes(),
+        ];
+        Self {
+            name: subject.to_owned(),
+            issuer: Some(issuer.to_owned()),
+            groups: groups.into_iter().collect(),
+            scopes: scopes.into_iter().collect(),
+            id: Digest::of(&parts).bytes(),
+        }
     }
 
     /// What people call it; in no way unique among those who are recognised by other means.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Whose token said so; `None` for the owner of an API key.
+    pub fn issuer(&self) -> Option<&str> {
+        self.issuer.as_deref()
+    }
+
+    /// The scopes of its token.
+    pub fn scopes(&self) -> &BTreeSet<String> {
+        &self.scopes
     }
 
     /// The groups that it is in.
@@ -96,5 +134,8 @@ mod tests {
         assert_eq!(of("a", &[]).id(), of("a", &["g"]).id());
         assert_ne!(of("a", &[]).id(), of("b", &[]).id());
         assert_eq!(Principal::of_key("a", ["g h"]), Err(InvalidName));
+        let token = |issuer, subject| Principal::of_token(issuer, subject, [], []).id();
+        assert_ne!(token("a", "a"), of("a", &[]).id());
+        assert_ne!(token("a", "bc"), token("ab", "c"));
     }
 }

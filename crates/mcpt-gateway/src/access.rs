@@ -3,8 +3,11 @@
 
 mod caller;
 mod credentials;
+mod issuer;
+mod issuer_metadata;
 mod key_file;
 mod lock;
+mod tokens;
 
 use hyper::{HeaderMap, Request, Response, StatusCode, header::ORIGIN, http::uri::Authority};
 use mcpt_protocol::{AccessRules, Refused, is_preflight};
@@ -12,9 +15,16 @@ use mcpt_protocol::{AccessRules, Refused, is_preflight};
 pub(crate) use self::{
     caller::{Caller, principal_of},
     credentials::CredentialFault,
+    issuer::Follower,
     lock::Lock,
 };
-pub use self::{key_file::KeyFileError, lock::LockConfig};
+pub use self::{
+    issuer::{InvalidIssuer, IssuerUrl},
+    issuer_metadata::CertificatesError,
+    key_file::KeyFileError,
+    lock::{LockConfig, LockError},
+    tokens::{InvalidPublicUrl, PublicUrl, TokenConfig},
+};
 use crate::relay::GatewayBody;
 
 /// Rules for all requests but those of probes.

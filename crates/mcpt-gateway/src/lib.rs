@@ -34,7 +34,10 @@ mod upstream;
 pub use mcpt_http::{connections_within, raise_descriptor_limit};
 
 pub use self::{
-    access::{KeyFileError, LockConfig},
+    access::{
+        CertificatesError, InvalidIssuer, InvalidPublicUrl, IssuerUrl, KeyFileError, LockConfig,
+        LockError, PublicUrl, TokenConfig,
+    },
     access_log::AccessLog,
     config::GatewayConfig,
     listener::{Gateway, GatewayError},

@@ -5,7 +5,6 @@ use std::{
     future::Future,
     io,
     net::SocketAddr,
-    path::PathBuf,
     sync::{Arc, atomic::AtomicBool},
     time::Duration,
 };
@@ -19,8 +18,8 @@ use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    GatewayConfig, KeyFileError,
-    access::{Access, Lock},
+    GatewayConfig, LockError,
+    access::{Access, Follower, Lock},
     aggregate::Aggregate,
     directory::Directory,
     exchange::{BodyBudget, Exchange},
@@ -50,15 +49,9 @@ pub enum GatewayError {
         #[source]
         source: io::Error,
     },
-    /// The keys of its lock are not usable.
-    #[error("cannot use the keys of {}", file.display())]
-    Keys {
-        /// File that was named.
-        file: PathBuf,
-        /// What is wrong with it.
-        #[source]
-        source: KeyFileError,
-    },
+    /// What its lock needs is not usable.
+    #[error(transparent)]
+    Lock(#[from] LockError),
     /// The listener could not be given to the runtime.
     #[error("cannot serve HTTP")]
     Serve(#[source] io::Error),
@@ -69,7 +62,7 @@ pub enum GatewayError {
 pub struct Gateway {
     clients: Bound,
     admin: Bound,
-    lock: Lock,
+    lock: (Lock, Vec<Follower>),
     config: GatewayConfig,
 }
 
@@ -94,13 +87,9 @@ impl Gateway {
     /// Takes the addresses. Clients can connect from now on; they are answered once [`Gateway::serve`] runs.
     ///
     /// # Errors
-    /// [`GatewayError::Keys`] when its lock would have no usable keys, [`GatewayError::Listen`] when an address cannot be had.
+    /// [`GatewayError::Lock`] when a file of its lock is not usable, [`GatewayError::Listen`] when an address cannot be had.
     pub fn bind(config: GatewayConfig) -> Result<Self, GatewayError> {
-        let lock = config.lock.as_ref();
-        let lock = Lock::new(lock).map_err(|source| GatewayError::Keys {
-            file: lock.map(|lock| lock.keys.clone()).unwrap_or_default(),
-            source,
-        })?;
+        let lock = Lock::new(config.lock.as_ref())?;
         Ok(Self {
             lock,
             clients: Bound::to(config.listen)?,
@@ -183,7 +172,7 @@ async fn serve_pages(listener: TcpListener, address: SocketAddr, pages: Arc<Page
 /// streams that have no end of their own.
 fn stages(
     config: GatewayConfig,
-    lock: Lock,
+    (lock, followers): (Lock, Vec<Follower>),
     admin_port: u16,
     background: &mut JoinSet<()>,
 ) -> (Arc<Stages>, CancellationToken) {
@@ -197,6 +186,9 @@ fn stages(
     for (index, source) in config.sources.into_iter().enumerate() {
         let changes = sources::begin(index, source, &directory);
         background.spawn(sources::follow(index, changes, Arc::clone(&directory)));
+    }
+    for follower in followers {
+        background.spawn(follower.follow());
     }
     let default_namespace = config.default_namespace;
     let (log, keys) = (config.access_log.map(Arc::new), Arc::new(config.keys));

@@ -78,6 +78,7 @@ impl Refusal {
         match self {
             Self::Access(refused) => refused.status(),
             Self::Credentials(CredentialFault::Several) => StatusCode::BAD_REQUEST,
+            Self::Credentials(CredentialFault::IssuerAway) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Credentials(_) => StatusCode::UNAUTHORIZED,
             Self::UnknownPath
             | Self::NoPage
@@ -174,7 +175,8 @@ impl Refusal {
     fn header(&self) -> Option<(HeaderName, &'static str)> {
         match self {
             Self::Method { allow } => Some((ALLOW, allow)),
-            Self::NoEndpoint(_)
+            Self::Credentials(CredentialFault::IssuerAway)
+            | Self::NoEndpoint(_)
             | Self::Starting
             | Self::Overloaded
             | Self::Moved

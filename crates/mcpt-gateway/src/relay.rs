@@ -10,6 +10,7 @@ use http_body_util::Full;
 use hyper::{
     Response, StatusCode,
     body::{Body, Frame, Incoming, SizeHint},
+    header::{CONTENT_TYPE, HeaderValue},
 };
 use mcpt_protocol::{Subject, sse::Boundary};
 use mcpt_routing::{EndpointId, InFlight};
@@ -49,6 +50,14 @@ impl Answer {
             subject: Subject::default(),
             response: refusal.response(id),
         }
+    }
+
+    /// The gateway's own page.
+    pub(crate) fn page(content_type: &'static str, text: String) -> Self {
+        let mut response = Response::new(Bytes::from(text));
+        let content_type = HeaderValue::from_static(content_type);
+        response.headers_mut().insert(CONTENT_TYPE, content_type);
+        Self::own(response)
     }
 
     /// A server's, which was read whole.

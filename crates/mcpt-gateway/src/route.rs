@@ -19,6 +19,8 @@ pub(crate) enum Route<'a> {
         namespace: Option<&'a str>,
         name: &'a str,
     },
+    /// The same of all servers as one: only the gateway itself can say it.
+    MetadataOfAll,
     /// A page of the gateway's own that tells how it is. Those that tell more are at the admin listener.
     Probe(Page),
     /// Nothing is there.
@@ -31,6 +33,7 @@ impl<'a> Route<'a> {
             return Self::Probe(page);
         }
         match path.strip_prefix(PROTECTED_RESOURCE) {
+            Some("/mcp" | "/mcp/") => Self::MetadataOfAll,
             Some(path) => server_at(path).map_or(Self::Nothing, |(namespace, name)| {
                 Self::Metadata { namespace, name }
             }),
@@ -46,7 +49,10 @@ impl<'a> Route<'a> {
 impl Route<'_> {
     /// Whether it tells nobody anything that only some may know.
     pub(crate) fn is_for_all(self) -> bool {
-        matches!(self, Self::Probe(_) | Self::Metadata { .. } | Self::Nothing)
+        matches!(
+            self,
+            Self::Probe(_) | Self::Metadata { .. } | Self::MetadataOfAll | Self::Nothing
+        )
     }
 }
 
@@ -84,7 +90,10 @@ mod tests {
                 metadata(Some("ns"), "demo"),
             ),
             ("/.well-known/oauth-protected-resource", Route::Nothing),
-            ("/.well-known/oauth-protected-resource/mcp", Route::Nothing),
+            (
+                "/.well-known/oauth-protected-resource/mcp",
+                Route::MetadataOfAll,
+            ),
             ("/healthz", Route::Probe(Page::Health)),
             ("/readyz", Route::Probe(Page::Ready)),
             ("/metrics", Route::Nothing),

@@ -99,24 +99,34 @@ impl Stages {
     }
 
     /// Answers a request that may come in.
-    async fn admitted(&self, mut request: Request<Incoming>) -> Told {
-        if self.lock.is_locked()
-            && !Route::of(request.uri().path()).is_for_all()
-            && let Err(fault) = self.lock.admit(&mut request)
-        {
-            return Told::nobody(self.unrecognised(fault, request).await);
-        }
+    async fn admitted(&self, request: Request<Incoming>) -> Told {
+        let for_all = Route::of(request.uri().path()).is_for_all();
+        let request = if for_all || !self.lock.is_locked() {
+            request
+        } else {
+            let (mut parts, body) = request.into_parts();
+            let path = parts.uri.path();
+            let admitted = self
+                .lock
+                .admit(path, &mut parts.headers, &mut parts.extensions);
+            let admitted = admitted.await;
+            let request = Request::from_parts(parts, body);
+            if let Err(fault) = admitted {
+                return Told::nobody(self.unrecognised(fault, request).await);
+            }
+            request
+        };
         let route = Route::of(request.uri().path());
         let target = match route {
             Route::All => return self.aggregated(request).await,
             // What a server says of a login, no client of a locked gateway can act on.
-            Route::Metadata { name, .. } if self.lock.is_locked() => {
-                Err(Refusal::NoMetadata(name.to_owned()))
+            Route::Metadata { .. } | Route::MetadataOfAll if self.lock.is_locked() => {
+                return Told::nobody(self.metadata(request).await);
             }
             Route::Server { namespace, name } | Route::Metadata { namespace, name } => {
                 self.targets.find(namespace, name)
             }
-            Route::Probe(_) | Route::Nothing => Err(Refusal::UnknownPath),
+            Route::Probe(_) | Route::MetadataOfAll | Route::Nothing => Err(Refusal::UnknownPath),
         };
         let about = matches!(route, Route::Metadata { .. });
         match target {
@@ -131,9 +141,12 @@ impl Stages {
     /// Answers somebody who has no credentials that would let him in.
     async fn unrecognised(&self, fault: CredentialFault, request: Request<Incoming>) -> Answer {
         self.metrics.nowhere();
+        let outer = OuterUrl::of(&request, &self.access);
+        let path = request.uri().path();
+        let challenge = self.lock.challenge(fault, path, outer.as_ref());
         let refusal = Refusal::Credentials(fault);
         let mut answer = self.exchange.refuse(refusal, request).await;
-        if let Some(challenge) = Lock::challenge(fault) {
+        if let Some(challenge) = challenge {
             let headers = answer.response.headers_mut();
             headers.insert(WWW_AUTHENTICATE, challenge);
         }
@@ -152,6 +165,18 @@ impl Stages {
             (server, metrics)
         });
         Told { answer, asked }
+    }
+
+    /// Tells how clients of a gateway with a lock get a token.
+    async fn metadata(&self, request: Request<Incoming>) -> Answer {
+        let outer = OuterUrl::of(&request, &self.access);
+        let path = request.uri().path();
+        let refusal = match self.lock.metadata(path, outer.as_ref()) {
+            Some(_) if request.method() != Method::GET => Refusal::Method { allow: "GET" },
+            Some(metadata) => return Answer::page("application/json", metadata),
+            None => Refusal::NoMetadata(path.to_owned()),
+        };
+        self.exchange.refuse(refusal, request).await
     }
 
     async fn exchange_with(

@@ -47,6 +47,11 @@ const PAUSES: &[(&str, usize, &str)] = &[
         "a watch that failed is begun again",
     ),
     (
+        "crates/mcpt-gateway/src/access/issuer.rs",
+        1,
+        "issuers tell of no changes, and are not to be flooded",
+    ),
+    (
         "crates/mcpt-gateway/src/aggregate/catalogue/keeper.rs",
         1,
         "instances of a server come and go one by one, and none is known to be the last",

@@ -4,7 +4,7 @@ use hyper::{
     HeaderMap,
     header::{AUTHORIZATION, HeaderName, HeaderValue},
 };
-use mcpt_access::TokenError;
+use mcpt_access::{TokenError, TokenFault};
 
 /// What clients that cannot say `Authorization: Bearer` send instead.
 const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
@@ -14,11 +14,17 @@ const SCHEME: &[u8] = b"bearer";
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum CredentialFault {
     /// There are none, or none of a kind that is taken here.
-    #[error("this gateway wants a key: Authorization: Bearer KEY")]
+    #[error("this gateway wants a key or a token: Authorization: Bearer …")]
     Missing,
     /// They are nobody's.
     #[error("the key is not one of this gateway")]
     Unknown,
+    /// They are a token that is not believed.
+    #[error(transparent)]
+    Token(#[from] TokenFault),
+    /// They are a token of somebody whose keys are not known.
+    #[error("the issuer of the token does not tell its keys now")]
+    IssuerAway,
     /// There is more than one.
     #[error("more than one key or token")]
     Several,
@@ -29,7 +35,8 @@ impl CredentialFault {
     pub(crate) fn error(self) -> Option<TokenError> {
         match self {
             Self::Missing => None,
-            Self::Unknown => Some(TokenError::InvalidToken),
+            Self::IssuerAway => None,
+            Self::Unknown | Self::Token(_) => Some(TokenError::InvalidToken),
             Self::Several => Some(TokenError::InvalidRequest),
         }
     }

@@ -2,71 +2,163 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use hyper::{Request, header::HeaderValue};
+use hyper::{HeaderMap, header::HeaderValue, http::Extensions};
 use mcpt_access::{Challenge, Principal};
+use mcpt_protocol::PROTECTED_RESOURCE;
 
 use super::{
     caller::Caller,
     credentials::{self, CredentialFault},
+    issuer::Follower,
+    issuer_metadata::CertificatesError,
     key_file::{KeyFile, KeyFileError},
+    tokens::{TokenConfig, Tokens},
 };
+use crate::outer::OuterUrl;
 
-/// What a gateway takes as credentials.
-#[derive(Debug, Clone)]
+/// What a gateway takes as credentials: whoever has one of them comes in.
+#[derive(Debug, Clone, Default)]
 pub struct LockConfig {
     /// File of API keys, as [`mcpt_access::Keys::parse`] reads it; followed while the gateway runs.
-    pub keys: PathBuf,
+    pub keys: Option<PathBuf>,
+    /// JSON Web Tokens.
+    pub tokens: Option<TokenConfig>,
 }
 
-/// The lock of a gateway, or that it has none.
+/// Why a lock cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum LockError {
+    /// The keys are not usable.
+    #[error("cannot use the keys of {}", file.display())]
+    Keys {
+        /// File that was named.
+        file: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        source: KeyFileError,
+    },
+    /// The certificates are not usable.
+    #[error("cannot use the certificates of {}", file.display())]
+    Certificates {
+        /// File that was named.
+        file: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        source: CertificatesError,
+    },
+}
+
+/// The lock of a gateway; `None` in it: whoever reaches the gateway may call.
 #[derive(Debug)]
-pub(crate) enum Lock {
-    /// Whoever reaches the gateway may call.
-    Open,
-    /// Who has one of these keys may.
-    Keys(KeyFile),
+pub(crate) struct Lock(Option<Locked>);
+
+#[derive(Debug)]
+struct Locked {
+    keys: Option<KeyFile>,
+    tokens: Option<Tokens>,
 }
 
 impl Lock {
+    /// A lock, with what must be polled for as long as it is used.
+    ///
     /// # Errors
-    /// [`KeyFileError`] when the file of keys is not usable.
-    pub(crate) fn new(config: Option<&LockConfig>) -> Result<Self, KeyFileError> {
-        Ok(match config {
-            None => Self::Open,
-            Some(config) => Self::Keys(KeyFile::open(&config.keys)?),
-        })
+    /// [`LockError`] when a file is not usable.
+    pub(crate) fn new(config: Option<&LockConfig>) -> Result<(Self, Vec<Follower>), LockError> {
+        let Some(config) = config else {
+            return Ok((Self(None), Vec::new()));
+        };
+        let open = |file: &PathBuf| {
+            KeyFile::open(file).map_err(|source| LockError::Keys {
+                file: file.clone(),
+                source,
+            })
+        };
+        let keys = config.keys.as_ref().map(open).transpose()?;
+        let (tokens, followers) = match &config.tokens {
+            None => (None, Vec::new()),
+            Some(config) => {
+                let (tokens, followers) =
+                    Tokens::new(config).map_err(|source| LockError::Certificates {
+                        file: config.authority.clone().unwrap_or_default(),
+                        source,
+                    })?;
+                (Some(tokens), followers)
+            }
+        };
+        Ok((Self(Some(Locked { keys, tokens })), followers))
     }
 
     /// Whether credentials are needed. Then those of clients are the gateway's own affair: none goes to a server, and what a
     /// server says of a login is nothing that a client could act on.
     pub(crate) fn is_locked(&self) -> bool {
-        !matches!(self, Self::Open)
+        self.0.is_some()
     }
 
-    /// Recognises who sent a request, notes that in it, and takes the credentials out of it. Without a lock it stays as it is.
+    /// Recognises who sent a request for a path, notes that in its extensions, and takes the credentials out of its headers.
+    /// Without a lock it stays as it is.
     ///
     /// # Errors
     /// [`CredentialFault`] when nobody is recognised.
-    pub(crate) fn admit<B>(&self, request: &mut Request<B>) -> Result<(), CredentialFault> {
-        let Self::Keys(keys) = self else {
-            return Ok(());
-        };
-        let presented = credentials::take(request.headers_mut())?;
-        let owner = owner(keys, &presented).ok_or(CredentialFault::Unknown)?;
-        request.extensions_mut().insert(Caller(owner));
+    pub(crate) async fn admit(
+        &self,
+        path: &str,
+        headers: &mut HeaderMap,
+        extensions: &mut Extensions,
+    ) -> Result<(), CredentialFault> {
+        if let Some(locked) = &self.0 {
+            let presented = credentials::take(headers)?;
+            extensions.insert(Caller(locked.owner(&presented, path).await?));
+        }
         Ok(())
     }
 
-    /// The `WWW-Authenticate` of the answer to somebody who was not recognised.
-    pub(crate) fn challenge(fault: CredentialFault) -> Option<HeaderValue> {
+    /// The `WWW-Authenticate` of the answer to somebody who was not recognised, about the URL that he called.
+    pub(crate) fn challenge(
+        &self,
+        fault: CredentialFault,
+        path: &str,
+        outer: Option<&OuterUrl>,
+    ) -> Option<HeaderValue> {
+        let error = fault.error();
+        let tokens = self.0.as_ref().and_then(|locked| locked.tokens.as_ref());
+        let metadata = tokens.and_then(|tokens| {
+            let called = outer.and_then(|outer| outer.metadata(None));
+            tokens.url_of(&format!("{PROTECTED_RESOURCE}{path}"), called)
+        });
         let challenge = Challenge {
-            error: fault.error(),
-            metadata: None,
+            error,
+            description: error.map(|_| fault.to_string()),
+            metadata,
         };
         HeaderValue::try_from(challenge.to_string()).ok()
     }
+
+    /// The metadata at a path of such, if clients of this gateway can log in.
+    pub(crate) fn metadata(&self, path: &str, outer: Option<&OuterUrl>) -> Option<String> {
+        let tokens = self.0.as_ref()?.tokens.as_ref()?;
+        let called = outer.and_then(OuterUrl::resource);
+        let resource = tokens.url_of(path.strip_prefix(PROTECTED_RESOURCE)?, called)?;
+        Some(tokens.metadata(&resource))
+    }
 }
 
-fn owner(keys: &KeyFile, presented: &HeaderValue) -> Option<Arc<Principal>> {
-    keys.keys().owner_of(presented.as_bytes()).cloned()
+impl Locked {
+    async fn owner(
+        &self,
+        presented: &HeaderValue,
+        path: &str,
+    ) -> Result<Arc<Principal>, CredentialFault> {
+        let presented = presented.as_bytes();
+        let keys = self.keys.as_ref();
+        if let Some(owner) = keys.and_then(|keys| keys.keys().owner_of(presented).cloned()) {
+            return Ok(owner);
+        }
+        match &self.tokens {
+            // What has no dot is no token.
+            Some(tokens) if keys.is_none() || presented.contains(&b'.') => {
+                tokens.subject_of(presented, path).await
+            }
+            _ => Err(CredentialFault::Unknown),
+        }
+    }
 }

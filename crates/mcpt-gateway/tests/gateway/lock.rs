@@ -77,7 +77,10 @@ async fn locked() -> Locked {
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), &[&alice, &bob]);
     let keys = folder.path().join("keys");
-    let gateway = gateway_locked(LockConfig { keys });
+    let gateway = gateway_locked(LockConfig {
+        keys: Some(keys),
+        tokens: None,
+    });
     let (address, seen) = seen_on_the_way_to(demo("d").await).await;
     gateway.endpoints(&[("a", address, Conditions::READY)]);
     gateway.shows("condition=\"ready\"} 1").await;
@@ -284,7 +287,10 @@ fn a_gateway_does_not_begin_with_keys_that_are_none() {
         let keys = SessionKeys::random().unwrap();
         let listen = "127.0.0.1:0".parse().unwrap();
         let mut config = GatewayConfig::new(listen, namespace, keys);
-        config.lock = Some(LockConfig { keys: file.clone() });
+        config.lock = Some(LockConfig {
+            keys: Some(file.clone()),
+            tokens: None,
+        });
         let error = Gateway::bind(config).unwrap_err();
         let source = std::error::Error::source(&error).unwrap().to_string();
         format!("{error}: {source}")

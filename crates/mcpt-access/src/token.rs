@@ -1,0 +1,265 @@
+//! [`Token`]: a JSON Web Token (RFC 7519, RFC 9068) before it is believed, and [`Verified`] after.
+
+use std::{collections::HashSet, sync::Arc};
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use jsonwebtoken::{Algorithm, Validation};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use crate::{KeySet, Principal};
+
+/// Longest token that is looked at, in bytes. Headers of this length are refused elsewhere.
+const LONGEST: usize = 16 * 1024;
+/// How far clocks may be apart, in seconds.
+const SKEW: f64 = 30.0;
+
+/// Why a token is not believed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum TokenFault {
+    /// It is no signed JWT.
+    #[error("the token is no JWT that can be read")]
+    Malformed,
+    /// It is signed in a way that is not taken: not at all, or with a secret.
+    #[error("the token is not signed with a public key")]
+    Algorithm,
+    /// It is of an issuer that is not trusted here.
+    #[error("the token is of another issuer")]
+    Issuer,
+    /// Its issuer has no such key.
+    #[error("the token is signed with a key that its issuer does not have")]
+    UnknownKey,
+    /// Its signature is wrong.
+    #[error("the signature of the token is wrong")]
+    Signature,
+    /// It has ended.
+    #[error("the token has expired")]
+    Expired,
+    /// It has not begun.
+    #[error("the token is not valid yet")]
+    NotYet,
+    /// It is meant for somebody else.
+    #[error("the token is for another audience")]
+    Audience,
+    /// It names nobody.
+    #[error("the token names no subject")]
+    Subject,
+}
+
+/// What a token says of itself, of which nothing is believed yet.
+#[derive(Debug)]
+pub struct Token<'t> {
+    text: &'t [u8],
+    algorithm: Algorithm,
+    key: Option<String>,
+    issuer: String,
+}
+
+#[derive(Deserialize)]
+struct Header {
+    alg: String,
+    kid: Option<String>,
+    crit: Option<Value>,
+    /// Of encrypted tokens.
+    enc: Option<Value>,
+}
+
+#[derive(Deserialize)]
+struct Claims {
+    iss: String,
+    sub: Option<String>,
+    aud: Option<OneOrMany>,
+    exp: Option<f64>,
+    nbf: Option<f64>,
+    #[serde(flatten)]
+    others: Map<String, Value>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum OneOrMany {
+    One(String),
+    Many(Vec<String>),
+}
+
+impl OneOrMany {
+    fn into_vec(self) -> Vec<String> {
+        match self {
+            Self::One(one) => vec![one],
+            Self::Many(many) => many,
+        }
+    }
+}
+
+/// Algorithms with public keys. `none` and those with a shared secret are not among them.
+const ALGORITHMS: [Algorithm; 9] = [
+    Algorithm::RS256,
+    Algorithm::RS384,
+    Algorithm::RS512,
+    Algorithm::PS256,
+    Algorithm::PS384,
+    Algorithm::PS512,
+    Algorithm::ES256,
+    Algorithm::ES384,
+    Algorithm::EdDSA,
+];
+
+impl<'t> Token<'t> {
+    /// Reads a token as far as it must be known to find who can verify it.
+    ///
+    /// # Errors
+    /// [`TokenFault::Malformed`], [`TokenFault::Algorithm`].
+    pub fn read(text: &'t [u8]) -> Result<Self, TokenFault> {
+        let parts: Vec<&[u8]> = text.splitn(4, |byte| *byte == b'.').collect();
+        let [header, claims, _] = parts.as_slice() else {
+            return Err(TokenFault::Malformed);
+        };
+        if text.len() > LONGEST {
+            return Err(TokenFault::Malformed);
+        }
+        let header: Header = json(header)?;
+        // What is said to be critical must be understood (RFC 7515, section 4.1.11), and nothing is.
+        if header.crit.is_some() || header.enc.is_some() {
+            return Err(TokenFault::Malformed);
+        }
+        let algorithm = header.alg.parse().map_err(|_| TokenFault::Algorithm)?;
+        if !ALGORITHMS.contains(&algorithm) {
+            return Err(TokenFault::Algorithm);
+        }
+        let claims: Claims = json(claims)?;
+        Ok(Self {
+            text,
+            algorithm,
+            key: header.kid,
+            issuer: claims.iss,
+        })
+    }
+
+    /// Who it says has made it.
+    pub fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
+    /// Believes it, if `keys` are those of its issuer and it is valid at `now`, in seconds since 1970. `groups` is the claim
+    /// that has the groups of its subject.
+    ///
+    /// # Errors
+    /// [`TokenFault`]; with [`TokenFault::UnknownKey`] newer keys of the issuer may do.
+    pub fn verify(&self, keys: &KeySet, groups: &str, now: u64) -> Result<Verified, TokenFault> {
+        let candidates = keys.matching(self.key.as_deref(), self.algorithm);
+        if candidates.is_empty() {
+            return Err(TokenFault::UnknownKey);
+        }
+        let mut validation = Validation::new(self.algorithm);
+        // Here it is the signature alone: the claims are judged below, by a clock that is given.
+        validation.required_spec_claims = HashSet::new();
+        validation.validate_exp = false;
+        validation.validate_aud = false;
+        let wrong = || match self.key {
+            // Any key of the issuer may be meant, one that is not known too.
+            None => TokenFault::UnknownKey,
+            Some(_) => TokenFault::Signature,
+        };
+        let mut decoded = candidates
+            .into_iter()
+            .map(|key| jsonwebtoken::decode::<Claims>(self.text, &key.key, &validation));
+        let claims = decoded.find_map(Result::ok).ok_or_else(wrong)?;
+        believed(claims.claims, &self.issuer, groups, now)
+    }
+}
+
+fn json<T: serde::de::DeserializeOwned>(part: &[u8]) -> Result<T, TokenFault> {
+    let bytes = URL_SAFE_NO_PAD.decode(part);
+    let bytes = bytes.map_err(|_| TokenFault::Malformed)?;
+    serde_json::from_slice(&bytes).map_err(|_| TokenFault::Malformed)
+}
+
+fn believed(claims: Claims, issuer: &str, groups: &str, now: u64) -> Result<Verified, TokenFault> {
+    if claims.iss != issuer {
+        return Err(TokenFault::Issuer);
+    }
+    let subject = claims.sub.filter(|subject| !subject.is_empty());
+    let subject = subject.ok_or(TokenFault::Subject)?;
+    let expires = claims.exp.filter(|end| end.is_finite());
+    let verified = Verified {
+        principal: Arc::new(Principal::of_token(
+            issuer,
+            &subject,
+            texts(claims.others.get(groups)),
+            scopes(&claims.others),
+        )),
+        audiences: claims.aud.map(OneOrMany::into_vec).unwrap_or_default(),
+        begins: claims.nbf,
+        expires: expires.ok_or(TokenFault::Expired)?,
+    };
+    verified.is_current(now)?;
+    Ok(verified)
+}
+
+/// Scopes as OAuth has them, in one text (RFC 8693) or, as some issuers do, in a list.
+fn scopes(claims: &Map<String, Value>) -> Vec<String> {
+    let claim = claims.get("scope").or_else(|| claims.get("scp"));
+    match claim {
+        Some(Value::String(text)) => text.split_whitespace().map(str::to_owned).collect(),
+        other => texts(other),
+    }
+}
+
+/// The texts of a claim that has one or a list of them.
+fn texts(claim: Option<&Value>) -> Vec<String> {
+    match claim {
+        Some(Value::String(text)) => vec![text.clone()],
+        Some(Value::Array(items)) => items
+            .iter()
+            .filter_map(Value::as_str)
+            .map(str::to_owned)
+            .collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// What a token says, which is believed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Verified {
+    principal: Arc<Principal>,
+    audiences: Vec<String>,
+    begins: Option<f64>,
+    expires: f64,
+}
+
+impl Verified {
+    /// Whose it is.
+    pub fn principal(&self) -> &Arc<Principal> {
+        &self.principal
+    }
+
+    /// Whether it is valid at `now`, in seconds since 1970; clocks may be 30 seconds apart.
+    ///
+    /// # Errors
+    /// [`TokenFault::Expired`], [`TokenFault::NotYet`].
+    pub fn is_current(&self, now: u64) -> Result<(), TokenFault> {
+        let now = now as f64;
+        if now - SKEW >= self.expires {
+            return Err(TokenFault::Expired);
+        }
+        match self.begins {
+            Some(begins) if now + SKEW < begins => Err(TokenFault::NotYet),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether it is meant for one of these. One that is meant for nobody in particular is not.
+    ///
+    /// # Errors
+    /// [`TokenFault::Audience`].
+    pub fn is_for<'a>(
+        &self,
+        audiences: impl IntoIterator<Item = &'a str>,
+    ) -> Result<(), TokenFault> {
+        let meant = |audience: &str| self.audiences.iter().any(|own| own == audience);
+        match audiences.into_iter().any(meant) {
+            true => Ok(()),
+            false => Err(TokenFault::Audience),
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! [`Tokens`]: JSON Web Tokens as credentials, and what clients are told so that they can get one (RFC 9728).
+
+use std::{
+    path::PathBuf,
+    str::FromStr,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use mcpt_access::{Principal, Token, TokenFault, VerifiedTokens};
+use serde_json::json;
+use url::Url;
+
+use super::{
+    credentials::CredentialFault,
+    issuer::{Follower, Issuer, IssuerUrl},
+    issuer_metadata::{CertificatesError, Client},
+};
+use crate::directory::unix_time;
+
+/// A text is not the URL of a gateway.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("scheme, host and port are wanted, as in https://mcp.example.com")]
+pub struct InvalidPublicUrl;
+
+/// The URL by which clients call a gateway, without a path: `https://mcp.example.com`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PublicUrl(String);
+
+impl FromStr for PublicUrl {
+    type Err = InvalidPublicUrl;
+
+    fn from_str(text: &str) -> Result<Self, InvalidPublicUrl> {
+        let url = Url::parse(text).map_err(|_| InvalidPublicUrl)?;
+        let origin = url.origin().ascii_serialization();
+        let same = text.trim_end_matches('/') == origin;
+        let known = matches!(url.scheme(), "http" | "https");
+        (same && known)
+            .then_some(Self(origin))
+            .ok_or(InvalidPublicUrl)
+    }
+}
+
+impl PublicUrl {
+    /// Host with the port if it says one.
+    pub fn host(&self) -> &str {
+        let (_, authority) = self.0.split_once("://").unwrap_or_default();
+        authority
+    }
+}
+
+/// Whose tokens are taken, and which of theirs.
+#[derive(Debug, Clone)]
+pub struct TokenConfig {
+    /// Who may make them.
+    pub issuers: Vec<IssuerUrl>,
+    /// How clients call the gateway. Tokens for it, or for the URL of the server that is called, are taken.
+    pub public_url: Option<PublicUrl>,
+    /// What else tokens may be for, as their issuers name it.
+    pub audiences: Vec<String>,
+    /// The claim that has the groups of their subjects.
+    pub groups_claim: String,
+    /// File with the certificates by which issuers are trusted, instead of the system's.
+    pub authority: Option<PathBuf>,
+}
+
+/// Tokens of some issuers.
+#[derive(Debug)]
+pub(super) struct Tokens {
+    issuers: Vec<Issuer>,
+    public_url: Option<PublicUrl>,
+    audiences: Vec<String>,
+    groups_claim: String,
+    /// With the generation of keys by which they were verified.
+    verified: Mutex<(u64, VerifiedTokens)>,
+}
+
+impl Tokens {
+    /// # Errors
+    /// [`CertificatesError`] when the file of certificates is none.
+    pub(super) fn new(config: &TokenConfig) -> Result<(Self, Vec<Follower>), CertificatesError> {
+        let client = Arc::new(Client::new(config.authority.as_deref())?);
+        let issuers = config.issuers.iter().cloned();
+        let (issuers, followers) = issuers
+            .map(|url| Issuer::new(url, Arc::clone(&client)))
+            .unzip();
+        let tokens = Self {
+            issuers,
+            public_url: config.public_url.clone(),
+            audiences: config.audiences.clone(),
+            groups_claim: config.groups_claim.clone(),
+            verified: Mutex::default(),
+        };
+        Ok((tokens, followers))
+    }
+
+    /// Whose a token is that was sent to a path of this gateway.
+    ///
+    /// # Errors
+    /// [`CredentialFault`].
+    pub(super) async fn subject_of(
+        &self,
+        token: &[u8],
+        path: &str,
+    ) -> Result<Arc<Principal>, CredentialFault> {
+        let now = u64::from(unix_time());
+        let generation: u64 = self.issuers.iter().map(Issuer::generation).sum();
+        if let Some(known) = self.known(token, path, generation, now) {
+            return known.map_err(Into::into);
+        }
+        let read = Token::read(token)?;
+        let mut issuers = self.issuers.iter();
+        let issuer = issuers.find(|issuer| issuer.url.as_str() == read.issuer());
+        let issuer = issuer.ok_or(TokenFault::Issuer)?;
+        let verified = issuer.verify(&read, &self.groups_claim, now).await?;
+        let principal = Arc::clone(verified.principal());
+        let judged = verified.is_for(self.accepted(path).iter().map(String::as_str));
+        let mut cache = self.verified.lock().unwrap_or_else(PoisonError::into_inner);
+        if cache.0 == generation {
+            cache.1.note(token, verified);
+        }
+        judged?;
+        Ok(principal)
+    }
+
+    /// What was found of a token before, if the keys are the same.
+    fn known(
+        &self,
+        token: &[u8],
+        path: &str,
+        generation: u64,
+        now: u64,
+    ) -> Option<Result<Arc<Principal>, TokenFault>> {
+        let mut cache = self.verified.lock().unwrap_or_else(PoisonError::into_inner);
+        if cache.0 != generation {
+            *cache = (generation, VerifiedTokens::default());
+        }
+        let verified = cache.1.find(token)?;
+        let judged = verified
+            .is_current(now)
+            .and_then(|()| verified.is_for(self.accepted(path).iter().map(String::as_str)));
+        Some(judged.map(|()| Arc::clone(verified.principal())))
+    }
+
+    /// What a token for a path may be meant for.
+    fn accepted(&self, path: &str) -> Vec<String> {
+        let mut accepted = self.audiences.clone();
+        if let Some(PublicUrl(base)) = &self.public_url {
+            let path = path.trim_end_matches('/');
+            accepted.extend([
+                base.clone(),
+                format!("{base}/"),
+                format!("{base}{path}"),
+                format!("{base}{path}/"),
+            ]);
+        }
+        accepted
+    }
+
+    /// The URL of a path, as clients call it: the one that is configured, else by `called`.
+    pub(super) fn url_of(&self, path: &str, called: Option<String>) -> Option<String> {
+        match &self.public_url {
+            Some(PublicUrl(base)) => Some(format!("{base}{path}")),
+            None => called,
+        }
+    }
+
+    /// The metadata of a protected resource (RFC 9728, section 2).
+    pub(super) fn metadata(&self, resource: &str) -> String {
+        let issuers: Vec<&str> = self
+            .issuers
+            .iter()
+            .map(|issuer| issuer.url.as_str())
+            .collect();
+        let document = json!({
+            "resource": resource,
+            "authorization_servers": issuers,
+            "bearer_methods_supported": ["header"],
+        });
+        document.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_of_gateways_and_issuers() {
+        for (text, good) in [
+            ("https://mcp.example.com", true),
+            ("https://mcp.example.com/", true),
+            ("http://127.0.0.1:8900", true),
+            ("https://mcp.example.com/x", false),
+            ("https://u@mcp.example.com", false),
+            ("mcp.example.com", false),
+            ("ftp://mcp.example.com", false),
+        ] {
+            assert_eq!(text.parse::<PublicUrl>().is_ok(), good, "{text}");
+        }
+        for (text, good) in [
+            ("https://login.example.com/realms/x", true),
+            ("http://localhost:8080", true),
+            ("http://[::1]:8080/", true),
+            ("http://login.example.com", false),
+            ("https://login.example.com?x", false),
+            ("login.example.com", false),
+        ] {
+            assert_eq!(text.parse::<IssuerUrl>().is_ok(), good, "{text}");
+        }
+    }
+}
