@@ -71,17 +71,40 @@ pub fn call(tool: &str, arguments: &Value) -> Value {
 
 /// A tool call of the stateless era.
 pub fn modern_call(agent: &Agent, url: &str, tool: &str, arguments: &Value) -> Answer {
+    modern_call_with(agent, url, &[], tool, arguments)
+}
+
+/// The same by somebody who has a key or a token.
+pub fn modern_call_as(
+    agent: &Agent,
+    url: &str,
+    token: &str,
+    tool: &str,
+    arguments: &Value,
+) -> Answer {
+    let bearer = format!("Bearer {token}");
+    modern_call_with(agent, url, &[("Authorization", &bearer)], tool, arguments)
+}
+
+fn modern_call_with(
+    agent: &Agent,
+    url: &str,
+    headers: &[(&str, &str)],
+    tool: &str,
+    arguments: &Value,
+) -> Answer {
     let mut message = call(tool, arguments);
     message["params"]["_meta"] = json!({
         "io.modelcontextprotocol/protocolVersion": MODERN,
         "io.modelcontextprotocol/clientCapabilities": {},
     });
-    let headers = [
+    let mut all = vec![
         ("MCP-Protocol-Version", MODERN),
         ("Mcp-Method", "tools/call"),
         ("Mcp-Name", tool),
     ];
-    post(agent, url, &headers, &message)
+    all.extend(headers);
+    post(agent, url, &all, &message)
 }
 
 /// An HTTP answer.

@@ -1,11 +1,11 @@
 //! [`KeySet`]: the public keys of an issuer of tokens (RFC 7517).
 
-use jsonwebtoken::{
-    Algorithm, AlgorithmFamily, DecodingKey,
-    jwk::{AlgorithmParameters, EllipticCurve, Jwk, PublicKeyUse},
-};
+use aws_lc_rs::signature::{ParsedPublicKey, RsaPublicKeyComponents};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::Deserialize;
 use serde_json::Value;
+
+use crate::algorithm::{Algorithm, RSA};
 
 /// Most keys of one issuer: a token that names none is tried with each.
 const MOST_KEYS: usize = 64;
@@ -29,11 +29,25 @@ pub enum InvalidKeySet {
 pub struct KeySet(Vec<PublicKey>);
 
 #[derive(Debug)]
-pub(crate) struct PublicKey {
+struct PublicKey {
     id: Option<String>,
-    /// What it may be used with.
-    algorithms: Vec<Algorithm>,
-    pub(crate) key: DecodingKey,
+    /// What it may be used with, and for each how.
+    uses: Vec<(Algorithm, ParsedPublicKey)>,
+}
+
+/// A JSON Web Key, as far as it matters (RFC 7517, section 4; RFC 7518, section 6; RFC 8037).
+#[derive(Deserialize)]
+struct Jwk {
+    kty: String,
+    kid: Option<String>,
+    #[serde(rename = "use")]
+    purpose: Option<String>,
+    alg: Option<String>,
+    crv: Option<String>,
+    n: Option<String>,
+    e: Option<String>,
+    x: Option<String>,
+    y: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -64,44 +78,57 @@ impl KeySet {
     }
 
     /// Those that may have signed a token with such a header.
-    pub(crate) fn matching(&self, id: Option<&str>, algorithm: Algorithm) -> Vec<&PublicKey> {
+    pub(crate) fn matching(&self, id: Option<&str>, algorithm: Algorithm) -> Vec<&ParsedPublicKey> {
         let named = |key: &&PublicKey| id.is_none_or(|id| key.id.as_deref() == Some(id));
-        let fits = |key: &&PublicKey| key.algorithms.contains(&algorithm);
-        self.0.iter().filter(named).filter(fits).collect()
+        let uses = self.0.iter().filter(named).flat_map(|key| &key.uses);
+        let fitting = uses.filter(|(with, _)| *with == algorithm);
+        fitting.map(|(_, key)| key).collect()
     }
 }
 
 impl PublicKey {
     fn read(value: Value) -> Option<Self> {
         let jwk: Jwk = serde_json::from_value(value).ok()?;
-        let common = &jwk.common;
-        if !matches!(common.public_key_use, None | Some(PublicKeyUse::Signature)) {
+        if !matches!(jwk.purpose.as_deref(), None | Some("sig")) {
             return None;
         }
-        let mut algorithms = match &jwk.algorithm {
-            AlgorithmParameters::RSA(_) => AlgorithmFamily::Rsa.algorithms().to_vec(),
-            AlgorithmParameters::EllipticCurve(curve) => match curve.curve {
-                EllipticCurve::P256 => vec![Algorithm::ES256],
-                EllipticCurve::P384 => vec![Algorithm::ES384],
-                _ => return None,
-            },
-            AlgorithmParameters::OctetKeyPair(curve) => match curve.curve {
-                EllipticCurve::Ed25519 => vec![Algorithm::EdDSA],
-                _ => return None,
-            },
+        let mut algorithms = match (jwk.kty.as_str(), jwk.crv.as_deref()) {
+            ("RSA", _) => RSA.to_vec(),
+            ("EC", Some("P-256")) => vec![Algorithm::Es256],
+            ("EC", Some("P-384")) => vec![Algorithm::Es384],
+            ("OKP", Some("Ed25519")) => vec![Algorithm::EdDsa],
             _ => return None,
         };
-        if let Some(only) = common.key_algorithm {
-            let only = only.to_string().parse::<Algorithm>().ok()?;
+        if let Some(only) = &jwk.alg {
+            let only = Algorithm::named(only)?;
             algorithms.retain(|algorithm| *algorithm == only);
         }
-        if algorithms.is_empty() {
-            return None;
-        }
-        Some(Self {
-            id: common.key_id.clone(),
-            algorithms,
-            key: DecodingKey::from_jwk(&jwk).ok()?,
-        })
+        let uses = algorithms.into_iter();
+        let uses = uses.filter_map(|algorithm| Some((algorithm, jwk.with(algorithm)?)));
+        let uses: Vec<_> = uses.collect();
+        (!uses.is_empty()).then_some(Self { id: jwk.kid, uses })
     }
+}
+
+impl Jwk {
+    /// It as the key of an algorithm; `None` when it is none of that.
+    fn with(&self, algorithm: Algorithm) -> Option<ParsedPublicKey> {
+        if let Some(parameters) = algorithm.with_rsa() {
+            let key = RsaPublicKeyComponents {
+                n: bytes(self.n.as_ref())?,
+                e: bytes(self.e.as_ref())?,
+            };
+            return key.to_parsed_public_key(parameters).ok();
+        }
+        let point = match algorithm {
+            Algorithm::EdDsa => bytes(self.x.as_ref())?,
+            // As SEC 1, section 2.3.3 has points that are not compressed.
+            _ => [vec![4], bytes(self.x.as_ref())?, bytes(self.y.as_ref())?].concat(),
+        };
+        ParsedPublicKey::new(algorithm.with_curve()?, point).ok()
+    }
+}
+
+fn bytes(text: Option<&String>) -> Option<Vec<u8>> {
+    URL_SAFE_NO_PAD.decode(text?).ok()
 }

@@ -5,6 +5,7 @@
 //! - [`Principal`] is who was recognised.
 //! - [`Challenge`] is what somebody is told who was not, as `WWW-Authenticate` says it (RFC 6750, RFC 9728).
 
+mod algorithm;
 mod api_key;
 mod challenge;
 mod digest;

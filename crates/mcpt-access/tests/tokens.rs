@@ -47,8 +47,8 @@ impl Issuer {
     }
 
     fn modulus(&self) -> Vec<u8> {
-        let modulus = self.rsa.public_key().modulus();
-        modulus.big_endian_without_leading_zero().to_vec()
+        // RSAPublicKey of RFC 8017 in DER: after nine bytes of lengths and a zero, 2048 bits.
+        self.rsa.public_key().as_ref()[9..265].to_vec()
     }
 
     fn keys(&self) -> Vec<Value> {

@@ -4,6 +4,8 @@
 mod eras;
 mod exhausted;
 mod lock;
+#[cfg(feature = "servers")]
+mod tokens;
 
 use std::{
     collections::{BTreeMap, BTreeSet},

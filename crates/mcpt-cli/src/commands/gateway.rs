@@ -2,6 +2,7 @@
 
 mod install;
 mod key;
+mod lock;
 mod pages;
 mod run;
 mod status;

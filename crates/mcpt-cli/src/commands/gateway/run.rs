@@ -13,10 +13,12 @@ use std::{
 use clap::{Args, ValueEnum};
 use mcpt_core::{Capability, Failure, FailureKind, Namespace, Secret};
 use mcpt_gateway::{
-    AccessLog, Gateway, GatewayConfig, GatewayError, LockConfig, Peers, StaticServer, StaticServers,
+    AccessLog, Gateway, GatewayConfig, GatewayError, LockConfig, LockError, Peers, StaticServer,
+    StaticServers,
 };
 use mcpt_routing::{Policy, SessionKeys};
 
+use super::lock::LockOptions;
 use crate::{
     args::Global,
     backends,
@@ -67,13 +69,8 @@ pub(super) struct Run {
     /// with the same file continue each other's sessions. Without one: a random key, for this run alone
     #[arg(long, value_name = "FILE", env = "MCPT_SESSION_KEY_FILE")]
     session_key_file: Option<PathBuf>,
-    /// Let in only who has one of these keys: a file with one a line, as `mcpt gateway key new` makes them. Changes of the
-    /// file hold at once. Clients send theirs as `Authorization: Bearer KEY`
-    #[arg(long, value_name = "FILE", env = "MCPT_GATEWAY_KEYS")]
-    keys: Option<PathBuf>,
-    /// Whoever reaches the gateway may call, and that is meant: do not warn of it
-    #[arg(long, conflicts_with = "keys")]
-    open: bool,
+    #[command(flatten)]
+    lock: LockOptions,
     /// Which instance a new session goes to
     #[arg(long, value_enum, default_value_t)]
     balance: Balance,
@@ -173,12 +170,13 @@ impl Run {
         config.access = config
             .access
             .allow_hosts(said(&self.allowed_hosts))
+            .allow_hosts(self.lock.public_host())
             .allow_origins(said(&self.allowed_origins));
         config.policy = match self.balance {
             Balance::LeastLoaded => Policy::LeastLoaded,
             Balance::RoundRobin => Policy::RoundRobin,
         };
-        config.lock = self.lock(global);
+        config.lock = self.lock(global)?;
         config.admin = self.admin_listen;
         config.max_connections = self.max_connections()?;
         config.peers.clone_from(&self.peers);
@@ -190,7 +188,7 @@ impl Run {
     async fn serve(&self, config: GatewayConfig, shutdown: Termination) -> Result<(), Ending> {
         let namespace = config.default_namespace.clone();
         let gateway = Gateway::bind(config).map_err(|error| match &error {
-            GatewayError::Keys { .. } => failed_by_keys().caused_by(&error),
+            GatewayError::Lock(LockError::Keys { .. }) => failed_by_keys().caused_by(&error),
             _ => failed().caused_by(&error),
         })?;
         let admin = gateway.admin_address();
@@ -212,9 +210,10 @@ impl Run {
     }
 
     /// What lets clients in. Who runs a gateway for others without that is told so.
-    fn lock(&self, global: &Global) -> Option<LockConfig> {
+    fn lock(&self, global: &Global) -> Result<Option<LockConfig>, Failure> {
+        let lock = self.lock.config()?;
         let address = self.listen.address();
-        if self.keys.is_none() && !self.open && !address.ip().is_loopback() {
+        if lock.is_none() && !self.lock.open && !address.ip().is_loopback() {
             messages::warning(
                 global,
                 &format!(
@@ -223,7 +222,7 @@ impl Run {
                 ),
             );
         }
-        self.keys.clone().map(|keys| LockConfig { keys })
+        Ok(lock)
     }
 
     /// Half of the descriptors: each client may need a connection to a server. Some are for everything else.
