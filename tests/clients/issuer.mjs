@@ -21,6 +21,7 @@ let provider;
 
 const begin = (issuer) => new Provider(issuer, {
   jwks: { keys },
+  ttl: { ClientCredentials: 3600 },
   clients: users.map((user) => ({
     client_id: user,
     client_secret: `${user}-secret-of-this-test`,
