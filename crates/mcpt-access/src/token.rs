@@ -241,9 +241,10 @@ impl Verified {
         audiences: impl IntoIterator<Item = &'a str>,
     ) -> Result<(), TokenFault> {
         let meant = |audience: &str| self.audiences.iter().any(|own| own == audience);
-        match audiences.into_iter().any(meant) {
-            true => Ok(()),
-            false => Err(TokenFault::Audience),
+        if audiences.into_iter().any(meant) {
+            Ok(())
+        } else {
+            Err(TokenFault::Audience)
         }
     }
 }

@@ -1,4 +1,4 @@
-//! [`Client`]: asks an issuer for its metadata (RFC 8414, OpenID Connect Discovery) and for the keys that it names there.
+//! [`Client`]: asks an issuer for its metadata (RFC 8414, the discovery of `OpenID`) and for the keys that it names there.
 
 use std::{io, path::Path, sync::Arc, time::Duration};
 
