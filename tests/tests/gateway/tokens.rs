@@ -83,9 +83,7 @@ impl Issuer {
         let text = answer.expect("an answer").into_body().read_to_string();
         let answer: Value = serde_json::from_str(&text.expect("text")).expect("JSON");
         let token = answer["access_token"].as_str();
-        token
-            .unwrap_or_else(|| panic!("no token: {answer}"))
-            .to_owned()
+        token.expect("a token").to_owned()
     }
 }
 

@@ -27,7 +27,7 @@ pub(crate) struct Gateway {
 #[derive(Debug, Subcommand)]
 enum Action {
     /// Serve all servers at one address, here and now
-    Run(Box<run::Run>),
+    Run(run::Run),
     /// Make keys that let clients in
     Key(key::Key),
     /// Install or update the gateway in a cluster

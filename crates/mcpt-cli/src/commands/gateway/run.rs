@@ -70,7 +70,7 @@ pub(super) struct Run {
     #[arg(long, value_name = "FILE", env = "MCPT_SESSION_KEY_FILE")]
     session_key_file: Option<PathBuf>,
     #[command(flatten)]
-    lock: LockOptions,
+    lock: Box<LockOptions>,
     /// Which instance a new session goes to
     #[arg(long, value_enum, default_value_t)]
     balance: Balance,
