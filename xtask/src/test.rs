@@ -18,6 +18,7 @@ const CLUSTER_SUITES: &[&str] = &[
     "kubernetes_helm",
     "kubernetes_lifecycle",
     "kubernetes_registry",
+    "kubernetes_releases",
     "kubernetes_secrets",
     "kubernetes_status",
     "kubernetes_cleaning",
@@ -42,6 +43,7 @@ const HELM_SUITES: &[&str] = &[
     "kubernetes_helm",
     "kubernetes_lifecycle",
     "kubernetes_registry",
+    "kubernetes_releases",
     "kubernetes_cleaning",
     "kubernetes_volumes",
 ];

@@ -7,7 +7,7 @@ pub(crate) mod time;
 
 use std::rc::Rc;
 
-use gotmpl::{IntKind, Type, Value};
+use gotmpl::{Error, IntKind, Type, Value};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, Zoned};
 
@@ -18,6 +18,19 @@ use time::{Time, time_type};
 
 const ANY: Type = Type::Any;
 const STR: Type = Type::Str;
+
+/// Go's `Time.Format`.
+pub fn format_time(layout: &str, time: &Zoned) -> String {
+    layout::format(layout, time)
+}
+
+/// A time in RFC 3339, as Go reads it where the clocks are `local`: one whose offset is the local one is in the local zone.
+///
+/// # Errors
+/// When it is none.
+pub fn parse_time(text: &str, local: &TimeZone) -> Result<Zoned, Error> {
+    layout::parse("2006-01-02T15:04:05Z07:00", text, local)
+}
 
 pub(crate) fn register(r: &mut Registry, sources: &Sources) {
     length::register(r);

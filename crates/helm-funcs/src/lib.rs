@@ -28,10 +28,12 @@ mod urls;
 
 pub use convert::{from_json, to_json};
 pub use dates::time::Time;
+pub use dates::{format_time, parse_time};
 pub use encoding::json_text;
 pub use encoding::yaml_text;
 pub use flow::{WARN_END, WARN_START, without_no_value};
 pub use gotmpl::Error as FunctionError;
+pub use regexes::go_regex;
 pub use sources::{Lookup, NoLookup, RandomSource, Sources};
 pub use urls::url_scheme;
 

@@ -115,8 +115,19 @@ struct Pattern {
 
 /// The expression in the first argument.
 fn compile(a: Args<'_>) -> Result<Pattern, Error> {
-    let pattern = a.text(0);
-    let expression = go_syntax::parse(&pattern).map_err(|e| Error::call(e.to_string()))?;
+    pattern(&a.text(0))
+}
+
+/// An expression in Go's dialect.
+///
+/// # Errors
+/// What Go's `regexp.Compile` says, and for expressions that are larger than anybody needs.
+pub fn go_regex(text: &str) -> Result<Regex, Error> {
+    Ok(pattern(text)?.regex)
+}
+
+fn pattern(pattern: &str) -> Result<Pattern, Error> {
+    let expression = go_syntax::parse(pattern).map_err(|e| Error::call(e.to_string()))?;
     let regex = RegexBuilder::new(&expression.hir.to_string())
         .size_limit(MOST_MEMORY)
         .nest_limit(MOST_NESTING)

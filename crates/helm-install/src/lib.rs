@@ -18,6 +18,7 @@ pub mod removal;
 pub mod revisions;
 #[cfg(any(test, feature = "scripted"))]
 pub mod scripted;
+mod stored;
 pub mod takeover;
 mod tool;
 mod verdict;
@@ -28,5 +29,6 @@ pub use self::{
     heartbeat::Heartbeat,
     manifest::Object,
     records::{Record, Records, Work, custom_labels},
+    stored::{Stored, Which, stored},
     tool::{FIELD_MANAGER, Tool},
 };

@@ -242,14 +242,14 @@ fn updated(metadata: &ObjectMeta) -> Option<Timestamp> {
 
 /// A Secret and a record that do not fit together.
 #[derive(Debug, thiserror::Error)]
-enum RecordError {
+pub(crate) enum RecordError {
     #[error("a release record cannot be used")]
     Release(#[from] helm_release::Error),
     #[error("a release record is no Secret")]
     Secret(#[from] serde_json::Error),
 }
 
-fn read(secret: Secret) -> Result<Record, RecordError> {
+pub(crate) fn read(secret: Secret) -> Result<Record, RecordError> {
     let mut object = serde_json::to_value(&secret)?;
     // Lists leave it out.
     object["type"] = json!(secret.type_);

@@ -3,13 +3,17 @@
 mod columns;
 mod dependency;
 mod flags;
+mod get;
+mod history;
 mod lint;
+mod list;
 mod location;
 mod package;
 mod places;
 mod pull;
 mod push;
 mod registry;
+mod releases;
 mod repo;
 mod show;
 mod template;
@@ -55,6 +59,14 @@ enum Action {
     /// List, choose and fetch the charts that a chart depends on
     #[command(alias = "dep", alias = "dependencies")]
     Dependency(dependency::Dependency),
+    /// List the releases in a namespace, or in all
+    #[command(alias = "ls")]
+    List(Box<list::List>),
+    /// List the revisions of a release
+    #[command(alias = "hist")]
+    History(history::History),
+    /// Print what is stored of a release
+    Get(get::Get),
     /// Add, list, update and remove repositories, and make their indexes
     Repo(repo::Repo),
 }
@@ -71,6 +83,9 @@ impl Chart {
             Action::Push(push) => push.run(),
             Action::Registry(registry) => registry.run(global),
             Action::Dependency(dependency) => dependency.run(),
+            Action::List(list) => list.run(global),
+            Action::History(history) => history.run(global),
+            Action::Get(get) => get.run(global),
             Action::Repo(repo) => repo.run(global),
         }
     }
@@ -89,4 +104,19 @@ fn load(chart: &str) -> Result<Loaded, Failure> {
 /// A failure with the exit code that helm has for all of them.
 fn failed(what: String) -> Failure {
     Failure::new(FailureKind::Failed, what)
+}
+
+/// Longest name of a release, in bytes.
+const LONGEST_NAME: usize = 53;
+
+/// Names between dots, each of lower-case letters, digits and inner hyphens.
+fn is_release_name(name: &str) -> bool {
+    let is_label = |label: &str| {
+        let letter = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+        let bytes = label.as_bytes();
+        bytes.first().is_some_and(letter)
+            && bytes.last().is_some_and(letter)
+            && bytes.iter().all(|byte| letter(byte) || *byte == b'-')
+    };
+    name.len() <= LONGEST_NAME && name.split('.').all(is_label)
 }

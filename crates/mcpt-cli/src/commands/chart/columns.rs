@@ -33,3 +33,11 @@ fn shorten(cell: &str, most: usize) -> String {
     let kept: String = cell.chars().take(most.saturating_sub(3)).collect();
     format!("{kept}...")
 }
+
+/// The rows at any width; for none an empty line, as helm prints it.
+pub(super) fn text_or_blank(rows: &[Vec<String>]) -> String {
+    if rows.is_empty() {
+        return "\n".to_owned();
+    }
+    text(rows, usize::MAX)
+}

@@ -17,17 +17,15 @@ use helm_render::{
 use mcpt_core::Failure;
 
 use super::{
-    failed,
+    LONGEST_NAME, failed,
     flags::{ValueFlags, WithoutEffect},
+    is_release_name,
     location::ChartFlags,
 };
 use crate::{args::Global, ending::Ending, messages, output};
 
 /// What a release is called when nobody says.
 const DEFAULT_NAME: &str = "release-name";
-
-/// Longest name of a release, in bytes.
-const LONGEST_NAME: usize = 53;
 
 /// Arguments of `mcpt chart template`.
 #[derive(Debug, Args)]
@@ -311,16 +309,4 @@ fn generated(chart: &str) -> String {
     let name = if name.is_empty() { "chart" } else { name };
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     format!("{name}-{}", now.map_or(0, |now| now.as_secs()))
-}
-
-/// Names between dots, each of lower-case letters, digits and inner hyphens.
-fn is_release_name(name: &str) -> bool {
-    let is_label = |label: &str| {
-        let letter = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
-        let bytes = label.as_bytes();
-        bytes.first().is_some_and(letter)
-            && bytes.last().is_some_and(letter)
-            && bytes.iter().all(|byte| letter(byte) || *byte == b'-')
-    };
-    name.len() <= LONGEST_NAME && name.split('.').all(is_label)
 }
