@@ -19,12 +19,13 @@ mod ignore;
 mod strvals;
 mod templates;
 mod tickets;
+mod translation;
 mod yaml;
 
 pub use self::{
     archives::archives, constraints::constraints, envelope::envelope, events::events, globs::globs,
     heads::heads, ignore::ignore, strvals::strvals, templates::templates, tickets::tickets,
-    yaml::yaml,
+    translation::translation, yaml::yaml,
 };
 
 /// A property of bytes.
@@ -42,6 +43,7 @@ pub const ALL: &[(&str, Property)] = &[
     ("strvals", strvals),
     ("templates", templates),
     ("tickets", tickets),
+    ("translation", translation),
     ("yaml", yaml),
 ];
 

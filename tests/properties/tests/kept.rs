@@ -127,5 +127,6 @@ properties!(
     strvals,
     templates,
     tickets,
+    translation,
     yaml
 );

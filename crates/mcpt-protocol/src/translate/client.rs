@@ -29,7 +29,7 @@ impl Client {
         let version = if known { &*offered } else { NEWEST_LEGACY };
         let object = |name| {
             let part = message.param(name)?;
-            Object::read(part.text()).map(|_| part.text().to_owned())
+            Object::read(part.text()).map(|object| object.to_string())
         };
         Some(Self {
             version: version.to_owned(),

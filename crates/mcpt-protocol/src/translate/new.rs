@@ -6,7 +6,7 @@ use serde_json::{Value, json, value::RawValue};
 use super::{
     Client, MAY_BE_ASKED, META_CAPABILITIES, META_CLIENT, META_LEVEL, META_SERVER,
     META_SUBSCRIPTION, META_VERSION, ONLY_OLD, Object, client::without_tasks, decoded,
-    name_parameter, old::one_line, quoted,
+    name_parameter, object::one_line, quoted,
 };
 use crate::{
     ErrorCode, Kind, MODERN_VERSION, Message, Part, error_response,
@@ -259,7 +259,7 @@ impl Call {
 
     /// The message to the server, with an id that is of the session.
     pub fn request(&self, id: u64) -> String {
-        let (method, params) = (quoted(&self.method), one_line(&self.params.to_string()));
+        let (method, params) = (quoted(&self.method), self.params.to_string());
         format!(r#"{{"jsonrpc":"2.0","id":{id},"method":{method},"params":{params}}}"#)
     }
 
@@ -303,7 +303,7 @@ impl Call {
             return Said::Asks(Question {
                 id: id.to_owned(),
                 method: method.to_owned(),
-                params: params.map(|params| one_line(&params.to_string())),
+                params: params.map(|params| params.to_string()),
             });
         }
         let why = "the client cannot be asked this";
@@ -335,7 +335,7 @@ impl Call {
         } else {
             200
         };
-        let error = one_line(&error.to_string());
+        let error = error.to_string();
         Said::Answer {
             status,
             text: format!(r#"{{"jsonrpc":"2.0","id":{},"error":{error}}}"#, self.id),
@@ -452,7 +452,7 @@ impl Call {
         meta.set(META_SUBSCRIPTION, self.id.get());
         let meta = meta.to_string();
         params.set("_meta", meta);
-        let (method, params) = (quoted(method), one_line(&params.to_string()));
+        let (method, params) = (quoted(method), params.to_string());
         format!(r#"{{"jsonrpc":"2.0","method":{method},"params":{params}}}"#)
     }
 }
@@ -486,7 +486,7 @@ fn as_stateless_result(method: &str, mut result: Object<'_>, initialized: &str) 
         let meta = meta.to_string();
         result.set("_meta", meta);
     }
-    one_line(&result.to_string())
+    result.to_string()
 }
 
 /// A header that must say what the body says.

@@ -68,6 +68,12 @@ impl<'a> Object<'a> {
     }
 
     fn put(&mut self, name: Cow<'a, str>, json: Cow<'a, str>) {
+        // Strings hold no line ends, so each one stands between values. What is written is always one line.
+        let json = if json.contains(['\n', '\r']) {
+            Cow::Owned(one_line(&json))
+        } else {
+            json
+        };
         match self.0.iter_mut().find(|(key, _)| *key == name) {
             Some((_, value)) => *value = json,
             None => self.0.push((name, json)),
@@ -96,7 +102,12 @@ impl<'a> Object<'a> {
     }
 }
 
-/// The JSON text.
+/// A JSON text with blanks for line ends, which stand between values alone.
+pub(super) fn one_line(json: &str) -> String {
+    json.replace(['\n', '\r'], " ")
+}
+
+/// The JSON text, in one line.
 impl fmt::Display for Object<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("{")?;
@@ -118,11 +129,11 @@ mod tests {
         let mut object = Object::read(text).unwrap();
         assert_eq!(object.get("z"), Some("2.50"));
         assert_eq!(object.text("b").as_deref(), Some("A"));
-        object.set("c", "null");
+        object.set("c", "null\r\n");
         object.set("a", "[]");
         assert_eq!(
             object.to_string(),
-            r#"{"z":2.50,"a":[],"b":"\u0041","c":null}"#
+            r#"{"z":2.50,"a":[],"b":"\u0041","c":null  }"#
         );
         assert_eq!(object.take("z").as_deref(), Some("2.50"));
         assert_eq!(object.take("z"), None);

@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use super::{
     Client, MAY_BE_ASKED, META_LEVEL, META_SERVER, META_SUBSCRIPTION, ONLY_OLD, Object,
-    client::without_tasks, mirrored, quoted,
+    client::without_tasks, mirrored, object::one_line, quoted,
 };
 use crate::{
     ErrorCode, Kind, MODERN_VERSION, Message, Part, error_response, header::PROTOCOL_VERSION,
@@ -360,13 +360,8 @@ pub fn heard(message: &Message<'_>) -> Option<String> {
         }
     }
     let method = quoted(method);
-    let params = one_line(&params.to_string());
+    let params = params.to_string();
     Some(format!(
         r#"{{"jsonrpc":"2.0","method":{method},"params":{params}}}"#
     ))
-}
-
-/// A message without line ends, which stand between values alone.
-pub(super) fn one_line(text: &str) -> String {
-    text.replace(['\n', '\r'], " ")
 }
