@@ -12,6 +12,7 @@ mod lister;
 mod own;
 mod replicas;
 mod rewritten;
+mod stateless;
 mod stream;
 
 use std::{
@@ -177,12 +178,12 @@ impl Aggregate {
                 }
                 Err(refusal) => Answer::refusal(&refusal, id.map(Part::raw)),
             },
-            Ok(RequestEra::Modern) => own::refused(
-                StatusCode::BAD_REQUEST,
-                id,
-                ErrorCode::UNSUPPORTED_PROTOCOL_VERSION,
-                "all servers as one are there for sessions alone: begin one with initialize",
-            ),
+            Ok(RequestEra::Modern) => {
+                let about = Subject::read(&body).unwrap_or_default();
+                let mut answer = self.stateless(&message, &parts, asked).await;
+                let about = std::mem::take(&mut answer.subject).or(about);
+                answer.about(about)
+            }
             Err(unknown @ (EraUnknown::Several(_) | EraUnknown::Unsupported)) => own::refused(
                 StatusCode::BAD_REQUEST,
                 id,

@@ -184,7 +184,7 @@ impl<'a> Message<'a> {
     }
 
     /// All of its parameters, if they are an object.
-    pub(crate) fn params_object(&self) -> Option<Object<'a>> {
+    pub fn params_object(&self) -> Option<Object<'a>> {
         Object::read(self.params?.get())
     }
 

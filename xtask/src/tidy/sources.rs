@@ -57,6 +57,11 @@ const PAUSES: &[(&str, usize, &str)] = &[
         "instances of a server come and go one by one, and none is known to be the last",
     ),
     (
+        "crates/mcpt-gateway/src/aggregate/stateless.rs",
+        2,
+        "a stream that has ended is opened again; one that is silent says that it lives",
+    ),
+    (
         "crates/mcpt-gateway/src/aggregate/stream.rs",
         2,
         "a stream that has ended is opened again; one that is silent says that it lives",

@@ -19,10 +19,13 @@ const MAX_INSTRUCTIONS: usize = 16 * 1024;
 
 /// The result of a request.
 pub(super) fn result(id: Part<'_>, result: &str) -> Answer {
+    json_answer(result_text(id, result))
+}
+
+/// The text of a response.
+pub(super) fn result_text(id: Part<'_>, result: &str) -> String {
     let id = id.text();
-    json_answer(format!(
-        r#"{{"jsonrpc":"2.0","id":{id},"result":{result}}}"#
-    ))
+    format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{result}}}"#)
 }
 
 /// The error of a request whose HTTP exchange is well.
@@ -71,23 +74,33 @@ pub(super) fn initialized(
     state: &State,
     session: HeaderValue,
 ) -> Answer {
-    let told = json!({
-        "protocolVersion": client.protocol_version,
-        "capabilities": capabilities(),
-        "serverInfo": server_info(),
-        "instructions": instructions(state),
-    });
+    let told = told(&client.protocol_version, state);
     let mut answer = result(id, &told.to_string());
     answer.response.headers_mut().insert(SESSION_ID, session);
     answer
 }
 
+/// What a client is told first, in any era.
+pub(super) fn told(version: &str, state: &State) -> Value {
+    json!({
+        "protocolVersion": version,
+        "capabilities": capabilities(),
+        "serverInfo": server_info(),
+        "instructions": instructions(state),
+    })
+}
+
 /// A list of what all servers have.
 pub(super) fn list(id: Part<'_>, kind: ListKind, state: &State) -> Answer {
+    result(id, &list_result(kind, state))
+}
+
+/// The same as a result alone.
+pub(super) fn list_result(kind: ListKind, state: &State) -> String {
     let (member, list) = (kind.member(), state.merged.list(kind));
     let meta = meta(state).map(|meta| format!(r#","_meta":{meta}"#));
     let meta = meta.unwrap_or_default();
-    result(id, &format!(r#"{{"{member}":{list}{meta}}}"#))
+    format!(r#"{{"{member}":{list}{meta}}}"#)
 }
 
 /// What servers come and go, they come with their tools: all of this may be there at any time.

@@ -21,11 +21,11 @@ use super::{
 };
 
 /// How often a silent stream says that it lives.
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
+pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// How long a server's stream that has ended is left alone before it is opened again.
-const PAUSE: Duration = Duration::from_secs(1);
+pub(super) const PAUSE: Duration = Duration::from_secs(1);
 /// Pieces that wait for a client that does not read.
-const WAITING: usize = 16;
+pub(super) const WAITING: usize = 16;
 
 /// A stream of a client.
 pub(super) struct Listening {

@@ -30,7 +30,7 @@ fn server(name: &str, address: SocketAddr) -> ServerSpec {
     }
 }
 
-fn servers(gateway: &Tellable, servers: &[(&str, SocketAddr)]) {
+pub(crate) fn servers(gateway: &Tellable, servers: &[(&str, SocketAddr)]) {
     let all = servers.iter().map(|(name, address)| server(name, *address));
     gateway.tell.send(Change::Snapshot(all.collect())).unwrap();
 }
@@ -125,7 +125,7 @@ impl<'g> Client<'g> {
 }
 
 /// The response in an answer, be it JSON or a stream of events.
-fn response(answer: &Answer) -> Value {
+pub(crate) fn response(answer: &Answer) -> Value {
     let lines = answer.text.lines();
     let lines = lines.map(|line| line.strip_prefix("data: ").unwrap_or(line));
     let mut messages = lines.filter_map(|line| serde_json::from_str::<Value>(line).ok());
@@ -134,7 +134,7 @@ fn response(answer: &Answer) -> Value {
 }
 
 /// What a server is asked next, of this method.
-async fn asked(server: &mut Scripted, method: &str) -> Asked {
+pub(crate) async fn asked(server: &mut Scripted, method: &str) -> Asked {
     let found = timeout(PATIENCE, async {
         loop {
             let asked = server.asked.recv().await.unwrap();
@@ -149,7 +149,7 @@ async fn asked(server: &mut Scripted, method: &str) -> Asked {
 }
 
 /// Waits until a stream has said this.
-async fn heard(stream: &mut Wire, wanted: &str) {
+pub(crate) async fn heard(stream: &mut Wire, wanted: &str) {
     let heard = timeout(PATIENCE, stream.until(wanted)).await;
     assert!(matches!(heard, Ok(Ok(_))), "{wanted} does not come");
 }

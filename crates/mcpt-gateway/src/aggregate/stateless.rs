@@ -1,0 +1,331 @@
+//! All servers as one for clients of the stateless era (2026-07-28): each request stands alone, says in its headers what it is
+//! about, and goes on to its server in the same way. Of a server with sessions the exchange makes one without, see `translate`.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use bytes::Bytes;
+use futures_util::{FutureExt as _, StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
+use http_body_util::BodyExt as _;
+use hyper::{
+    HeaderMap, Method, StatusCode,
+    header::HeaderName,
+    http::{Extensions, request::Parts},
+};
+use mcpt_aggregate::{FromServer, ListKind, ServerLabel, from_server, to_server};
+use mcpt_protocol::{
+    ErrorCode, Kind, MODERN_VERSION, Message, NEWEST_LEGACY, Part,
+    handshake::DISCOVER,
+    media, sse, subscription_ended,
+    translate::{
+        mirrored,
+        new::{Call, Filter, Said},
+    },
+};
+use serde_json::json;
+use tokio::sync::mpsc;
+
+use super::{
+    Aggregate, Asked, Parties, events,
+    inner::{self, In, MAX_ANSWER, collect},
+    own,
+    rewritten::Rewritten,
+    stream::{KEEP_ALIVE, PAUSE, WAITING},
+};
+use crate::{
+    access::Caller,
+    metrics::Outcome,
+    refusal::page,
+    relay::{Answer, GatewayBody},
+};
+
+/// The versions that are spoken here, the newest first.
+const SPOKEN: [&str; 2] = [MODERN_VERSION, NEWEST_LEGACY];
+/// What headers of arguments begin with.
+const PARAM: &str = "mcp-param-";
+
+impl Aggregate {
+    /// Answers one message.
+    pub(super) async fn stateless(
+        &self,
+        message: &Message<'_>,
+        parts: &Parts,
+        asked: &mut Asked,
+    ) -> Answer {
+        let id = match message.kind() {
+            Kind::Request { id, .. } => *id,
+            // What ends a call is the end of its stream.
+            Kind::Notification { .. } => return own::accepted(),
+            Kind::Response { .. } => {
+                let (status, code) = (StatusCode::BAD_REQUEST, ErrorCode::INVALID_REQUEST);
+                return own::refused(status, None, code, "no server has asked this");
+            }
+        };
+        let call = match Call::read(message, &parts.headers, &SPOKEN) {
+            Ok(call) => call,
+            Err(refused) => {
+                let status = StatusCode::from_u16(refused.status);
+                let status = status.unwrap_or(StatusCode::BAD_REQUEST);
+                return answered(status, refused.text(Some(id)), Outcome::Refused);
+            }
+        };
+        if call.method() == "subscriptions/listen" {
+            return self.listen(call, &parts.extensions);
+        }
+        let own_kind = ListKind::of_method(call.method());
+        if own_kind.is_none() && call.method() != DISCOVER {
+            return self.forward_stateless(message, id, parts, asked).await;
+        }
+        self.parties.catalogue.settled().await;
+        let state = self.parties.catalogue.state();
+        let told = own::told(NEWEST_LEGACY, &state).to_string();
+        let Some(kind) = own_kind else {
+            let text = call.discovered(&told, &SPOKEN);
+            return answered(StatusCode::OK, text, Outcome::Answered);
+        };
+        let text = own::result_text(id, &own::list_result(kind, &state));
+        let said = Message::parse(text.as_bytes()).map(|message| call.take(&message, &told));
+        match said {
+            Ok(Said::Answer { text, .. }) => answered(StatusCode::OK, text, Outcome::Answered),
+            _ => own::error(id, ErrorCode::INTERNAL_ERROR, "the list cannot be told"),
+        }
+    }
+
+    async fn forward_stateless(
+        &self,
+        message: &Message<'_>,
+        id: Part<'_>,
+        parts: &Parts,
+        asked: &mut Asked,
+    ) -> Answer {
+        let target = match self.target(message).await {
+            Ok(target) => target,
+            Err((code @ ErrorCode::METHOD_NOT_FOUND, why)) => {
+                return own::refused(StatusCode::NOT_FOUND, Some(id), code, &why);
+            }
+            Err((code, why)) => return own::error(id, code, &why),
+        };
+        let Some(server) = self.parties.catalogue.server(&target.server) else {
+            let why = format!("no server {}", target.server);
+            return own::error(id, ErrorCode::INVALID_PARAMS, &why);
+        };
+        *asked = Some(Arc::clone(&server));
+        let text = to_server(message, &target.own);
+        let behalf = parts.extensions.get::<Caller>();
+        let head = head(&text, behalf, Some(&parts.headers));
+        let answer = self
+            .parties
+            .exchange
+            .message(&server, head, text.into())
+            .await;
+        let (outcome, subject) = (answer.outcome, answer.subject);
+        let (parts, body) = answer.response.into_parts();
+        if parts.status.is_success() && media::is_type(&parts.headers, media::EVENT_STREAM) {
+            let (catalogue, id) = (Arc::clone(&self.parties.catalogue), Some(id.to_owned()));
+            let body = Rewritten::new(body, target.server, id, catalogue);
+            return events(GatewayBody::Rewritten(Box::new(body))).about(subject);
+        }
+        let body = collect(body).await;
+        let message = body
+            .as_ref()
+            .ok()
+            .and_then(|body| Message::parse(body).ok());
+        let text = match (&body, message) {
+            (Ok(body), Some(message)) => match from_server(&target.server, &message) {
+                FromServer::Rewritten(text) => Bytes::from(text),
+                FromServer::AsItIs | FromServer::ListChanged => body.clone(),
+            },
+            (Err(why), _) => {
+                let why = format!("{}: {why}", target.server);
+                return own::error(id, ErrorCode::INTERNAL_ERROR, &why).about(subject);
+            }
+            (Ok(_), None) => {
+                let status = parts.status.as_u16();
+                let why = format!("{}: its answer is HTTP {status}", target.server);
+                return own::error(id, ErrorCode::INTERNAL_ERROR, &why).about(subject);
+            }
+        };
+        answered(parts.status, text, outcome).about(subject)
+    }
+
+    /// Begins a stream of what a client wants to hear of.
+    fn listen(&self, call: Call, extensions: &Extensions) -> Answer {
+        let (to_client, pieces) = mpsc::channel(WAITING);
+        let subscription = Subscription {
+            parties: Arc::clone(&self.parties),
+            filter: call.filter().unwrap_or_default(),
+            call,
+            caller: extensions.get::<Caller>().cloned(),
+            to_client,
+        };
+        tokio::spawn(subscription.run());
+        events(GatewayBody::Heard(pieces))
+    }
+}
+
+/// An answer as it is.
+fn answered(status: StatusCode, text: impl Into<Bytes>, outcome: Outcome) -> Answer {
+    let mut answer = own::accepted();
+    answer.response = page(status, media::JSON, text);
+    answer.outcome = outcome;
+    answer
+}
+
+/// The head of a request to a server, which mirrors what the server calls it.
+fn head(text: &str, behalf: inner::Behalf<'_>, client: Option<&HeaderMap>) -> Parts {
+    let within = In {
+        session: None,
+        version: MODERN_VERSION,
+    };
+    let mut head = inner::parts(Method::POST, behalf, client, Some(within));
+    if let Ok(message) = Message::parse(text.as_bytes()) {
+        let params = message.params_object().unwrap_or_default();
+        let method = message.method().unwrap_or_default();
+        head.headers.extend(mirrored(method, &params));
+    }
+    let arguments = client.into_iter().flatten();
+    let arguments = arguments.filter(|(name, _)| name.as_str().starts_with(PARAM));
+    let arguments: Vec<(HeaderName, _)> = arguments
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect();
+    for (name, value) in arguments {
+        head.headers.append(name, value);
+    }
+    head
+}
+
+/// What one client listens to.
+struct Subscription {
+    parties: Arc<Parties>,
+    call: Call,
+    filter: Filter,
+    caller: Option<Caller>,
+    to_client: mpsc::Sender<Bytes>,
+}
+
+/// The client has gone.
+struct Gone;
+
+impl Subscription {
+    async fn run(self) {
+        let closing = self.parties.exchange.closing.clone();
+        tokio::select! {
+            Err(Gone) = self.forward() => {}
+            () = self.to_client.closed() => {}
+            () = closing.cancelled() => {
+                // By it the client knows that the stream was not broken off. It may be gone meanwhile.
+                drop(self.say(&subscription_ended(Part::alone(self.call.id()))).await);
+            }
+        }
+    }
+
+    async fn forward(&self) -> Result<(), Gone> {
+        self.say(&self.call.acknowledged(&self.filter)).await?;
+        let mut lists = self.parties.catalogue.changes();
+        let mut known = Arc::clone(&lists.borrow_and_update().merged);
+        let mut servers: BTreeMap<ServerLabel, Vec<String>> = BTreeMap::new();
+        for uri in &self.filter.resources {
+            if let Some(target) = known.resource(uri) {
+                servers
+                    .entry(target.server)
+                    .or_default()
+                    .push(target.own.into());
+            }
+        }
+        let heard = servers
+            .iter()
+            .map(|(server, uris)| self.hear(server, uris).boxed());
+        let mut heard: FuturesUnordered<BoxFuture<'_, Gone>> = heard.collect();
+        let mut silence = tokio::time::interval(KEEP_ALIVE);
+        loop {
+            tokio::select! {
+                _ = silence.tick() => {
+                    let alive = Bytes::from_static(sse::KEEP_ALIVE);
+                    self.to_client.send(alive).await.map_err(|_| Gone)?;
+                }
+                Some(Gone) = heard.next() => return Err(Gone),
+                changed = lists.changed() => {
+                    changed.map_err(|_| Gone)?;
+                    let (changed, now) = {
+                        let state = lists.borrow_and_update();
+                        (state.differs(&known), Arc::clone(&state.merged))
+                    };
+                    known = now;
+                    for method in changed {
+                        let text = json!({"jsonrpc": "2.0", "method": method}).to_string();
+                        self.tell(&text).await?;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Hears of resources of one server, for as long as the client listens.
+    async fn hear(&self, label: &ServerLabel, uris: &[String]) -> Gone {
+        loop {
+            if let Err(gone) = self.hear_once(label, uris).await {
+                return gone;
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    async fn hear_once(&self, label: &ServerLabel, uris: &[String]) -> Result<(), Gone> {
+        let Some(server) = self.parties.catalogue.server(label) else {
+            return Ok(());
+        };
+        let text = json!({"jsonrpc": "2.0", "id": 0, "method": "subscriptions/listen", "params": {
+            "notifications": {"resourceSubscriptions": uris},
+            "_meta": {
+                "io.modelcontextprotocol/protocolVersion": MODERN_VERSION,
+                "io.modelcontextprotocol/clientCapabilities": {},
+            },
+        }});
+        let text = text.to_string();
+        let head = head(&text, self.caller.as_ref(), None);
+        let answer = self
+            .parties
+            .exchange
+            .message(&server, head, text.into())
+            .await;
+        if !media::is_type(answer.response.headers(), media::EVENT_STREAM) {
+            return Ok(());
+        }
+        let mut body = answer.response.into_body();
+        let (mut reader, mut heard) = (sse::Reader::new(MAX_ANSWER), Vec::new());
+        while let Some(Ok(frame)) = body.frame().await {
+            let Ok(piece) = frame.into_data() else {
+                continue;
+            };
+            if reader.read(&piece, &mut heard).is_err() {
+                return Ok(());
+            }
+            for event in heard.drain(..) {
+                let data = event.data.unwrap_or_default();
+                let Ok(message) = Message::parse(data.as_bytes()) else {
+                    continue;
+                };
+                if let FromServer::Rewritten(text) = from_server(label, &message) {
+                    self.tell(&text).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells the client, if it wants to hear of it.
+    async fn tell(&self, text: &str) -> Result<(), Gone> {
+        let told = Message::parse(text.as_bytes()).ok();
+        let told = told.and_then(|message| self.call.heard(&message, &self.filter));
+        match told {
+            Some(text) => self.say(&text).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn say(&self, text: &str) -> Result<(), Gone> {
+        let text = text.as_bytes();
+        let event = sse::Frame::new(text.len(), |line| line.extend_from_slice(text));
+        let sent = self.to_client.send(event.into_event().into()).await;
+        sent.map_err(|_| Gone)
+    }
+}
