@@ -14,6 +14,7 @@ pub mod beside_helm;
 mod binary;
 pub mod calls;
 mod cluster;
+mod engine;
 pub mod in_flight;
 mod lossy;
 pub mod processes;
@@ -27,5 +28,6 @@ pub use self::{
     cluster::{
         Helm, TestNamespace, eventually, kill_container, kubectl, kubectl_json, kubectl_with_input,
     },
+    engine::{engine, engine_command, engine_objects, inspect},
     lossy::LossyWay,
 };

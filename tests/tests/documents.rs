@@ -1,6 +1,6 @@
 //! Every command block of the README and of the guide is run, in order, one shell per document.
 //!
-//! The word after `sh` in a block's fence says what it needs: `servers`, `kubernetes`, `helm`; blocks whose need is not
+//! The word after `sh` in a block's fence says what it needs: `servers`, `engines`, `kubernetes`, `helm`; blocks whose need is not
 //! there on this run are left to the run that has it. `tests` is the block that runs these tests themselves.
 
 #![expect(
@@ -23,14 +23,21 @@ fn available() -> Vec<&'static str> {
     if cfg!(feature = "servers") {
         needs.push("servers");
     }
-    if std::env::var("MCPT_TEST_BACKEND").as_deref() == Ok("kubernetes") {
-        needs = vec!["kubernetes"];
-        if cfg!(feature = "helm") {
-            needs.push("helm");
+    match std::env::var("MCPT_TEST_BACKEND").as_deref() {
+        Ok("kubernetes") => {
+            needs = vec!["kubernetes"];
+            if cfg!(feature = "helm") {
+                needs.push("helm");
+            }
         }
+        Ok("docker") => needs = vec!["engines"],
+        _ => {}
     }
     needs
 }
+
+/// What blocks need that have a run of their own, on which no others run.
+const ELSEWHERE: [&str; 2] = ["kubernetes", "engines"];
 
 /// The `sh` blocks of a Markdown text: needs and commands.
 fn blocks(text: &str) -> Vec<(Vec<&str>, String)> {
@@ -61,19 +68,20 @@ fn blocks(text: &str) -> Vec<(Vec<&str>, String)> {
 fn run_document(path: &str) {
     let text = fs::read_to_string(repository().join(path)).expect("the document");
     let available = available();
-    let on_cluster = available.contains(&"kubernetes");
+    let elsewhere = |needs: &[&str]| ELSEWHERE.into_iter().find(|place| needs.contains(place));
+    let here = elsewhere(&available);
     let script: String = blocks(&text)
         .into_iter()
         .filter(|(needs, _)| {
-            needs.iter().all(|need| available.contains(need))
-                && on_cluster == needs.contains(&"kubernetes")
+            needs.iter().all(|need| available.contains(need)) && elsewhere(needs) == here
         })
         .map(|(_, commands)| commands)
         .collect();
     if script.is_empty() {
-        // Only on the run with a cluster, for documents without a block about it.
+        // For documents without a block about this place, or with none but about others.
+        let about = |place: &str| text.contains(&format!("```sh {place}"));
         assert!(
-            on_cluster || text.contains("```sh kubernetes"),
+            here.is_some() || ELSEWHERE.into_iter().any(about),
             "{path} has no block that runs"
         );
         return;
@@ -158,6 +166,11 @@ fn readme() {
 #[test]
 fn first_server() {
     run_document("docs/src/first-server.md");
+}
+
+#[test]
+fn docker_and_podman() {
+    run_document("docs/src/docker-and-podman.md");
 }
 
 #[test]

@@ -1,8 +1,9 @@
 //! The whole life of a server, the same on every backend: `MCPT_TEST_BACKEND` says which (default: process). That of
-//! `tests/memory`, which is there to show what a further backend takes, needs its own binary in `MCPT_BIN`.
+//! `tests/memory`, which is there to show what a further backend takes, needs its own binary in `MCPT_BIN`; docker and podman
+//! need a static one there, and the engines of `cargo xtask engines`.
 //!
 //! Deploy, tools compared with the server run bare, calls with a result, with a tool error and with progress, a config
-//! value that is changed and arrives, logs, delete. On Kubernetes with two replicas over two nodes.
+//! value that is changed and arrives, logs, delete. With two replicas where there can be several, on Kubernetes over two nodes.
 
 #![expect(
     clippy::expect_used,
@@ -13,13 +14,15 @@
 
 use std::process::Command;
 
-use mcpt_tests::{BareHttp, Mcpt, TestNamespace, list_tools, mcpt_binary};
+use mcpt_tests::{BareHttp, Mcpt, TestNamespace, engine_objects, list_tools, mcpt_binary};
 use serde_json::Value;
 
 /// The backend under test and what it needs.
 struct Place {
     mcpt: Mcpt,
     namespace: Option<TestNamespace>,
+    /// The engine whose containers the servers are.
+    engine: Option<&'static str>,
 }
 
 impl Place {
@@ -31,19 +34,28 @@ impl Place {
                 Self {
                     mcpt,
                     namespace: Some(namespace),
+                    engine: None,
                 }
             }
             other => Self {
                 mcpt: Mcpt::new(&["--backend", other.unwrap_or("process")]),
                 namespace: None,
+                engine: ["docker", "podman"]
+                    .into_iter()
+                    .find(|name| other == Ok(name)),
             },
         }
     }
 
-    /// Deploys with two replicas where there is more than one machine.
+    /// Whether servers run in containers, with their own paths.
+    fn has_images(&self) -> bool {
+        self.namespace.is_some() || self.engine.is_some()
+    }
+
+    /// Deploys with two replicas where there can be several.
     fn deploy(&self, arguments: &[&str]) {
         let mut arguments = [&["deploy"], arguments].concat();
-        if self.namespace.is_some() {
+        if self.has_images() {
             arguments.extend(["--replicas", "2"]);
         }
         let _ = self.mcpt.run(&arguments).ok();
@@ -55,7 +67,7 @@ impl Place {
 
     /// The whole cycle around what differs between servers.
     fn lifecycle(&self, name: &str, deploy: &[&str], bare: Vec<Value>, body: impl Fn(&Self)) {
-        let before = self.objects();
+        let before = self.objects(name);
         self.deploy(deploy);
         if self.namespace.is_some() {
             self.runs_on_two_nodes(name);
@@ -81,15 +93,21 @@ impl Place {
 
         let _ = self.mcpt.run(&["delete", name]).ok();
         assert!(!names(&self.mcpt.json(&["list"])).contains(&name.to_owned()));
-        assert_eq!(self.objects(), before, "what a deploy and a delete leave");
+        assert_eq!(
+            self.objects(name),
+            before,
+            "what a deploy and a delete leave"
+        );
         let _ = self.mcpt.run(&["status", name]).exits(3);
         let _ = self.mcpt.run(&["delete", name]).exits(3);
     }
 
-    fn objects(&self) -> Vec<String> {
-        match &self.namespace {
-            Some(namespace) => namespace.objects().into_iter().collect(),
-            None => std::fs::read_dir(self.mcpt.home().join("state/servers"))
+    /// What the platform has: all of it where it is this test's alone, else what is named after the server.
+    fn objects(&self, server: &str) -> Vec<String> {
+        match (&self.namespace, self.engine) {
+            (Some(namespace), _) => namespace.objects().into_iter().collect(),
+            (None, Some(engine)) => engine_objects(engine, &format!("mcpt-{server}")),
+            (None, None) => std::fs::read_dir(self.mcpt.home().join("state/servers"))
                 .map(|entries| {
                     entries
                         .map(|e| e.unwrap().file_name().to_string_lossy().into_owned())
@@ -267,11 +285,7 @@ fn filesystem() {
         folder,
     ]));
     let setting = format!("allowed_dirs={folder}:/data");
-    let inside = if place.namespace.is_some() {
-        "/data"
-    } else {
-        folder
-    };
+    let inside = if place.has_images() { "/data" } else { folder };
     place.lifecycle(
         "filesystem",
         &["filesystem", "-c", &setting],

@@ -15,17 +15,17 @@ use crate::{command, go_tools, report, tools};
 
 mod addons;
 mod boot;
-mod cgroups;
+pub(crate) mod cgroups;
 mod control_plane;
 mod faults;
 mod images;
-mod layout;
-mod machine;
+pub(crate) mod layout;
+pub(crate) mod machine;
 mod network;
 mod node;
 mod pki;
-mod state;
-mod teardown;
+pub(crate) mod state;
+pub(crate) mod teardown;
 pub(crate) mod wait;
 
 use layout::{CONTROL_PLANE, Layout, MAX_NODES};

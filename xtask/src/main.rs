@@ -11,6 +11,7 @@ mod ci;
 mod cluster;
 mod command;
 mod dist;
+mod engines;
 mod fuzz;
 mod go_tools;
 mod goldens;
@@ -49,6 +50,9 @@ enum Task {
     /// A real multi-node Kubernetes in network namespaces of its own
     #[command(subcommand)]
     Cluster(cluster::Action),
+    /// A real Docker and a real Podman of the tests' own
+    #[command(subcommand)]
+    Engines(engines::Action),
     /// Make the binary that releases and images are made of: small, fast and static
     Dist(dist::Arguments),
     /// Make OCI archives of mcpt and of the test servers, without a registry
@@ -72,6 +76,7 @@ fn main() -> ExitCode {
         Task::Tidy => tidy::run(),
         Task::Bench(benchmark) => bench::run(&benchmark),
         Task::Cluster(action) => cluster::run(action),
+        Task::Engines(action) => engines::run(action),
         Task::Dist(arguments) => dist::run(&arguments),
         Task::Image(arguments) => image::run(&arguments),
         Task::Charts(arguments) => charts::run(&arguments),

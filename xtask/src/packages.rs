@@ -10,7 +10,7 @@ const LIST: &str = include_str!("../debian-packages.txt");
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// Only those of this task (bench, browser, cluster, image)
+    /// Only those of this task (bench, browser, cluster, engines, image)
     task: Option<String>,
     /// Only those that this machine lacks
     #[arg(long)]

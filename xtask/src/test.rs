@@ -48,6 +48,9 @@ const HELM_SUITES: &[&str] = &[
     "kubernetes_volumes",
 ];
 
+/// Suites that run on each engine; each is one file in tests/tests.
+const ENGINE_SUITES: &[&str] = &["end_to_end", "engines"];
+
 /// What a part of the tests needs from the machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
 enum Need {
@@ -57,6 +60,8 @@ enum Need {
     Servers,
     /// Chromium, for what web pages may do
     Browser,
+    /// Docker and Podman of our own: root and some Debian packages
+    Engines,
     /// A Kubernetes cluster of our own: root, Go and some Debian packages
     Cluster,
 }
@@ -74,7 +79,13 @@ pub(crate) struct Arguments {
 /// Runs the parts, goes on after a failed one, and says at the end what failed and what was skipped.
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let mut missing = Vec::new();
-    for need in [Need::Helm, Need::Servers, Need::Browser, Need::Cluster] {
+    for need in [
+        Need::Helm,
+        Need::Servers,
+        Need::Browser,
+        Need::Engines,
+        Need::Cluster,
+    ] {
         if let Err(why) = need.check() {
             missing.push((need, why));
         }
@@ -103,6 +114,12 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     if can(Need::Helm) {
         run.step("goldens", &mut xtask(&["goldens", "--check"])?);
     }
+    if can(Need::Cluster) || can(Need::Engines) {
+        run.images()?;
+    }
+    if can(Need::Engines) {
+        run.engines()?;
+    }
     if can(Need::Cluster) {
         run.cluster(&can, arguments.keep_cluster)?;
     }
@@ -118,6 +135,7 @@ impl Need {
             Self::Helm => "helm",
             Self::Servers => "servers",
             Self::Browser => "browser",
+            Self::Engines => "engines",
             Self::Cluster => "cluster",
         }
     }
@@ -128,6 +146,13 @@ impl Need {
             Self::Helm => needs_program("go", "Go 1.26 or newer"),
             Self::Servers => packages::require("image"),
             Self::Browser => packages::require("browser"),
+            Self::Engines => {
+                if !nix::unistd::geteuid().is_root() {
+                    bail!("it needs root");
+                }
+                packages::require("engines")?;
+                packages::require("image")
+            }
             Self::Cluster => {
                 needs_program("go", "Go 1.26 or newer")?;
                 if !nix::unistd::geteuid().is_root() {
@@ -138,6 +163,11 @@ impl Need {
             }
         }
     }
+}
+
+/// Where the images are put.
+fn images() -> PathBuf {
+    cache::repository().join("target/images")
 }
 
 fn needs_program(name: &str, what: &str) -> anyhow::Result<()> {
@@ -230,12 +260,51 @@ impl Run {
         self.failed.insert(name.to_owned());
     }
 
-    /// The same end-to-end file as for processes, and what only a cluster can show.
-    fn cluster(&mut self, can: &dyn Fn(Need) -> bool, keep: bool) -> anyhow::Result<()> {
-        let images = cache::repository().join("target/images");
+    /// Images of what the suites on engines and the cluster deploy.
+    fn images(&mut self) -> anyhow::Result<()> {
+        let images = images();
         // All that is in it is loaded: what an earlier run left there would come beside the new.
         cache::remove(&images)?;
         let images = images.to_str().context("a repository path that is UTF-8")?;
+        self.step("images", &mut xtask(&["image", "--out", images])?);
+        Ok(())
+    }
+
+    /// The same end-to-end file as for processes, on Docker and on Podman, and what only engines can show.
+    fn engines(&mut self) -> anyhow::Result<()> {
+        self.step("engines up", &mut xtask(&["engines", "up"])?);
+        let mut load = xtask(&["engines", "load"])?;
+        // mcpt's own image it makes by itself, of the running binary.
+        for server in ["everything", "filesystem", "time"] {
+            load.arg(images().join(format!("{server}.tar")));
+        }
+        self.step("engines load", &mut load);
+        let test = ["test", "--package", "mcpt-tests", "--features"];
+        let test = [&test[..], &["servers,engines"]].concat();
+        self.step("engine suites", cargo(&test).arg("--no-run"));
+        let broken = |name: &String| name.starts_with("engine") || name == "images";
+        if !self.failed.iter().any(broken) {
+            let engines = ["docker", "podman"].into_iter();
+            let on_both =
+                engines.flat_map(|engine| ENGINE_SUITES.iter().map(move |suite| (*suite, engine)));
+            for (suite, engine) in on_both.chain([("documents", "docker")]) {
+                let mut command = xtask(&["engines", "exec", "--"])?;
+                command
+                    .arg(cargo(&[]).get_program())
+                    .args(&test)
+                    .args(["--test", suite])
+                    .current_dir(cache::repository())
+                    .env("MCPT_TEST_BACKEND", engine);
+                with_package_runners(&mut command)?;
+                self.step(&format!("{suite} on {engine}"), &mut command);
+            }
+        }
+        self.step("engines down", &mut xtask(&["engines", "down"])?);
+        Ok(())
+    }
+
+    /// The same end-to-end file as for processes, and what only a cluster can show.
+    fn cluster(&mut self, can: &dyn Fn(Need) -> bool, keep: bool) -> anyhow::Result<()> {
         // Tests compile here, since in the cluster's network there is no registry.
         let features = if can(Need::Helm) {
             "cluster,servers,helm"
@@ -243,10 +312,9 @@ impl Run {
             "cluster,servers"
         };
         let test = ["test", "--package", "mcpt-tests", "--features", features];
-        self.step("images", &mut xtask(&["image", "--out", images])?);
         self.step("cluster up", &mut xtask(&["cluster", "up"])?);
         let mut load = xtask(&["cluster", "load"])?;
-        for archive in std::fs::read_dir(images).context("reading the images")? {
+        for archive in std::fs::read_dir(images()).context("reading the images")? {
             load.arg(archive?.path());
         }
         self.step("cluster load", &mut load);

@@ -46,7 +46,7 @@ pub(crate) struct Global {
         long,
         global = true,
         value_name = "BACKEND",
-        help = "Where servers run: process or kubernetes [default: MCPT_BACKEND, else the configuration file's, else process]"
+        help = "Where servers run: process, docker, podman or kubernetes [default: MCPT_BACKEND, else the configuration file's, else process]"
     )]
     pub(crate) backend: Option<BackendName>,
     /// Kubernetes namespace [default: the context's, else mcp-servers]
@@ -147,6 +147,9 @@ pub(crate) enum Command {
     /// Serve the demo MCP server
     #[command(hide = true)]
     Demo(commands::demo::Demo),
+    /// Have the port of a server that runs as containers
+    #[command(hide = true)]
+    Front(commands::front::Front),
     /// Check that an MCP server answers at a URL
     #[command(hide = true)]
     Probe(commands::probe::Probe),

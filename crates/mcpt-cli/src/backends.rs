@@ -4,11 +4,17 @@ use std::fmt;
 
 use mcpt_backend::Driver;
 use mcpt_core::{BackendName, Capability, Failure, FailureKind};
+use mcpt_docker::{DockerDriver, PodmanDriver};
 use mcpt_kube::KubernetesDriver;
 use mcpt_process::ProcessDriver;
 
 /// All of them; the first is meant where nobody names one.
-pub static BACKENDS: [&dyn Driver; 2] = [&ProcessDriver, &KubernetesDriver];
+pub static BACKENDS: [&dyn Driver; 4] = [
+    &ProcessDriver,
+    &DockerDriver,
+    &PodmanDriver,
+    &KubernetesDriver,
+];
 
 /// The backends that a command knows.
 #[derive(Clone, Copy)]
@@ -68,7 +74,10 @@ fn names(drivers: impl IntoIterator<Item = &'static dyn Driver>) -> String {
         .into_iter()
         .map(|driver| driver.name().to_string())
         .collect();
-    names.join(" or ")
+    match &names[..] {
+        [first @ .., last] if !first.is_empty() => format!("{} or {last}", first.join(", ")),
+        _ => names.concat(),
+    }
 }
 
 /// The refusal of what a backend cannot do.
@@ -102,7 +111,7 @@ mod tests {
         let failure = unknown.map(Driver::name).unwrap_err();
         assert_eq!(
             failure.to_string(),
-            "cannot use --backend: unknown backend \"mainframe\": there is process or kubernetes"
+            "cannot use --backend: unknown backend \"mainframe\": there is process, docker, podman or kubernetes"
         );
     }
 
@@ -112,7 +121,8 @@ mod tests {
         let usual = backends.usual().unwrap();
         let failure = unsupported(backends, usual, Capability::History, "cannot x".to_owned());
         assert_eq!(failure.why, ["the process backend keeps no revisions"]);
-        assert_eq!(failure.hint.as_deref(), Some("add --backend kubernetes"));
+        let hint = "add --backend docker, podman or kubernetes";
+        assert_eq!(failure.hint.as_deref(), Some(hint));
         assert_eq!(Backends(&[]).that_can(Capability::History), None);
     }
 }

@@ -8,6 +8,7 @@ pub(crate) mod delete;
 pub(crate) mod demo;
 pub(crate) mod deploy;
 pub(crate) mod events;
+pub(crate) mod front;
 pub(crate) mod gateway;
 pub(crate) mod gc;
 pub(crate) mod history;
@@ -40,7 +41,7 @@ use crate::{
 pub(crate) fn run(command: Command, global: &Global) -> Result<(), Ending> {
     if !matches!(
         command,
-        Command::Bridge(_) | Command::Demo(_) | Command::Gateway(_)
+        Command::Bridge(_) | Command::Demo(_) | Command::Front(_) | Command::Gateway(_)
     ) {
         log::start_for_command(global.verbose);
     }
@@ -66,6 +67,7 @@ pub(crate) fn run(command: Command, global: &Global) -> Result<(), Ending> {
         Command::Completion(completion) => completion.run(),
         Command::Version => version::run(global),
         Command::Demo(demo) => demo.run(global),
+        Command::Front(front) => front.run(global),
         Command::Probe(probe) => probe.run(),
         Command::Supervise(supervise) => supervise.run(),
         Command::Keep(keep) => keep.run().map(drop),

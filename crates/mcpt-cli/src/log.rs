@@ -7,7 +7,7 @@ use tracing_subscriber::EnvFilter;
 use crate::messages;
 
 /// Parts of mcpt that have something to tell.
-const PARTS: [&str; 10] = [
+const PARTS: [&str; 11] = [
     "helm_install",
     "kube_access",
     "kube_observe",
@@ -15,6 +15,7 @@ const PARTS: [&str; 10] = [
     "mcpt_client",
     "mcpt_demo",
     "mcpt_discovery",
+    "mcpt_docker",
     "mcpt_gateway",
     "mcpt_kube",
     "mcpt_process",

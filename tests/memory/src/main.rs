@@ -14,7 +14,13 @@ use mcpt_cli::BACKENDS;
 use self::driver::MemoryDriver;
 
 /// The place where backends are chosen: those of mcpt, and one more.
-static WITH_MEMORY: [&dyn Driver; 3] = [BACKENDS[0], BACKENDS[1], &MemoryDriver];
+static WITH_MEMORY: [&dyn Driver; 5] = [
+    BACKENDS[0],
+    BACKENDS[1],
+    BACKENDS[2],
+    BACKENDS[3],
+    &MemoryDriver,
+];
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args_os().skip(1);

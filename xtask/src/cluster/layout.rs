@@ -62,7 +62,12 @@ pub(crate) struct Layout {
 impl Layout {
     /// The cluster of the cache folder: there is one.
     pub(crate) fn new() -> anyhow::Result<Self> {
-        let run = cache::folder()?.join("cluster");
+        Self::named("cluster")
+    }
+
+    /// What runs in machines and is called so: there is one in a cache folder.
+    pub(crate) fn named(name: &str) -> anyhow::Result<Self> {
+        let run = cache::folder()?.join(name);
         let mut id = Key::new().with(run.as_os_str().as_encoded_bytes()).finish();
         id.truncate(6);
         Ok(Self { run, id })

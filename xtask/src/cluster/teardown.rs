@@ -25,7 +25,7 @@ pub(crate) fn down(layout: &Layout) -> anyhow::Result<()> {
 
 /// Ends the machines, and with them all that runs in them. The control plane goes last but is not
 /// waited for: nothing of the cluster outlives `down`, so that nothing is gained by draining.
-fn stop(state: &State) -> anyhow::Result<()> {
+pub(crate) fn stop(state: &State) -> anyhow::Result<()> {
     if current_boot()? != state.boot {
         return Ok(());
     }

@@ -1,4 +1,5 @@
-//! Writes an image as an OCI archive (image-spec 1.1) that `ctr images import` and `podman load` take.
+//! Writes an image as an OCI archive (image-spec 1.1) that `ctr images import` and `podman load` take. `docker load` takes it
+//! by the list of images beside the index, which is all that versions before 25 know.
 
 use std::fs::File;
 use std::io::{BufWriter, Read, Write};
@@ -58,6 +59,11 @@ impl Image {
         }))?;
         let manifest_blob = Blob::of(&manifest);
         let index = serde_json::to_vec(&self.index(&manifest_blob))?;
+        let docker = serde_json::to_vec(&json!([{
+            "Config": config_blob.path(),
+            "RepoTags": [self.name],
+            "Layers": [layer.path()],
+        }]))?;
 
         let mut archive = tar::Builder::new(BufWriter::new(File::create(path)?));
         append(
@@ -66,6 +72,7 @@ impl Image {
             br#"{"imageLayoutVersion":"1.0.0"}"#,
         )?;
         append(&mut archive, "index.json", &index)?;
+        append(&mut archive, "manifest.json", &docker)?;
         append(&mut archive, &config_blob.path(), &config)?;
         append(&mut archive, &manifest_blob.path(), &manifest)?;
         let mut header = header(layer.size);

@@ -19,6 +19,7 @@ const CLUSTER: &[&str] = &[
 const ONLY_IN: &[(&str, &[&str])] = &[
     ("kube", CLUSTER),
     ("k8s-openapi", CLUSTER),
+    ("bollard", &["mcpt-docker"]),
     ("clap", &["mcpt-cli", "mcpt", "xtask"]),
     ("clap_complete", &["mcpt-cli", "mcpt", "xtask"]),
     ("rmcp", &["mcpt-client", "mcpt-demo", "mcpt-tests"]),

@@ -10,6 +10,7 @@ use super::{Finding, directions, source::Source};
 const AT_THE_SEAM: &[&str] = &[
     "mcpt-core",
     "mcpt-backend",
+    "mcpt-docker",
     "mcpt-kube",
     "mcpt-process",
     "mcpt-cli",
@@ -45,6 +46,16 @@ const PAUSES: &[(&str, usize, &str)] = &[
         "crates/mcpt-discovery/src/cluster/watching.rs",
         1,
         "a watch that failed is begun again",
+    ),
+    (
+        "crates/mcpt-docker/src/discovery.rs",
+        1,
+        "an engine that cannot be asked is asked again",
+    ),
+    (
+        "crates/mcpt-docker/src/front_end.rs",
+        1,
+        "no system tells when another process listens",
     ),
     (
         "crates/mcpt-gateway/src/access/issuer.rs",
@@ -178,6 +189,16 @@ const OF_OTHERS: &[(&str, &[&str], &str)] = &[
             "--quiet",
         ],
         "uv's, which is run with them",
+    ),
+    (
+        "crates/mcpt-docker/src/body.rs",
+        &["--listen"],
+        "of a command that is run in a container and not told to anybody",
+    ),
+    (
+        "crates/mcpt-docker/src/connect.rs",
+        &["--user"],
+        "systemctl's, in a command of systemctl",
     ),
     (
         "crates/mcpt-process/src/supervisor/child.rs",

@@ -1,0 +1,158 @@
+//! [`Engine`]: a connected Docker or Podman, and what is ours on it.
+
+use std::{collections::HashMap, fmt};
+
+use bollard::{
+    Docker, body_full,
+    errors::Error,
+    models::ContainerInspectResponse,
+    query_parameters::{
+        InspectContainerOptions, ListContainersOptions, RemoveContainerOptions,
+        StopContainerOptions, UploadToContainerOptions,
+    },
+};
+use bytes::Bytes;
+use futures_util::future::try_join_all;
+use mcpt_core::{BackendName, Failure, ServerName};
+
+use crate::{
+    failure::{failure, is_missing},
+    marks,
+    unit::{Group, Unit, groups},
+};
+
+/// Which of the two.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Docker,
+    Podman,
+}
+
+impl Kind {
+    /// The name of its backend.
+    pub(crate) fn backend(self) -> BackendName {
+        BackendName::new(match self {
+            Self::Docker => "docker",
+            Self::Podman => "podman",
+        })
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Docker => "Docker",
+            Self::Podman => "Podman",
+        })
+    }
+}
+
+/// A connected engine.
+#[derive(Debug, Clone)]
+pub(crate) struct Engine {
+    pub(crate) api: Docker,
+    pub(crate) kind: Kind,
+    /// Whether commands in hints name the backend.
+    pub(crate) named: bool,
+}
+
+impl Engine {
+    /// All that is ours, by server.
+    pub(crate) async fn groups(&self, what: &str) -> Result<Vec<Group>, Failure> {
+        Ok(groups(self.units(marks::SERVER.to_owned(), what).await?))
+    }
+
+    /// What is ours of one server.
+    pub(crate) async fn group(&self, name: &ServerName, what: &str) -> Result<Group, Failure> {
+        let units = self
+            .units(format!("{}={name}", marks::SERVER), what)
+            .await?;
+        let found = groups(units).into_iter().find(|group| group.name == *name);
+        Ok(found.unwrap_or_else(|| Group::empty(name.clone())))
+    }
+
+    async fn units(&self, label: String, what: &str) -> Result<Vec<Unit>, Failure> {
+        let options = ListContainersOptions {
+            all: true,
+            filters: Some(HashMap::from([("label".to_owned(), vec![label])])),
+            ..ListContainersOptions::default()
+        };
+        let containers = self.api.list_containers(Some(options)).await;
+        let containers = containers.map_err(|error| failure(what, &error))?;
+        Ok(containers.iter().filter_map(Unit::read).collect())
+    }
+
+    /// What the engine knows of a container; `None` when it is gone.
+    pub(crate) async fn inspect(
+        &self,
+        id: &str,
+        what: &str,
+    ) -> Result<Option<ContainerInspectResponse>, Failure> {
+        let inspected = self
+            .api
+            .inspect_container(id, None::<InspectContainerOptions>)
+            .await;
+        match inspected {
+            Ok(found) => Ok(Some(found)),
+            Err(error) if is_missing(&error) => Ok(None),
+            Err(error) => Err(failure(what, &error)),
+        }
+    }
+
+    /// Unpacks an archive at the root of a container.
+    pub(crate) async fn upload(
+        &self,
+        id: &str,
+        archive: Vec<u8>,
+        what: &str,
+    ) -> Result<(), Failure> {
+        let options = UploadToContainerOptions {
+            path: "/".to_owned(),
+            ..UploadToContainerOptions::default()
+        };
+        let body = body_full(Bytes::from(archive));
+        let uploaded = self.api.upload_to_container(id, Some(options), body).await;
+        uploaded.map_err(|error| failure(what, &error))
+    }
+
+    /// Ends containers gracefully, each within so many seconds, else within the time that it was made with, and leaves them
+    /// there.
+    pub(crate) async fn stop(
+        &self,
+        ids: &[&str],
+        within: Option<i32>,
+        what: &str,
+    ) -> Result<(), Failure> {
+        let stops = ids.iter().map(|id| async move {
+            let options = StopContainerOptions {
+                t: within,
+                ..StopContainerOptions::default()
+            };
+            let stopped = self.api.stop_container(id, Some(options)).await;
+            done_or_gone(stopped, what)
+        });
+        try_join_all(stops).await.map(drop)
+    }
+
+    /// Removes containers with the volumes that have no name, running ones by force.
+    pub(crate) async fn remove(&self, ids: &[&str], what: &str) -> Result<(), Failure> {
+        let options = RemoveContainerOptions {
+            force: true,
+            v: true,
+            ..RemoveContainerOptions::default()
+        };
+        let removals = ids.iter().map(|id| {
+            let options = options.clone();
+            async move { done_or_gone(self.api.remove_container(id, Some(options)).await, what) }
+        });
+        try_join_all(removals).await.map(drop)
+    }
+}
+
+/// A container that is gone needs nothing done to it.
+fn done_or_gone(outcome: Result<(), Error>, what: &str) -> Result<(), Failure> {
+    match outcome {
+        Err(error) if !is_missing(&error) => Err(failure(what, &error)),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,47 @@
+//! Errors of an engine as [`Failure`]s.
+
+use bollard::errors::Error;
+use mcpt_core::{Failure, FailureKind, chain};
+
+/// What an engine refused or did not answer.
+pub(crate) fn failure(what: &str, error: &Error) -> Failure {
+    let kind = match error {
+        Error::IOError { .. }
+        | Error::HyperResponseError { .. }
+        | Error::HyperLegacyError { .. }
+        | Error::SocketNotFoundError(_) => FailureKind::Unreachable,
+        Error::RequestTimeoutError => FailureKind::TimedOut,
+        _ => FailureKind::Failed,
+    };
+    Failure::new(kind, what).because(words(error))
+}
+
+/// What an engine says, without the library's own words around it.
+pub(crate) fn words(error: &Error) -> String {
+    match error {
+        Error::DockerResponseServerError { message, .. } => message.trim().to_owned(),
+        Error::DockerStreamError { error } => error.trim().to_owned(),
+        Error::RequestTimeoutError => "the engine did not answer in time".to_owned(),
+        other => chain(other),
+    }
+}
+
+/// The status by which the engine refused, if it did.
+pub(crate) fn status(error: &Error) -> Option<u16> {
+    match error {
+        Error::DockerResponseServerError { status_code, .. } => Some(*status_code),
+        _ => None,
+    }
+}
+
+/// Whether what was asked for is not there, or is as it should become already.
+pub(crate) fn is_missing(error: &Error) -> bool {
+    matches!(status(error), Some(404 | 304))
+}
+
+/// Whether there is something of that name already.
+pub(crate) fn is_taken(error: &Error) -> bool {
+    // Podman says it with a status for faults of its own.
+    status(error) == Some(409)
+        || status(error) == Some(500) && words(error).contains("is already in use")
+}

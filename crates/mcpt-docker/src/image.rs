@@ -1,0 +1,176 @@
+//! Images of servers: there, or pulled with progress.
+
+use std::{collections::BTreeMap, fmt::Write as _};
+
+use bollard::{models::CreateImageInfo, query_parameters::CreateImageOptions};
+use futures_util::StreamExt as _;
+use mcpt_core::{CommandOption, Failure, FailureKind, Progress, ProgressEvent};
+
+use crate::{
+    engine::Engine,
+    failure::{failure, is_missing, status, words},
+    own_image,
+};
+
+/// What must be known of an image.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Facts {
+    /// Its user: empty for root.
+    pub(crate) user: String,
+}
+
+/// Makes sure that the engine has an image, and tells about it.
+///
+/// # Errors
+/// When it cannot be had.
+pub(crate) async fn ensure(
+    engine: &Engine,
+    reference: &str,
+    what: &str,
+    progress: &dyn Progress,
+) -> Result<Facts, Failure> {
+    if reference == own_image::reference() {
+        own_image::ensure(engine, what, progress).await?;
+    }
+    if let Some(facts) = look(engine, reference, what).await? {
+        return Ok(facts);
+    }
+    pull(engine, reference, what, progress).await?;
+    look(engine, reference, what).await?.ok_or_else(|| {
+        Failure::new(FailureKind::Failed, what).because(format!(
+            "image {reference} is not there after it was pulled"
+        ))
+    })
+}
+
+async fn look(engine: &Engine, reference: &str, what: &str) -> Result<Option<Facts>, Failure> {
+    match engine.api.inspect_image(reference).await {
+        Ok(image) => Ok(Some(Facts {
+            user: image
+                .config
+                .and_then(|config| config.user)
+                .unwrap_or_default(),
+        })),
+        Err(error) if is_missing(&error) => Ok(None),
+        Err(error) => Err(failure(what, &error)),
+    }
+}
+
+async fn pull(
+    engine: &Engine,
+    reference: &str,
+    what: &str,
+    progress: &dyn Progress,
+) -> Result<(), Failure> {
+    progress.event(ProgressEvent::Step(format!("pulling {reference}")));
+    let options = CreateImageOptions {
+        from_image: Some(reference.to_owned()),
+        ..CreateImageOptions::default()
+    };
+    let mut layers = Layers::default();
+    let mut steps = engine.api.create_image(Some(options), None, None);
+    while let Some(step) = steps.next().await {
+        let step =
+            step.map_err(|error| {
+                let missing = status(&error) == Some(404);
+                let failure = Failure::new(FailureKind::Failed, what).because(format!(
+                    "image {reference} is not on this engine, and cannot be pulled: {}",
+                    words(&error)
+                ));
+                failure.hint(if missing {
+                format!("check its name and tag, or name another one with {}", CommandOption::Image)
+            } else {
+                format!(
+                    "{} pull {reference} shows whether the registry can be reached and lets you in",
+                    engine.kind.backend()
+                )
+            })
+            })?;
+        if let Some(told) = layers.take(&step) {
+            progress.event(ProgressEvent::Waiting(told));
+        }
+    }
+    Ok(())
+}
+
+/// How far each layer is.
+#[derive(Debug, Default)]
+struct Layers {
+    done: BTreeMap<String, bool>,
+    bytes: BTreeMap<String, (i64, i64)>,
+    told: String,
+}
+
+impl Layers {
+    /// Takes one message of the engine; gives a text when there is something new to tell.
+    fn take(&mut self, step: &CreateImageInfo) -> Option<String> {
+        let id = step.id.clone()?;
+        let status = step.status.as_deref().unwrap_or_default();
+        match status {
+            "Pulling fs layer" | "Waiting" | "Downloading" | "Verifying Checksum"
+            | "Extracting" => {
+                self.done.insert(id.clone(), false);
+            }
+            "Download complete" | "Pull complete" | "Already exists" => {
+                self.done.insert(id.clone(), status != "Download complete");
+            }
+            _ => return None,
+        }
+        let detail = step
+            .progress_detail
+            .as_ref()
+            .filter(|_| status == "Downloading");
+        if let Some(detail) = detail
+            && let (Some(current), Some(total)) = (detail.current, detail.total)
+        {
+            self.bytes.insert(id, (current, total));
+        }
+        let (current, total) = self.bytes.values().fold((0, 0), |(current, total), layer| {
+            (current + layer.0, total + layer.1)
+        });
+        let done = self.done.values().filter(|done| **done).count();
+        let mut text = format!("{done} of {} layers", self.done.len());
+        if total > 0 {
+            let (current, total) = (current / 1_000_000, total / 1_000_000);
+            // Writing to a string cannot fail.
+            let _ = write!(text, ", {current} of {total} MB");
+        }
+        if text == self.told {
+            return None;
+        }
+        self.told.clone_from(&text);
+        Some(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bollard::models::ProgressDetail;
+
+    use super::*;
+
+    #[test]
+    fn layers_are_counted() {
+        let mut layers = Layers::default();
+        let step = |id: &str, status: &str, bytes: Option<(i64, i64)>| CreateImageInfo {
+            id: Some(id.to_owned()),
+            status: Some(status.to_owned()),
+            progress_detail: bytes.map(|(current, total)| ProgressDetail {
+                current: Some(current),
+                total: Some(total),
+            }),
+            ..CreateImageInfo::default()
+        };
+        let mut told = |id, status, bytes| layers.take(&step(id, status, bytes));
+        assert_eq!(told("latest", "Pulling from library/a", None), None);
+        assert_eq!(
+            told("a", "Pulling fs layer", None).unwrap(),
+            "0 of 1 layers"
+        );
+        assert_eq!(told("a", "Waiting", None), None, "nothing new");
+        let half = told("a", "Downloading", Some((5_000_000, 10_000_000)));
+        assert_eq!(half.unwrap(), "0 of 1 layers, 5 of 10 MB");
+        let done = told("a", "Pull complete", None).unwrap();
+        assert!(done.starts_with("1 of 1 layers"), "{done}");
+    }
+}

@@ -1,0 +1,125 @@
+//! Changing how many replicas of the current revision there are.
+
+use mcpt_core::{
+    Backend as _, Capability, ChangeOptions, Failure, FailureKind, Progress, ProgressEvent, Scale,
+    Server, ServerName,
+};
+
+use crate::{
+    body::Template,
+    change::{self, Change},
+    engine::Engine,
+    front,
+    lock::Lock,
+    own_image, server,
+    unit::{Group, Unit},
+};
+
+/// Changes the number of replicas. That is no new revision: a replica does not know how many others there are.
+///
+/// # Errors
+/// [`FailureKind::NotFound`] when there is no such server, otherwise as a deploy.
+pub(crate) async fn scale(
+    engine: &Engine,
+    name: &ServerName,
+    scale: &Scale,
+    options: &ChangeOptions,
+    progress: &dyn Progress,
+) -> Result<Server, Failure> {
+    let what = format!("cannot scale {name}");
+    let replicas = match scale {
+        Scale::To(0) => {
+            return Err(Failure::new(FailureKind::Usage, what)
+                .because("a server without an instance answers nobody")
+                .hint(format!(
+                    "end it instead: {}",
+                    engine.command(&format!("delete {name}"))
+                )));
+        }
+        Scale::To(replicas) => *replicas,
+        Scale::Auto(_) => return Err(engine.unsupported(what, Capability::Autoscaling)),
+    };
+    if engine.group(name, &what).await?.current().is_none() {
+        return Err(engine.not_found(name).await);
+    }
+    own_image::ensure(engine, &what, progress).await?;
+    let lock = Lock::take(engine, name, &own_image::reference(), &what).await?;
+    let changed = change(engine, name, replicas, options, &what, progress).await;
+    let released = lock.release(&what).await;
+    changed.and(released)?;
+    let group = engine.group(name, &what).await?;
+    server::status(engine, &group, &what).await
+}
+
+async fn change(
+    engine: &Engine,
+    name: &ServerName,
+    replicas: u32,
+    options: &ChangeOptions,
+    what: &str,
+    progress: &dyn Progress,
+) -> Result<(), Failure> {
+    let group = change::settle(engine, name, what, progress).await?;
+    let first = group.current().and_then(|(_, units)| units.first());
+    let kept = match first {
+        Some(unit) => engine.inspect(&unit.id, what).await?,
+        None => None,
+    };
+    let template = kept.and_then(|container| Template::of_container(name, &container));
+    let Some(template) = template else {
+        return Err(engine.not_found(name).await);
+    };
+    let change = Change {
+        engine,
+        template,
+        replicas,
+        wait: options.wait,
+        timeout: options.timeout,
+        atomic: false,
+        secrets: Vec::new(),
+        what,
+    };
+    to(&change, &group, progress).await
+}
+
+/// Brings the current revision to the number of replicas of a change, which is of an equal configuration.
+///
+/// # Errors
+/// When a new replica does not pass its trial; those that were there stay.
+pub(crate) async fn to(
+    change: &Change<'_>,
+    group: &Group,
+    progress: &dyn Progress,
+) -> Result<(), Failure> {
+    let Some((revision, units)) = group.current() else {
+        return change.perform(group, progress).await;
+    };
+    let there: Vec<u32> = units.iter().map(Unit::number).collect();
+    let (stay, surplus) = units.split_at(units.len().min(change.replicas as usize));
+    let missing: Vec<u32> = (1..)
+        .filter(|number| !there.contains(number))
+        .take(change.replicas as usize - stay.len())
+        .collect();
+    if !missing.is_empty() {
+        change.add(group, revision, &missing, progress).await?;
+    }
+    if surplus.is_empty() {
+        return Ok(());
+    }
+    let (engine, what) = (change.engine, change.what);
+    let front = front::ensure(engine, group, what).await?;
+    if let Some(told) = front::told(stay, surplus) {
+        front::tell(engine, &front, &told, what).await?;
+    }
+    progress.event(ProgressEvent::Step(format!(
+        "ending {} replicas",
+        surplus.len()
+    )));
+    let ids: Vec<_> = surplus.iter().map(|unit| unit.id.as_str()).collect();
+    engine.stop(&ids, None, what).await?;
+    engine.remove(&ids, what).await?;
+    if let Some(told) = front::told(stay, &[]) {
+        front::tell(engine, &front, &told, what).await?;
+    }
+    Ok(())
+}
