@@ -161,6 +161,8 @@ fn members(found: Option<&Value>, field: &str) -> Result<Vec<(String, String)>, 
         None | Some(Value::Null) => Ok(Vec::new()),
         Some(Value::Object(members)) => members
             .iter()
+            // Some write comments so.
+            .filter(|(name, _)| !name.trim_start().starts_with("//"))
             .filter_map(|(name, value)| {
                 let value = match value {
                     Value::String(text) => text.clone(),

@@ -90,6 +90,7 @@ impl Draft {
 
     /// A variable of the command that was written.
     pub(crate) fn outer(&mut self, name: &str, raw: &str) {
+        let name = name.trim();
         let text = self.text(raw, Some(name));
         self.outer.retain(|(known, _)| known != name);
         self.outer.push((name.to_owned(), text));
@@ -97,12 +98,14 @@ impl Draft {
 
     /// A variable of the server with its value.
     pub(crate) fn env(&mut self, name: &str, raw: &str) {
+        let name = name.trim();
         let text = self.text(raw, Some(name));
         self.env.insert(name.to_owned(), text);
     }
 
     /// A variable of the server that has the value which it has around the command.
     pub(crate) fn passed(&mut self, name: &str) {
+        let name = name.trim();
         let text = match self.known(name) {
             Some(text) => text.clone(),
             None => self.setting(name, None),

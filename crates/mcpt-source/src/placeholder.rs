@@ -46,7 +46,7 @@ pub(crate) fn is_blank(text: &str) -> bool {
                 !inside.is_empty() && !inside.contains(['<', '>', '[', ']', '{', '}', '"'])
             })
     };
-    if inside("<", ">") || inside("{{", "}}") || (inside("[", "]") && lower.contains("your")) {
+    if inside("<", ">") || inside("{{", "}}") || in_brackets(&lower) {
         return true;
     }
     let bare = lower.trim_end_matches(['.', '…']);
@@ -104,6 +104,20 @@ pub(crate) fn is_blank(text: &str) -> bool {
             lower.as_str(),
             "todo" | "placeholder" | "redacted" | "[redacted]"
         )
+}
+
+/// `[AWS Region]`: words, and no list of anything.
+fn in_brackets(lower: &str) -> bool {
+    let inside = lower
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'));
+    inside.is_some_and(|inside| {
+        inside.starts_with(|c: char| c.is_alphabetic())
+            && inside.contains([' ', '-', '_'])
+            && inside
+                .chars()
+                .all(|c| c.is_alphanumeric() || " -_.'/".contains(c))
+    })
 }
 
 /// `yourToken`: a capital behind the first word.
@@ -335,6 +349,10 @@ mod tests {
                 "http://[windows_host]:8399/sse",
             ),
             ("{{api_key}}", "[api_key]"),
+            ("[AWS Region]", "[aws_region]"),
+            ("[YOUR_TOKEN]", "[token]"),
+            ("[\"a b\"]", "[\"a b\"]"),
+            ("[1, 2]", "[1, 2]"),
             ("{{ env \"HOME\" }}", "{{ env \"HOME\" }}"),
             // None of these is one.
             ("@scope/name@latest", "@scope/name@latest"),

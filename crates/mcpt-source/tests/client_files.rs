@@ -215,6 +215,13 @@ fn every_client_is_read() {
             ],
         ),
         (
+            "a part of a file, settings of an extension, comments as keys, and what people leave open in brackets",
+            None,
+            r#""github.copilot.chat.mcpServers": {"a": {"command": "uv", "args": ["tool", "run", "--from", "x@latest", "x.exe"],
+                "env": {"// why": "so", " REGION": "[AWS Region]"}}},"#,
+            &["github.copilot.chat.mcpServers.a: pypi:x REGION={REGION} (REGION)"],
+        ),
+        (
             "one server alone",
             None,
             r#"{"command": "npx", "args": ["-y", "pkg"]}"#,

@@ -16,7 +16,8 @@ pub(super) fn document(text: &str, grammar: Option<Grammar>) -> Result<Document,
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let grammar = grammar.unwrap_or_else(|| {
         let first = text.trim_start();
-        if first.starts_with(['{', '[']) || first.starts_with("//") || first.starts_with("/*") {
+        if first.starts_with(['{', '[', '"']) || first.starts_with("//") || first.starts_with("/*")
+        {
             Grammar::Json
         } else {
             Grammar::Yaml
@@ -46,6 +47,14 @@ fn options() -> ParseOptions {
 }
 
 fn json(text: &str) -> Result<Document, ClientFileError> {
+    // A part of a file, as READMEs show it: `"mcpServers": {…}`.
+    let whole;
+    let text = if text.trim_start().starts_with('"') {
+        whole = format!("{{{text}\n}}");
+        &whole
+    } else {
+        text
+    };
     let parsed = parse_to_ast(text, &CollectOptions::default(), &options()).map_err(|error| {
         ClientFileError::Syntax {
             line: error.line_display(),

@@ -52,6 +52,15 @@ pub(super) fn all(document: &Value) -> Vec<Place<'_>> {
             );
         }
     }
+    // Settings of extensions: `github.copilot.chat.mcpServers`.
+    for (key, value) in top {
+        if key.ends_with(".mcpServers")
+            && !KEYS.contains(&key.as_str())
+            && let Value::Object(servers) = value
+        {
+            named("mcpServers", key, servers, &mut found);
+        }
+    }
     // opencode and Crush have the servers in `mcp` itself.
     if let Some(Value::Object(members)) = top.get("mcp")
         && !members.contains_key("servers")

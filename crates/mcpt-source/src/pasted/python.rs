@@ -344,6 +344,8 @@ fn tool(
     if asked.from.is_some()
         && let Some(word) = word
     {
+        // Windows has it behind the names of programs.
+        let word = word.strip_suffix(".exe").unwrap_or(&word).to_owned();
         if is_interpreter(&word) && is_module(&words) {
             found.module = take_module(&mut words);
         } else if found.name.as_str() != word {
