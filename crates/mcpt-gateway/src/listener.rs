@@ -128,6 +128,7 @@ impl Gateway {
         background.spawn(serve_pages(pages, admin, Arc::clone(&stages.pages)));
         tracing::info!(address = %clients, %admin, "gateway listens");
 
+        let exchange = Arc::clone(&stages.exchange);
         let service = service_fn(move |request| {
             let stages = Arc::clone(&stages);
             async move { Ok::<_, Infallible>(stages.answer(request).await) }
@@ -140,6 +141,7 @@ impl Gateway {
                 drop(tokio::time::timeout(grace / 2, connections.leave()).await);
                 connections.stop();
                 connections.closed().await;
+                exchange.end_sessions_of_own().await;
             };
             if tokio::time::timeout(grace, drained).await.is_err() {
                 tracing::warn!("requests still in progress are cut off");

@@ -16,6 +16,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use futures_util::future::join_all;
 use hyper::{
     HeaderMap, Method, Request,
     header::{HeaderName, HeaderValue, USER_AGENT},
@@ -161,6 +162,12 @@ impl Leases {
             .entry(key)
             .or_default()
             .push(Waiting { lease, since });
+    }
+
+    /// Takes out all of them.
+    fn all(&self) -> Vec<Lease> {
+        let all = std::mem::take(&mut *locked(&self.waiting));
+        all.into_values().flatten().map(|one| one.lease).collect()
     }
 
     /// Takes out the sessions that nobody has wanted for a while, or one of them when there is no room.
@@ -351,6 +358,12 @@ impl Exchange {
         if let Err(refusal) = ended {
             tracing::debug!(%refusal, "a session with a server could not be ended");
         }
+    }
+
+    /// Ends the sessions that wait for requests, since there will be none.
+    pub(crate) async fn end_sessions_of_own(&self) {
+        let all = self.translation.leases.all();
+        join_all(all.into_iter().map(|lease| self.end_lease(lease))).await;
     }
 
     /// Ends sessions that nobody has wanted for a while, and forgets what else is too old.

@@ -2,11 +2,14 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
+use futures_util::FutureExt as _;
 use mcpt_routing::Conditions;
 use serde_json::{Value, json};
 
+use tokio::sync::oneshot;
+
 use crate::{
-    harness::{Tellable, gateway, modern},
+    harness::{Tellable, gateway, gateway_until, modern},
     recorded::{Asked, Recorded, Reply},
     wire::{Answer, Wire},
 };
@@ -345,4 +348,20 @@ async fn listening_hears_what_was_wanted_alone() {
     );
     drop(stream);
     server.is_asked(|asked| asked.method == "DELETE").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_gateway_that_ends_leaves_no_session_behind() {
+    let (shutdown, told) = oneshot::channel();
+    let (gateway, serving) = gateway_until(told.map(drop).boxed());
+    let serving = tokio::spawn(serving);
+    let server = server(&NOTHING).await;
+    gateway.endpoints(&[("a", server.address, Conditions::READY)]);
+    gateway.shows("condition=\"ready\"} 1").await;
+    let answer = ask(&gateway, ("tools/list", &json!({})), &[], &json!({})).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    shutdown.send(()).unwrap();
+    serving.await.unwrap().unwrap();
+    let ended = server.is_asked(|asked| asked.method == "DELETE").await;
+    assert_eq!(ended.header("mcp-session-id"), Some("1"));
 }
