@@ -24,7 +24,7 @@ pub use index::{Index, IndexEntry};
 pub use places::Places;
 pub use pull::{Fetched, Provenance, Wanted, pull};
 pub use registry::{Chosen, Credentials, Pushed, Reference, Registry, is_registry};
-pub use repositories::{Repositories, Repository};
+pub use repositories::{ListLock, Repositories, Repository};
 pub use unpack::unpack;
 
 /// The examples of the page for people are tests, too.

@@ -1,7 +1,7 @@
 //! `repositories.yaml`: the repositories that the user added, and their cached indexes.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value, json};
@@ -17,6 +17,12 @@ pub struct Repository {
     pub url: String,
     /// How to be let in.
     pub access: Access,
+}
+
+/// The right to change the list, until it is dropped or the program ends.
+#[derive(Debug)]
+pub struct ListLock {
+    _file: fs::File,
 }
 
 /// All of them, in the order in which they were added.
@@ -48,6 +54,23 @@ impl Repositories {
         let entries = entries.into_iter().flatten().filter_map(Value::as_object);
         Ok(Self {
             list: entries.map(Repository::read).collect(),
+        })
+    }
+
+    /// Waits until no other program changes the list, and keeps others from it: whoever changes it holds this from before it is
+    /// read until after it is written. `helm repo add` does the same.
+    ///
+    /// # Errors
+    /// When the file that is locked, `repositories.lock` beside the list, cannot be made.
+    pub fn lock(places: &Places) -> Result<ListLock, Error> {
+        let path = places.repository_config.with_extension("lock");
+        let folder = path.parent().unwrap_or(Path::new("."));
+        fs::create_dir_all(folder).map_err(Error::file(folder))?;
+        let mut options = fs::OpenOptions::new();
+        let file = options.create(true).truncate(false).write(true).open(&path);
+        let file = file.and_then(|file| file.lock().map(|()| file));
+        Ok(ListLock {
+            _file: file.map_err(Error::file(&path))?,
         })
     }
 

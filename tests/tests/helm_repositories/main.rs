@@ -7,6 +7,7 @@ mod server;
 use std::fs;
 use std::path::Path;
 use std::process::Output;
+use std::thread;
 
 use mcpt_tests::beside_helm::{helm, mcpt, said, tree, write};
 use server::Server;
@@ -225,4 +226,34 @@ fn another_archive_than_the_index_says_is_refused() {
         "{said:?}"
     );
     assert!(!folder.path().join("a-2.0.0.tgz").exists());
+}
+
+/// Several programs that add repositories at once, helm among them, lose none.
+#[test]
+fn repositories_that_are_added_at_once_are_all_there() {
+    let folder = tempfile::tempdir().unwrap();
+    serve(folder.path());
+    let server = Server::start(&folder.path().join("served"));
+    let url = format!("{}/open", server.url());
+    let work = folder.path();
+    let names: Vec<String> = (0..6).map(|number| format!("r{number}")).collect();
+    thread::scope(|scope| {
+        for (number, name) in names.iter().enumerate() {
+            let url = url.as_str();
+            scope.spawn(move || {
+                let run = if number % 3 == 0 { helm } else { mcpt };
+                let added = run(&["repo", "add", name, url], work);
+                assert!(added.status.success(), "{added:?}");
+            });
+        }
+    });
+    let listed = said(&mcpt(&["repo", "list", "--no-headers"], work)).lines;
+    let mut found: Vec<&str> = listed
+        .iter()
+        .filter_map(|line| line.split_whitespace().next())
+        .collect();
+    found.sort_unstable();
+    let mut names: Vec<&str> = names.iter().map(String::as_str).collect();
+    names.sort_unstable();
+    assert_eq!(found, names);
 }

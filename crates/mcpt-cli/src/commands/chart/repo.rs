@@ -122,11 +122,12 @@ impl Repo {
 impl Add {
     fn run(&self) -> Result<(), Ending> {
         let places = self.places.places();
-        let mut known = Repositories::load(&places).map_err(|error| fetching(&error))?;
         let mut access = self.access.access();
         if !access.username.is_empty() && access.password.is_none() {
             access.password = Some(self.read_password()?);
         }
+        let _alone = Repositories::lock(&places).map_err(|error| fetching(&error))?;
+        let mut known = Repositories::load(&places).map_err(|error| fetching(&error))?;
         let (name, url) = (&self.name, &self.url);
         if name.contains('/') {
             return Err(failed(format!(
@@ -247,6 +248,7 @@ impl Update {
 impl Remove {
     fn run(&self) -> Result<(), Ending> {
         let places = self.places.places();
+        let _alone = Repositories::lock(&places).map_err(|error| fetching(&error))?;
         let mut known = Repositories::load(&places).map_err(|error| fetching(&error))?;
         if known.list.is_empty() {
             return Err(failed("no repositories configured".to_owned()).into());

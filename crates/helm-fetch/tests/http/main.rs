@@ -1,0 +1,215 @@
+//! Requests over HTTP and HTTPS to servers that behave as real ones may: redirects, silence, certificates.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod server;
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use helm_fetch::{Access, Error, Http, Tls};
+use rcgen::{
+    BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose,
+};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{RootCertStore, ServerConfig};
+use server::{Server, moved, ok};
+
+fn user() -> Access {
+    Access {
+        username: "u".to_owned(),
+        password: Some("w".to_owned().into()),
+        ..Access::default()
+    }
+}
+
+#[test]
+fn connections_are_used_again() {
+    let server = Server::start(None, Box::new(|path| Some(ok(path))));
+    let http = Http::default();
+    for path in ["/a", "/b", "/c"] {
+        let found = http.clone().get(&server.url(path), "", &Access::default());
+        assert_eq!(found.unwrap(), path.as_bytes());
+    }
+    assert_eq!(server.connections.load(Ordering::SeqCst), 1);
+}
+
+/// A user and a password follow a redirect to the same server, and to no other, be it only another port.
+#[test]
+fn credentials_do_not_follow_to_another_server() {
+    let other = Server::start(None, Box::new(|_| Some(ok("theirs"))));
+    let there = other.url("/there");
+    let server = Server::start(
+        None,
+        Box::new(move |path| {
+            Some(match path {
+                "/away" => moved(&there),
+                "/near" => moved("/here"),
+                _ => ok("ours"),
+            })
+        }),
+    );
+    let http = Http::default();
+    let near = http.get(&server.url("/near"), &server.url("/"), &user());
+    assert_eq!(near.unwrap(), b"ours");
+    assert_eq!(server.saw("authorization: Basic dTp3"), [true, true]);
+    let away = http.get(&server.url("/away"), &server.url("/"), &user());
+    assert_eq!(away.unwrap(), b"theirs");
+    assert_eq!(other.saw("authorization"), [false]);
+}
+
+#[test]
+fn redirects_have_an_end() {
+    let server = Server::start(None, Box::new(|_| Some(moved("/again"))));
+    let error = Http::default().get(&server.url("/"), "", &Access::default());
+    let error = error.unwrap_err().to_string();
+    assert!(error.ends_with("more than 10 redirects"), "{error}");
+}
+
+#[test]
+fn silence_ends_in_time() {
+    let part = "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\npart";
+    let server = Server::start(
+        None,
+        Box::new(move |path| (path == "/part").then(|| part.to_owned())),
+    );
+    let http = Http::new(Duration::from_millis(300));
+    for path in ["/nothing", "/part"] {
+        let error = http.get(&server.url(path), "", &Access::default());
+        let error = error.unwrap_err();
+        assert!(matches!(error, Error::TimedOut { .. }), "{path}: {error}");
+    }
+}
+
+#[test]
+fn other_answers_are_named() {
+    let server = Server::start(
+        None,
+        Box::new(|path| {
+            Some(match path {
+                "/none" => "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n".to_owned(),
+                _ => "SSH-2.0-none\r\n\r\n".to_owned(),
+            })
+        }),
+    );
+    let get = |path: &str| Http::default().get(&server.url(path), "", &Access::default());
+    let none = get("/none").unwrap_err();
+    assert!(matches!(none, Error::Status { status: 404, .. }), "{none}");
+    let other = get("/other").unwrap_err();
+    assert!(matches!(other, Error::Unreachable { .. }), "{other}");
+}
+
+/// An authority, a server's certificate and a client's, as files; and the server's side of them.
+fn certificates(folder: &Path) -> [Arc<ServerConfig>; 2] {
+    let key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+    let authority = params.self_signed(&key).unwrap();
+    let issuer = Issuer::new(params, key);
+    fs::write(folder.join("ca.pem"), authority.pem()).unwrap();
+    for (name, host, usage) in [
+        ("server", "127.0.0.1", ExtendedKeyUsagePurpose::ServerAuth),
+        ("client", "client", ExtendedKeyUsagePurpose::ClientAuth),
+    ] {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new(vec![host.to_owned()]).unwrap();
+        params.extended_key_usages = vec![usage];
+        let signed = params.signed_by(&key, &issuer).unwrap();
+        fs::write(folder.join(format!("{name}.pem")), signed.pem()).unwrap();
+        fs::write(folder.join(format!("{name}.key")), key.serialize_pem()).unwrap();
+    }
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let mut roots = RootCertStore::empty();
+    roots.add(authority.der().clone()).unwrap();
+    let verifier =
+        WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider));
+    let verifier = verifier.build().unwrap();
+    [None, Some(verifier)].map(|verifier| {
+        let config = ServerConfig::builder_with_provider(Arc::clone(&provider));
+        let config = config.with_safe_default_protocol_versions().unwrap();
+        let config = match verifier {
+            None => config.with_no_client_auth(),
+            Some(verifier) => config.with_client_cert_verifier(verifier),
+        };
+        let chain = vec![CertificateDer::from_pem_file(folder.join("server.pem")).unwrap()];
+        let key = PrivateKeyDer::from_pem_file(folder.join("server.key")).unwrap();
+        Arc::new(config.with_single_cert(chain, key).unwrap())
+    })
+}
+
+#[test]
+fn certificates_are_looked_at() {
+    let folder = tempfile::tempdir().unwrap();
+    let [anybody, known] = certificates(folder.path());
+    let plain = Server::start(None, Box::new(|_| Some(ok("plain"))));
+    let down = plain.url("/");
+    let start = |config| {
+        let down = down.clone();
+        let answer = move |path: &str| {
+            Some(match path {
+                "/down" => moved(&down),
+                _ => ok("safe"),
+            })
+        };
+        Server::start(Some(config), Box::new(answer))
+    };
+    let (anybody, known) = (start(anybody), start(known));
+    let file = |name: &str| Some(folder.path().join(name));
+    let trusting = Tls {
+        ca_file: file("ca.pem"),
+        ..Tls::default()
+    };
+    let careless = Tls {
+        insecure_skip_tls_verify: true,
+        ..Tls::default()
+    };
+    let named = Tls {
+        cert_file: file("client.pem"),
+        key_file: file("client.key"),
+        ..trusting.clone()
+    };
+    let http = Http::default();
+    let get = |server: &Server, path: &str, tls: &Tls| {
+        let access = Access {
+            tls: tls.clone(),
+            ..Access::default()
+        };
+        http.get(&format!("https://{}{path}", server.address), "", &access)
+    };
+    for (server, tls, is_let_in) in [
+        (&anybody, &Tls::default(), false),
+        (&anybody, &trusting, true),
+        (&anybody, &careless, true),
+        (&known, &trusting, false),
+        (&known, &named, true),
+        (&plain, &careless, false),
+    ] {
+        let found = get(server, "/", tls);
+        assert_eq!(found.is_ok(), is_let_in, "{tls:?}: {found:?}");
+    }
+    // Nobody is led out of what is safe.
+    let error = get(&anybody, "/down", &trusting).unwrap_err().to_string();
+    assert!(error.ends_with("which is not HTTPS"), "{error}");
+    assert!(plain.saw("GET").is_empty());
+    for wrong in [
+        Tls {
+            ca_file: file("client.key"),
+            ..Tls::default()
+        },
+        Tls {
+            cert_file: file("client.pem"),
+            key_file: file("none"),
+            ..Tls::default()
+        },
+    ] {
+        let error = get(&anybody, "/", &wrong).unwrap_err();
+        assert!(matches!(error, Error::Tls(_)), "{error}");
+    }
+}
