@@ -11,7 +11,8 @@ mod schema;
 use std::{collections::BTreeMap, path::Path};
 
 use indexmap::IndexMap;
-use mcpt_core::{Image, Resources, Sessions, TemplateId};
+use mcpt_core::{Capabilities, Capability, Image, Resources, Sessions, TemplateId};
+use mcpt_source::Source;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -41,6 +42,8 @@ pub struct Template {
     pub command: Vec<String>,
     /// Program and leading arguments on the local machine; empty when it cannot run there.
     pub local_command: Vec<String>,
+    /// Package that is run where there are no images; then there is no local command.
+    pub package: Option<Source>,
     /// How the server speaks.
     pub transport: TransportSpec,
     /// Whether a session must stay on one instance.
@@ -139,6 +142,8 @@ struct Raw {
     command: Vec<String>,
     #[serde(default)]
     local_command: Vec<String>,
+    package: Option<String>,
+    program: Option<String>,
     #[serde(default)]
     transport: TransportSpec,
     sessions: Option<Sessions>,
@@ -153,6 +158,25 @@ struct Raw {
 }
 
 impl Template {
+    /// The package that a backend with these capabilities runs of it, if that is what it runs.
+    #[must_use]
+    pub fn package_for(&self, can: Capabilities) -> Option<&Source> {
+        let image = can.has(Capability::Images) && self.image.is_some();
+        self.package
+            .as_ref()
+            .filter(|_| can.has(Capability::Packages) && !image)
+    }
+
+    /// Whether a backend with these capabilities can run it.
+    #[must_use]
+    pub fn runs_on(&self, can: Capabilities) -> bool {
+        if can.has(Capability::Images) {
+            self.image.is_some() || self.package_for(can).is_some()
+        } else {
+            !self.local_command.is_empty() || self.package_for(can).is_some()
+        }
+    }
+
     /// Reads and checks the text of a `template.json`; `file` is its name in reports.
     ///
     /// # Errors
@@ -171,6 +195,7 @@ impl Template {
             image: checked.image,
             command: raw.command,
             local_command: raw.local_command,
+            package: checked.package,
             transport: raw.transport.completed(),
             sessions: raw.sessions.unwrap_or(Sessions::Stateful),
             resources: raw.resources,

@@ -5,7 +5,8 @@
 use std::{fs, path::Path};
 
 use mcpt_catalog::{Catalog, CatalogError, Origin, Settings, Template, compile};
-use mcpt_core::{Failure, FailureKind, TemplateId};
+use mcpt_core::{Capabilities, Capability, Failure, FailureKind, TemplateId};
+use mcpt_source::Source;
 use serde_json::Value;
 
 fn parse(text: &str) -> Result<Template, String> {
@@ -199,7 +200,7 @@ fn patterns_and_conditions_must_be_schemas() {
 fn a_template_without_anything_to_run() {
     assert_eq!(
         report(r#"{"name": "M", "description": ""}"#),
-        "mine/template.json:1: docker_image or local_command is missing"
+        "mine/template.json:1: docker_image or local_command or package is missing"
     );
 }
 
@@ -377,5 +378,40 @@ fn the_guide_knows_every_field() {
         for field in fields.expect("fields").keys() {
             assert!(chapter.contains(&format!("`{field}`")), "{place}/{field}");
         }
+    }
+}
+
+#[test]
+fn a_package_runs_where_there_are_no_images() {
+    let images = Capabilities::new(&[Capability::Images]);
+    let packages = Capabilities::new(&[Capability::Packages]);
+    let both = Capabilities::new(&[Capability::Images, Capability::Packages]);
+    let template = parse(
+        r#"{"name": "M", "description": "", "docker_image": "x/y", "package": "npm:@a/b@1.2.3", "program": "c"}"#,
+    )
+    .expect("good");
+    let package = template.package_for(packages).expect("a package");
+    assert_eq!(package.to_string(), "npm:@a/b@1.2.3");
+    assert!(matches!(package, Source::Npm(package) if package.bin.as_deref() == Some("c")));
+    assert!(template.package_for(images).is_none() && template.package_for(both).is_none());
+    assert!(
+        [images, packages, both]
+            .into_iter()
+            .all(|can| template.runs_on(can))
+    );
+    let template =
+        parse(r#"{"name": "M", "description": "", "package": "pypi:b==1"}"#).expect("good");
+    assert!(template.package_for(both).is_some() && !template.runs_on(images));
+    for (text, told) in [
+        (r#""package": "oci:x/y""#, "is no package"),
+        (r#""package": "npm:../x""#, "npm:NAME[@VERSION]"),
+        (
+            r#""package": "npm:x", "local_command": ["y"]"#,
+            "leave one out",
+        ),
+        (r#""program": "x", "local_command": ["y"]"#, "there is none"),
+    ] {
+        let error = parse(&format!(r#"{{"name": "M", "description": "", {text}}}"#)).unwrap_err();
+        assert!(error.contains(told), "{error}");
     }
 }

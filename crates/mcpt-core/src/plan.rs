@@ -11,9 +11,9 @@ use crate::{Image, Package, Secret, ServerName, TemplateId};
 pub struct Plan {
     /// Name of the server and of its release.
     pub name: ServerName,
-    /// Template it came from.
+    /// Template it came from; of what comes from none, a word for what it is.
     pub template: TemplateId,
-    /// Version of that template.
+    /// Version of that template; empty when there is none.
     pub template_version: String,
     /// How clients reach the server's own endpoint.
     pub transport: Transport,

@@ -211,7 +211,7 @@ impl Cause {
                     .to_owned()
             }
             Self::NeedsPython { .. } => {
-                "install a Python that fits: uv python install 3.13".to_owned()
+                "install a Python that fits, if there is one: uv python install VERSION".to_owned()
             }
             Self::NoProgram { known, choose, .. } if !known.is_empty() => {
                 format!("choose one: {choose}")

@@ -23,6 +23,8 @@ use crate::{
 const MANIFEST: &str = "package.json";
 /// The file that fixes it.
 const LOCK: &str = "package-lock.json";
+/// The file in which npm writes down what it has installed.
+const INSTALLED: &str = "node_modules/.package-lock.json";
 
 /// Resolves a package to a lock with the integrity of each package in it. Addresses of registries are left out of it: they
 /// are a matter of where it is installed.
@@ -144,16 +146,30 @@ pub(crate) fn check_engine(package: &Package, identity: &str) -> Result<(), Caus
 /// Installs a lock into a folder that has its files.
 pub(crate) async fn install(package: &Package, folder: &Path) -> Result<(), Cause> {
     let npm = Tool::find("npm")?;
-    let mut arguments = vec!["ci", "--omit=dev"];
+    let lock = Lock::read(package.lock.get(LOCK).map_or("", String::as_str))?;
+    let holes = lock.has_holes();
+    // `npm ci` does not install a lock in which something optional is missed. `npm install` does, and would fill the hole if it
+    // could: what it made is compared with the lock.
+    let mut arguments = if holes {
+        vec!["install", "--no-save", "--package-lock=true"]
+    } else {
+        vec!["ci"]
+    };
+    arguments.push("--omit=dev");
     if package.install_scripts.is_empty() {
         arguments.push("--ignore-scripts");
     }
     let ran = run(&npm, folder, &arguments).await?;
-    if ran.success {
-        Ok(())
-    } else {
-        Err(failure::cause(&ran, &package.name))
+    if !ran.success {
+        return Err(failure::cause(&ran, &package.name));
     }
+    if holes {
+        let path = folder.join(INSTALLED);
+        let installed = std::fs::read_to_string(&path)
+            .map_err(Cause::io(format!("npm left no {}", path.display())))?;
+        lock.check_installed(&installed)?;
+    }
+    Ok(())
 }
 
 /// The folder of a tree's programs.

@@ -136,7 +136,11 @@ async fn newest(
     let arguments = ["--no-deps", "--python-version", version, "newest.in"];
     let ran = uv.compile(folder, &arguments, pythons.any()).await?;
     if !ran.success {
-        return Err(failure::cause(&ran, name));
+        let mut cause = failure::cause(&ran, name);
+        if let Cause::NeedsPython { tried, .. } = &mut cause {
+            tried.push(version.to_owned());
+        }
+        return Err(cause);
     }
     let found = Requirements::read(&ran.stdout);
     let own = found.package(name).ok_or_else(|| Cause::BadOutput {

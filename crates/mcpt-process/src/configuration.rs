@@ -100,7 +100,8 @@ pub(crate) fn manifest(plan: &Plan, server: &ServerSpec) -> String {
             "installScripts": package.install_scripts,
             "lock": mcpt_package::lock_digest(package),
         });
-    } else {
+    }
+    if plan.package.is_none() || !server.template_version.is_empty() {
         value["template"] = serde_json::json!(server.template);
         value["templateVersion"] = serde_json::json!(server.template_version);
     }

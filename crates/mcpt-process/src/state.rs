@@ -102,6 +102,11 @@ impl RunState {
         }
     }
 
+    /// Whether there is a template: a package can be deployed without one.
+    fn is_of_template(&self) -> bool {
+        self.package.is_none() || !self.template_version.is_empty()
+    }
+
     /// What the server calls itself: it knows nothing of the port that clients use.
     pub(crate) fn host(&self) -> Option<String> {
         let port = self.server_port?;
@@ -135,7 +140,7 @@ impl RunState {
             name: self.name.clone(),
             backend: driver::NAME.clone(),
             namespace: None,
-            template: self.package.is_none().then(|| self.template.to_string()),
+            template: self.is_of_template().then(|| self.template.to_string()),
             transport: self.transport.clone(),
             state,
             reason,

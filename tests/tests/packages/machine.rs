@@ -34,13 +34,24 @@ impl Machine {
         Self { mcpt, home }
     }
 
+    /// With another variable in the environment.
+    pub(crate) fn env(self, name: &str, value: impl Into<String>) -> Self {
+        let Self { mcpt, home } = self;
+        let mcpt = mcpt.env(name, value);
+        Self { mcpt, home }
+    }
+
+    /// From now on this is where packages are: what `.npmrc` and `uv.toml` say.
+    pub(crate) fn tell(&self, npmrc: &str, uv: &str) {
+        fs::write(self.home.join(".npmrc"), npmrc).expect("writing .npmrc");
+        fs::write(self.home.join("uv.toml"), uv).expect("writing uv.toml");
+    }
+
     /// From now on no registry can be reached, and nothing of one is in a cache.
     pub(crate) fn lose_the_registries(&self) {
         const NOWHERE: &str = "http://127.0.0.1:9/";
-        let npm = format!("registry={NOWHERE}\nfetch-retries=0\n");
-        fs::write(self.home.join(".npmrc"), npm).expect("writing .npmrc");
         let uv = format!("[[index]]\nurl = \"{NOWHERE}simple\"\ndefault = true\n");
-        fs::write(self.home.join("uv.toml"), uv).expect("writing uv.toml");
+        self.tell(&format!("registry={NOWHERE}\nfetch-retries=0\n"), &uv);
         for cache in [".npm", "cache"] {
             // npm or uv may have had no use for it.
             drop(fs::remove_dir_all(self.home.join(cache)));

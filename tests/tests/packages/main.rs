@@ -6,8 +6,11 @@
     reason = "a panic is how a test fails"
 )]
 
+mod faults;
+mod index;
 mod machine;
 mod offline;
+mod template;
 
 use mcpt_tests::Mcpt;
 use serde_json::Value;

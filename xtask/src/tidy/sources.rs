@@ -152,6 +152,7 @@ const OF_OTHERS: &[(&str, &[&str], &str)] = &[
             "--no-audit",
             "--no-fund",
             "--no-progress",
+            "--no-save",
             "--omit",
             "--omit-lockfile-registry-resolved",
             "--package-lock",

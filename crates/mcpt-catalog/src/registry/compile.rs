@@ -7,6 +7,7 @@ use mcpt_core::{
     Arg, BackendName, Capabilities, Capability, CommandOption, Image, InvalidId, Mount, Plan,
     Secret, ServerName, Sessions, TemplateId, Transport, chain, sounds_secret,
 };
+use mcpt_source::Source;
 use serde_json::{Map, Value};
 
 use super::{
@@ -55,6 +56,8 @@ pub struct CompiledEntry {
     pub chart: Option<ChartSource>,
     /// What the user should know.
     pub warnings: Vec<String>,
+    /// The package that the plan is to run, which is to be resolved first.
+    pub package: Option<Source>,
     /// Values that expressions read and the user did not give: the variable, and the value's path.
     pub missing: Vec<(String, String)>,
 }
@@ -107,6 +110,7 @@ struct Attempt<'a> {
     /// Variables that are expressions, whoever gives their values; for the charts of others also those that sound secret.
     secrets: BTreeMap<String, Secret>,
     missing: Vec<(String, String)>,
+    package: Option<Source>,
 }
 
 impl<'a> Attempt<'a> {
@@ -119,6 +123,7 @@ impl<'a> Attempt<'a> {
             texts: BTreeMap::new(),
             secrets: BTreeMap::new(),
             missing: Vec::new(),
+            package: None,
         }
     }
 
@@ -168,6 +173,7 @@ impl<'a> Attempt<'a> {
             values,
             chart,
             warnings: self.warnings.clone(),
+            package: self.package.clone(),
             missing: self.missing.clone(),
         }
     }
@@ -331,6 +337,7 @@ impl<'a> Attempt<'a> {
             image: None,
             command: Vec::new(),
             local_command: Vec::new(),
+            package: None,
             transport: TransportSpec {
                 default: "http".to_owned(),
                 supported: vec!["http".to_owned(), "stdio".to_owned()],
@@ -355,6 +362,7 @@ impl<'a> Attempt<'a> {
         if !entry.command.is_empty() {
             template.command.clone_from(&entry.command);
             template.local_command.clone_from(&entry.command);
+            template.package = None;
         }
         if let Some(transport) = &entry.transport {
             let spec = &mut template.transport;
@@ -368,20 +376,19 @@ impl<'a> Attempt<'a> {
                 spec.port_env.clone_from(&transport.port_env);
             }
         }
-        let process = !self.choices.capabilities.has(Capability::Images);
-        if process && template.local_command.is_empty() {
-            self.faults.add(
-                "",
-                "nothing of it can be run on this machine: it names no command, and no template with one",
-            );
-        } else if !process && template.image.is_none() {
-            self.faults.add(
-                "",
+        let can = self.choices.capabilities;
+        let process = !can.has(Capability::Images);
+        self.package = template.package_for(can).cloned();
+        if !template.runs_on(can) {
+            let why = if process {
+                "nothing of it can be run on this machine: it names no command, and no template with one".to_owned()
+            } else {
+                let option = CommandOption::Image;
                 format!(
-                    "what to run is missing: name an image, or a template with one, or give {}",
-                    CommandOption::Image
-                ),
-            );
+                    "what to run is missing: name an image, or a template with one, or give {option}"
+                )
+            };
+            self.faults.add("", why);
         }
         let asked = self.choices.settings.transport.as_deref();
         let transport = asked.or(entry.transport.as_ref().map(|t| t.name.as_str()));

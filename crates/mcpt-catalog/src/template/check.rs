@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, path::Path, sync::LazyLock};
 
 use mcpt_core::{Image, Sessions, near};
+use mcpt_source::Source;
 use serde_json::{Map, Value};
 
 use super::{ConfigSchema, Raw, TransportSpec};
@@ -21,6 +22,7 @@ static FORMAT: LazyLock<Format> = LazyLock::new(|| {
 pub(super) struct Checked {
     pub(super) raw: Raw,
     pub(super) image: Option<Image>,
+    pub(super) package: Option<Source>,
 }
 
 /// Parses the text and checks it: against the format's schema, and what no schema can say.
@@ -50,9 +52,14 @@ pub(super) fn read(file: &Path, text: &str) -> Result<Checked, FormatError> {
         }
     }
     let image = image(&value, &mut report);
+    let package = raw.as_ref().ok().and_then(|raw| package(raw, &mut report));
     report.end()?;
     let raw = raw.map_err(|error| FORMAT.syntax_error(file, &error))?;
-    Ok(Checked { raw, image })
+    Ok(Checked {
+        raw,
+        image,
+        package,
+    })
 }
 
 /// The image of `docker_image` and `docker_tag`.
@@ -67,6 +74,44 @@ fn image(template: &Value, report: &mut Report) -> Option<Image> {
             .with_tag(tag)
             .map_err(|error| report.add("/docker_tag", error.to_string()))
             .ok(),
+    }
+}
+
+/// The package of `package` and `program`.
+fn package(raw: &Raw, report: &mut Report) -> Option<Source> {
+    let Some(text) = &raw.package else {
+        if raw.program.is_some() {
+            report.add(
+                "/program",
+                "it is a program of a package, and there is none".to_owned(),
+            );
+        }
+        return None;
+    };
+    if !raw.local_command.is_empty() {
+        let why = "both local_command and package say what runs without an image: leave one out";
+        report.add("/package", why.to_owned());
+    }
+    let source = text.parse::<Source>();
+    match source {
+        Ok(Source::Npm(mut package)) => {
+            package.bin.clone_from(&raw.program);
+            Some(Source::Npm(package))
+        }
+        Ok(Source::Pypi(mut package)) => {
+            package.script.clone_from(&raw.program);
+            Some(Source::Pypi(package))
+        }
+        Ok(_) => {
+            let why =
+                format!("{text:?} is no package: write npm:NAME@VERSION or pypi:NAME==VERSION");
+            report.add("/package", why);
+            None
+        }
+        Err(error) => {
+            report.add("/package", error.to_string());
+            None
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 use mcpt_backend::Driver;
 use mcpt_catalog::{Entry, Listing, Origin, Property, Template as Definition};
-use mcpt_core::{Capability, Failure, FailureKind};
+use mcpt_core::{Failure, FailureKind};
 use serde_json::{Value, json};
 
 use crate::{
@@ -144,13 +144,7 @@ fn transports(template: &Definition) -> Vec<String> {
 
 /// The backends that can run it.
 fn backends(global: &Global, template: &Definition) -> Vec<String> {
-    let can = |driver: &&&dyn Driver| {
-        if driver.capabilities().has(Capability::Images) {
-            template.image.is_some()
-        } else {
-            !template.local_command.is_empty()
-        }
-    };
+    let can = |driver: &&&dyn Driver| template.runs_on(driver.capabilities());
     let able = global.backends.0.iter().filter(can);
     able.map(|driver| driver.name().to_string()).collect()
 }
@@ -201,6 +195,7 @@ fn details(global: &Global, template: &Definition) -> Value {
         "image": template.image.as_ref().map(mcpt_core::Image::reference),
         "command": template.command,
         "localCommand": template.local_command,
+        "package": template.package.as_ref().map(ToString::to_string),
         "settings": settings,
         "tools": template.tools,
     })
@@ -230,6 +225,10 @@ fn text(global: &Global, template: &Definition) -> String {
         (
             "Command",
             Some(template.local_command.join(" ")).filter(|text| !text.is_empty()),
+        ),
+        (
+            "Package",
+            template.package.as_ref().map(ToString::to_string),
         ),
     ]);
     let mut text = format!("{}\n\n{facts}", template.description);

@@ -108,6 +108,52 @@ impl Lock {
         }
     }
 
+    /// Whether some package wants an optional one that nobody has published: `npm ci` refuses such a lock.
+    pub(super) fn has_holes(&self) -> bool {
+        let mut wishes = self.entries().flat_map(|(path, entry)| {
+            let optional = entry["optionalDependencies"].as_object();
+            let names = optional.into_iter().flatten().map(|(name, _)| name);
+            names.map(move |name| (path, name))
+        });
+        wishes.any(|(path, name)| !self.finds(path, name))
+    }
+
+    /// Whether a package in this folder finds another one, as Node.js looks for it: beside itself and in all folders above.
+    fn finds(&self, path: &str, name: &str) -> bool {
+        let mut folder = path;
+        loop {
+            let there = match folder {
+                "" => format!("node_modules/{name}"),
+                folder => format!("{folder}/node_modules/{name}"),
+            };
+            if self.0["packages"].get(there).is_some() {
+                return true;
+            }
+            let Some((above, _)) = folder.rsplit_once("node_modules/") else {
+                return false;
+            };
+            folder = above.trim_end_matches('/');
+        }
+    }
+
+    /// Refuses what was installed, as npm itself wrote it down, when anything of it is not what this lock says.
+    pub(super) fn check_installed(&self, text: &str) -> Result<(), Cause> {
+        let installed: Value = serde_json::from_str(text).map_err(|error| Cause::BadOutput {
+            tool: "npm",
+            why: error.to_string(),
+        })?;
+        let packages = installed["packages"].as_object();
+        for (path, entry) in packages.into_iter().flatten() {
+            let locked = &self.0["packages"][path];
+            if locked.is_null() || locked["integrity"] != entry["integrity"] {
+                return Err(Cause::Integrity {
+                    detail: format!("{} is not in the lock", named(path, entry)),
+                });
+            }
+        }
+        Ok(())
+    }
+
     /// Has the wish name the versions that were found, so that `npm ci` asks nobody what is newest.
     pub(super) fn pin(&mut self) {
         for name in self.roots() {
@@ -204,6 +250,34 @@ mod tests {
         lock.pin();
         assert_eq!(lock.manifest()["dependencies"], json!({"@a/b": "1.2.3"}));
         assert!(lock.text().contains(r#""@a/b": "1.2.3""#));
+    }
+
+    #[test]
+    fn what_is_wished_for_and_was_never_published() {
+        let mut lock = lock();
+        assert!(!lock.has_holes());
+        let native = "node_modules/@a/b/node_modules/native";
+        lock.0["packages"][native]["optionalDependencies"] = json!({"bundled": "1", "@a/b": "1"});
+        assert!(!lock.has_holes());
+        lock.0["packages"][native]["optionalDependencies"]["native-aix"] = json!("1");
+        assert!(lock.has_holes());
+
+        let installed = |integrity: &str| json!({"packages": {"node_modules/@a/b": {"version": "1.2.3", "integrity": integrity}}});
+        lock.check_installed(&installed("sha512-x").to_string())
+            .unwrap();
+        assert!(
+            lock.check_installed(&installed("sha512-z").to_string())
+                .is_err()
+        );
+        let other = json!({"packages": {"node_modules/more": {"version": "1.0.0"}}});
+        let refused = lock.check_installed(&other.to_string()).unwrap_err();
+        assert!(
+            refused
+                .to_string()
+                .ends_with("more@1.0.0 is not in the lock"),
+            "{refused}"
+        );
+        assert!(lock.check_installed("").is_err());
     }
 
     #[test]

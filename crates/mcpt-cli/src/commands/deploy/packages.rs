@@ -136,7 +136,6 @@ pub(super) fn resolve_all(
         match outcome {
             Ok(package) => {
                 if let Some(job) = jobs.get_mut(index) {
-                    job.plan.template_version.clone_from(&package.version);
                     job.plan.package = Some(package);
                 }
             }

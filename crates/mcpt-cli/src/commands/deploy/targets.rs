@@ -7,6 +7,7 @@ use mcpt_catalog::{
     Catalog, CompiledEntry, EntryChoices, RegistryEntry, Settings, compile, compile_entry,
 };
 use mcpt_core::{Capability, Failure, FailureKind};
+use mcpt_package::PackageSource;
 use mcpt_source::Recipe;
 use serde_json::{Map, Value, json};
 
@@ -204,6 +205,8 @@ impl Deploy {
         };
         let template = catalog.get(name)?;
         let mut plan = compile(&template, settings)?;
+        let package = template.package_for(can).filter(|_| self.image.is_none());
+        let to_resolve = package.and_then(PackageSource::of);
         if let Some(image) = &self.image {
             plan.image = Some(image.clone());
         }
@@ -212,7 +215,7 @@ impl Deploy {
             place: place::place(global, config, driver),
             plan,
             options: self.deployment.options(can, values, None),
-            to_resolve: None,
+            to_resolve,
         })
     }
 
@@ -241,6 +244,7 @@ impl Deploy {
             mut values,
             chart,
             warnings,
+            package,
             ..
         } = compile_entry(entry, catalog, &choices)?;
         for warning in warnings {
@@ -260,7 +264,7 @@ impl Deploy {
             place: place::place_for(global, config, driver, entry),
             plan,
             options: self.deployment.options(can, values, chart),
-            to_resolve: None,
+            to_resolve: package.as_ref().and_then(PackageSource::of),
         })
     }
 }

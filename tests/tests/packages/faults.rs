@@ -1,0 +1,257 @@
+//! What can go wrong with packages and their registries, each provoked for real, and named with what to do.
+
+use std::{fs, path::Path, process::Command};
+
+use crate::{index::Index, machine::Machine, tools};
+
+const USER: &str = "builder";
+const PASSWORD: &str = "s3cr3t-of-the-index";
+
+#[test]
+fn every_fault_is_named() {
+    let index = Index::start(&[]);
+    let machine = Machine::new();
+    index.tell(&machine, "", "");
+    for (source, code, texts) in [
+        (
+            "npm:mcpt-test-none",
+            3,
+            &["there is no package mcpt-test-none", ".npmrc"][..],
+        ),
+        (
+            "npm:mcpt-test-server@1.0.7",
+            3,
+            &["there is no such version", "1.0.0, 1.1.0 (the latest)"],
+        ),
+        (
+            "npm:mcpt-test-node",
+            1,
+            &["needs Node.js >=99", "name an earlier version"],
+        ),
+        (
+            "npm:mcpt-test-platform",
+            1,
+            &["nothing of it for this platform", "aix"],
+        ),
+        (
+            "npm:mcpt-test-changed",
+            1,
+            &["not what was locked", "sha512"],
+        ),
+        (
+            "npm:mcpt-test-script",
+            1,
+            &["cannot be built here", "no compiler here"],
+        ),
+        (
+            "npm:mcpt-test-several",
+            2,
+            &[
+                "several programs",
+                "one, two",
+                "npx -y -p mcpt-test-several one",
+            ],
+        ),
+        (
+            "pypi:mcpt-test-none",
+            3,
+            &["there is no package mcpt-test-none", "UV_INDEX"],
+        ),
+        (
+            "pypi:mcpt-test-server==1.0.5",
+            3,
+            &["there is no such version", "1.0, 1.1 (the newest)"],
+        ),
+        (
+            "pypi:mcpt-test-platform",
+            1,
+            &["nothing of it for this platform", "no wheels"],
+        ),
+        (
+            "pypi:mcpt-test-python",
+            1,
+            &[
+                "no version of Python fits",
+                "Python>=3.99",
+                "uv python install",
+            ],
+        ),
+        (
+            "pypi:mcpt-test-changed",
+            1,
+            &["not what was locked", "Hash mismatch"],
+        ),
+    ] {
+        let _ = machine
+            .mcpt
+            .run(&["deploy", source])
+            .exits(code)
+            .says(texts);
+    }
+    // Without its script the package is there, and runs.
+    let _ = machine
+        .mcpt
+        .run(&["deploy", "npm:mcpt-test-script", "--no-install-scripts"])
+        .ok();
+    // Of the first two there are pre-releases alone; the third would like to have a package that was never published.
+    for source in [
+        "npm:mcpt-test-next",
+        "pypi:mcpt-test-next",
+        "npm:mcpt-test-optional",
+    ] {
+        let _ = machine.mcpt.run(&["deploy", source]).ok();
+    }
+    let partial: Vec<_> = fs::read_dir(machine.mcpt.home().join("state/packages"))
+        .expect("the installed packages")
+        .map(|entry| entry.expect("an entry").file_name())
+        .filter(|name| name.to_string_lossy().contains(".partial-"))
+        .collect();
+    assert!(partial.is_empty(), "{partial:?}");
+}
+
+#[test]
+fn a_private_registry_wants_what_npm_and_uv_are_told() {
+    let index = Index::start(&["--auth", &format!("{USER}:{PASSWORD}")]);
+    let machine = Machine::new();
+    let sources = ["npm:mcpt-test-server", "pypi:mcpt-test-server"];
+    index.tell(&machine, "", "");
+    for source in sources {
+        let _ = machine.mcpt.run(&["deploy", source]).exits(1).says(&[
+            "the registry refuses the credentials, or wants some",
+            "401",
+            "log in as for npm and uv",
+        ]);
+    }
+    // `builder:s3cr3t-of-the-index`, as `npm config set` writes it.
+    let auth = format!(
+        "//{}/:_auth=YnVpbGRlcjpzM2NyM3Qtb2YtdGhlLWluZGV4",
+        index.address
+    );
+    index.tell(&machine, &auth, &format!("{USER}:{PASSWORD}@"));
+    for source in sources {
+        let deployed = machine.mcpt.run(&["deploy", source]).ok();
+        assert!(!deployed.stderr.contains(PASSWORD), "{}", deployed.stderr);
+        assert_eq!(tools(&machine.mcpt, "mcpt-test-server").len(), 1);
+    }
+    // Neither the lock nor anything else that is kept knows of it.
+    let state = machine.mcpt.home().join("state");
+    let found = Command::new("grep")
+        .args(["-rlE", &format!("{PASSWORD}|YnVpbGRlcjpz")])
+        .arg(&state)
+        .output()
+        .expect("grep");
+    assert!(
+        found.stdout.is_empty(),
+        "{}",
+        String::from_utf8_lossy(&found.stdout)
+    );
+}
+
+#[test]
+fn an_authority_of_ones_own_is_that_which_npm_and_uv_are_told_of() {
+    let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).expect("a certificate");
+    let machine = Machine::new();
+    let certificate = machine.mcpt.file("cert.pem", &made.cert.pem());
+    let key = machine
+        .mcpt
+        .file("key.pem", &made.signing_key.serialize_pem());
+    let index = Index::start(&["--tls", &certificate, &key]);
+    index.tell(&machine, "", "");
+    for (source, told) in [
+        ("npm:mcpt-test-server", "NODE_EXTRA_CA_CERTS"),
+        ("pypi:mcpt-test-server", "SSL_CERT_FILE"),
+    ] {
+        let _ = machine
+            .mcpt
+            .run(&["deploy", source])
+            .exits(1)
+            .says(&["the registry's certificate is not trusted", told]);
+    }
+    let machine = machine
+        .env("NODE_EXTRA_CA_CERTS", certificate.clone())
+        .env("SSL_CERT_FILE", certificate);
+    for source in ["npm:mcpt-test-server", "pypi:mcpt-test-server"] {
+        let _ = machine.mcpt.run(&["deploy", source]).ok();
+    }
+}
+
+#[test]
+fn an_update_says_what_it_replaces() {
+    let index = Index::start(&[]);
+    let machine = Machine::new();
+    index.tell(&machine, "", "");
+    for (old, new, before, after) in [
+        (
+            "npm:mcpt-test-server@1.0.0",
+            "npm:mcpt-test-server",
+            "v1_0_0",
+            "v1_1_0",
+        ),
+        (
+            "pypi:mcpt-test-server==1.0",
+            "pypi:mcpt-test-server",
+            "v1_0",
+            "v1_1",
+        ),
+    ] {
+        let _ = machine.mcpt.run(&["deploy", old]).ok();
+        assert_eq!(tools(&machine.mcpt, "mcpt-test-server"), [before]);
+        let _ = machine
+            .mcpt
+            .run(&["deploy", new])
+            .ok()
+            .says(&[&format!("is to replace {old}")]);
+        assert_eq!(tools(&machine.mcpt, "mcpt-test-server"), [after]);
+        let _ = machine
+            .mcpt
+            .run(&["deploy", new])
+            .ok()
+            .says(&["already runs with this configuration"]);
+    }
+}
+
+/// The trees of a store, and whether each is whole.
+fn trees(state: &Path) -> Vec<(String, bool)> {
+    let mut trees: Vec<_> = fs::read_dir(state.join("packages"))
+        .expect("the installed packages")
+        .map(|entry| entry.expect("an entry").path())
+        .filter(|path| path.is_dir())
+        .map(|path| {
+            let name = path
+                .file_name()
+                .expect("a name")
+                .to_string_lossy()
+                .into_owned();
+            (name.clone(), !name.contains(".partial-"))
+        })
+        .collect();
+    trees.sort();
+    trees
+}
+
+#[test]
+fn of_two_at_once_one_installs_and_a_killed_one_leaves_nothing_that_counts() {
+    let index = Index::start(&[]);
+    let machine = Machine::new();
+    index.tell(&machine, "", "");
+    let state = machine.mcpt.home().join("state");
+    for source in ["npm:mcpt-test-server", "pypi:mcpt-test-server"] {
+        machine.mcpt.kill_at(&["deploy", source], "installing");
+        let both: Vec<_> = ["one", "two"]
+            .map(|name| machine.mcpt.spawn(&["deploy", source, "--name", name]))
+            .into_iter()
+            .map(|child| child.wait_with_output().expect("a deploy"))
+            .collect();
+        for output in both {
+            assert!(output.status.success(), "{output:?}");
+        }
+        for name in ["one", "two"] {
+            assert_eq!(tools(&machine.mcpt, name).len(), 1);
+        }
+    }
+    let found = trees(&state);
+    assert!(
+        found.len() == 2 && found.iter().all(|(_, whole)| *whole),
+        "{found:?}"
+    );
+}
