@@ -282,6 +282,8 @@ fn exec(layout: &Layout, words: &[String]) -> anyhow::Result<ExitCode> {
         bail!("no command is given")
     };
     let machine = Machine::recorded(&state, MACHINE)?;
+    // Made here: from that network nothing can be fetched.
+    let runners = tools::package_runners()?;
     let network = format!("/proc/{}/ns/net", machine.init);
     let file = std::fs::File::open(&network).with_context(|| format!("cannot open {network}"))?;
     setns(file, CloneFlags::CLONE_NEWNET).with_context(|| format!("cannot enter {network}"))?;
@@ -295,7 +297,7 @@ fn exec(layout: &Layout, words: &[String]) -> anyhow::Result<ExitCode> {
         .env("DOCKER_HOST", Engine::Docker.socket(&folder))
         .env("CONTAINER_HOST", Engine::Podman.socket(&folder))
         .env("MCPT_BIN", dist::path(Profile::Image)?)
-        .env("PATH", format!("{}:{path}", tools::links()?.display()))
+        .env("PATH", format!("{}:{path}", runners.display()))
         .exec();
     Err(error).with_context(|| format!("cannot run {program}"))
 }

@@ -300,6 +300,14 @@ mod tests {
         assert_eq!(config["config"]["User"], "65532:65532");
         assert_eq!(config["config"]["Entrypoint"][0], "/bin/server");
         assert_eq!(config["config"]["Env"][1], "A=b");
-        assert_eq!(parts.len(), 5);
+        let docker: serde_json::Value = serde_json::from_slice(&parts["manifest.json"]).unwrap();
+        assert_eq!(docker[0]["RepoTags"][0], "localhost/server:1.2");
+        for (named, by) in [
+            (&docker[0]["Config"], &manifest["config"]),
+            (&docker[0]["Layers"][0], &manifest["layers"][0]),
+        ] {
+            assert_eq!(&parts[named.as_str().unwrap()], part(by));
+        }
+        assert_eq!(parts.len(), 6);
     }
 }
