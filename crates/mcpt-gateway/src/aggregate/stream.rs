@@ -65,6 +65,8 @@ impl Listening {
             () = self.to_client.closed() => {}
             () = superseded.cancelled() => {}
         }
+        // Nobody has to end it any more.
+        superseded.cancel();
     }
 
     async fn forward(&self) -> Result<(), Over> {

@@ -36,13 +36,13 @@ pub(crate) fn servers(gateway: &Tellable, servers: &[(&str, SocketAddr)]) {
 }
 
 /// A client with a session at `/mcp`.
-struct Client<'g> {
+pub(crate) struct Client<'g> {
     gateway: &'g Tellable,
     session: String,
 }
 
 impl<'g> Client<'g> {
-    async fn open(gateway: &'g Tellable) -> Self {
+    pub(crate) async fn open(gateway: &'g Tellable) -> Self {
         let (client, _) = Self::opened(gateway, &json!({})).await;
         client
     }
@@ -88,7 +88,7 @@ impl<'g> Client<'g> {
         response(&self.call(tool).await)["result"]["content"][0]["text"].clone()
     }
 
-    async fn tools(&self) -> (Vec<String>, Value) {
+    pub(crate) async fn tools(&self) -> (Vec<String>, Value) {
         let listed = response(&self.ask("tools/list", &json!({})).await);
         let tools = listed["result"]["tools"].as_array().unwrap().iter();
         let names = tools.map(|tool| tool["name"].as_str().unwrap().to_owned());
@@ -104,6 +104,16 @@ impl<'g> Client<'g> {
             }
         });
         assert!(asked.await.is_ok(), "{:?}", self.tools().await);
+    }
+
+    /// Asks until there are so many tools.
+    pub(crate) async fn has_so_many(&self, wanted: usize) {
+        let asked = timeout(PATIENCE, async {
+            while self.tools().await.0.len() != wanted {
+                tokio::task::yield_now().await;
+            }
+        });
+        assert!(asked.await.is_ok(), "{} tools", self.tools().await.0.len());
     }
 
     /// The same client at another replica.
@@ -155,7 +165,7 @@ pub(crate) async fn heard(stream: &mut Wire, wanted: &str) {
 }
 
 /// An address where nobody listens.
-async fn nobody() -> SocketAddr {
+pub(crate) async fn nobody() -> SocketAddr {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     listener.local_addr().unwrap()
 }

@@ -7,6 +7,7 @@
 )]
 
 mod aggregate;
+mod aggregate_many;
 mod aggregate_stateless;
 mod answers;
 mod authorization;
