@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs::DirBuilder,
+    num::NonZeroU32,
     os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
     sync::Arc,
@@ -11,8 +12,8 @@ use std::{
 use futures_util::stream::{self, BoxStream, StreamExt as _};
 use mcpt_core::{Failure, Namespace, ServerName, ServerState, Sessions};
 use mcpt_routing::{
-    Address, Change, Conditions, Discovery, EndpointId, EndpointSpec, InvalidAddress, ServerKey,
-    ServerSpec,
+    Address, Change, Conditions, Discovery, EndpointId, EndpointSpec, Handling, InvalidAddress,
+    ServerKey, ServerSpec,
 };
 use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::sync::Notify;
@@ -146,10 +147,12 @@ impl ProcessDiscovery {
                 name: server.name,
             },
             sessions: state.map_or(Sessions::Stateful, |state| state.sessions),
+            handling: Handling::default(),
             endpoints: vec![EndpointSpec {
                 id: EndpointId::new(&address.to_string()),
                 address,
                 conditions,
+                weight: NonZeroU32::MIN,
             }],
         }))
     }

@@ -1,6 +1,7 @@
 //! [`Endpoint`]: one instance of a server as the gateway sees it: how loaded it is and whether it could be reached.
 
 use std::{
+    num::NonZeroU32,
     ops::Deref,
     sync::{
         Arc,
@@ -8,7 +9,7 @@ use std::{
     },
 };
 
-use crate::{Address, EndpointId, EndpointSpec};
+use crate::{Address, EndpointId, EndpointSpec, Place};
 
 /// How long an endpoint is passed over after its first failed connection; doubled for each further one.
 const FIRST_PAUSE_MS: u64 = 250;
@@ -21,6 +22,7 @@ const MAX_PAUSE_MS: u64 = 10_000;
 pub struct Endpoint<L> {
     id: EndpointId,
     address: Address,
+    weight: NonZeroU32,
     link: L,
     sessions: AtomicU32,
     elsewhere: AtomicU32,
@@ -34,6 +36,7 @@ impl<L: for<'a> From<&'a Address>> Endpoint<L> {
     pub(crate) fn new(spec: &EndpointSpec) -> Self {
         Self {
             id: spec.id.clone(),
+            weight: spec.weight,
             link: L::from(&spec.address),
             address: spec.address.clone(),
             sessions: AtomicU32::new(0),
@@ -55,6 +58,11 @@ impl<L> Endpoint<L> {
     /// Where it listens.
     pub fn address(&self) -> &Address {
         &self.address
+    }
+
+    /// How much it gets beside the others.
+    pub fn weight(&self) -> NonZeroU32 {
+        self.weight
     }
 
     /// What the transport keeps for it.
@@ -102,6 +110,7 @@ impl<L> Endpoint<L> {
         InFlight {
             endpoint: Arc::clone(self),
             begins: false,
+            place: None,
         }
     }
 
@@ -145,12 +154,18 @@ impl<L> Endpoint<L> {
 pub struct InFlight<L> {
     endpoint: Arc<Endpoint<L>>,
     begins: bool,
+    place: Option<Place>,
 }
 
 impl<L> InFlight<L> {
     /// The endpoint itself.
     pub fn endpoint(&self) -> &Arc<Endpoint<L>> {
         &self.endpoint
+    }
+
+    /// Keeps a place taken for as long as the request is in progress.
+    pub fn hold(&mut self, place: Option<Place>) {
+        self.place = place;
     }
 
     /// The session that it was to begin is there, and counted as such, or never will be.

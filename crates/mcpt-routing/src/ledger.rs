@@ -164,7 +164,7 @@ impl<L> SessionLedger<L> {
 
 /// FNV-1a, and its upper bits mixed in: the same in every gateway. What is hashed was sealed by one of them, so nobody can
 /// choose it.
-fn hash(session: &[u8]) -> u64 {
+pub(crate) fn hash(session: &[u8]) -> u64 {
     let hash = session.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
     });

@@ -6,9 +6,11 @@
 
 mod discovery;
 mod endpoint;
+mod handling;
 mod joined;
 mod ledger;
 mod pick;
+mod place;
 mod rounds;
 mod seal;
 mod sightings;
@@ -18,11 +20,13 @@ mod table;
 pub use self::{
     discovery::{Change, Discovery},
     endpoint::{Endpoint, InFlight},
+    handling::{Balance, Handling, InvalidHandling},
     joined::{
         InvalidJoinedId, JOINED_PARTS, Joined, JoinedId, JoinedLeg, JoinedSessions, ToldSession,
     },
     ledger::SessionLedger,
-    pick::{Policy, Work},
+    pick::{Policy, Work, key_of},
+    place::Place,
     rounds::{InvalidRoundKey, RoundKey, Rounds},
     seal::{
         Carried, Leg, MAX_SEALED, MAX_UPSTREAM_SESSION, SealError, SessionKeys, SessionKeysError,

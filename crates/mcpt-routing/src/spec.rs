@@ -1,8 +1,10 @@
 //! What discovery says there is: servers with their endpoints.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, num::NonZeroU32, sync::Arc};
 
 use mcpt_core::{Namespace, ServerName, Sessions};
+
+use crate::Handling;
 
 /// Which server: its name within its namespace.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -27,6 +29,8 @@ pub struct ServerSpec {
     pub key: ServerKey,
     /// Whether its sessions stay on the endpoint that began them.
     pub sessions: Sessions,
+    /// How its requests are handled.
+    pub handling: Handling,
     /// Its endpoints, each id once.
     pub endpoints: Vec<EndpointSpec>,
 }
@@ -40,6 +44,8 @@ pub struct EndpointSpec {
     pub address: Address,
     /// What may be sent to it.
     pub conditions: Conditions,
+    /// How much it gets beside the others.
+    pub weight: NonZeroU32,
 }
 
 /// Identity of an instance: a pod's uid, or the address where nothing better is known. It is part of each session id, and

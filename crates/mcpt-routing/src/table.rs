@@ -3,13 +3,17 @@
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     hash::{BuildHasher as _, RandomState},
+    num::NonZeroU32,
     sync::{Arc, Mutex, PoisonError, atomic::AtomicUsize},
 };
 
 use arc_swap::ArcSwap;
 use mcpt_core::Sessions;
 
-use crate::{Address, Change, Conditions, Endpoint, EndpointId, ServerKey, ServerSpec};
+use crate::{
+    Address, Change, Conditions, Endpoint, EndpointId, Handling, Place, ServerKey, ServerSpec,
+    place::Busy,
+};
 
 /// Servers by namespace and name. `L` is what the transport keeps per endpoint.
 #[derive(Debug)]
@@ -33,6 +37,8 @@ pub struct Server<L> {
     by_id: HashMap<EndpointId, usize>,
     /// Whose turn it is among equals; wraps around.
     pub(crate) turn: Arc<AtomicUsize>,
+    /// Requests in progress, where there may be only so many.
+    busy: Busy,
 }
 
 /// Where a session lives.
@@ -76,6 +82,16 @@ impl<L> Server<L> {
     /// Whether its sessions stay where they began.
     pub fn sessions(&self) -> Sessions {
         self.spec.sessions
+    }
+
+    /// How its requests are handled.
+    pub fn handling(&self) -> &Handling {
+        &self.spec.handling
+    }
+
+    /// Takes one of so many places for requests in progress.
+    pub fn place(&self, most: NonZeroU32) -> Option<Place> {
+        self.busy.take(most)
     }
 
     /// Its endpoints with what may be sent to them.
@@ -197,18 +213,22 @@ impl<L: for<'a> From<&'a Address>> Server<L> {
             }
             let kept = before
                 .and_then(|before| before.endpoints.get(*before.by_id.get(&endpoint.id)?))
-                .filter(|(old, _)| *old.address() == endpoint.address)
+                .filter(|(old, _)| {
+                    *old.address() == endpoint.address && old.weight() == endpoint.weight
+                })
                 .map(|(old, _)| Arc::clone(old));
             by_id.insert(endpoint.id.clone(), endpoints.len());
             let kept = kept.unwrap_or_else(|| Arc::new(Endpoint::new(endpoint)));
             endpoints.push((kept, endpoint.conditions));
         }
         let turn = before.map_or_else(random_turn, |before| Arc::clone(&before.turn));
+        let busy = before.map_or_else(Busy::default, |before| before.busy.clone());
         Self {
             spec,
             endpoints,
             by_id,
             turn,
+            busy,
         }
     }
 }

@@ -2,12 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, num::NonZeroU32, sync::Arc};
 
 use mcpt_core::{Namespace, ServerName, Sessions};
 use mcpt_routing::{
-    Address, Change, Conditions, Endpoint, EndpointId, EndpointSpec, Pinned, Policy, RoutingTable,
-    ServerKey, ServerSpec, SessionLedger, Work,
+    Address, Change, Conditions, Endpoint, EndpointId, EndpointSpec, Handling, Pinned, Policy,
+    RoutingTable, ServerKey, ServerSpec, SessionLedger, Work, key_of,
 };
 use proptest::prelude::*;
 
@@ -36,12 +36,14 @@ fn spec(name: &str, endpoints: &[(&str, Conditions)]) -> ServerSpec {
     ServerSpec {
         key: key(name),
         sessions: Sessions::Stateful,
+        handling: Handling::default(),
         endpoints: endpoints
             .iter()
             .map(|(id, conditions)| EndpointSpec {
                 id: EndpointId::new(id),
                 address: Address::new(id, 80, "/mcp").unwrap(),
                 conditions: *conditions,
+                weight: NonZeroU32::MIN,
             })
             .collect(),
     }
@@ -337,4 +339,108 @@ proptest! {
             }
         }
     }
+}
+
+/// A table whose server is handled so, its endpoints with these weights.
+fn handled(balance: &str, weights: &[(&str, u32)]) -> Table {
+    let ids: Vec<_> = weights
+        .iter()
+        .map(|(id, _)| (*id, Conditions::READY))
+        .collect();
+    let mut spec = spec("demo", &ids);
+    spec.handling = Handling::read(Some(balance), None, None).unwrap();
+    for (endpoint, (_, weight)) in spec.endpoints.iter_mut().zip(weights) {
+        endpoint.weight = NonZeroU32::new(*weight).unwrap();
+    }
+    let table = Table::new(1);
+    table.apply(0, Change::Set(spec));
+    table
+}
+
+/// How often each endpoint was picked, each session being noted.
+fn shares(table: &Table, work: Work, turns: u32) -> BTreeMap<String, u32> {
+    let ledger = SessionLedger::new(1000);
+    let mut shares = BTreeMap::new();
+    for turn in 0..turns {
+        let picked = pick(table, work, &[], 0).unwrap();
+        if work == NEW {
+            ledger.touch(&turn.to_be_bytes(), &picked, 0);
+        }
+        *shares.entry(picked.id().to_string()).or_default() += 1;
+    }
+    shares
+}
+
+#[test]
+fn twice_the_weight_gets_twice_as_much() {
+    let wanted = BTreeMap::from([
+        ("a".to_owned(), 60),
+        ("b".to_owned(), 30),
+        ("c".to_owned(), 30),
+    ]);
+    for (balance, work) in [
+        ("least-sessions", NEW),
+        ("round-robin", NEW),
+        ("round-robin", Work::OneRequest),
+    ] {
+        let table = handled(balance, &[("a", 2), ("b", 1), ("c", 1)]);
+        assert_eq!(shares(&table, work, 120), wanted, "{balance} {work:?}");
+    }
+}
+
+#[test]
+fn fewest_requests_count_where_that_is_said() {
+    let table = handled("least-requests", &[("a", 1), ("b", 1)]);
+    let busy = pick(&table, NEW, &["b"], 0).unwrap();
+    let _calls: Vec<_> = (0..3).map(|_| busy.begin()).collect();
+    for work in [NEW, Work::OneRequest] {
+        assert_eq!(pick(&table, work, &[], 0).unwrap().id().as_str(), "b");
+    }
+}
+
+#[test]
+fn the_same_key_goes_to_the_same_endpoint_and_few_move() {
+    let home = |table: &Table, work: Work, key: u64| {
+        let servers = table.current();
+        let demo = servers.get("ns", "demo").unwrap();
+        let picked = demo.pick_for(work, Some(key), &[], 0).unwrap();
+        picked.id().to_string()
+    };
+    let keys: Vec<_> = (0..1000_u32).map(|n| key_of(&n.to_be_bytes())).collect();
+    let all = [("a", 1), ("b", 1), ("c", 1), ("d", 1), ("e", 1)];
+    let (five, four) = (
+        handled("hash:x-user", &all),
+        handled("hash:x-user", &all[..4]),
+    );
+    let mut shares = BTreeMap::<String, u32>::new();
+    for key in &keys {
+        let before = home(&five, NEW, *key);
+        assert_eq!(home(&five, Work::OneRequest, *key), before);
+        if before != "e" {
+            assert_eq!(home(&four, NEW, *key), before, "only those of e move");
+        }
+        *shares.entry(before).or_default() += 1;
+    }
+    assert_eq!(shares.len(), 5);
+    assert!(
+        shares.values().all(|share| (150..250).contains(share)),
+        "{shares:?}"
+    );
+    // Without a key it is spread.
+    let spread = self::shares(&five, NEW, 50);
+    assert!(spread.values().all(|share| *share == 10), "{spread:?}");
+}
+
+#[test]
+fn places_are_given_back_and_outlive_a_change() {
+    let (table, two) = (table(&ready(&["a"])), NonZeroU32::new(2).unwrap());
+    let server = |table: &Table| Arc::clone(table.current().get("ns", "demo").unwrap());
+    let demo = server(&table);
+    let (first, second) = (demo.place(two), demo.place(two));
+    assert!(first.is_some() && second.is_some());
+    table.apply(0, Change::Snapshot(vec![spec("demo", &ready(&["a", "b"]))]));
+    let changed = server(&table);
+    assert!(changed.place(two).is_none());
+    drop(first);
+    assert!(changed.place(two).is_some());
 }

@@ -2,12 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, num::NonZeroU32};
 
 use mcpt_core::{Namespace, ServerName, Sessions};
 use mcpt_routing::{
-    Address, Change, Conditions, EndpointId, EndpointSpec, Policy, RoutingTable, ServerKey,
-    ServerSpec, SessionLedger, Sightings, Work,
+    Address, Change, Conditions, EndpointId, EndpointSpec, Handling, Policy, RoutingTable,
+    ServerKey, ServerSpec, SessionLedger, Sightings, Work,
 };
 use proptest::prelude::*;
 use serde_json::json;
@@ -47,6 +47,7 @@ impl Gateway {
             id: EndpointId::new(&format!("pod-{pod}")),
             address: Address::new("pod", 1000 + pod as u16, "/mcp").unwrap(),
             conditions: Conditions::READY,
+            weight: NonZeroU32::MIN,
         };
         self.table.apply(
             0,
@@ -56,6 +57,7 @@ impl Gateway {
                     name: ServerName::new("demo").unwrap(),
                 },
                 sessions: Sessions::Stateful,
+                handling: Handling::default(),
                 endpoints: (0..pods).map(endpoint).collect(),
             }),
         );

@@ -1,6 +1,6 @@
 //! From the objects to what routing needs: a Service to a server, `EndpointSlices` to its endpoints. Pure.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, num::NonZeroU32};
 
 use k8s_openapi::api::{
     core::v1::Service as CoreService,
@@ -9,9 +9,14 @@ use k8s_openapi::api::{
 use kube::{ResourceExt as _, core::PartialObjectMeta};
 use mcpt_core::{
     Namespace, ServerName, Sessions,
-    marks::{DEFAULT_PATH, PATH_ANNOTATION, SERVER_LABEL, SESSIONS_ANNOTATION},
+    marks::{
+        ANSWER_WITHIN_ANNOTATION, BALANCE_ANNOTATION, DEFAULT_PATH, MAX_REQUESTS_ANNOTATION,
+        PATH_ANNOTATION, SERVER_LABEL, SESSIONS_ANNOTATION,
+    },
 };
-use mcpt_routing::{Address, Conditions, EndpointId, EndpointSpec, ServerKey, ServerSpec};
+use mcpt_routing::{
+    Address, Conditions, EndpointId, EndpointSpec, Handling, ServerKey, ServerSpec,
+};
 
 /// Label that names the Service of a slice.
 const SERVICE_NAME: &str = "kubernetes.io/service-name";
@@ -25,6 +30,7 @@ pub(super) struct Service {
     pub(super) key: ServerKey,
     path: String,
     sessions: Sessions,
+    handling: Handling,
 }
 
 /// One slice of the endpoints of a Service.
@@ -56,11 +62,23 @@ impl Service {
     /// `None` when its label names no server, or its namespace is none of ours.
     pub(super) fn read(service: &PartialObjectMeta<CoreService>) -> Option<Self> {
         let annotation = |name: &str| service.annotations().get(name).map(String::as_str);
+        let key = ServerKey {
+            namespace: Namespace::new(service.metadata.namespace.as_deref()?).ok()?,
+            name: ServerName::new(service.labels().get(SERVER_LABEL)?).ok()?,
+        };
+        let handling = Handling::read(
+            annotation(BALANCE_ANNOTATION),
+            annotation(MAX_REQUESTS_ANNOTATION),
+            annotation(ANSWER_WITHIN_ANNOTATION),
+        );
+        // A server that is served in another way than it was meant to be is better than one that is not served.
+        let handling = handling.unwrap_or_else(|error| {
+            tracing::warn!(server = %key, %error, "annotation not understood: none about balancing, limits and time count");
+            Handling::default()
+        });
         Some(Self {
-            key: ServerKey {
-                namespace: Namespace::new(service.metadata.namespace.as_deref()?).ok()?,
-                name: ServerName::new(service.labels().get(SERVER_LABEL)?).ok()?,
-            },
+            key,
+            handling,
             path: annotation(PATH_ANNOTATION)
                 .unwrap_or(DEFAULT_PATH)
                 .to_owned(),
@@ -146,6 +164,7 @@ pub(super) fn spec<'a>(service: &Service, slices: impl Iterator<Item = &'a Slice
             id: instance.id,
             address,
             conditions: instance.conditions,
+            weight: NonZeroU32::MIN,
         }),
         Err(error) => {
             tracing::warn!(server = %service.key, host = instance.host, path = service.path, %error, "endpoint left out");
@@ -155,6 +174,7 @@ pub(super) fn spec<'a>(service: &Service, slices: impl Iterator<Item = &'a Slice
     ServerSpec {
         key: service.key.clone(),
         sessions: service.sessions,
+        handling: service.handling.clone(),
         endpoints: instances.into_values().filter_map(endpoint).collect(),
     }
 }
@@ -242,6 +262,18 @@ mod tests {
             Service::read(&serde_json::from_value(unnamed).unwrap()),
             None
         );
+    }
+
+    #[test]
+    fn services_say_how_requests_are_handled() {
+        let said = service(
+            &json!({"mcpt.io/balance": "round-robin", "mcpt.io/max-requests": "7", "mcpt.io/answer-within": "30s"}),
+        );
+        let read = Handling::read(Some("round-robin"), Some("7"), Some("30s"));
+        assert_eq!(said.handling, read.unwrap());
+        let wrong =
+            service(&json!({"mcpt.io/balance": "round-robin", "mcpt.io/max-requests": "many"}));
+        assert_eq!(wrong.handling, Handling::default());
     }
 
     #[test]

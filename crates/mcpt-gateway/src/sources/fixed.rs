@@ -1,23 +1,26 @@
 //! Servers that the user names: `NAME=URL`.
 
-use std::{collections::BTreeMap, str::FromStr};
+use std::{collections::BTreeMap, num::NonZeroU32, str::FromStr};
 
 use futures_util::stream::{self, BoxStream, StreamExt as _};
 use mcpt_core::{InvalidId, Namespace, ServerName, Sessions};
 use mcpt_routing::{
-    Address, Change, Conditions, Discovery, EndpointId, EndpointSpec, InvalidAddress, ServerKey,
-    ServerSpec,
+    Address, Change, Conditions, Discovery, EndpointId, EndpointSpec, Handling, InvalidAddress,
+    ServerKey, ServerSpec,
 };
 
-/// One server with the URLs of its instances: `[NAMESPACE/]NAME=URL[,URL…]`.
+/// What is before the weight of an instance in its URL.
+const WEIGHT: &str = "#weight=";
+
+/// One server with the URLs of its instances: `[NAMESPACE/]NAME=URL[,URL…]`. A URL may end with `#weight=NUMBER`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StaticServer {
     /// Namespace, if one was named.
     pub namespace: Option<Namespace>,
     /// Name.
     pub name: ServerName,
-    /// Its instances.
-    pub addresses: Vec<Address>,
+    /// Its instances, with what each gets beside the others.
+    pub addresses: Vec<(Address, NonZeroU32)>,
 }
 
 /// Why a text does not name a server.
@@ -29,6 +32,9 @@ pub enum InvalidStaticServer {
     /// The name or namespace is not valid.
     #[error(transparent)]
     Name(#[from] InvalidId),
+    /// One of the weights is none.
+    #[error("{0}: a weight is a number, 1 or more")]
+    Weight(String),
     /// One of the URLs is not usable.
     #[error("{url}: {reason}")]
     Url {
@@ -50,12 +56,7 @@ impl FromStr for StaticServer {
         };
         let addresses = urls
             .split(',')
-            .map(|url| {
-                Address::parse(url.trim()).map_err(|reason| InvalidStaticServer::Url {
-                    url: url.trim().to_owned(),
-                    reason,
-                })
-            })
+            .map(|url| instance(url.trim()))
             .collect::<Result<_, _>>()?;
         Ok(Self {
             namespace,
@@ -65,16 +66,33 @@ impl FromStr for StaticServer {
     }
 }
 
+fn instance(text: &str) -> Result<(Address, NonZeroU32), InvalidStaticServer> {
+    let (url, weight) = match text.split_once(WEIGHT) {
+        Some((url, weight)) => {
+            let wrong = |_| InvalidStaticServer::Weight(text.to_owned());
+            (url, weight.parse().map_err(wrong)?)
+        }
+        None => (text, NonZeroU32::MIN),
+    };
+    match Address::parse(url) {
+        Ok(address) => Ok((address, weight)),
+        Err(reason) => Err(InvalidStaticServer::Url {
+            url: url.to_owned(),
+            reason,
+        }),
+    }
+}
+
 /// A source that never changes. Its endpoints count as ready: what cannot be reached is found out by trying.
 #[derive(Debug, Clone)]
 pub struct StaticServers {
-    servers: BTreeMap<ServerKey, Vec<Address>>,
+    servers: BTreeMap<ServerKey, Vec<(Address, NonZeroU32)>>,
 }
 
 impl StaticServers {
     /// The servers, those without a namespace in `default_namespace`. A name that comes twice has the URLs of both.
     pub fn new(servers: &[StaticServer], default_namespace: &Namespace) -> Self {
-        let mut by_key = BTreeMap::<_, Vec<Address>>::new();
+        let mut by_key = BTreeMap::<_, Vec<_>>::new();
         for server in servers {
             let key = ServerKey {
                 namespace: server
@@ -110,12 +128,14 @@ impl Discovery for StaticServers {
             .map(|(key, addresses)| ServerSpec {
                 key,
                 sessions: Sessions::Stateful,
+                handling: Handling::default(),
                 endpoints: addresses
                     .into_iter()
-                    .map(|address| EndpointSpec {
+                    .map(|(address, weight)| EndpointSpec {
                         id: EndpointId::new(&address.to_string()),
                         address,
                         conditions: Conditions::READY,
+                        weight,
                     })
                     .collect(),
             })
@@ -135,11 +155,16 @@ mod tests {
         assert_eq!(server.addresses.len(), 2);
         let server: StaticServer = "ns/demo=http://a:1".parse().unwrap();
         assert_eq!(server.namespace.unwrap().as_str(), "ns");
+        let server: StaticServer = "demo=http://a:1/mcp#weight=3,http://b:2".parse().unwrap();
+        let weights: Vec<_> = server.addresses.iter().map(|(_, w)| w.get()).collect();
+        assert_eq!(weights, [3, 1]);
         for (text, says) in [
             ("demo", "NAME=URL"),
             ("Demo=http://a", "lower-case"),
             ("a=http://a,ftp://b", "ftp://b"),
             ("a=", "http://"),
+            ("a=http://a#weight=0", "weight"),
+            ("a=http://a#b", "plain"),
         ] {
             let error = text.parse::<StaticServer>().unwrap_err().to_string();
             assert!(error.contains(says), "{text}: {error}");

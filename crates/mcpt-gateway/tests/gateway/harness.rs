@@ -1,6 +1,6 @@
 //! Real servers and a real gateway in this process; the test itself is the source that tells of servers.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, num::NonZeroU32, time::Duration};
 
 use futures_util::{
     future::{BoxFuture, FutureExt as _},
@@ -11,8 +11,8 @@ use mcpt_demo::{DemoError, DemoSettings};
 use mcpt_gateway::{Gateway, GatewayConfig, GatewayError, LockConfig};
 use mcpt_protocol::AccessRules;
 use mcpt_routing::{
-    Address, Change, Conditions, Discovery, EndpointId, EndpointSpec, ServerKey, ServerSpec,
-    SessionKeys,
+    Address, Change, Conditions, Discovery, EndpointId, EndpointSpec, Handling, ServerKey,
+    ServerSpec, SessionKeys,
 };
 use serde_json::{Value, json};
 use tokio::{
@@ -176,12 +176,14 @@ impl Tellable {
                 name: ServerName::new("demo").unwrap(),
             },
             sessions,
+            handling: Handling::default(),
             endpoints: endpoints
                 .iter()
                 .map(|(id, address, conditions)| EndpointSpec {
                     id: EndpointId::new(id),
                     address: Address::parse(&format!("http://{address}/mcp")).unwrap(),
                     conditions: *conditions,
+                    weight: NonZeroU32::MIN,
                 })
                 .collect(),
         };
