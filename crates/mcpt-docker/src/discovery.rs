@@ -152,6 +152,7 @@ fn spec(group: &Group, namespace: &Namespace) -> ServerSpec {
                 .filter_map(|unit| endpoint(unit, Conditions::DRAINING)),
         );
     ServerSpec {
+        handling: mcpt_routing::Handling::default(),
         key: ServerKey {
             namespace: namespace.clone(),
             name: group.name.clone(),
@@ -167,6 +168,7 @@ fn spec(group: &Group, namespace: &Namespace) -> ServerSpec {
 fn endpoint(unit: &Unit, conditions: Conditions) -> Option<EndpointSpec> {
     let address = Address::new("127.0.0.1", unit.published()?, unit.label(marks::PATH)?).ok()?;
     Some(EndpointSpec {
+        weight: std::num::NonZeroU32::MIN,
         id: EndpointId::new(&unit.id),
         address: address.called(format!("localhost:{}", unit.label(marks::PORT)?)),
         conditions,

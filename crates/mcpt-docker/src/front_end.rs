@@ -78,6 +78,7 @@ impl Told {
         let endpoints = self.replicas.iter().map(|replica| {
             let address = Address::new(&replica.host, self.port, &self.path)?;
             Ok(EndpointSpec {
+                weight: std::num::NonZeroU32::MIN,
                 id: EndpointId::new(&replica.id),
                 // The server knows nothing of its name in the network, and may guard against it.
                 address: address.called(format!("localhost:{}", self.port)),
@@ -89,6 +90,7 @@ impl Told {
             })
         });
         Ok(ServerSpec {
+            handling: mcpt_routing::Handling::default(),
             key: key.clone(),
             sessions: self.sessions,
             endpoints: endpoints.collect::<Result<_, _>>()?,

@@ -7,7 +7,7 @@ use std::{
 
 use mcpt_core::Namespace;
 use mcpt_protocol::AccessRules;
-use mcpt_routing::{Discovery, Policy, SessionKeys};
+use mcpt_routing::{Discovery, Handling, SessionKeys};
 
 use crate::{AccessLog, LockConfig, Peers};
 
@@ -30,8 +30,8 @@ pub struct GatewayConfig {
     pub access: AccessRules,
     /// Whose credentials let a request in; `None`: whoever reaches the gateway may call.
     pub lock: Option<LockConfig>,
-    /// How new sessions are spread.
-    pub policy: Policy,
+    /// How requests are handled, for servers that say nothing about it: which instances new sessions go to, limits, time.
+    pub handling: Handling,
     /// The other replicas, whose sessions count as load too.
     pub peers: Option<Peers>,
     /// Largest request body in bytes.
@@ -58,7 +58,7 @@ impl GatewayConfig {
             default_namespace,
             access: AccessRules::for_listener(listen),
             lock: None,
-            policy: Policy::default(),
+            handling: Handling::default(),
             peers: None,
             max_body: 16 * 1024 * 1024,
             session_idle: Duration::from_mins(30),

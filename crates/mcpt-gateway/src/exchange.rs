@@ -3,6 +3,7 @@
 
 mod anywhere;
 mod body_budget;
+mod handling;
 mod pinned;
 mod progress;
 mod request_body;
@@ -25,7 +26,7 @@ use mcpt_protocol::{
     sse::Frame,
     subscription_ended,
 };
-use mcpt_routing::{InFlight, Policy, Rounds, Server, SessionKeys};
+use mcpt_routing::{Handling, InFlight, Rounds, Server, SessionKeys};
 use serde_json::value::RawValue;
 use tokio_util::sync::CancellationToken;
 
@@ -51,7 +52,8 @@ use crate::{
 pub(crate) struct Exchange {
     pub(crate) directory: Arc<Directory>,
     pub(crate) keys: Arc<SessionKeys>,
-    pub(crate) policy: Policy,
+    /// How requests are handled of servers that say nothing about it.
+    pub(crate) handling: Handling,
     pub(crate) bodies: Arc<BodyBudget>,
     pub(crate) unreachable_hint: Option<&'static str>,
     pub(crate) rounds: Arc<Rounds>,
@@ -130,6 +132,7 @@ impl Exchange {
                 Refusal::Unusable(why)
             }
             SendError::Moved => Refusal::Moved,
+            SendError::Late(limit) => Refusal::Late(limit),
             SendError::Exhausted(reason) => {
                 tracing::error!(%reason, "no descriptors are left for connections to servers");
                 Refusal::Exhausted("it has too many open")

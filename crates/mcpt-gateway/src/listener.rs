@@ -197,7 +197,7 @@ fn stages(
     let exchange = Arc::new(Exchange {
         directory: Arc::clone(&directory),
         keys: Arc::clone(&keys),
-        policy: config.policy,
+        handling: config.handling,
         bodies: Arc::clone(&bodies),
         unreachable_hint: config.unreachable_hint,
         rounds: Arc::clone(&rounds),

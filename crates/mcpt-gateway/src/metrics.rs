@@ -32,11 +32,12 @@ pub(crate) enum Outcome {
     NoEndpoint,
     Unreachable,
     Overloaded,
+    Late,
     Refused,
 }
 
 /// All of them, in the order of their values.
-const OUTCOMES: [&str; 9] = [
+const OUTCOMES: [&str; 10] = [
     "answered",
     "client_error",
     "server_error",
@@ -45,6 +46,7 @@ const OUTCOMES: [&str; 9] = [
     "no_endpoint",
     "unreachable",
     "overloaded",
+    "late",
     "refused",
 ];
 

@@ -1,5 +1,7 @@
 //! What the gateway answers by itself: refusals as well-formed JSON-RPC errors, and plain pages.
 
+use std::{num::NonZeroU32, time::Duration};
+
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::{
@@ -53,6 +55,10 @@ pub(crate) enum Refusal {
     NoEndpoint(String),
     #[error("the server cannot be reached: {0}")]
     Unreachable(String),
+    #[error("{server} has as many requests in progress as it may have here: {most}")]
+    Busy { server: String, most: NonZeroU32 },
+    #[error("the server has not begun to answer within {} s", .0.as_secs())]
+    Late(Duration),
     #[error("the server closed the connection before it answered")]
     Broken,
     #[error("the server's answer cannot be passed on: {0}")]
@@ -97,8 +103,10 @@ impl Refusal {
             Self::NoEndpoint(_)
             | Self::Starting
             | Self::Overloaded
+            | Self::Busy { .. }
             | Self::Moved
             | Self::Exhausted(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Late(_) => StatusCode::GATEWAY_TIMEOUT,
             Self::Unreachable(_)
             | Self::Broken
             | Self::Unusable(_)
@@ -113,6 +121,8 @@ impl Refusal {
             Self::NoEndpoint(_)
             | Self::Starting
             | Self::Overloaded
+            | Self::Busy { .. }
+            | Self::Late(_)
             | Self::Unreachable(_)
             | Self::Broken
             | Self::Unusable(_)
@@ -145,7 +155,8 @@ impl Refusal {
             Self::UnknownSession => Outcome::UnknownSession,
             Self::SessionGone => Outcome::SessionGone,
             Self::NoEndpoint(_) => Outcome::NoEndpoint,
-            Self::Overloaded | Self::Exhausted(_) => Outcome::Overloaded,
+            Self::Overloaded | Self::Busy { .. } | Self::Exhausted(_) => Outcome::Overloaded,
+            Self::Late(_) => Outcome::Late,
             Self::Unreachable(_)
             | Self::Broken
             | Self::Unusable(_)
@@ -179,6 +190,7 @@ impl Refusal {
             | Self::NoEndpoint(_)
             | Self::Starting
             | Self::Overloaded
+            | Self::Busy { .. }
             | Self::Moved
             | Self::Exhausted(_) => Some((RETRY_AFTER, "1")),
             Self::Access(_)
@@ -195,6 +207,7 @@ impl Refusal {
             | Self::TooLarge(_)
             | Self::BodyMissing
             | Self::Unreachable(_)
+            | Self::Late(_)
             | Self::Broken
             | Self::Unusable(_)
             | Self::Unbegun(_)

@@ -168,6 +168,11 @@ impl<L> InFlight<L> {
         self.place = place;
     }
 
+    /// Gives that place to whoever goes on with the request.
+    pub fn release(&mut self) -> Option<Place> {
+        self.place.take()
+    }
+
     /// The session that it was to begin is there, and counted as such, or never will be.
     pub fn begun(&mut self) {
         if std::mem::take(&mut self.begins) {

@@ -67,6 +67,7 @@ impl<L> Server<L> {
         let own = self.handling().balance.as_ref();
         let policy = match (own.map(|balance| balance.policy), work) {
             (Some(policy), _) | (None, Work::NewSession(policy)) => policy,
+            (None, Work::OneRequest) if key.is_some() => Policy::Hash,
             (None, Work::OneRequest) => Policy::LeastRequests,
         };
         let picked = match (policy, key) {

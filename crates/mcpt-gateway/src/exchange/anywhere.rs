@@ -28,6 +28,7 @@ use crate::{
 /// A request that can be sent: where to, and what of it may be sent again.
 pub(crate) struct Sendable {
     pub(crate) work: Work,
+    pub(crate) key: Option<u64>,
     pub(crate) request: Request<RequestBody>,
     pub(crate) again: Option<Request<RequestBody>>,
 }
@@ -82,12 +83,17 @@ impl Exchange {
             Purpose::Other if parts.method == Method::GET => Stream::Endless,
             Purpose::Initialize | Purpose::Modern { .. } | Purpose::Other => Stream::Ends,
         };
+        let place = match self.place_outside(server, &parts, &class) {
+            Ok(place) => place,
+            Err(busy) => return Answer::refusal(&busy, class.id.as_deref()),
+        };
         let owner = principal_of(&parts.extensions);
         let beginning = Beginning::of(&class, &parts, &read);
-        let sendable = self.sendable(parts, read, &class);
+        let sendable = self.sendable(server, parts, read, &class);
         let sent = sendable.request.body().sent();
         let begun = match self.send_to_any(server, sendable, first).await {
-            Ok(taken) => {
+            Ok(mut taken) => {
+                taken.in_flight.hold(place);
                 let instead = self.begun_instead(server, beginning.as_ref(), &taken);
                 if let Some(answer) = instead.await {
                     return answer.about(sent.subject());
@@ -118,13 +124,15 @@ impl Exchange {
 
     fn sendable(
         &self,
+        server: &Server<Upstream>,
         mut parts: Parts,
         read: ReadBody<Incoming>,
         class: &RequestClass,
     ) -> Sendable {
+        let (policy, key) = self.balance(server, &parts);
         headers::for_upstream(&mut parts.headers);
         let work = match class.purpose {
-            Purpose::Initialize => Work::NewSession(self.policy),
+            Purpose::Initialize => Work::NewSession(policy),
             Purpose::Modern { .. } => {
                 headers::without_sessions(&mut parts.headers);
                 Work::OneRequest
@@ -140,6 +148,7 @@ impl Exchange {
         };
         Sendable {
             work,
+            key,
             request: Request::from_parts(parts, read.into()),
             again,
         }
@@ -155,26 +164,28 @@ impl Exchange {
     ) -> Result<Taken, Refusal> {
         let Sendable {
             work,
+            key,
             mut request,
             mut again,
         } = sendable;
+        let pick = |tried: &[EndpointId]| server.pick_for(work, key, tried, self.directory.now());
         let mut tried = Vec::new();
         let mut last_resort = None;
         let mut refusal = None;
         loop {
             let picked = first.take();
-            let picked = picked.or_else(|| server.pick(work, &tried, self.directory.now()));
+            let picked = picked.or_else(|| pick(&tried));
             let picked = picked.or_else(|| {
                 let id = last_resort.take()?;
                 tried.retain(|other| *other != id);
-                server.pick(work, &tried, self.directory.now())
+                pick(&tried)
             });
             let Some(in_flight) = picked else {
                 return Err(
                     refusal.unwrap_or_else(|| Refusal::NoEndpoint(server.key().to_string()))
                 );
             };
-            match in_flight.link().send(request).await {
+            match self.send_within(server, &in_flight, request).await {
                 Ok((response, connection)) => {
                     in_flight.answered();
                     return Ok(Taken {

@@ -13,7 +13,7 @@ use hyper::{
 };
 use mcpt_core::Sessions;
 use mcpt_protocol::{header::SESSION_ID, means_unknown_session, translate::Client};
-use mcpt_routing::{Endpoint, InFlight, Leg, Pinned, Server, Work};
+use mcpt_routing::{Endpoint, InFlight, Leg, Pinned, Place, Server, Work};
 
 use super::{
     Exchange, Stream, Taken, body_budget::ReadBody, request_body::RequestBody,
@@ -84,12 +84,15 @@ impl Exchange {
             }
             None => return self.refuse(Refusal::UnknownSession, request).await,
         };
-        let (session, in_flight, own_id) = match self.located(server, sealed, opened).await {
+        let (session, mut in_flight, own_id) = match self.located(server, sealed, opened).await {
             Ok(located) => located,
             Err(refusal) => return self.refuse(refusal, request).await,
         };
-        match self.prepared(request, own_id) {
-            Ok(request) => self.ask_in(server, session, in_flight, request).await,
+        match self.prepared(server, request, own_id).await {
+            Ok((request, place)) => {
+                in_flight.hold(place);
+                self.ask_in(server, session, in_flight, request).await
+            }
             Err(refusal) => Answer::refusal(&refusal, None),
         }
     }
@@ -194,20 +197,21 @@ impl Exchange {
         }
     }
 
-    /// The request as its server gets it.
-    fn prepared(
+    /// The request as its server gets it, with the place that it takes there.
+    async fn prepared(
         &self,
+        server: &Server<Upstream>,
         request: Request<Incoming>,
         own_id: HeaderValue,
-    ) -> Result<Request<RequestBody>, Refusal> {
+    ) -> Result<(Request<RequestBody>, Option<Place>), Refusal> {
         let (mut parts, body) = request.into_parts();
-        let body = if parts.method == Method::POST {
-            RequestBody::unread(self.bodies.limited(body)?)
+        let (body, place) = if parts.method == Method::POST {
+            self.place_inside(server, body).await?
         } else {
             headers::without_body(&mut parts.headers);
-            RequestBody::none()
+            (RequestBody::none(), None)
         };
-        Ok(for_session(parts, body, own_id))
+        Ok((for_session(parts, body, own_id), place))
     }
 
     /// Sends it, and if its server keeps nothing for sessions and cannot be reached there, to another instance.
@@ -220,7 +224,7 @@ impl Exchange {
     ) -> Result<Taken, Unanswered> {
         let mut tried = Vec::new();
         loop {
-            let (unsent, reason) = match in_flight.link().send(request).await {
+            let (unsent, reason) = match self.send_within(server, &in_flight, request).await {
                 Ok((response, connection)) => {
                     in_flight.answered();
                     return Ok(Taken {
@@ -241,7 +245,9 @@ impl Exchange {
             let refusal = self.unreachable(&in_flight, &reason);
             if session.stateless {
                 tried.push(in_flight.id().clone());
-                if let Some(next) = server.pick(Work::OneRequest, &tried, self.directory.now()) {
+                let next = server.pick(Work::OneRequest, &tried, self.directory.now());
+                if let Some(mut next) = next {
+                    next.hold(in_flight.release());
                     (in_flight, request) = (next, *unsent);
                     continue;
                 }

@@ -164,7 +164,7 @@ mod tests {
             ("a=http://a,ftp://b", "ftp://b"),
             ("a=", "http://"),
             ("a=http://a#weight=0", "weight"),
-            ("a=http://a#b", "plain"),
+            ("a=http://a#b", "http://a#b"),
         ] {
             let error = text.parse::<StaticServer>().unwrap_err().to_string();
             assert!(error.contains(says), "{text}: {error}");

@@ -27,6 +27,7 @@ impl Exchange {
         let body = Bytes::from(asked.body);
         let sendable = Sendable {
             work: Work::OneRequest,
+            key: None,
             request: post(headers.clone(), body.clone()),
             again: repeatable.then(|| post(headers, body)),
         };

@@ -1,6 +1,6 @@
 //! [`SendError`]: why there is no response to a request.
 
-use std::{error::Error, io};
+use std::{error::Error, io, time::Duration};
 
 use http_body_util::LengthLimitError;
 use hyper::Request;
@@ -24,6 +24,8 @@ pub(crate) enum SendError {
     Body { too_large: bool },
     /// The response cannot be passed on.
     Unusable(&'static str),
+    /// No answer had begun after so long. The server may have done what was asked.
+    Late(Duration),
     /// The server's endpoint is at another path, known from now on. Too much of the request is gone to send it there.
     Moved,
 }

@@ -22,7 +22,9 @@ fn server(name: &str, address: SocketAddr) -> ServerSpec {
             name: ServerName::new(name).unwrap(),
         },
         sessions: Sessions::Stateful,
+        handling: mcpt_routing::Handling::default(),
         endpoints: vec![EndpointSpec {
+            weight: std::num::NonZeroU32::MIN,
             id: EndpointId::new(&address.to_string()),
             address: Address::parse(&format!("http://{address}/mcp")).unwrap(),
             conditions: Conditions::READY,

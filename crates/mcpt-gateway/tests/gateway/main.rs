@@ -16,6 +16,7 @@ mod changes;
 mod connections;
 mod crossing;
 mod ending;
+mod handling;
 mod harness;
 mod lock;
 mod naming;

@@ -4,19 +4,19 @@ use std::{
     fs::OpenOptions,
     io,
     net::SocketAddr,
-    num::NonZeroUsize,
+    num::{NonZeroU32, NonZeroUsize},
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     time::Duration,
 };
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use mcpt_core::{Capability, Failure, FailureKind, Namespace, Secret};
 use mcpt_gateway::{
     AccessLog, Gateway, GatewayConfig, GatewayError, LockConfig, LockError, Peers, StaticServer,
     StaticServers,
 };
-use mcpt_routing::{Policy, SessionKeys};
+use mcpt_routing::{Balance, Handling, SessionKeys};
 
 use super::lock::LockOptions;
 use crate::{
@@ -60,7 +60,8 @@ pub(super) struct Run {
     /// Most connections of clients at once. By default as many as half of the files that the system lets it open
     #[arg(long, value_name = "NUMBER")]
     max_connections: Option<NonZeroUsize>,
-    /// A server and the URLs of its instances; can be repeated
+    /// A server and the URLs of its instances; can be repeated. An instance whose URL ends with #weight=2 gets twice as much as
+    /// others
     #[arg(long = "server", value_name = "[NAMESPACE/]NAME=URL[,URL...]")]
     servers: Vec<StaticServer>,
     /// Servers of all namespaces of the cluster
@@ -72,9 +73,18 @@ pub(super) struct Run {
     session_key_file: Option<PathBuf>,
     #[command(flatten)]
     lock: Box<LockOptions>,
-    /// Which instance a new session goes to
-    #[arg(long, value_enum, default_value_t)]
+    /// Which instance new sessions go to, and requests that belong to none: where the fewest sessions are (least-sessions), or
+    /// the fewest requests (least-requests), one after the other (round-robin), or those with the same value of a
+    /// header to the same one (hash:HEADER). A server's annotation mcpt.io/balance comes first
+    #[arg(long, value_name = "POLICY", default_value = "least-sessions")]
     balance: Balance,
+    /// Most requests in progress at one server; further ones get 503. Its annotation mcpt.io/max-requests comes first
+    #[arg(long, value_name = "NUMBER")]
+    max_requests: Option<NonZeroU32>,
+    /// How long a server may take until its answer begins; later the client gets 504. Its annotation mcpt.io/answer-within
+    /// comes first
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
+    answer_within: Option<Duration>,
     /// Where the other replicas' own pages are: a host whose addresses are those of all replicas, and the port of
     /// --admin-listen. New sessions then go where the fewest
     /// are of all that come by any of them
@@ -104,16 +114,6 @@ pub(super) struct Run {
     /// How long requests in progress may go on once it is told to end
     #[arg(long, value_name = "DURATION", default_value = "20s", value_parser = duration::parse)]
     drain: Duration,
-}
-
-/// How new sessions are spread.
-#[derive(Debug, Clone, Copy, Default, ValueEnum)]
-enum Balance {
-    /// To the instance with the fewest sessions, and of equals the fewest requests
-    #[default]
-    LeastLoaded,
-    /// To one after the other
-    RoundRobin,
 }
 
 impl Run {
@@ -173,9 +173,10 @@ impl Run {
             .allow_hosts(said(&self.allowed_hosts))
             .allow_hosts(self.lock.public_host())
             .allow_origins(said(&self.allowed_origins));
-        config.policy = match self.balance {
-            Balance::LeastLoaded => Policy::LeastLoaded,
-            Balance::RoundRobin => Policy::RoundRobin,
+        config.handling = Handling {
+            balance: Some(self.balance.clone()),
+            max_requests: self.max_requests,
+            answer_within: self.answer_within,
         };
         config.lock = self.lock(global)?;
         config.admin = self.admin_listen;

@@ -1,0 +1,117 @@
+//! How requests for a server are handled: as it says itself, else as the gateway was told.
+
+use hyper::{Method, Request, Response, body::Incoming, http::request::Parts};
+use mcpt_protocol::{Kind, Message, header::METHOD};
+use mcpt_routing::{Balance, InFlight, Place, Policy, Server, key_of};
+
+use super::{
+    Exchange,
+    body_budget::ReadBody,
+    request_body::RequestBody,
+    request_class::{Purpose, RequestClass},
+};
+use crate::{
+    refusal::Refusal,
+    upstream::{Connection, SendError, Upstream},
+};
+
+impl Exchange {
+    /// The policy by which new sessions are spread, and the key of the request where that goes by one.
+    pub(super) fn balance(
+        &self,
+        server: &Server<Upstream>,
+        parts: &Parts,
+    ) -> (Policy, Option<u64>) {
+        let balance = server.handling().balance.as_ref();
+        let Some(Balance { policy, header }) = balance.or(self.handling.balance.as_ref()) else {
+            return (Policy::default(), None);
+        };
+        let value = header.as_ref().and_then(|name| parts.headers.get(&**name));
+        (*policy, value.map(|value| key_of(value.as_bytes())))
+    }
+
+    /// A place for a request outside of sessions, where a server may have only so many in progress. Streams that wait for
+    /// what it has to say take none.
+    ///
+    /// # Errors
+    /// [`Refusal::Busy`] when all are taken.
+    pub(super) fn place_outside(
+        &self,
+        server: &Server<Upstream>,
+        parts: &Parts,
+        class: &RequestClass,
+    ) -> Result<Option<Place>, Refusal> {
+        let listens = matches!(class.purpose, Purpose::Modern { listens: true })
+            || parts
+                .headers
+                .get(METHOD)
+                .is_some_and(|method| method == "subscriptions/listen");
+        if parts.method != Method::POST || listens {
+            return Ok(None);
+        }
+        self.place(server)
+    }
+
+    /// The body of a POST in a session with the place that it takes. What answers a question of the server or cancels a call
+    /// frees places, so where all are taken the message is read: only further requests are refused.
+    ///
+    /// # Errors
+    /// [`Refusal::Busy`], and those of reading a body.
+    pub(super) async fn place_inside(
+        &self,
+        server: &Server<Upstream>,
+        body: Incoming,
+    ) -> Result<(RequestBody, Option<Place>), Refusal> {
+        let busy = match self.place(server) {
+            Ok(place) => return Ok((RequestBody::unread(self.bodies.limited(body)?), place)),
+            Err(busy) => busy,
+        };
+        match self.bodies.read(body).await? {
+            ReadBody::Whole(bytes) if !asks(&bytes) => Ok((RequestBody::whole(bytes), None)),
+            ReadBody::Whole(_) | ReadBody::Large { .. } => Err(busy),
+        }
+    }
+
+    fn place(&self, server: &Server<Upstream>) -> Result<Option<Place>, Refusal> {
+        let most = server.handling().max_requests;
+        let Some(most) = most.or(self.handling.max_requests) else {
+            return Ok(None);
+        };
+        match server.place(most) {
+            Some(place) => Ok(Some(place)),
+            None => Err(Refusal::Busy {
+                server: server.key().to_string(),
+                most,
+            }),
+        }
+    }
+
+    /// Sends a request, and gives it up when its answer does not begin in time. What is given up is not sent again: its server
+    /// may have done it.
+    pub(super) async fn send_within(
+        &self,
+        server: &Server<Upstream>,
+        in_flight: &InFlight<Upstream>,
+        request: Request<RequestBody>,
+    ) -> Result<(Response<Incoming>, Connection), SendError> {
+        let limit = server.handling().answer_within;
+        let limit = limit.or(self.handling.answer_within);
+        // A server may begin to answer a stream when it first has something to say.
+        let limit = limit.filter(|_| request.method() != Method::GET);
+        let sending = in_flight.link().send(request);
+        match limit {
+            None => sending.await,
+            Some(limit) => tokio::time::timeout(limit, sending)
+                .await
+                .unwrap_or(Err(SendError::Late(limit))),
+        }
+    }
+}
+
+/// Whether a body is, or may be, a request that will be answered.
+fn asks(body: &[u8]) -> bool {
+    let message = Message::parse(body);
+    message.map_or(true, |message| {
+        matches!(message.kind(), Kind::Request { .. })
+    })
+}
