@@ -3,6 +3,7 @@
 //! - [`Keys`] reads a file of API keys and finds whose a presented key is; [`ApiKey`] draws new ones.
 //! - [`Token`] reads a JSON Web Token and, with the [`KeySet`] of its issuer, becomes [`Verified`]; [`VerifiedTokens`] remembers those.
 //! - [`Principal`] is who was recognised.
+//! - [`Rules`] say what a principal may: a [`Permission`] for each server.
 //! - [`Challenge`] is what somebody is told who was not, as `WWW-Authenticate` says it (RFC 6750, RFC 9728).
 
 mod algorithm;
@@ -12,6 +13,7 @@ mod digest;
 mod key_set;
 mod keys;
 mod principal;
+mod rules;
 mod token;
 mod verified_tokens;
 
@@ -21,6 +23,7 @@ pub use self::{
     key_set::{InvalidKeySet, KeySet},
     keys::{InvalidKeys, KeyFault, Keys},
     principal::{InvalidName, Principal, is_name},
+    rules::{InvalidRules, Pattern, Permission, Rules},
     token::{Token, TokenFault, Verified},
     verified_tokens::VerifiedTokens,
 };

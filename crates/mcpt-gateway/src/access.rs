@@ -3,9 +3,10 @@
 
 mod caller;
 mod credentials;
+mod filtered;
+mod followed;
 mod issuer;
 mod issuer_metadata;
-mod key_file;
 mod lock;
 mod tokens;
 
@@ -13,15 +14,16 @@ use hyper::{HeaderMap, Request, Response, StatusCode, header::ORIGIN, http::uri:
 use mcpt_protocol::{AccessRules, Refused, is_preflight};
 
 pub(crate) use self::{
-    caller::{Caller, principal_of},
+    caller::{Caller, permission, principal_of},
     credentials::CredentialFault,
+    filtered::Filtered,
     issuer::Follower,
     lock::Lock,
 };
 pub use self::{
+    followed::AccessFileError,
     issuer::{InvalidIssuer, IssuerUrl},
     issuer_metadata::CertificatesError,
-    key_file::KeyFileError,
     lock::{LockConfig, LockError},
     tokens::{InvalidPublicUrl, PublicUrl, TokenConfig},
 };

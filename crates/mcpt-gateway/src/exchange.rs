@@ -4,6 +4,7 @@
 mod anywhere;
 mod body_budget;
 mod handling;
+mod permitted;
 mod pinned;
 mod progress;
 mod request_body;

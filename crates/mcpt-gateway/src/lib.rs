@@ -35,7 +35,7 @@ pub use mcpt_http::{connections_within, raise_descriptor_limit};
 
 pub use self::{
     access::{
-        CertificatesError, InvalidIssuer, InvalidPublicUrl, IssuerUrl, KeyFileError, LockConfig,
+        AccessFileError, CertificatesError, InvalidIssuer, InvalidPublicUrl, IssuerUrl, LockConfig,
         LockError, PublicUrl, TokenConfig,
     },
     access_log::AccessLog,

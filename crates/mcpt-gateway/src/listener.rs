@@ -89,7 +89,7 @@ impl Gateway {
     /// # Errors
     /// [`GatewayError::Lock`] when a file of its lock is not usable, [`GatewayError::Listen`] when an address cannot be had.
     pub fn bind(config: GatewayConfig) -> Result<Self, GatewayError> {
-        let lock = Lock::new(config.lock.as_ref())?;
+        let lock = Lock::new(config.lock.as_ref(), &config.default_namespace)?;
         Ok(Self {
             lock,
             clients: Bound::to(config.listen)?,

@@ -20,6 +20,15 @@ pub(crate) enum Refusal {
     Access(#[from] mcpt_protocol::Refused),
     #[error(transparent)]
     Credentials(#[from] CredentialFault),
+    #[error("not permitted to you: {0}")]
+    NotPermitted(String),
+    #[error("the message is too large to be judged: who may not call every tool may send 64 KiB")]
+    TooLargeToJudge,
+    #[error(
+        "the message is a batch, or it cannot be said for certain which tool it is about: who may not call every tool sends one \
+         message of JSON at a time"
+    )]
+    Ambiguous,
     #[error("nothing here: servers are at /mcp/NAME and /mcp/NAMESPACE/NAME, all as one at /mcp")]
     UnknownPath,
     #[error(
@@ -98,8 +107,10 @@ impl Refusal {
             | Self::NoSession
             | Self::UnknownEvent
             | Self::NoMessage
+            | Self::Ambiguous
             | Self::UnknownRound => StatusCode::BAD_REQUEST,
-            Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::NotPermitted(_) => StatusCode::FORBIDDEN,
+            Self::TooLarge(_) | Self::TooLargeToJudge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::NoEndpoint(_)
             | Self::Starting
             | Self::Overloaded
@@ -131,12 +142,16 @@ impl Refusal {
             | Self::Unsealable(_)
             | Self::Unbegun(_)
             | Self::WantsLogin(_) => ErrorCode::INTERNAL_ERROR,
-            Self::SeveralValues(_) | Self::BodyMissing | Self::TooLarge(_) | Self::NoMessage => {
-                ErrorCode::INVALID_REQUEST
-            }
+            Self::SeveralValues(_)
+            | Self::BodyMissing
+            | Self::TooLarge(_)
+            | Self::TooLargeToJudge
+            | Self::Ambiguous
+            | Self::NoMessage => ErrorCode::INVALID_REQUEST,
             Self::UnknownRound => ErrorCode::INVALID_PARAMS,
             Self::Access(_)
             | Self::Credentials(_)
+            | Self::NotPermitted(_)
             | Self::UnknownPath
             | Self::NoPage
             | Self::NoSession
@@ -165,6 +180,7 @@ impl Refusal {
             Self::WantsLogin(_) => Outcome::ClientError,
             Self::Access(_)
             | Self::Credentials(_)
+            | Self::NotPermitted(_)
             | Self::UnknownPath
             | Self::NoPage
             | Self::NoSession
@@ -176,6 +192,8 @@ impl Refusal {
             | Self::UnknownEvent
             | Self::SeveralValues(_)
             | Self::TooLarge(_)
+            | Self::TooLargeToJudge
+            | Self::Ambiguous
             | Self::NoMessage
             | Self::UnknownRound
             | Self::BodyMissing => Outcome::Refused,
@@ -195,6 +213,7 @@ impl Refusal {
             | Self::Exhausted(_) => Some((RETRY_AFTER, "1")),
             Self::Access(_)
             | Self::Credentials(_)
+            | Self::NotPermitted(_)
             | Self::UnknownPath
             | Self::NoPage
             | Self::NoSession
@@ -205,6 +224,8 @@ impl Refusal {
             | Self::SessionGone
             | Self::SeveralValues(_)
             | Self::TooLarge(_)
+            | Self::TooLargeToJudge
+            | Self::Ambiguous
             | Self::BodyMissing
             | Self::Unreachable(_)
             | Self::Late(_)

@@ -19,6 +19,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use crate::{
+    access::Filtered,
     aggregate::Rewritten,
     exchange::Watch,
     metrics::Outcome,
@@ -111,6 +112,8 @@ pub(crate) enum GatewayBody {
     Rewritten(Box<Rewritten>),
     /// What a client of all servers hears that no request of its own has to do with, piece by piece.
     Heard(mpsc::Receiver<Bytes>),
+    /// One of these without the tools that its client may not call.
+    Filtered(Box<Filtered>),
 }
 
 /// A server's answer on its way to the client.
@@ -246,6 +249,7 @@ impl GatewayBody {
     pub(crate) fn endpoint(&self) -> Option<&EndpointId> {
         match self {
             Self::Own(_) | Self::Streamed(_) | Self::Heard(_) => None,
+            Self::Filtered(body) => body.endpoint(),
             Self::Forwarded(body) => Some(body.in_flight.id()),
             Self::Rewritten(body) => body.endpoint(),
         }
@@ -272,6 +276,7 @@ impl Body for GatewayBody {
             Self::Forwarded(body) => Pin::new(body.as_mut()).poll_frame(context),
             Self::Streamed(body) => body.poll(context),
             Self::Rewritten(body) => Pin::new(body.as_mut()).poll_frame(context),
+            Self::Filtered(body) => Pin::new(body.as_mut()).poll_frame(context),
             Self::Heard(pieces) => {
                 let piece = pieces.poll_recv(context);
                 piece.map(|piece| piece.map(|piece| Ok(Frame::data(piece))))
@@ -283,7 +288,7 @@ impl Body for GatewayBody {
         match self {
             Self::Own(body) => body.is_end_stream(),
             Self::Forwarded(body) => body.is_end_stream(),
-            Self::Streamed(_) | Self::Rewritten(_) | Self::Heard(_) => false,
+            Self::Streamed(_) | Self::Rewritten(_) | Self::Heard(_) | Self::Filtered(_) => false,
         }
     }
 
@@ -291,7 +296,9 @@ impl Body for GatewayBody {
         match self {
             Self::Own(body) => body.size_hint(),
             Self::Forwarded(body) => body.size_hint(),
-            Self::Streamed(_) | Self::Rewritten(_) | Self::Heard(_) => SizeHint::default(),
+            Self::Streamed(_) | Self::Rewritten(_) | Self::Heard(_) | Self::Filtered(_) => {
+                SizeHint::default()
+            }
         }
     }
 }

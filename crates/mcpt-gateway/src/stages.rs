@@ -11,11 +11,12 @@ use std::{
 };
 
 use hyper::{Method, Request, Response, StatusCode, body::Incoming, header::WWW_AUTHENTICATE};
+use mcpt_access::Permission;
 use mcpt_protocol::Subject;
 use mcpt_routing::Server;
 
 use crate::{
-    access::{Access, CredentialFault, Lock, WebPage},
+    access::{self, Access, Caller, CredentialFault, Lock, WebPage},
     access_log::{AccessLog, Entry},
     aggregate::Aggregate,
     exchange::Exchange,
@@ -118,6 +119,8 @@ impl Stages {
         };
         let route = Route::of(request.uri().path());
         let target = match route {
+            // Its lists are those of nobody in particular.
+            Route::All if has_rules(&request) => Err(Refusal::NotPermitted("/mcp".to_owned())),
             Route::All => return self.aggregated(request).await,
             // What a server says of a login, no client of a locked gateway can act on.
             Route::Metadata { .. } | Route::MetadataOfAll if self.lock.is_locked() => {
@@ -167,6 +170,15 @@ impl Stages {
         Told { answer, asked }
     }
 
+    /// The server's answer, as far as the client may have it.
+    async fn asked(&self, server: &Arc<Server<Upstream>>, request: Request<Incoming>) -> Answer {
+        match access::permission(request.extensions(), server.key()) {
+            Permission::Everything => self.exchange.with(server, request).await,
+            // On the heap: requests of those who may do everything need no room for it.
+            permission => Box::pin(self.exchange.permitted(server, request, permission)).await,
+        }
+    }
+
     /// Tells how clients of a gateway with a lock get a token.
     async fn metadata(&self, request: Request<Incoming>) -> Answer {
         let outer = OuterUrl::of(&request, &self.access);
@@ -195,7 +207,7 @@ impl Stages {
             if let Some(outer) = &outer {
                 outer.tell(request.headers_mut());
             }
-            self.exchange.with(&server, request).await
+            self.asked(&server, request).await
         };
         if self.lock.is_locked() {
             if answer.response.status() == StatusCode::UNAUTHORIZED {
@@ -232,4 +244,10 @@ fn entry(request: &Request<Incoming>) -> Entry {
         trace: trace.map(str::to_owned),
         bytes: 0,
     }
+}
+
+/// Whether rules say what the sender of a request may.
+fn has_rules(request: &Request<Incoming>) -> bool {
+    let caller = request.extensions().get::<Caller>();
+    caller.is_some_and(Caller::has_rules)
 }

@@ -45,6 +45,7 @@ mod rpc_error;
 pub mod sse;
 mod subject;
 mod subscription;
+mod tools;
 pub mod translate;
 mod unusable;
 mod versions;
@@ -64,6 +65,7 @@ pub use self::{
     rpc_error::{ErrorCode, RpcError, error_response, means_unknown_session},
     subject::{OTHER, Subject},
     subscription::subscription_ended,
+    tools::{Ambiguous, ToolRequest, without_tools},
     unusable::{find_id, without_noise},
     versions::{
         BATCH_VERSION, Era, LEGACY_VERSIONS, MODERN_VERSION, NEWEST_LEGACY, era_of_version,

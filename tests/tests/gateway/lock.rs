@@ -75,7 +75,7 @@ fn key(mcpt: &Mcpt, file: &Path, name: &str) -> String {
 fn status(agent: &ureq::Agent, url: &str, key: &str) -> u16 {
     let bearer = format!("Bearer {key}");
     let headers = [("Authorization", &*bearer)];
-    post(agent, url, &headers, &call("instance", &json!({}))).status()
+    post(agent, url, &headers, &call("whoami", &json!({}))).status()
 }
 
 #[test]
@@ -94,7 +94,7 @@ fn keys_let_in_and_are_written_nowhere() {
     let agent = agent();
     let wrong = "mcpt_that-was-never-drawn-for-anybody";
     assert_eq!(
-        modern_call(&agent, &gateway.url, "instance", &json!({})).status(),
+        modern_call(&agent, &gateway.url, "whoami", &json!({})).status(),
         401
     );
     assert_eq!(status(&agent, &gateway.url, wrong), 401);
@@ -109,7 +109,7 @@ fn keys_let_in_and_are_written_nowhere() {
     let metrics = metrics.into_body().read_to_string().expect("text");
     let log = gateway.log();
     assert!(
-        log.contains("gateway listens") && log.contains("keys were read again"),
+        log.contains("gateway listens") && log.contains("the file was read again"),
         "{log}"
     );
     for secret in [&*alice, &bob, wrong] {

@@ -4,6 +4,7 @@
 mod eras;
 mod exhausted;
 mod lock;
+mod rules;
 #[cfg(feature = "servers")]
 mod tokens;
 

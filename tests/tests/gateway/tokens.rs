@@ -126,7 +126,7 @@ impl Before {
             agent,
             &self.gateway.url("/mcp/demo"),
             token,
-            "instance",
+            "whoami",
             &json!({}),
         )
     }
@@ -140,12 +140,7 @@ impl Before {
 fn clients_find_where_to_log_in_and_are_let_in_with_what_they_get_there() {
     let before = before();
     let url = before.gateway.url("/mcp/demo");
-    let refused = post(
-        &before.issuer.agent,
-        &url,
-        &[],
-        &call("instance", &json!({})),
-    );
+    let refused = post(&before.issuer.agent, &url, &[], &call("whoami", &json!({})));
     assert_eq!(refused.status(), 401);
     let metadata_at = format!("{PUBLIC}/.well-known/oauth-protected-resource/mcp/demo");
     assert_eq!(

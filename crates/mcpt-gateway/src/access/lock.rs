@@ -3,15 +3,16 @@
 use std::{path::PathBuf, sync::Arc};
 
 use hyper::{HeaderMap, header::HeaderValue, http::Extensions};
-use mcpt_access::{Challenge, Principal};
+use mcpt_access::{Challenge, Keys, Principal, Rules};
+use mcpt_core::Namespace;
 use mcpt_protocol::PROTECTED_RESOURCE;
 
 use super::{
     caller::Caller,
     credentials::{self, CredentialFault},
+    followed::{AccessFileError, Followed},
     issuer::Follower,
     issuer_metadata::CertificatesError,
-    key_file::{KeyFile, KeyFileError},
     tokens::{TokenConfig, Tokens},
 };
 use crate::outer::OuterUrl;
@@ -23,6 +24,9 @@ pub struct LockConfig {
     pub keys: Option<PathBuf>,
     /// JSON Web Tokens.
     pub tokens: Option<TokenConfig>,
+    /// File with what those may who are let in, as [`mcpt_access::Rules::parse`] reads it; followed while the gateway runs.
+    /// `None`: everything.
+    pub rules: Option<PathBuf>,
 }
 
 /// Why a lock cannot be had.
@@ -35,7 +39,16 @@ pub enum LockError {
         file: PathBuf,
         /// What is wrong with it.
         #[source]
-        source: KeyFileError,
+        source: AccessFileError,
+    },
+    /// The rules are not usable.
+    #[error("cannot use the rules of {}", file.display())]
+    Rules {
+        /// File that was named.
+        file: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        source: AccessFileError,
     },
     /// The certificates are not usable.
     #[error("cannot use the certificates of {}", file.display())]
@@ -54,26 +67,40 @@ pub(crate) struct Lock(Option<Locked>);
 
 #[derive(Debug)]
 struct Locked {
-    keys: Option<KeyFile>,
+    keys: Option<Followed<Keys>>,
     tokens: Option<Tokens>,
+    rules: Option<Followed<Rules>>,
 }
 
 impl Lock {
-    /// A lock, with what must be polled for as long as it is used.
+    /// A lock, with what must be polled for as long as it is used. Servers that rules name without a namespace are those of
+    /// `namespace`.
     ///
     /// # Errors
     /// [`LockError`] when a file is not usable.
-    pub(crate) fn new(config: Option<&LockConfig>) -> Result<(Self, Vec<Follower>), LockError> {
+    pub(crate) fn new(
+        config: Option<&LockConfig>,
+        namespace: &Namespace,
+    ) -> Result<(Self, Vec<Follower>), LockError> {
         let Some(config) = config else {
             return Ok((Self(None), Vec::new()));
         };
-        let open = |file: &PathBuf| {
-            KeyFile::open(file).map_err(|source| LockError::Keys {
+        let keys = config.keys.as_ref().map(|file| {
+            let opened = Followed::open(file, |text| Ok(Keys::parse(text)?));
+            opened.map_err(|source| LockError::Keys {
                 file: file.clone(),
                 source,
             })
-        };
-        let keys = config.keys.as_ref().map(open).transpose()?;
+        });
+        let rules = config.rules.as_ref().map(|file| {
+            let namespace = namespace.clone();
+            let parse = move |text: &str| Ok(Rules::parse(text, namespace.as_str())?);
+            Followed::open(file, parse).map_err(|source| LockError::Rules {
+                file: file.clone(),
+                source,
+            })
+        });
+        let (keys, rules) = (keys.transpose()?, rules.transpose()?);
         let (tokens, followers) = match &config.tokens {
             None => (None, Vec::new()),
             Some(config) => {
@@ -85,7 +112,14 @@ impl Lock {
                 (Some(tokens), followers)
             }
         };
-        Ok((Self(Some(Locked { keys, tokens })), followers))
+        Ok((
+            Self(Some(Locked {
+                keys,
+                tokens,
+                rules,
+            })),
+            followers,
+        ))
     }
 
     /// Whether credentials are needed. Then those of clients are the gateway's own affair: none goes to a server, and what a
@@ -107,7 +141,10 @@ impl Lock {
     ) -> Result<(), CredentialFault> {
         if let Some(locked) = &self.0 {
             let presented = credentials::take(headers)?;
-            extensions.insert(Caller(locked.owner(&presented, path).await?));
+            extensions.insert(Caller {
+                principal: locked.owner(&presented, path).await?,
+                rules: locked.rules.as_ref().map(|rules| Arc::clone(&rules.now())),
+            });
         }
         Ok(())
     }
@@ -150,7 +187,7 @@ impl Locked {
     ) -> Result<Arc<Principal>, CredentialFault> {
         let presented = presented.as_bytes();
         let keys = self.keys.as_ref();
-        if let Some(owner) = keys.and_then(|keys| keys.keys().owner_of(presented).cloned()) {
+        if let Some(owner) = keys.and_then(|keys| keys.now().owner_of(presented).cloned()) {
             return Ok(owner);
         }
         match &self.tokens {

@@ -80,6 +80,7 @@ async fn locked() -> Locked {
     let gateway = gateway_locked(LockConfig {
         keys: Some(keys),
         tokens: None,
+        rules: None,
     });
     let (address, seen) = seen_on_the_way_to(demo("d").await).await;
     gateway.endpoints(&[("a", address, Conditions::READY)]);
@@ -109,7 +110,7 @@ impl Locked {
 
     /// A call without a session, by somebody who says that it is theirs.
     async fn modern(&self, key: &ApiKey) -> Answer {
-        let (headers, body) = modern("tools/call", &json!({"name": "instance"}));
+        let (headers, body) = modern("tools/call", &json!({"name": "whoami"}));
         let bearer = bearer(key);
         let mut headers: Vec<_> = headers.iter().map(|(n, v)| (*n, v.as_str())).collect();
         headers.push(("Authorization", &bearer));
@@ -198,7 +199,7 @@ async fn no_key_goes_on_to_a_server() {
         let session = locked.post(&[credentials], &initialize()).await;
         let session = session.session.unwrap();
         let in_session = [credentials, ("Mcp-Session-Id", &session)];
-        let answer = locked.post(&in_session, &call("instance")).await;
+        let answer = locked.post(&in_session, &call("whoami")).await;
         assert_eq!(answer.status, 200, "{answer:?}");
         assert_eq!(locked.modern(&locked.alice).await.status, 200);
         let ended = locked
@@ -224,7 +225,7 @@ async fn a_session_is_its_beginner_s_alone() {
     let session = begun.session.unwrap();
     for (key, status) in [(&alice, 200), (&bob, 404), (&alice, 200)] {
         let headers = [("Authorization", &**key), ("Mcp-Session-Id", &session)];
-        let answer = locked.post(&headers, &call("instance")).await;
+        let answer = locked.post(&headers, &call("whoami")).await;
         assert_eq!(answer.status, status, "{answer:?}");
     }
     for method in ["GET", "DELETE"] {
@@ -252,7 +253,7 @@ async fn keys_are_changed_while_calls_go_on() {
         ("X-API-Key", new.key().expose()),
         ("Mcp-Session-Id", &session),
     ];
-    let answer = locked.post(&headers, &call("instance")).await;
+    let answer = locked.post(&headers, &call("whoami")).await;
     assert_eq!(
         answer.status, 200,
         "the session is still alice's: {answer:?}"
@@ -290,6 +291,7 @@ fn a_gateway_does_not_begin_with_keys_that_are_none() {
         config.lock = Some(LockConfig {
             keys: Some(file.clone()),
             tokens: None,
+            rules: None,
         });
         let error = Gateway::bind(config).unwrap_err();
         let source = std::error::Error::source(&error).unwrap().to_string();

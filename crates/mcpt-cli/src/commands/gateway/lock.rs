@@ -31,8 +31,12 @@ pub(super) struct LockOptions {
     /// File with the certificates (PEM) by which issuers are trusted, instead of the system's
     #[arg(long, value_name = "FILE", requires = "issuers")]
     issuer_ca: Option<PathBuf>,
+    /// What those may who are let in: a file with a list `allow` of who may call which tools of which servers. Changes of the
+    /// file hold at once. Without one they may call everything
+    #[arg(long, value_name = "FILE")]
+    rules: Option<PathBuf>,
     /// Whoever reaches the gateway may call, and that is meant: do not warn of it
-    #[arg(long, conflicts_with_all = ["keys", "issuers"])]
+    #[arg(long, conflicts_with_all = ["keys", "issuers", "rules"])]
     pub(super) open: bool,
 }
 
@@ -40,7 +44,13 @@ impl LockOptions {
     /// The lock; `None` when nothing is asked for.
     pub(super) fn config(&self) -> Result<Option<LockConfig>, Failure> {
         if self.keys.is_none() && self.issuers.is_empty() {
-            return Ok(None);
+            return match &self.rules {
+                None => Ok(None),
+                Some(_) => Err(Failure::new(
+                    FailureKind::Usage,
+                    "--rules needs --keys or --issuer: they say who somebody is",
+                )),
+            };
         }
         if !self.issuers.is_empty() && self.public_url.is_none() && self.audiences.is_empty() {
             return Err(Failure::new(
@@ -59,6 +69,7 @@ impl LockOptions {
         Ok(Some(LockConfig {
             keys: self.keys.clone(),
             tokens,
+            rules: self.rules.clone(),
         }))
     }
 

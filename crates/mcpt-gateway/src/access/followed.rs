@@ -1,14 +1,14 @@
-//! [`KeyFile`]: API keys from a file, and again whenever it changes.
+//! [`Followed`]: what a file says, and again whenever it changes.
 
 use std::{
     ffi::OsStr,
     io::{self, Read as _},
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use arc_swap::ArcSwap;
-use mcpt_access::{InvalidKeys, Keys};
+use mcpt_access::{InvalidKeys, InvalidRules};
 use notify::{
     Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher as _,
     event::{AccessKind, AccessMode},
@@ -19,13 +19,13 @@ const MOST_BYTES: u64 = 16 * 1024 * 1024;
 /// The link by which Kubernetes replaces all files of a mounted Secret at once.
 const KUBERNETES_DATA: &str = "..data";
 
-/// Why there are no keys.
+/// Why a file of keys or of rules is not usable.
 #[derive(Debug, thiserror::Error)]
-pub enum KeyFileError {
+pub enum AccessFileError {
     /// The file cannot be read.
     #[error("cannot read it")]
     Read(#[source] io::Error),
-    /// It is larger than any file of keys.
+    /// It is larger than any such file.
     #[error("it is larger than {MOST_BYTES} bytes")]
     TooLarge,
     /// It is no text.
@@ -33,67 +33,95 @@ pub enum KeyFileError {
     NotUtf8,
     /// A line of it is no key.
     #[error(transparent)]
-    Invalid(#[from] InvalidKeys),
+    Keys(#[from] InvalidKeys),
+    /// It has no rules.
+    #[error(transparent)]
+    Rules(#[from] InvalidRules),
     /// Its changes cannot be followed.
     #[error("cannot watch it for changes")]
     Watch(#[source] notify::Error),
 }
 
-/// The keys of a file, as it is now. A change that leaves it unusable is told in the log and changes nothing: a lock neither
+/// What a file says, as it is now. A change that leaves it unusable is told in the log and changes nothing: a lock neither
 /// falls open nor locks everybody out by a slip of the pen.
 #[derive(Debug)]
-pub(crate) struct KeyFile {
-    keys: Arc<ArcSwap<Keys>>,
+pub(crate) struct Followed<T> {
+    now: Arc<ArcSwap<T>>,
     /// Follows the file for as long as it lives.
     _watcher: RecommendedWatcher,
 }
 
-impl KeyFile {
+/// How a file becomes what it says.
+type Parse<T> = Box<dyn Fn(&str) -> Result<T, AccessFileError> + Send>;
+
+/// One reader of a file. Of two events the later one has the say.
+struct Reader<T> {
+    file: PathBuf,
+    parse: Parse<T>,
+    now: Arc<ArcSwap<T>>,
+}
+
+impl<T: Send + Sync + 'static> Followed<T> {
     /// Reads a file, and follows it from then on, by a thread of its own.
     ///
     /// # Errors
-    /// [`KeyFileError`] when it is not usable now.
-    pub(super) fn open(path: &Path) -> Result<Self, KeyFileError> {
-        let keys = Arc::new(ArcSwap::from_pointee(Keys::default()));
-        let changed = follow(path.to_owned(), Arc::clone(&keys));
-        let mut watcher = notify::recommended_watcher(changed).map_err(KeyFileError::Watch)?;
-        let folder = match path.parent() {
+    /// [`AccessFileError`] when it is not usable now.
+    pub(super) fn open(
+        file: &Path,
+        parse: impl Fn(&str) -> Result<T, AccessFileError> + Send + 'static,
+    ) -> Result<Self, AccessFileError> {
+        let now = Arc::new(ArcSwap::from_pointee(parse(&read(file)?)?));
+        let reader = Arc::new(Mutex::new(Reader {
+            file: file.to_owned(),
+            parse: Box::new(parse),
+            now: Arc::clone(&now),
+        }));
+        let changed = {
+            let (reader, file) = (Arc::clone(&reader), file.to_owned());
+            move |event| {
+                if is_about(&event, file.file_name()) && !is_unwritten(&event, &file) {
+                    reader
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .again();
+                }
+            }
+        };
+        let mut watcher = notify::recommended_watcher(changed).map_err(AccessFileError::Watch)?;
+        let folder = match file.parent() {
             Some(folder) if !folder.as_os_str().is_empty() => folder,
             _ => Path::new("."),
         };
-        // The folder, since a file that is replaced is another one. Before it is read, so that no change is missed.
+        // The folder, since a file that is replaced is another one.
         watcher
             .watch(folder, RecursiveMode::NonRecursive)
-            .map_err(KeyFileError::Watch)?;
-        keys.store(Arc::new(read(path)?));
+            .map_err(AccessFileError::Watch)?;
+        // It may have changed before it was watched.
+        reader
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .again();
         Ok(Self {
-            keys,
+            now,
             _watcher: watcher,
         })
     }
 
-    pub(super) fn keys(&self) -> arc_swap::Guard<Arc<Keys>> {
-        self.keys.load()
+    pub(super) fn now(&self) -> arc_swap::Guard<Arc<T>> {
+        self.now.load()
     }
 }
 
-/// What is done with each event of the folder.
-fn follow(
-    path: PathBuf,
-    keys: Arc<ArcSwap<Keys>>,
-) -> impl FnMut(notify::Result<Event>) + Send + 'static {
-    move |event| {
-        if !is_about(&event, path.file_name()) || is_unwritten(&event, &path) {
-            return;
-        }
-        match read(&path) {
+impl<T> Reader<T> {
+    fn again(&self) {
+        match read(&self.file).and_then(|text| (self.parse)(&text)) {
             Ok(new) => {
-                tracing::info!(keys = new.len(), file = %path.display(), "keys were read again");
-                keys.store(Arc::new(new));
+                tracing::info!(file = %self.file.display(), "the file was read again");
+                self.now.store(Arc::new(new));
             }
             Err(error) => {
                 let error: &(dyn std::error::Error + 'static) = &error;
-                tracing::error!(error, file = %path.display(), "the file of keys is not usable: those that it had still hold");
+                tracing::error!(error, file = %self.file.display(), "the file is not usable: what it said before still holds");
             }
         }
     }
@@ -126,16 +154,16 @@ fn is_unwritten(event: &notify::Result<Event>, path: &Path) -> bool {
     made && std::fs::symlink_metadata(path).is_ok_and(|file| file.is_file())
 }
 
-fn read(path: &Path) -> Result<Keys, KeyFileError> {
-    let file = std::fs::File::open(path).map_err(KeyFileError::Read)?;
+fn read(path: &Path) -> Result<String, AccessFileError> {
+    let file = std::fs::File::open(path).map_err(AccessFileError::Read)?;
     let mut bytes = Vec::new();
     let mut file = file.take(MOST_BYTES + 1);
-    file.read_to_end(&mut bytes).map_err(KeyFileError::Read)?;
+    file.read_to_end(&mut bytes)
+        .map_err(AccessFileError::Read)?;
     if bytes.len() as u64 > MOST_BYTES {
-        return Err(KeyFileError::TooLarge);
+        return Err(AccessFileError::TooLarge);
     }
-    let text = String::from_utf8(bytes).map_err(|_| KeyFileError::NotUtf8)?;
-    Ok(Keys::parse(&text)?)
+    String::from_utf8(bytes).map_err(|_| AccessFileError::NotUtf8)
 }
 
 #[cfg(test)]

@@ -1,0 +1,74 @@
+//! Requests of those who may not call every tool of a server: their messages are read, and lists in the answers.
+
+use std::sync::Arc;
+
+use hyper::{Method, Request, body::Incoming, header::ACCEPT_ENCODING};
+use mcpt_access::Permission;
+use mcpt_protocol::{Ambiguous, ToolRequest, header::NAME};
+use mcpt_routing::Server;
+
+use super::{Exchange, body_budget::ReadBody, request_class::request_id};
+use crate::{access::Filtered, refusal::Refusal, relay::Answer, upstream::Upstream};
+
+impl Exchange {
+    /// One exchange with a server by somebody who may do there what `permission` says.
+    pub(crate) async fn permitted(
+        self: &Arc<Self>,
+        server: &Arc<Server<Upstream>>,
+        mut request: Request<Incoming>,
+        permission: Permission,
+    ) -> Answer {
+        let key = || server.key().to_string();
+        match &permission {
+            Permission::Everything => return self.with(server, request).await,
+            Permission::Nothing => {
+                return self.refuse(Refusal::NotPermitted(key()), request).await;
+            }
+            Permission::Tools(_) => {}
+        }
+        // What is compressed cannot be looked through.
+        request.headers_mut().remove(ACCEPT_ENCODING);
+        if request.method() != Method::POST {
+            // A stream that is taken up again may bring a list.
+            let answer = self.with(server, request).await;
+            return filtered(answer, permission);
+        }
+        let (mut parts, body) = request.into_parts();
+        let message = match self.read(&mut parts, body).await {
+            Ok(ReadBody::Whole(message)) => message,
+            Ok(ReadBody::Large { .. }) => return Answer::refusal(&Refusal::TooLargeToJudge, None),
+            Err(refusal) => return Answer::refusal(&refusal, None),
+        };
+        let refused = |refusal: Refusal| Answer::refusal(&refusal, request_id(&message).as_deref());
+        let asked = match ToolRequest::read(&message) {
+            Ok(asked) => asked,
+            Err(Ambiguous) => return refused(Refusal::Ambiguous),
+        };
+        if let ToolRequest::Call(tool) = &asked {
+            // A server may go by the header.
+            let mut named = parts.headers.get_all(NAME).iter();
+            let same = named.all(|name| name.as_bytes() == tool.as_bytes());
+            if !same || !permission.may_call(tool) {
+                return refused(Refusal::NotPermitted(format!("{tool:?} of {}", key())));
+            }
+        }
+        let answer = self.message(server, parts, message).await;
+        match asked {
+            ToolRequest::List => filtered(answer, permission),
+            ToolRequest::Call(_) | ToolRequest::Other => answer,
+        }
+    }
+}
+
+fn filtered(mut answer: Answer, permission: Permission) -> Answer {
+    match Filtered::of(answer.response, permission) {
+        Some(response) => {
+            answer.response = response;
+            answer
+        }
+        None => Answer::refusal(
+            &Refusal::Unusable("it is compressed, so what of it is permitted cannot be said"),
+            None,
+        ),
+    }
+}
