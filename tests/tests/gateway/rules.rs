@@ -195,7 +195,7 @@ fn what_could_be_read_in_two_ways_is_refused() {
                 .header("Mcp-Method", "tools/call")
                 .header("Mcp-Name", name);
             let answer = request.send(body.as_str()).expect("an answer");
-            assert_eq!(answer.status().as_u16(), wanted, "{:.300}", body);
+            assert_eq!(answer.status().as_u16(), wanted, "{body:.300}");
         }
     }
     // Nor is there a way round by all servers as one.
