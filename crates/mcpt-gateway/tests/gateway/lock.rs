@@ -22,7 +22,7 @@ use crate::{
 };
 
 const PLAIN: &str = "Bearer realm=\"mcpt\"";
-const UNKNOWN: &str = "Bearer realm=\"mcpt\", error=\"invalid_token\"";
+const UNKNOWN: &str = "Bearer realm=\"mcpt\", error=\"invalid_token\", error_description=\"the key is not one of this gateway\"";
 const SEVERAL: &str = "Bearer realm=\"mcpt\", error=\"invalid_request\"";
 
 /// All that a gateway sends to a real server, which stands behind.
