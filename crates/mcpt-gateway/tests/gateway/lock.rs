@@ -23,7 +23,7 @@ use crate::{
 
 const PLAIN: &str = "Bearer realm=\"mcpt\"";
 const UNKNOWN: &str = "Bearer realm=\"mcpt\", error=\"invalid_token\", error_description=\"the key is not one of this gateway\"";
-const SEVERAL: &str = "Bearer realm=\"mcpt\", error=\"invalid_request\"";
+const SEVERAL: &str = "Bearer realm=\"mcpt\", error=\"invalid_request\", error_description=\"more than one key or token\"";
 
 /// All that a gateway sends to a real server, which stands behind.
 async fn seen_on_the_way_to(server: SocketAddr) -> (SocketAddr, Arc<Mutex<String>>) {
