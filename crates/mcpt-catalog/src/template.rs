@@ -36,6 +36,8 @@ pub struct Template {
     pub category: Option<String>,
     /// Words to find it by.
     pub tags: Vec<String>,
+    /// Hosts that the server must reach, `*` for any: for people, and for who writes network rules.
+    pub hosts: Vec<String>,
     /// Container image, if there is one.
     pub image: Option<Image>,
     /// Program and leading arguments in the container; empty for the image's entrypoint.
@@ -139,6 +141,8 @@ struct Raw {
     #[serde(default)]
     tags: Vec<String>,
     #[serde(default)]
+    hosts: Vec<String>,
+    #[serde(default)]
     command: Vec<String>,
     #[serde(default)]
     local_command: Vec<String>,
@@ -192,6 +196,7 @@ impl Template {
             author: raw.author,
             category: raw.category,
             tags: raw.tags,
+            hosts: raw.hosts,
             image: checked.image,
             command: raw.command,
             local_command: raw.local_command,

@@ -204,26 +204,65 @@ fn a_template_without_anything_to_run() {
     );
 }
 
+/// A value for each setting that a template cannot do without.
+fn needed(template: &Template) -> Vec<(String, String)> {
+    let conditions = template.config.conditions.get("anyOf");
+    let first = conditions.and_then(|any| any.pointer("/0/required")?.as_array());
+    let first = first.into_iter().flatten().filter_map(Value::as_str);
+    let required = template.config.required.iter().map(String::as_str);
+    required
+        .chain(first)
+        .map(|name| {
+            let value = match template.config.properties[name].type_name() {
+                "integer" => "1",
+                _ => "https://server.example",
+            };
+            (name.to_owned(), value.to_owned())
+        })
+        .collect()
+}
+
 #[test]
 fn built_in_templates() {
     let entries = Catalog::default().list().entries;
     let ids: Vec<_> = entries.iter().map(|entry| entry.id.as_str()).collect();
-    assert_eq!(ids, ["demo", "everything", "filesystem", "time"]);
+    assert!(ids.len() >= 50, "{ids:?}");
     for entry in entries {
         assert_eq!(entry.origin, Origin::BuiltIn);
         let template = match entry.template {
             Ok(template) => template,
             Err(error) => panic!("{error}"),
         };
-        let plan = compile(&template, &Settings::default()).expect("a first try needs no settings");
-        assert!(plan.image.is_some() && !plan.local_command.is_empty());
+        // What a package is fetched for is always one version.
+        let package = template.package.as_ref().map(ToString::to_string);
+        if let Some(package) = &package {
+            assert!(package.ends_with(&template.version), "{package}");
+        }
+        assert!(
+            template.image.is_some() || package.is_some(),
+            "{}",
+            entry.id
+        );
         for transport in &template.transport.supported {
             let settings = Settings {
                 transport: Some(transport.clone()),
+                config: needed(&template),
+                working_dir: Some("/".into()),
                 ..Settings::default()
             };
-            compile(&template, &settings).expect("every supported transport");
+            let plan = compile(&template, &settings);
+            let plan = plan.unwrap_or_else(|error| panic!("{}: {error}", entry.id));
+            for (name, property) in &template.config.properties {
+                if property.is_sensitive(name) {
+                    let variable = property.env_name(name).expect("no argument is secret");
+                    assert!(!plan.env.contains_key(&variable), "{}: {name}", entry.id);
+                }
+            }
         }
+    }
+    for first in ["demo", "everything", "filesystem", "time"] {
+        let template = Catalog::default().get(first).expect(first);
+        compile(&template, &Settings::default()).expect("a first try needs no settings");
     }
     let demo = Catalog::default().get("demo").expect("demo");
     let image = demo.image.expect("an image");
@@ -269,15 +308,25 @@ fn folders_of_the_user() {
     let catalog = Catalog::new([root.path().to_owned()]);
     let entries = catalog.list().entries;
     let ids: Vec<_> = entries.iter().map(|entry| entry.id.as_str()).collect();
+    assert!(ids.is_sorted(), "{ids:?}");
+    for missing in ["empty", "Upper"] {
+        assert!(!ids.contains(&missing), "{ids:?}");
+    }
+    let entry = |id: &str| {
+        let found = entries.iter().find(|entry| entry.id.as_str() == id);
+        found.expect(id)
+    };
+    let broken = &entry("broken").template;
+    assert!(matches!(broken, Err(CatalogError::Template(_))));
     assert_eq!(
-        ids,
-        ["broken", "demo", "everything", "filesystem", "mine", "time"]
+        entry("demo").origin,
+        Origin::Folder(root.path().join("demo"))
     );
-    assert!(matches!(
-        entries[0].template,
-        Err(CatalogError::Template(_))
-    ));
-    assert_eq!(entries[1].origin, Origin::Folder(root.path().join("demo")));
+    assert_eq!(
+        entry("mine").origin,
+        Origin::Folder(root.path().join("mine"))
+    );
+    assert_eq!(entry("time").origin, Origin::BuiltIn);
     assert_eq!(catalog.get("demo").expect("mine").name, "Mine");
 
     let path = |folder: &str| root.path().join(folder).to_str().expect("UTF-8").to_owned();
@@ -301,7 +350,12 @@ fn folders_of_the_user() {
     assert_eq!(by_file.id.as_str(), "mine");
 
     let listing = Catalog::new([root.path().join("nowhere"), root.path().to_owned()]).list();
-    assert_eq!(listing.entries.len(), 6, "a missing folder hides no other");
+    let own = entries.len();
+    assert_eq!(
+        listing.entries.len(),
+        own,
+        "a missing folder hides no other"
+    );
     assert!(matches!(&listing.unread[..], [CatalogError::Read { .. }]));
     let error = Catalog::new([root.path().join("nowhere")])
         .get("mine")

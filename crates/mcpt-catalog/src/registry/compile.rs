@@ -334,6 +334,7 @@ impl<'a> Attempt<'a> {
             author: None,
             category: None,
             tags: Vec::new(),
+            hosts: Vec::new(),
             image: None,
             command: Vec::new(),
             local_command: Vec::new(),

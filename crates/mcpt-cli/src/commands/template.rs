@@ -190,6 +190,7 @@ fn details(global: &Global, template: &Definition) -> Value {
         "author": template.author,
         "category": template.category,
         "tags": template.tags,
+        "hosts": template.hosts,
         "transports": transports(template),
         "backends": backends(global, template),
         "image": template.image.as_ref().map(mcpt_core::Image::reference),
@@ -229,6 +230,10 @@ fn text(global: &Global, template: &Definition) -> String {
         (
             "Package",
             template.package.as_ref().map(ToString::to_string),
+        ),
+        (
+            "Hosts",
+            Some(template.hosts.join(", ")).filter(|text| !text.is_empty()),
         ),
     ]);
     let mut text = format!("{}\n\n{facts}", template.description);
