@@ -97,7 +97,7 @@ pub fn line(text: &str) -> Result<Recipe, PastedError> {
 /// The server that a command starts whose words a shell has separated already. One word alone is a whole line.
 ///
 /// # Errors
-/// As for [`line`].
+/// As for [`line()`].
 pub fn command(words: &[String]) -> Result<Recipe, PastedError> {
     if let [text] = words {
         return line(text);
