@@ -173,7 +173,14 @@ fn its_pages_tell_what_it_knows() {
             .call()
             .expect("servers"),
     );
-    let known: Value = serde_json::from_str(&page.text()).expect("JSON");
+    let mut known: Value = serde_json::from_str(&page.text()).expect("JSON");
+    let mut answered = Vec::new();
+    for server in known["servers"].as_array_mut().expect("servers") {
+        let figures = server.as_object_mut().and_then(|s| s.remove("figures"));
+        answered.push(figures.expect("figures")["outcomes"]["answered"].clone());
+    }
+    // A session began with two messages.
+    assert_eq!(json!(answered), json!([2, null]));
     let expected = json!({"servers": [
         {"namespace": "mcp-servers", "name": "demo", "path": "/mcp/demo",
             "endpoints": 1, "ready": 1, "terminating": 0, "sessions": 1},
