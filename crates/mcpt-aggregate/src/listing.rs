@@ -160,6 +160,11 @@ impl Listing {
         self.cut
     }
 
+    /// Leaves out of one of the lists what is not to be seen, by what the server calls it.
+    pub fn retain(&mut self, kind: ListKind, seen: impl Fn(&str) -> bool) {
+        self.lists[kind as usize].retain(|entry| seen(&entry.own));
+    }
+
     /// One of the lists.
     pub fn list(&self, kind: ListKind) -> &[Entry] {
         &self.lists[kind as usize]
@@ -197,6 +202,32 @@ mod tests {
                 "{unusable}"
             );
         }
+    }
+
+    #[test]
+    fn what_is_not_to_be_seen_is_left_out_of_one_list() {
+        let mut listing = Listing::default();
+        for kind in [ListKind::Tools, ListKind::Prompts] {
+            let entries = ["a", "b"].map(|own| Entry {
+                own: own.into(),
+                text: "{}".into(),
+            });
+            let page = Page {
+                entries: entries.into(),
+                next_cursor: None,
+            };
+            listing.take(kind, page);
+        }
+        listing.retain(ListKind::Tools, |own| own == "b");
+        let own = |kind| {
+            listing
+                .list(kind)
+                .iter()
+                .map(|e| &*e.own)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(own(ListKind::Tools), ["b"]);
+        assert_eq!(own(ListKind::Prompts), ["a", "b"]);
     }
 
     #[test]

@@ -26,8 +26,9 @@ use hyper::{
     HeaderMap, Method, Request, Response, StatusCode,
     body::Incoming,
     header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue},
-    http::Extensions,
+    http::{Extensions, request::Parts},
 };
+use mcpt_access::Permission;
 use mcpt_aggregate::{
     About, FromServer, ListKind, ServerLabel, Tag, Target, about, answer_to_server, from_server,
     to_server,
@@ -54,9 +55,9 @@ pub(crate) use self::{
     rewritten::Rewritten,
 };
 use crate::{
-    access::{Caller, principal_of},
+    access::{Caller, permission, principal_of},
     directory::unix_time,
-    exchange::Exchange,
+    exchange::{Exchange, judge},
     metrics::Outcome,
     refusal::{Refusal, page},
     relay::{Answer, GatewayBody},
@@ -235,8 +236,8 @@ impl Aggregate {
         self.parties.legs.sessions.begin(session, now);
         self.parties.legs.replicas.tell(session).await;
         self.parties.catalogue.settled().await;
-        let state = self.parties.catalogue.state();
-        own::initialized(id, &client, &state, sealed)
+        let seen = self.parties.catalogue.seen_by(extensions.get());
+        own::initialized(id, &client, &seen, sealed)
     }
 
     /// The session that a request names.
@@ -284,7 +285,8 @@ impl Aggregate {
                 method => match ListKind::of_method(method) {
                     Some(kind) => {
                         self.parties.catalogue.settled().await;
-                        own::list(*id, kind, &self.parties.catalogue.state())
+                        let caller = session.caller.as_ref();
+                        own::list(*id, kind, &self.parties.catalogue.seen_by(caller))
                     }
                     None => self.forward(session, message, *id, headers, asked).await,
                 },
@@ -316,11 +318,12 @@ impl Aggregate {
         headers: &HeaderMap,
         asked: &mut Asked,
     ) -> Answer {
-        let target = match self.target(message).await {
+        let behalf = session.caller.as_ref();
+        let target = match self.target(message, behalf).await {
             Ok(target) => target,
             Err((code, why)) => return own::error(id, code, &why),
         };
-        let Some(server) = self.parties.catalogue.server(&target.server) else {
+        let Some(server) = self.parties.catalogue.server_for(&target.server, behalf) else {
             let why = format!("no server {}", target.server);
             return own::error(id, ErrorCode::INVALID_PARAMS, &why);
         };
@@ -334,16 +337,22 @@ impl Aggregate {
                 return answer;
             }
         };
-        let behalf = session.caller.as_ref();
         let parts = inner::parts(Method::POST, behalf, Some(headers), Some(within(&leg)));
         let text = to_server(message, &target.own);
+        if let Some(refusal) = refused(&server, &parts, &text) {
+            return Answer::refusal(&refusal, Some(id.raw()));
+        }
         let exchange = &self.parties.exchange;
         let answer = exchange.message(&server, parts, text.into()).await;
         self.passed_on(session, &target.server, id, answer).await
     }
 
     /// What a request is about.
-    async fn target(&self, message: &Message<'_>) -> Result<Target, (ErrorCode, String)> {
+    async fn target(
+        &self,
+        message: &Message<'_>,
+        caller: Option<&Caller>,
+    ) -> Result<Target, (ErrorCode, String)> {
         let method = message.method().unwrap_or_default();
         let Some(about) = about(message) else {
             return Err(if needs_subject(method) {
@@ -357,8 +366,8 @@ impl Aggregate {
             });
         };
         self.parties.catalogue.settled().await;
-        let state = self.parties.catalogue.state();
-        let merged = &state.merged;
+        let seen = self.parties.catalogue.seen_by(caller);
+        let merged = &seen.merged;
         let (found, sort, name) = match &about {
             About::Tool(name) => (merged.find(ListKind::Tools, name).cloned(), "tool", name),
             About::Prompt(name) => (
@@ -421,7 +430,8 @@ impl Aggregate {
 
     /// Tells a server what it has asked for. It may be gone, and then nobody wants to know any more.
     async fn tell(&self, session: &Session, label: &ServerLabel, text: String) {
-        if let Some(server) = self.parties.catalogue.server(label)
+        let caller = session.caller.as_ref();
+        if let Some(server) = self.parties.catalogue.server_for(label, caller)
             && let Some(leg) = self.parties.legs.sessions.leg(session.id, server.key())
         {
             self.parties.tell(&server, session, &leg, text).await;
@@ -481,7 +491,8 @@ impl Aggregate {
 
     /// Takes up a stream of a server again. It ends when the server ends it.
     async fn resume(&self, session: &Session, label: &ServerLabel, event: &str) -> Answer {
-        let server = self.parties.catalogue.server(label);
+        let caller = session.caller.as_ref();
+        let server = self.parties.catalogue.server_for(label, caller);
         let leg = server.and_then(|server| {
             let leg = self.parties.legs.sessions.leg(session.id, server.key())?;
             Some((server, leg))
@@ -535,6 +546,14 @@ impl Parties {
 /// Whether an answer says that the session with its server is over.
 fn gone(outcome: Outcome) -> bool {
     matches!(outcome, Outcome::SessionGone | Outcome::UnknownSession)
+}
+
+/// Why the caller may not send a server such a message, if so. Those who may do everything are not asked about it.
+fn refused(server: &Server<Upstream>, parts: &Parts, text: &str) -> Option<Refusal> {
+    match permission(&parts.extensions, server.key()) {
+        Permission::Everything => None,
+        permission => judge(&permission, server.key(), &parts.headers, text.as_bytes()).err(),
+    }
 }
 
 fn needs_subject(method: &str) -> bool {

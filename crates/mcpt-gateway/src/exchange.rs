@@ -31,6 +31,7 @@ use mcpt_routing::{Handling, InFlight, Rounds, Server, SessionKeys};
 use serde_json::value::RawValue;
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use self::permitted::judge;
 use self::request_class::request_id;
 pub(crate) use self::{
     anywhere::Sendable,

@@ -16,7 +16,7 @@ use mcpt_protocol::Subject;
 use mcpt_routing::Server;
 
 use crate::{
-    access::{self, Access, Caller, CredentialFault, Lock, WebPage},
+    access::{self, Access, CredentialFault, Lock, WebPage},
     access_log::{AccessLog, Entry},
     aggregate::Aggregate,
     exchange::Exchange,
@@ -119,8 +119,6 @@ impl Stages {
         };
         let route = Route::of(request.uri().path());
         let target = match route {
-            // Its lists are those of nobody in particular.
-            Route::All if has_rules(&request) => Err(Refusal::NotPermitted("/mcp".to_owned())),
             Route::All => return self.aggregated(request).await,
             // What a server says of a login, no client of a locked gateway can act on.
             Route::Metadata { .. } | Route::MetadataOfAll if self.lock.is_locked() => {
@@ -244,10 +242,4 @@ fn entry(request: &Request<Incoming>) -> Entry {
         trace: trace.map(str::to_owned),
         bytes: 0,
     }
-}
-
-/// Whether rules say what the sender of a request may.
-fn has_rules(request: &Request<Incoming>) -> bool {
-    let caller = request.extensions().get::<Caller>();
-    caller.is_some_and(Caller::has_rules)
 }

@@ -198,14 +198,49 @@ fn what_could_be_read_in_two_ways_is_refused() {
             assert_eq!(answer.status().as_u16(), wanted, "{body:.300}");
         }
     }
-    // Nor is there a way round by all servers as one.
-    let all = post(
-        &agent,
-        &before.gateway.url("/mcp"),
-        &[("Authorization", &bob)],
-        &call("one_add", &json!({})),
-    );
-    assert_eq!(all.status(), 403);
+}
+
+/// What may be at each server, at all of them as one, in both eras.
+#[test]
+fn all_servers_as_one_are_those_that_a_caller_may_use() {
+    let before = before();
+    let agent = agent();
+    let url = before.gateway.url("/mcp");
+    let mut wrong = Vec::new();
+    for ((user, _), key) in USERS.iter().zip(&before.keys) {
+        let bearer = format!("Bearer {key}");
+        let authorization = ("Authorization", &*bearer);
+        let begin = json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params":
+            {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}});
+        let begun = post(&agent, &url, &[authorization], &begin);
+        let session = begun.header("mcp-session-id").expect("a session");
+        let session = session.to_owned();
+        let headers = [authorization, ("Mcp-Session-Id", &*session)];
+        let list = json!({"jsonrpc": "2.0", "id": 2, "method": "tools/list"});
+        let listed = tools_in(post(&agent, &url, &headers, &list));
+        for (server, tool) in SERVERS.iter().flat_map(|s| TOOLS.map(|tool| (s, tool))) {
+            let name = format!("{server}_{tool}");
+            let wanted = may(user, server, tool);
+            let works = |answer: Answer| answer.message()["result"].is_object();
+            let modern = works(modern_call_as(&agent, &url, key, &name, &arguments(tool)));
+            let legacy = post(&agent, &url, &headers, &call(&name, &arguments(tool)));
+            let found = (listed.contains(&name), modern, works(legacy));
+            if found != (wanted, wanted, wanted) {
+                wrong.push(format!("{user} {name}: {found:?}"));
+            }
+        }
+        // Two names: what a server takes is what was judged.
+        let twice = r#"{"jsonrpc":"2.0","id":3,"method":"tools/call","params":{"name":"five_echo","Name":"two_slow","arguments":{"message":"m"}}}"#;
+        let request = agent.post(&url).header("Authorization", &bearer);
+        let request = request
+            .header("Content-Type", "application/json")
+            .header("Accept", "application/json, text/event-stream")
+            .header("Mcp-Session-Id", &session);
+        let status = request.send(twice).expect("an answer").status().as_u16();
+        let whole = *user == "alice";
+        assert_eq!(status == 200, whole, "{user}: {status}");
+    }
+    assert!(wrong.is_empty(), "{wrong:?}");
 }
 
 #[test]

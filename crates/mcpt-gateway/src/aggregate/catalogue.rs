@@ -5,10 +5,12 @@ mod keeper;
 
 use std::{
     collections::{BTreeMap, BTreeSet, btree_map::Entry},
+    ops::Deref,
     sync::{Arc, Once},
     time::Duration,
 };
 
+use mcpt_access::Permission;
 use mcpt_aggregate::{ListKind, Listing, Merged, ServerLabel};
 use mcpt_core::Namespace;
 use mcpt_routing::{Server, ServerKey};
@@ -18,7 +20,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{exchange::Exchange, upstream::Upstream};
+use crate::{access::Caller, exchange::Exchange, upstream::Upstream};
 
 /// How long a client waits for the lists of a server that has only just come.
 const SETTLES_WITHIN: Duration = Duration::from_secs(1);
@@ -40,8 +42,27 @@ pub(super) struct State {
     pub(super) merged: Arc<Merged>,
 }
 
+/// What somebody may know of that.
+pub(super) enum Seen<'a> {
+    /// All of it. To be let go of before anything is awaited.
+    All(watch::Ref<'a, State>),
+    /// A part.
+    Part(State),
+}
+
+impl Deref for Seen<'_> {
+    type Target = State;
+
+    fn deref(&self) -> &State {
+        match self {
+            Self::All(state) => state,
+            Self::Part(state) => state,
+        }
+    }
+}
+
 /// What is known of a server.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Known {
     key: ServerKey,
     since: Instant,
@@ -83,9 +104,13 @@ impl Catalogue {
         });
     }
 
-    /// What is known now. To be let go of before anything is awaited.
-    pub(super) fn state(&self) -> watch::Ref<'_, State> {
-        self.state.borrow()
+    /// What somebody may know of what is known now.
+    pub(super) fn seen_by(&self, caller: Option<&Caller>) -> Seen<'_> {
+        let state = self.state.borrow();
+        match caller.filter(|caller| caller.has_rules()) {
+            None => Seen::All(state),
+            Some(caller) => Seen::Part(state.part(caller)),
+        }
     }
 
     /// Waits until each server has been heard or has had time enough.
@@ -115,6 +140,17 @@ impl Catalogue {
     pub(super) fn server(&self, label: &ServerLabel) -> Option<Arc<Server<Upstream>>> {
         let namespace = label.namespace().unwrap_or(self.default_namespace.as_str());
         self.exchange.directory.server(namespace, label.name())
+    }
+
+    /// The same, if somebody may use it: to others it is as if it were not there.
+    pub(super) fn server_for(
+        &self,
+        label: &ServerLabel,
+        caller: Option<&Caller>,
+    ) -> Option<Arc<Server<Upstream>>> {
+        let server = self.server(label)?;
+        let may = caller.is_none_or(|caller| caller.permission(server.key()).may_use());
+        may.then_some(server)
     }
 
     /// How a server is told from others.
@@ -197,6 +233,26 @@ impl State {
     pub(super) fn instructions(&self) -> impl Iterator<Item = (&ServerLabel, &str)> {
         let servers = self.servers.iter();
         servers.filter_map(|(label, known)| Some((label, known.instructions.as_deref()?)))
+    }
+
+    /// The part that somebody may know of. What things are called in it does not depend on the rest.
+    fn part(&self, caller: &Caller) -> Self {
+        let mut part = Self::default();
+        for (label, known) in &self.servers {
+            let permission = caller.permission(&known.key);
+            let mut known = known.clone();
+            match permission {
+                Permission::Nothing => continue,
+                Permission::Everything => {}
+                Permission::Tools(_) => {
+                    let listing = Arc::make_mut(&mut known.listing);
+                    listing.retain(ListKind::Tools, |tool| permission.may_call(tool));
+                }
+            }
+            part.servers.insert(label.clone(), known);
+        }
+        part.merge();
+        part
     }
 
     fn merge(&mut self) {

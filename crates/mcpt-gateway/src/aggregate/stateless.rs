@@ -27,7 +27,7 @@ use tokio::sync::mpsc;
 use super::{
     Aggregate, Asked, Parties, events,
     inner::{self, In, MAX_ANSWER, collect},
-    own,
+    own, refused,
     rewritten::Rewritten,
     stream::{KEEP_ALIVE, PAUSE, WAITING},
 };
@@ -76,13 +76,13 @@ impl Aggregate {
             return self.forward_stateless(message, id, parts, asked).await;
         }
         self.parties.catalogue.settled().await;
-        let state = self.parties.catalogue.state();
-        let told = own::told(NEWEST_LEGACY, &state).to_string();
+        let seen = self.parties.catalogue.seen_by(parts.extensions.get());
+        let told = own::told(NEWEST_LEGACY, &seen).to_string();
         let Some(kind) = own_kind else {
             let text = call.discovered(&told, &SPOKEN);
             return answered(StatusCode::OK, text, Outcome::Answered);
         };
-        let text = own::result_text(id, &own::list_result(kind, &state));
+        let text = own::result_text(id, &own::list_result(kind, &seen));
         let said = Message::parse(text.as_bytes()).map(|message| call.take(&message, &told));
         match said {
             Ok(Said::Answer { text, .. }) => answered(StatusCode::OK, text, Outcome::Answered),
@@ -97,21 +97,24 @@ impl Aggregate {
         parts: &Parts,
         asked: &mut Asked,
     ) -> Answer {
-        let target = match self.target(message).await {
+        let behalf = parts.extensions.get::<Caller>();
+        let target = match self.target(message, behalf).await {
             Ok(target) => target,
             Err((code @ ErrorCode::METHOD_NOT_FOUND, why)) => {
                 return own::refused(StatusCode::NOT_FOUND, Some(id), code, &why);
             }
             Err((code, why)) => return own::error(id, code, &why),
         };
-        let Some(server) = self.parties.catalogue.server(&target.server) else {
+        let Some(server) = self.parties.catalogue.server_for(&target.server, behalf) else {
             let why = format!("no server {}", target.server);
             return own::error(id, ErrorCode::INVALID_PARAMS, &why);
         };
         *asked = Some(Arc::clone(&server));
         let text = to_server(message, &target.own);
-        let behalf = parts.extensions.get::<Caller>();
         let head = head(&text, behalf, Some(&parts.headers));
+        if let Some(refusal) = refused(&server, &head, &text) {
+            return Answer::refusal(&refusal, Some(id.raw()));
+        }
         let answer = self
             .parties
             .exchange
@@ -270,7 +273,8 @@ impl Subscription {
     }
 
     async fn hear_once(&self, label: &ServerLabel, uris: &[String]) -> Result<(), Gone> {
-        let Some(server) = self.parties.catalogue.server(label) else {
+        let caller = self.caller.as_ref();
+        let Some(server) = self.parties.catalogue.server_for(label, caller) else {
             return Ok(());
         };
         let text = json!({"jsonrpc": "2.0", "id": 0, "method": "subscriptions/listen", "params": {
@@ -281,7 +285,7 @@ impl Subscription {
             },
         }});
         let text = text.to_string();
-        let head = head(&text, self.caller.as_ref(), None);
+        let head = head(&text, caller, None);
         let answer = self
             .parties
             .exchange

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use hyper::{Method, Request, body::Incoming, header::ACCEPT_ENCODING};
+use hyper::{HeaderMap, Method, Request, body::Incoming, header::ACCEPT_ENCODING};
 use mcpt_access::Permission;
 use mcpt_protocol::{Ambiguous, ToolRequest, header::NAME};
-use mcpt_routing::Server;
+use mcpt_routing::{Server, ServerKey};
 
 use super::{Exchange, body_budget::ReadBody, request_class::request_id};
 use crate::{access::Filtered, refusal::Refusal, relay::Answer, upstream::Upstream};
@@ -40,24 +40,38 @@ impl Exchange {
             Err(refusal) => return Answer::refusal(&refusal, None),
         };
         let refused = |refusal: Refusal| Answer::refusal(&refusal, request_id(&message).as_deref());
-        let asked = match ToolRequest::read(&message) {
+        let asked = match judge(&permission, server.key(), &parts.headers, &message) {
             Ok(asked) => asked,
-            Err(Ambiguous) => return refused(Refusal::Ambiguous),
+            Err(refusal) => return refused(refusal),
         };
-        if let ToolRequest::Call(tool) = &asked {
-            // A server may go by the header.
-            let mut named = parts.headers.get_all(NAME).iter();
-            let same = named.all(|name| name.as_bytes() == tool.as_bytes());
-            if !same || !permission.may_call(tool) {
-                return refused(Refusal::NotPermitted(format!("{tool:?} of {}", key())));
-            }
-        }
         let answer = self.message(server, parts, message).await;
         match asked {
             ToolRequest::List => filtered(answer, permission),
             ToolRequest::Call(_) | ToolRequest::Other => answer,
         }
     }
+}
+
+/// What a message asks a server for, if somebody with that permission may ask for it.
+///
+/// # Errors
+/// The refusal, also of a message that could be read in two ways.
+pub(crate) fn judge(
+    permission: &Permission,
+    server: &ServerKey,
+    headers: &HeaderMap,
+    message: &[u8],
+) -> Result<ToolRequest, Refusal> {
+    let asked = ToolRequest::read(message).map_err(|Ambiguous| Refusal::Ambiguous)?;
+    if let ToolRequest::Call(tool) = &asked {
+        // A server may go by the header.
+        let mut named = headers.get_all(NAME).iter();
+        let same = named.all(|name| name.as_bytes() == tool.as_bytes());
+        if !same || !permission.may_call(tool) {
+            return Err(Refusal::NotPermitted(format!("{tool:?} of {server}")));
+        }
+    }
+    Ok(asked)
 }
 
 fn filtered(mut answer: Answer, permission: Permission) -> Answer {
