@@ -1,5 +1,6 @@
 //! `mcpt deploy NAME…`: makes servers or updates them, from templates and from entries of registries.
 
+mod described;
 mod jobs;
 mod packages;
 mod targets;
@@ -44,7 +45,7 @@ Examples:
 )]
 pub(crate) struct Deploy {
     /// Template id, path of a template's folder or file (with a slash: ./my-template), package (npm:NAME,
-    /// npm:NAME@VERSION, pypi:NAME, pypi:NAME==VERSION), or entry of a registry; several are deployed at the same time
+    /// npm:NAME@VERSION, pypi:NAME, pypi:NAME==VERSION, ./server.json), or entry of a registry; several are deployed at the same time
     #[arg(value_name = "NAME", required_unless_present_any = ["all", "arguments"])]
     names: Vec<String>,
     /// Behind --: arguments of the server, if it is a package; without a NAME the command line that starts one, as a README has

@@ -9,7 +9,7 @@ use serde_json::Map;
 use tokio::time::timeout;
 
 use super::{
-    Deploy,
+    Deploy, described,
     jobs::{AT_ONCE, Job},
 };
 use crate::{
@@ -19,6 +19,11 @@ use crate::{
 
 /// The package that a name of the command means, with the server's arguments; `None` when it means something else.
 pub(super) fn named(name: &str, arguments: &[String]) -> Result<Option<Recipe>, Failure> {
+    if described::is_file(name) {
+        let mut recipe = described::recipe(name)?;
+        recipe.args.extend(arguments.iter().map(Text::plain));
+        return Ok(Some(recipe));
+    }
     if !name.starts_with("npm:") && !name.starts_with("pypi:") {
         return Ok(None);
     }
