@@ -113,6 +113,8 @@ async fn change(
         what,
     };
     if same && there == replicas {
+        // A command that ended in between may not have told the front of them.
+        change::take_over(engine, &plan.name, change.what, progress).await?;
         progress.event(ProgressEvent::Step(format!(
             "{} already runs with this configuration",
             plan.name

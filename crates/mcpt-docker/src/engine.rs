@@ -17,7 +17,7 @@ use mcpt_core::{BackendName, Failure, ServerName};
 
 use crate::{
     failure::{failure, is_missing},
-    marks,
+    marks, states,
     unit::{Group, Unit, groups},
 };
 
@@ -78,7 +78,7 @@ impl Engine {
             ..ListContainersOptions::default()
         };
         let containers = self.api.list_containers(Some(options)).await;
-        let containers = containers.map_err(|error| failure(what, &error))?;
+        let containers = states::read(containers).map_err(|error| failure(what, &error))?;
         Ok(containers.iter().filter_map(Unit::read).collect())
     }
 
@@ -92,7 +92,7 @@ impl Engine {
             .api
             .inspect_container(id, None::<InspectContainerOptions>)
             .await;
-        match inspected {
+        match states::read(inspected) {
             Ok(found) => Ok(Some(found)),
             Err(error) if is_missing(&error) => Ok(None),
             Err(error) => Err(failure(what, &error)),

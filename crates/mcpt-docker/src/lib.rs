@@ -31,6 +31,7 @@ mod own_image;
 mod quantity;
 mod scale;
 mod server;
+mod states;
 mod trial;
 mod unit;
 
