@@ -297,9 +297,9 @@ impl Aggregate {
             Kind::Notification { .. } | Kind::Response { .. } => {
                 match answer_to_server(message) {
                     Some((server, text)) => self.tell(session, &server, text).await,
-                    None if message.method().is_some() => self.tell_all(session, message),
+                    None if is_word(message) => self.tell_all(session, message),
                     None => {
-                        let why = "no server has asked this";
+                        let why = "it is neither a notification nor an answer to a server";
                         let code = ErrorCode::INVALID_REQUEST;
                         return own::refused(StatusCode::BAD_REQUEST, None, code, why);
                     }
@@ -441,9 +441,9 @@ impl Aggregate {
     /// Tells all servers that the session has to do with. Which of them a cancelled request went to is known to them: its id
     /// is one that the client has used once.
     fn tell_all(&self, session: &Session, message: &Message<'_>) {
+        let (catalogue, caller) = (&self.parties.catalogue, session.caller.as_ref());
         for (key, leg) in self.parties.legs.sessions.legs(session.id) {
-            let directory = &self.parties.exchange.directory;
-            if let Some(server) = directory.server(key.namespace.as_str(), key.name.as_str()) {
+            if let Some(server) = catalogue.server_for(&catalogue.label(&key), caller) {
                 let (parties, text) = (Arc::clone(&self.parties), message.text().to_owned());
                 let session = session.clone();
                 tokio::spawn(async move { parties.tell(&server, &session, &leg, text).await });
@@ -536,6 +536,12 @@ impl Parties {
         text: String,
     ) {
         let behalf = session.caller.as_ref();
+        let parts = inner::parts(Method::POST, behalf, None, Some(within(leg)));
+        // To who reads it in another way it may be a call.
+        if refused(server, &parts, &text).is_some() {
+            tracing::debug!(server = %server.key(), "what the client said is not passed on");
+            return;
+        }
         let told = inner::ask(&self.exchange, server, text, behalf, Some(within(leg))).await;
         if let Err(error) = told {
             tracing::debug!(server = %server.key(), %error, "it was not told what the client said");
@@ -554,6 +560,12 @@ fn refused(server: &Server<Upstream>, parts: &Parts, text: &str) -> Option<Refus
         Permission::Everything => None,
         permission => judge(&permission, server.key(), &parts.headers, text.as_bytes()).err(),
     }
+}
+
+/// Whether a message is a notification, by its method too.
+fn is_word(message: &Message<'_>) -> bool {
+    let method = message.method();
+    method.is_some_and(|method| method.starts_with("notifications/"))
 }
 
 fn needs_subject(method: &str) -> bool {

@@ -239,6 +239,10 @@ fn all_servers_as_one_are_those_that_a_caller_may_use() {
         let status = request.send(twice).expect("an answer").status().as_u16();
         let whole = *user == "alice";
         assert_eq!(status == 200, whole, "{user}: {status}");
+        // What asks for no answer is passed on to all that the session knows: it must not be a call.
+        let silent = json!({"jsonrpc": "2.0", "method": "tools/call", "params": {"name": "slow"}});
+        let silent = post(&agent, &url, &headers, &silent).status();
+        assert_eq!(silent, 400, "{user}");
     }
     assert!(wrong.is_empty(), "{wrong:?}");
 }

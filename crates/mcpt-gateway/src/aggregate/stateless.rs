@@ -40,6 +40,8 @@ use crate::{
 
 /// The versions that are spoken here, the newest first.
 const SPOKEN: [&str; 2] = [MODERN_VERSION, NEWEST_LEGACY];
+/// Most resources that one client listens to.
+const MOST_RESOURCES: usize = 1024;
 /// What headers of arguments begin with.
 const PARAM: &str = "mcp-param-";
 
@@ -69,7 +71,12 @@ impl Aggregate {
             }
         };
         if call.method() == "subscriptions/listen" {
-            return self.listen(call, &parts.extensions);
+            let filter = call.filter().unwrap_or_default();
+            if filter.resources.len() > MOST_RESOURCES {
+                let why = format!("more than {MOST_RESOURCES} resources cannot be listened to");
+                return own::error(id, ErrorCode::INVALID_PARAMS, &why);
+            }
+            return self.listen(call, filter, &parts.extensions);
         }
         let own_kind = ListKind::of_method(call.method());
         if own_kind.is_none() && call.method() != DISCOVER {
@@ -151,11 +158,11 @@ impl Aggregate {
     }
 
     /// Begins a stream of what a client wants to hear of.
-    fn listen(&self, call: Call, extensions: &Extensions) -> Answer {
+    fn listen(&self, call: Call, filter: Filter, extensions: &Extensions) -> Answer {
         let (to_client, pieces) = mpsc::channel(WAITING);
         let subscription = Subscription {
             parties: Arc::clone(&self.parties),
-            filter: call.filter().unwrap_or_default(),
+            filter,
             call,
             caller: extensions.get::<Caller>().cloned(),
             to_client,
@@ -227,7 +234,12 @@ impl Subscription {
         let mut known = Arc::clone(&lists.borrow_and_update().merged);
         let mut servers: BTreeMap<ServerLabel, Vec<String>> = BTreeMap::new();
         for uri in &self.filter.resources {
-            if let Some(target) = known.resource(uri) {
+            let caller = self.caller.as_ref();
+            let target = known.resource(uri).filter(|target| {
+                let server = self.parties.catalogue.server_for(&target.server, caller);
+                server.is_some()
+            });
+            if let Some(target) = target {
                 servers
                     .entry(target.server)
                     .or_default()

@@ -107,7 +107,7 @@ impl Listening {
     /// What a server says by itself, until it says no more.
     async fn leg(&self, key: ServerKey, leg: JoinedLeg) -> ServerKey {
         let label = self.parties.catalogue.label(&key);
-        if self.leg_stream(&key, &leg, label).await.is_none() {
+        if self.leg_stream(&leg, label).await.is_none() {
             // It has none to say it on, or is gone: with its session or without.
             std::future::pending::<()>().await;
         }
@@ -115,12 +115,11 @@ impl Listening {
         key
     }
 
-    async fn leg_stream(&self, key: &ServerKey, leg: &JoinedLeg, label: ServerLabel) -> Option<()> {
+    async fn leg_stream(&self, leg: &JoinedLeg, label: ServerLabel) -> Option<()> {
         leg.session.as_ref()?;
         let exchange = &self.parties.exchange;
-        let directory = &exchange.directory;
-        let server = directory.server(key.namespace.as_str(), key.name.as_str())?;
         let behalf = self.session.caller.as_ref();
+        let server = self.parties.catalogue.server_for(&label, behalf)?;
         let parts = inner::parts(Method::GET, behalf, None, Some(within(leg)));
         let answer = exchange.message(&server, parts, Bytes::new()).await;
         let events = media::is_type(answer.response.headers(), media::EVENT_STREAM);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use hyper::{HeaderMap, Method, Request, body::Incoming, header::ACCEPT_ENCODING};
 use mcpt_access::Permission;
-use mcpt_protocol::{Ambiguous, ToolRequest, header::NAME};
+use mcpt_protocol::{Ambiguous, ToolRequest, header::NAME, translate::decoded};
 use mcpt_routing::{Server, ServerKey};
 
 use super::{Exchange, body_budget::ReadBody, request_class::request_id};
@@ -66,7 +66,7 @@ pub(crate) fn judge(
     if let ToolRequest::Call(tool) = &asked {
         // A server may go by the header.
         let mut named = headers.get_all(NAME).iter();
-        let same = named.all(|name| name.as_bytes() == tool.as_bytes());
+        let same = named.all(|name| decoded(name).as_deref() == Some(&**tool));
         if !same || !permission.may_call(tool) {
             return Err(Refusal::NotPermitted(format!("{tool:?} of {server}")));
         }

@@ -260,6 +260,20 @@ impl Exchange {
     }
 }
 
+/// The levels of log messages.
+const LEVELS: [&str; 8] = [
+    "debug",
+    "info",
+    "notice",
+    "warning",
+    "error",
+    "critical",
+    "alert",
+    "emergency",
+];
+/// Longest URI of a resource that a session hears of, in bytes: it is kept for as long as the session is.
+const LONGEST_URI: usize = 8 * 1024;
+
 /// What a request gets that the gateway answers by itself; `None` if it does not.
 fn own_result(
     method: &str,
@@ -273,13 +287,15 @@ fn own_result(
     Some(match method {
         "ping" => Ok(()),
         "logging/setLevel" => match text("level") {
-            Some(level) => {
+            Some(level) if LEVELS.contains(&&*level) => {
                 session.set_level(level);
                 Ok(())
             }
+            Some(_) => Err("there is no such level"),
             None => Err("level is missing"),
         },
         "resources/subscribe" => match text("uri") {
+            Some(uri) if uri.len() > LONGEST_URI => Err("the uri is too long"),
             Some(uri) if session.subscribe(uri.clone()) => Ok(()),
             Some(_) => Err("the session hears of too many resources"),
             None => Err("uri is missing"),
