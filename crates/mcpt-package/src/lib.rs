@@ -12,6 +12,7 @@ mod pypi;
 mod request;
 mod store;
 mod tool;
+mod workshop;
 
 pub use self::{
     error::{Cause, Doing, PackageError},

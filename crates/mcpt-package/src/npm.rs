@@ -17,6 +17,7 @@ use crate::{
     node_range,
     request::ResolveOptions,
     tool::{Ran, Tool},
+    workshop,
 };
 
 /// The file that names what is wanted.
@@ -34,10 +35,7 @@ pub(crate) async fn resolve(
     requested: &str,
 ) -> Result<Package, Cause> {
     let npm = Tool::find("npm")?;
-    let folder = tempfile::Builder::new()
-        .prefix("mcpt-npm-")
-        .tempdir()
-        .map_err(Cause::io("no temporary folder can be made"))?;
+    let folder = workshop::folder("npm-")?;
     let dependencies: Map<String, Value> = [wanted]
         .into_iter()
         .chain(&wanted.with)

@@ -17,6 +17,7 @@ use crate::{
     entry_points::{self, normalized, same_python_name},
     error::Cause,
     tool::{Ran, Tool},
+    workshop,
 };
 
 /// The file that fixes the tree: all packages with their hashes, as pip and uv read it.
@@ -74,10 +75,7 @@ impl Uv {
 /// Resolves a package to a list of packages with hashes. Addresses of indexes are not in it.
 pub(crate) async fn resolve(wanted: &PypiPackage, requested: &str) -> Result<Package, Cause> {
     let uv = Uv::find()?;
-    let folder = tempfile::Builder::new()
-        .prefix("mcpt-uv-")
-        .tempdir()
-        .map_err(Cause::io("no temporary folder can be made"))?;
+    let folder = workshop::folder("uv-")?;
     let folder = folder.path();
     let name = wanted.name.as_str();
     let pythons = Pythons::installed(&uv, folder, wanted.python.as_deref()).await?;
