@@ -71,7 +71,18 @@ pub fn pull(
 ) -> Result<Fetched, Error> {
     let found = find(wanted, http, places)?;
     if is_registry(&found.address) {
-        let registry = Registry::new(http, &found.access, wanted.plain_http, &places.credentials);
+        // What an index of somebody's names is not told how that one lets in.
+        let own = is_registry(&found.repository) || found.access.pass_credentials_all;
+        let access = if own {
+            found.access
+        } else {
+            Access {
+                username: String::new(),
+                password: None,
+                ..found.access
+            }
+        };
+        let registry = Registry::new(http, &access, wanted.plain_http, &places.credentials);
         let version = if is_registry(&wanted.chart) {
             wanted.version.as_str()
         } else {
