@@ -5,9 +5,10 @@
 
 use std::path::Path;
 use std::process::Output;
+use std::time::{Duration, UNIX_EPOCH};
 
 use mcpt_tests::beside_helm::{Said, said, write};
-use mcpt_tests::{Helm, Mcpt, TestNamespace};
+use mcpt_tests::{Helm, Mcpt, TestNamespace, eventually};
 
 fn chart(folder: &Path) -> String {
     let chart = folder.join("a");
@@ -77,6 +78,7 @@ fn releases(namespace: &TestNamespace, folder: &Path) {
         );
         helm.run(namespace, &["rollback", name, "1"]);
     }
+    next_second();
     Helm::V4.run(namespace, &["install", "bare", &bare]);
     Helm::V4.run(namespace, &["install", "gone", &bare]);
     Helm::V4.run(namespace, &["uninstall", "gone", "--keep-history"]);
@@ -86,6 +88,17 @@ fn releases(namespace: &TestNamespace, folder: &Path) {
         .args(["install", "broken", &broken])
         .output();
     assert!(!failed.unwrap().status.success());
+}
+
+/// Helm sorts by whole seconds: those of one second stand in any order.
+fn next_second() {
+    let second = || UNIX_EPOCH.elapsed().unwrap().as_secs();
+    let now = second();
+    eventually(Duration::from_secs(10), || {
+        (second() > now)
+            .then_some(())
+            .ok_or_else(|| "the same second".to_owned())
+    });
 }
 
 fn both(namespace: &TestNamespace, case: &str) -> (Said, Said, [Output; 2]) {
@@ -122,8 +135,8 @@ fn what_is_stored_is_told_as_helm_tells_it() {
         "list --pending -o json",
         "list --deployed --failed",
         "list -r",
-        "list -d",
-        "list -d -r",
+        "list -d --filter four|bare",
+        "list -d -r --filter four|bare",
         "list -m 2",
         "list -m 2 --offset 1",
         "list --offset 9",

@@ -120,7 +120,7 @@ fn words_of(name: &str) -> Vec<String> {
 }
 
 /// Whether a value looks like a secret, whatever it is called.
-pub(crate) fn by_value(value: &str) -> bool {
+pub fn by_value(value: &str) -> bool {
     let value = value.trim();
     if value.contains("-----BEGIN") && value.contains("PRIVATE KEY") {
         return true;

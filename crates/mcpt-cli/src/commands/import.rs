@@ -10,6 +10,7 @@ use mcpt_core::{Failure, FailureKind, near, shell_word};
 use mcpt_source::{
     Note, Recipe, Source,
     client_file::{self, ClientFile, Found, Grammar},
+    is_secret_value,
 };
 use serde_json::{Value, json};
 
@@ -247,7 +248,9 @@ fn known(recipe: &Recipe, given: Option<&BTreeMap<String, String>>) -> BTreeMap<
         };
         let value = std::env::var(variable).ok();
         let of_a_variable = setting.placeholder.is_none() && setting.default.is_none();
-        if let Some(value) = value.filter(|_| of_a_variable) {
+        // What it is called says nothing of what it is here.
+        let plain = |value: &String| of_a_variable && !is_secret_value(value);
+        if let Some(value) = value.filter(plain) {
             known.insert(name.clone(), value);
         }
     }
