@@ -18,8 +18,7 @@ pub(crate) async fn gc(
 ) -> Result<Vec<Garbage>, Failure> {
     let what = "cannot clean up";
     let mut garbage = Vec::new();
-    let groups = engine.groups(what).await?;
-    for group in &groups {
+    for group in &engine.groups(what).await? {
         if group.is_being_changed() {
             continue;
         }
@@ -34,7 +33,9 @@ pub(crate) async fn gc(
         garbage.extend(found);
     }
     for server in networks(engine, what).await? {
-        if groups.iter().any(|group| group.name == server) {
+        // Looked at anew: a deploy that began meanwhile has its lock before its network.
+        let group = engine.group(&server, what).await?;
+        if group.all().chain(&group.lock).next().is_some() {
             continue;
         }
         if !options.dry_run {
