@@ -152,7 +152,7 @@ pub(super) fn source(
         "uv" => uv(words, draft, depth),
         "pipx" if words.front().is_some_and(|word| word == "run") => {
             words.pop_front();
-            pipx(words, draft, depth)
+            runner("pipx run", &PIPX, words, draft, depth)
         }
         "conda" | "poetry" => Err(refused(
             program,
@@ -298,28 +298,23 @@ fn packages(list: &str) -> Vec<String> {
     found
 }
 
-fn uvx(
-    mut words: VecDeque<String>,
-    draft: &mut Draft,
-    depth: usize,
-) -> Result<Source, PastedError> {
-    let mut asked = Asked::default();
-    while let Some(given) = UVX.next(&mut words)? {
-        asked.take("uvx", given.name, given.value, draft)?;
-    }
-    tool("uvx", asked, words, draft, depth)
+fn uvx(words: VecDeque<String>, draft: &mut Draft, depth: usize) -> Result<Source, PastedError> {
+    runner("uvx", &UVX, words, draft, depth)
 }
 
-fn pipx(
+/// What a program runs that makes a place for a package and runs it there.
+fn runner(
+    name: &'static str,
+    options: &Known,
     mut words: VecDeque<String>,
     draft: &mut Draft,
     depth: usize,
 ) -> Result<Source, PastedError> {
     let mut asked = Asked::default();
-    while let Some(given) = PIPX.next(&mut words)? {
-        asked.take("pipx run", given.name, given.value, draft)?;
+    while let Some(given) = options.next(&mut words)? {
+        asked.take(name, given.name, given.value, draft)?;
     }
-    tool("pipx run", asked, words, draft, depth)
+    tool(name, asked, words, draft, depth)
 }
 
 /// A script of a package that is made for running: the first word is both, unless the package was said before.
