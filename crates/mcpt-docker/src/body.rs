@@ -11,7 +11,8 @@ use bollard::models::{
     NetworkingConfig, PortBinding, RestartPolicy, RestartPolicyNameEnum,
 };
 use mcpt_core::{
-    Arg, CommandOption, Failure, FailureKind, Plan, REDACTED, ServerName, Sessions, Transport,
+    Arg, CommandOption, Failure, FailureKind, Plan, REDACTED, Secret, ServerName, Sessions,
+    Transport,
 };
 use mcpt_workload::{BRIDGE_PATH, Endpoint};
 use serde_json::json;
@@ -191,6 +192,18 @@ impl Template {
     /// What a label of its replicas says.
     pub(crate) fn label(&self, name: &str) -> Option<&str> {
         self.body.labels.as_ref()?.get(name).map(String::as_str)
+    }
+
+    /// The values of the variables that are secret, by the label that names them: what no text that is shown may contain.
+    pub(crate) fn secrets(&self) -> Vec<Secret> {
+        let names = self.label(marks::ENV).unwrap_or_default().split(',');
+        let names: Vec<&str> = names.filter_map(|name| name.strip_suffix('!')).collect();
+        let variables = self.body.env.iter().flatten();
+        variables
+            .filter_map(|line| line.split_once('='))
+            .filter(|(name, _)| names.contains(name))
+            .map(|(_, value)| Secret::new(value))
+            .collect()
     }
 
     /// Whether the binary must be in the container.
@@ -436,4 +449,30 @@ pub(crate) fn volume_name(server: &ServerName, path: &str) -> String {
 fn numbers(user: &str) -> Option<(u64, u64)> {
     let (user, group) = user.split_once(':').unwrap_or((user, user));
     Some((user.parse().ok()?, group.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use mcpt_core::redact;
+
+    use super::*;
+
+    #[test]
+    fn secrets_of_a_container_are_those_that_its_label_marks() {
+        let labels = HashMap::from([
+            (marks::ENV, "PLAIN,TOKEN!,ABSENT!"),
+            (marks::PORT, "8080"),
+            (marks::TRANSPORT, "stdio"),
+        ]);
+        let container = json!({
+            "Image": "sha256:0",
+            "Config": {"Labels": labels, "Env": ["PLAIN=visible", "TOKEN=hunter2=of-it", "PATH=/bin"]},
+            "HostConfig": {},
+        });
+        let container = serde_json::from_value(container).unwrap();
+        let server = ServerName::new("demo").unwrap();
+        let template = Template::of_container(&server, &container).unwrap();
+        let shown = redact("visible hunter2=of-it /bin", &template.secrets());
+        assert_eq!(shown, format!("visible {REDACTED} /bin"));
+    }
 }

@@ -50,13 +50,17 @@ pub(crate) async fn delete(
         if !group.is_there() {
             return Err(engine.not_found(name).await);
         }
-        end(engine, &group, options, &what, progress).await
+        end(engine, &group, options, &what, progress).await?;
+        // Under the lock: the next deploy makes its volumes by the same names.
+        if options.purge_data {
+            purge(engine, &volumes, &what).await?;
+        }
+        Ok(())
     };
     let deleted = deleted.await;
     let released = lock.release(&what).await;
     deleted.and(released)?;
     if options.purge_data {
-        purge(engine, &volumes, &what).await?;
         return Ok(Deleted::default());
     }
     let kept = volumes.iter().map(|volume| format!("volume {volume:?}"));

@@ -117,12 +117,12 @@ async fn change(
     let replicas = group.current().map_or(1, |(_, units)| units.len() as u32);
     let change = Change {
         engine,
+        secrets: template.secrets(),
         template: template.described(&format!("Rollback to {revision}"), digest),
         replicas,
         wait: options.wait,
         timeout: options.timeout,
         atomic: false,
-        secrets: Vec::new(),
         what,
     };
     change.perform(&group, progress).await

@@ -71,12 +71,12 @@ async fn change(
     };
     let change = Change {
         engine,
+        secrets: template.secrets(),
         template,
         replicas,
         wait: options.wait,
         timeout: options.timeout,
         atomic: false,
-        secrets: Vec::new(),
         what,
     };
     to(&change, &group, progress).await
