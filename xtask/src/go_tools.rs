@@ -125,6 +125,20 @@ const MODULES: &[Module] = &[
         stamps: &[],
     },
     Module {
+        name: "conformance",
+        binaries: &[
+            (
+                "everything-server",
+                "github.com/modelcontextprotocol/go-sdk/conformance/everything-server",
+            ),
+            (
+                "everything-client",
+                "github.com/modelcontextprotocol/go-sdk/conformance/everything-client",
+            ),
+        ],
+        stamps: &[],
+    },
+    Module {
         name: "helm3",
         binaries: &[("helm3", "helm.sh/helm/v3/cmd/helm")],
         stamps: &[

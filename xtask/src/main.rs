@@ -10,6 +10,7 @@ mod charts;
 mod ci;
 mod cluster;
 mod command;
+mod conformance;
 mod dist;
 mod engines;
 mod fuzz;
@@ -65,6 +66,11 @@ enum Task {
     Goldens(goldens::Arguments),
     /// Make pinned programs (all when none is named) and print their paths
     Tools(tools::Arguments),
+    /// The official conformance suite of MCP, through the gateway and the bridge
+    Conformance(conformance::Arguments),
+    /// A client of the suite, through a gateway
+    #[command(hide = true)]
+    ConformanceClient(conformance::Through),
     /// Print the Debian packages that a task needs
     Packages(packages::Arguments),
 }
@@ -83,6 +89,8 @@ fn main() -> ExitCode {
         Task::Fuzz(arguments) => fuzz::run(&arguments),
         Task::Goldens(arguments) => goldens::run(&arguments),
         Task::Tools(arguments) => tools::run(&arguments),
+        Task::Conformance(arguments) => conformance::run(&arguments),
+        Task::ConformanceClient(through) => conformance::run_client(&through),
         Task::Packages(arguments) => packages::run(&arguments),
     };
     outcome.unwrap_or_else(|error| {
