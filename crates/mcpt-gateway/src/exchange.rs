@@ -46,7 +46,7 @@ use crate::{
     refusal::Refusal,
     relay::{Answer, Forwarded, Until},
     translate::Translation,
-    upstream::{Connection, SendError, Upstream},
+    upstream::{Connection, SendError, Upstream, in_words},
 };
 
 /// How requests get to servers.
@@ -162,10 +162,10 @@ impl Exchange {
         // It may be another program that answers there next.
         in_flight.link().eras().forget();
         // The address stays inside: it is nothing that clients should learn.
-        let kind = reason.kind();
+        let why = in_words(reason);
         Refusal::Unreachable(match hint {
-            Some(hint) => format!("{kind} ({hint})"),
-            None => kind.to_string(),
+            Some(hint) => format!("{why} ({hint})"),
+            None => why,
         })
     }
 

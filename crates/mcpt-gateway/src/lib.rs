@@ -42,5 +42,6 @@ pub use self::{
     config::GatewayConfig,
     listener::{Gateway, GatewayError},
     peers::{InvalidPeers, Peers},
-    sources::{InvalidStaticServer, StaticServer, StaticServers},
+    sources::{DescribedServers, InvalidServers, InvalidStaticServer, StaticServer, StaticServers},
+    upstream::UnusableCredentials,
 };

@@ -1,5 +1,6 @@
 //! Where the gateway learns of servers from.
 
+mod described;
 mod fixed;
 
 use std::sync::Arc;
@@ -7,7 +8,10 @@ use std::sync::Arc;
 use futures_util::{FutureExt as _, StreamExt as _, stream::BoxStream};
 use mcpt_routing::{Change, Discovery};
 
-pub use self::fixed::{InvalidStaticServer, StaticServer, StaticServers};
+pub use self::{
+    described::{DescribedServers, InvalidServers},
+    fixed::{InvalidStaticServer, StaticServer, StaticServers},
+};
 use crate::directory::Directory;
 
 /// What a source says, after what it could say at once was taken in: a static list is known before the first request.

@@ -198,9 +198,8 @@ impl Stages {
         let begin = Instant::now();
         let outer = OuterUrl::of(&request, &self.access);
         let mut answer = if about {
-            self.exchange
-                .metadata(&server, outer.as_ref(), request)
-                .await
+            // On the heap: calls need no room for it.
+            Box::pin(self.exchange.metadata(&server, outer.as_ref(), request)).await
         } else {
             if let Some(outer) = &outer {
                 outer.tell(request.headers_mut());

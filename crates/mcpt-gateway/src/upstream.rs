@@ -4,14 +4,17 @@ mod eras;
 mod interim;
 mod moved;
 mod pool;
+mod rotated;
 mod send_error;
+mod shown;
+mod tls;
 
-use std::{io, sync::Arc, time::Duration};
+use std::{fmt, io, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http_body_util::Empty;
 use hyper::{
-    Request, Response, Uri, Version,
+    HeaderMap, Request, Response, Uri, Version,
     body::Incoming,
     client::conn::http1::SendRequest,
     header::{HOST, HeaderValue},
@@ -21,15 +24,19 @@ use mcpt_protocol::{REDIRECTS_MAX, host_header, is_loopback_host};
 use mcpt_routing::{Address, Endpoint};
 use url::{Host, Url};
 
+pub use self::rotated::UnusableCredentials;
 pub(crate) use self::{
     eras::{Eras, Sessions, Stateless},
     pool::Connection,
     send_error::SendError,
+    tls::in_words,
 };
 use self::{
     interim::Interim,
     moved::{Again, Moved, Moving},
     pool::Pool,
+    shown::Shown,
+    tls::Tls,
 };
 use crate::{exchange::RequestBody, reuse};
 
@@ -39,40 +46,75 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The gateway's side of one endpoint.
-#[derive(Debug)]
 pub(crate) struct Upstream {
     host: String,
     port: u16,
     /// `None` when the address cannot be put into a request, which [`Address`] rules out.
     target: Option<Target>,
+    /// How it is known and spoken to where it is called by `https`.
+    tls: Option<Tls>,
+    /// What it wants to see in each request.
+    shown: Option<Shown>,
     /// Where the server says that its endpoint is instead.
     moved: Moved,
     eras: Eras,
     pool: Pool,
 }
 
-#[derive(Debug)]
 struct Target {
     /// What the server calls itself.
     host: HeaderValue,
     uri: Uri,
 }
 
+/// Without its query, which may hold a key.
+impl fmt::Debug for Upstream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (host, port) = (&self.host, self.port);
+        let mut text = f.debug_struct("Upstream");
+        text.field("host", host).field("port", &port);
+        text.finish_non_exhaustive()
+    }
+}
+
 impl From<&Address> for Upstream {
     fn from(address: &Address) -> Self {
-        let named = address.own_name().map(str::to_owned);
-        let named = named.unwrap_or_else(|| host_header(address.authority(), address.port()));
+        let named = own_name(address);
         let host = HeaderValue::try_from(&named).ok();
-        let uri = Uri::try_from(address.path()).ok();
+        let uri = match address.query() {
+            None => Uri::try_from(address.path()),
+            Some(query) => Uri::try_from(format!("{}?{query}", address.path())),
+        };
+        let names = [named, address.authority().to_owned()];
         Self {
             host: address.host().to_owned(),
             port: address.port(),
-            target: host.zip(uri).map(|(host, uri)| Target { host, uri }),
-            moved: Moved::new([named, address.authority().to_owned()]),
+            target: host.zip(uri.ok()).map(|(host, uri)| Target { host, uri }),
+            tls: Tls::of(address),
+            shown: address
+                .credentials()
+                .and_then(|credentials| Shown::of(&credentials.headers)),
+            moved: Moved::new(address.is_tls(), names, address.query()),
             eras: Eras::default(),
             pool: Pool::default(),
         }
     }
+}
+
+/// What a server calls itself.
+fn own_name(address: &Address) -> String {
+    if let Some(name) = address.own_name() {
+        return name.to_owned();
+    }
+    let authority = address.authority();
+    if address.is_tls() {
+        // As clients spell it; behind a certificate there is no name to be guessed.
+        return authority
+            .strip_suffix(":443")
+            .unwrap_or(authority)
+            .to_owned();
+    }
+    host_header(authority, address.port())
 }
 
 impl Upstream {
@@ -89,6 +131,11 @@ impl Upstream {
     ) -> Result<(Response<Incoming>, Connection), SendError> {
         let query = request.uri().query().map(str::to_owned);
         for _ in 0..=REDIRECTS_MAX {
+            if let Some(shown) = &self.shown
+                && let Err(reason) = shown.put_on(request.headers_mut())
+            {
+                return Err(SendError::unreachable(request, io::Error::other(reason)));
+            }
             if let Err(reason) = self.address(&mut request, query.as_deref()) {
                 return Err(SendError::unreachable(request, reason));
             }
@@ -164,10 +211,13 @@ impl Upstream {
         request.headers_mut().insert(HOST, target.host.clone());
         let moved = self.moved.to();
         let uri = moved.as_deref().unwrap_or(&target.uri);
-        *request.uri_mut() = match query {
-            None => uri.clone(),
-            Some(query) => Uri::try_from(format!("{}?{query}", uri.path()))
-                .map_err(|error| invalid(&error.to_string()))?,
+        *request.uri_mut() = match (query, uri.query()) {
+            (None, _) => uri.clone(),
+            (Some(query), own) => {
+                let own = own.map(|own| format!("{own}&")).unwrap_or_default();
+                Uri::try_from(format!("{}?{own}{query}", uri.path()))
+                    .map_err(|error| invalid(&error.to_string()))?
+            }
         };
         Ok(())
     }
@@ -175,7 +225,26 @@ impl Upstream {
     async fn connect(&self) -> io::Result<SendRequest<RequestBody>> {
         let connecting = client::connect(&self.host, self.port);
         let stream = tokio::time::timeout(CONNECT_TIMEOUT, connecting).await??;
-        client::speak(stream).await.map_err(io::Error::other)
+        let spoken = match &self.tls {
+            None => client::speak(stream).await,
+            // On the heap: requests to servers without TLS need no room for it.
+            Some(tls) => {
+                Box::pin(async { Ok::<_, io::Error>(client::speak(tls.over(stream).await?).await) })
+                    .await?
+            }
+        };
+        spoken.map_err(io::Error::other)
+    }
+
+    /// Whether what the server wants to see is there and usable.
+    ///
+    /// # Errors
+    /// [`UnusableCredentials`].
+    pub(crate) fn check(&self) -> Result<(), UnusableCredentials> {
+        if let Some(shown) = &self.shown {
+            shown.put_on(&mut HeaderMap::new())?;
+        }
+        self.tls.as_ref().map_or(Ok(()), Tls::check)
     }
 
     /// Takes a connection back once its response was read to the end.
@@ -242,7 +311,17 @@ impl Upstream {
             request.headers_mut().insert(HOST, target.host.clone());
         }
         let exchange = async {
-            let answer = client::exchange(&self.host, self.port, request).await;
+            let stream = client::connect(&self.host, self.port).await?;
+            let answer = match &self.tls {
+                None => client::exchange_over(stream, request).await,
+                Some(tls) => {
+                    let exchange = async {
+                        let stream = tls.over(stream).await?;
+                        Ok::<_, io::Error>(client::exchange_over(stream, request).await)
+                    };
+                    Box::pin(exchange).await?
+                }
+            };
             let answer = answer.map_err(io::Error::other)?;
             let (status, headers) = (answer.status(), answer.headers().clone());
             let body = client::body(answer, max).await.map_err(io::Error::other)?;

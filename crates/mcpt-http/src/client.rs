@@ -1,7 +1,7 @@
 //! HTTP/1.1 towards servers: connections, and single exchanges on connections of their own.
 //!
-//! By hand, for what must start in milliseconds or pass bodies on untouched: no TLS, no proxies, no
-//! redirects.
+//! By hand, for what must start in milliseconds or pass bodies on untouched: no proxies, no redirects,
+//! and TLS only as a connection that somebody else has made.
 
 use std::{
     error::Error,
@@ -18,7 +18,10 @@ use hyper::{
     header::{CONNECTION, HeaderValue},
 };
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+};
 
 /// Most bytes of a connection that wait to be read or to be written; a head must fit into it.
 const BUFFER: usize = 64 * 1024;
@@ -92,8 +95,9 @@ pub async fn connect(host: &str, port: u16) -> io::Result<TcpStream> {
 ///
 /// # Errors
 /// When the connection is of no use.
-pub async fn speak<B>(stream: TcpStream) -> hyper::Result<SendRequest<B>>
+pub async fn speak<B, S>(stream: S) -> hyper::Result<SendRequest<B>>
 where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     B: Body<Data: Send, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
 {
     let (sender, connection) = http1::Builder::new()
@@ -117,15 +121,30 @@ where
 pub async fn exchange<B>(
     host: &str,
     port: u16,
-    mut request: Request<B>,
+    request: Request<B>,
 ) -> Result<Response<Incoming>, ExchangeError>
 where
     B: Body<Data: Send, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
 {
+    let stream = connect(host, port).await.map_err(ExchangeError::Connect)?;
+    exchange_over(stream, request).await
+}
+
+/// The same on a connection that is there and has not been used.
+///
+/// # Errors
+/// [`ExchangeError`] when there is no answer.
+pub async fn exchange_over<B, S>(
+    stream: S,
+    mut request: Request<B>,
+) -> Result<Response<Incoming>, ExchangeError>
+where
+    B: Body<Data: Send, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     *request.version_mut() = Version::HTTP_11;
     let close = HeaderValue::from_static("close");
     request.headers_mut().insert(CONNECTION, close);
-    let stream = connect(host, port).await.map_err(ExchangeError::Connect)?;
     let mut sender = speak(stream).await?;
     Ok(sender.send_request(request).await?)
 }

@@ -149,7 +149,7 @@ impl ProcessDiscovery {
             sessions: state.map_or(Sessions::Stateful, |state| state.sessions),
             handling: Handling::default(),
             endpoints: vec![EndpointSpec {
-                id: EndpointId::new(&address.to_string()),
+                id: EndpointId::new(&address.identity()),
                 address,
                 conditions,
                 weight: NonZeroU32::MIN,

@@ -4,6 +4,8 @@
 //! where a new session begins, and [`SessionKeys`] seal that choice into the session id that the client carries. The
 //! path of a request takes no lock that others wait for.
 
+mod address;
+mod credentials;
 mod discovery;
 mod endpoint;
 mod handling;
@@ -18,6 +20,8 @@ mod spec;
 mod table;
 
 pub use self::{
+    address::{Address, InvalidAddress},
+    credentials::{CredentialHeader, Credentials, HeaderSource},
     discovery::{Change, Discovery},
     endpoint::{Endpoint, InFlight},
     handling::{Balance, Handling, InvalidHandling},
@@ -33,6 +37,6 @@ pub use self::{
         Ticket,
     },
     sightings::Sightings,
-    spec::{Address, Conditions, EndpointId, EndpointSpec, InvalidAddress, ServerKey, ServerSpec},
+    spec::{Conditions, EndpointId, EndpointSpec, ServerKey, ServerSpec},
     table::{Applied, Pinned, RoutingTable, Server, Servers},
 };

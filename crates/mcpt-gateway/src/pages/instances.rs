@@ -106,8 +106,7 @@ fn state(conditions: Conditions) -> EndpointState {
 }
 
 fn url(endpoint: &Endpoint<Upstream>) -> String {
-    let address = endpoint.address();
-    format!("http://{}{}", address.authority(), address.path())
+    endpoint.address().to_string()
 }
 
 /// RFC 3339, to the second.

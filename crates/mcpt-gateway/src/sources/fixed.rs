@@ -50,37 +50,52 @@ impl FromStr for StaticServer {
 
     fn from_str(text: &str) -> Result<Self, InvalidStaticServer> {
         let (name, urls) = text.split_once('=').ok_or(InvalidStaticServer::Form)?;
-        let (namespace, name) = match name.split_once('/') {
-            Some((namespace, name)) => (Some(Namespace::new(namespace)?), name),
-            None => (None, name),
-        };
+        let (namespace, name) = Self::named(name)?;
         let addresses = urls
             .split(',')
-            .map(|url| instance(url.trim()))
+            .map(|url| Self::instance(url.trim()))
             .collect::<Result<_, _>>()?;
         Ok(Self {
             namespace,
-            name: ServerName::new(name)?,
+            name,
             addresses,
         })
     }
 }
 
-fn instance(text: &str) -> Result<(Address, NonZeroU32), InvalidStaticServer> {
-    let (url, weight) = match text.split_once(WEIGHT) {
-        Some((url, weight)) => {
-            let wrong = |_| InvalidStaticServer::Weight(text.to_owned());
-            (url, weight.parse().map_err(wrong)?)
-        }
-        None => (text, NonZeroU32::MIN),
-    };
-    match Address::parse(url) {
-        Ok(address) => Ok((address, weight)),
-        Err(reason) => Err(InvalidStaticServer::Url {
-            url: url.to_owned(),
-            reason,
-        }),
+impl StaticServer {
+    /// What `[NAMESPACE/]NAME` means.
+    pub(super) fn named(
+        text: &str,
+    ) -> Result<(Option<Namespace>, ServerName), InvalidStaticServer> {
+        Ok(match text.split_once('/') {
+            Some((namespace, name)) => (Some(Namespace::new(namespace)?), ServerName::new(name)?),
+            None => (None, ServerName::new(text)?),
+        })
     }
+
+    /// An instance by its URL, which may end with its weight.
+    pub(super) fn instance(text: &str) -> Result<(Address, NonZeroU32), InvalidStaticServer> {
+        let (url, weight) = match text.split_once(WEIGHT) {
+            Some((url, weight)) => {
+                let wrong = |_| InvalidStaticServer::Weight(shown(text));
+                (url, weight.parse().map_err(wrong)?)
+            }
+            None => (text, NonZeroU32::MIN),
+        };
+        match Address::parse(url) {
+            Ok(address) => Ok((address, weight)),
+            Err(reason) => Err(InvalidStaticServer::Url {
+                url: shown(url),
+                reason,
+            }),
+        }
+    }
+}
+
+/// A URL as it may be shown: without its query.
+fn shown(url: &str) -> String {
+    url.split('?').next().unwrap_or_default().to_owned()
 }
 
 /// A source that never changes. Its endpoints count as ready: what cannot be reached is found out by trying.
@@ -91,7 +106,10 @@ pub struct StaticServers {
 
 impl StaticServers {
     /// The servers, those without a namespace in `default_namespace`. A name that comes twice has the URLs of both.
-    pub fn new(servers: &[StaticServer], default_namespace: &Namespace) -> Self {
+    pub fn new<'a>(
+        servers: impl IntoIterator<Item = &'a StaticServer>,
+        default_namespace: &Namespace,
+    ) -> Self {
         let mut by_key = BTreeMap::<_, Vec<_>>::new();
         for server in servers {
             let key = ServerKey {
@@ -132,7 +150,7 @@ impl Discovery for StaticServers {
                 endpoints: addresses
                     .into_iter()
                     .map(|(address, weight)| EndpointSpec {
-                        id: EndpointId::new(&address.to_string()),
+                        id: EndpointId::new(&address.identity()),
                         address,
                         conditions: Conditions::READY,
                         weight,

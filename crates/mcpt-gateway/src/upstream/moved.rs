@@ -10,16 +10,19 @@ use std::sync::{
 
 use arc_swap::ArcSwapOption;
 use hyper::{HeaderMap, Method, Request, Response, StatusCode, Uri, header::LOCATION};
+use mcpt_core::Secret;
 use mcpt_protocol::{Redirect, redirect};
 use url::Url;
 
 use crate::exchange::{BodyCopy, RequestBody};
 
 /// Where an endpoint is, by its own word.
-#[derive(Debug)]
 pub(super) struct Moved {
+    scheme: &'static str,
     /// The names by which the server may know itself: that which it is called by, and its address.
     names: [String; 2],
+    /// What its own URL has behind the path.
+    query: Option<Secret>,
     to: ArcSwapOption<Uri>,
     /// Whether an answer has shown that the path is the right one.
     settled: AtomicBool,
@@ -36,9 +39,11 @@ pub(super) enum Moving {
 }
 
 impl Moved {
-    pub(super) fn new(names: [String; 2]) -> Self {
+    pub(super) fn new(tls: bool, names: [String; 2], query: Option<&str>) -> Self {
         Self {
+            scheme: if tls { "https" } else { "http" },
             names,
+            query: query.map(Secret::new),
             to: ArcSwapOption::empty(),
             settled: AtomicBool::new(false),
         }
@@ -67,22 +72,31 @@ impl Moved {
             return Moving::Stays;
         };
         let followed = self.names.iter().find_map(|name| {
-            let asked = Url::parse(&format!("http://{name}{asked}")).ok()?;
+            let asked = Url::parse(&format!("{}://{name}{asked}", self.scheme)).ok()?;
             match redirect(&asked, answer.status(), Some(location.as_bytes())) {
                 Redirect::Follow(url) => Some(url),
                 Redirect::Elsewhere(_) | Redirect::None => None,
             }
         });
         let uri = followed.and_then(|url| {
-            let query = url.query().filter(|_| asked.query().is_none());
+            let own = self.query.as_ref().map(Secret::expose);
+            // What the client has added to it is added again.
+            let query = url.query().filter(|_| asked.query() == own).or(own);
             let query = query.map(|query| format!("?{query}")).unwrap_or_default();
             Uri::try_from(format!("{}{query}", url.path())).ok()
         });
         let Some(uri) = uri else {
-            tracing::warn!(?location, "a server redirects to where it is not followed");
+            let to = location.to_str().unwrap_or_default();
+            // A query may hold a key.
+            let to = to.split(['?', '#']).next();
+            tracing::warn!(to, "a server redirects to where it is not followed");
             return Moving::Elsewhere;
         };
-        tracing::info!(from = %asked, to = %uri, "a server has its endpoint at another path");
+        tracing::info!(
+            from = asked.path(),
+            to = uri.path(),
+            "a server has its endpoint at another path"
+        );
         self.settled.store(false, Relaxed);
         self.to.store(Some(Arc::new(uri)));
         Moving::Here

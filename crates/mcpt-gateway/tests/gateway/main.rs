@@ -11,6 +11,7 @@ mod aggregate_many;
 mod aggregate_stateless;
 mod answers;
 mod authorization;
+mod behind;
 mod bodies;
 mod changes;
 mod connections;

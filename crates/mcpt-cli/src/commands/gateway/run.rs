@@ -13,10 +13,10 @@ use std::{
 use clap::Args;
 use mcpt_core::{Capability, Failure, FailureKind, Namespace, Secret};
 use mcpt_gateway::{
-    AccessLog, Gateway, GatewayConfig, GatewayError, LockConfig, LockError, Peers, StaticServer,
-    StaticServers,
+    AccessLog, DescribedServers, Gateway, GatewayConfig, GatewayError, LockConfig, LockError,
+    Peers, StaticServer, StaticServers,
 };
-use mcpt_routing::{Balance, Handling, SessionKeys};
+use mcpt_routing::{Balance, Handling, ServerKey, SessionKeys};
 
 use super::lock::LockOptions;
 use crate::{
@@ -64,6 +64,10 @@ pub(super) struct Run {
     /// others
     #[arg(long = "server", value_name = "[NAMESPACE/]NAME=URL[,URL...]")]
     servers: Vec<StaticServer>,
+    /// File that describes servers: the URLs of those that are to be served, also by https, and headers, tokens and
+    /// certificates that these or servers of the backend want to see. Files that it names are followed
+    #[arg(long = "servers", value_name = "FILE")]
+    described: Option<PathBuf>,
     /// Servers of all namespaces of the cluster
     #[arg(short = 'A', long)]
     all_namespaces: bool,
@@ -127,16 +131,18 @@ impl Run {
                 config = self.config(global, &user, keys) => config?,
                 () = &mut shutdown => return Ok(()),
             };
-            self.serve(config, shutdown).await
+            let (config, named) = config;
+            self.serve(config, named, shutdown).await
         })
     }
 
+    /// How it serves, with the servers that were named for it.
     async fn config(
         &self,
         global: &Global,
         user: &UserConfig,
         keys: SessionKeys,
-    ) -> Result<GatewayConfig, Failure> {
+    ) -> Result<(GatewayConfig, Vec<ServerKey>), Failure> {
         let named = global.namespace.clone().or_else(|| user.namespace.clone());
         let namespace = match named {
             Some(namespace) => namespace,
@@ -145,6 +151,8 @@ impl Run {
             }
         };
         let mut config = GatewayConfig::new(self.listen.address(), namespace, keys);
+        let described = self.described()?;
+        let servers: Vec<_> = self.servers.iter().chain(&described.servers).collect();
         let driver = place::driver(global, user)?;
         if self.all_namespaces && !driver.capabilities().has(Capability::Namespaces) {
             let why = backends::lacking(driver, Capability::Namespaces);
@@ -158,15 +166,19 @@ impl Run {
                     config.default_namespace = namespace;
                 }
                 config.unreachable_hint = discovered.unreachable_hint;
-                config.sources.push(discovered.source);
+                let source = described.around(discovered.source, &config.default_namespace);
+                config.sources.push(source);
             }
-            Err(failure) if self.servers.is_empty() => return Err(failure),
+            Err(failure) if servers.is_empty() => return Err(failure),
             Err(failure) => messages::warning(
                 global,
-                &format!("only the servers named with --server are served: {failure}"),
+                &format!(
+                    "only the servers named with --server and --servers are served: {failure}"
+                ),
             ),
         }
-        let servers = StaticServers::new(&self.servers, &config.default_namespace);
+        let servers = StaticServers::new(servers, &config.default_namespace);
+        let named = servers.keys().cloned().collect();
         config.sources.insert(0, Box::new(servers));
         config.access = config
             .access
@@ -184,10 +196,15 @@ impl Run {
         config.peers.clone_from(&self.peers);
         config.drain_grace = self.drain;
         config.access_log = self.access_log()?;
-        Ok(config)
+        Ok((config, named))
     }
 
-    async fn serve(&self, config: GatewayConfig, shutdown: Termination) -> Result<(), Ending> {
+    async fn serve(
+        &self,
+        config: GatewayConfig,
+        named: Vec<ServerKey>,
+        shutdown: Termination,
+    ) -> Result<(), Ending> {
         let namespace = config.default_namespace.clone();
         let gateway = Gateway::bind(config).map_err(|error| match &error {
             GatewayError::Lock(LockError::Keys { .. }) => failed_by_keys().caused_by(&error),
@@ -196,7 +213,7 @@ impl Run {
         let admin = gateway.admin_address();
         let base = format!("http://{}/mcp", gateway.address());
         output::line(&format!("{base}/NAME"))?;
-        for key in StaticServers::new(&self.servers, &namespace).keys() {
+        for key in &named {
             output::line(&if key.namespace == namespace {
                 format!("{base}/{}", key.name)
             } else {
@@ -208,6 +225,16 @@ impl Run {
             Failure::new(FailureKind::Failed, "the gateway failed")
                 .caused_by(&error)
                 .into()
+        })
+    }
+
+    fn described(&self) -> Result<DescribedServers, Failure> {
+        let Some(file) = &self.described else {
+            return Ok(DescribedServers::default());
+        };
+        DescribedServers::read(file).map_err(|error| {
+            let what = format!("cannot use the servers of {}", file.display());
+            Failure::new(FailureKind::Usage, what).caused_by(&error)
         })
     }
 
