@@ -146,6 +146,9 @@ impl Drop for Mcpt {
         if self.globals.iter().any(|word| shared.contains(&&**word)) {
             return;
         }
+        if self.home.path().join("state/gateways").exists() {
+            drop(self.command(&["gateway", "uninstall"]).output());
+        }
         let listed = self.command(&["list", "-o", "name"]).output();
         let Ok(listed) = listed else { return };
         for name in String::from_utf8_lossy(&listed.stdout).lines() {

@@ -128,7 +128,11 @@ fn run_document(path: &str) {
         .env_remove("MCPT_BACKEND")
         .output()
         .expect("starting bash");
-    // Servers that a document leaves running are ended whatever happened.
+    // What a document leaves running is ended whatever happened.
+    let _ = Command::new(mcpt_binary())
+        .args(["gateway", "uninstall"])
+        .env("MCPT_STATE_DIR", home.path().join("state"))
+        .output();
     let listed = Command::new(mcpt_binary())
         .args(["list", "-o", "name"])
         .env("MCPT_STATE_DIR", home.path().join("state"))

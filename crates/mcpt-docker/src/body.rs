@@ -369,6 +369,7 @@ fn environment(plan: &Plan) -> Vec<String> {
 fn labels(plan: &Plan, endpoint: &Endpoint, port: u16) -> HashMap<String, String> {
     let (transport, path) = match endpoint {
         Endpoint::Stdio => ("stdio", BRIDGE_PATH),
+        Endpoint::Gateway => ("http", BRIDGE_PATH),
         Endpoint::Http { path, .. } => ("http", path.as_str()),
     };
     let sessions = match plan.sessions {

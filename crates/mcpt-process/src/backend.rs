@@ -181,7 +181,7 @@ impl Backend for Processes {
         // Held until the run that names it is there, so that nobody clears it away between.
         let tree = packages::installed(&self.state, plan, options, progress).await?;
         let server = server_spec(plan, tree.as_ref())?;
-        let run = deploy::deploy(&self.state, plan, server, options, progress).await?;
+        let run = deploy::deploy(&self.state, plan, server, None, options, progress).await?;
         let what = format!("cannot look at {}", plan.name);
         let state = RunState::read(&run)
             .map_err(|error| state_failure(&what, &run.server(), &error))?
@@ -293,8 +293,21 @@ impl Backend for Processes {
         options: &GcOptions,
         progress: &dyn Progress,
     ) -> Result<Vec<Garbage>, Failure> {
-        let names = self.names("cannot clean up this machine")?;
-        gc::gc(&self.state, names, options, progress).await
+        let what = "cannot clean up this machine";
+        let names = self.names(what)?;
+        let mut garbage = gc::gc(&self.state, names, options, progress).await?;
+        let gateways = self.state.gateways().map_err(|error| {
+            Failure::new(FailureKind::Failed, what).because(format!(
+                "state folder {}: {error}",
+                self.state.path().display()
+            ))
+        })?;
+        for state in gateways {
+            let gateway = Self::in_folder(state);
+            let names = gateway.names(what)?;
+            garbage.extend(gc::gc(&gateway.state, names, options, progress).await?);
+        }
+        Ok(garbage)
     }
 
     async fn connect(&self, name: &ServerName) -> Result<Connection, Failure> {

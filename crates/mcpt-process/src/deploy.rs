@@ -54,7 +54,7 @@ pub(crate) fn state_failure(what: &str, folder: &ServerFolder, error: &io::Error
         .hint("check its permissions and free space, or choose another one with MCPT_STATE_DIR")
 }
 
-/// Makes the server or updates it.
+/// Makes the server or updates it; with `port` clients are to find it there, else where they do now.
 ///
 /// # Errors
 /// A failure that names the cause, with the last log lines.
@@ -62,6 +62,7 @@ pub(crate) async fn deploy(
     state: &StateFolder,
     plan: &Plan,
     server: ServerSpec,
+    port: Option<u16>,
     options: &DeployOptions,
     progress: &dyn Progress,
 ) -> Result<RunFolder, Failure> {
@@ -93,6 +94,7 @@ pub(crate) async fn deploy(
     if let (Some(run), Some(old)) = (&serving, &old)
         && old.phase == Phase::Ready
         && digest_matches(&old.digest, &server)
+        && port.is_none_or(|port| port == old.port)
     {
         progress.event(ProgressEvent::Step(format!(
             "{} already runs with this configuration",
@@ -143,7 +145,7 @@ pub(crate) async fn deploy(
     let spec = Spec {
         run: run.path().to_owned(),
         predecessor: current.as_ref().map(|run| run.path().to_owned()),
-        keep_port: old.map(|old| old.port),
+        keep_port: port.or(old.map(|old| old.port)),
         digest: salted_digest(&format!("{}@{}", run.path().display(), now()), &server),
         start_timeout: options.timeout.max(START_TIMEOUT).as_secs(),
         server,

@@ -3,6 +3,7 @@
 //! ```text
 //! $MCPT_STATE_DIR | $XDG_STATE_HOME/mcpt | ~/.local/state/mcpt
 //!   packages/                installed packages, shared by the servers that run from them
+//!   gateways/BACKEND/        the gateway for the servers of a backend: its session keys, and a `servers` like this one's
 //!   servers/NAME/lock        held by the command that changes the server
 //!   servers/NAME/current     number of the run that is the server
 //!   servers/NAME/ending      there once a deletion was asked for
@@ -58,6 +59,15 @@ impl StateFolder {
         ServerFolder {
             path: self.path.join("servers").join(name.as_str()),
         }
+    }
+
+    /// The state folders of gateways, one for each backend that has one.
+    pub(crate) fn gateways(&self) -> io::Result<Vec<Self>> {
+        let entries = match fs::read_dir(self.path.join("gateways")) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries?,
+        };
+        entries.map(|entry| Ok(Self::new(entry?.path()))).collect()
     }
 
     /// The names that have a folder, in order.
@@ -302,6 +312,11 @@ impl RunFolder {
     /// Log of the server from its last start but one.
     pub(crate) fn previous_log_file(&self) -> PathBuf {
         self.path.join("previous.log")
+    }
+
+    /// Where a gateway notes the address of its own pages.
+    pub(crate) fn pages_file(&self) -> PathBuf {
+        self.path.join("pages")
     }
 
     pub(crate) fn remove(&self) -> io::Result<()> {

@@ -13,6 +13,7 @@ mod discovery;
 mod driver;
 mod environment;
 mod folder;
+mod gateway;
 mod gc;
 mod lock;
 mod logs;
@@ -25,6 +26,10 @@ mod watching;
 mod wire;
 
 pub use self::{
-    backend::Processes, become_server::become_server, discovery::ProcessDiscovery,
-    driver::ProcessDriver, supervisor::supervise,
+    backend::Processes,
+    become_server::become_server,
+    discovery::ProcessDiscovery,
+    driver::ProcessDriver,
+    gateway::{LocalGateway, LocalGatewayOptions, note_gateway_pages},
+    supervisor::supervise,
 };

@@ -16,7 +16,7 @@ use std::{
 };
 
 use mcpt_core::REDACTED;
-use mcpt_workload::{Backoff, Endpoint, Event, Forward, News, Readiness};
+use mcpt_workload::{Backoff, Event, Forward, News, Readiness};
 use nix::{
     errno::Errno,
     sys::signal::{Signal, kill},
@@ -348,11 +348,7 @@ fn initial_state(spec: &Spec, port: u16) -> RunState {
         name: server.name.clone(),
         template: server.template.clone(),
         template_version: server.template_version.clone(),
-        transport: match server.endpoint {
-            Endpoint::Stdio => "stdio",
-            Endpoint::Http { .. } => "http",
-        }
-        .to_owned(),
+        transport: server.endpoint.transport().to_owned(),
         source: server.shown(),
         package: server.package.clone(),
         env,

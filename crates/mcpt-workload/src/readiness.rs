@@ -15,7 +15,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// Pause after a wrong answer: long enough for the bridge to have started its server anew.
 const REFUSED_PAUSE: Duration = Duration::from_secs(1);
 
-/// Path of the bridge's endpoint.
+/// Path of the endpoints of bridge and gateway.
 pub const BRIDGE_PATH: &str = "/mcp";
 
 /// How a server is reached.
@@ -34,6 +34,8 @@ pub enum Endpoint {
         #[serde(rename = "portEnv")]
         port_env: Option<String>,
     },
+    /// The gateway of this machine, which says by itself whether it is ready.
+    Gateway,
 }
 
 impl Endpoint {
@@ -41,10 +43,29 @@ impl Endpoint {
     #[must_use]
     pub fn url(&self, at: SocketAddr) -> String {
         let path = match self {
-            Self::Stdio => BRIDGE_PATH,
+            Self::Stdio | Self::Gateway => BRIDGE_PATH,
             Self::Http { path, .. } => path,
         };
         format!("http://{at}{path}")
+    }
+
+    /// What it speaks, as users are told: `stdio` or `http`.
+    #[must_use]
+    pub fn transport(&self) -> &'static str {
+        match self {
+            Self::Stdio => "stdio",
+            Self::Http { .. } | Self::Gateway => "http",
+        }
+    }
+
+    /// The variable that tells it the port which it is to listen on, if one does.
+    #[must_use]
+    pub fn port_variable(&self) -> Option<&str> {
+        match self {
+            Self::Stdio => None,
+            Self::Http { port_env, .. } => port_env.as_deref(),
+            Self::Gateway => Some("PORT"),
+        }
     }
 
     /// How many answers may be wrong before the server counts as failed. The bridge says what it knows of its server; a
@@ -52,7 +73,7 @@ impl Endpoint {
     fn patience(&self) -> u32 {
         match self {
             Self::Stdio => 3,
-            Self::Http { .. } => 10,
+            Self::Http { .. } | Self::Gateway => 10,
         }
     }
 }
@@ -186,6 +207,7 @@ async fn answer_look(endpoint: Endpoint, address: SocketAddr) -> Seen {
     match endpoint {
         Endpoint::Stdio => bridge(address).await,
         Endpoint::Http { .. } => server(&endpoint.url(address)).await,
+        Endpoint::Gateway => gateway(address).await,
     }
 }
 
@@ -197,6 +219,15 @@ async fn server(url: &str) -> Seen {
         )),
         Err(error @ ClientError::TimedOut { .. }) => Seen::NotYet(error.to_string()),
         Err(error) => Seen::Refused(error.to_string()),
+    }
+}
+
+/// The gateway says so when it knows the servers that are there.
+async fn gateway(address: SocketAddr) -> Seen {
+    let url = format!("http://{address}/readyz");
+    match mcpt_client::http_get(&url, TIMEOUT).await {
+        Ok(_) => Seen::Ready,
+        Err(error) => Seen::NotYet(error.to_string()),
     }
 }
 

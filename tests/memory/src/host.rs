@@ -156,11 +156,7 @@ async fn start(wanted: &Wanted, log: &Log) -> io::Result<Server> {
             name: wanted.name.clone(),
             template: wanted.template.clone(),
             command: wanted.command.clone(),
-            transport: match wanted.endpoint {
-                Endpoint::Stdio => "stdio",
-                Endpoint::Http { .. } => "http",
-            }
-            .to_owned(),
+            transport: wanted.endpoint.transport().to_owned(),
             url: wanted.endpoint.url(address),
             process: child.id().unwrap_or_default(),
         },

@@ -7,6 +7,7 @@
 )]
 
 mod fixed_port;
+mod gateway;
 mod guarded;
 mod only_one;
 

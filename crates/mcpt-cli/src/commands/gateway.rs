@@ -1,5 +1,6 @@
 //! `mcpt gateway`: one address for all servers.
 
+mod here;
 mod install;
 mod key;
 mod lock;
@@ -12,10 +13,11 @@ mod why;
 
 use clap::{Args, Subcommand};
 use mcpt_backend::Driver;
-use mcpt_core::{Capability, Failure, FailureKind};
+use mcpt_core::{Capability, Failure};
 use mcpt_kube::{ConnectOptions, Kubernetes};
+use mcpt_process::LocalGateway;
 
-use crate::{args::Global, backends, ending::Ending, log, place, user_config::UserConfig};
+use crate::{args::Global, ending::Ending, log, place, user_config::UserConfig};
 
 /// Arguments of `mcpt gateway`.
 #[derive(Debug, Args)]
@@ -30,15 +32,15 @@ enum Action {
     Run(run::Run),
     /// Make keys that let clients in
     Key(key::Key),
-    /// Install or update the gateway in a cluster
+    /// Install or update a gateway that goes on running, in a cluster or on this machine
     Install(install::Install),
-    /// Show the gateway in a cluster, the servers that it knows and their instances
+    /// Show the installed gateway, the servers that it knows and their instances
     Status,
     /// Show what goes through gateways now, server by server
     Top(top::Top),
     /// Tell where a session lives and what becomes of its next request
     Why(why::Why),
-    /// Remove the gateway from a cluster
+    /// End and remove the installed gateway
     Uninstall(uninstall::Uninstall),
 }
 
@@ -60,25 +62,22 @@ impl Gateway {
     }
 }
 
-/// Only a cluster has a gateway that is installed.
-fn where_installed(
-    global: &Global,
-    config: &UserConfig,
-    verb: &str,
-) -> Result<ConnectOptions, Failure> {
+/// Where the gateway is that commands mean.
+enum Installed {
+    /// In the cluster, beside its servers.
+    Cluster(ConnectOptions),
+    /// A process of this machine.
+    Here(LocalGateway),
+}
+
+/// A backend that can have one of its own has it there; for the servers of the others it runs on this machine.
+fn installed(global: &Global, config: &UserConfig) -> Result<Installed, Failure> {
     let driver = place::driver(global, config)?;
-    let needed = Capability::InstalledGateway;
-    if driver.capabilities().has(needed) {
-        return Ok(connect_options(global, config, driver));
-    }
-    let what = format!("cannot {verb} the gateway");
-    let mut failure =
-        Failure::new(FailureKind::Usage, what).because(backends::lacking(driver, needed));
-    failure.hint = global
-        .backends
-        .that_can(needed)
-        .map(|hint| format!("{hint}; on this machine one is run: mcpt gateway run"));
-    Err(failure)
+    Ok(if driver.capabilities().has(Capability::InstalledGateway) {
+        Installed::Cluster(connect_options(global, config, driver))
+    } else {
+        Installed::Here(LocalGateway::of(&driver.name())?)
+    })
 }
 
 fn connect_options(global: &Global, config: &UserConfig, driver: &dyn Driver) -> ConnectOptions {

@@ -114,11 +114,7 @@ impl Server {
             .stdin(Stdio::null())
             .stdout(writer.try_clone()?)
             .stderr(writer);
-        if let Endpoint::Http {
-            port_env: Some(variable),
-            ..
-        } = &spec.endpoint
-        {
+        if let Some(variable) = spec.endpoint.port_variable() {
             command.env(variable, port.to_string());
         }
 

@@ -1,20 +1,23 @@
-//! `mcpt gateway install`: the gateway in a cluster, made or updated.
+//! `mcpt gateway install`: the gateway in a cluster or on this machine, made or updated.
 
 use std::{
     cell::OnceCell,
-    path::{Path, PathBuf},
+    fmt::Write as _,
+    path::{self, Path, PathBuf},
 };
 
 use clap::Args;
 use helm_chart::Overrides;
 use mcpt_access::Keys;
-use mcpt_core::{Backend as _, DryRun, Failure, FailureKind};
+use mcpt_core::{Backend as _, Capability, DryRun, Failure, FailureKind};
 use mcpt_kube::{Gateway, InstalledGateway, gateway_dry_run};
+use mcpt_process::{LocalGateway, LocalGatewayOptions};
 use serde_json::{Map, Value, json};
 
-use super::{cluster, where_installed};
+use super::{Installed, cluster, here, installed};
 use crate::{
     args::{Format, Global},
+    backends::unsupported,
     commands::deploy::{merged, values_file},
     deployment::Deployment,
     ending::Ending,
@@ -26,11 +29,15 @@ use crate::{
 /// Arguments of `mcpt gateway install`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "It is the Helm release mcpt-gateway of the built-in chart mcpt-gateway; its README lists the values.
+    after_help = "In a cluster it is the Helm release mcpt-gateway of the built-in chart mcpt-gateway; its README lists the values.
+For the other backends it is a process of this machine that is kept running as servers are; after -- come further options \
+        of mcpt gateway run, files in them by absolute paths.
 The same command again updates it; what an earlier one set and this one does not is forgotten, but for the number \
-        of replicas and the session key.
+        of replicas, the port and the session key.
 
 Examples:
+  mcpt gateway install
+  mcpt gateway install --port 9000 -- --balance least-requests
   mcpt -b kubernetes -n mcp-servers gateway install
   mcpt -b kubernetes gateway install --all-namespaces --replicas 3 --set service.type=LoadBalancer"
 )]
@@ -58,15 +65,32 @@ pub(super) struct Install {
     /// Value of the chart by its path; may be repeated
     #[arg(long, value_name = "PATH=VALUE", help_heading = "Chart values")]
     set: Vec<String>,
+    /// Port of this machine, for backends other than Kubernetes [default: the present one, at first 8080 if it is free]
+    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    port: Option<u16>,
     #[command(flatten)]
     deployment: Deployment,
+    /// Further options of `mcpt gateway run`, for backends other than Kubernetes
+    #[arg(last = true, value_name = "OPTIONS")]
+    arguments: Vec<String>,
 }
 
 impl Install {
     /// Installs it.
     pub(super) fn run(&self, global: &Global) -> Result<(), Ending> {
         let config = UserConfig::load()?;
-        let place = where_installed(global, &config, "install")?;
+        let place = match installed(global, &config)? {
+            Installed::Cluster(place) => place,
+            Installed::Here(local) => return self.here(global, &config, &local),
+        };
+        if self.port.is_some() || !self.arguments.is_empty() {
+            let only = if self.port.is_some() { "--port" } else { "--" };
+            let what = format!("{only} is for a gateway on this machine");
+            let failure = Failure::new(FailureKind::Usage, what);
+            return Err(failure
+                .hint("in a cluster the values of its chart say it: --set service.port=9000")
+                .into());
+        }
         let can = place::driver(global, &config)?.capabilities();
         let values = self.chart_values()?;
         warn_if_open(global, &values);
@@ -84,6 +108,64 @@ impl Install {
             Ok(cluster.install_gateway(&options, progress.as_ref()).await?)
         })
         .map_err(|ending| ending.hint_again_or(removal.get()))?;
+        show(global, &installed)
+    }
+
+    /// The same on this machine.
+    fn here(
+        &self,
+        global: &Global,
+        config: &UserConfig,
+        local: &LocalGateway,
+    ) -> Result<(), Ending> {
+        let driver = place::driver(global, config)?;
+        let can = driver.capabilities();
+        let given = [
+            (
+                "--all-namespaces",
+                self.all_namespaces,
+                Capability::Namespaces,
+            ),
+            (
+                "--replicas",
+                self.replicas.is_some(),
+                Capability::InstalledGateway,
+            ),
+            ("--values", !self.values.is_empty(), Capability::Chart),
+            ("--set", !self.set.is_empty(), Capability::Chart),
+        ];
+        let given = given
+            .into_iter()
+            .filter(|(_, given, needed)| *given && !can.has(*needed));
+        let given = given.map(|(option, _, needed)| (option, needed));
+        if let Some((option, needed)) = given.chain(self.deployment.lacking(can)).next() {
+            let what = format!("cannot install the gateway with {option}");
+            return Err(unsupported(global.backends, driver, needed, what).into());
+        }
+        let backend = driver.name();
+        let words = ["gateway", "run", "--backend", backend.as_str()];
+        let mut arguments = words.map(str::to_owned).to_vec();
+        arguments.push("--session-key-file".to_owned());
+        arguments.push(local.keys_file().display().to_string());
+        if let Some(file) = &self.keys {
+            // What it has is looked at now, and not when nobody is there to be told.
+            key_lines(file)?;
+            let absolute = path::absolute(file).map_err(|error| {
+                let what = format!("cannot use the keys of {}", file.display());
+                Failure::new(FailureKind::Usage, what).caused_by(&error)
+            })?;
+            arguments.push("--keys".to_owned());
+            arguments.push(absolute.display().to_string());
+        }
+        if self.open {
+            arguments.push("--open".to_owned());
+        }
+        arguments.extend(self.arguments.iter().cloned());
+        let port = self.port;
+        let wanted = LocalGatewayOptions { port, arguments };
+        let options = self.deployment.options(can, Map::new(), None);
+        let installed =
+            runtime::run(async { Ok(here::install(global, local, &wanted, &options).await?) })?;
         show(global, &installed)
     }
 
@@ -163,7 +245,9 @@ fn show(global: &Global, installed: &InstalledGateway) -> Result<(), Ending> {
         Format::Name => output::line(gateway.release.name.as_str()),
         Format::Table | Format::Wide => {
             output::text(&text(gateway))?;
-            messages::hint(global, &way_from_here(gateway));
+            if gateway.release.namespace.is_some() {
+                messages::hint(global, &way_from_here(gateway));
+            }
             Ok(())
         }
     }
@@ -181,8 +265,8 @@ fn text(gateway: &Gateway) -> String {
     };
     let mut text = format!("{}{revision} {state}\n", release.name);
     for url in &gateway.urls {
-        text.push_str(url);
-        text.push_str("/NAME\n");
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "{url} is all servers as one, {url}/NAME one of them");
     }
     text
 }

@@ -1,4 +1,4 @@
-//! Whom commands ask that look into gateways: the own pages of one that runs anywhere, or of each pod of the one in a cluster.
+//! Whom commands ask that look into gateways: the own pages of one that runs anywhere, or of the installed one.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use mcpt_core::{Failure, FailureKind};
 use mcpt_kube::GatewayPages;
 use serde::de::DeserializeOwned;
 
-use super::{cluster, where_installed};
+use super::{Installed, cluster, here, installed};
 use crate::{args::Global, user_config::UserConfig};
 
 /// Longest time for one page.
@@ -16,7 +16,7 @@ const ANSWER: Duration = Duration::from_secs(10);
 /// Where a gateway's own pages are.
 #[derive(Debug, Args)]
 pub(super) struct Whom {
-    /// Address of a gateway's own pages, as `mcpt gateway run` prints it. Without one the gateway in the cluster is asked
+    /// Address of a gateway's own pages, as `mcpt gateway run` prints it. Without one the installed gateway is asked
     #[arg(long, value_name = "URL")]
     admin: Option<String>,
 }
@@ -44,7 +44,15 @@ impl Whom {
             });
         }
         let config = UserConfig::load()?;
-        let place = where_installed(global, &config, "ask")?;
+        let place = match installed(global, &config)? {
+            Installed::Cluster(place) => place,
+            Installed::Here(local) => {
+                return Ok(Gateways {
+                    bases: vec![here::pages(&local).await?],
+                    _ways: Vec::new(),
+                });
+            }
+        };
         let ways = cluster(&place).await?.gateway_pages().await?;
         Ok(Gateways {
             bases: ways.iter().map(GatewayPages::base).collect(),
@@ -77,7 +85,11 @@ impl Gateways {
     }
 }
 
-async fn page<T: DeserializeOwned>(
+/// A page of the gateway whose own pages are at `base`.
+///
+/// # Errors
+/// A [`Failure`] when it does not come, or is of another version.
+pub(super) async fn page<T: DeserializeOwned>(
     base: &str,
     path: &str,
     headers: &[(&'static str, &str)],

@@ -211,6 +211,11 @@ impl Run {
             _ => failed().caused_by(&error),
         })?;
         let admin = gateway.admin_address();
+        mcpt_process::note_gateway_pages(admin).map_err(|error| {
+            failed()
+                .because("its pages cannot be noted")
+                .caused_by(&error)
+        })?;
         let base = format!("http://{}/mcp", gateway.address());
         output::line(&format!("{base}/NAME"))?;
         for key in &named {

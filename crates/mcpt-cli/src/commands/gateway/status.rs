@@ -1,11 +1,11 @@
-//! `mcpt gateway status`: the gateway in a cluster and the servers that it knows.
+//! `mcpt gateway status`: the installed gateway and the servers that it knows.
 
 use std::fmt::Write as _;
 
 use mcpt_gateway_api::{EndpointState, KnownEndpoint, KnownServer};
 use mcpt_kube::Gateway;
 
-use super::{cluster, where_installed};
+use super::{Installed, cluster, here, installed};
 use crate::{
     args::{Format, Global},
     commands::{
@@ -23,8 +23,13 @@ use crate::{
 /// Shows it.
 pub(super) fn run(global: &Global) -> Result<(), Ending> {
     let config = UserConfig::load()?;
-    let place = where_installed(global, &config, "show")?;
-    let gateway = runtime::run(async { Ok(cluster(&place).await?.gateway().await?) })?;
+    let installed = installed(global, &config)?;
+    let gateway = runtime::run(async {
+        Ok(match &installed {
+            Installed::Cluster(place) => cluster(place).await?.gateway().await?,
+            Installed::Here(local) => here::status(local).await?,
+        })
+    })?;
     match global.output {
         Format::Json => output::json(&gateway),
         Format::Yaml => output::yaml(&gateway),
@@ -50,6 +55,7 @@ fn text(gateway: &Gateway) -> String {
         ("Revision", release.revision.map(|r| r.to_string())),
         ("Source", Some(release.source.clone())),
         ("Updated", Some(updated(release))),
+        ("Log", release.log.clone()),
     ]);
     let width = table::terminal_width();
     let mut part = |title: &str, table: Table| {
@@ -58,7 +64,11 @@ fn text(gateway: &Gateway) -> String {
         text.push_str(&table.indented(2).text(width));
     };
     if !release.replicas.is_empty() {
-        part("Pods:", instances(release));
+        let title = match release.namespace {
+            Some(_) => "Pods:",
+            None => "Processes:",
+        };
+        part(title, instances(release));
     }
     match (&gateway.servers, &gateway.servers_unknown) {
         (Some(servers), _) if !servers.is_empty() => part("Servers:", known(gateway, servers)),

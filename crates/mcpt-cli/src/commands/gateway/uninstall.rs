@@ -1,10 +1,10 @@
-//! `mcpt gateway uninstall`: the end of the gateway in a cluster.
+//! `mcpt gateway uninstall`: the end of the installed gateway.
 
 use clap::Args;
 use mcpt_kube::GATEWAY;
 use serde_json::json;
 
-use super::{cluster, where_installed};
+use super::{Installed, cluster, here, installed};
 use crate::{
     args::{Format, Global},
     deletion::Deletion,
@@ -24,14 +24,20 @@ impl Uninstall {
     /// Removes everything of it.
     pub(super) fn run(&self, global: &Global) -> Result<(), Ending> {
         let config = UserConfig::load()?;
-        let place = where_installed(global, &config, "uninstall")?;
+        let installed = installed(global, &config)?;
         let options = self.deletion.options(false);
         runtime::run(async {
+            let place = match &installed {
+                Installed::Cluster(place) => place,
+                Installed::Here(local) => {
+                    return Ok(here::uninstall(global, local, &options).await?);
+                }
+            };
             let progress = progress::display(global);
-            let cluster = cluster(&place).await?;
-            Ok(cluster
-                .uninstall_gateway(&options, progress.as_ref())
-                .await?)
+            let cluster = cluster(place).await?;
+            let removed = cluster.uninstall_gateway(&options, progress.as_ref());
+            removed.await?;
+            Ok(())
         })
         .map_err(|ending| ending.hint_when_interrupted("the same command again finishes it"))?;
         let done = json!({ "name": GATEWAY, "deleted": !self.deletion.no_wait });
