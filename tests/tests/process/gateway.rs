@@ -96,7 +96,7 @@ fn a_port_that_somebody_has_is_refused() {
     let _ = mcpt
         .run(&["gateway", "install", "--port", &port])
         .exits(2)
-        .says(&["another program has port", &port, "--port"]);
+        .says(&["another program has port", &port]);
     for (option, value, lacks) in [
         ("--replicas", "2", "process"),
         ("--set", "replicaCount=2", "process"),
