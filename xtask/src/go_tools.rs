@@ -139,6 +139,14 @@ const MODULES: &[Module] = &[
         stamps: &[],
     },
     Module {
+        name: "mcp-registry",
+        binaries: &[(
+            "mcp-registry",
+            "github.com/modelcontextprotocol/registry/handlers",
+        )],
+        stamps: &[],
+    },
+    Module {
         name: "helm3",
         binaries: &[("helm3", "helm.sh/helm/v3/cmd/helm")],
         stamps: &[
@@ -206,12 +214,12 @@ impl Module {
         let go_version = command::output(Command::new("go").arg("version").current_dir(&source))
             .context("Go is needed to build the tools of the test cluster")?;
         let ldflags = self.ldflags(&go_mod)?;
-        let key = Key::new()
-            .with(&go_mod)
-            .with_file(&source.join("go.sum"))?
-            .with(go_version.trim())
-            .with(&ldflags)
-            .finish();
+        let mut key = Key::new().with(&go_mod).with_file(&source.join("go.sum"))?;
+        let own = source.join("main.go");
+        if own.is_file() {
+            key = key.with_file(&own)?;
+        }
+        let key = key.with(go_version.trim()).with(&ldflags).finish();
 
         let tools = cache::folder()?.join("tools");
         let folder = tools.join(format!("{}-{key}", self.name));

@@ -205,6 +205,8 @@ fn workspace(can: &dyn Fn(Need) -> bool) -> anyhow::Result<Command> {
         features.push("mcpt-tests/servers");
         with_package_runners(&mut command)?;
         command.env("MCPT_PYTHON_SDK", python_sdk::install()?);
+        let registry = go_tools::build("mcp-registry")?;
+        command.env("MCPT_MCP_REGISTRY", registry.join("mcp-registry"));
     }
     if can(Need::Browser) {
         features.push("mcpt-tests/browser");

@@ -49,6 +49,7 @@ pub struct Access {
 #[derive(Clone)]
 pub struct Http {
     timeout: Duration,
+    most: u64,
     agents: Arc<Mutex<HashMap<Tls, Agent>>>,
 }
 
@@ -101,8 +102,44 @@ impl Http {
     pub fn new(timeout: Duration) -> Self {
         Self {
             timeout,
+            most: MOST_BYTES,
             agents: Arc::default(),
         }
+    }
+
+    /// The same with another bound on the bytes of an answer.
+    #[must_use]
+    pub fn at_most(mut self, bytes: u64) -> Self {
+        self.most = bytes;
+        self
+    }
+
+    /// What is at `url`, asked for with a value of `Authorization` that goes to its server alone.
+    ///
+    /// # Errors
+    /// As for [`Http::get`].
+    pub fn get_authorized(
+        &self,
+        url: &Url,
+        authorization: Option<&SecretString>,
+        tls: &Tls,
+    ) -> Result<Vec<u8>, Error> {
+        let ask = Ask {
+            method: Method::GET,
+            url,
+            authorization,
+            headers: &[],
+            body: None,
+        };
+        let answer = self.send(&ask, tls)?;
+        if answer.status != StatusCode::OK {
+            return Err(Error::Status {
+                url: url.to_string(),
+                status: answer.status.as_u16(),
+                reason: answer.status.canonical_reason().unwrap_or_default(),
+            });
+        }
+        Ok(answer.body)
     }
 
     /// What is at `url`. The user and the password go there only when it is on the server of `repository`.
@@ -118,24 +155,15 @@ impl Http {
         let authorization = password
             .filter(|_| is_for_it)
             .map(|password| basic(&access.username, password));
-        let answer = self.send(
-            &Ask {
-                method: Method::GET,
-                url: &asked,
-                authorization: authorization.as_ref(),
-                headers: &[],
-                body: None,
-            },
-            &access.tls,
-        )?;
-        if answer.status != StatusCode::OK {
-            return Err(Error::Status {
+        let got = self.get_authorized(&asked, authorization.as_ref(), &access.tls);
+        got.map_err(|error| match error {
+            Error::Status { status, reason, .. } => Error::Status {
                 url: url.to_owned(),
-                status: answer.status.as_u16(),
-                reason: answer.status.canonical_reason().unwrap_or_default(),
-            });
-        }
-        Ok(answer.body)
+                status,
+                reason,
+            },
+            error => error,
+        })
     }
 
     /// Asks, and follows redirects of requests without a body.
@@ -197,7 +225,7 @@ impl Http {
                 .and_then(|request| agent.run(request)),
         };
         let mut answer = answer.map_err(failed)?;
-        let body = answer.body_mut().with_config().limit(MOST_BYTES);
+        let body = answer.body_mut().with_config().limit(self.most);
         Ok(Answer {
             body: body.read_to_vec().map_err(failed)?,
             url: url.clone(),
@@ -214,7 +242,7 @@ impl Http {
             },
             ureq::Error::BodyExceedsLimit(_) => Error::TooLarge {
                 url: url.to_string(),
-                most: MOST_BYTES,
+                most: self.most,
             },
             other if is_other_protocol(other) => Error::NotTls {
                 url: url.to_string(),

@@ -128,6 +128,10 @@ pub(crate) enum Command {
     Tools(commands::tools::Tools),
     /// Call a tool
     Call(commands::call::Call),
+    /// Find servers that can be deployed, by words
+    Search(commands::search::Search),
+    /// Servers of registries of MCP servers: list and show them, keep a copy that works offline
+    Catalog(commands::catalog::Catalog),
     /// List, show and check templates
     Template(commands::template::Template),
     /// List, show and check the entries of registries

@@ -2,6 +2,7 @@
 
 pub(crate) mod bridge;
 pub(crate) mod call;
+pub(crate) mod catalog;
 pub(crate) mod chart;
 pub(crate) mod completion;
 pub(crate) mod delete;
@@ -22,6 +23,7 @@ pub(crate) mod probe;
 pub(crate) mod registry;
 pub(crate) mod rollback;
 pub(crate) mod scale;
+pub(crate) mod search;
 pub(crate) mod status;
 pub(crate) mod supervise;
 pub(crate) mod template;
@@ -58,6 +60,8 @@ pub(crate) fn run(command: Command, global: &Global) -> Result<(), Ending> {
         Command::Gc(gc) => gc.run(global),
         Command::Tools(tools) => tools.run(global),
         Command::Call(call) => call.run(global),
+        Command::Search(search) => search.run(global),
+        Command::Catalog(catalog) => catalog.run(global),
         Command::Template(template) => template.run(global),
         Command::Registry(registry) => registry.run(global),
         Command::Import(import) => import.run(global),

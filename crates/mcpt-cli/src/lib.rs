@@ -13,6 +13,7 @@ mod deployment;
 mod duration;
 mod ending;
 mod log;
+mod mcp_registries;
 mod messages;
 mod output;
 mod place;

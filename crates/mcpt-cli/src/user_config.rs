@@ -32,8 +32,27 @@ pub(crate) struct UserConfig {
     pub(crate) registries: Vec<PathBuf>,
     /// Files with values for the expressions of registries; the later ones win. Paths as those of `templates`.
     pub(crate) values: Vec<PathBuf>,
+    /// Registries of MCP servers, the one that counts more first; the official one when the file says nothing of them.
+    #[serde(rename = "mcp-registries")]
+    pub(crate) mcp_registries: Option<Vec<McpRegistry>>,
     /// What the templates of charts may use; the environment says more than the file.
     pub(crate) render: Render,
+}
+
+/// A registry of MCP servers, and how to be let in.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct McpRegistry {
+    /// What it is called here.
+    pub(crate) name: String,
+    /// Its address.
+    pub(crate) url: String,
+    /// Variable of the environment that has the token.
+    pub(crate) token_env: Option<String>,
+    /// File that has the token. Paths as those of `templates`.
+    pub(crate) token_file: Option<PathBuf>,
+    /// File with the certificates to trust instead of the system's.
+    pub(crate) ca_file: Option<PathBuf>,
 }
 
 /// What the templates of charts may use.
@@ -135,9 +154,15 @@ impl UserConfig {
             templates,
             registries,
             values,
+            mcp_registries,
             ..
         } = &mut config;
-        for path in templates.iter_mut().chain(registries).chain(values) {
+        let of_registries = mcp_registries
+            .iter_mut()
+            .flatten()
+            .flat_map(|registry| registry.token_file.iter_mut().chain(&mut registry.ca_file));
+        let paths = templates.iter_mut().chain(registries).chain(values);
+        for path in paths.chain(of_registries) {
             *path = folder.join(&*path);
         }
         Ok(config)
@@ -184,7 +209,7 @@ fn unusable(path: &Path) -> Failure {
         FailureKind::Usage,
         format!("cannot use the configuration file {}", path.display()),
     )
-    .hint("it is YAML with the keys backend, namespace, templates, registries, values and render")
+    .hint("it is YAML with the keys backend, namespace, templates, registries, values, mcp-registries and render")
 }
 
 #[cfg(test)]

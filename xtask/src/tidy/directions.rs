@@ -93,6 +93,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "mcpt-source",
         ],
     ),
+    ("mcp-registry", &["helm-fetch", "mcpt-source"]),
     ("mcpt-package", &["mcpt-core", "mcpt-source"]),
     ("mcpt-client", &["mcpt-core", "mcpt-http", "mcpt-protocol"]),
     ("mcpt-demo", &["mcpt-http", "mcpt-protocol"]),

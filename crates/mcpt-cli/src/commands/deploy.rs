@@ -45,7 +45,8 @@ Examples:
 )]
 pub(crate) struct Deploy {
     /// Template id, path of a template's folder or file (with a slash: ./my-template), package (npm:NAME,
-    /// npm:NAME@VERSION, pypi:NAME, pypi:NAME==VERSION, ./server.json), or entry of a registry; several are deployed at the same time
+    /// npm:NAME@VERSION, pypi:NAME, pypi:NAME==VERSION, ./server.json), name in a registry of MCP servers (io.github.owner/name,
+    /// io.github.owner/name@VERSION), or entry of a registry file; several are deployed at the same time
     #[arg(value_name = "NAME", required_unless_present_any = ["all", "arguments"])]
     names: Vec<String>,
     /// Behind --: arguments of the server, if it is a package; without a NAME the command line that starts one, as a README has

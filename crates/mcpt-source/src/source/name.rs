@@ -21,6 +21,15 @@ impl RegistryName {
         &self.name
     }
 
+    /// The same server, in its latest version.
+    #[must_use]
+    pub fn without_version(&self) -> Self {
+        Self {
+            name: self.name.clone(),
+            version: None,
+        }
+    }
+
     /// The version; the latest when nothing is said.
     pub fn version(&self) -> Option<&str> {
         self.version.as_deref()

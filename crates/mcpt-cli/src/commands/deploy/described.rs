@@ -1,12 +1,19 @@
-//! A server that its author describes in a `server.json`: the first of its packages that can be run.
+//! A server that its author describes in a `server.json`, in a file or in a registry: the first of its packages that can be run.
 
 use std::path::Path;
 
+use mcp_registry::Status;
 use mcpt_core::{Failure, FailureKind};
 use mcpt_package::PackageSource;
-use mcpt_source::{Recipe, Transport, server_json};
+use mcpt_source::{Recipe, RegistryName, Source, Transport, server_json, server_json::ServerJson};
+use serde_json::Value;
 
-use crate::user_file;
+use crate::{
+    args::Global,
+    mcp_registries::{McpRegistries, warn_of_status},
+    user_config::UserConfig,
+    user_file,
+};
 
 /// Whether a name of the command is such a file. A template's file has another name.
 pub(super) fn is_file(name: &str) -> bool {
@@ -15,22 +22,63 @@ pub(super) fn is_file(name: &str) -> bool {
         .is_some_and(|file| file == "server.json")
 }
 
+/// The name of a server in a registry, `io.github.owner/name`, if a name of the command is one.
+pub(super) fn registry_name(name: &str) -> Option<RegistryName> {
+    match name.parse() {
+        Ok(Source::Registry(name)) => Some(name),
+        _ => None,
+    }
+}
+
 /// What to run of the server that a file describes.
 pub(super) fn recipe(name: &str) -> Result<Recipe, Failure> {
-    let what = || format!("cannot deploy {name}");
     let text = user_file::read(Path::new(name)).map_err(|error| {
         let kind = if error.is_missing() {
             FailureKind::NotFound
         } else {
             FailureKind::Usage
         };
-        Failure::new(kind, what()).caused_by(&error)
+        Failure::new(kind, refused(name).what).caused_by(&error)
     })?;
-    let server = server_json::read(&text).map_err(|error| {
-        let failure = Failure::new(FailureKind::Usage, what());
-        error.problems.into_iter().fold(failure, Failure::because)
-    })?;
-    let mut refused = Failure::new(FailureKind::Usage, what());
+    usable(name, server_json::read(&text))
+}
+
+/// What to run of the server that a registry has under that name.
+pub(super) fn of_registry(
+    name: &RegistryName,
+    config: &UserConfig,
+    global: &Global,
+) -> Result<Recipe, Failure> {
+    let known = McpRegistries::open(config)?.find(name)?;
+    let version = format!("{}@{}", known.record.name, known.record.version);
+    if known.record.status == Status::Deleted {
+        let failure = refused(&version).because(format!(
+            "{} says that it must not be used any more",
+            known.registry
+        ));
+        return Err(match &known.record.status_message {
+            Some(why) => failure.because(why),
+            None => failure,
+        });
+    }
+    warn_of_status(global, &known);
+    let document = Value::Object(known.record.document);
+    usable(&version, server_json::read_value(&document))
+}
+
+fn refused(name: &str) -> Failure {
+    Failure::new(FailureKind::Usage, format!("cannot deploy {name}"))
+}
+
+fn usable(
+    name: &str,
+    server: Result<ServerJson, server_json::InvalidServerJson>,
+) -> Result<Recipe, Failure> {
+    let mut refused = refused(name);
+    let server = match server {
+        Ok(server) => server,
+        Err(error) => return Err(error.problems.into_iter().fold(refused, Failure::because)),
+    };
     if server.status.as_deref() == Some("deleted") {
         return Err(refused.because("its author says that it must not be used any more"));
     }

@@ -18,9 +18,20 @@ use crate::{
 };
 
 /// The package that a name of the command means, with the server's arguments; `None` when it means something else.
-pub(super) fn named(name: &str, arguments: &[String]) -> Result<Option<Recipe>, Failure> {
-    if described::is_file(name) {
-        let mut recipe = described::recipe(name)?;
+pub(super) fn named(
+    name: &str,
+    arguments: &[String],
+    config: &UserConfig,
+    global: &Global,
+) -> Result<Option<Recipe>, Failure> {
+    let described = if described::is_file(name) {
+        Some(described::recipe(name)?)
+    } else if let Some(name) = described::registry_name(name) {
+        Some(described::of_registry(&name, config, global)?)
+    } else {
+        None
+    };
+    if let Some(mut recipe) = described {
         recipe.args.extend(arguments.iter().map(Text::plain));
         return Ok(Some(recipe));
     }

@@ -44,7 +44,7 @@ impl Deploy {
         } else {
             Registries::open(&self.registry, known)?
         };
-        let targets = self.targets(&registries, &catalog, global)?;
+        let targets = self.targets(&registries, &catalog, global, config)?;
         if targets.len() != 1 {
             self.refuse_what_is_for_one()?;
         }
@@ -92,6 +92,7 @@ impl Deploy {
         registries: &'a Registries,
         catalog: &Catalog,
         global: &Global,
+        config: &UserConfig,
     ) -> Result<Vec<Target<'a>>, Failure> {
         if self.all {
             // Each name means one, as it must when it is named.
@@ -113,7 +114,7 @@ impl Deploy {
                     format!("{name} is named twice"),
                 ));
             }
-            if let Some(recipe) = packages::named(name, &self.arguments)? {
+            if let Some(recipe) = packages::named(name, &self.arguments, config, global)? {
                 targets.push(Target::Package(Box::new(recipe)));
                 continue;
             }
