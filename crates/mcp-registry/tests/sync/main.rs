@@ -1,6 +1,8 @@
 //! Copies of registries: what is told is what is there, however the registry behaves; and what it does wrong is named and changes
 //! nothing.
 
+#![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
 mod server;
 
 use std::path::Path;
@@ -13,6 +15,9 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 
 use self::server::Server;
+
+/// What a registry says.
+type Told = fn(&str) -> (u16, String);
 
 fn record(name: &str, version: &str, updated: &str, more: &Value) -> Value {
     let mut told =
@@ -223,7 +228,6 @@ fn a_registry_that_misbehaves_changes_nothing() {
             100,
         )
     }));
-    type Told = fn(&str) -> (u16, String);
     let again: Told = |_| {
         let one = record("io.a/two", "1", "2026-01-01T00:00:00Z", &json!({}));
         (
