@@ -4,6 +4,7 @@
 //! - [`Token`] reads a JSON Web Token and, with the [`KeySet`] of its issuer, becomes [`Verified`]; [`VerifiedTokens`] remembers those.
 //! - [`Principal`] is who was recognised.
 //! - [`Rules`] say what a principal may: a [`Permission`] for each server.
+//! - [`Limits`] say how much of it, and how fast.
 //! - [`Challenge`] is what somebody is told who was not, as `WWW-Authenticate` says it (RFC 6750, RFC 9728).
 
 mod algorithm;
@@ -12,8 +13,10 @@ mod challenge;
 mod digest;
 mod key_set;
 mod keys;
+mod limits;
 mod principal;
 mod rules;
+mod selector;
 mod token;
 mod verified_tokens;
 
@@ -22,8 +25,10 @@ pub use self::{
     challenge::{Challenge, TokenError},
     key_set::{InvalidKeySet, KeySet},
     keys::{InvalidKeys, KeyFault, Keys},
+    limits::{InvalidLimits, Limit, Limits, Rate},
     principal::{InvalidName, Principal, is_name},
-    rules::{InvalidRules, Pattern, Permission, Rules},
+    rules::{InvalidRules, Permission, Rules},
+    selector::{Context, InvalidEntry, Pattern},
     token::{Token, TokenFault, Verified},
     verified_tokens::VerifiedTokens,
 };

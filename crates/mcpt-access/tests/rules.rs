@@ -2,11 +2,16 @@
 
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
-use mcpt_access::{Permission, Principal, Rules};
+use mcpt_access::{Context, Permission, Principal, Rules};
 use proptest::prelude::*;
 
+const CONTEXT: Context<'_> = Context {
+    default_namespace: "ns",
+    issuers: &[],
+};
+
 fn rules(text: &str) -> Rules {
-    Rules::parse(text, "ns").unwrap()
+    Rules::parse(text, CONTEXT).unwrap()
 }
 
 fn user(name: &str, groups: &[&str]) -> Principal {
@@ -104,7 +109,7 @@ fn what_is_no_file_of_rules_is_named() {
             "entry 2: \"/a\"",
         ),
     ] {
-        let error = Rules::parse(text, "ns").unwrap_err().to_string();
+        let error = Rules::parse(text, CONTEXT).unwrap_err().to_string();
         assert!(error.contains(says), "{text}: {error}");
     }
     let nobody = rules("allow: []");
@@ -114,9 +119,64 @@ fn what_is_no_file_of_rules_is_named() {
     );
 }
 
+#[test]
+fn who_is_meant_is_said_with_the_issuer_where_there_are_several() {
+    let issuers = ["https://a".to_owned(), "https://b".to_owned()];
+    let several = Context {
+        default_namespace: "ns",
+        issuers: &issuers,
+    };
+    for (entry, says) in [
+        (
+            "who: ['sub:u']",
+            "\"sub:u\" is somebody else with each issuer",
+        ),
+        ("who: ['*', 'group:g']", "\"group:g\" is somebody else"),
+        ("who: ['scope:s']", "\"scope:s\" is somebody else"),
+        (
+            "who: ['sub:u'], issuer: 'https://c'",
+            "https://c is not an issuer",
+        ),
+        (
+            "who: ['key:k'], issuer: 'https://a'",
+            "\"key:k\" has no token",
+        ),
+    ] {
+        let text = format!("allow: [{{{entry}, servers: [x]}}]");
+        let error = Rules::parse(&text, several).unwrap_err().to_string();
+        assert!(error.contains(says), "{text}: {error}");
+    }
+    let rules = Rules::parse(
+        "allow:
+- {who: ['sub:u', 'group:g', 'scope:s'], issuer: 'https://a', servers: [a]}
+- {who: ['*'], issuer: 'https://b', servers: [b]}
+- {who: ['key:k', '*'], servers: [c]}
+",
+        several,
+    );
+    let rules = rules.unwrap();
+    let of = |issuer: &str, name: &str, group: &str, scope: &str| {
+        Principal::of_token(issuer, name, [group.to_owned()], [scope.to_owned()])
+    };
+    for (who, server, may) in [
+        (of("https://a", "u", "", ""), "a", true),
+        (of("https://b", "u", "g", "s"), "a", false),
+        (of("https://a", "x", "g", ""), "a", true),
+        (of("https://a", "x", "", "s"), "a", true),
+        (user("u", &["g"]), "a", false),
+        (of("https://a", "u", "g", "s"), "b", false),
+        (of("https://b", "x", "", ""), "b", true),
+        (user("k", &[]), "b", false),
+        (user("k", &[]), "c", true),
+    ] {
+        let permission = rules.permission(&who, "ns", server);
+        assert_eq!(permission.may_use(), may, "{who:?} {server}");
+    }
+}
+
 proptest! {
     #[test]
     fn any_text_is_read_or_refused(text in "(?s).{0,100}") {
-        let _ = Rules::parse(&text, "ns");
+        let _ = Rules::parse(&text, CONTEXT);
     }
 }

@@ -35,6 +35,8 @@ pub const ROUNDS_PATH: &str = "/api/v1/rounds";
 /// Begin of the paths of what is known of sessions with many servers, sealed with the session key. For the other replicas of a
 /// gateway; no promise to anybody else.
 pub const LEGS_PATH: &str = "/api/v1/legs";
+/// Where replicas of a gateway give each other of what their callers may still call.
+pub const SHARES_PATH: &str = "/api/v1/shares";
 
 /// Which instance waits for the next round of a call.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -17,6 +17,7 @@ pub(crate) use self::{
     caller::{Caller, permission, principal_of},
     credentials::CredentialFault,
     filtered::Filtered,
+    followed::Followed,
     issuer::Follower,
     lock::Lock,
 };

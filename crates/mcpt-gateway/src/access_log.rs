@@ -1,13 +1,8 @@
 //! [`AccessLog`]: one JSON line for each request that came to its end. No session id, no token and no argument is in it.
 
 use std::{
-    io::{self, BufWriter, Write},
-    sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering::Relaxed},
-        mpsc::{Receiver, SyncSender, TryRecvError, channel, sync_channel},
-    },
-    thread,
+    io::{self, Write},
+    path::Path,
     time::{Duration, SystemTime},
 };
 
@@ -17,86 +12,40 @@ use mcpt_protocol::Subject;
 use mcpt_routing::{EndpointId, ServerKey};
 use serde::Serialize;
 
-use crate::relay::GatewayBody;
+use crate::{
+    lines::{AppendedFile, Lines},
+    relay::GatewayBody,
+};
 
-/// Most lines that wait to be written. A disk that does not keep up costs lines, never answers.
-const MOST_WAITING: usize = 16 * 1024;
-/// How long the last lines may take when the gateway ends: a reader that has stopped to read must not keep it.
-const LAST_LINES: Duration = Duration::from_secs(2);
-
-/// Where lines are written, by a thread of its own.
+/// Where each request is said.
 #[derive(Debug)]
-pub struct AccessLog {
-    lines: Option<SyncSender<String>>,
-    /// Closed when all is written.
-    written: Mutex<Receiver<()>>,
-    lost: AtomicU64,
-}
+pub struct AccessLog(Lines);
 
 impl AccessLog {
-    /// A log that is written there, line by line.
+    /// A log that is written there, line by line. Lines that find no room are counted, and no answer waits for them.
     ///
     /// # Errors
     /// What the system says when there can be no further thread.
     pub fn to(place: impl Write + Send + 'static) -> io::Result<Self> {
-        let (lines, waiting) = sync_channel(MOST_WAITING);
-        let (writing, written) = channel::<()>();
-        let writer = thread::Builder::new().name("access-log".to_owned());
-        writer.spawn(move || {
-            write_all(&waiting, place);
-            drop(writing);
-        })?;
-        Ok(Self {
-            lines: Some(lines),
-            written: Mutex::new(written),
-            lost: AtomicU64::new(0),
-        })
+        Lines::to("access log", place).map(Self)
+    }
+
+    /// One at the end of a file, which is made anew when it was moved away.
+    ///
+    /// # Errors
+    /// What the system says when it cannot be had.
+    pub fn file(path: &Path) -> io::Result<Self> {
+        Self::to(AppendedFile::open(path)?)
     }
 
     /// Takes a line, if there is room for it.
-    pub(crate) fn write(&self, line: &str) {
-        let taken = self
-            .lines
-            .as_ref()
-            .map(|lines| lines.try_send(line.to_owned()));
-        if !matches!(taken, Some(Ok(()))) {
-            self.lost.fetch_add(1, Relaxed);
-        }
+    pub(crate) fn write(&self, line: String) {
+        self.0.write(line);
     }
 
-    /// How many lines found no room, or could not be written any more.
+    /// How many lines found no room, or could not be written.
     pub(crate) fn lost(&self) -> u64 {
-        self.lost.load(Relaxed)
-    }
-}
-
-/// What was said is written before it ends.
-impl Drop for AccessLog {
-    fn drop(&mut self) {
-        drop(self.lines.take());
-        let written = self.written.get_mut();
-        let written = written.unwrap_or_else(PoisonError::into_inner);
-        // Nothing is ever sent there: it is either closed or late.
-        let _ = written.recv_timeout(LAST_LINES);
-    }
-}
-
-fn write_all(waiting: &Receiver<String>, place: impl Write) {
-    let mut place = BufWriter::new(place);
-    let mut next = waiting.recv().ok();
-    while let Some(line) = next {
-        let written = writeln!(place, "{line}");
-        next = match waiting.try_recv() {
-            Ok(line) => Some(line),
-            Err(TryRecvError::Disconnected) => None,
-            Err(TryRecvError::Empty) => {
-                if let Err(error) = written.and_then(|()| place.flush()) {
-                    tracing::error!(%error, "the access log cannot be written: it ends here");
-                    return;
-                }
-                waiting.recv().ok()
-            }
-        };
+        self.0.lost()
     }
 }
 

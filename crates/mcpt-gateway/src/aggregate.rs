@@ -18,7 +18,6 @@ mod stream;
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
 };
 
 use bytes::Bytes;
@@ -64,9 +63,6 @@ use crate::{
     upstream::Upstream,
 };
 
-/// How long a session is known that is not used.
-const IDLE: Duration = Duration::from_hours(24);
-
 /// All servers as one.
 #[derive(Debug)]
 pub(crate) struct Aggregate {
@@ -90,7 +86,7 @@ impl Aggregate {
     pub(crate) fn new(
         exchange: &Arc<Exchange>,
         default_namespace: Namespace,
-        admin_port: u16,
+        replicas: Arc<Replicas>,
     ) -> Self {
         let closing = exchange.closing.clone();
         let catalogue = Catalogue::new(Arc::clone(exchange), default_namespace, closing);
@@ -98,15 +94,10 @@ impl Aggregate {
             parties: Arc::new(Parties {
                 exchange: Arc::clone(exchange),
                 catalogue: Arc::new(catalogue),
-                legs: Arc::new(Legs::new(Arc::clone(exchange), IDLE, admin_port)),
+                legs: Arc::new(Legs::new(Arc::clone(exchange), replicas)),
             }),
             listening: Mutex::default(),
         }
-    }
-
-    /// What replicas tell each other.
-    pub(crate) fn replicas(&self) -> Arc<Replicas> {
-        Arc::clone(&self.parties.legs.replicas)
     }
 
     /// Forgets sessions that were not used for long.
@@ -339,12 +330,23 @@ impl Aggregate {
         };
         let parts = inner::parts(Method::POST, behalf, Some(headers), Some(within(&leg)));
         let text = to_server(message, &target.own);
-        if let Some(refusal) = refused(&server, &parts, &text) {
-            return Answer::refusal(&refusal, Some(id.raw()));
-        }
         let exchange = &self.parties.exchange;
+        let kept = refused(&server, &parts, &text);
+        let kept = match kept {
+            None => {
+                exchange
+                    .counted(&server, &parts.extensions, text.as_bytes())
+                    .await
+            }
+            Some(refusal) => Err(refusal),
+        };
+        let kept = match kept {
+            Ok(kept) => kept,
+            Err(refusal) => return Answer::refusal(&refusal, Some(id.raw())),
+        };
         let answer = exchange.message(&server, parts, text.into()).await;
-        self.passed_on(session, &target.server, id, answer).await
+        let answer = self.passed_on(session, &target.server, id, answer).await;
+        answer.keeping(kept)
     }
 
     /// What a request is about.
@@ -425,6 +427,7 @@ impl Aggregate {
             response: page(StatusCode::OK, media::JSON, text),
             outcome,
             subject,
+            kept: None,
         }
     }
 
@@ -590,5 +593,6 @@ fn events(body: GatewayBody) -> Answer {
         response,
         outcome: Outcome::Answered,
         subject: Subject::default(),
+        kept: None,
     }
 }

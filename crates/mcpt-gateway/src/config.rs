@@ -2,6 +2,7 @@
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
     time::Duration,
 };
 
@@ -9,7 +10,7 @@ use mcpt_core::Namespace;
 use mcpt_protocol::AccessRules;
 use mcpt_routing::{Discovery, Handling, SessionKeys};
 
-use crate::{AccessLog, LockConfig, Peers};
+use crate::{AccessLog, AuditLog, LockConfig, Peers};
 
 /// How to run a gateway.
 #[derive(Debug)]
@@ -30,6 +31,8 @@ pub struct GatewayConfig {
     pub access: AccessRules,
     /// Whose credentials let a request in; `None`: whoever reaches the gateway may call.
     pub lock: Option<LockConfig>,
+    /// File that says how often whoever may call, as [`mcpt_access::Limits::parse`] reads it; followed while the gateway runs.
+    pub limits: Option<PathBuf>,
     /// How requests are handled, for servers that say nothing about it: which instances new sessions go to, limits, time.
     pub handling: Handling,
     /// The other replicas, whose sessions count as load too.
@@ -44,6 +47,8 @@ pub struct GatewayConfig {
     pub unreachable_hint: Option<&'static str>,
     /// Where each request is said when it is over.
     pub access_log: Option<AccessLog>,
+    /// Where it is recorded who called what.
+    pub audit: Option<AuditLog>,
 }
 
 impl GatewayConfig {
@@ -58,6 +63,7 @@ impl GatewayConfig {
             default_namespace,
             access: AccessRules::for_listener(listen),
             lock: None,
+            limits: None,
             handling: Handling::default(),
             peers: None,
             max_body: 16 * 1024 * 1024,
@@ -65,6 +71,7 @@ impl GatewayConfig {
             drain_grace: Duration::from_secs(20),
             unreachable_hint: None,
             access_log: None,
+            audit: None,
         }
     }
 }

@@ -41,7 +41,9 @@ pub(crate) use self::{
     rounds::Watch,
 };
 use crate::{
+    audit::AuditLog,
     directory::Directory,
+    limits::Limiter,
     peers::PeerAddresses,
     refusal::Refusal,
     relay::{Answer, Forwarded, Until},
@@ -63,6 +65,10 @@ pub(crate) struct Exchange {
     pub(crate) translation: Translation,
     /// The other replicas of the gateway.
     pub(crate) others: Arc<PeerAddresses>,
+    /// Counts calls.
+    pub(crate) limiter: Arc<Limiter>,
+    /// Where calls are recorded.
+    pub(crate) audit: Option<Arc<AuditLog>>,
     /// Ends streams that have no end of their own.
     pub(crate) closing: CancellationToken,
 }

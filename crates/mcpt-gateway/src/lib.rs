@@ -8,10 +8,13 @@
 mod access;
 mod access_log;
 mod aggregate;
+mod audit;
 mod config;
 mod directory;
 mod exchange;
 mod headers;
+mod limits;
+mod lines;
 mod listener;
 mod metrics;
 mod observed;
@@ -39,6 +42,7 @@ pub use self::{
         LockError, PublicUrl, TokenConfig,
     },
     access_log::AccessLog,
+    audit::{AuditLog, AuditOptions},
     config::GatewayConfig,
     listener::{Gateway, GatewayError},
     peers::{InvalidPeers, Peers},

@@ -10,7 +10,7 @@ use std::{
 };
 
 use hyper::{Method, Request, body::Incoming, service::service_fn};
-use mcpt_gateway_api::LEGS_PATH;
+use mcpt_gateway_api::{LEGS_PATH, SHARES_PATH};
 use mcpt_http::Connections;
 use mcpt_protocol::AccessRules;
 use mcpt_routing::Rounds;
@@ -18,11 +18,12 @@ use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    GatewayConfig, LockError,
+    GatewayConfig, LockConfig, LockError,
     access::{Access, Follower, Lock},
-    aggregate::Aggregate,
+    aggregate::{Aggregate, Replicas},
     directory::Directory,
     exchange::{BodyBudget, Exchange},
+    limits::LimitsFile,
     metrics::Metrics,
     pages::Pages,
     peers::{self, PeerAddresses},
@@ -63,6 +64,7 @@ pub struct Gateway {
     clients: Bound,
     admin: Bound,
     lock: (Lock, Vec<Follower>),
+    limits: LimitsFile,
     config: GatewayConfig,
 }
 
@@ -90,8 +92,19 @@ impl Gateway {
     /// [`GatewayError::Lock`] when a file of its lock is not usable, [`GatewayError::Listen`] when an address cannot be had.
     pub fn bind(config: GatewayConfig) -> Result<Self, GatewayError> {
         let lock = Lock::new(config.lock.as_ref(), &config.default_namespace)?;
+        let issuers = config.lock.as_ref().map(LockConfig::issuers);
+        let limits = LimitsFile::open(
+            config.limits.as_deref(),
+            &config.default_namespace,
+            issuers.unwrap_or_default(),
+        )
+        .map_err(|source| LockError::Limits {
+            file: config.limits.clone().unwrap_or_default(),
+            source,
+        })?;
         Ok(Self {
             lock,
+            limits,
             clients: Bound::to(config.listen)?,
             admin: Bound::to(config.admin)?,
             config,
@@ -124,7 +137,13 @@ impl Gateway {
         let connections = Connections::at_most(self.config.max_connections);
         let grace = self.config.drain_grace;
         let mut background = JoinSet::new();
-        let (stages, closing) = stages(self.config, self.lock, admin.port(), &mut background);
+        let (stages, closing) = stages(
+            self.config,
+            self.lock,
+            self.limits,
+            admin.port(),
+            &mut background,
+        );
         background.spawn(serve_pages(pages, admin, Arc::clone(&stages.pages)));
         tracing::info!(address = %clients, %admin, "gateway listens");
 
@@ -158,7 +177,8 @@ async fn serve_pages(listener: TcpListener, address: SocketAddr, pages: Arc<Page
     let service = service_fn(move |request: Request<Incoming>| {
         let (pages, access) = (Arc::clone(&pages), Arc::clone(&access));
         async move {
-            let told = request.method() == Method::POST && request.uri().path() == LEGS_PATH;
+            let path = request.uri().path();
+            let told = request.method() == Method::POST && [LEGS_PATH, SHARES_PATH].contains(&path);
             Ok::<_, Infallible>(if told {
                 pages.take(&access, request).await
             } else {
@@ -175,6 +195,7 @@ async fn serve_pages(listener: TcpListener, address: SocketAddr, pages: Arc<Page
 fn stages(
     config: GatewayConfig,
     (lock, followers): (Lock, Vec<Follower>),
+    limits: LimitsFile,
     admin_port: u16,
     background: &mut JoinSet<()>,
 ) -> (Arc<Stages>, CancellationToken) {
@@ -194,6 +215,9 @@ fn stages(
     }
     let default_namespace = config.default_namespace;
     let (log, keys) = (config.access_log.map(Arc::new), Arc::new(config.keys));
+    let audit = config.audit.map(Arc::new);
+    let replicas = Replicas::new(Arc::clone(&keys), Arc::clone(&others), admin_port);
+    let limiter = Arc::new(limits.count(&keys, &replicas));
     let exchange = Arc::new(Exchange {
         directory: Arc::clone(&directory),
         keys: Arc::clone(&keys),
@@ -203,14 +227,16 @@ fn stages(
         rounds: Arc::clone(&rounds),
         translation: Translation::default(),
         others,
+        limiter: Arc::clone(&limiter),
+        audit: audit.clone(),
         closing: closing.clone(),
     });
-    let aggregate = Aggregate::new(&exchange, default_namespace.clone(), admin_port);
+    let aggregate = Aggregate::new(&exchange, default_namespace.clone(), Arc::clone(&replicas));
     let aggregate = Arc::new(aggregate);
     if let Some(peers) = config.peers {
         let heard = Arc::clone(&peers_heard);
         let (known, directory) = (Arc::clone(&exchange.others), Arc::clone(&directory));
-        let replicas = aggregate.replicas();
+        let replicas = Arc::clone(&replicas);
         background.spawn(peers::exchange(peers, known, directory, replicas, heard));
     }
     background.spawn(sweep(Arc::clone(&exchange), Arc::clone(&aggregate)));
@@ -219,9 +245,10 @@ fn stages(
         lock,
         targets: Targets::new(Arc::clone(&directory), default_namespace.clone()),
         exchange,
-        aggregate: Arc::clone(&aggregate),
+        aggregate,
         metrics: Arc::clone(&metrics),
         log: log.clone(),
+        audit: audit.clone(),
         pages: Arc::new(Pages {
             directory,
             metrics,
@@ -229,7 +256,9 @@ fn stages(
             keys: Arc::clone(&keys),
             bodies,
             rounds,
-            replicas: aggregate.replicas(),
+            replicas,
+            shares: limiter.shares(),
+            audit: audit.clone(),
             default_namespace,
             peers_heard,
             closing: closing.clone(),
@@ -245,5 +274,8 @@ async fn sweep(exchange: Arc<Exchange>, aggregate: Arc<Aggregate>) {
         exchange.directory.sweep();
         exchange.sweep_translation().await;
         aggregate.sweep();
+        if let Some(shares) = exchange.limiter.shares() {
+            shares.sweep();
+        }
     }
 }

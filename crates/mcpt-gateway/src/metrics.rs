@@ -33,11 +33,12 @@ pub(crate) enum Outcome {
     Unreachable,
     Overloaded,
     Late,
+    Limited,
     Refused,
 }
 
 /// All of them, in the order of their values.
-const OUTCOMES: [&str; 10] = [
+const OUTCOMES: [&str; 11] = [
     "answered",
     "client_error",
     "server_error",
@@ -47,6 +48,7 @@ const OUTCOMES: [&str; 10] = [
     "unreachable",
     "overloaded",
     "late",
+    "limited",
     "refused",
 ];
 
@@ -66,6 +68,13 @@ impl Outcome {
     pub(crate) fn error(self) -> Option<&'static str> {
         (self != Self::Answered).then(|| self.name())
     }
+}
+
+/// Lines that were lost; `None` of what is not written at all.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Lost {
+    pub(crate) access_log: Option<u64>,
+    pub(crate) audit: Option<u64>,
 }
 
 /// Counters of all servers that were asked for and that exist.
@@ -149,13 +158,8 @@ impl Metrics {
         }
     }
 
-    /// All of it in Prometheus' text format, with the bytes of requests that are held, and the lines that an access log has lost.
-    pub(crate) fn text(
-        &self,
-        table: &RoutingTable<Upstream>,
-        held: usize,
-        lost: Option<u64>,
-    ) -> String {
+    /// All of it in Prometheus' text format, with the bytes of requests that are held, and the lines that logs have lost.
+    pub(crate) fn text(&self, table: &RoutingTable<Upstream>, held: usize, lost: Lost) -> String {
         let mut text = Text::default();
         let servers = self.servers.load();
         text.family(
@@ -182,13 +186,22 @@ impl Metrics {
             "Bytes of requests that are held until they are sent or, if they may be sent again, answered.",
         );
         text.plain(held as u64);
-        if let Some(lost) = lost {
-            text.family(
+        for (name, help, lost) in [
+            (
                 "mcpt_gateway_access_log_lost_total",
-                "counter",
                 "Lines of the access log that were not written, since its reader or disk did not keep up.",
-            );
-            text.plain(lost);
+                lost.access_log,
+            ),
+            (
+                "mcpt_gateway_audit_lost_total",
+                "Lines of the audit log that were not written, since its reader or disk did not keep up.",
+                lost.audit,
+            ),
+        ] {
+            if let Some(lost) = lost {
+                text.family(name, "counter", help);
+                text.plain(lost);
+            }
         }
         text.family(
             "mcpt_gateway_answer_seconds",
@@ -289,7 +302,7 @@ mod tests {
             metrics.of(&key).record(Outcome::Answered, latency);
         }
         metrics.of(&key).record(Outcome::NoEndpoint, None);
-        let text = metrics.text(&RoutingTable::new(0), 0, None);
+        let text = metrics.text(&RoutingTable::new(0), 0, Lost::default());
         for line in [
             "mcpt_gateway_requests_total{namespace=\"ns\",server=\"demo\",outcome=\"answered\"} 3",
             "mcpt_gateway_requests_total{namespace=\"ns\",server=\"demo\",outcome=\"no_endpoint\"} 1",

@@ -16,6 +16,8 @@ use mcpt_protocol::Subject;
 
 use crate::{
     access_log::{AccessLog, Entry},
+    audit::Call,
+    limits::Held,
     metrics::ServerMetrics,
     relay::GatewayBody,
 };
@@ -40,6 +42,10 @@ pub(crate) struct Record {
     pub(crate) server: Option<Arc<ServerMetrics>>,
     /// Where it is said, and what else.
     pub(crate) log: Option<(Arc<AccessLog>, Box<Entry>)>,
+    /// What is recorded of it.
+    pub(crate) call: Option<Box<Call>>,
+    /// Counts it as going on.
+    pub(crate) held: Option<Held>,
 }
 
 impl Observed {
@@ -66,8 +72,12 @@ impl Record {
             server.operation(&self.subject, error, time);
         }
         if let Some((log, entry)) = self.log {
-            log.write(&entry.line(&self.subject, error, time));
+            log.write(entry.line(&self.subject, error, time));
         }
+        if let Some(call) = self.call {
+            call.end(&self.subject, error, time);
+        }
+        drop(self.held);
     }
 }
 

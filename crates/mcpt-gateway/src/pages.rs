@@ -11,12 +11,12 @@ use std::{
 };
 
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, Limited};
+use http_body_util::{BodyExt as _, Collected, Limited};
 use hyper::{HeaderMap, Method, Request, Response, StatusCode, body::Body};
 use mcpt_core::Namespace;
 use mcpt_gateway_api::{
     ENDPOINTS_PATH, HEALTH_PATH, KnownServer, LEGS_PATH, METRICS_PATH, READY_PATH, ROUNDS_PATH,
-    RoundPage, SERVERS_PATH, SESSION_PATH, SESSIONS_PATH, ServersPage, SessionPage,
+    RoundPage, SERVERS_PATH, SESSION_PATH, SESSIONS_PATH, SHARES_PATH, ServersPage, SessionPage,
 };
 use mcpt_protocol::header::{self, SESSION_ID};
 use mcpt_routing::{Conditions, JoinedId, RoundKey, Rounds, Server, SessionKeys};
@@ -27,9 +27,11 @@ use crate::{
     access::Access,
     access_log::AccessLog,
     aggregate::{MAX_TOLD, Replicas},
+    audit::AuditLog,
     directory::Directory,
     exchange::BodyBudget,
-    metrics::Metrics,
+    limits::{MAX_SHARES, Shares},
+    metrics::{Lost, Metrics},
     refusal::{Refusal, page},
     relay::GatewayBody,
     upstream::Upstream,
@@ -99,6 +101,8 @@ pub(crate) struct Pages {
     pub(crate) bodies: Arc<BodyBudget>,
     pub(crate) rounds: Arc<Rounds>,
     pub(crate) replicas: Arc<Replicas>,
+    pub(crate) shares: Option<Arc<Shares>>,
+    pub(crate) audit: Option<Arc<AuditLog>>,
     pub(crate) default_namespace: Namespace,
     /// Whether the peers were asked at least once, if there can be any.
     pub(crate) peers_heard: Arc<AtomicBool>,
@@ -133,7 +137,17 @@ impl Pages {
         if let Err(refused) = access.check(&request) {
             return Refusal::Access(refused).response(None);
         }
-        let body = Limited::new(request.into_body(), MAX_TOLD).collect().await;
+        let shares = request.uri().path() == SHARES_PATH;
+        let most = if shares { MAX_SHARES } else { MAX_TOLD };
+        let body = Limited::new(request.into_body(), most).collect().await;
+        if shares {
+            let body = body.map(Collected::to_bytes).unwrap_or_default();
+            let given = self.shares.as_ref().and_then(|shares| shares.give(&body));
+            return match given {
+                Some(given) => page(StatusCode::OK, "text/plain", given),
+                None => page(StatusCode::FORBIDDEN, "text/plain", "not of a replica\n"),
+            };
+        }
         let taken = body.ok().and_then(|body| {
             let now = self.directory.now();
             self.replicas.take(&body.to_bytes(), now)
@@ -158,7 +172,10 @@ impl Pages {
                 ),
             },
             Page::Metrics => {
-                let lost = self.log.as_ref().map(|log| log.lost());
+                let lost = Lost {
+                    access_log: self.log.as_ref().map(|log| log.lost()),
+                    audit: self.audit.as_ref().map(|log| log.lost()),
+                };
                 let table = self.directory.table();
                 let text = self.metrics.text(table, self.bodies.held(), lost);
                 page(StatusCode::OK, "text/plain; version=0.0.4", text)

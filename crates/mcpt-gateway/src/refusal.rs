@@ -64,6 +64,10 @@ pub(crate) enum Refusal {
     NoEndpoint(String),
     #[error("the server cannot be reached: {0}")]
     Unreachable(String),
+    #[error("{what}: try again in {seconds} s")]
+    Limited { what: String, seconds: u64 },
+    #[error("each call is recorded here, and this one could not be: it was not made")]
+    Unrecorded,
     #[error("{server} has as many requests in progress as it may have here: {most}")]
     Busy { server: String, most: NonZeroU32 },
     #[error("the server has not begun to answer within {} s", .0.as_secs())]
@@ -115,8 +119,10 @@ impl Refusal {
             | Self::Starting
             | Self::Overloaded
             | Self::Busy { .. }
+            | Self::Unrecorded
             | Self::Moved
             | Self::Exhausted(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Limited { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Late(_) => StatusCode::GATEWAY_TIMEOUT,
             Self::Unreachable(_)
             | Self::Broken
@@ -133,6 +139,7 @@ impl Refusal {
             | Self::Starting
             | Self::Overloaded
             | Self::Busy { .. }
+            | Self::Unrecorded
             | Self::Late(_)
             | Self::Unreachable(_)
             | Self::Broken
@@ -152,6 +159,7 @@ impl Refusal {
             Self::Access(_)
             | Self::Credentials(_)
             | Self::NotPermitted(_)
+            | Self::Limited { .. }
             | Self::UnknownPath
             | Self::NoPage
             | Self::NoSession
@@ -170,7 +178,10 @@ impl Refusal {
             Self::UnknownSession => Outcome::UnknownSession,
             Self::SessionGone => Outcome::SessionGone,
             Self::NoEndpoint(_) => Outcome::NoEndpoint,
-            Self::Overloaded | Self::Busy { .. } | Self::Exhausted(_) => Outcome::Overloaded,
+            Self::Overloaded | Self::Busy { .. } | Self::Exhausted(_) | Self::Unrecorded => {
+                Outcome::Overloaded
+            }
+            Self::Limited { .. } => Outcome::Limited,
             Self::Late(_) => Outcome::Late,
             Self::Unreachable(_)
             | Self::Broken
@@ -201,16 +212,18 @@ impl Refusal {
     }
 
     /// A header that tells the client more.
-    fn header(&self) -> Option<(HeaderName, &'static str)> {
+    fn header(&self) -> Option<(HeaderName, HeaderValue)> {
         match self {
-            Self::Method { allow } => Some((ALLOW, allow)),
+            Self::Method { allow } => Some((ALLOW, HeaderValue::from_static(allow))),
+            Self::Limited { seconds, .. } => Some((RETRY_AFTER, HeaderValue::from(*seconds))),
             Self::Credentials(CredentialFault::IssuerAway)
             | Self::NoEndpoint(_)
             | Self::Starting
             | Self::Overloaded
             | Self::Busy { .. }
+            | Self::Unrecorded
             | Self::Moved
-            | Self::Exhausted(_) => Some((RETRY_AFTER, "1")),
+            | Self::Exhausted(_) => Some((RETRY_AFTER, HeaderValue::from_static("1"))),
             Self::Access(_)
             | Self::Credentials(_)
             | Self::NotPermitted(_)
@@ -245,9 +258,7 @@ impl Refusal {
         let text = error_response(id, self.code(), &self.to_string(), None);
         let mut response = page(self.status(), "application/json", text);
         if let Some((name, value)) = self.header() {
-            response
-                .headers_mut()
-                .insert(name, HeaderValue::from_static(value));
+            response.headers_mut().insert(name, value);
         }
         response
     }

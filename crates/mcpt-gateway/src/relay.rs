@@ -21,7 +21,9 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use crate::{
     access::Filtered,
     aggregate::Rewritten,
+    audit::Arguments,
     exchange::Watch,
+    limits::Held,
     metrics::Outcome,
     refusal::Refusal,
     translate::Streamed,
@@ -35,9 +37,34 @@ pub(crate) struct Answer {
     pub(crate) outcome: Outcome,
     /// What the request was about, as far as its body has told.
     pub(crate) subject: Subject,
+    /// What is kept of the request until the answer is over.
+    pub(crate) kept: Option<Box<Kept>>,
+}
+
+/// What is kept of a request until its answer is over.
+#[derive(Debug, Default)]
+pub(crate) struct Kept {
+    /// Counts it as going on.
+    pub(crate) held: Option<Held>,
+    /// The arguments of the tool that it calls, where they are recorded.
+    pub(crate) arguments: Option<Arguments>,
+}
+
+impl Kept {
+    /// It, if there is anything to be kept.
+    pub(crate) fn of(held: Option<Held>, arguments: Option<Arguments>) -> Option<Box<Self>> {
+        let any = held.is_some() || arguments.is_some();
+        any.then(|| Box::new(Self { held, arguments }))
+    }
 }
 
 impl Answer {
+    /// The same, to a request of which something is kept.
+    pub(crate) fn keeping(mut self, kept: Option<Box<Kept>>) -> Self {
+        self.kept = kept.or(self.kept);
+        self
+    }
+
     /// The same, to a request about something.
     pub(crate) fn about(mut self, subject: Subject) -> Self {
         self.subject = subject;
@@ -49,6 +76,7 @@ impl Answer {
         Self {
             outcome: refusal.outcome(),
             subject: Subject::default(),
+            kept: None,
             response: refusal.response(id),
         }
     }
@@ -66,6 +94,7 @@ impl Answer {
         Self {
             outcome: outcome_of(response.status()),
             subject: Subject::default(),
+            kept: None,
             response: response.map(|body| GatewayBody::Own(Full::new(body))),
         }
     }
@@ -75,6 +104,7 @@ impl Answer {
         Self {
             outcome: outcome_of(response.status()),
             subject: Subject::default(),
+            kept: None,
             response: response.map(|body| GatewayBody::Forwarded(Box::new(body))),
         }
     }
@@ -86,6 +116,7 @@ impl Answer {
         Self {
             outcome: outcome_of(response.status()),
             subject: Subject::default(),
+            kept: None,
             response,
         }
     }

@@ -11,14 +11,15 @@ use std::{
 };
 
 use hyper::{Method, Request, Response, StatusCode, body::Incoming, header::WWW_AUTHENTICATE};
-use mcpt_access::Permission;
+use mcpt_access::{Permission, Principal};
 use mcpt_protocol::Subject;
 use mcpt_routing::Server;
 
 use crate::{
-    access::{self, Access, CredentialFault, Lock, WebPage},
+    access::{self, Access, Caller, CredentialFault, Lock, WebPage},
     access_log::{AccessLog, Entry},
     aggregate::Aggregate,
+    audit::{AuditLog, Call},
     exchange::Exchange,
     metrics::{Metrics, Outcome, ServerMetrics},
     observed::{Observed, Record},
@@ -44,11 +45,14 @@ pub(crate) struct Stages {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) pages: Arc<Pages>,
     pub(crate) log: Option<Arc<AccessLog>>,
+    pub(crate) audit: Option<Arc<AuditLog>>,
 }
 
-/// An answer with what is to be said of it: which server has given it and where that is counted, if one was asked.
+/// An answer with what is to be said of it: to whom it goes, which server has given it and where that is counted, if one was
+/// asked.
 struct Told {
     answer: Answer,
+    caller: Option<Arc<Principal>>,
     asked: Option<(Arc<Server<Upstream>>, Arc<ServerMetrics>)>,
 }
 
@@ -57,6 +61,7 @@ impl Told {
     fn nobody(answer: Answer) -> Self {
         Self {
             answer,
+            caller: None,
             asked: None,
         }
     }
@@ -73,18 +78,41 @@ impl Stages {
         let operation = request.method() == Method::POST;
         let subject = Subject::of_headers(request.headers());
         let mut entry = self.log.as_ref().map(|_| Box::new(entry(&request)));
+        let mut call = None;
         let told = match self.access.check(&request) {
-            Ok(()) => match self.access.preflight(&request) {
-                Some(answer) => return Observed::unseen(answer),
-                None => self.admitted(request).await,
-            },
+            Ok(()) => {
+                if let Some(answer) = self.access.preflight(&request) {
+                    return Observed::unseen(answer);
+                }
+                match self.recorded(&request) {
+                    Ok(begun) => {
+                        call = begun;
+                        self.admitted(request).await
+                    }
+                    Err(unrecorded) => {
+                        self.metrics.nowhere();
+                        Told::nobody(self.exchange.refuse(unrecorded, request).await)
+                    }
+                }
+            }
             Err(refused) => {
                 self.metrics.nowhere();
                 Told::nobody(Answer::refusal(&Refusal::Access(refused), None))
             }
         };
-        let Told { answer, asked } = told;
+        let Told {
+            answer,
+            caller,
+            asked,
+        } = told;
         let mut response = answer.response;
+        let kept = answer.kept.map(|kept| *kept).unwrap_or_default();
+        if let Some(call) = &mut call {
+            call.principal = caller;
+            call.server = asked.as_ref().map(|(server, _)| server.key().clone());
+            call.status = response.status();
+            call.arguments = kept.arguments;
+        }
         self.access.share(&page, &mut response);
         if let Some(entry) = &mut entry {
             entry.begun(&response, asked.as_ref().map(|(server, _)| server.key()));
@@ -95,8 +123,23 @@ impl Stages {
             error: answer.outcome.error(),
             server: asked.map(|(_, metrics)| metrics).filter(|_| operation),
             log: self.log.clone().zip(entry),
+            call,
+            held: kept.held,
         };
         Observed::seen(response, record)
+    }
+
+    /// Begins to record a request, if requests are.
+    ///
+    /// # Errors
+    /// [`Refusal::Unrecorded`] when it cannot be recorded and must be.
+    fn recorded(&self, request: &Request<Incoming>) -> Result<Option<Box<Call>>, Refusal> {
+        let Some(audit) = &self.audit else {
+            return Ok(None);
+        };
+        let call = audit.begin(request.method().as_str(), trace_of(request));
+        let call = call.ok_or(Refusal::Unrecorded)?;
+        Ok(Some(Box::new(call)))
     }
 
     /// Answers a request that may come in.
@@ -117,6 +160,14 @@ impl Stages {
             }
             request
         };
+        let caller = request.extensions().get::<Caller>();
+        let caller = caller.map(|caller| Arc::clone(caller.principal()));
+        let told = self.routed(request).await;
+        Told { caller, ..told }
+    }
+
+    /// Answers a request of somebody who was let in.
+    async fn routed(&self, request: Request<Incoming>) -> Told {
         let route = Route::of(request.uri().path());
         let target = match route {
             Route::All => return self.aggregated(request).await,
@@ -165,14 +216,20 @@ impl Stages {
             metrics.record(answer.outcome, latency);
             (server, metrics)
         });
-        Told { answer, asked }
+        Told {
+            answer,
+            caller: None,
+            asked,
+        }
     }
 
     /// The server's answer, as far as the client may have it.
     async fn asked(&self, server: &Arc<Server<Upstream>>, request: Request<Incoming>) -> Answer {
         match access::permission(request.extensions(), server.key()) {
-            Permission::Everything => self.exchange.with(server, request).await,
-            // On the heap: requests of those who may do everything need no room for it.
+            Permission::Everything if !self.exchange.reads(request.extensions(), server.key()) => {
+                self.exchange.with(server, request).await
+            }
+            // On the heap: requests that go on unread need no room for it.
             permission => Box::pin(self.exchange.permitted(server, request, permission)).await,
         }
     }
@@ -223,6 +280,7 @@ impl Stages {
         metrics.record(answer.outcome, latency);
         Told {
             answer,
+            caller: None,
             asked: Some((server, metrics)),
         }
     }
@@ -230,15 +288,19 @@ impl Stages {
 
 /// What the access log says of a request.
 fn entry(request: &Request<Incoming>) -> Entry {
-    let trace = request.headers().get(TRACEPARENT);
-    let trace = trace.and_then(|value| trace::trace_id(value.to_str().ok()?));
     Entry {
         time: SystemTime::now(),
         route: None,
         http_method: request.method().to_string(),
         status: 0,
         endpoint: None,
-        trace: trace.map(str::to_owned),
+        trace: trace_of(request),
         bytes: 0,
     }
+}
+
+/// The trace that a request belongs to.
+fn trace_of(request: &Request<Incoming>) -> Option<String> {
+    let trace = request.headers().get(TRACEPARENT)?;
+    trace::trace_id(trace.to_str().ok()?).map(str::to_owned)
 }

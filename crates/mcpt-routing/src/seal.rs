@@ -44,6 +44,8 @@ pub enum Carried {
     Legs,
     /// Which call waits for what a client is asked.
     Round,
+    /// What replicas of a gateway give each other of what their callers may still call. No client has it.
+    Shares,
 }
 
 impl Carried {
@@ -51,7 +53,8 @@ impl Carried {
         match self {
             Self::Path => 3,
             Self::Legs => 4,
-            Self::Round => 4,
+            Self::Round => 5,
+            Self::Shares => 6,
         }
     }
 }

@@ -71,6 +71,24 @@ proptest! {
 }
 
 #[test]
+fn no_sort_is_taken_for_another() {
+    let keys = keys(KEY);
+    let sorts = [
+        Carried::Path,
+        Carried::Legs,
+        Carried::Round,
+        Carried::Shares,
+    ];
+    for one in sorts {
+        let sealed = keys.seal_carried(one, b"x").unwrap();
+        for other in sorts {
+            let opened = keys.open_carried(other, sealed.as_bytes());
+            assert_eq!(opened.is_some(), one == other, "{one:?} as {other:?}");
+        }
+    }
+}
+
+#[test]
 fn an_id_is_different_each_time() {
     let keys = keys(KEY);
     let ticket = ticket("e", "s");

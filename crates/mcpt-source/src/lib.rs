@@ -18,7 +18,7 @@ mod text;
 pub use self::{
     pasted::PastedError,
     recipe::{Format, Note, Recipe, Setting, SharedFolder, Transport},
-    secrets::by_value as is_secret_value,
+    secrets::{by_name as is_secret_name, by_value as is_secret_value},
     source::{
         Bundle, InvalidSource, NpmName, NpmPackage, NpmVersion, PypiName, PypiPackage, PypiVersion,
         RegistryName, Remote, RemoteKind, Source, SourceKind,

@@ -77,7 +77,7 @@ const SHORTEST_RANDOM: usize = 16;
 const RANDOM: f64 = 3.0;
 
 /// Whether a name, in any spelling (`apiKey`, `API-KEY`, `--api-key`), is that of a secret.
-pub(crate) fn by_name(name: &str) -> bool {
+pub fn by_name(name: &str) -> bool {
     let words = words_of(name);
     // The folder where a command is given.
     if words == ["pwd"] {

@@ -119,6 +119,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "mcpt-http",
             "mcpt-protocol",
             "mcpt-routing",
+            "mcpt-source",
         ],
     ),
     ("mcpt", &["mcpt-cli"]),

@@ -1,5 +1,6 @@
 //! `mcpt gateway`: one address for all servers.
 
+mod audit;
 mod here;
 mod install;
 mod key;

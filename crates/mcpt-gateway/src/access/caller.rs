@@ -20,6 +20,11 @@ impl Caller {
         self.rules.is_some()
     }
 
+    /// Who he is.
+    pub(crate) fn principal(&self) -> &Arc<Principal> {
+        &self.principal
+    }
+
     /// What he may at a server.
     pub(crate) fn permission(&self, server: &ServerKey) -> Permission {
         match &self.rules {

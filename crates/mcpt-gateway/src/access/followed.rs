@@ -8,7 +8,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use mcpt_access::{InvalidKeys, InvalidRules};
+use mcpt_access::{InvalidKeys, InvalidLimits, InvalidRules};
 use notify::{
     Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher as _,
     event::{AccessKind, AccessMode},
@@ -19,7 +19,7 @@ const MOST_BYTES: u64 = 16 * 1024 * 1024;
 /// The link by which Kubernetes replaces all files of a mounted Secret at once.
 const KUBERNETES_DATA: &str = "..data";
 
-/// Why a file of keys or of rules is not usable.
+/// Why a file of keys, of rules or of limits is not usable.
 #[derive(Debug, thiserror::Error)]
 pub enum AccessFileError {
     /// The file cannot be read.
@@ -37,6 +37,9 @@ pub enum AccessFileError {
     /// It has no rules.
     #[error(transparent)]
     Rules(#[from] InvalidRules),
+    /// It has no limits.
+    #[error(transparent)]
+    Limits(#[from] InvalidLimits),
     /// Its changes cannot be followed.
     #[error("cannot watch it for changes")]
     Watch(#[source] notify::Error),
@@ -66,7 +69,7 @@ impl<T: Send + Sync + 'static> Followed<T> {
     ///
     /// # Errors
     /// [`AccessFileError`] when it is not usable now.
-    pub(super) fn open(
+    pub(crate) fn open(
         file: &Path,
         parse: impl Fn(&str) -> Result<T, AccessFileError> + Send + 'static,
     ) -> Result<Self, AccessFileError> {
@@ -107,7 +110,7 @@ impl<T: Send + Sync + 'static> Followed<T> {
         })
     }
 
-    pub(super) fn now(&self) -> arc_swap::Guard<Arc<T>> {
+    pub(crate) fn now(&self) -> arc_swap::Guard<Arc<T>> {
         self.now.load()
     }
 }

@@ -3,7 +3,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use hyper::{HeaderMap, header::HeaderValue, http::Extensions};
-use mcpt_access::{Challenge, Keys, Principal, Rules};
+use mcpt_access::{Challenge, Context, Keys, Principal, Rules};
 use mcpt_core::Namespace;
 use mcpt_protocol::PROTECTED_RESOURCE;
 
@@ -29,6 +29,14 @@ pub struct LockConfig {
     pub rules: Option<PathBuf>,
 }
 
+impl LockConfig {
+    /// Whose tokens are taken.
+    pub(crate) fn issuers(&self) -> Vec<String> {
+        let issuers = self.tokens.iter().flat_map(|tokens| &tokens.issuers);
+        issuers.map(|url| url.as_str().to_owned()).collect()
+    }
+}
+
 /// Why a lock cannot be had.
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
@@ -44,6 +52,15 @@ pub enum LockError {
     /// The rules are not usable.
     #[error("cannot use the rules of {}", file.display())]
     Rules {
+        /// File that was named.
+        file: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        source: AccessFileError,
+    },
+    /// The limits are not usable.
+    #[error("cannot use the limits of {}", file.display())]
+    Limits {
         /// File that was named.
         file: PathBuf,
         /// What is wrong with it.
@@ -93,8 +110,14 @@ impl Lock {
             })
         });
         let rules = config.rules.as_ref().map(|file| {
-            let namespace = namespace.clone();
-            let parse = move |text: &str| Ok(Rules::parse(text, namespace.as_str())?);
+            let (namespace, issuers) = (namespace.clone(), config.issuers());
+            let parse = move |text: &str| {
+                let context = Context {
+                    default_namespace: namespace.as_str(),
+                    issuers: &issuers,
+                };
+                Ok(Rules::parse(text, context)?)
+            };
             Followed::open(file, parse).map_err(|source| LockError::Rules {
                 file: file.clone(),
                 source,

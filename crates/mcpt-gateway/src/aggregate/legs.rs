@@ -70,18 +70,11 @@ pub(super) fn within(leg: &JoinedLeg) -> In<'_> {
 }
 
 impl Legs {
-    pub(super) fn new(exchange: Arc<Exchange>, idle: Duration, admin_port: u16) -> Self {
-        let sessions = Arc::new(JoinedSessions::new(idle.as_millis() as u64));
-        let replicas = Replicas::new(
-            Arc::clone(&exchange.keys),
-            Arc::clone(&exchange.others),
-            Arc::clone(&sessions),
-            admin_port,
-        );
+    pub(super) fn new(exchange: Arc<Exchange>, replicas: Arc<Replicas>) -> Self {
         Self {
             exchange,
-            sessions,
-            replicas: Arc::new(replicas),
+            sessions: replicas.sessions(),
+            replicas,
             beginning: Mutex::default(),
             changed: Notify::new(),
         }

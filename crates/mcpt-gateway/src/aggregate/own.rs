@@ -45,6 +45,7 @@ pub(super) fn refused(
         response: page(status, media::JSON, text),
         outcome: Outcome::Refused,
         subject: Subject::default(),
+        kept: None,
     }
 }
 
@@ -54,6 +55,7 @@ pub(super) fn accepted() -> Answer {
         response: hyper::Response::new(GatewayBody::empty()),
         outcome: Outcome::Answered,
         subject: Subject::default(),
+        kept: None,
     };
     *answer.response.status_mut() = StatusCode::ACCEPTED;
     answer
@@ -64,6 +66,7 @@ fn json_answer(text: String) -> Answer {
         response: page(StatusCode::OK, media::JSON, text),
         outcome: Outcome::Answered,
         subject: Subject::default(),
+        kept: None,
     }
 }
 

@@ -21,6 +21,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::peers::PeerAddresses;
 
+/// How long a session is known that is not used.
+const IDLE: Duration = Duration::from_hours(24);
 /// How long another replica may take to take in what it is told: answers wait for it.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// How long a new one may take to hear of all sessions.
@@ -80,18 +82,22 @@ impl Replicas {
     pub(crate) fn new(
         keys: Arc<SessionKeys>,
         others: Arc<PeerAddresses>,
-        sessions: Arc<JoinedSessions>,
         admin_port: u16,
-    ) -> Self {
+    ) -> Arc<Self> {
         let by = RandomState::new().hash_one(());
-        Self {
+        Arc::new(Self {
             keys,
             others,
-            sessions,
+            sessions: Arc::new(JoinedSessions::new(IDLE.as_millis() as u64)),
             by,
             admin_port,
             own: Mutex::default(),
-        }
+        })
+    }
+
+    /// What is told of.
+    pub(super) fn sessions(&self) -> Arc<JoinedSessions> {
+        Arc::clone(&self.sessions)
     }
 
     /// Tells all others of a session, and waits until they know, but for no one for long.
@@ -219,7 +225,8 @@ impl Replicas {
         }
     }
 
-    fn others(&self) -> Vec<SocketAddr> {
+    /// Where the other replicas are that answered lately.
+    pub(crate) fn others(&self) -> Vec<SocketAddr> {
         let own = *self.own.lock().unwrap_or_else(PoisonError::into_inner);
         let mut others = self.others.alive();
         others.retain(|address| Some(*address) != own);

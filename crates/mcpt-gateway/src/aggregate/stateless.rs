@@ -119,42 +119,22 @@ impl Aggregate {
         *asked = Some(Arc::clone(&server));
         let text = to_server(message, &target.own);
         let head = head(&text, behalf, Some(&parts.headers));
-        if let Some(refusal) = refused(&server, &head, &text) {
-            return Answer::refusal(&refusal, Some(id.raw()));
-        }
-        let answer = self
-            .parties
-            .exchange
-            .message(&server, head, text.into())
-            .await;
-        let (outcome, subject) = (answer.outcome, answer.subject);
-        let (parts, body) = answer.response.into_parts();
-        if parts.status.is_success() && media::is_type(&parts.headers, media::EVENT_STREAM) {
-            let (catalogue, id) = (Arc::clone(&self.parties.catalogue), Some(id.to_owned()));
-            let body = Rewritten::new(body, target.server, id, catalogue);
-            return events(GatewayBody::Rewritten(Box::new(body))).about(subject);
-        }
-        let body = collect(body).await;
-        let message = body
-            .as_ref()
-            .ok()
-            .and_then(|body| Message::parse(body).ok());
-        let text = match (&body, message) {
-            (Ok(body), Some(message)) => match from_server(&target.server, &message) {
-                FromServer::Rewritten(text) => Bytes::from(text),
-                FromServer::AsItIs | FromServer::ListChanged => body.clone(),
-            },
-            (Err(why), _) => {
-                let why = format!("{}: {why}", target.server);
-                return own::error(id, ErrorCode::INTERNAL_ERROR, &why).about(subject);
+        let exchange = &self.parties.exchange;
+        let kept = match refused(&server, &head, &text) {
+            None => {
+                exchange
+                    .counted(&server, &head.extensions, text.as_bytes())
+                    .await
             }
-            (Ok(_), None) => {
-                let status = parts.status.as_u16();
-                let why = format!("{}: its answer is HTTP {status}", target.server);
-                return own::error(id, ErrorCode::INTERNAL_ERROR, &why).about(subject);
-            }
+            Some(refusal) => Err(refusal),
         };
-        answered(parts.status, text, outcome).about(subject)
+        let kept = match kept {
+            Ok(kept) => kept,
+            Err(refusal) => return Answer::refusal(&refusal, Some(id.raw())),
+        };
+        let answer = exchange.message(&server, head, text.into()).await;
+        let answer = forwarded(&self.parties, &target.server, id, answer).await;
+        answer.keeping(kept)
     }
 
     /// Begins a stream of what a client wants to hear of.
@@ -170,6 +150,43 @@ impl Aggregate {
         tokio::spawn(subscription.run());
         events(GatewayBody::Heard(pieces))
     }
+}
+
+/// A server's answer as the client gets it.
+async fn forwarded(
+    parties: &Parties,
+    server: &ServerLabel,
+    id: Part<'_>,
+    answer: Answer,
+) -> Answer {
+    let (outcome, subject) = (answer.outcome, answer.subject);
+    let (parts, body) = answer.response.into_parts();
+    if parts.status.is_success() && media::is_type(&parts.headers, media::EVENT_STREAM) {
+        let (catalogue, id) = (Arc::clone(&parties.catalogue), Some(id.to_owned()));
+        let body = Rewritten::new(body, server.clone(), id, catalogue);
+        return events(GatewayBody::Rewritten(Box::new(body))).about(subject);
+    }
+    let body = collect(body).await;
+    let message = body
+        .as_ref()
+        .ok()
+        .and_then(|body| Message::parse(body).ok());
+    let text = match (&body, message) {
+        (Ok(body), Some(message)) => match from_server(server, &message) {
+            FromServer::Rewritten(text) => Bytes::from(text),
+            FromServer::AsItIs | FromServer::ListChanged => body.clone(),
+        },
+        (Err(why), _) => {
+            let why = format!("{server}: {why}");
+            return own::error(id, ErrorCode::INTERNAL_ERROR, &why).about(subject);
+        }
+        (Ok(_), None) => {
+            let status = parts.status.as_u16();
+            let why = format!("{server}: its answer is HTTP {status}");
+            return own::error(id, ErrorCode::INTERNAL_ERROR, &why).about(subject);
+        }
+    };
+    answered(parts.status, text, outcome).about(subject)
 }
 
 /// An answer as it is.

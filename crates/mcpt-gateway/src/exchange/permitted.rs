@@ -1,16 +1,34 @@
-//! Requests of those who may not call every tool of a server: their messages are read, and lists in the answers.
+//! Requests whose messages are read before they are sent: of those who may not call every tool of a server, whose calls are
+//! counted, or whose arguments are recorded. And lists in the answers, of which not everything may be seen.
 
 use std::sync::Arc;
 
-use hyper::{HeaderMap, Method, Request, body::Incoming, header::ACCEPT_ENCODING};
+use hyper::{
+    HeaderMap, Method, Request, body::Incoming, header::ACCEPT_ENCODING, http::Extensions,
+};
 use mcpt_access::Permission;
-use mcpt_protocol::{Ambiguous, ToolRequest, header::NAME, translate::decoded};
+use mcpt_protocol::{Ambiguous, Kind, Message, ToolRequest, header::NAME, translate::decoded};
 use mcpt_routing::{Server, ServerKey};
 
 use super::{Exchange, body_budget::ReadBody, request_class::request_id};
-use crate::{access::Filtered, refusal::Refusal, relay::Answer, upstream::Upstream};
+use crate::{
+    access::{Caller, Filtered},
+    audit::Arguments,
+    refusal::Refusal,
+    relay::{Answer, Kept},
+    upstream::Upstream,
+};
 
 impl Exchange {
+    /// Whether messages of somebody to a server are read, whatever he may.
+    pub(crate) fn reads(&self, extensions: &Extensions, server: &ServerKey) -> bool {
+        self.records_arguments() || self.limiter.counts(extensions.get::<Caller>(), server)
+    }
+
+    fn records_arguments(&self) -> bool {
+        self.audit.as_ref().is_some_and(|audit| audit.arguments)
+    }
+
     /// One exchange with a server by somebody who may do there what `permission` says.
     pub(crate) async fn permitted(
         self: &Arc<Self>,
@@ -18,37 +36,83 @@ impl Exchange {
         mut request: Request<Incoming>,
         permission: Permission,
     ) -> Answer {
-        let key = || server.key().to_string();
-        match &permission {
-            Permission::Everything => return self.with(server, request).await,
-            Permission::Nothing => {
-                return self.refuse(Refusal::NotPermitted(key()), request).await;
-            }
-            Permission::Tools(_) => {}
+        if permission == Permission::Nothing {
+            let refusal = Refusal::NotPermitted(server.key().to_string());
+            return self.refuse(refusal, request).await;
         }
-        // What is compressed cannot be looked through.
-        request.headers_mut().remove(ACCEPT_ENCODING);
+        let some = permission != Permission::Everything;
+        if some {
+            // What is compressed cannot be looked through.
+            request.headers_mut().remove(ACCEPT_ENCODING);
+        }
         if request.method() != Method::POST {
-            // A stream that is taken up again may bring a list.
             let answer = self.with(server, request).await;
-            return filtered(answer, permission);
+            // A stream that is taken up again may bring a list.
+            return if some {
+                filtered(answer, permission)
+            } else {
+                answer
+            };
         }
         let (mut parts, body) = request.into_parts();
-        let message = match self.read(&mut parts, body).await {
-            Ok(ReadBody::Whole(message)) => message,
-            Ok(ReadBody::Large { .. }) => return Answer::refusal(&Refusal::TooLargeToJudge, None),
+        let read = match self.read(&mut parts, body).await {
+            Ok(ReadBody::Large { .. }) if some => Err(Refusal::TooLargeToJudge),
+            Ok(read) => self.bodies.whole(read).await,
+            Err(refusal) => Err(refusal),
+        };
+        let message = match read {
+            Ok(message) => message,
             Err(refusal) => return Answer::refusal(&refusal, None),
         };
-        let refused = |refusal: Refusal| Answer::refusal(&refusal, request_id(&message).as_deref());
-        let asked = match judge(&permission, server.key(), &parts.headers, &message) {
+        let refused = |refusal: &Refusal| Answer::refusal(refusal, request_id(&message).as_deref());
+        let asked = some.then(|| judge(&permission, server.key(), &parts.headers, &message));
+        let asked = match asked.transpose() {
             Ok(asked) => asked,
-            Err(refusal) => return refused(refusal),
+            Err(refusal) => return refused(&refusal),
         };
-        let answer = self.message(server, parts, message).await;
+        let kept = self.counted(server, &parts.extensions, &message).await;
+        let kept = match kept {
+            Ok(kept) => kept,
+            Err(refusal) => return refused(&refusal),
+        };
+        let answer = self.message(server, parts, message).await.keeping(kept);
         match asked {
-            ToolRequest::List => filtered(answer, permission),
-            ToolRequest::Call(_) | ToolRequest::Other => answer,
+            Some(ToolRequest::List) => filtered(answer, permission),
+            Some(ToolRequest::Call(_) | ToolRequest::Other) | None => answer,
         }
+    }
+
+    /// Counts a message to a server, if its sender's are counted, and takes down what it calls a tool with, if that is recorded.
+    ///
+    /// # Errors
+    /// [`Refusal::Limited`], and [`Refusal::Ambiguous`] where it cannot be said what is to be counted.
+    pub(crate) async fn counted(
+        &self,
+        server: &Server<Upstream>,
+        extensions: &Extensions,
+        message: &[u8],
+    ) -> Result<Option<Box<Kept>>, Refusal> {
+        let caller = extensions.get::<Caller>();
+        let held = if self.limiter.counts(caller, server.key()) {
+            let tool = match ToolRequest::read(message) {
+                Ok(ToolRequest::Call(tool)) => Some(tool),
+                Ok(ToolRequest::List | ToolRequest::Other) => None,
+                Err(Ambiguous) => return Err(Refusal::Ambiguous),
+            };
+            // What ends a call or answers a question must always arrive.
+            let asks = Message::parse(message)
+                .is_ok_and(|message| matches!(message.kind(), Kind::Request { .. }));
+            if asks {
+                let admitted = self.limiter.admit(caller, server.key(), tool.as_deref());
+                admitted.await?
+            } else {
+                None
+            }
+        } else {
+            None
+        };
+        let arguments = self.records_arguments().then(|| Arguments::of(message));
+        Ok(Kept::of(held, arguments.flatten()))
     }
 }
 

@@ -45,6 +45,13 @@ enum Point {
     HalfAnswer,
 }
 
+/// A server that answers as many calls as it is let.
+pub(crate) async fn held() -> (SocketAddr, Arc<Semaphore>) {
+    let let_through = Arc::new(Semaphore::new(0));
+    let (address, _) = server(Calls::Held(Arc::clone(&let_through))).await;
+    (address, let_through)
+}
+
 /// A server that begins sessions, takes notifications, and counts the calls that it got whole.
 async fn server(calls: Calls) -> (SocketAddr, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

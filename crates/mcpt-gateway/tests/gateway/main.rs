@@ -19,6 +19,7 @@ mod crossing;
 mod ending;
 mod handling;
 mod harness;
+mod limits;
 mod lock;
 mod naming;
 mod new_clients;

@@ -35,6 +35,10 @@ pub(super) struct LockOptions {
     /// file hold at once. Without one they may call everything
     #[arg(long, value_name = "FILE")]
     rules: Option<PathBuf>,
+    /// How often whoever may call, and how many calls of each may go on at once: a file with a list `limits`. Changes of the file
+    /// hold at once. Also without keys, when all are one caller
+    #[arg(long, value_name = "FILE")]
+    limits: Option<PathBuf>,
     /// Whoever reaches the gateway may call, and that is meant: do not warn of it
     #[arg(long, conflicts_with_all = ["keys", "issuers", "rules"])]
     pub(super) open: bool,
@@ -71,6 +75,11 @@ impl LockOptions {
             tokens,
             rules: self.rules.clone(),
         }))
+    }
+
+    /// The file of limits.
+    pub(super) fn limits(&self) -> Option<PathBuf> {
+        self.limits.clone()
     }
 
     /// The host that clients call, if one is known.

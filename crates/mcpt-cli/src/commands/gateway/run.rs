@@ -1,7 +1,6 @@
 //! `mcpt gateway run`: serves until it is told to end.
 
 use std::{
-    fs::OpenOptions,
     io,
     net::SocketAddr,
     num::{NonZeroU32, NonZeroUsize},
@@ -18,7 +17,7 @@ use mcpt_gateway::{
 };
 use mcpt_routing::{Balance, Handling, ServerKey, SessionKeys};
 
-use super::lock::LockOptions;
+use super::{audit::AuditOptions, lock::LockOptions};
 use crate::{
     args::Global,
     backends,
@@ -115,6 +114,8 @@ pub(super) struct Run {
     /// nor arguments of tools are in it
     #[arg(long, value_name = "FILE")]
     access_log: Option<PathBuf>,
+    #[command(flatten)]
+    audit: AuditOptions,
     /// How long requests in progress may go on once it is told to end
     #[arg(long, value_name = "DURATION", default_value = "20s", value_parser = duration::parse)]
     drain: Duration,
@@ -191,11 +192,13 @@ impl Run {
             answer_within: self.answer_within,
         };
         config.lock = self.lock(global)?;
+        config.limits = self.lock.limits();
         config.admin = self.admin_listen;
         config.max_connections = self.max_connections()?;
         config.peers.clone_from(&self.peers);
         config.drain_grace = self.drain;
         config.access_log = self.access_log()?;
+        config.audit = self.audit.log()?;
         Ok((config, named))
     }
 
@@ -208,6 +211,9 @@ impl Run {
         let namespace = config.default_namespace.clone();
         let gateway = Gateway::bind(config).map_err(|error| match &error {
             GatewayError::Lock(LockError::Keys { .. }) => failed_by_keys().caused_by(&error),
+            GatewayError::Lock(_) => {
+                Failure::new(FailureKind::Usage, "cannot start the gateway").caused_by(&error)
+            }
             _ => failed().caused_by(&error),
         })?;
         let admin = gateway.admin_address();
@@ -276,8 +282,7 @@ impl Run {
         let log = if file == Path::new("-") {
             AccessLog::to(io::stdout())
         } else {
-            let opened = OpenOptions::new().create(true).append(true).open(file);
-            opened.and_then(AccessLog::to)
+            AccessLog::file(file)
         };
         log.map(Some).map_err(|error| {
             let what = format!("cannot write the access log {}", file.display());
