@@ -173,3 +173,77 @@ A leading dot stands for every name below a domain.
 {{- end }}
 {{- $all | uniq | join "," }}
 {{- end }}
+
+{{/*
+Whether somebody is asked who he is; empty if not.
+*/}}
+{{- define "mcpt-gateway.locked" -}}
+{{- with .Values.access }}
+{{- if or .keys .existingSecret .issuers }}true{{ end }}
+{{- end }}
+{{- end }}
+
+{{/*
+Folder in the pods that has the Secret of this name.
+*/}}
+{{- define "mcpt-gateway.secretFolder" -}}
+{{- printf "/etc/mcpt-servers/%s" . }}
+{{- end }}
+
+{{/*
+Names of the Secrets that servers are shown, each once, as a JSON list.
+*/}}
+{{- define "mcpt-gateway.serverSecrets" -}}
+{{- $names := list }}
+{{- range .Values.servers }}
+{{- range .headers }}
+{{- with .secret }}
+{{- $names = append $names .name }}
+{{- end }}
+{{- end }}
+{{- with .tls }}
+{{- with .ca }}
+{{- $names = append $names .name }}
+{{- end }}
+{{- with .identity }}
+{{- $names = append $names .name }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- $names | uniq | sortAlpha | toJson }}
+{{- end }}
+
+{{/*
+The file of servers: what the values say, with files in place of Secrets.
+*/}}
+{{- define "mcpt-gateway.servers" -}}
+{{- $servers := list }}
+{{- range .Values.servers }}
+{{- $headers := list }}
+{{- range .headers }}
+{{- $header := pick . "name" "prefix" "value" }}
+{{- with .secret }}
+{{- $header = set $header "file" (printf "%s/%s" (include "mcpt-gateway.secretFolder" .name) .key) }}
+{{- end }}
+{{- $headers = append $headers $header }}
+{{- end }}
+{{- $server := dict "name" .name "headers" $headers }}
+{{- with .urls }}
+{{- $server = set $server "urls" . }}
+{{- end }}
+{{- if hasKey . "tls" }}
+{{- $tls := pick .tls "serverName" }}
+{{- with .tls.ca }}
+{{- $tls = set $tls "ca" (printf "%s/%s" (include "mcpt-gateway.secretFolder" .name) .key) }}
+{{- end }}
+{{- with .tls.identity }}
+{{- $folder := include "mcpt-gateway.secretFolder" .name }}
+{{- $tls = set $tls "cert" (printf "%s/tls.crt" $folder) }}
+{{- $tls = set $tls "key" (printf "%s/tls.key" $folder) }}
+{{- end }}
+{{- $server = set $server "tls" $tls }}
+{{- end }}
+{{- $servers = append $servers $server }}
+{{- end }}
+{{- dict "servers" $servers | toYaml }}
+{{- end }}

@@ -223,7 +223,10 @@ fn warn_if_open(global: &Global, values: &Map<String, Value>) {
         Some(Value::Bool(yes)) => *yes,
         _ => false,
     };
-    if !["keys", "existingSecret", "open"].into_iter().any(given) {
+    if !["keys", "existingSecret", "issuers", "open"]
+        .into_iter()
+        .any(given)
+    {
         messages::warning(
             global,
             "whoever reaches the Service may call every server: --keys FILE lets only those in who have a key, \
