@@ -7,9 +7,13 @@
     reason = "a panic is how a test fails"
 )]
 
+#[path = "helm_registries/registry.rs"]
+mod registry;
+
 use std::time::Duration;
 
 use mcpt_tests::{Mcpt, engine, engine_objects, eventually, inspect, processes::Process};
+use registry::{Certificates, Registry, Way};
 use serde_json::Value;
 
 /// The engine under test.
@@ -277,6 +281,45 @@ fn failures_name_their_cause() {
         "{status}"
     );
     let _ = mcpt.run(&["delete", "ender"]).ok();
+}
+
+/// Images are pulled with the login that the engine's own command has at their registry.
+#[test]
+fn logins_of_the_engines_own_command_are_used() {
+    let folder = tempfile::tempdir().unwrap();
+    let certificates = Certificates::make(folder.path());
+    let registry = Registry::start(&folder.path().join("registry"), Way::Login, &certificates);
+    let host = &registry.address;
+    let config = folder.path().join("config.json");
+    let config = config.to_str().unwrap();
+    let mcpt = mcpt()
+        .env("DOCKER_CONFIG", folder.path().to_str().unwrap())
+        .env("REGISTRY_AUTH_FILE", config)
+        .env("HELM_REGISTRY_CONFIG", "/nonexistent");
+    let login = |text: &str| std::fs::write(config, text).unwrap();
+    // The user u with the password w.
+    let good = format!("{{\"auths\": {{\"{host}\": {{\"auth\": \"dTp3\"}}}}}}");
+    login(&good);
+    let image = format!("{host}/team/demo:{}", name());
+    let _ = mcpt.run(&["image", "push", &image, "--no-remember"]).ok();
+
+    let deploy = ["deploy", "demo", "--name", "private", "--image", &image];
+    for (text, warning) in [
+        ("{}", ""),
+        (
+            "{\"credsStore\": \"mcpt-has-none\"}",
+            "docker-credential-mcpt-has-none",
+        ),
+    ] {
+        login(text);
+        let refused = mcpt.run(&deploy).exits(1);
+        let _ = refused.says(&[&image, "cannot be pulled", warning]);
+    }
+    login(&good);
+    let _ = mcpt.run(&deploy).ok();
+    assert_eq!(echo(&mcpt, "private"), "you");
+    let _ = mcpt.run(&["delete", "private"]).ok();
+    engine(&name(), &["rmi", &image]);
 }
 
 /// A gateway on this machine hears of servers as they come and go.

@@ -240,7 +240,11 @@ runroot = \"{NODE_FOLDER}/podman-run\"
     let files = [
         ("containers.conf", containers.as_str()),
         ("storage.conf", storage.as_str()),
-        ("registries.conf", "unqualified-search-registries = []\n"),
+        // As with Docker, a registry of this machine needs no TLS.
+        (
+            "registries.conf",
+            "unqualified-search-registries = []\n[[registry]]\nlocation = \"127.0.0.1\"\ninsecure = true\n",
+        ),
     ];
     for (name, contents) in files {
         let path = layout.machine(MACHINE).join(name);

@@ -17,7 +17,6 @@ mod mcpt;
 pub(crate) mod oci;
 mod recipe;
 mod servers;
-mod tree;
 
 use recipe::Recipe;
 
@@ -27,6 +26,7 @@ const SUITES: &[Name] = &[
     Name::Everything,
     Name::Filesystem,
     Name::Time,
+    Name::Registry,
 ];
 
 #[derive(Debug, clap::Args)]
@@ -57,6 +57,8 @@ pub(crate) enum Name {
     Coredns,
     /// A shell and its tools
     Busybox,
+    /// A registry, for what nodes pull
+    Registry,
 }
 
 impl Name {
@@ -70,6 +72,7 @@ impl Name {
             Self::Pause => "pause",
             Self::Coredns => "coredns",
             Self::Busybox => "busybox",
+            Self::Registry => "registry",
         }
     }
 
@@ -83,6 +86,7 @@ impl Name {
             Self::Pause => machine::pause(),
             Self::Coredns => machine::coredns(),
             Self::Busybox => machine::busybox(),
+            Self::Registry => machine::registry(),
         }
     }
 }

@@ -9,6 +9,7 @@ use std::{
 
 use anyhow::{Context, bail};
 
+use crate::dist::{self, Profile};
 use crate::{cache, command, go_tools, packages, python_sdk, report, tools};
 
 /// Suites that need the cluster; each is one file in tests/tests.
@@ -16,6 +17,7 @@ const CLUSTER_SUITES: &[&str] = &[
     "documents",
     "ip_families",
     "kubernetes_helm",
+    "kubernetes_images",
     "kubernetes_lifecycle",
     "kubernetes_registry",
     "kubernetes_releases",
@@ -147,6 +149,7 @@ impl Need {
             Self::Servers => packages::require("image"),
             Self::Browser => packages::require("browser"),
             Self::Engines => {
+                needs_program("go", "Go 1.26 or newer")?;
                 if !nix::unistd::geteuid().is_root() {
                     bail!("it needs root");
                 }
@@ -296,7 +299,11 @@ impl Run {
                     .args(&test)
                     .args(["--test", suite])
                     .current_dir(cache::repository())
-                    .env("MCPT_TEST_BACKEND", engine);
+                    .env("MCPT_TEST_BACKEND", engine)
+                    .env(
+                        "MCPT_REGISTRY",
+                        go_tools::build("registry")?.join("registry"),
+                    );
                 with_package_runners(&mut command)?;
                 self.step(&format!("{suite} on {engine}"), &mut command);
             }
@@ -341,6 +348,10 @@ impl Run {
                 if suite == "kubernetes_lifecycle" {
                     // Its tests wait for the cluster most of the time.
                     command.env("RUST_TEST_THREADS", "4");
+                }
+                if suite == "kubernetes_images" {
+                    // The image is made of the binary that runs.
+                    command.env("MCPT_BIN", dist::path(Profile::Image)?);
                 }
                 helm(&mut command)?;
                 with_package_runners(&mut command)?;

@@ -12,8 +12,8 @@ use crate::pull::{Found, archive, file_name, in_repository};
 use crate::registry::{Layers, SCHEME, below};
 use crate::repositories::unmanaged_name;
 use crate::{
-    Access, Error, Http, Index, Places, Reference, Registry, Repositories, Repository, http,
-    is_registry, lock, places,
+    Access, Error, Http, Index, Places, Reference, Registry, Repositories, Repository, address,
+    is_registry, lock, write_whole,
 };
 
 /// Prefix of a chart on this machine.
@@ -481,7 +481,7 @@ impl Dependencies {
             .find(|entry| is_it(entry.version()))
             .ok_or_else(|| failed(&"no matching version"))?;
         Ok(Found {
-            address: http::resolve(url, entry.urls()[0])?,
+            address: address::resolve(url, entry.urls()[0])?,
             repository: url.clone(),
             access: repository.access.clone(),
             digest: entry.digest().to_owned(),
@@ -529,7 +529,7 @@ fn put(
 ) -> Result<(), Error> {
     for (name, data) in archives {
         match Chart::from_archive(data) {
-            Ok(_) => places::write_whole(&charts.join(name), data, false)?,
+            Ok(_) => write_whole(&charts.join(name), data, false)?,
             Err(error) => say(&format!(
                 "Could not verify {name} for moving: {error} (Skipping)"
             )),

@@ -1,6 +1,5 @@
 //! The index of a folder of archives.
 
-use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -42,21 +41,15 @@ impl Index {
             };
             fields.insert("urls".to_owned(), json!([address(url, below)]));
             fields.insert("created".to_owned(), json!(lock::now()));
-            fields.insert("digest".to_owned(), json!(hex(&Sha256::digest(&data))));
+            fields.insert(
+                "digest".to_owned(),
+                json!(oci_registry::hex(&Sha256::digest(&data))),
+            );
             index.add(IndexEntry::new(fields));
         }
         index.sort();
         Ok(index)
     }
-}
-
-/// Bytes in hexadecimal digits.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 fn entries(folder: &Path) -> Result<Vec<PathBuf>, Error> {

@@ -3,10 +3,9 @@
 //!
 //! The files are Helm's own ([`Places`]), so that either program sees what the other added. All of it blocks.
 
+mod address;
 mod dependencies;
 mod error;
-mod go_json;
-mod http;
 mod index;
 mod index_folder;
 mod lock;
@@ -14,16 +13,16 @@ mod places;
 mod pull;
 mod registry;
 mod repositories;
-mod tls;
 mod unpack;
 
 pub use dependencies::Dependencies;
 pub use error::Error;
-pub use http::{Access, Http, Tls};
 pub use index::{Index, IndexEntry};
+use oci_registry::write_whole;
+pub use oci_registry::{Access, Credentials, Http, Reference, Tls};
 pub use places::Places;
 pub use pull::{Fetched, Provenance, Wanted, pull};
-pub use registry::{Chosen, Credentials, Pushed, Reference, Registry, is_registry};
+pub use registry::{Chosen, Pushed, Registry, is_registry};
 pub use repositories::{ListLock, Repositories, Repository};
 pub use unpack::unpack;
 

@@ -8,8 +8,9 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use crate::index_folder::hex;
-use crate::{Error, go_json, places};
+use oci_registry::{go_json, hex, write_whole};
+
+use crate::Error;
 
 /// The time as Go writes it.
 pub(crate) fn now() -> String {
@@ -53,5 +54,5 @@ pub(crate) fn write(chart: &Path, lock: &Lock, is_v1: bool) -> Result<(), Error>
         "generated": lock.generated,
     });
     let text = goyaml::to_string(&document).map_err(|error| Error::Refused(error.to_string()))?;
-    places::write_whole(&path, text.as_bytes(), false)
+    Ok(write_whole(&path, text.as_bytes(), false)?)
 }

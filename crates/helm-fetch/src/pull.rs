@@ -3,9 +3,11 @@
 use sha2::{Digest as _, Sha256};
 use url::Url;
 
-use crate::index_folder::hex;
 use crate::registry::{Layers, SCHEME};
-use crate::{Access, Error, Http, Places, Registry, Repositories, Repository, http, is_registry};
+use crate::{
+    Access, Error, Http, Places, Registry, Repositories, Repository, address, is_registry,
+};
+use oci_registry::hex;
 
 /// Which chart is wanted.
 #[derive(Debug, Clone, Default)]
@@ -92,7 +94,7 @@ pub fn pull(
     }
     let data = archive(&found, http)?;
     let file = format!("{}.prov", found.address);
-    let provenance = || http.get(&file, &found.repository, &found.access);
+    let provenance = || Ok(http.get(&file, &found.repository, &found.access)?);
     Ok(Fetched {
         name: file_name(&found.address)?,
         data,
@@ -185,7 +187,7 @@ fn find(wanted: &Wanted, http: &Http, places: &Places) -> Result<Found, Error> {
             let versions = index.names().filter_map(|name| index.versions(name));
             let is_its = versions
                 .flatten()
-                .any(|entry| entry.urls().iter().any(|url| http::is_equal(url, chart)));
+                .any(|entry| entry.urls().iter().any(|url| address::is_equal(url, chart)));
             if is_its {
                 return Ok(at(chart, &repository.url, &repository.access, ""));
             }
@@ -226,7 +228,7 @@ fn not_cached(error: &Error) -> Error {
 fn address(repository: &Repository, url: Option<&str>, chart: &str) -> Result<String, Error> {
     let url =
         url.ok_or_else(|| Error::Refused(format!("chart {chart:?} has no downloadable URLs")))?;
-    http::resolve(&repository.url, url)
+    address::resolve(&repository.url, url)
 }
 
 /// Where a chart of a repository is that the user did not add, and its digest.

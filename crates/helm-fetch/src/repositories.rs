@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value, json};
 
-use crate::{Access, Error, Http, Index, Places, Tls, http, is_registry, places};
+use crate::{Access, Error, Http, Index, Places, Tls, address, is_registry, write_whole};
 
 /// One repository.
 #[derive(Debug, Clone, Default)]
@@ -87,7 +87,11 @@ impl Repositories {
         });
         let text =
             goyaml::to_string(&document).map_err(|error| Error::Refused(error.to_string()))?;
-        places::write_whole(&places.repository_config, text.as_bytes(), true)
+        Ok(write_whole(
+            &places.repository_config,
+            text.as_bytes(),
+            true,
+        )?)
     }
 
     /// The repository that the user calls so.
@@ -99,7 +103,7 @@ impl Repositories {
     pub(crate) fn at(&self, url: &str) -> Option<&Repository> {
         self.list
             .iter()
-            .find(|repository| http::is_equal(&repository.url, url))
+            .find(|repository| address::is_equal(&repository.url, url))
     }
 
     /// Adds a repository, in place of one that has its name.
@@ -127,8 +131,8 @@ impl Repository {
             names.push_str(name);
             names.push('\n');
         }
-        places::write_whole(&places.charts(&self.name), names.as_bytes(), false)?;
-        places::write_whole(&places.index(&self.name), &text, false)?;
+        write_whole(&places.charts(&self.name), names.as_bytes(), false)?;
+        write_whole(&places.index(&self.name), &text, false)?;
         Ok(index)
     }
 
@@ -140,7 +144,7 @@ impl Repository {
                 self.url
             )));
         }
-        let address = http::resolve(&self.url, "index.yaml")?;
+        let address = address::resolve(&self.url, "index.yaml")?;
         let text = http.get(&address, &self.url, &self.access)?;
         let index = Index::parse(&text)?;
         Ok((text, index))
@@ -224,7 +228,7 @@ impl Repository {
 /// The name under which the index of a repository is cached that the user did not add.
 pub(crate) fn unmanaged_name(url: &str) -> String {
     use sha2::{Digest as _, Sha256};
-    let digest = crate::index_folder::hex(&Sha256::digest(url));
+    let digest = oci_registry::hex(&Sha256::digest(url));
     format!("helm-manager-{digest}")
 }
 

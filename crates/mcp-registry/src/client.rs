@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use helm_fetch::{Http, Tls};
 use jiff::Timestamp;
 use mcpt_source::RegistryName;
+use oci_registry::{Http, Tls};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
@@ -158,13 +158,13 @@ impl Client {
             token.map(|token| SecretString::from(format!("Bearer {}", token.expose_secret())));
         let body = match self.http.get_authorized(url, token.as_ref(), &self.tls) {
             Ok(body) => body,
-            Err(helm_fetch::Error::Status { status: 404, .. }) => {
+            Err(oci_registry::Error::Status { status: 404, .. }) => {
                 return Err(Error::Unknown {
                     registry: self.base.to_string(),
                     name: what(),
                 });
             }
-            Err(helm_fetch::Error::Status { status, .. }) if matches!(status, 401 | 403) => {
+            Err(oci_registry::Error::Status { status, .. }) if matches!(status, 401 | 403) => {
                 return Err(Error::Login {
                     registry: self.base.to_string(),
                     status,

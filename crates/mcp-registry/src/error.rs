@@ -18,7 +18,7 @@ pub enum Error {
     },
     /// The registry cannot be asked.
     #[error(transparent)]
-    Fetch(#[from] helm_fetch::Error),
+    Fetch(#[from] oci_registry::Error),
     /// The registry wants a token, or another one.
     #[error("{registry} answers {status}: {}", wants(*with_token))]
     Login {

@@ -138,6 +138,8 @@ pub(crate) enum Command {
     Registry(commands::registry::Registry),
     /// Turn the servers of a client's file into a registry
     Import(commands::import::Import),
+    /// Put mcpt's own image into a registry or an archive, for clusters
+    Image(commands::image::ImageCommand),
     /// Render, show and pack charts, as helm does
     Chart(commands::chart::Chart),
     /// Serve a stdio MCP server over streamable HTTP

@@ -13,6 +13,7 @@ pub(crate) mod front;
 pub(crate) mod gateway;
 pub(crate) mod gc;
 pub(crate) mod history;
+pub(crate) mod image;
 pub(crate) mod import;
 pub(crate) mod install;
 pub(crate) mod keep;
@@ -64,6 +65,7 @@ pub(crate) fn run(command: Command, global: &Global) -> Result<(), Ending> {
         Command::Catalog(catalog) => catalog.run(global),
         Command::Template(template) => template.run(global),
         Command::Registry(registry) => registry.run(global),
+        Command::Image(image) => image.run(global),
         Command::Import(import) => import.run(global),
         Command::Chart(chart) => chart.run(global),
         Command::Bridge(bridge) => bridge.run(global),

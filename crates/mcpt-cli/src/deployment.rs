@@ -6,15 +6,18 @@ use mcpt_core::{Capabilities, Capability, ChangeOptions, DeployOptions, DryRun, 
 use mcpt_kube::ClusterOptions;
 use serde_json::{Map, Value};
 
-use crate::waiting::Waiting;
+use crate::{user_config::UserConfig, waiting::Waiting};
 
 /// How it is made.
-#[derive(Debug, Clone, Copy, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Deployment")]
 pub(crate) struct Deployment {
     /// Make the namespace when it is not there (Kubernetes)
     #[arg(long)]
     create_namespace: bool,
+    /// Secret of the namespace with the login at the images' registry; may be repeated (Kubernetes)
+    #[arg(long, value_name = "NAME")]
+    image_pull_secret: Vec<String>,
     #[command(flatten)]
     waiting: Waiting,
     /// When it fails, put everything back as it was before
@@ -55,6 +58,11 @@ impl Deployment {
                 self.create_namespace,
                 Capability::Namespaces,
             ),
+            (
+                "--image-pull-secret",
+                !self.image_pull_secret.is_empty(),
+                Capability::Chart,
+            ),
         ]
         .into_iter()
         .filter(|(_, given, needed)| *given && !can.has(*needed))
@@ -62,10 +70,11 @@ impl Deployment {
         .collect()
     }
 
-    /// For a backend with these capabilities: with these chart values, and this chart instead of the built-in one. A backend
-    /// that renders no chart is told of neither.
+    /// For a backend with these capabilities: with these chart values, and this chart instead of the built-in one, over what
+    /// the configuration says of images. A backend that renders no chart is told of none of it.
     pub(crate) fn options(
         &self,
+        config: &UserConfig,
         can: Capabilities,
         values: Map<String, Value>,
         chart: Option<ChartSource>,
@@ -89,6 +98,12 @@ impl Deployment {
                     force_conflicts,
                     values,
                     chart,
+                    own_image: config.image.clone(),
+                    pull_secrets: if self.image_pull_secret.is_empty() {
+                        config.image_pull_secrets.clone()
+                    } else {
+                        self.image_pull_secret.clone()
+                    },
                 })
             } else {
                 PlatformOptions::none()

@@ -2,10 +2,10 @@
 
 use std::{collections::BTreeSet, env, path::PathBuf};
 
-use helm_fetch::Tls;
 use mcp_registry::{Client, Error, LocalCopy, Record};
 use mcpt_core::{Failure, FailureKind, near};
 use mcpt_source::RegistryName;
+use oci_registry::Tls;
 use secrecy::SecretString;
 
 use crate::{
@@ -183,8 +183,8 @@ impl McpRegistries {
 /// What went wrong with a registry, in words.
 pub(crate) fn unusable(registry: &McpRegistry, error: &Error) -> Failure {
     let kind = match error {
-        Error::Fetch(helm_fetch::Error::TimedOut { .. }) => FailureKind::TimedOut,
-        Error::Fetch(helm_fetch::Error::Tls(_)) | Error::Address { .. } => FailureKind::Usage,
+        Error::Fetch(oci_registry::Error::TimedOut { .. }) => FailureKind::TimedOut,
+        Error::Fetch(oci_registry::Error::Tls(_)) | Error::Address { .. } => FailureKind::Usage,
         Error::Fetch(_) | Error::Login { .. } => FailureKind::Unreachable,
         Error::Unknown { .. } => FailureKind::NotFound,
         Error::Answer { .. } | Error::Damaged { .. } | Error::File { .. } => FailureKind::Failed,

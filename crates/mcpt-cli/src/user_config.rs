@@ -10,10 +10,12 @@ use std::{
 };
 
 use mcpt_backend::Rendering;
-use mcpt_core::{BackendName, Failure, FailureKind, Namespace};
+use mcpt_core::{BackendName, Failure, FailureKind, Image, Namespace};
 use serde::Deserialize;
 
 use crate::{duration, user_file};
+
+mod remembered;
 
 /// What the file may say.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -37,6 +39,18 @@ pub(crate) struct UserConfig {
     pub(crate) mcp_registries: Option<Vec<McpRegistry>>,
     /// What the templates of charts may use; the environment says more than the file.
     pub(crate) render: Render,
+    /// mcpt's own image where a cluster's nodes can have it; `mcpt image push` writes it.
+    #[serde(deserialize_with = "image")]
+    pub(crate) image: Option<Image>,
+    /// Secrets with logins at the images' registries, when `--image-pull-secret` names none.
+    #[serde(rename = "image-pull-secrets")]
+    pub(crate) image_pull_secrets: Vec<String>,
+}
+
+fn image<'de, D: serde::Deserializer<'de>>(source: D) -> Result<Option<Image>, D::Error> {
+    let text = Option::<String>::deserialize(source)?;
+    let read = text.map(|text| Image::parse(&text)).transpose();
+    read.map_err(serde::de::Error::custom)
 }
 
 /// A registry of MCP servers, and how to be let in.
@@ -120,25 +134,28 @@ impl UserConfig {
         }
     }
 
-    /// Reads `MCPT_CONFIG`, else `$XDG_CONFIG_HOME/mcpt/config.yaml`, else `~/.config/mcpt/config.yaml`. The last two need
-    /// not be there.
-    fn of_file() -> Result<Self, Failure> {
+    /// `MCPT_CONFIG`, else `$XDG_CONFIG_HOME/mcpt/config.yaml`, else `~/.config/mcpt/config.yaml`, and whether it must be there:
+    /// the last two need not.
+    fn file() -> Option<(PathBuf, bool)> {
         let variable = |name| {
             env::var_os(name)
                 .filter(|value| !value.is_empty())
                 .map(PathBuf::from)
         };
-        let named = variable("MCPT_CONFIG");
+        if let Some(named) = variable("MCPT_CONFIG") {
+            return Some((named, true));
+        }
         let usual = variable("XDG_CONFIG_HOME").or_else(|| Some(variable("HOME")?.join(".config")));
-        let Some(path) = named
-            .clone()
-            .or_else(|| Some(usual?.join("mcpt/config.yaml")))
-        else {
+        Some((usual?.join("mcpt/config.yaml"), false))
+    }
+
+    fn of_file() -> Result<Self, Failure> {
+        let Some((path, must_be)) = Self::file() else {
             return Ok(Self::default());
         };
         match user_file::read(&path) {
             Ok(text) => Self::parse(&path, &text),
-            Err(error) if named.is_none() && error.is_missing() => Ok(Self::default()),
+            Err(error) if !must_be && error.is_missing() => Ok(Self::default()),
             Err(error) => Err(unusable(&path).caused_by(&error)),
         }
     }
@@ -209,7 +226,10 @@ fn unusable(path: &Path) -> Failure {
         FailureKind::Usage,
         format!("cannot use the configuration file {}", path.display()),
     )
-    .hint("it is YAML with the keys backend, namespace, templates, registries, values, mcp-registries and render")
+    .hint(
+        "it is YAML with the keys backend, namespace, templates, registries, values, mcp-registries, render, image and \
+         image-pull-secrets",
+    )
 }
 
 #[cfg(test)]
@@ -272,6 +292,8 @@ mod tests {
             ("render: {time: 0s}", "longer"),
             ("render: {memory: -1}", "-1"),
             ("render: {space: 1}", "space"),
+            ("image: 'A B'", "A B"),
+            ("image-pull-secrets: a", "sequence"),
             ("- a", "map"),
         ] {
             let failure = UserConfig::parse(path, text).unwrap_err();

@@ -20,6 +20,8 @@ pub enum CommandOption {
     ForceConflicts,
     /// Names a container image.
     Image,
+    /// Names a Secret with the login at an image's registry.
+    ImagePullSecret,
     /// Names a kubeconfig.
     Kubeconfig,
     /// Names a server.
@@ -36,7 +38,7 @@ pub enum CommandOption {
 
 impl CommandOption {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::AllNamespaces,
         Self::Atomic,
         Self::Backend,
@@ -44,6 +46,7 @@ impl CommandOption {
         Self::CreateNamespace,
         Self::ForceConflicts,
         Self::Image,
+        Self::ImagePullSecret,
         Self::Kubeconfig,
         Self::Name,
         Self::Namespace,
@@ -63,6 +66,7 @@ impl fmt::Display for CommandOption {
             Self::CreateNamespace => "--create-namespace",
             Self::ForceConflicts => "--force-conflicts",
             Self::Image => "--image",
+            Self::ImagePullSecret => "--image-pull-secret",
             Self::Kubeconfig => "--kubeconfig",
             Self::Name => "--name",
             Self::Namespace => "--namespace",

@@ -2,14 +2,16 @@
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
-use bollard::{models::CreateImageInfo, query_parameters::CreateImageOptions};
+use bollard::{
+    auth::DockerCredentials, models::CreateImageInfo, query_parameters::CreateImageOptions,
+};
 use futures_util::StreamExt as _;
-use mcpt_core::{CommandOption, Failure, FailureKind, Progress, ProgressEvent};
+use mcpt_core::{CommandOption, Failure, FailureKind, Progress, ProgressEvent, chain};
 
 use crate::{
     engine::Engine,
     failure::{failure, is_missing, status, words},
-    own_image,
+    logins, own_image,
 };
 
 /// What must be known of an image.
@@ -68,7 +70,8 @@ async fn pull(
         ..CreateImageOptions::default()
     };
     let mut layers = Layers::default();
-    let mut steps = engine.api.create_image(Some(options), None, None);
+    let login = login(engine, reference, progress).await;
+    let mut steps = engine.api.create_image(Some(options), None, login);
     while let Some(step) = steps.next().await {
         let step =
             step.map_err(|error| {
@@ -91,6 +94,25 @@ async fn pull(
         }
     }
     Ok(())
+}
+
+/// The user's login at the image's registry. Many images can be had without one, so that one which cannot be told is a warning.
+async fn login(
+    engine: &Engine,
+    reference: &str,
+    progress: &dyn Progress,
+) -> Option<DockerCredentials> {
+    let (kind, name) = (engine.kind, reference.to_owned());
+    let found = tokio::task::spawn_blocking(move || logins::login(kind, &name)).await;
+    let why = match found {
+        Ok(Ok(login)) => return login,
+        Ok(Err(error)) => chain(&error),
+        Err(error) => chain(&error),
+    };
+    progress.event(ProgressEvent::Warning(format!(
+        "{reference} is pulled without a login: {why}"
+    )));
+    None
 }
 
 /// How far each layer is.

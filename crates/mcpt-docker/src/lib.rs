@@ -25,6 +25,7 @@ mod history;
 mod holder;
 mod image;
 mod lock;
+mod logins;
 mod logs;
 mod marks;
 mod own_image;

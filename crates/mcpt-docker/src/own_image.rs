@@ -1,39 +1,20 @@
 //! mcpt's own image: what fronts are made of, and the built-in demo. Where the engine does not have it, it is made of the
 //! running binary, which needs nothing beside itself in an image when it is static, as released ones are.
 
-use std::{fmt::Write as _, io, path::PathBuf};
+use std::{fmt::Write as _, io};
 
 use bollard::{body_full, query_parameters::ImportImageOptions};
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use mcpt_core::{Failure, FailureKind, Progress, ProgressEvent};
-use serde_json::json;
+use mcpt_image::Compression;
+pub(crate) use mcpt_image::{PROGRAM, USER, Unfit, program, reference};
 use sha2::{Digest as _, Sha256};
 
 use crate::{
     engine::Engine,
     failure::{failure, is_missing},
 };
-
-/// The user, and the group, that it runs as: nobody on the machine.
-pub(crate) const USER: u32 = 65532;
-/// The binary in it.
-pub(crate) const PROGRAM: &str = "/mcpt";
-
-/// Why the running binary cannot be put into containers.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Unfit {
-    /// It needs libraries that only this machine is sure to have.
-    #[error("this mcpt is no static program for Linux, so it runs in no container")]
-    Dynamic,
-    #[error("cannot read {}", .0.display())]
-    Unreadable(PathBuf, #[source] io::Error),
-}
-
-/// Its full name, for this version.
-pub(crate) fn reference() -> String {
-    format!("localhost/mcpt:{}", env!("CARGO_PKG_VERSION"))
-}
 
 /// Makes sure that the engine has it.
 ///
@@ -74,79 +55,11 @@ pub(crate) fn unfit(what: &str, error: &Unfit) -> Failure {
     ))
 }
 
-/// The running binary, if it runs in any container.
-pub(crate) fn program() -> Result<Vec<u8>, Unfit> {
-    let path =
-        std::env::current_exe().map_err(|error| Unfit::Unreadable("itself".into(), error))?;
-    let program = std::fs::read(&path).map_err(|error| Unfit::Unreadable(path, error))?;
-    if is_static(&program) {
-        Ok(program)
-    } else {
-        Err(Unfit::Dynamic)
-    }
-}
-
-/// Whether these bytes are a 64-bit ELF program that names no interpreter, which would load its libraries.
-fn is_static(program: &[u8]) -> bool {
-    /// Type of the header that names it.
-    const INTERPRETER: u32 = 3;
-    let number = |at: usize, length: usize| -> Option<u64> {
-        let bytes = program.get(at..at.checked_add(length)?)?;
-        Some(
-            bytes
-                .iter()
-                .rev()
-                .fold(0, |sum, byte| sum << 8 | u64::from(*byte)),
-        )
-    };
-    let headers =
-        || -> Option<(u64, u64, u64)> { Some((number(32, 8)?, number(54, 2)?, number(56, 2)?)) };
-    // The mark, 64 bits, little endian.
-    if !program.starts_with(b"\x7fELF\x02\x01") {
-        return false;
-    }
-    let Some((begin, size, count)) = headers() else {
-        return false;
-    };
-    (0..count).all(|index| {
-        let at = size
-            .checked_mul(index)
-            .and_then(|offset| offset.checked_add(begin));
-        let kind = at.and_then(|at| number(usize::try_from(at).ok()?, 4));
-        kind.is_some_and(|kind| kind != u64::from(INTERPRETER))
-    })
-}
-
-/// An archive as `docker load` takes it: one layer with the binary alone.
-fn archive(program: &[u8]) -> io::Result<Vec<u8>> {
-    let mut layer = tar::Builder::new(Vec::new());
-    append(&mut layer, PROGRAM.trim_start_matches('/'), program, 0o755)?;
-    let layer = layer.into_inner()?;
-    let config = json!({
-        "architecture": architecture(),
-        "os": "linux",
-        "config": {
-            "User": format!("{USER}:{USER}"),
-            "Env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"],
-            "Entrypoint": [PROGRAM],
-        },
-        "rootfs": { "type": "layers", "diff_ids": [format!("sha256:{}", digest(&layer))] },
-    });
-    let config = serde_json::to_vec(&config)?;
-    let config_name = format!("{}.json", digest(&config));
-    let manifest = json!([{
-        "Config": config_name, "RepoTags": [reference()], "Layers": ["layer.tar"],
-    }]);
-    let mut archive = tar::Builder::new(Vec::new());
-    append(&mut archive, &config_name, &config, 0o644)?;
-    append(&mut archive, "layer.tar", &layer, 0o644)?;
-    append(
-        &mut archive,
-        "manifest.json",
-        &serde_json::to_vec(&manifest)?,
-        0o644,
-    )?;
-    archive.into_inner()
+/// An archive of it as engines load it.
+fn archive(program: &[u8]) -> Result<Vec<u8>, oci_image::Error> {
+    let mut archive = Vec::new();
+    mcpt_image::image(program, Compression::None)?.write_archive(&reference(), &mut archive)?;
+    Ok(archive)
 }
 
 /// Adds a file of root to an archive.
@@ -193,55 +106,4 @@ pub(crate) fn digest(bytes: &[u8]) -> String {
         let _ = write!(text, "{byte:02x}");
     }
     text
-}
-
-/// This machine's architecture in the word that images have for it.
-fn architecture() -> &'static str {
-    match std::env::consts::ARCH {
-        "x86_64" => "amd64",
-        "aarch64" => "arm64",
-        other => other,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A program with headers of these types.
-    fn program(kinds: &[u32]) -> Vec<u8> {
-        let mut bytes = vec![0; 64];
-        bytes[..6].copy_from_slice(b"\x7fELF\x02\x01");
-        bytes[32] = 64;
-        bytes[54] = 56;
-        bytes[56] = kinds.len() as u8;
-        for kind in kinds {
-            bytes.extend(kind.to_le_bytes());
-            bytes.extend([0; 52]);
-        }
-        bytes
-    }
-
-    #[test]
-    fn static_programs_are_known() {
-        assert!(is_static(&program(&[1, 2, 6])));
-        assert!(!is_static(&program(&[1, 3, 6])));
-        assert!(!is_static(b"#!/bin/sh"));
-        assert!(!is_static(&program(&[1])[..65]), "cut off");
-        let mut lies = program(&[1]);
-        lies[32..40].copy_from_slice(&u64::MAX.to_le_bytes());
-        assert!(!is_static(&lies));
-    }
-
-    #[test]
-    fn an_archive_names_what_it_has() {
-        let bytes = archive(b"program").unwrap();
-        let mut archive = tar::Archive::new(bytes.as_slice());
-        let names: Vec<_> = archive
-            .entries()
-            .unwrap()
-            .map(|entry| entry.unwrap().path().unwrap().display().to_string())
-            .collect();
-        assert_eq!(names[1..], ["layer.tar", "manifest.json"]);
-    }
 }

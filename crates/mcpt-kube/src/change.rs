@@ -401,6 +401,8 @@ mod tests {
                 takes_plan: false,
                 endpoint_known: false,
             }),
+            own_image: None,
+            pull_secrets: Vec::new(),
         };
         let prepared = Prepared::new(&plan, &options, "x").unwrap();
         let cluster = scripted::cluster(|request, _| panic!("{request}"));

@@ -68,7 +68,17 @@ impl Prepared {
                     CommandOption::Backend
                 )));
         }
-        let mut values = mcpt_catalog::chart_values(plan);
+        let mut values = options.beneath(ReleaseKind::Server);
+        let mut of_plan = mcpt_catalog::chart_values(plan);
+        if let (Some(wanted), Some(own)) = (&plan.image, &options.own_image)
+            && wanted.reference() == mcpt_image::reference()
+        {
+            of_plan.insert(
+                "image".to_owned(),
+                serde_json::json!({ "repository": own.reference() }),
+            );
+        }
+        lay_over(&mut values, &of_plan);
         if options.timeout > START_TIMEOUT
             && let Some(mcp) = values.get_mut("mcp")
         {

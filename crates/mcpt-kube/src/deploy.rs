@@ -1,6 +1,7 @@
 //! A deploy: from a chart with values to a [`Change`], and the namespace that it may have to make. Servers come from plans.
 
 use futures_util::future::OptionFuture;
+use helm_chart::Values;
 use helm_install::{
     Error as InstallError, Object, Record, contents, manifest,
     namespace::{self, Entered, Existence},
@@ -15,7 +16,7 @@ use mcpt_core::{
 
 use crate::{
     change::{Change, unusable},
-    chart::{Prepared, Rendered},
+    chart::{Prepared, Rendered, lay_over},
     cluster::{Cluster, TOOL},
     connect,
     failure::{OrFail as _, not_installed},
@@ -96,7 +97,7 @@ pub(crate) async fn gateway(
     progress: &dyn Progress,
 ) -> Result<Deployed, Failure> {
     let (kind, what) = (ReleaseKind::Gateway, CANNOT_INSTALL.to_owned());
-    let prepared = Prepared::builtin(kind, name, options.values.clone(), &what)?;
+    let prepared = Prepared::builtin(kind, name, gateway_values(options), &what)?;
     let deploy = Deploy {
         kind,
         labels: vec![(kind.label(), name.as_str())],
@@ -107,6 +108,13 @@ pub(crate) async fn gateway(
     deploy.go(prepared).await
 }
 
+/// The user's values of the gateway's chart, over what lies beneath them.
+fn gateway_values(options: &DeployOptions) -> Values {
+    let mut values = options.beneath(ReleaseKind::Gateway);
+    lay_over(&mut values, &options.values);
+    values
+}
+
 /// As [`dry_run`], for the gateway.
 pub(crate) fn gateway_offline(
     name: &ServerName,
@@ -114,8 +122,8 @@ pub(crate) fn gateway_offline(
     namespace: Option<&Namespace>,
 ) -> Result<Deployed, Failure> {
     let default = connect::default_namespace()?;
-    let (kind, values) = (ReleaseKind::Gateway, options.values.clone());
-    let prepared = Prepared::builtin(kind, name, values, CANNOT_INSTALL)?;
+    let values = gateway_values(options);
+    let prepared = Prepared::builtin(ReleaseKind::Gateway, name, values, CANNOT_INSTALL)?;
     let rendered = prepared.offline(namespace.unwrap_or(&default), Limits::default())?;
     dry(&prepared, &rendered, options, CANNOT_INSTALL)
 }

@@ -3,8 +3,10 @@
 use std::{fmt, time::Duration};
 
 use mcpt_catalog::ChartSource;
-use mcpt_core::{DryRun, Failure};
-use serde_json::{Map, Value};
+use mcpt_core::{DryRun, Failure, Image};
+use serde_json::{Map, Value, json};
+
+use crate::release_kind::ReleaseKind;
 
 /// What a deployment to a cluster has beyond [`mcpt_core::DeployOptions`], whose `platform` carries it.
 #[derive(Clone, Default)]
@@ -18,6 +20,11 @@ pub struct ClusterOptions {
     pub values: Map<String, Value>,
     /// Chart to deploy with instead of the built-in one.
     pub chart: Option<ChartSource>,
+    /// mcpt's own image where the nodes can have it; `None` means `localhost/mcpt`, which somebody loaded into them. Values
+    /// that name one win.
+    pub own_image: Option<Image>,
+    /// Secrets of the namespace with logins at the registries of images, beneath what values say.
+    pub pull_secrets: Vec<String>,
 }
 
 /// Without the values, which may be secret.
@@ -26,6 +33,8 @@ impl fmt::Debug for ClusterOptions {
         f.debug_struct("ClusterOptions")
             .field("create_namespace", &self.create_namespace)
             .field("chart", &self.chart)
+            .field("own_image", &self.own_image)
+            .field("pull_secrets", &self.pull_secrets)
             .finish_non_exhaustive()
     }
 }
@@ -41,6 +50,8 @@ pub(crate) struct DeployOptions {
     pub(crate) force_conflicts: bool,
     pub(crate) values: Map<String, Value>,
     pub(crate) chart: Option<ChartSource>,
+    pub(crate) own_image: Option<Image>,
+    pub(crate) pull_secrets: Vec<String>,
 }
 
 impl DeployOptions {
@@ -55,6 +66,8 @@ impl DeployOptions {
             force_conflicts,
             values,
             chart,
+            own_image,
+            pull_secrets,
         } = release.unwrap_or_default();
         Ok(Self {
             wait: options.wait,
@@ -65,7 +78,29 @@ impl DeployOptions {
             force_conflicts,
             values,
             chart,
+            own_image,
+            pull_secrets,
         })
+    }
+
+    /// The values of a built-in chart that lie beneath all others: where mcpt's own image is, and who may pull. The image is in
+    /// one value, so that whoever names another one replaces all of it.
+    pub(crate) fn beneath(&self, kind: ReleaseKind) -> Map<String, Value> {
+        let mut values = Map::new();
+        if let Some(image) = &self.own_image {
+            let image = json!({ "repository": image.reference() });
+            let (key, value) = match kind {
+                ReleaseKind::Gateway => ("image", image),
+                ReleaseKind::Server => ("mcpt", json!({ "image": image })),
+            };
+            values.insert(key.to_owned(), value);
+        }
+        if !self.pull_secrets.is_empty() {
+            let names = self.pull_secrets.iter();
+            let names: Vec<Value> = names.map(|name| json!({ "name": name })).collect();
+            values.insert("imagePullSecrets".to_owned(), names.into());
+        }
+        values
     }
 }
 

@@ -40,7 +40,10 @@ fn hint(advice: &Advice) -> String {
             "the namespace's Pod Security level forbids these settings: change them or the namespace's labels"
         }
         Advice::CheckImage => {
-            "check the image's name and tag, and that the nodes may pull it (imagePullSecrets)"
+            return format!(
+                "check the image's name and tag, and that the nodes may pull it: {} names a Secret with a login",
+                CommandOption::ImagePullSecret
+            );
         }
         Advice::AllowPull => {
             return format!(
@@ -70,6 +73,24 @@ fn hint(advice: &Advice) -> String {
         Advice::FitNodes => "lower the resource requests, or add nodes: kubectl describe nodes",
     };
     fixed.to_owned()
+}
+
+/// What mends that nodes cannot have an image which is in no registry, by the name that the finding has it by.
+fn image_hint(advice: &Advice, cause: &str) -> Option<String> {
+    if !matches!(advice, Advice::CheckImage | Advice::AllowPull) || !cause.contains("\"localhost/")
+    {
+        return None;
+    }
+    Some(if cause.contains(&mcpt_image::reference()) {
+        "no registry has mcpt's own image: mcpt image push REGISTRY/NAME puts it into yours, and deploys use it from then on; \
+         mcpt image save FILE makes an archive to load into the nodes"
+            .to_owned()
+    } else {
+        format!(
+            "no registry has images named localhost/…: load it into the nodes, or push it to a registry and name it with {}",
+            CommandOption::Image
+        )
+    })
 }
 
 /// The values of the built-in charts that a quota demands, with amounts to begin with.
@@ -143,8 +164,11 @@ pub(crate) async fn not_rolled_out(
     let Some(finding) = finding else {
         return failure.because(waiting);
     };
+    failure.hint = finding
+        .advice
+        .as_ref()
+        .map(|advice| image_hint(advice, &finding.cause).unwrap_or_else(|| hint(advice)));
     failure.why.push(finding.cause);
-    failure.hint = finding.advice.as_ref().map(hint);
     if let Some(source) = finding.log {
         add_log(&mut failure, cluster, &source, secrets).await;
     }
@@ -175,6 +199,20 @@ pub(crate) async fn add_log(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn images_that_no_registry_has_are_told_from_others() {
+        let own = format!("image {:?} cannot be pulled: x", mcpt_image::reference());
+        let said = |cause: &str| image_hint(&Advice::CheckImage, cause);
+        assert!(said(&own).unwrap().contains("mcpt image push"));
+        let other = said("image \"localhost/mcp-server-time:1\" cannot be pulled: x").unwrap();
+        assert!(other.contains("push it to a registry"), "{other}");
+        assert_eq!(
+            said("image \"r.example/localhost/a:1\" cannot be pulled: x"),
+            None
+        );
+        assert_eq!(image_hint(&Advice::RaiseMemory, &own), None);
+    }
 
     #[test]
     fn a_quota_is_answered_with_the_values_to_set() {

@@ -10,7 +10,9 @@ use anyhow::{Context, bail};
 use super::layout::Node;
 use super::machine::Machine;
 use super::state::State;
-use crate::image::oci::{self, Reference};
+use oci_image::Archived;
+
+use crate::image::oci;
 use crate::{command, go_tools};
 
 /// Imports the archives into each node of a running cluster.
@@ -45,7 +47,7 @@ pub(crate) fn import(nodes: &[Machine], archives: &[PathBuf]) -> anyhow::Result<
 fn import_missing(
     node: &Machine,
     ctr: &Path,
-    archives: &[(&Path, Vec<Reference>)],
+    archives: &[(&Path, Vec<Archived>)],
 ) -> anyhow::Result<()> {
     let listing = command::output(ctr_images(node, ctr).arg("list"))?;
     let present = present(&listing);
@@ -58,14 +60,14 @@ fn import_missing(
 }
 
 /// The images in a listing of ctr: name, media type and digest begin each line after the title.
-fn present(listing: &str) -> Vec<Reference> {
+fn present(listing: &str) -> Vec<Archived> {
     let lines = listing
         .lines()
         .skip(1)
         .map(|line| line.split_whitespace().collect::<Vec<_>>());
     lines
         .filter_map(|fields| match fields[..] {
-            [name, _, digest, ..] => Some(Reference {
+            [name, _, digest, ..] => Some(Archived {
                 name: name.to_owned(),
                 digest: digest.to_owned(),
             }),
@@ -111,7 +113,7 @@ mod tests {
     fn a_listing_is_read() {
         let listing = "REF TYPE DIGEST SIZE PLATFORMS LABELS\n\
             localhost/a:1 application/vnd.oci.image.manifest.v1+json sha256:1 2.0 MiB linux/amd64 -\n";
-        let expected = Reference {
+        let expected = Archived {
             name: "localhost/a:1".to_owned(),
             digest: "sha256:1".to_owned(),
         };

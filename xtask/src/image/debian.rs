@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::Context;
+use oci_image::Tree;
 
-use super::tree::Tree;
 use crate::cache::Key;
 use crate::{command, report};
 
@@ -61,7 +61,7 @@ pub(super) fn unpack(packages: &[&str], work: &Path) -> anyhow::Result<PathBuf> 
 
 /// Adds unpacked files to a tree, without documentation.
 pub(super) fn copy(files: &Path, tree: &mut Tree) -> anyhow::Result<()> {
-    tree.copy("", files, &|path| UNUSED.contains(&path))
+    Ok(tree.copy("", files, &|path| UNUSED.contains(&path))?)
 }
 
 fn apt_get_download(packages: &[&str]) -> Command {

@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::Context;
+use oci_image::{Settings, Tree};
 
 use super::oci::Image;
 use super::recipe::Recipe;
-use super::tree::Tree;
 use crate::cache::{self, Key};
 use crate::lock::Lock;
 use crate::{command, go_tools};
@@ -16,6 +16,8 @@ use crate::{command, go_tools};
 pub(crate) const PAUSE: &str = "localhost/pause:1";
 /// The name of the image of the cluster's DNS server.
 pub(crate) const COREDNS: &str = "localhost/coredns:1";
+/// The name of the image of a registry, for tests of what the nodes pull.
+const REGISTRY: &str = "localhost/registry:1";
 /// The name of the image with a shell, for helper pods and tests.
 pub(crate) const BUSYBOX: &str = "localhost/busybox:1";
 
@@ -61,6 +63,15 @@ pub(super) fn coredns() -> anyhow::Result<Recipe> {
     }))
 }
 
+pub(super) fn registry() -> anyhow::Result<Recipe> {
+    let program = go_tools::build("registry")?.join("registry");
+    let path = program.as_os_str().as_encoded_bytes();
+    let key = Key::new().with(include_str!("machine.rs")).with(path);
+    Ok(Recipe::new(key, move |_| {
+        Ok(single(REGISTRY, "registry", &program))
+    }))
+}
+
 pub(super) fn busybox() -> anyhow::Result<Recipe> {
     let program = Path::new("/usr/bin/busybox");
     let key = Key::new()
@@ -76,9 +87,11 @@ pub(super) fn busybox() -> anyhow::Result<Recipe> {
         tree.directory("tmp", 0o1777);
         Ok(Image {
             name: BUSYBOX.to_owned(),
-            arguments: vec!["/bin/sh".to_owned()],
+            settings: Settings {
+                arguments: vec!["/bin/sh".to_owned()],
+                ..Settings::default()
+            },
             tree,
-            ..Image::default()
         })
     }))
 }
@@ -88,8 +101,10 @@ fn single(name: &str, program: &str, source: &Path) -> Image {
     tree.program(program, source);
     Image {
         name: name.to_owned(),
-        entrypoint: vec![format!("/{program}")],
+        settings: Settings {
+            entrypoint: vec![format!("/{program}")],
+            ..Settings::default()
+        },
         tree,
-        ..Image::default()
     }
 }

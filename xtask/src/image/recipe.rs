@@ -24,7 +24,10 @@ impl Recipe {
     ) -> Self {
         let key = key
             .with(include_str!("oci.rs"))
-            .with(include_str!("tree.rs"));
+            .with(include_str!("../../../crates/oci-image/src/archive.rs"))
+            .with(include_str!("../../../crates/oci-image/src/image.rs"))
+            .with(include_str!("../../../crates/oci-image/src/layer.rs"))
+            .with(include_str!("../../../crates/oci-image/src/tree.rs"));
         Self {
             key,
             make: Box::new(make),

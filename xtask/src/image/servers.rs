@@ -4,16 +4,14 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, bail};
+use mcpt_image::USER;
+use oci_image::{Settings, Tree};
 
 use super::debian;
 use super::oci::Image;
 use super::recipe::Recipe;
-use super::tree::Tree;
 use crate::cache::{self, Key};
 use crate::{command, wheels};
-
-/// The user that the servers run as: no one on the node.
-pub(super) const USER: u32 = 65532;
 
 const PYTHON: &[&str] = &[
     "libc6",
@@ -76,15 +74,17 @@ pub(super) fn node(name: &'static str, arguments: &[&str]) -> anyhow::Result<Rec
         })?;
         Ok(Image {
             name: format!("localhost/mcp-server-{name}:{version}"),
-            entrypoint: vec![
-                "/usr/local/bin/node".to_owned(),
-                format!("/app/node_modules/{package}/dist/index.js"),
-            ],
-            arguments,
-            environment: vec!["HOME=/tmp".to_owned(), "NODE_ENV=production".to_owned()],
-            user: format!("{USER}:{USER}"),
+            settings: Settings {
+                entrypoint: vec![
+                    "/usr/local/bin/node".to_owned(),
+                    format!("/app/node_modules/{package}/dist/index.js"),
+                ],
+                arguments,
+                environment: vec!["HOME=/tmp".to_owned(), "NODE_ENV=production".to_owned()],
+                user: format!("{USER}:{USER}"),
+                ..Settings::default()
+            },
             tree,
-            ..Image::default()
         })
     }))
 }
@@ -119,21 +119,23 @@ pub(super) fn time() -> anyhow::Result<Recipe> {
         tree.link("usr/bin/python3", "python3.11");
         Ok(Image {
             name: format!("localhost/mcp-server-time:{version}"),
-            entrypoint: ["/usr/bin/python3.11", "-m", "mcp_server_time"]
+            settings: Settings {
+                entrypoint: ["/usr/bin/python3.11", "-m", "mcp_server_time"]
+                    .map(str::to_owned)
+                    .into(),
+                environment: [
+                    "HOME=/tmp",
+                    "LANG=C.UTF-8",
+                    "PYTHONDONTWRITEBYTECODE=1",
+                    "PYTHONPATH=/app",
+                    "PYTHONUNBUFFERED=1",
+                ]
                 .map(str::to_owned)
                 .into(),
-            environment: [
-                "HOME=/tmp",
-                "LANG=C.UTF-8",
-                "PYTHONDONTWRITEBYTECODE=1",
-                "PYTHONPATH=/app",
-                "PYTHONUNBUFFERED=1",
-            ]
-            .map(str::to_owned)
-            .into(),
-            user: format!("{USER}:{USER}"),
+                user: format!("{USER}:{USER}"),
+                ..Settings::default()
+            },
             tree,
-            ..Image::default()
         })
     }))
 }

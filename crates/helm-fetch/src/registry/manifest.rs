@@ -3,18 +3,10 @@
 use std::collections::BTreeMap;
 
 use helm_chart::Metadata;
+use oci_registry::{Descriptor, go_json};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 
 use crate::Error;
-use crate::go_json;
-use crate::index_folder::hex;
-
-/// The media type of a manifest.
-pub(crate) const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
-
-/// The media type of a list of manifests.
-pub(crate) const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 
 /// The media type of a chart's metadata.
 pub(crate) const CONFIG: &str = "application/vnd.cncf.helm.config.v1+json";
@@ -27,30 +19,6 @@ pub(crate) const OLD_CHART: &str = "application/tar+gzip";
 
 /// The media type of a provenance file.
 pub(crate) const PROVENANCE: &str = "application/vnd.cncf.helm.chart.provenance.v1.prov";
-
-/// What a manifest says of something else.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct Descriptor {
-    pub(crate) media_type: String,
-    pub(crate) digest: String,
-    pub(crate) size: u64,
-}
-
-impl Descriptor {
-    pub(crate) fn of(media_type: &str, data: &[u8]) -> Self {
-        Self {
-            media_type: media_type.to_owned(),
-            digest: digest(data),
-            size: data.len() as u64,
-        }
-    }
-}
-
-/// The digest of something, as registries write it.
-pub(crate) fn digest(data: &[u8]) -> String {
-    format!("sha256:{}", hex(&Sha256::digest(data)))
-}
 
 /// What is written.
 #[derive(Debug, Serialize)]

@@ -1,16 +1,10 @@
 //! Charts out of registries.
 
-use ureq::http::{Method, StatusCode, header};
+use oci_registry::{Descriptor, INDEX, MANIFEST, Reference, check_digest, digest};
 
-use super::manifest::{
-    CHART, CONFIG, Descriptor, INDEX, MANIFEST, OLD_CHART, PROVENANCE, Read, digest,
-};
-use super::reference::check_digest;
-use super::{Question, Reference, Registry, lines, refused, scope};
+use super::manifest::{CHART, CONFIG, OLD_CHART, PROVENANCE, Read};
+use super::{Registry, lines};
 use crate::Error;
-
-/// The most bytes of a manifest.
-const MOST_OF_MANIFEST: usize = 4 * 1024 * 1024;
 
 /// What of a chart is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,7 +30,7 @@ impl Registry {
     /// # Errors
     /// When it is not there or no chart, a digest is another, or the registry refuses or does not answer.
     pub(crate) fn pull(&self, reference: &Reference, what: Layers) -> Result<Pulled, Error> {
-        let fetch = |source: Error| copy("FetchReference", "source")(source);
+        let fetch = |source| copy("FetchReference", "source")(source);
         let root = self.manifest(reference, reference.version(), &reference.digest);
         let root = root.map_err(fetch)?;
         let mut open = vec![read(&root)?];
@@ -81,7 +75,7 @@ impl Registry {
                 wanted[0]
             )));
         };
-        let data = self.blob(reference, layer);
+        let data = self.client.blob(reference, layer);
         let data = data.map_err(copy("Fetch", "source"))?;
         let mut said = Vec::new();
         if layer.media_type == OLD_CHART {
@@ -99,52 +93,12 @@ impl Registry {
         reference: &Reference,
         version: &str,
         wanted: &str,
-    ) -> Result<Vec<u8>, Error> {
-        let path = format!("{}/manifests/{version}", reference.repository);
-        let accepted = [MANIFEST, INDEX].join(", ");
-        let data = self.get(reference, &path, &accepted, || reference.to_string())?;
-        if data.len() > MOST_OF_MANIFEST {
-            return Err(Error::TooLarge {
-                url: reference.to_string(),
-                most: MOST_OF_MANIFEST as u64,
-            });
-        }
-        if version == wanted {
-            holds(&reference.to_string(), &data, wanted)?;
-        }
-        Ok(data)
-    }
-
-    fn blob(&self, reference: &Reference, layer: &Descriptor) -> Result<Vec<u8>, Error> {
-        // It becomes a part of an address.
-        check_digest(&layer.digest)?;
-        let path = format!("{}/blobs/{}", reference.repository, layer.digest);
-        let data = self.get(reference, &path, "*/*", || layer.digest.clone())?;
-        holds(&reference.to_string(), &data, &layer.digest)?;
-        Ok(data)
-    }
-
-    fn get(
-        &self,
-        reference: &Reference,
-        path: &str,
-        accepted: &str,
-        name: impl Fn() -> String,
-    ) -> Result<Vec<u8>, Error> {
-        let url = self.session.url(reference.host(), path)?;
-        let question = Question {
-            method: Method::GET,
-            url: &url,
-            scope: &scope(reference, "pull"),
-            headers: &[(header::ACCEPT, accepted)],
-            body: None,
-        };
-        let answer = self.session.ask(reference.host(), &question)?;
-        match answer.status {
-            StatusCode::OK => Ok(answer.body),
-            StatusCode::NOT_FOUND => Err(Error::NotFound(name())),
-            _ => Err(refused(&question.method, &answer)),
-        }
+    ) -> Result<Vec<u8>, oci_registry::Error> {
+        let wanted = (version == wanted).then_some(wanted);
+        let found = self
+            .client
+            .manifest(reference, version, &[MANIFEST, INDEX], wanted)?;
+        Ok(found.data)
     }
 }
 
@@ -153,24 +107,10 @@ fn read(manifest: &[u8]) -> Result<Read, Error> {
         .map_err(|error| Error::Refused(format!("the manifest cannot be read: {error}")))
 }
 
-/// Whether something has the digest that it is asked for by.
-fn holds(what: &str, data: &[u8], wanted: &str) -> Result<(), Error> {
-    let found = digest(data);
-    if found == wanted {
-        return Ok(());
-    }
-    Err(Error::OtherDigest {
-        what: what.to_owned(),
-        found,
-        wanted: wanted.to_owned(),
-    })
-}
-
 /// A failure in the middle of a copy.
-pub(super) fn copy(step: &'static str, side: &'static str) -> impl FnOnce(Error) -> Error {
-    move |source| Error::Copy {
-        step,
-        side,
-        source: Box::new(source),
-    }
+pub(super) fn copy(
+    step: &'static str,
+    side: &'static str,
+) -> impl FnOnce(oci_registry::Error) -> Error {
+    move |source| Error::Copy { step, side, source }
 }

@@ -8,11 +8,11 @@ use std::time::SystemTime;
 use helm_chart::Chart;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use ureq::http::{Method, StatusCode, header};
+use oci_registry::{Descriptor, MANIFEST, Reference, SCHEME};
 
-use super::manifest::{CHART, CONFIG, Descriptor, MANIFEST, PROVENANCE, config, write};
+use super::manifest::{CHART, CONFIG, PROVENANCE, config, write};
 use super::pull::copy;
-use super::{Question, Reference, Registry, SCHEME, lines, refused, scope};
+use super::{Registry, lines};
 use crate::Error;
 
 /// What went into a registry.
@@ -86,20 +86,21 @@ impl Registry {
         let layers = blobs[1..].iter().map(|(layer, _)| layer.clone()).collect();
         let manifest = write(metadata, &blobs[0].0, layers, created)?;
         let root = Descriptor::of(MANIFEST, &manifest);
-        let exists = |kind: &str, digest: &str| {
-            let found = self.exists(&reference, kind, digest);
-            found.map_err(copy("Exists", "destination"))
-        };
-        if !exists("manifests", &root.digest)? {
+        let client = &self.client;
+        let exists = client.has_manifest(&reference, MANIFEST, &root.digest);
+        if !exists.map_err(copy("Exists", "destination"))? {
             for (blob, data) in &blobs {
-                if !exists("blobs", &blob.digest)? {
-                    self.upload(&reference, blob, data)
+                let exists = client.has_blob(&reference, &blob.digest);
+                if !exists.map_err(copy("Exists", "destination"))? {
+                    client
+                        .upload(&reference, blob, data)
                         .map_err(copy("Push", "destination"))?;
                 }
             }
         }
         // Under its tag, also when it is there already.
-        self.put_manifest(&reference, &manifest)
+        client
+            .put_manifest(&reference, MANIFEST, &manifest)
             .map_err(copy("Push", "destination"))?;
         let lines = lines("Pushed", &reference, &root.digest);
         Ok(Pushed {
@@ -107,78 +108,6 @@ impl Registry {
             digest: root.digest,
             lines,
         })
-    }
-
-    fn exists(&self, reference: &Reference, kind: &str, digest: &str) -> Result<bool, Error> {
-        let path = format!("{}/{kind}/{digest}", reference.repository);
-        let url = self.session.url(reference.host(), &path)?;
-        let question = Question {
-            method: Method::HEAD,
-            url: &url,
-            scope: &scope(reference, "pull,push"),
-            headers: &[(header::ACCEPT, MANIFEST)],
-            body: None,
-        };
-        let answer = self.session.ask(reference.host(), &question)?;
-        match answer.status {
-            StatusCode::OK => Ok(true),
-            StatusCode::NOT_FOUND => Ok(false),
-            _ => Err(refused(&question.method, &answer)),
-        }
-    }
-
-    /// Asks for a place to put something, and puts it there.
-    fn upload(&self, reference: &Reference, blob: &Descriptor, data: &[u8]) -> Result<(), Error> {
-        let path = format!("{}/blobs/uploads/", reference.repository);
-        let url = self.session.url(reference.host(), &path)?;
-        let scope = scope(reference, "pull,push");
-        let begin = Question {
-            method: Method::POST,
-            url: &url,
-            scope: &scope,
-            headers: &[],
-            body: Some(&[]),
-        };
-        let answer = self.session.ask(reference.host(), &begin)?;
-        if answer.status != StatusCode::ACCEPTED {
-            return Err(refused(&begin.method, &answer));
-        }
-        let place = answer.header(&header::LOCATION).unwrap_or_default();
-        let place = answer.url.join(place);
-        let mut place = place.map_err(|error| Error::Unreachable {
-            url: url.to_string(),
-            reason: format!("the place for the upload is none: {error}"),
-        })?;
-        place.query_pairs_mut().append_pair("digest", &blob.digest);
-        let put = Question {
-            method: Method::PUT,
-            url: &place,
-            scope: &scope,
-            headers: &[(header::CONTENT_TYPE, "application/octet-stream")],
-            body: Some(data),
-        };
-        let answer = self.session.ask(reference.host(), &put)?;
-        match answer.status {
-            StatusCode::CREATED => Ok(()),
-            _ => Err(refused(&put.method, &answer)),
-        }
-    }
-
-    fn put_manifest(&self, reference: &Reference, manifest: &[u8]) -> Result<(), Error> {
-        let path = format!("{}/manifests/{}", reference.repository, reference.tag);
-        let url = self.session.url(reference.host(), &path)?;
-        let question = Question {
-            method: Method::PUT,
-            url: &url,
-            scope: &scope(reference, "pull,push"),
-            headers: &[(header::CONTENT_TYPE, MANIFEST)],
-            body: Some(manifest),
-        };
-        let answer = self.session.ask(reference.host(), &question)?;
-        match answer.status {
-            StatusCode::CREATED => Ok(()),
-            _ => Err(refused(&question.method, &answer)),
-        }
     }
 }
 

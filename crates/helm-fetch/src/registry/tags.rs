@@ -1,15 +1,10 @@
 //! Which versions of a chart a registry has, and which of them is meant.
 
 use helm_chart::{Constraint, Version};
-use serde_json::Value;
-use ureq::http::{Method, StatusCode, header};
+use oci_registry::{MANIFEST, Reference, SCHEME, digest};
 
-use super::manifest::{MANIFEST, digest};
-use super::{Question, Reference, Registry, SCHEME, refused, scope};
+use super::Registry;
 use crate::Error;
-
-/// The most pages of tags.
-const MOST_PAGES: usize = 1000;
 
 /// A chart in a registry, as exactly as it is said.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,43 +21,17 @@ impl Registry {
     /// # Errors
     /// When the registry refuses or does not answer.
     pub fn tags(&self, reference: &Reference) -> Result<Vec<String>, Error> {
-        let path = format!("{}/tags/list", reference.repository);
-        let mut url = self.session.url(reference.host(), &path)?;
-        let scope = scope(reference, "pull");
-        let mut versions: Vec<(Version, String)> = Vec::new();
-        for _ in 0..MOST_PAGES {
-            let question = Question {
-                method: Method::GET,
-                url: &url,
-                scope: &scope,
-                headers: &[],
-                body: None,
-            };
-            let answer = self.session.ask(reference.host(), &question)?;
-            if answer.status != StatusCode::OK {
-                return Err(refused(&question.method, &answer));
-            }
-            let read = serde_json::from_slice::<Value>(&answer.body);
-            let read = read.map_err(|error| unusable(&url, &error))?;
-            let tags = read.get("tags").and_then(Value::as_array);
-            let tags = tags.into_iter().flatten().filter_map(Value::as_str);
-            versions.extend(tags.filter_map(|tag| {
-                let version = tag.replace('_', "+");
-                is_whole(&version)
-                    .then(|| Version::parse(&version).ok())
-                    .flatten()
-                    .map(|parsed| (parsed, version))
-            }));
-            let next = answer.header(&header::LINK).and_then(next_page);
-            match next {
-                None => {
-                    versions.sort_by(|(one, _), (other, _)| other.compare(one));
-                    return Ok(versions.into_iter().map(|(_, text)| text).collect());
-                }
-                Some(next) => url = url.join(next).map_err(|error| unusable(&url, &error))?,
-            }
-        }
-        Err(unusable(&url, &"the list of tags has no end"))
+        let tags = self.client.tags(reference)?;
+        let versions = tags.into_iter().filter_map(|tag| {
+            let version = tag.replace('_', "+");
+            is_whole(&version)
+                .then(|| Version::parse(&version).ok())
+                .flatten()
+                .map(|parsed| (parsed, version))
+        });
+        let mut versions: Vec<(Version, String)> = versions.collect();
+        versions.sort_by(|(one, _), (other, _)| other.compare(one));
+        Ok(versions.into_iter().map(|(_, text)| text).collect())
     }
 
     /// Which version of a chart is meant by a reference and a version or constraint, which may be empty.
@@ -132,27 +101,10 @@ impl Registry {
 
     /// The digest of what a tag names.
     fn resolve(&self, reference: &Reference) -> Result<String, Error> {
-        let path = format!("{}/manifests/{}", reference.repository, reference.version());
-        let url = self.session.url(reference.host(), &path)?;
-        let question = Question {
-            method: Method::GET,
-            url: &url,
-            scope: &scope(reference, "pull"),
-            headers: &[(header::ACCEPT, MANIFEST)],
-            body: None,
-        };
-        let answer = self.session.ask(reference.host(), &question)?;
-        match answer.status {
-            StatusCode::OK => Ok(digest(&answer.body)),
-            _ => Err(refused(&question.method, &answer)),
-        }
-    }
-}
-
-fn unusable(url: &url::Url, reason: &dyn std::fmt::Display) -> Error {
-    Error::Unreachable {
-        url: url.to_string(),
-        reason: reason.to_string(),
+        let found = self
+            .client
+            .manifest(reference, reference.version(), &[MANIFEST], None)?;
+        Ok(digest(&found.data))
     }
 }
 
@@ -180,16 +132,6 @@ fn is_whole(version: &str) -> bool {
     let numbers = version.split(['-', '+']).next().unwrap_or(version);
     let is_number = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
     numbers.split('.').count() == 3 && numbers.split('.').all(is_number)
-}
-
-/// The address of the next page in the header `Link`.
-fn next_page(header: &str) -> Option<&str> {
-    let (address, rest) = header.trim_start().strip_prefix('<')?.split_once('>')?;
-    let is_next = rest.split(';').any(|parameter| {
-        let parameter = parameter.trim();
-        parameter == "rel=\"next\"" || parameter == "rel=next"
-    });
-    is_next.then_some(address)
 }
 
 /// A reference without `oci://` as it was said, below a repository of dependencies.
@@ -224,13 +166,5 @@ mod tests {
         for version in ["latest", "1.0", "v1.0.0", "1.0.0.0", "1..0", ""] {
             assert!(!is_whole(version), "{version}");
         }
-    }
-
-    #[test]
-    fn pages_are_followed() {
-        let link = "</v2/a/tags/list?n=1&last=x>; rel=\"next\"";
-        assert_eq!(next_page(link), Some("/v2/a/tags/list?n=1&last=x"));
-        assert_eq!(next_page("</v2/>; rel=\"prev\""), None);
-        assert_eq!(next_page(""), None);
     }
 }

@@ -8,9 +8,9 @@ mod server;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use helm_fetch::Tls;
 use jiff::Timestamp;
 use mcp_registry::{Client, Entry, Error, LocalCopy, Status, Synced, Words, sync};
+use oci_registry::Tls;
 use secrecy::SecretString;
 use serde_json::{Value, json};
 

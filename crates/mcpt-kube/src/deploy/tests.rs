@@ -45,6 +45,8 @@ fn options(values: &Value, chart: Option<ChartSource>) -> DeployOptions {
         force_conflicts: false,
         values: values.as_object().unwrap().clone(),
         chart,
+        own_image: None,
+        pull_secrets: Vec::new(),
     }
 }
 

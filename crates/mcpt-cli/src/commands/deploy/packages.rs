@@ -98,7 +98,7 @@ impl Deploy {
             driver,
             place: place::place(global, config, driver),
             plan,
-            options: self.deployment.options(can, values, None),
+            options: self.deployment.options(config, can, values, None),
             to_resolve: PackageSource::of(&recipe.source),
         })
     }

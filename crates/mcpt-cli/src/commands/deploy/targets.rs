@@ -215,7 +215,7 @@ impl Deploy {
             driver,
             place: place::place(global, config, driver),
             plan,
-            options: self.deployment.options(can, values, None),
+            options: self.deployment.options(config, can, values, None),
             to_resolve,
         })
     }
@@ -264,7 +264,7 @@ impl Deploy {
             driver,
             place: place::place_for(global, config, driver, entry),
             plan,
-            options: self.deployment.options(can, values, chart),
+            options: self.deployment.options(config, can, values, chart),
             to_resolve: package.as_ref().and_then(PackageSource::of),
         })
     }

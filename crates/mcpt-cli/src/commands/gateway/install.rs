@@ -94,7 +94,7 @@ impl Install {
         let can = place::driver(global, &config)?.capabilities();
         let values = self.chart_values()?;
         warn_if_open(global, &values);
-        let options = self.deployment.options(can, values, None);
+        let options = self.deployment.options(&config, can, values, None);
         if options.dry_run == Some(DryRun::Client) {
             // Needs no cluster, and so asks for none.
             let namespace = place.namespace.as_ref();
@@ -163,7 +163,7 @@ impl Install {
         arguments.extend(self.arguments.iter().cloned());
         let port = self.port;
         let wanted = LocalGatewayOptions { port, arguments };
-        let options = self.deployment.options(can, Map::new(), None);
+        let options = self.deployment.options(config, can, Map::new(), None);
         let installed =
             runtime::run(async { Ok(here::install(global, local, &wanted, &options).await?) })?;
         show(global, &installed)

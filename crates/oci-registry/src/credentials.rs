@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Map, Value, json};
 
-use crate::{Error, go_json, places};
+use crate::{Error, files, go_json};
 
 /// Under what Docker keeps the login of its own registry.
 const DOCKER: &str = "https://index.docker.io/v1/";
@@ -26,7 +26,7 @@ pub struct Credentials {
 
 /// A login.
 #[derive(Debug, Clone)]
-pub(crate) enum Login {
+pub enum Login {
     /// A user and a password.
     Password(String, SecretString),
     /// What a token is had for.
@@ -40,19 +40,8 @@ impl Credentials {
     ///
     /// # Errors
     /// When a file cannot be read, or a helper fails.
-    pub(crate) fn get(&self, host: &str) -> Result<Option<Login>, Error> {
-        let key = key(host);
-        for file in [&self.helm, &self.docker] {
-            let file = File::load(file)?;
-            let login = match file.helper(key) {
-                Some(helper) => helper.get(key)?,
-                None => file.get(key)?,
-            };
-            if login.is_some() {
-                return Ok(login);
-            }
-        }
-        Ok(None)
+    pub fn get(&self, host: &str) -> Result<Option<Login>, Error> {
+        login_in(&[&self.helm, &self.docker], host, "")
     }
 
     /// Keeps a login.
@@ -91,6 +80,29 @@ impl Credentials {
         }
         Ok(())
     }
+}
+
+/// The login for a repository of a registry that the first of these files has which has one: files as Docker keeps them, and
+/// as Podman does, where an entry may be for a part of a registry: `HOST/PATH`. The most exact entry holds. A file that is not
+/// there has none.
+///
+/// # Errors
+/// When a file cannot be read, or a helper fails.
+pub fn login_in(files: &[&PathBuf], host: &str, repository: &str) -> Result<Option<Login>, Error> {
+    let key = key(host);
+    for file in files {
+        let file = File::load(file)?;
+        let login = match file.helper(key) {
+            Some(helper) => helper.get(key)?,
+            None => file
+                .get_exact(host, repository)?
+                .map_or_else(|| file.get(key), |login| Ok(Some(login)))?,
+        };
+        if login.is_some() {
+            return Ok(login);
+        }
+    }
+    Ok(None)
 }
 
 /// Under what the login of a registry is kept.
@@ -134,16 +146,34 @@ impl File {
         }
     }
 
+    /// The entry of a part of a registry that the repository is in.
+    fn get_exact(&self, host: &str, repository: &str) -> Result<Option<Login>, Error> {
+        let auths = self.content.get("auths").and_then(Value::as_object);
+        let Some(auths) = auths else { return Ok(None) };
+        let mut path = repository;
+        while !path.is_empty() {
+            let key = format!("{host}/{path}");
+            if let Some(entry) = auths.get(&key) {
+                return self.login(&key, entry);
+            }
+            path = path.rsplit_once('/').map_or("", |(above, _)| above);
+        }
+        Ok(None)
+    }
+
     fn get(&self, key: &str) -> Result<Option<Login>, Error> {
         let auths = self.content.get("auths").and_then(Value::as_object);
         // Old files have addresses for names.
         let entry = auths.and_then(|auths| {
-            let of_address = || auths.iter().find(|(name, _)| host_of(name) == key);
+            let of_address = || auths.iter().find(|(name, _)| host_of(name) == Some(key));
             auths
                 .get(key)
                 .or_else(|| of_address().map(|(_, entry)| entry))
         });
-        let Some(entry) = entry else { return Ok(None) };
+        entry.map_or(Ok(None), |entry| self.login(key, entry))
+    }
+
+    fn login(&self, key: &str, entry: &Value) -> Result<Option<Login>, Error> {
         let said = |name: &str| {
             let text = entry.get(name).and_then(Value::as_str).unwrap_or_default();
             (!text.is_empty()).then(|| text.to_owned())
@@ -190,7 +220,7 @@ impl File {
         serde::Serialize::serialize(&self.content, &mut writer)
             .map_err(|error| unusable(&self.path, &error))?;
         let text = go_json::escaped(&String::from_utf8_lossy(&text));
-        places::write_whole(&self.path, text.as_bytes(), true)
+        files::write_whole(&self.path, text.as_bytes(), true)
     }
 }
 
@@ -201,10 +231,14 @@ fn unusable(path: &Path, reason: &dyn std::fmt::Display) -> Error {
     }
 }
 
-fn host_of(address: &str) -> &str {
-    let address = address.strip_prefix("http://").unwrap_or(address);
-    let address = address.strip_prefix("https://").unwrap_or(address);
-    address.split('/').next().unwrap_or(address)
+/// The host of an address of a registry's API; none of what is a name with a path.
+fn host_of(name: &str) -> Option<&str> {
+    let scheme = ["http://", "https://"]
+        .iter()
+        .find_map(|scheme| name.strip_prefix(scheme));
+    let (host, path) = scheme.unwrap_or(name).split_once('/').unwrap_or((name, ""));
+    let is_address = scheme.is_some() || matches!(path.trim_end_matches('/'), "v1" | "v2");
+    is_address.then_some(host)
 }
 
 /// A program that keeps logins: `docker-credential-NAME`.
@@ -342,6 +376,27 @@ mod tests {
         assert!(error.contains("bad holds no user"), "{error}");
         logins.remove("h").unwrap();
         assert_eq!(fs::read_to_string(&logins.docker).unwrap(), text);
+    }
+
+    #[test]
+    fn an_entry_may_be_for_a_part_of_a_registry() {
+        let folder = tempfile::tempdir().unwrap();
+        let [first, second] = ["a", "b"].map(|name| folder.path().join(name));
+        // u:w, v:w
+        let text = "{\"auths\": {\"h/team\": {\"auth\": \"dTp3\"}}}";
+        fs::write(&first, text).unwrap();
+        let text = "{\"auths\": {\"h\": {\"auth\": \"djp3\"}}}";
+        fs::write(&second, text).unwrap();
+        let user = |repository: &str| {
+            let found = login_in(&[&first, &second], "h", repository).unwrap();
+            password(found).map(|(user, _)| user)
+        };
+        assert_eq!(user("team/a").as_deref(), Some("u"));
+        assert_eq!(user("team").as_deref(), Some("u"));
+        assert_eq!(user("teams/a").as_deref(), Some("v"));
+        assert!(login_in(&[&first], "h", "other").unwrap().is_none());
+        let nowhere = folder.path().join("none");
+        assert!(login_in(&[&nowhere], "h", "").unwrap().is_none());
     }
 
     #[test]

@@ -8,13 +8,16 @@ use serde_json::Value;
 use crate::Error;
 
 /// JSON that can stand in a page of HTML, which is what Go writes.
-pub(crate) fn text(value: &impl Serialize) -> Result<String, Error> {
+///
+/// # Errors
+/// When the value has no JSON, such as a map with keys that are no texts.
+pub fn text(value: &impl Serialize) -> Result<String, Error> {
     let json = serde_json::to_string(value).map_err(|error| Error::Refused(error.to_string()))?;
     Ok(escaped(&json))
 }
 
 /// What is JSON already, with the characters escaped that mean something in HTML.
-pub(crate) fn escaped(json: &str) -> String {
+pub fn escaped(json: &str) -> String {
     let mut text = String::with_capacity(json.len());
     for c in json.chars() {
         match c {
@@ -29,7 +32,7 @@ pub(crate) fn escaped(json: &str) -> String {
 }
 
 /// A value as Go's `%v` shows it.
-pub(crate) fn shown(value: &Value) -> String {
+pub fn shown(value: &Value) -> String {
     match value {
         Value::Null => "<nil>".to_owned(),
         Value::Bool(flag) => flag.to_string(),

@@ -8,8 +8,8 @@ use serde_json::Value;
 use ureq::http::{HeaderName, Method, StatusCode, header};
 use url::Url;
 
-use super::challenge::{Challenge, token_server};
-use super::credentials::{Credentials, Login};
+use crate::challenge::{Challenge, token_server};
+use crate::credentials::{Credentials, Login};
 use crate::http::{Answer, Ask, basic};
 use crate::{Access, Error, Http, Tls, go_json};
 

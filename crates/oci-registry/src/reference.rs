@@ -7,7 +7,7 @@ use url::Url;
 use crate::Error;
 
 /// What a reference into a registry begins with.
-pub(crate) const SCHEME: &str = "oci://";
+pub const SCHEME: &str = "oci://";
 
 /// Longest tag, in bytes.
 const LONGEST_TAG: usize = 128;
@@ -73,7 +73,7 @@ impl Reference {
     }
 
     /// What names the manifest: the tag, else the digest.
-    pub(crate) fn version(&self) -> &str {
+    pub fn version(&self) -> &str {
         if self.tag.is_empty() {
             &self.digest
         } else {
@@ -118,7 +118,10 @@ fn is_tag(tag: &str) -> bool {
 }
 
 /// Whether a digest is one that is understood here: SHA-256.
-pub(crate) fn check_digest(digest: &str) -> Result<(), Error> {
+///
+/// # Errors
+/// When it is of another kind, or none.
+pub fn check_digest(digest: &str) -> Result<(), Error> {
     let wrong = |reason: &str| invalid(&format!("invalid digest {digest:?}: {reason}"));
     let Some((algorithm, digits)) = digest.split_once(':') else {
         return Err(wrong("invalid checksum digest format"));
