@@ -26,7 +26,7 @@ pub enum Error {
         /// Where: `source` or `destination`.
         side: &'static str,
         /// Why.
-        source: oci_registry::Error,
+        source: Box<oci_registry::Error>,
     },
     /// A file or folder of this machine.
     #[error("{path}: {source}", path = path.display())]
@@ -74,7 +74,8 @@ impl Error {
     /// Whether TLS was wanted of a server that does not speak it.
     pub fn is_without_tls(&self) -> bool {
         match self {
-            Self::Registry(source) | Self::Copy { source, .. } => source.is_without_tls(),
+            Self::Registry(source) => source.is_without_tls(),
+            Self::Copy { source, .. } => source.is_without_tls(),
             _ => false,
         }
     }

@@ -112,5 +112,9 @@ pub(super) fn copy(
     step: &'static str,
     side: &'static str,
 ) -> impl FnOnce(oci_registry::Error) -> Error {
-    move |source| Error::Copy { step, side, source }
+    move |source| Error::Copy {
+        step,
+        side,
+        source: Box::new(source),
+    }
 }
