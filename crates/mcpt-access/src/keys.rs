@@ -39,6 +39,10 @@ pub struct InvalidKeys {
     pub fault: KeyFault,
 }
 
+/// Tells a key from others: its digest.
+#[derive(Debug, Clone)]
+pub struct KeyId(Digest);
+
 /// API keys: whose each one is.
 #[derive(Default)]
 pub struct Keys {
@@ -86,6 +90,16 @@ impl Keys {
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.owners.is_empty()
+    }
+
+    /// What a key is recognised by later on, without being kept.
+    pub fn id_of(key: &[u8]) -> KeyId {
+        KeyId(Digest::of(&[key]))
+    }
+
+    /// Whose the key with this id is, if it still is one.
+    pub fn owner_by(&self, id: &KeyId) -> Option<&Arc<Principal>> {
+        self.owners.get(&id.0)
     }
 
     /// Whose key it is; `None` when it is none. The time that it takes says nothing about keys that are: it is their digests

@@ -24,7 +24,7 @@ pub use self::{
     api_key::{ApiKey, DrawError},
     challenge::{Challenge, TokenError},
     key_set::{InvalidKeySet, KeySet},
-    keys::{InvalidKeys, KeyFault, Keys},
+    keys::{InvalidKeys, KeyFault, KeyId, Keys},
     limits::{InvalidLimits, Limit, Limits, Rate},
     principal::{InvalidName, Principal, is_name},
     rules::{InvalidRules, Permission, Rules},

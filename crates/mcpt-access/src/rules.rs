@@ -46,7 +46,7 @@ struct Entry {
 pub struct Rules(Vec<Selector>);
 
 /// What somebody may at a server.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Permission {
     /// Nothing: it is as if the server were not there.
     Nothing,

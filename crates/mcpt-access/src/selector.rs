@@ -99,7 +99,7 @@ enum Who {
 }
 
 /// A text in which `*` stands for any characters.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Pattern(String);
 
 impl Selector {

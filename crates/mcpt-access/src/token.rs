@@ -217,6 +217,11 @@ impl Verified {
         &self.principal
     }
 
+    /// Until when it is valid, in seconds since 1970.
+    pub fn until(&self) -> u64 {
+        (self.expires + SKEW).max(0.0) as u64
+    }
+
     /// Whether it is valid at `now`, in seconds since 1970; clocks may be 30 seconds apart.
     ///
     /// # Errors

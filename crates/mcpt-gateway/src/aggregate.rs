@@ -22,9 +22,9 @@ use std::{
 
 use bytes::Bytes;
 use hyper::{
-    HeaderMap, Method, Request, Response, StatusCode,
+    HeaderMap, Method, Request, StatusCode,
     body::Incoming,
-    header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue},
+    header::HeaderValue,
     http::{Extensions, request::Parts},
 };
 use mcpt_access::Permission;
@@ -224,7 +224,9 @@ impl Aggregate {
         };
         let now = self.parties.exchange.directory.now();
         let session = JoinedId::of(sealed.as_bytes());
-        self.parties.legs.sessions.begin(session, now);
+        let owner = principal_of(extensions);
+        let gone = self.parties.legs.sessions.begin(session, owner, now);
+        self.parties.legs.end_all(gone, extensions.get());
         self.parties.legs.replicas.tell(session).await;
         self.parties.catalogue.settled().await;
         let seen = self.parties.catalogue.seen_by(extensions.get());
@@ -344,9 +346,10 @@ impl Aggregate {
             Ok(kept) => kept,
             Err(refusal) => return Answer::refusal(&refusal, Some(id.raw())),
         };
-        let answer = exchange.message(&server, parts, text.into()).await;
+        let mut answer = exchange.message(&server, parts, text.into()).await;
+        let kept_there = answer.kept.take();
         let answer = self.passed_on(session, &target.server, id, answer).await;
-        answer.keeping(kept)
+        answer.keeping(kept_there).keeping(kept)
     }
 
     /// What a request is about.
@@ -401,7 +404,7 @@ impl Aggregate {
             let catalogue = Arc::clone(&self.parties.catalogue);
             let id = Some(id.to_owned());
             let body = Rewritten::new(body, server.clone(), id, catalogue);
-            return events(GatewayBody::Rewritten(Box::new(body))).about(subject);
+            return own::events(GatewayBody::Rewritten(Box::new(body))).about(subject);
         }
         let failed = |why: String| {
             let mut answer = own::error(id, ErrorCode::INTERNAL_ERROR, &why).about(subject.clone());
@@ -489,7 +492,7 @@ impl Aggregate {
             before.cancel();
         }
         let pieces = Listening::begin(&self.parties, session, superseded);
-        events(GatewayBody::Heard(pieces))
+        own::events(GatewayBody::Heard(pieces))
     }
 
     /// Takes up a stream of a server again. It ends when the server ends it.
@@ -520,7 +523,7 @@ impl Aggregate {
         let catalogue = Arc::clone(&self.parties.catalogue);
         let body = answer.response.into_body();
         let body = Rewritten::new(body, label.clone(), None, catalogue);
-        events(GatewayBody::Rewritten(Box::new(body)))
+        own::events(GatewayBody::Rewritten(Box::new(body)))
     }
 
     fn listening(&self) -> MutexGuard<'_, HashMap<JoinedId, CancellationToken>> {
@@ -581,18 +584,4 @@ fn needs_subject(method: &str) -> bool {
         "completion/complete",
     ];
     all.contains(&method)
-}
-
-/// A stream of events.
-fn events(body: GatewayBody) -> Answer {
-    let mut response = Response::new(body);
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(media::EVENT_STREAM));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    Answer {
-        response,
-        outcome: Outcome::Answered,
-        subject: Subject::default(),
-        kept: None,
-    }
 }

@@ -27,6 +27,22 @@ use crate::{
 pub(crate) struct Observed {
     body: GatewayBody,
     record: Option<Record>,
+    until: Option<Until>,
+}
+
+/// What ends a stream that has no end of its own.
+pub(crate) struct Until(Pin<Box<dyn Future<Output = ()> + Send>>);
+
+impl Until {
+    pub(crate) fn told(told: impl Future<Output = ()> + Send + 'static) -> Self {
+        Self(Box::pin(told))
+    }
+}
+
+impl std::fmt::Debug for Until {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Until")
+    }
 }
 
 /// What is to be said of an exchange when it is over.
@@ -51,14 +67,23 @@ pub(crate) struct Record {
 impl Observed {
     /// An answer of which nothing is said.
     pub(crate) fn unseen(answer: Response<GatewayBody>) -> Response<Self> {
-        answer.map(|body| Self { body, record: None })
+        answer.map(|body| Self {
+            body,
+            record: None,
+            until: None,
+        })
     }
 
     /// One of which something is said.
-    pub(crate) fn seen(answer: Response<GatewayBody>, record: Record) -> Response<Self> {
+    pub(crate) fn seen(
+        answer: Response<GatewayBody>,
+        record: Record,
+        until: Option<Until>,
+    ) -> Response<Self> {
         answer.map(|body| Self {
             body,
             record: Some(record),
+            until,
         })
     }
 }
@@ -90,6 +115,17 @@ impl Body for Observed {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let this = self.get_mut();
+        if let Some(Until(told)) = &mut this.until
+            && told.as_mut().poll(context).is_ready()
+        {
+            this.until = None;
+            this.body = GatewayBody::empty();
+            if let Some(mut record) = this.record.take() {
+                record.error = record.error.or(Some("refused"));
+                record.finish(true);
+            }
+            return Poll::Ready(None);
+        }
         let frame = Pin::new(&mut this.body).poll_frame(context);
         match &frame {
             Poll::Ready(None) => {

@@ -13,7 +13,7 @@ use hyper::{
     header::{CONTENT_TYPE, HeaderValue},
 };
 use mcpt_protocol::{Subject, sse::Boundary};
-use mcpt_routing::{EndpointId, InFlight};
+use mcpt_routing::{EndpointId, InFlight, Place};
 use serde_json::value::RawValue;
 use tokio::sync::mpsc;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
@@ -46,6 +46,8 @@ pub(crate) struct Answer {
 pub(crate) struct Kept {
     /// Counts it as going on.
     pub(crate) held: Option<Held>,
+    /// The place that it takes at its server, where nothing else of the exchange holds that.
+    pub(crate) place: Option<Place>,
     /// The arguments of the tool that it calls, where they are recorded.
     pub(crate) arguments: Option<Arguments>,
 }
@@ -54,15 +56,40 @@ impl Kept {
     /// It, if there is anything to be kept.
     pub(crate) fn of(held: Option<Held>, arguments: Option<Arguments>) -> Option<Box<Self>> {
         let any = held.is_some() || arguments.is_some();
-        any.then(|| Box::new(Self { held, arguments }))
+        any.then(|| {
+            Box::new(Self {
+                held,
+                place: None,
+                arguments,
+            })
+        })
     }
 }
 
 impl Answer {
-    /// The same, to a request of which something is kept.
-    pub(crate) fn keeping(mut self, kept: Option<Box<Kept>>) -> Self {
-        self.kept = kept.or(self.kept);
+    /// The same, to a request of which more is kept.
+    pub(crate) fn keeping(mut self, more: Option<Box<Kept>>) -> Self {
+        self.kept = match (self.kept, more) {
+            (Some(mut kept), Some(more)) => {
+                kept.held = more.held.or(kept.held);
+                kept.place = more.place.or(kept.place);
+                kept.arguments = more.arguments.or(kept.arguments);
+                Some(kept)
+            }
+            (kept, more) => kept.or(more),
+        };
         self
+    }
+
+    /// The same, to a request that takes a place at its server until the answer is over.
+    pub(crate) fn holding(self, place: Option<Place>) -> Self {
+        let kept = place.map(|place| {
+            Box::new(Kept {
+                place: Some(place),
+                ..Kept::default()
+            })
+        });
+        self.keeping(kept)
     }
 
     /// The same, to a request about something.

@@ -11,8 +11,8 @@ use std::{
 };
 
 use hyper::{Method, Request, Response, StatusCode, body::Incoming, header::WWW_AUTHENTICATE};
-use mcpt_access::{Permission, Principal};
-use mcpt_protocol::Subject;
+use mcpt_access::Permission;
+use mcpt_protocol::{Subject, media};
 use mcpt_routing::Server;
 
 use crate::{
@@ -22,7 +22,7 @@ use crate::{
     audit::{AuditLog, Call},
     exchange::Exchange,
     metrics::{Metrics, Outcome, ServerMetrics},
-    observed::{Observed, Record},
+    observed::{Observed, Record, Until},
     outer::OuterUrl,
     pages::Pages,
     protected,
@@ -52,7 +52,7 @@ pub(crate) struct Stages {
 /// asked.
 struct Told {
     answer: Answer,
-    caller: Option<Arc<Principal>>,
+    caller: Option<Caller>,
     asked: Option<(Arc<Server<Upstream>>, Arc<ServerMetrics>)>,
 }
 
@@ -76,6 +76,7 @@ impl Stages {
         let begin = Instant::now();
         let page = WebPage::of(&request);
         let operation = request.method() == Method::POST;
+        let listens = request.method() == Method::GET;
         let subject = Subject::of_headers(request.headers());
         let mut entry = self.log.as_ref().map(|_| Box::new(entry(&request)));
         let mut call = None;
@@ -108,7 +109,7 @@ impl Stages {
         let mut response = answer.response;
         let kept = answer.kept.map(|kept| *kept).unwrap_or_default();
         if let Some(call) = &mut call {
-            call.principal = caller;
+            call.principal = caller.as_ref().map(|caller| Arc::clone(caller.principal()));
             call.server = asked.as_ref().map(|(server, _)| server.key().clone());
             call.status = response.status();
             call.arguments = kept.arguments;
@@ -117,16 +118,25 @@ impl Stages {
         if let Some(entry) = &mut entry {
             entry.begun(&response, asked.as_ref().map(|(server, _)| server.key()));
         }
+        let subject = answer.subject.or(subject);
+        let listens = listens || subject.method() == Some("subscriptions/listen");
+        // What somebody hears who may not any more: the one exchange that has no end at which he would be asked again.
+        let until = caller
+            .filter(|_| listens && media::is_type(response.headers(), media::EVENT_STREAM))
+            .map(|caller| {
+                let server = asked.as_ref().map(|(server, _)| server.key().clone());
+                Until::told(caller.revoked(server))
+            });
         let record = Record {
             begin,
-            subject: answer.subject.or(subject),
+            subject,
             error: answer.outcome.error(),
             server: asked.map(|(_, metrics)| metrics).filter(|_| operation),
             log: self.log.clone().zip(entry),
             call,
             held: kept.held,
         };
-        Observed::seen(response, record)
+        Observed::seen(response, record, until)
     }
 
     /// Begins to record a request, if requests are.
@@ -160,8 +170,7 @@ impl Stages {
             }
             request
         };
-        let caller = request.extensions().get::<Caller>();
-        let caller = caller.map(|caller| Arc::clone(caller.principal()));
+        let caller = request.extensions().get::<Caller>().cloned();
         let told = self.routed(request).await;
         Told { caller, ..told }
     }

@@ -20,6 +20,12 @@ use crate::ServerKey;
 /// Parts with a lock each, and those in which all sessions are told.
 pub const JOINED_PARTS: usize = 64;
 
+/// Most sessions of one part. What is more takes the place of the one that its most busy owner has not used for longest.
+const MOST: usize = 4096;
+
+/// Whose a session is: the beginning of a digest, which says nothing by itself.
+type Owner = [u8; 8];
+
 /// Which session: the beginning of a hash of its id, so that nobody learns the id from it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct JoinedId(u128);
@@ -89,6 +95,8 @@ pub struct ToldSession {
     id: String,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     ended: bool,
+    #[serde(default)]
+    owner: Owner,
     /// By `NAMESPACE/NAME`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     legs: BTreeMap<String, JoinedLeg>,
@@ -105,6 +113,7 @@ pub struct JoinedSessions {
 struct Entry {
     last: u64,
     ended: bool,
+    owner: Owner,
     legs: BTreeMap<ServerKey, JoinedLeg>,
 }
 
@@ -117,9 +126,21 @@ impl JoinedSessions {
         }
     }
 
-    /// Notes a session that begins.
-    pub fn begin(&self, id: JoinedId, now: u64) {
-        self.shard(id).entry(id).or_default().last = now;
+    /// Notes a session of an owner that begins; `None` is whoever is not known. Where there are too many, another one gives way:
+    /// it is unknown from then on, and what it had with servers is given.
+    pub fn begin(
+        &self,
+        id: JoinedId,
+        owner: Option<[u8; 32]>,
+        now: u64,
+    ) -> Vec<(ServerKey, JoinedLeg)> {
+        let owner = owner.and_then(|owner| owner.first_chunk().copied());
+        let mut shard = self.shard(id);
+        let gone = make_room(&mut shard, id);
+        let entry = shard.entry(id).or_default();
+        entry.last = now;
+        entry.owner = owner.unwrap_or_default();
+        gone
     }
 
     /// Notes that a session was used, if it goes on.
@@ -196,8 +217,11 @@ impl JoinedSessions {
     pub fn merge(&self, told: ToldSession, now: u64) {
         let Ok(id) = told.id.parse() else { return };
         let mut shard = self.shard(id);
+        // The replica where that one is in use ends what it had with servers.
+        let _gone = make_room(&mut shard, id);
         let entry = shard.entry(id).or_insert_with(|| Entry {
             last: now,
+            owner: told.owner,
             ..Entry::default()
         });
         entry.ended |= told.ended;
@@ -216,6 +240,29 @@ impl JoinedSessions {
     }
 }
 
+/// Makes room for a session in a part that is full: of the owner with the most in it, one that is over, else the one that was
+/// not used for longest. So whoever begins ever more sessions ends his own.
+fn make_room(part: &mut HashMap<JoinedId, Entry>, id: JoinedId) -> Vec<(ServerKey, JoinedLeg)> {
+    if part.len() < MOST || part.contains_key(&id) {
+        return Vec::new();
+    }
+    let mut owners = HashMap::<Owner, usize>::new();
+    for entry in part.values() {
+        *owners.entry(entry.owner).or_default() += 1;
+    }
+    let busiest = owners
+        .into_iter()
+        .max_by_key(|(owner, count)| (*count, *owner));
+    let own = part
+        .iter()
+        .filter(|(_, entry)| busiest.is_some_and(|(owner, _)| entry.owner == owner));
+    let oldest = own.min_by_key(|(id, entry)| (!entry.ended, entry.last, **id));
+    let oldest = oldest.map(|(id, _)| *id);
+    let gone = oldest.and_then(|id| part.remove(&id));
+    gone.map(|entry| entry.legs.into_iter().collect())
+        .unwrap_or_default()
+}
+
 impl Entry {
     fn take(&mut self, server: ServerKey, leg: JoinedLeg) -> JoinedLeg {
         let kept = self.legs.entry(server).or_insert_with(|| leg.clone());
@@ -230,6 +277,7 @@ impl Entry {
         ToldSession {
             id: id.to_string(),
             ended: self.ended,
+            owner: self.owner,
             legs: legs
                 .map(|(server, leg)| (server.to_string(), leg.clone()))
                 .collect(),
@@ -271,7 +319,7 @@ mod tests {
         let (one, two) = (JoinedSessions::new(100), JoinedSessions::new(100));
         let id = JoinedId::of(b"sealed");
         assert_eq!(one.used(id, 1), Joined::Unknown);
-        one.begin(id, 1);
+        one.begin(id, None, 1);
         two.merge(one.told(id).unwrap(), 1);
         // Both begin a session with the same server at once.
         one.join(id, server("a"), leg("x", 5)).unwrap();
@@ -298,10 +346,35 @@ mod tests {
     }
 
     #[test]
+    fn who_begins_ever_more_ends_his_own() {
+        let sessions = JoinedSessions::new(u64::MAX);
+        let numbers = (0_u32..).map(|number| JoinedId::of(&number.to_be_bytes()));
+        // All in one part, so that it is full.
+        let mut ids = numbers.filter(|id| id.0 as usize % JOINED_PARTS == 7);
+        let (alice, mallory) = (Some([1; 32]), Some([2; 32]));
+        let [first, second] = [ids.next().unwrap(), ids.next().unwrap()];
+        sessions.begin(first, alice, 1);
+        sessions.begin(second, mallory, 2);
+        sessions.join(second, server("a"), leg("x", 5)).unwrap();
+        for (now, id) in (3..).zip(ids.by_ref().take(MOST - 2)) {
+            assert_eq!(sessions.begin(id, mallory, now), []);
+        }
+        let gone = sessions.begin(ids.next().unwrap(), mallory, 10_000);
+        assert_eq!(gone, [(server("a"), leg("x", 5))]);
+        assert_eq!(sessions.used(second, 10_001), Joined::Unknown);
+        assert_eq!(sessions.used(first, 10_001), Joined::Open);
+        for (now, id) in (10_002..).zip(ids.take(100)) {
+            sessions.begin(id, mallory, now);
+        }
+        assert_eq!(sessions.used(first, 20_000), Joined::Open);
+        assert_eq!(sessions.part_told(7).len(), MOST);
+    }
+
+    #[test]
     fn what_is_told_is_read_again() {
         let sessions = JoinedSessions::new(100);
         let id = JoinedId::of(b"sealed");
-        sessions.begin(id, 1);
+        sessions.begin(id, None, 1);
         sessions.join(id, server("a"), leg("x", 5));
         let told = sessions.told(id).unwrap();
         let text = serde_json::to_string(&told).unwrap();

@@ -58,6 +58,11 @@ const PAUSES: &[(&str, usize, &str)] = &[
         "no system tells when another process listens",
     ),
     (
+        "crates/mcpt-gateway/src/access/caller.rs",
+        1,
+        "a token ends at its time",
+    ),
+    (
         "crates/mcpt-gateway/src/access/issuer.rs",
         1,
         "issuers tell of no changes, and are not to be flooded",

@@ -1,10 +1,17 @@
 //! [`Caller`]: who sent a request and what he may, as the stages after access know it.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use hyper::http::Extensions;
-use mcpt_access::{Permission, Principal, Rules};
+use mcpt_access::{KeyId, Permission, Principal, Rules};
 use mcpt_routing::ServerKey;
+use tokio::sync::watch;
+
+use super::{followed::Followed, lock::Locked};
+use crate::directory::unix_time;
+
+/// Longest wait for the end of a token, in seconds: a year.
+const LONGEST_SECONDS: u64 = 365 * 24 * 60 * 60;
 
 /// Whose credentials a request had. It travels in the extensions of the request.
 #[derive(Debug, Clone)]
@@ -12,6 +19,21 @@ pub(crate) struct Caller {
     pub(super) principal: Arc<Principal>,
     /// `None`: whoever was let in may do everything.
     pub(super) rules: Option<Arc<Rules>>,
+    /// By what he was recognised.
+    pub(super) shown: Shown,
+    pub(super) lock: Arc<Locked>,
+}
+
+/// Credentials that somebody has shown.
+#[derive(Debug, Clone)]
+pub(super) enum Shown {
+    /// A key.
+    Key(KeyId),
+    /// A token.
+    Token {
+        /// The end of it, in seconds since 1970.
+        until: u64,
+    },
 }
 
 impl Caller {
@@ -35,6 +57,66 @@ impl Caller {
                 server.name.as_str(),
             ),
         }
+    }
+}
+
+impl Caller {
+    /// Completes when what he was given at a server, or at all of them, is his no more: his key or token is none any more, or
+    /// the rules say something else.
+    pub(crate) async fn revoked(self, server: Option<ServerKey>) {
+        let mut keys = self.lock.keys.as_ref().map(Followed::changes);
+        let mut rules = self.lock.rules.as_ref().map(Followed::changes);
+        while self.is_as_it_was(server.as_ref()) {
+            tokio::select! {
+                () = changed(keys.as_mut()) => {}
+                () = changed(rules.as_mut()) => {}
+                () = self.expires() => {}
+            }
+        }
+    }
+
+    fn is_as_it_was(&self, server: Option<&ServerKey>) -> bool {
+        let known = match (&self.shown, &self.lock.keys) {
+            (Shown::Key(id), Some(keys)) => keys.now().owner_by(id) == Some(&self.principal),
+            (Shown::Key(_), None) => false,
+            (Shown::Token { until }, _) => *until > u64::from(unix_time()),
+        };
+        let rules = self.lock.rules.as_ref().map(|rules| rules.now().clone());
+        known
+            && match (rules, &self.rules, server) {
+                (Some(now), Some(then), _) if Arc::ptr_eq(&now, then) => true,
+                (Some(rules), Some(_), Some(server)) => {
+                    let now = Self {
+                        rules: Some(rules),
+                        ..self.clone()
+                    };
+                    now.permission(server) == self.permission(server)
+                }
+                (None, None, _) => true,
+                _ => false,
+            }
+    }
+
+    async fn expires(&self) {
+        match self.shown {
+            Shown::Key(_) => std::future::pending().await,
+            Shown::Token { until } => {
+                let left = until.saturating_sub(u64::from(unix_time()));
+                tokio::time::sleep(Duration::from_secs(left.min(LONGEST_SECONDS))).await;
+            }
+        }
+    }
+}
+
+/// The next change of a file, if there is one.
+async fn changed(changes: Option<&mut watch::Receiver<()>>) {
+    let told = match changes {
+        Some(changes) => changes.changed().await,
+        None => std::future::pending().await,
+    };
+    if told.is_err() {
+        // Nobody follows the file any more.
+        std::future::pending::<()>().await;
     }
 }
 

@@ -13,6 +13,7 @@ use notify::{
     Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher as _,
     event::{AccessKind, AccessMode},
 };
+use tokio::sync::watch;
 
 /// Largest file in bytes: some 100,000 keys.
 const MOST_BYTES: u64 = 16 * 1024 * 1024;
@@ -50,6 +51,7 @@ pub enum AccessFileError {
 #[derive(Debug)]
 pub(crate) struct Followed<T> {
     now: Arc<ArcSwap<T>>,
+    changes: watch::Sender<()>,
     /// Follows the file for as long as it lives.
     _watcher: RecommendedWatcher,
 }
@@ -62,6 +64,7 @@ struct Reader<T> {
     file: PathBuf,
     parse: Parse<T>,
     now: Arc<ArcSwap<T>>,
+    changes: watch::Sender<()>,
 }
 
 impl<T: Send + Sync + 'static> Followed<T> {
@@ -74,10 +77,12 @@ impl<T: Send + Sync + 'static> Followed<T> {
         parse: impl Fn(&str) -> Result<T, AccessFileError> + Send + 'static,
     ) -> Result<Self, AccessFileError> {
         let now = Arc::new(ArcSwap::from_pointee(parse(&read(file)?)?));
+        let changes = watch::Sender::default();
         let reader = Arc::new(Mutex::new(Reader {
             file: file.to_owned(),
             parse: Box::new(parse),
             now: Arc::clone(&now),
+            changes: changes.clone(),
         }));
         let changed = {
             let (reader, file) = (Arc::clone(&reader), file.to_owned());
@@ -106,8 +111,14 @@ impl<T: Send + Sync + 'static> Followed<T> {
             .again();
         Ok(Self {
             now,
+            changes,
             _watcher: watcher,
         })
+    }
+
+    /// Tells of each change.
+    pub(crate) fn changes(&self) -> watch::Receiver<()> {
+        self.changes.subscribe()
     }
 
     pub(crate) fn now(&self) -> arc_swap::Guard<Arc<T>> {
@@ -121,6 +132,7 @@ impl<T> Reader<T> {
             Ok(new) => {
                 tracing::info!(file = %self.file.display(), "the file was read again");
                 self.now.store(Arc::new(new));
+                self.changes.send_replace(());
             }
             Err(error) => {
                 let error: &(dyn std::error::Error + 'static) = &error;

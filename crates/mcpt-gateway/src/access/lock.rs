@@ -8,7 +8,7 @@ use mcpt_core::Namespace;
 use mcpt_protocol::PROTECTED_RESOURCE;
 
 use super::{
-    caller::Caller,
+    caller::{Caller, Shown},
     credentials::{self, CredentialFault},
     followed::{AccessFileError, Followed},
     issuer::Follower,
@@ -80,13 +80,13 @@ pub enum LockError {
 
 /// The lock of a gateway; `None` in it: whoever reaches the gateway may call.
 #[derive(Debug)]
-pub(crate) struct Lock(Option<Locked>);
+pub(crate) struct Lock(Option<Arc<Locked>>);
 
 #[derive(Debug)]
-struct Locked {
-    keys: Option<Followed<Keys>>,
+pub(super) struct Locked {
+    pub(super) keys: Option<Followed<Keys>>,
     tokens: Option<Tokens>,
-    rules: Option<Followed<Rules>>,
+    pub(super) rules: Option<Followed<Rules>>,
 }
 
 impl Lock {
@@ -136,11 +136,11 @@ impl Lock {
             }
         };
         Ok((
-            Self(Some(Locked {
+            Self(Some(Arc::new(Locked {
                 keys,
                 tokens,
                 rules,
-            })),
+            }))),
             followers,
         ))
     }
@@ -164,9 +164,13 @@ impl Lock {
     ) -> Result<(), CredentialFault> {
         if let Some(locked) = &self.0 {
             let presented = credentials::take(headers)?;
+            let rules = locked.rules.as_ref().map(|rules| Arc::clone(&rules.now()));
+            let (principal, shown) = locked.owner(&presented, path).await?;
             extensions.insert(Caller {
-                principal: locked.owner(&presented, path).await?,
-                rules: locked.rules.as_ref().map(|rules| Arc::clone(&rules.now())),
+                principal,
+                rules,
+                shown,
+                lock: Arc::clone(locked),
             });
         }
         Ok(())
@@ -207,16 +211,17 @@ impl Locked {
         &self,
         presented: &HeaderValue,
         path: &str,
-    ) -> Result<Arc<Principal>, CredentialFault> {
+    ) -> Result<(Arc<Principal>, Shown), CredentialFault> {
         let presented = presented.as_bytes();
         let keys = self.keys.as_ref();
         if let Some(owner) = keys.and_then(|keys| keys.now().owner_of(presented).cloned()) {
-            return Ok(owner);
+            return Ok((owner, Shown::Key(Keys::id_of(presented))));
         }
         match &self.tokens {
             // What has no dot is no token.
             Some(tokens) if keys.is_none() || presented.contains(&b'.') => {
-                tokens.subject_of(presented, path).await
+                let (subject, until) = tokens.subject_of(presented, path).await?;
+                Ok((subject, Shown::Token { until }))
             }
             _ => Err(CredentialFault::Unknown),
         }

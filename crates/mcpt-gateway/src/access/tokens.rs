@@ -93,7 +93,7 @@ impl Tokens {
         Ok((tokens, followers))
     }
 
-    /// Whose a token is that was sent to a path of this gateway.
+    /// Whose a token is that was sent to a path of this gateway, and until when it is valid, in seconds since 1970.
     ///
     /// # Errors
     /// [`CredentialFault`].
@@ -101,7 +101,7 @@ impl Tokens {
         &self,
         token: &[u8],
         path: &str,
-    ) -> Result<Arc<Principal>, CredentialFault> {
+    ) -> Result<(Arc<Principal>, u64), CredentialFault> {
         let now = u64::from(unix_time());
         let generation: u64 = self.issuers.iter().map(Issuer::generation).sum();
         if let Some(known) = self.known(token, path, generation, now) {
@@ -112,14 +112,14 @@ impl Tokens {
         let issuer = issuers.find(|issuer| issuer.url.as_str() == read.issuer());
         let issuer = issuer.ok_or(TokenFault::Issuer)?;
         let verified = issuer.verify(&read, &self.groups_claim, now).await?;
-        let principal = Arc::clone(verified.principal());
+        let owner = (Arc::clone(verified.principal()), verified.until());
         let judged = verified.is_for(self.accepted(path).iter().map(String::as_str));
         let mut cache = self.verified.lock().unwrap_or_else(PoisonError::into_inner);
         if cache.0 == generation {
             cache.1.note(token, verified);
         }
         judged?;
-        Ok(principal)
+        Ok(owner)
     }
 
     /// What was found of a token before, if the keys are the same.
@@ -129,7 +129,7 @@ impl Tokens {
         path: &str,
         generation: u64,
         now: u64,
-    ) -> Option<Result<Arc<Principal>, TokenFault>> {
+    ) -> Option<Result<(Arc<Principal>, u64), TokenFault>> {
         let mut cache = self.verified.lock().unwrap_or_else(PoisonError::into_inner);
         if cache.0 != generation {
             *cache = (generation, VerifiedTokens::default());
@@ -138,7 +138,7 @@ impl Tokens {
         let judged = verified
             .is_current(now)
             .and_then(|()| verified.is_for(self.accepted(path).iter().map(String::as_str)));
-        Some(judged.map(|()| Arc::clone(verified.principal())))
+        Some(judged.map(|()| (Arc::clone(verified.principal()), verified.until())))
     }
 
     /// What a token for a path may be meant for.

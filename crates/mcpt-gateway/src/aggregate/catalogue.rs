@@ -4,9 +4,9 @@
 mod keeper;
 
 use std::{
-    collections::{BTreeMap, BTreeSet, btree_map::Entry},
+    collections::{BTreeMap, BTreeSet, HashMap, btree_map::Entry, hash_map},
     ops::Deref,
-    sync::{Arc, Once},
+    sync::{Arc, Mutex, Once, PoisonError},
     time::Duration,
 };
 
@@ -25,19 +25,32 @@ use crate::{access::Caller, exchange::Exchange, upstream::Upstream};
 /// How long a client waits for the lists of a server that has only just come.
 const SETTLES_WITHIN: Duration = Duration::from_secs(1);
 
+/// Most different views of the lists that are kept.
+const MOST_VIEWS: usize = 256;
+
 /// The lists of all servers.
 #[derive(Debug)]
 pub(super) struct Catalogue {
     exchange: Arc<Exchange>,
     default_namespace: Namespace,
     state: watch::Sender<State>,
+    parts: Mutex<Views>,
     begun: Once,
     closing: CancellationToken,
+}
+
+/// What those may know who may not know all of it, by what they may at each server, as of one version.
+#[derive(Debug, Default)]
+struct Views {
+    version: u64,
+    by: HashMap<Vec<Permission>, Arc<State>>,
 }
 
 /// What is known now.
 #[derive(Debug, Default)]
 pub(super) struct State {
+    /// Another one with each change.
+    version: u64,
     servers: BTreeMap<ServerLabel, Known>,
     pub(super) merged: Arc<Merged>,
 }
@@ -47,7 +60,7 @@ pub(super) enum Seen<'a> {
     /// All of it. To be let go of before anything is awaited.
     All(watch::Ref<'a, State>),
     /// A part.
-    Part(State),
+    Part(Arc<State>),
 }
 
 impl Deref for Seen<'_> {
@@ -87,6 +100,7 @@ impl Catalogue {
             exchange,
             default_namespace,
             state: watch::Sender::default(),
+            parts: Mutex::default(),
             begun: Once::new(),
             closing,
         }
@@ -109,8 +123,29 @@ impl Catalogue {
         let state = self.state.borrow();
         match caller.filter(|caller| caller.has_rules()) {
             None => Seen::All(state),
-            Some(caller) => Seen::Part(state.part(caller)),
+            Some(caller) => Seen::Part(self.part_of(&state, caller)),
         }
+    }
+
+    /// The part that somebody may know of: made once for all who may the same.
+    fn part_of(&self, state: &State, caller: &Caller) -> Arc<State> {
+        let known = state.servers.values();
+        let permissions: Vec<_> = known.map(|known| caller.permission(&known.key)).collect();
+        let mut parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
+        if parts.version != state.version || parts.by.len() >= MOST_VIEWS {
+            *parts = Views {
+                version: state.version,
+                by: HashMap::new(),
+            };
+        }
+        let part = match parts.by.entry(permissions) {
+            hash_map::Entry::Occupied(known) => known.into_mut(),
+            hash_map::Entry::Vacant(place) => {
+                let part = Arc::new(state.part(place.key()));
+                place.insert(part)
+            }
+        };
+        Arc::clone(part)
     }
 
     /// Waits until each server has been heard or has had time enough.
@@ -199,6 +234,7 @@ impl Catalogue {
             }
             if changed {
                 state.merge();
+                state.changed();
             }
             changed
         });
@@ -235,11 +271,10 @@ impl State {
         servers.filter_map(|(label, known)| Some((label, known.instructions.as_deref()?)))
     }
 
-    /// The part that somebody may know of. What things are called in it does not depend on the rest.
-    fn part(&self, caller: &Caller) -> Self {
+    /// The part that somebody may know of who may this at each server. What things are called in it does not depend on the rest.
+    fn part(&self, permissions: &[Permission]) -> Self {
         let mut part = Self::default();
-        for (label, known) in &self.servers {
-            let permission = caller.permission(&known.key);
+        for ((label, known), permission) in self.servers.iter().zip(permissions) {
             let mut known = known.clone();
             match permission {
                 Permission::Nothing => continue,
@@ -259,6 +294,11 @@ impl State {
         let listings = self.servers.iter();
         let listings = listings.map(|(label, known)| (label.clone(), Arc::clone(&known.listing)));
         self.merged = Arc::new(Merged::of(&listings.collect()));
+    }
+
+    /// Something is known otherwise.
+    fn changed(&mut self) {
+        self.version += 1;
     }
 
     /// The lists that differ from those of before, each kind of notification once.

@@ -1,7 +1,7 @@
 //! The aggregate as a client of single servers, within the process: it asks as a client of `/mcp/NAME` would, and so what holds
 //! there holds for it: where sessions live, what is sent again, what an answer means.
 
-use std::{error::Error, sync::Arc};
+use std::{error::Error, sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt as _;
@@ -12,16 +12,20 @@ use hyper::{
     http::request::Parts,
 };
 use mcpt_protocol::{
-    Message,
+    Message, NEWEST_LEGACY,
     header::{PROTOCOL_VERSION, SESSION_ID},
     media, sse,
 };
 use mcpt_routing::Server;
+use tokio::{runtime::Handle, sync::oneshot};
 
 use crate::{access::Caller, exchange::Exchange, relay::Answer, upstream::Upstream};
 
 /// Largest answer that is read whole, in bytes.
 pub(super) const MAX_ANSWER: usize = 64 * 1024 * 1024;
+
+/// How long a session is waited for that nobody wants any more.
+const ABANDONED: Duration = Duration::from_mins(5);
 
 /// Headers of a client that say something to whichever server its request goes to. What lets it in here, such as a token, is
 /// nobody else's business.
@@ -115,6 +119,68 @@ pub(super) async fn ask(
     let parts = parts(Method::POST, behalf, None, within);
     let answer = exchange.message(server, parts, message.into()).await;
     read(answer).await
+}
+
+/// A session with a server that has begun. Unless it is kept, it is ended: who began it may have gone away meanwhile.
+#[derive(Debug)]
+pub(super) struct Begun {
+    exchange: Arc<Exchange>,
+    server: Arc<Server<Upstream>>,
+    caller: Option<Caller>,
+    /// The server's answer.
+    pub(super) read: Read,
+    kept: bool,
+}
+
+impl Begun {
+    /// It goes on.
+    pub(super) fn keep(mut self) {
+        self.kept = true;
+    }
+}
+
+impl Drop for Begun {
+    fn drop(&mut self) {
+        let session = self.read.session.take().filter(|_| !self.kept);
+        let (Some(session), Ok(runtime)) = (session, Handle::try_current()) else {
+            return;
+        };
+        let (exchange, server) = (Arc::clone(&self.exchange), Arc::clone(&self.server));
+        let caller = self.caller.take();
+        runtime.spawn(async move {
+            let within = In {
+                session: Some(&session),
+                version: NEWEST_LEGACY,
+            };
+            end(&exchange, &server, caller.as_ref(), within).await;
+        });
+    }
+}
+
+/// Begins a session with a server by `hello`. It is waited for to the end even if nobody wants it any more: a server that takes
+/// long has begun a session all the same, which must be ended.
+pub(super) async fn begin(
+    exchange: &Arc<Exchange>,
+    server: &Arc<Server<Upstream>>,
+    hello: String,
+    behalf: Behalf<'_>,
+) -> Result<Begun, Unread> {
+    let (exchange, server, caller) = (Arc::clone(exchange), Arc::clone(server), behalf.cloned());
+    let (begun, told) = oneshot::channel();
+    tokio::spawn(async move {
+        let asked = ask(&exchange, &server, hello, caller.as_ref(), None);
+        let read = tokio::time::timeout(ABANDONED, asked).await;
+        let read = read.unwrap_or(Err(Unread::Broken)).map(|read| Begun {
+            exchange,
+            server,
+            caller,
+            read,
+            kept: false,
+        });
+        // What nobody takes is dropped, and so ended.
+        drop(begun.send(read));
+    });
+    told.await.unwrap_or(Err(Unread::Broken))
 }
 
 /// Ends a session with a server. It may be over already.

@@ -131,11 +131,13 @@ impl Legs {
         let hello =
             format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"initialize","params":{params}}}"#);
         let begun = unix_time_ms();
-        let read = inner::ask(&self.exchange, server, hello, behalf, None).await;
-        let read = read.map_err(|error| NoLeg::Refused(error.to_string()))?;
+        // Unless it becomes the leg, it ends.
+        let session_there = inner::begin(&self.exchange, server, hello, behalf).await;
+        let session_there = session_there.map_err(|error| NoLeg::Refused(error.to_string()))?;
+        let read = &session_there.read;
         let version = version_in(read.response.as_deref(), read.status.as_u16())?;
         let leg = JoinedLeg {
-            session: read.session,
+            session: read.session.clone(),
             version,
             begun,
         };
@@ -152,8 +154,8 @@ impl Legs {
         let joined = self
             .sessions
             .join(session.id, server.key().clone(), leg.clone());
-        if joined.as_ref() != Some(&leg) {
-            inner::end(&self.exchange, server, behalf, within(&leg)).await;
+        if joined.as_ref() == Some(&leg) {
+            session_there.keep();
         }
         self.changed.notify_waiters();
         // Before the first answer leaves: from then on the server keeps something for this client.
@@ -167,8 +169,17 @@ impl Legs {
         self.changed.notify_waiters();
         let (this, id) = (Arc::clone(self), session.id);
         tokio::spawn(async move { this.replicas.tell(id).await });
+        self.end_all(legs, session.caller.as_ref());
+    }
+
+    /// Ends sessions with servers, as far as they are this caller's.
+    pub(super) fn end_all(
+        self: &Arc<Self>,
+        legs: Vec<(ServerKey, JoinedLeg)>,
+        caller: Option<&Caller>,
+    ) {
         for (key, leg) in legs {
-            let (this, caller) = (Arc::clone(self), session.caller.clone());
+            let (this, caller) = (Arc::clone(self), caller.cloned());
             tokio::spawn(async move {
                 let directory = &this.exchange.directory;
                 if let Some(server) = directory.server(key.namespace.as_str(), key.name.as_str()) {

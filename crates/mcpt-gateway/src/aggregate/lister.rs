@@ -75,9 +75,10 @@ async fn list_in_session(
     server: &Arc<Server<Upstream>>,
 ) -> Result<Listed, NotListed> {
     let hello = initialize_request(0, "mcpt-gateway", env!("CARGO_PKG_VERSION"));
-    let read = inner::ask(exchange, server, hello, None, None).await?;
-    let id = read.session.clone();
-    let result = result(&read, "initialize")?;
+    // Whatever keeps the lists away, it ends then.
+    let begun = inner::begin(exchange, server, hello, None).await?;
+    let id = begun.read.session.clone();
+    let result = result(&begun.read, "initialize")?;
     let initialized = Initialized::read(&result)?;
     let session = OwnSession {
         id,
@@ -88,15 +89,13 @@ async fn list_in_session(
     let tells = ListKind::ALL
         .iter()
         .any(|kind| said["capabilities"][kind.capability()]["listChanged"] == Value::Bool(true));
-    let session = match &listed {
-        Ok(_) if tells => Some(session),
-        Ok(_) | Err(_) => {
-            inner::end(exchange, server, None, session.within()).await;
-            None
-        }
-    };
+    let listing = listed?;
+    let session = tells.then(|| {
+        begun.keep();
+        session
+    });
     Ok(Listed {
-        listing: listed?,
+        listing,
         instructions: said["instructions"].as_str().map(str::to_owned),
         session,
     })

@@ -2,7 +2,10 @@
 
 use std::fmt::Write as _;
 
-use hyper::{StatusCode, header::HeaderValue};
+use hyper::{
+    Response, StatusCode,
+    header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue},
+};
 use mcpt_aggregate::ListKind;
 use mcpt_protocol::{ErrorCode, Part, Subject, error_response, header::SESSION_ID, media};
 use serde_json::{Value, json};
@@ -52,7 +55,7 @@ pub(super) fn refused(
 /// A message that needs no answer was taken.
 pub(super) fn accepted() -> Answer {
     let mut answer = Answer {
-        response: hyper::Response::new(GatewayBody::empty()),
+        response: Response::new(GatewayBody::empty()),
         outcome: Outcome::Answered,
         subject: Subject::default(),
         kept: None,
@@ -141,4 +144,18 @@ fn instructions(state: &State) -> String {
         let _ = write!(text, "\n\n## {server}\n\n{said}");
     }
     text
+}
+
+/// A stream of events.
+pub(super) fn events(body: GatewayBody) -> Answer {
+    let mut response = Response::new(body);
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(media::EVENT_STREAM));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    Answer {
+        response,
+        outcome: Outcome::Answered,
+        subject: Subject::default(),
+        kept: None,
+    }
 }

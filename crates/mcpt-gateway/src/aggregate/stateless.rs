@@ -25,7 +25,7 @@ use serde_json::json;
 use tokio::sync::mpsc;
 
 use super::{
-    Aggregate, Asked, Parties, events,
+    Aggregate, Asked, Parties,
     inner::{self, In, MAX_ANSWER, collect},
     own, refused,
     rewritten::Rewritten,
@@ -132,9 +132,10 @@ impl Aggregate {
             Ok(kept) => kept,
             Err(refusal) => return Answer::refusal(&refusal, Some(id.raw())),
         };
-        let answer = exchange.message(&server, head, text.into()).await;
+        let mut answer = exchange.message(&server, head, text.into()).await;
+        let kept_there = answer.kept.take();
         let answer = forwarded(&self.parties, &target.server, id, answer).await;
-        answer.keeping(kept)
+        answer.keeping(kept_there).keeping(kept)
     }
 
     /// Begins a stream of what a client wants to hear of.
@@ -148,7 +149,7 @@ impl Aggregate {
             to_client,
         };
         tokio::spawn(subscription.run());
-        events(GatewayBody::Heard(pieces))
+        own::events(GatewayBody::Heard(pieces))
     }
 }
 
@@ -164,7 +165,7 @@ async fn forwarded(
     if parts.status.is_success() && media::is_type(&parts.headers, media::EVENT_STREAM) {
         let (catalogue, id) = (Arc::clone(&parties.catalogue), Some(id.to_owned()));
         let body = Rewritten::new(body, server.clone(), id, catalogue);
-        return events(GatewayBody::Rewritten(Box::new(body))).about(subject);
+        return own::events(GatewayBody::Rewritten(Box::new(body))).about(subject);
     }
     let body = collect(body).await;
     let message = body

@@ -70,22 +70,22 @@ impl Exchange {
         if let ReadBody::Whole(body) = &read {
             trace::tell(body, &mut parts.headers);
         }
+        let place = match self.place_outside(server, &parts, &class) {
+            Ok(place) => place,
+            Err(busy) => return Answer::refusal(&busy, class.id.as_deref()),
+        };
         let asked_by = self.asked_by(server, &class).await;
         let (read, first) = match self
             .across_eras(server, &parts, read, &class, asked_by)
             .await
         {
-            Across::Answered(answer) => return answer,
+            Across::Answered(answer) => return answer.holding(place),
             Across::Within(read, first) => (read, first),
         };
         let stream = match class.purpose {
             Purpose::Modern { listens: true } => Stream::Subscription(class.id.as_deref()),
             Purpose::Other if parts.method == Method::GET => Stream::Endless,
             Purpose::Initialize | Purpose::Modern { .. } | Purpose::Other => Stream::Ends,
-        };
-        let place = match self.place_outside(server, &parts, &class) {
-            Ok(place) => place,
-            Err(busy) => return Answer::refusal(&busy, class.id.as_deref()),
         };
         let owner = principal_of(&parts.extensions);
         let beginning = Beginning::of(&class, &parts, &read);

@@ -8,12 +8,13 @@ use std::{error::Error, sync::Arc, time::Duration};
 use bytes::{Bytes, BytesMut};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::Body;
+use serde_json::value::RawValue;
 use tokio::{
     sync::{Notify, OwnedSemaphorePermit, Semaphore},
     time::Instant,
 };
 
-use super::progress::SILENCE;
+use super::{progress::SILENCE, request_class::request_id};
 use crate::refusal::Refusal;
 
 /// Largest body that is read whole.
@@ -47,6 +48,16 @@ pub(crate) enum ReadBody<B> {
     Whole(Bytes),
     /// It is large: what was read of it, and the rest.
     Large { begin: Bytes, rest: Limited<B> },
+}
+
+impl<B> ReadBody<B> {
+    /// The id of the request that it is, if it is one and all of it is there.
+    pub(crate) fn request_id(&self) -> Option<Box<RawValue>> {
+        match self {
+            Self::Whole(body) => request_id(body),
+            Self::Large { .. } => None,
+        }
+    }
 }
 
 /// Bytes with their share of what may be held.

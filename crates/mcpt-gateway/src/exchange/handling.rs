@@ -1,5 +1,7 @@
 //! How requests for a server are handled: as it says itself, else as the gateway was told.
 
+use std::time::Duration;
+
 use hyper::{Method, Request, Response, body::Incoming, http::request::Parts};
 use mcpt_protocol::{Kind, Message, header::METHOD};
 use mcpt_routing::{Balance, InFlight, Place, Policy, Server, key_of};
@@ -72,6 +74,23 @@ impl Exchange {
         }
     }
 
+    /// A place for a message in a session that was read, as [`Exchange::place_inside`] has it.
+    ///
+    /// # Errors
+    /// [`Refusal::Busy`] when all are taken.
+    pub(super) fn place_of<B>(
+        &self,
+        server: &Server<Upstream>,
+        method: &Method,
+        read: &ReadBody<B>,
+    ) -> Result<Option<Place>, Refusal> {
+        match read {
+            _ if method != Method::POST => Ok(None),
+            ReadBody::Whole(body) if !asks(body) => Ok(None),
+            ReadBody::Whole(_) | ReadBody::Large { .. } => self.place(server),
+        }
+    }
+
     fn place(&self, server: &Server<Upstream>) -> Result<Option<Place>, Refusal> {
         let most = server.handling().max_requests;
         let Some(most) = most.or(self.handling.max_requests) else {
@@ -86,6 +105,12 @@ impl Exchange {
         }
     }
 
+    /// How long a server may take until its answer begins.
+    pub(crate) fn answer_within(&self, server: &Server<Upstream>) -> Option<Duration> {
+        let limit = server.handling().answer_within;
+        limit.or(self.handling.answer_within)
+    }
+
     /// Sends a request, and gives it up when its answer does not begin in time. What is given up is not sent again: its server
     /// may have done it.
     pub(super) async fn send_within(
@@ -94,8 +119,7 @@ impl Exchange {
         in_flight: &InFlight<Upstream>,
         request: Request<RequestBody>,
     ) -> Result<(Response<Incoming>, Connection), SendError> {
-        let limit = server.handling().answer_within;
-        let limit = limit.or(self.handling.answer_within);
+        let limit = self.answer_within(server);
         // A server may begin to answer a stream when it first has something to say.
         let limit = limit.filter(|_| request.method() != Method::GET);
         let sending = in_flight.link().send(request);

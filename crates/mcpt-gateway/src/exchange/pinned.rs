@@ -77,10 +77,15 @@ impl Exchange {
             Some(Opened::Kept(client)) => {
                 let (mut parts, body) = request.into_parts();
                 let session = OldClient { sealed, client };
-                return match self.read(&mut parts, body).await {
-                    Ok(read) => self.in_session_for(server, session, &parts, read).await,
-                    Err(refusal) => Answer::refusal(&refusal, None),
+                let (read, place) = match self.read(&mut parts, body).await {
+                    Ok(read) => match self.place_of(server, &parts.method, &read) {
+                        Ok(place) => (read, place),
+                        Err(busy) => return Answer::refusal(&busy, read.request_id().as_deref()),
+                    },
+                    Err(refusal) => return Answer::refusal(&refusal, None),
                 };
+                let answer = self.in_session_for(server, session, &parts, read);
+                return answer.await.holding(place);
             }
             None => return self.refuse(Refusal::UnknownSession, request).await,
         };
@@ -106,16 +111,23 @@ impl Exchange {
         sealed: HeaderValue,
     ) -> Answer {
         let refused = |refusal| Answer::refusal(&refusal, request_id(&message).as_deref());
+        let read = ReadBody::Whole(message.clone());
+        let place = match self.place_of(server, &parts.method, &read) {
+            Ok(place) => place,
+            Err(busy) => return refused(busy),
+        };
         let opened = match self.opened(server, &sealed, principal_of(&parts.extensions)) {
             Some(Opened::AtServer(opened)) => opened,
             Some(Opened::Kept(client)) => {
-                let (session, read) = (OldClient { sealed, client }, ReadBody::Whole(message));
-                return self.in_session_for(server, session, &parts, read).await;
+                let session = OldClient { sealed, client };
+                let answer = self.in_session_for(server, session, &parts, read).await;
+                return answer.holding(place);
             }
             None => return refused(Refusal::UnknownSession),
         };
         match self.located(server, sealed, opened).await {
-            Ok((session, in_flight, own_id)) => {
+            Ok((session, mut in_flight, own_id)) => {
+                in_flight.hold(place);
                 let request = for_session(parts, RequestBody::whole(message), own_id);
                 self.ask_in(server, session, in_flight, request).await
             }

@@ -29,7 +29,7 @@ use mcpt_protocol::{
 };
 use mcpt_routing::{Endpoint, EndpointId, InFlight, ServerKey};
 use serde_json::json;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::{
     ask,
@@ -44,6 +44,8 @@ use crate::{
 
 /// How long a session waits for its next request.
 const IDLE: Duration = Duration::from_mins(1);
+/// How long a session is waited for that nobody wants any more.
+const ABANDONED: Duration = Duration::from_mins(5);
 /// Most sessions at once, lent and waiting ones.
 const MOST: usize = 2048;
 /// Headers that differ from request to request of one client.
@@ -194,7 +196,7 @@ impl Leases {
 impl Exchange {
     /// A session at an endpoint, one that waits or a new one.
     pub(super) async fn lease(
-        &self,
+        self: &Arc<Self>,
         sharing: Sharing,
         in_flight: &InFlight<Upstream>,
         client: &Client,
@@ -207,9 +209,10 @@ impl Exchange {
             .await
     }
 
-    /// A new session.
+    /// A new session. It begins to the end even if nobody waits for it any more, and is ended then: a server that takes long has
+    /// begun it all the same.
     pub(super) async fn open_lease(
-        &self,
+        self: &Arc<Self>,
         sharing: Sharing,
         endpoint: &Arc<Endpoint<Upstream>>,
         client: &Client,
@@ -236,8 +239,43 @@ impl Exchange {
             unasked: None,
             _room: room,
         };
-        self.shake_hands(&mut lease, client).await?;
-        Ok(lease)
+        let (key, limit) = (lease.sharing.server.clone(), self.limit_of(&lease));
+        let (begun, told) = oneshot::channel();
+        let (this, client) = (Arc::clone(self), client.clone());
+        tokio::spawn(async move {
+            let shaken = tokio::time::timeout(ABANDONED, this.shake_hands(&mut lease, &client));
+            let shaken = shaken.await.unwrap_or_else(|_| {
+                let late = Refusal::Unbegun("it has not answered for long".to_owned());
+                Err(late.into())
+            });
+            let opened = match shaken {
+                Ok(()) => Ok(lease),
+                Err(unopened) => {
+                    this.end_lease(lease).await;
+                    Err(unopened)
+                }
+            };
+            if let Err(Ok(unwanted)) = begun.send(opened) {
+                this.end_lease(unwanted).await;
+            }
+        });
+        let broken = || Err(Refusal::Unbegun(format!("{key} was interrupted")).into());
+        match limit {
+            None => told.await.unwrap_or_else(|_| broken()),
+            Some(limit) => match tokio::time::timeout(limit, told).await {
+                Ok(opened) => opened.unwrap_or_else(|_| broken()),
+                Err(_) => Err(Refusal::Late(limit).into()),
+            },
+        }
+    }
+
+    /// How long the server of a session may take until an answer begins.
+    fn limit_of(&self, lease: &Lease) -> Option<Duration> {
+        let key = &lease.sharing.server;
+        let server = self
+            .directory
+            .server(key.namespace.as_str(), key.name.as_str());
+        server.and_then(|server| self.answer_within(&server))
     }
 
     async fn shake_hands(&self, lease: &mut Lease, client: &Client) -> Result<(), Unopened> {
@@ -303,7 +341,17 @@ impl Exchange {
         request: Request<RequestBody>,
     ) -> Result<(Messages, Option<HeaderValue>), Refusal> {
         let in_flight = lease.endpoint.begin();
-        match in_flight.link().send(request).await {
+        // Until it has begun, who waits for it has the time in mind. A stream may begin when there is something to say.
+        let begun = !lease.initialized.is_empty() && request.method() != Method::GET;
+        let limit = self.limit_of(lease).filter(|_| begun);
+        let sending = in_flight.link().send(request);
+        let sent = match limit {
+            None => sending.await,
+            Some(limit) => tokio::time::timeout(limit, sending)
+                .await
+                .unwrap_or(Err(SendError::Late(limit))),
+        };
+        match sent {
             Ok((response, connection)) => {
                 in_flight.answered();
                 let session = response.headers().get(SESSION_ID).cloned();

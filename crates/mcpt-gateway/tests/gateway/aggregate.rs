@@ -82,7 +82,20 @@ impl<'g> Client<'g> {
         self.tell(&message).await
     }
 
-    async fn call(&self, tool: &str) -> Answer {
+    /// Sends a call on a connection, whose answer nobody reads so far.
+    pub(crate) async fn begin_call(&self, wire: &mut Wire, tool: &str) {
+        let message =
+            json!({"jsonrpc": "2.0", "id": "c", "method": "tools/call", "params": {"name": tool}});
+        let message = message.to_string();
+        let headers = [
+            ("Mcp-Session-Id", &*self.session),
+            ("MCP-Protocol-Version", "2025-11-25"),
+        ];
+        let sent = wire.send("POST", "/mcp", &headers, &message);
+        sent.await.unwrap();
+    }
+
+    pub(crate) async fn call(&self, tool: &str) -> Answer {
         self.ask("tools/call", &json!({"name": tool})).await
     }
 
@@ -99,7 +112,7 @@ impl<'g> Client<'g> {
     }
 
     /// Asks until the tools are these.
-    async fn has(&self, wanted: &[&str]) {
+    pub(crate) async fn has(&self, wanted: &[&str]) {
         let asked = timeout(PATIENCE, async {
             while self.tools().await.0 != wanted {
                 tokio::task::yield_now().await;

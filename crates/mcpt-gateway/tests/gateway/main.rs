@@ -13,6 +13,7 @@ mod answers;
 mod authorization;
 mod behind;
 mod bodies;
+mod bounds;
 mod changes;
 mod connections;
 mod crossing;

@@ -6,7 +6,10 @@ use serde_json::{Value, json};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
     net::{TcpListener, TcpStream},
-    sync::mpsc::{UnboundedReceiver, unbounded_channel},
+    sync::{
+        Semaphore,
+        mpsc::{UnboundedReceiver, unbounded_channel},
+    },
 };
 
 /// What came to a server.
@@ -47,6 +50,8 @@ pub(crate) enum Said {
     Events(Vec<String>),
     /// The stream goes on when the test says more.
     Open(Vec<String>),
+    /// One message, once it is let.
+    Held(Arc<Semaphore>, String),
     /// Nothing, with a status.
     Status(u16),
     /// Nothing at all.
@@ -160,6 +165,13 @@ async fn answer_with(
             Vec::new(),
             false,
         ),
+        Said::Held(let_through, text) => {
+            let_through.acquire().await.unwrap().forget();
+            let length = text.len();
+            let head =
+                format!("200 OK\r\nContent-Type: application/json\r\nContent-Length: {length}");
+            (head, vec![text], false)
+        }
         Said::Silence => return std::future::pending().await,
     };
     let mut more = more.subscribe();

@@ -87,6 +87,7 @@ impl Keeper {
                 known.listing = Arc::new(listing);
                 state.merge();
             }
+            state.changed();
             true
         });
         session
@@ -99,6 +100,7 @@ impl Keeper {
             if let Some(known) = state.servers.get_mut(&self.label) {
                 known.tried = true;
                 known.fault = Some(fault.to_string());
+                state.changed();
             }
         });
     }
