@@ -21,6 +21,7 @@ mod lock;
 mod packages;
 mod python_sdk;
 mod report;
+mod survive;
 mod test;
 mod tidy;
 mod tools;
@@ -54,6 +55,8 @@ enum Task {
     /// A real Docker and a real Podman of the tests' own
     #[command(subcommand)]
     Engines(engines::Action),
+    /// Which calls and sessions are lost while something happens to what serves them
+    Survive(survive::Arguments),
     /// Make the binary that releases and images are made of: small, fast and static
     Dist(dist::Arguments),
     /// Make OCI archives of mcpt and of the test servers, without a registry
@@ -83,6 +86,7 @@ fn main() -> ExitCode {
         Task::Bench(benchmark) => bench::run(&benchmark),
         Task::Cluster(action) => cluster::run(action),
         Task::Engines(action) => engines::run(action),
+        Task::Survive(arguments) => survive::run(&arguments),
         Task::Dist(arguments) => dist::run(&arguments),
         Task::Image(arguments) => image::run(&arguments),
         Task::Charts(arguments) => charts::run(&arguments),

@@ -180,7 +180,7 @@ impl ServerHandler for DemoTools {
         request: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
-        let tool = request.name.clone();
+        let (id, tool) = (context.id.clone(), request.name.clone());
         let begin = Instant::now();
         let result = self
             .router
@@ -192,7 +192,7 @@ impl ServerHandler for DemoTools {
             Err(_) => "refused",
         };
         let milliseconds = begin.elapsed().as_millis();
-        tracing::info!(%tool, outcome, milliseconds, "call");
+        tracing::info!(%id, %tool, outcome, milliseconds, "call");
         result
     }
 }

@@ -1,0 +1,129 @@
+//! A gateway of several replicas and a server of several pods on the test cluster, and what happens to them under load.
+
+use std::{
+    path::PathBuf,
+    process::ExitCode,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, bail};
+
+mod events;
+mod executions;
+mod stage;
+
+use self::{events::Event, executions::Executions, stage::Stage};
+use super::{
+    Output, finish,
+    exchange::Target,
+    judgement::{Deaths, Figures},
+    load::{self, Amount, Load},
+};
+use crate::{cache, report};
+
+/// Of the gateway and of the server.
+const GATEWAYS: &str = "3";
+const SERVERS: &str = "4";
+/// How much of what the servers did must be known for it to be said that nothing was done twice.
+const KNOWN: f64 = 0.95;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// How often each event happens
+    #[arg(long, default_value_t = 1)]
+    rounds: usize,
+    /// Only these events; all when none is named
+    #[arg(long, value_enum, value_delimiter = ',')]
+    only: Vec<Event>,
+    #[command(flatten)]
+    amount: Amount,
+    /// Tag of the image localhost/mcpt for gateway and server; the one of this version without it
+    #[arg(long, value_name = "TAG")]
+    image_tag: Option<String>,
+    /// This mcpt, instead of the debug build
+    #[arg(long, value_name = "FILE")]
+    mcpt: Option<PathBuf>,
+    #[arg(short, long, value_enum, default_value_t)]
+    output: Output,
+}
+
+/// One time that an event happened.
+struct Happened {
+    event: Event,
+    began: Instant,
+}
+
+pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let mcpt = arguments.mcpt.clone();
+    let mcpt = mcpt.unwrap_or_else(|| cache::target().join("debug/mcpt"));
+    if !mcpt.is_file() {
+        bail!("{} is not there: run `cargo build -p mcpt` first", mcpt.display());
+    }
+    let stage = Stage::set(mcpt, arguments.image_tag.as_deref())?;
+    let gateway = stage.service_url("mcpt-gateway")?;
+    let targets = [format!("{gateway}/mcp/demo"), format!("{gateway}/mcp")];
+    let targets = targets.map(|url| url.parse::<Target>());
+    let targets = targets.into_iter().collect::<anyhow::Result<Vec<_>>>()?;
+    let ways = load::ways(&targets, "counter", "echo")?;
+
+    let executions = Executions::follow(stage.access());
+    let load = Load::start(&ways, &arguments.amount)?;
+    let mut deaths = Deaths::new();
+    let outcome = happen(&stage, arguments, &mut deaths);
+    let calls = load.finish()?;
+    let executed = executions.finish()?;
+    // A change that fails says more than what became of the calls then.
+    let happened = outcome?;
+
+    let made = calls.iter().filter(|call| call.outcome.is_ok()).count();
+    let known = calls.iter().filter(|call| executed.contains_key(&call.id)).count();
+    report::progress(format_args!("{known} of {made} calls are in the servers' logs"));
+    if (known as f64) < made as f64 * KNOWN {
+        bail!("the servers' logs tell of {known} of {made} calls: whether one was made twice is not known");
+    }
+    let mut figures = Vec::new();
+    for event in Event::ALL {
+        let mut times = Vec::new();
+        for (number, one) in happened.iter().enumerate() {
+            if one.event == event {
+                let next = happened.get(number + 1).map(|next| next.began);
+                let within = |due: Instant| due >= one.began && next.is_none_or(|next| due < next);
+                times.push(calls.iter().filter(|call| within(call.due)).collect());
+            }
+        }
+        if !times.is_empty() {
+            let excuse = event.excuse();
+            figures.push(Figures::of(event.words(), &times, excuse, &deaths, &executed));
+        }
+    }
+    finish(&figures, arguments.output)
+}
+
+fn happen(
+    stage: &Stage,
+    arguments: &Arguments,
+    deaths: &mut Deaths,
+) -> anyhow::Result<Vec<Happened>> {
+    let mut happened = Vec::new();
+    for round in 1..=arguments.rounds {
+        for event in Event::ALL {
+            if !arguments.only.is_empty() && !arguments.only.contains(&event) {
+                continue;
+            }
+            let began = Instant::now();
+            happened.push(Happened { event, began });
+            let before = stage.pods(stage::SERVER)?;
+            let killed = event.happen(stage).with_context(|| event.words().to_owned())?;
+            stage.settle()?;
+            let after = stage.pods(stage::SERVER)?;
+            let gone = before.into_iter().filter(|pod| !after.contains(pod));
+            deaths.extend(gone.chain(killed).map(|pod| (pod, Instant::now())));
+            let seconds = began.elapsed().as_secs_f64();
+            report::progress(format_args!("round {round}, {}: {seconds:.1} s", event.words()));
+        }
+    }
+    // Each session calls once more, so that what the last event did to it is seen.
+    let all = arguments.amount.sessions as f64 * 2.0 / arguments.amount.calls_per_second;
+    std::thread::sleep(Duration::from_secs_f64(all));
+    Ok(happened)
+}
