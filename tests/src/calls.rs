@@ -20,6 +20,9 @@ const VERSION: &str = "2026-07-28";
 const PAUSE: Duration = Duration::from_millis(15);
 const CALL_TIMEOUT: Duration = Duration::from_secs(20);
 
+/// How many short calls each client makes at least, however soon it is over: fewer would prove little.
+const LEAST: u64 = 300;
+
 /// How a client calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Habit {
@@ -70,7 +73,7 @@ impl SteadyCalls {
         Self { stop, clients }
     }
 
-    /// Lets them finish their last calls and gives the records.
+    /// Lets them finish their last calls, of the short ones a few hundred each, and gives the records.
     ///
     /// # Panics
     /// When a client did.
@@ -107,7 +110,7 @@ impl Client {
             failures: Vec::new(),
         };
         for number in 1_u64.. {
-            if self.stop.load(Relaxed) {
+            if self.stop.load(Relaxed) && (number > LEAST || self.habit == Habit::Long) {
                 break;
             }
             let began = self.begin.elapsed();

@@ -3,14 +3,9 @@
 //! At any endpoint of MCP for a while, or at a gateway on the test cluster that all manner of things are done to. Each call
 //! is judged: sessions count, and each answer must be exactly one more than the last.
 
-use std::{
-    collections::BTreeMap,
-    io::Read as _,
-    process::ExitCode,
-    time::Duration,
-};
+use std::{io::Read as _, path::PathBuf, process::ExitCode, time::Duration};
 
-use anyhow::bail;
+use anyhow::{Context, bail};
 
 use crate::report;
 
@@ -22,8 +17,9 @@ mod load;
 mod mcp;
 mod table;
 
+use client::Call;
 use exchange::Target;
-use judgement::{Deaths, Excuse, Figures};
+use judgement::{Figures, Knowledge};
 use load::{Amount, Load};
 
 #[derive(Debug, clap::Args)]
@@ -45,8 +41,39 @@ pub(crate) struct Arguments {
     /// Tool that answers with its argument `message`
     #[arg(long, default_value = "echo", value_name = "NAME")]
     echo: String,
+    /// Sessions may end with their instance: a 404 is a loss only when the instance goes on to answer other sessions
+    #[arg(long)]
+    sessions_may_end: bool,
+    #[command(flatten)]
+    told: Told,
+}
+
+/// What is said of the calls.
+#[derive(Debug, clap::Args)]
+struct Told {
+    /// How soon a client must have a good call in a new session after the 404 of the old one
+    #[arg(long, default_value = "500ms", value_name = "TIME", value_parser = time)]
+    again_within: Duration,
+    /// Write each call to this file, as a line of JSON
+    #[arg(long, value_name = "FILE")]
+    calls: Option<PathBuf>,
     #[arg(short, long, value_enum, default_value_t)]
     output: Output,
+}
+
+impl Told {
+    fn write(&self, calls: &[Call]) -> anyhow::Result<()> {
+        let Some(file) = &self.calls else {
+            return Ok(());
+        };
+        let begin = calls.iter().map(|call| call.due).min();
+        let mut text = String::new();
+        for call in calls {
+            text.push_str(&call.told(begin.unwrap_or(call.due)).to_string());
+            text.push('\n');
+        }
+        std::fs::write(file, text).with_context(|| format!("cannot write {}", file.display()))
+    }
 }
 
 #[derive(Debug, clap::Subcommand)]
@@ -67,13 +94,14 @@ enum Output {
 }
 
 fn time(text: &str) -> Result<Duration, String> {
-    let (number, unit) = match (text.strip_suffix('s'), text.strip_suffix('m')) {
-        (Some(number), _) => (number, 1),
-        (_, Some(number)) => (number, 60),
-        _ => return Err("seconds such as 60s or minutes such as 5m".to_owned()),
-    };
-    let number: u64 = number.parse().map_err(|_| format!("no number: {number:?}"))?;
-    Ok(Duration::from_secs(number * unit))
+    let digits = text.trim_end_matches(|letter: char| !letter.is_ascii_digit());
+    let number: u64 = digits.parse().map_err(|_| "no number".to_owned())?;
+    match &text[digits.len()..] {
+        "ms" => Ok(Duration::from_millis(number)),
+        "s" => Ok(Duration::from_secs(number)),
+        "m" => Ok(Duration::from_secs(number * 60)),
+        _ => Err("a number and ms, s or m, such as 60s".to_owned()),
+    }
 }
 
 /// Calls, judges and prints; fails when anything was lost.
@@ -82,7 +110,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         Some(At::Cluster(arguments)) => return cluster::run(arguments),
         None => vec![at_urls(arguments)?],
     };
-    finish(&figures, arguments.output)
+    finish(&figures, arguments.told.output)
 }
 
 fn at_urls(arguments: &Arguments) -> anyhow::Result<Figures> {
@@ -98,9 +126,16 @@ fn at_urls(arguments: &Arguments) -> anyhow::Result<Figures> {
         None => drop(std::io::stdin().read_to_end(&mut Vec::new())?),
     }
     let calls = load.finish()?;
-    let calls = [calls.iter().collect()];
-    let (deaths, executed) = (Deaths::new(), BTreeMap::new());
-    Ok(Figures::of("all", &calls, Excuse::Nothing, &deaths, &executed))
+    let mut known = Knowledge {
+        again_within: arguments.told.again_within,
+        ..Knowledge::default()
+    };
+    if arguments.sessions_may_end {
+        known.conclude_deaths(&calls);
+    }
+    arguments.told.write(&calls)?;
+    let calls: Vec<_> = calls.iter().collect();
+    Ok(Figures::of("all", &calls, &known))
 }
 
 fn finish(figures: &[Figures], output: Output) -> anyhow::Result<ExitCode> {
@@ -115,5 +150,9 @@ fn finish(figures: &[Figures], output: Output) -> anyhow::Result<ExitCode> {
         }
     }
     let holds = figures.iter().all(|figures| figures.holds);
-    Ok(if holds { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if holds {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }

@@ -29,8 +29,7 @@ use hyper::{
 };
 use mcpt_access::Permission;
 use mcpt_aggregate::{
-    About, FromServer, ListKind, ServerLabel, Tag, Target, about, answer_to_server, from_server,
-    to_server,
+    About, ListKind, ServerLabel, Tag, Target, about, answer_to_server, to_server,
 };
 use mcpt_core::Namespace;
 use mcpt_protocol::{
@@ -422,10 +421,7 @@ impl Aggregate {
             let status = parts.status.as_u16();
             return failed(format!("{server}: its answer is HTTP {status}"));
         };
-        let text = match from_server(server, &message) {
-            FromServer::Rewritten(text) => Bytes::from(text),
-            FromServer::AsItIs | FromServer::ListChanged => body,
-        };
+        let text = rewritten::whole(server, id, &message).map_or(body, Bytes::from);
         Answer {
             response: page(StatusCode::OK, media::JSON, text),
             outcome,

@@ -5,6 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use serde_json::{Value, json};
 use tokio::{sync::watch, time::timeout};
 
 use super::{
@@ -39,6 +40,20 @@ pub(crate) struct Call {
     pub(crate) session: Option<(Arc<str>, Instant)>,
     /// When the session before was found to be over, of the first good call in a new one.
     pub(crate) gone_at: Option<Instant>,
+}
+
+impl Call {
+    /// As a line for people who look for something.
+    pub(crate) fn told(&self, begin: Instant) -> Value {
+        let since = |at: Instant| at.saturating_duration_since(begin).as_secs_f64();
+        let failure = self.outcome.as_ref().err();
+        json!({
+            "id": self.id, "manner": self.manner, "due": since(self.due), "ended": since(self.ended),
+            "failed": failure.map(|failure| format!("{:?}: {}", failure.kind, failure.why)),
+            "refused": self.refused, "instance": self.session.as_ref().map(|(instance, _)| &**instance),
+            "gone_at": self.gone_at.map(since),
+        })
+    }
 }
 
 /// When a client calls.
@@ -172,13 +187,16 @@ impl Client {
     }
 
     async fn begin(&mut self) -> Result<Session, Failure> {
-        let id = self.next_id();
+        let (id, began) = (self.next_id(), Instant::now());
         let way = Arc::clone(&self.way);
         let session = mcp::initialize(&mut self.connection, &way.target, &id).await?;
+        self.write(id, began, Ok(()), None);
         let instance = match &way.tools.whoami {
             Some(whoami) => {
-                let (connection, id) = (&mut self.connection, format!("{id}-who"));
+                let (id, began) = (self.next_id(), Instant::now());
+                let connection = &mut self.connection;
                 let named = mcp::call(connection, &way.target, &session, &id, whoami).await?;
+                self.write(id, began, Ok(()), None);
                 mcp::instance(&named)
             }
             None => None,
@@ -204,7 +222,8 @@ impl Client {
         outcome: Result<(), Failure>,
         session: Option<&Session>,
     ) {
-        let gone_at = if outcome.is_ok() { self.gone_at.take() } else { None };
+        let good = outcome.is_ok() && session.is_some();
+        let gone_at = if good { self.gone_at.take() } else { None };
         let call = Call {
             id,
             manner: match self.manner {

@@ -12,11 +12,17 @@ mod events;
 mod executions;
 mod stage;
 
-use self::{events::Event, executions::Executions, stage::Stage};
+use self::{
+    events::{Event, Killed},
+    executions::Executions,
+    stage::Stage,
+};
 use super::{
-    Output, finish,
+    Told,
+    client::Call,
     exchange::Target,
-    judgement::{Deaths, Figures},
+    finish,
+    judgement::{Figures, Knowledge},
     load::{self, Amount, Load},
 };
 use crate::{cache, report};
@@ -43,8 +49,8 @@ pub(crate) struct Arguments {
     /// This mcpt, instead of the debug build
     #[arg(long, value_name = "FILE")]
     mcpt: Option<PathBuf>,
-    #[arg(short, long, value_enum, default_value_t)]
-    output: Output,
+    #[command(flatten)]
+    told: Told,
 }
 
 /// One time that an event happened.
@@ -57,7 +63,10 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let mcpt = arguments.mcpt.clone();
     let mcpt = mcpt.unwrap_or_else(|| cache::target().join("debug/mcpt"));
     if !mcpt.is_file() {
-        bail!("{} is not there: run `cargo build -p mcpt` first", mcpt.display());
+        bail!(
+            "{} is not there: run `cargo build -p mcpt` first",
+            mcpt.display()
+        );
     }
     let stage = Stage::set(mcpt, arguments.image_tag.as_deref())?;
     let gateway = stage.service_url("mcpt-gateway")?;
@@ -68,41 +77,58 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 
     let executions = Executions::follow(stage.access());
     let load = Load::start(&ways, &arguments.amount)?;
-    let mut deaths = Deaths::new();
-    let outcome = happen(&stage, arguments, &mut deaths);
+    let mut knowledge = Knowledge {
+        again_within: arguments.told.again_within,
+        ..Knowledge::default()
+    };
+    let outcome = happen(&stage, arguments, &mut knowledge);
     let calls = load.finish()?;
-    let executed = executions.finish()?;
+    knowledge.executed = executions.finish()?;
     // A change that fails says more than what became of the calls then.
     let happened = outcome?;
 
     let made = calls.iter().filter(|call| call.outcome.is_ok()).count();
-    let known = calls.iter().filter(|call| executed.contains_key(&call.id)).count();
-    report::progress(format_args!("{known} of {made} calls are in the servers' logs"));
+    arguments.told.write(&calls)?;
+    let known = calls
+        .iter()
+        .filter(|call| knowledge.executed.contains_key(&call.id))
+        .count();
+    report::progress(format_args!(
+        "{known} of {made} calls are in the servers' logs"
+    ));
+    let figures: Vec<_> = Event::ALL
+        .into_iter()
+        .map(|event| (event, calls_of(event, &happened, &calls)))
+        .filter(|(_, calls)| !calls.is_empty())
+        .map(|(event, calls)| Figures::of(event.words(), &calls, &knowledge))
+        .collect();
+    let verdict = finish(&figures, arguments.told.output)?;
     if (known as f64) < made as f64 * KNOWN {
-        bail!("the servers' logs tell of {known} of {made} calls: whether one was made twice is not known");
+        bail!("with so few calls in the logs nobody knows whether one was made twice");
     }
-    let mut figures = Vec::new();
-    for event in Event::ALL {
-        let mut times = Vec::new();
-        for (number, one) in happened.iter().enumerate() {
-            if one.event == event {
-                let next = happened.get(number + 1).map(|next| next.began);
-                let within = |due: Instant| due >= one.began && next.is_none_or(|next| due < next);
-                times.push(calls.iter().filter(|call| within(call.due)).collect());
-            }
-        }
-        if !times.is_empty() {
-            let excuse = event.excuse();
-            figures.push(Figures::of(event.words(), &times, excuse, &deaths, &executed));
-        }
-    }
-    finish(&figures, arguments.output)
+    Ok(verdict)
+}
+
+/// Calls that ended while the event happened, or before the next one did.
+fn calls_of<'a>(event: Event, happened: &[Happened], calls: &'a [Call]) -> Vec<&'a Call> {
+    let times = happened
+        .iter()
+        .enumerate()
+        .filter(|(_, one)| one.event == event);
+    let times: Vec<_> = times
+        .map(|(number, one)| (one.began, happened.get(number + 1).map(|next| next.began)))
+        .collect();
+    let within = |at: Instant| {
+        let mut times = times.iter();
+        times.any(|(began, next)| at >= *began && next.is_none_or(|next| at < next))
+    };
+    calls.iter().filter(|call| within(call.ended)).collect()
 }
 
 fn happen(
     stage: &Stage,
     arguments: &Arguments,
-    deaths: &mut Deaths,
+    knowledge: &mut Knowledge,
 ) -> anyhow::Result<Vec<Happened>> {
     let mut happened = Vec::new();
     for round in 1..=arguments.rounds {
@@ -113,13 +139,24 @@ fn happen(
             let began = Instant::now();
             happened.push(Happened { event, began });
             let before = stage.pods(stage::SERVER)?;
-            let killed = event.happen(stage).with_context(|| event.words().to_owned())?;
+            let kill = event
+                .happen(stage)
+                .with_context(|| event.words().to_owned())?;
             stage.settle()?;
             let after = stage.pods(stage::SERVER)?;
             let gone = before.into_iter().filter(|pod| !after.contains(pod));
-            deaths.extend(gone.chain(killed).map(|pod| (pod, Instant::now())));
+            knowledge
+                .deaths
+                .extend(gone.map(|pod| (pod, Instant::now())));
+            if let Some(Killed { pod, from, to }) = kill {
+                knowledge.deaths.insert(pod, to);
+                knowledge.kills.push((from, to));
+            }
             let seconds = began.elapsed().as_secs_f64();
-            report::progress(format_args!("round {round}, {}: {seconds:.1} s", event.words()));
+            report::progress(format_args!(
+                "round {round}, {}: {seconds:.1} s",
+                event.words()
+            ));
         }
     }
     // Each session calls once more, so that what the last event did to it is seen.

@@ -55,7 +55,10 @@ impl FromStr for Target {
             host,
             port: authority.port_u16().unwrap_or(80),
             authority: HeaderValue::try_from(authority.as_str())?,
-            path: uri.path_and_query().map_or("/", |path| path.as_str()).to_owned(),
+            path: uri
+                .path_and_query()
+                .map_or("/", |path| path.as_str())
+                .to_owned(),
         })
     }
 }
@@ -116,7 +119,10 @@ impl Connection {
             let response = self.sent(target, message).await?;
             let (parts, body) = response.into_parts();
             let body = body.collect().await.map_err(|error| {
-                Lost::Broken(format!("the body of the answer ({}): {error:?}", parts.status))
+                Lost::Broken(format!(
+                    "the body of the answer ({}): {error:?}",
+                    parts.status
+                ))
             })?;
             Ok(Answer {
                 status: parts.status,
@@ -124,7 +130,9 @@ impl Connection {
                 body: body.to_bytes(),
             })
         };
-        let answer = timeout(ANSWER_WITHIN, whole).await.unwrap_or(Err(Lost::Late));
+        let answer = timeout(ANSWER_WITHIN, whole)
+            .await
+            .unwrap_or(Err(Lost::Late));
         if !self.kept || answer.is_err() {
             self.sender = None;
         }

@@ -12,24 +12,46 @@ use super::{
     mcp::{Failure, Kind},
 };
 
-/// How soon a client whose session is over must have a good call in a new one.
-const AGAIN_WITHIN: Duration = Duration::from_millis(500);
-/// How far apart calls may break that one kill broke.
-const ONE_MOMENT: Duration = Duration::from_millis(500);
 /// How many violations are told in words.
 const SHOWN: usize = 20;
 
-/// What an event may do to calls.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Excuse {
-    /// Nothing at all.
-    Nothing,
-    /// A process was killed: calls that were in flight there broke.
-    Killed,
+/// What else is known of a run.
+#[derive(Debug, Default)]
+pub(crate) struct Knowledge {
+    /// When instances ended that took their sessions with them.
+    pub(crate) deaths: BTreeMap<String, Instant>,
+    /// From when to when each kill of a process was under way: calls that were in flight there broke.
+    pub(crate) kills: Vec<(Instant, Instant)>,
+    /// How often a server ran the call with that id.
+    pub(crate) executed: BTreeMap<String, usize>,
+    /// How soon a client whose session is over must have a good call in a new one.
+    pub(crate) again_within: Duration,
 }
 
-/// When instances ended that took their sessions with them.
-pub(crate) type Deaths = BTreeMap<String, Instant>;
+impl Knowledge {
+    /// Concludes from the calls alone which instances ended: those with sessions that were over, when from then on none of
+    /// the sessions that they had was answered any more.
+    pub(crate) fn conclude_deaths(&mut self, calls: &[Call]) {
+        for call in calls {
+            let kind = call.outcome.as_ref().err().map(|failure| failure.kind);
+            if let (Some(Kind::Gone), Some((instance, _))) = (kind, &call.session) {
+                let first = self
+                    .deaths
+                    .entry(instance.to_string())
+                    .or_insert(call.ended);
+                *first = call.ended.min(*first);
+            }
+        }
+        self.deaths.retain(|instance, death| {
+            let mut of_it = calls.iter().filter(|call| call.outcome.is_ok());
+            !of_it.any(|call| {
+                let session = call.session.as_ref();
+                let had = session.is_some_and(|(of, began)| **of == **instance && began < death);
+                had && call.due > *death
+            })
+        });
+    }
+}
 
 /// Figures of the calls of one event.
 #[derive(Debug, Serialize)]
@@ -58,34 +80,22 @@ pub(crate) struct Figures {
 }
 
 impl Figures {
-    /// Judges calls of one event, which may have happened several times. `executed` says how often a server ran the call
-    /// with that id, where that is known.
-    pub(crate) fn of(
-        event: &str,
-        times: &[Vec<&Call>],
-        excuse: Excuse,
-        deaths: &Deaths,
-        executed: &BTreeMap<String, usize>,
-    ) -> Self {
-        let mut judge = Judge::new(deaths);
-        for calls in times {
-            judge.begin(calls, excuse);
-            for call in calls {
-                judge.take(call);
-                if executed.get(&call.id).is_some_and(|times| *times > 1) {
-                    judge.doubled += 1;
-                    judge.violation(call, "it was made twice");
-                }
+    /// Judges the calls of one event.
+    pub(crate) fn of(event: &str, calls: &[&Call], known: &Knowledge) -> Self {
+        let mut judge = Judge::new(known, calls.iter().map(|call| call.due).min());
+        for call in calls {
+            judge.take(call);
+            if known.executed.get(&call.id).is_some_and(|times| *times > 1) {
+                judge.doubled += 1;
+                judge.violation(call, "it was made twice");
             }
         }
-        judge.figures(event, times.iter().map(Vec::len).sum())
+        judge.figures(event, calls.len())
     }
 }
 
 struct Judge<'a> {
-    deaths: &'a Deaths,
-    /// When calls may have been cut off.
-    moment: Option<(Instant, Instant)>,
+    known: &'a Knowledge,
     begin: Option<Instant>,
     failed: BTreeMap<String, usize>,
     doubled: usize,
@@ -96,14 +106,15 @@ struct Judge<'a> {
     latencies: Vec<f64>,
     again: Option<Duration>,
     violations: Vec<String>,
+    /// Those that are only a matter of time, told last.
+    slow: Vec<String>,
 }
 
 impl<'a> Judge<'a> {
-    fn new(deaths: &'a Deaths) -> Self {
+    fn new(known: &'a Knowledge, begin: Option<Instant>) -> Self {
         Self {
-            deaths,
-            moment: None,
-            begin: None,
+            known,
+            begin,
             failed: BTreeMap::new(),
             doubled: 0,
             resets: 0,
@@ -113,16 +124,8 @@ impl<'a> Judge<'a> {
             latencies: Vec::new(),
             again: None,
             violations: Vec::new(),
+            slow: Vec::new(),
         }
-    }
-
-    /// What follows are the calls of one time that the event happened.
-    fn begin(&mut self, calls: &[&Call], excuse: Excuse) {
-        let broken = calls.iter().filter(|call| is_cut_off(call));
-        let first = broken.map(|call| call.ended).min();
-        let first = first.filter(|_| excuse == Excuse::Killed);
-        self.moment = first.map(|first| (first, first + ONE_MOMENT));
-        self.begin = calls.iter().map(|call| call.due).min();
     }
 
     fn take(&mut self, call: &Call) {
@@ -137,8 +140,10 @@ impl<'a> Judge<'a> {
         if let Some(gone) = call.gone_at {
             let again = call.ended.saturating_duration_since(gone);
             self.again = self.again.max(Some(again));
-            if again > AGAIN_WITHIN {
-                self.violation(call, &format!("a good call only {again:?} after the 404"));
+            if again > self.known.again_within {
+                let why = format!("a good call only {again:?} after the 404");
+                let slow = self.told(call, &why);
+                self.slow.push(slow);
             }
         }
     }
@@ -146,7 +151,7 @@ impl<'a> Judge<'a> {
     fn fail(&mut self, call: &Call, failure: &Failure) {
         match failure.kind {
             Kind::Gone if self.died(call) => self.ended += 1,
-            _ if is_cut_off(call) && self.in_the_moment(call) => self.cut_off += 1,
+            _ if is_cut_off(call) && self.was_in_flight(call) => self.cut_off += 1,
             Kind::Reset => {
                 self.resets += 1;
                 self.violation(call, &failure.why);
@@ -167,28 +172,34 @@ impl<'a> Judge<'a> {
         let Some((instance, began)) = &call.session else {
             return false;
         };
-        let death = self.deaths.get(&**instance);
+        let death = self.known.deaths.get(&**instance);
         death.is_some_and(|death| began < death)
     }
 
-    fn in_the_moment(&self, call: &Call) -> bool {
-        let within = |(from, to)| (from..=to).contains(&call.ended);
-        self.moment.is_some_and(within)
+    /// Whether a process was killed while the call was in flight.
+    fn was_in_flight(&self, call: &Call) -> bool {
+        let mut kills = self.known.kills.iter();
+        kills.any(|(from, to)| call.due <= *to && call.ended >= *from)
     }
 
     fn violation(&mut self, call: &Call, why: &str) {
+        let told = self.told(call, why);
+        self.violations.push(told);
+    }
+
+    fn told(&self, call: &Call, why: &str) -> String {
         let since = |at: Instant| {
             let begin = self.begin.unwrap_or(at);
             at.saturating_duration_since(begin).as_secs_f64()
         };
         let instance = call.session.as_ref().map_or("", |(instance, _)| instance);
-        self.violations.push(format!(
+        format!(
             "call {} ({}) {instance} {:.3} s to {:.3} s: {why}",
             call.id,
             call.manner,
             since(call.due),
             since(call.ended),
-        ));
+        )
     }
 
     fn figures(mut self, event: &str, calls: usize) -> Figures {
@@ -198,6 +209,7 @@ impl<'a> Judge<'a> {
             let index = index.min(self.latencies.len().saturating_sub(1));
             self.latencies.get(index).copied().unwrap_or_default()
         };
+        self.violations.append(&mut self.slow);
         let holds = self.violations.is_empty() && calls > 0;
         self.violations.truncate(SHOWN);
         Figures {
@@ -262,40 +274,91 @@ mod tests {
         }
     }
 
-    fn judged(calls: &[Call], excuse: Excuse, deaths: &Deaths) -> Figures {
+    fn judged(calls: &[Call], known: &Knowledge) -> Figures {
         let calls: Vec<_> = calls.iter().collect();
-        Figures::of("event", &[calls], excuse, deaths, &BTreeMap::new())
+        Figures::of("event", &calls, known)
     }
 
     #[test]
     fn a_session_may_end_with_its_instance_and_in_no_other_way() {
         let now = Instant::now();
         let gone = [call(now, Some(Kind::Gone))];
-        let died_at = |after| Deaths::from([("pod".to_owned(), now + Duration::from_secs(after))]);
-        let after = judged(&gone, Excuse::Nothing, &died_at(1));
+        let died_at = |after| Knowledge {
+            deaths: BTreeMap::from([("pod".to_owned(), now + Duration::from_secs(after))]),
+            ..Knowledge::default()
+        };
+        let after = judged(&gone, &died_at(1));
         assert!(after.holds && after.ended == 1);
         // It began on the instance that took the place of the dead one.
-        assert!(!judged(&gone, Excuse::Nothing, &died_at(0)).holds);
-        assert!(!judged(&gone, Excuse::Nothing, &Deaths::new()).holds);
+        assert!(!judged(&gone, &died_at(0)).holds);
+        assert!(!judged(&gone, &Knowledge::default()).holds);
     }
 
     #[test]
-    fn a_kill_excuses_one_moment() {
+    fn an_instance_that_answers_its_sessions_has_not_ended() {
         let now = Instant::now();
-        let broken = |after| call(now + Duration::from_millis(after), Some(Kind::Broken));
-        let none = Deaths::new();
-        let cut = judged(&[broken(0), broken(100)], Excuse::Killed, &none);
-        assert!(cut.holds && cut.cut_off == 2);
-        assert!(!judged(&[broken(0), broken(1000)], Excuse::Killed, &none).holds);
-        assert!(!judged(&[broken(0)], Excuse::Nothing, &none).holds);
+        let at = |after, outcome, began| {
+            let mut call = call(now + Duration::from_secs(after), outcome);
+            call.session = Some((Arc::from("pod"), now + Duration::from_secs(began)));
+            call
+        };
+        let holds = |calls: &[Call]| {
+            let mut known = Knowledge {
+                again_within: Duration::MAX,
+                ..Knowledge::default()
+            };
+            known.conclude_deaths(calls);
+            judged(calls, &known).holds
+        };
+        let (good, gone) = (at(1, None, 0), at(2, Some(Kind::Gone), 0));
+        assert!(holds(&[good.clone(), gone.clone()]));
+        // Of the same name, and begun after that.
+        assert!(holds(&[good.clone(), gone.clone(), at(4, None, 3)]));
+        assert!(!holds(&[good, gone, at(4, None, 0)]));
+    }
+
+    #[test]
+    fn a_kill_excuses_what_was_in_flight() {
+        let now = Instant::now();
+        let killed = |from, to| Knowledge {
+            kills: vec![(
+                now + Duration::from_millis(from),
+                now + Duration::from_millis(to),
+            )],
+            ..Knowledge::default()
+        };
+        let mut broken = call(now, Some(Kind::Broken));
+        broken.ended = now + Duration::from_millis(100);
+        let cut = judged(&[broken.clone()], &killed(50, 60));
+        assert!(cut.holds && cut.cut_off == 1);
+        assert!(!judged(&[broken.clone()], &killed(101, 110)).holds);
+        assert!(!judged(&[broken], &Knowledge::default()).holds);
+        let mut wrong = call(now, Some(Kind::Wrong));
+        wrong.ended = now + Duration::from_millis(100);
+        assert!(!judged(&[wrong], &killed(50, 60)).holds);
     }
 
     #[test]
     fn nothing_at_all_is_no_proof() {
-        assert!(!judged(&[], Excuse::Nothing, &Deaths::new()).holds);
-        let once = BTreeMap::from([("a".to_owned(), 2)]);
-        let good = call(Instant::now(), None);
-        let twice = Figures::of("event", &[vec![&good]], Excuse::Nothing, &Deaths::new(), &once);
+        assert!(!judged(&[], &Knowledge::default()).holds);
+        let known = Knowledge {
+            executed: BTreeMap::from([("a".to_owned(), 2)]),
+            ..Knowledge::default()
+        };
+        let twice = judged(&[call(Instant::now(), None)], &known);
         assert!(!twice.holds && twice.doubled == 1);
+    }
+
+    #[test]
+    fn a_new_session_must_answer_in_time() {
+        let now = Instant::now();
+        let mut again = call(now + Duration::from_millis(400), None);
+        again.gone_at = Some(now);
+        let within = |milliseconds| Knowledge {
+            again_within: Duration::from_millis(milliseconds),
+            ..Knowledge::default()
+        };
+        assert!(judged(&[again.clone()], &within(500)).holds);
+        assert!(!judged(&[again], &within(300)).holds);
     }
 }

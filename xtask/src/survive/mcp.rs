@@ -104,7 +104,8 @@ pub(super) async fn initialize(
     id: &str,
 ) -> Result<SessionId, Failure> {
     let client = json!({"name": "survive", "version": "1"});
-    let params = json!({"protocolVersion": WITH_SESSIONS, "capabilities": {}, "clientInfo": client});
+    let params =
+        json!({"protocolVersion": WITH_SESSIONS, "capabilities": {}, "clientInfo": client});
     let body = json!({"jsonrpc": "2.0", "id": id, "method": "initialize", "params": params});
     let answer = connection.exchange(target, &post(body.to_string())).await?;
     let session = answer.headers.get(SESSION_ID).cloned();
@@ -166,11 +167,7 @@ pub(super) async fn end(
 }
 
 /// Calls `echo` outside of any session.
-pub(super) async fn echo(
-    connection: &mut Connection,
-    way: &Way,
-    id: &str,
-) -> Result<(), Failure> {
+pub(super) async fn echo(connection: &mut Connection, way: &Way, id: &str) -> Result<(), Failure> {
     let tool = &way.tools.echo;
     let body = json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": {
         "name": tool, "arguments": {"message": id}, "_meta": {
@@ -204,7 +201,10 @@ pub(super) async fn tools(target: &Target, counter: &str, echo: &str) -> anyhow:
     let list = ("tools/list", json!({}));
     let listed = ask(&mut connection, target, &session, "list", list).await;
     let listed = listed.map_err(failed).with_context(at)?;
-    end(&mut connection, target, &session).await.map_err(failed).with_context(at)?;
+    end(&mut connection, target, &session)
+        .await
+        .map_err(failed)
+        .with_context(at)?;
     let names: Vec<_> = listed["tools"]
         .as_array()
         .into_iter()
@@ -213,7 +213,9 @@ pub(super) async fn tools(target: &Target, counter: &str, echo: &str) -> anyhow:
         .collect();
     let named = |name: &str| {
         let longer = format!("_{name}");
-        let found = names.iter().find(|known| **known == name || known.ends_with(&longer));
+        let found = names
+            .iter()
+            .find(|known| **known == name || known.ends_with(&longer));
         found.map(|known| (*known).to_owned())
     };
     let (Some(counter), Some(echo)) = (named(counter), named(echo)) else {
@@ -232,7 +234,9 @@ pub(super) async fn tools(target: &Target, counter: &str, echo: &str) -> anyhow:
 
 /// The instance that a result of `whoami` names.
 pub(super) fn instance(result: &Value) -> Option<Arc<str>> {
-    result["structuredContent"]["instance"].as_str().map(Arc::from)
+    result["structuredContent"]["instance"]
+        .as_str()
+        .map(Arc::from)
 }
 
 /// The number that a result of `counter` has.
@@ -246,7 +250,9 @@ pub(super) fn number(result: &Value) -> Result<u64, Failure> {
 
 fn in_session(session: &SessionId, mut message: Message) -> Message {
     message.headers.insert(SESSION_ID, session.0.clone());
-    message.headers.insert(VERSION, HeaderValue::from_static(WITH_SESSIONS));
+    message
+        .headers
+        .insert(VERSION, HeaderValue::from_static(WITH_SESSIONS));
     message
 }
 
@@ -286,8 +292,10 @@ mod tests {
 
     #[test]
     fn results_are_read_from_json_and_from_events() {
-        let plain = r#"{"jsonrpc":"2.0","id":"7","result":{"content":[{"type":"text","text":"3"}]}}"#;
-        let stream = format!("id: 1\ndata: {{\"method\":\"x\"}}\n\nevent: message\ndata: {plain}\n\n");
+        let plain =
+            r#"{"jsonrpc":"2.0","id":"7","result":{"content":[{"type":"text","text":"3"}]}}"#;
+        let stream =
+            format!("id: 1\ndata: {{\"method\":\"x\"}}\n\nevent: message\ndata: {plain}\n\n");
         for body in [plain, &stream] {
             let result = result(&answer(body), "7").unwrap();
             assert_eq!(number(&result).unwrap(), 3);

@@ -24,12 +24,18 @@ pub(super) fn plain(figures: &[Figures]) -> String {
     let widths: Vec<usize> = (0..HEAD.len())
         .map(|column| rows.iter().map(|row| row[column].len()).max().unwrap_or(0))
         .collect();
-    let verdicts = figures.iter().map(|figures| if figures.holds { "holds" } else { "FAILS" });
+    let verdicts = figures
+        .iter()
+        .map(|figures| if figures.holds { "holds" } else { "FAILS" });
     let lines = rows.iter().zip(std::iter::once("").chain(verdicts));
     let lines = lines.map(|(row, verdict)| {
         let cells = row.iter().zip(&widths);
-        let cells: Vec<_> = cells.map(|(cell, width)| format!("{cell:<width$}")).collect();
-        format!("{}  {verdict}", cells.join("  ")).trim_end().to_owned()
+        let cells: Vec<_> = cells
+            .map(|(cell, width)| format!("{cell:<width$}"))
+            .collect();
+        format!("{}  {verdict}", cells.join("  "))
+            .trim_end()
+            .to_owned()
     });
     lines.collect::<Vec<_>>().join("\n")
 }
@@ -53,7 +59,11 @@ fn cells(figures: &Figures) -> [String; 12] {
     [
         figures.event.clone(),
         figures.calls.to_string(),
-        if failed.is_empty() { "0".to_owned() } else { failed.join(", ") },
+        if failed.is_empty() {
+            "0".to_owned()
+        } else {
+            failed.join(", ")
+        },
         figures.doubled.to_string(),
         figures.resets.to_string(),
         figures.ended.to_string(),

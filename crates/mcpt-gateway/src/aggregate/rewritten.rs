@@ -9,12 +9,44 @@ use std::{
 use bytes::Bytes;
 use hyper::body::{Body, Frame};
 use mcpt_aggregate::{FromServer, ServerLabel, Tag, from_server};
-use mcpt_protocol::{ErrorCode, Message, Part, error_response, sse};
+use mcpt_protocol::{ErrorCode, Message, MessageId, Part, error_response, sse};
 use mcpt_routing::EndpointId;
-use serde_json::value::RawValue;
+use serde_json::{Value, value::RawValue};
 
 use super::{catalogue::Catalogue, inner::MAX_ANSWER};
 use crate::relay::GatewayBody;
+
+/// What a client gets for a server's whole answer to its request `id`; `None` when it can stay as it is.
+///
+/// Who refuses what he has not read names no request, or one that he has made up. A client that waits for its own would
+/// wait on.
+pub(super) fn whole(server: &ServerLabel, id: Part<'_>, message: &Message<'_>) -> Option<String> {
+    if MessageId::of(id).is_some_and(|id| message.answers(&id)) {
+        return match from_server(server, message) {
+            FromServer::Rewritten(text) => Some(text),
+            FromServer::AsItIs | FromServer::ListChanged => None,
+        };
+    }
+    let Some(error) = message.error() else {
+        let why = format!("{server}: its answer is to another request");
+        return Some(error_response(
+            Some(id),
+            ErrorCode::INTERNAL_ERROR,
+            &why,
+            None,
+        ));
+    };
+    let code = i32::try_from(error.code).map_or(ErrorCode::INTERNAL_ERROR, ErrorCode);
+    let data: Option<Value> = error
+        .data
+        .and_then(|data| serde_json::from_str(data.get()).ok());
+    Some(error_response(
+        Some(id),
+        code,
+        &error.message,
+        data.as_ref(),
+    ))
+}
 
 /// A stream whose events are rewritten one by one.
 #[derive(Debug)]

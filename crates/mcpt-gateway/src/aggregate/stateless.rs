@@ -28,7 +28,7 @@ use super::{
     Aggregate, Asked, Parties,
     inner::{self, In, MAX_ANSWER, collect},
     own, refused,
-    rewritten::Rewritten,
+    rewritten::{self, Rewritten},
     stream::{KEEP_ALIVE, PAUSE, WAITING},
 };
 use crate::{
@@ -173,10 +173,9 @@ async fn forwarded(
         .ok()
         .and_then(|body| Message::parse(body).ok());
     let text = match (&body, message) {
-        (Ok(body), Some(message)) => match from_server(server, &message) {
-            FromServer::Rewritten(text) => Bytes::from(text),
-            FromServer::AsItIs | FromServer::ListChanged => body.clone(),
-        },
+        (Ok(body), Some(message)) => {
+            rewritten::whole(server, id, &message).map_or(body.clone(), Bytes::from)
+        }
         (Err(why), _) => {
             let why = format!("{server}: {why}");
             return own::error(id, ErrorCode::INTERNAL_ERROR, &why).about(subject);

@@ -336,6 +336,52 @@ async fn questions_within_a_call_are_answered_and_uris_are_rewritten() {
     assert_eq!(client.tell(&stray).await.status, 400);
 }
 
+/// Servers refuse in the name of no request, or of one that they have made up, what they have not read; and a connection that
+/// breaks names none either.
+pub(crate) fn unnamed(asked: &Asked) -> Option<Said> {
+    let error = |id: Value| {
+        let error = json!({"code": -32600, "message": "not now", "data": [id]});
+        Some(Said::Json(
+            json!({"jsonrpc": "2.0", "id": id, "error": error}).to_string(),
+        ))
+    };
+    match asked.message["params"]["arguments"]["how"].as_str()? {
+        "null" => error(Value::Null),
+        "made up" => error(json!("server-error")),
+        "foreign" => Some(Said::Json(
+            json!({"jsonrpc": "2.0", "id": "another", "result": {"content": []}}).to_string(),
+        )),
+        _ => Some(Said::Broken),
+    }
+}
+
+/// In which ways, and what the client reads.
+pub(crate) const UNNAMED: [(&str, &str); 4] = [
+    ("null", "not now"),
+    ("made up", "not now"),
+    ("foreign", "another request"),
+    ("broken", "closed the connection"),
+];
+
+#[tokio::test]
+async fn each_answer_names_the_request_that_the_client_waits_for() {
+    let server = scripted(json!({"tools": {}}), unnamed).await;
+    let gateway = gateway();
+    servers(&gateway, &[("s", server.address)]);
+    let client = Client::open(&gateway).await;
+    client.has(&["s_tool"]).await;
+    for (how, why) in UNNAMED {
+        let params = json!({"name": "s_tool", "arguments": {"how": how}});
+        let answer = client.ask("tools/call", &params).await;
+        let response = response(&answer);
+        assert_eq!(response["id"], "c", "{how}: {answer:?}");
+        assert!(
+            response["error"]["message"].to_string().contains(why),
+            "{how}: {answer:?}"
+        );
+    }
+}
+
 #[tokio::test]
 async fn what_a_server_says_by_itself_comes_on_the_stream() {
     let server = scripted(json!({"tools": {}}), |asked| {

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use crate::{
-    aggregate::{asked, heard, response, servers},
+    aggregate::{UNNAMED, asked, heard, response, servers, unnamed},
     harness::{PATIENCE, Tellable, demo, gateway, modern},
     scripted::{Said, event, scripted},
     wire::{Answer, Wire},
@@ -45,6 +45,26 @@ async fn lists(gateway: &Tellable, tool: &str) {
         }
     });
     assert!(listed.await.is_ok(), "{tool} is not listed");
+}
+
+#[tokio::test]
+async fn each_answer_names_the_request_that_the_client_waits_for() {
+    let server = scripted(json!({"tools": {}}), unnamed).await;
+    let gateway = gateway();
+    servers(&gateway, &[("s", server.address)]);
+    lists(&gateway, "s_tool").await;
+    for (how, why) in UNNAMED {
+        let params = json!({"name": "s_tool", "arguments": {"how": how}});
+        let (_, sent) = modern("tools/call", &params);
+        let sent: Value = serde_json::from_str(&sent).unwrap();
+        let answer = ask_with(&gateway, "tools/call", &params, &[("Mcp-Name", "s_tool")]).await;
+        let response = response(&answer);
+        assert_eq!(response["id"], sent["id"], "{how}: {answer:?}");
+        assert!(
+            response["error"]["message"].to_string().contains(why),
+            "{how}: {answer:?}"
+        );
+    }
 }
 
 #[tokio::test]

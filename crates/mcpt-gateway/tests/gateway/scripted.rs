@@ -56,6 +56,8 @@ pub(crate) enum Said {
     Status(u16),
     /// Nothing at all.
     Silence,
+    /// The end of the connection.
+    Broken,
 }
 
 /// A running server.
@@ -173,6 +175,7 @@ async fn answer_with(
             (head, vec![text], false)
         }
         Said::Silence => return std::future::pending().await,
+        Said::Broken => return,
     };
     let mut more = more.subscribe();
     let head = format!("HTTP/1.1 {head}\r\n{session}\r\n");

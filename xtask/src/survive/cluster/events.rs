@@ -1,6 +1,10 @@
 //! What happens to gateway and server, one after the other.
 
-use std::{process::Command, thread, time::Duration};
+use std::{
+    process::Command,
+    thread,
+    time::{Duration, Instant},
+};
 
 use anyhow::Context;
 
@@ -8,7 +12,7 @@ use super::{
     SERVERS,
     stage::{GATEWAY, SERVER, Stage},
 };
-use crate::{command, survive::judgement::Excuse};
+use crate::command;
 
 /// How long the API server is away.
 const AWAY: Duration = Duration::from_secs(30);
@@ -28,6 +32,14 @@ pub(super) enum Event {
     KillServer,
     RestartGateways,
     ApiServerAway,
+}
+
+/// A pod whose processes were killed, from when to when.
+#[derive(Debug)]
+pub(super) struct Killed {
+    pub(super) pod: String,
+    pub(super) from: Instant,
+    pub(super) to: Instant,
 }
 
 impl Event {
@@ -61,15 +73,8 @@ impl Event {
         }
     }
 
-    pub(super) fn excuse(self) -> Excuse {
-        match self {
-            Self::KillGateway | Self::KillServer => Excuse::Killed,
-            _ => Excuse::Nothing,
-        }
-    }
-
-    /// Lets it happen, and gives the server's pods that it killed.
-    pub(super) fn happen(self, stage: &Stage) -> anyhow::Result<Option<String>> {
+    /// Lets it happen, and says what it killed.
+    pub(super) fn happen(self, stage: &Stage) -> anyhow::Result<Option<Killed>> {
         match self {
             Self::Nothing => thread::sleep(QUIET),
             Self::Update => update(stage)?,
@@ -78,7 +83,7 @@ impl Event {
             Self::ScaleUp => stage.mcpt(&["scale", "demo", "--replicas", SERVERS])?,
             Self::Autoscale => autoscale(stage)?,
             Self::DrainNode => drain(stage)?,
-            Self::KillGateway => drop(kill(stage, GATEWAY)?),
+            Self::KillGateway => return kill(stage, GATEWAY).map(Some),
             Self::KillServer => return kill(stage, SERVER).map(Some),
             Self::RestartGateways => {
                 let restart = ["rollout", "restart", "deployment/mcpt-gateway"];
@@ -140,7 +145,12 @@ fn drain(stage: &Stage) -> anyhow::Result<()> {
     let pod = pods.first().context("no gateway")?;
     let pod = stage.get(&format!("pod/{pod}"))?;
     let node = pod["spec"]["nodeName"].as_str().context("no node")?;
-    let flags = ["--ignore-daemonsets", "--delete-emptydir-data", "--force", "--timeout=180s"];
+    let flags = [
+        "--ignore-daemonsets",
+        "--delete-emptydir-data",
+        "--force",
+        "--timeout=180s",
+    ];
     let drained = stage.kubectl(&[&["drain", node], &flags[..]].concat());
     let settled = drained.and_then(|_| stage.settle());
     stage.kubectl(&["uncordon", node])?;
@@ -148,12 +158,14 @@ fn drain(stage: &Stage) -> anyhow::Result<()> {
 }
 
 /// One pod of them, with SIGKILL; it is ready again afterwards.
-fn kill(stage: &Stage, selector: &str) -> anyhow::Result<String> {
+fn kill(stage: &Stage, selector: &str) -> anyhow::Result<Killed> {
     let pods = stage.pods(selector)?;
     let pod = pods.into_iter().next().context("no pods")?;
+    let from = Instant::now();
     let restarts = stage.kill(&pod)?;
+    let to = Instant::now();
     stage.restarted(&pod, restarts)?;
-    Ok(pod)
+    Ok(Killed { pod, from, to })
 }
 
 fn fault(what: &str) -> anyhow::Result<()> {

@@ -55,7 +55,11 @@ impl Executions {
         self.shared.stop.store(true, Relaxed);
         self.looking.thread().unpark();
         self.looking.join().ok().context("following logs failed")?;
-        let lines = self.shared.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        let lines = self
+            .shared
+            .lines
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let mut executed = BTreeMap::new();
         for id in lines.iter().filter_map(|(_, line)| id(line)) {
             *executed.entry(id.to_owned()).or_default() += 1;
@@ -90,9 +94,18 @@ impl Shared {
 
     /// Begins to read a log; without kubectl there is none, and the calls in it stay unknown.
     fn begin(&self, pod: &str) -> Option<ChildStdout> {
-        let follow = ["logs", "--follow", "--timestamps", "--container=server", pod];
+        let follow = [
+            "logs",
+            "--follow",
+            "--timestamps",
+            "--container=server",
+            pod,
+        ];
         let mut kubectl = self.access.kubectl(&follow);
-        kubectl.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+        kubectl
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null());
         let mut child = kubectl.spawn().ok()?;
         let log = child.stdout.take();
         self.reading().insert(pod.to_owned(), child);

@@ -28,7 +28,9 @@ impl Access {
     /// kubectl with these arguments.
     pub(super) fn kubectl(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new("kubectl");
-        command.args(["--namespace", &self.namespace]).args(arguments);
+        command
+            .args(["--namespace", &self.namespace])
+            .args(arguments);
         command
     }
 
@@ -84,12 +86,20 @@ impl Stage {
     /// Runs mcpt to its end.
     pub(super) fn mcpt(&self, arguments: &[&str]) -> anyhow::Result<()> {
         let mut mcpt = Command::new(&self.mcpt);
-        mcpt.args(["--backend", "kubernetes", "--namespace", &self.access.namespace])
-            .args(arguments)
-            .env("MCPT_STATE_DIR", self.home.join("state"))
-            .env("XDG_CONFIG_HOME", self.home.join("config"));
+        mcpt.args([
+            "--backend",
+            "kubernetes",
+            "--namespace",
+            &self.access.namespace,
+        ])
+        .args(arguments)
+        .env("MCPT_STATE_DIR", self.home.join("state"))
+        .env("XDG_CONFIG_HOME", self.home.join("config"));
         let takes_image = ["deploy", "gateway"];
-        if arguments.first().is_some_and(|first| takes_image.contains(first)) {
+        if arguments
+            .first()
+            .is_some_and(|first| takes_image.contains(first))
+        {
             mcpt.args(&self.image);
         }
         command::output(&mut mcpt).map(drop)
@@ -111,8 +121,15 @@ impl Stage {
         let service = self.get(&format!("service/{name}"))?;
         let address = service["spec"]["clusterIP"].as_str();
         let address = address.with_context(|| format!("{name} has no address"))?;
-        let host = if address.contains(':') { format!("[{address}]") } else { address.to_owned() };
-        Ok(format!("http://{host}:{}", service["spec"]["ports"][0]["port"]))
+        let host = if address.contains(':') {
+            format!("[{address}]")
+        } else {
+            address.to_owned()
+        };
+        Ok(format!(
+            "http://{host}:{}",
+            service["spec"]["ports"][0]["port"]
+        ))
     }
 
     pub(super) fn pods(&self, selector: &str) -> anyhow::Result<Vec<String>> {
@@ -126,7 +143,8 @@ impl Stage {
             let timeout = format!("--timeout={}s", PATIENCE.as_secs());
             self.kubectl(&["rollout", "status", deployment, &timeout])?;
         }
-        let leaving = "jsonpath={range .items[?(@.metadata.deletionTimestamp)]}pod/{.metadata.name} {end}";
+        let leaving =
+            "jsonpath={range .items[?(@.metadata.deletionTimestamp)]}pod/{.metadata.name} {end}";
         let get = ["get", "pods", "--output", leaving];
         let left = PATIENCE.saturating_sub(begin.elapsed());
         for pod in self.kubectl(&get)?.split_whitespace() {
@@ -150,12 +168,18 @@ impl Stage {
     /// Ends the processes of a pod's container at once, and says how often it had been started again before.
     pub(super) fn kill(&self, pod: &str) -> anyhow::Result<u64> {
         let status = self.get(&format!("pod/{pod}"))?["status"]["containerStatuses"][0].take();
-        let id = status["containerID"].as_str().and_then(|id| id.split("://").nth(1));
+        let id = status["containerID"]
+            .as_str()
+            .and_then(|id| id.split("://").nth(1));
         let id = id.with_context(|| format!("{pod} has no container"))?;
-        let mut killed = 0;
+        let mut killed = Vec::new();
         for process in std::fs::read_dir("/proc")? {
             let process = process?;
-            let Some(pid) = process.file_name().to_str().and_then(|name| name.parse().ok()) else {
+            let Some(pid) = process
+                .file_name()
+                .to_str()
+                .and_then(|name| name.parse().ok())
+            else {
                 continue;
             };
             // Processes end while they are looked at.
@@ -163,12 +187,15 @@ impl Stage {
             if group.is_ok_and(|group| group.contains(id)) && is_in_container(&process.path()) {
                 let (pid, signal) = (nix::unistd::Pid::from_raw(pid), nix::sys::signal::SIGKILL);
                 nix::sys::signal::kill(pid, signal).with_context(|| format!("killing {pid}"))?;
-                killed += 1;
+                killed.push(process.path());
             }
         }
-        if killed == 0 {
+        if killed.is_empty() {
             bail!("no process of {pod} is to be seen from here");
         }
+        // Where there is much to do a process goes on for a while to be there, and to take connections.
+        let ended = || Ok(!killed.iter().any(|process| is_in_container(process)));
+        wait::until(PATIENCE, ended).with_context(|| format!("{pod} does not end"))?;
         Ok(status["restartCount"].as_u64().unwrap_or_default())
     }
 }
@@ -180,7 +207,12 @@ fn is_in_container(process: &Path) -> bool {
 
 impl Drop for Stage {
     fn drop(&mut self) {
-        let delete = ["delete", "namespace", &self.access.namespace, "--wait=false"];
+        let delete = [
+            "delete",
+            "namespace",
+            &self.access.namespace,
+            "--wait=false",
+        ];
         if let Err(error) = command::output(Command::new("kubectl").args(delete)) {
             crate::report::progress(format_args!("{error:#}"));
         }
