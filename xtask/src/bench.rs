@@ -9,6 +9,8 @@ mod gateway;
 mod hostile;
 mod start;
 
+pub(crate) use gateway::programs::allow_many_files;
+
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Benchmark {
     /// Command to ready on Kubernetes, against kubectl with the same manifests; requests per deploy; start-up time

@@ -56,7 +56,7 @@ enum Task {
     #[command(subcommand)]
     Engines(engines::Action),
     /// Which calls and sessions are lost while something happens to what serves them
-    Survive(survive::Arguments),
+    Survive(Box<survive::Arguments>),
     /// Make the binary that releases and images are made of: small, fast and static
     Dist(dist::Arguments),
     /// Make OCI archives of mcpt and of the test servers, without a registry

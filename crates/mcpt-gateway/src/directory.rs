@@ -124,6 +124,9 @@ impl Directory {
         for key in &applied.removed {
             tracing::info!(server = %key, "server removed");
         }
+        for endpoint in &applied.gone {
+            endpoint.link().leave();
+        }
         if !applied.gone.is_empty() {
             self.ledger
                 .forget(|endpoint| applied.gone.iter().any(|gone| Arc::ptr_eq(gone, endpoint)));

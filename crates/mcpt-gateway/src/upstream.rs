@@ -22,6 +22,7 @@ use hyper::{
 use mcpt_http::client;
 use mcpt_protocol::{REDIRECTS_MAX, host_header, is_loopback_host};
 use mcpt_routing::{Address, Endpoint};
+use tokio_util::sync::CancellationToken;
 use url::{Host, Url};
 
 pub use self::rotated::UnusableCredentials;
@@ -42,6 +43,8 @@ use crate::{exchange::RequestBody, reuse};
 
 /// How long a connection may take to be made.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// The same for an instance that is no longer known.
+const LAST_CONNECT: Duration = Duration::from_millis(200);
 /// How long an exchange may take that is no message of MCP.
 const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -59,6 +62,8 @@ pub(crate) struct Upstream {
     moved: Moved,
     eras: Eras,
     pool: Pool,
+    /// Whether it is no longer known.
+    left: CancellationToken,
 }
 
 struct Target {
@@ -97,6 +102,7 @@ impl From<&Address> for Upstream {
             moved: Moved::new(address.is_tls(), names, address.query()),
             eras: Eras::default(),
             pool: Pool::default(),
+            left: CancellationToken::new(),
         }
     }
 }
@@ -222,7 +228,23 @@ impl Upstream {
         Ok(())
     }
 
+    /// A connection to it. One that leaves may still take some: but where nobody is any more packets vanish, and whoever waits
+    /// for an answer to them waits for nothing.
     async fn connect(&self) -> io::Result<SendRequest<RequestBody>> {
+        let left = async {
+            self.left.cancelled().await;
+            tokio::time::sleep(LAST_CONNECT).await;
+        };
+        tokio::select! {
+            connected = self.connected() => connected,
+            () = left => {
+                let gone = "the instance is no longer there";
+                Err(io::Error::new(io::ErrorKind::NotFound, gone))
+            }
+        }
+    }
+
+    async fn connected(&self) -> io::Result<SendRequest<RequestBody>> {
         let connecting = client::connect(&self.host, self.port);
         let stream = tokio::time::timeout(CONNECT_TIMEOUT, connecting).await??;
         let spoken = match &self.tls {
@@ -338,6 +360,11 @@ impl Upstream {
         self.pool.retire();
     }
 
+    /// It is no longer known: no connection to it is waited for long.
+    pub(crate) fn leave(&self) {
+        self.left.cancel();
+    }
+
     /// Closes connections that were not used for a while.
     pub(crate) fn close_idle(&self) {
         self.pool.close_idle();
@@ -347,6 +374,30 @@ impl Upstream {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn nobody_waits_for_a_connection_to_an_instance_that_has_left() {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let listener = socket.listen(0).unwrap();
+        let address = listener.local_addr().unwrap();
+        let address = Address::parse(&format!("http://{address}/mcp")).unwrap();
+        let upstream = Upstream::from(&address);
+        let first = upstream.connect().await;
+        assert!(first.is_ok());
+        // It has no room for a second one that nobody has accepted: what is sent for it vanishes. The clock goes from one time
+        // to the next: of two the shorter one is over first.
+        tokio::time::pause();
+        let reason = upstream.connect().await.unwrap_err();
+        assert_eq!(reason.kind(), io::ErrorKind::TimedOut);
+        upstream.leave();
+        let reason = upstream.connect().await.unwrap_err();
+        assert_eq!(reason.kind(), io::ErrorKind::NotFound);
+        // One that is still there can be reached.
+        tokio::time::resume();
+        drop(listener.accept().await.unwrap());
+        assert!(upstream.connect().await.is_ok());
+    }
 
     #[test]
     fn a_server_calls_itself_by_the_port_that_it_knows_or_is_reached_at() {

@@ -124,7 +124,9 @@ impl Client {
         loop {
             let pause = due.saturating_duration_since(Instant::now());
             // Whoever would tell is gone as well: nobody wants calls any more.
-            if timeout(pause, stop.wait_for(|stop| *stop)).await.is_ok() {
+            let told = timeout(pause, stop.wait_for(|stop| *stop)).await.is_ok();
+            // Each calls once at least, so that it is known that all of them can.
+            if told && self.calls > 0 {
                 break;
             }
             self.turn(due).await;

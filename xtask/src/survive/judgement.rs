@@ -1,7 +1,8 @@
 //! What calls say of what they went through: the figures, and what must not be.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -74,6 +75,8 @@ pub(crate) struct Figures {
     pub(crate) p99_ms: f64,
     /// From the 404 of a session to a good call in a new one, at most.
     pub(crate) again_ms: Option<f64>,
+    /// Sessions that were called in, by their instance.
+    pub(crate) sessions: BTreeMap<String, usize>,
     /// In words, the first of them.
     pub(crate) violations: Vec<String>,
     pub(crate) holds: bool,
@@ -104,6 +107,7 @@ struct Judge<'a> {
     cut_off: usize,
     refused: u64,
     latencies: Vec<f64>,
+    sessions: BTreeSet<(Arc<str>, Instant)>,
     again: Option<Duration>,
     violations: Vec<String>,
     /// Those that are only a matter of time, told last.
@@ -122,6 +126,7 @@ impl<'a> Judge<'a> {
             cut_off: 0,
             refused: 0,
             latencies: Vec::new(),
+            sessions: BTreeSet::new(),
             again: None,
             violations: Vec::new(),
             slow: Vec::new(),
@@ -130,6 +135,7 @@ impl<'a> Judge<'a> {
 
     fn take(&mut self, call: &Call) {
         self.refused += call.refused;
+        self.sessions.extend(call.session.clone());
         match &call.outcome {
             Ok(()) => {
                 let took = call.ended.saturating_duration_since(call.due);
@@ -203,6 +209,10 @@ impl<'a> Judge<'a> {
     }
 
     fn figures(mut self, event: &str, calls: usize) -> Figures {
+        let mut sessions = BTreeMap::new();
+        for (instance, _) in &self.sessions {
+            *sessions.entry((**instance).to_owned()).or_default() += 1;
+        }
         self.latencies.sort_by(f64::total_cmp);
         let share = |share: f64| {
             let index = (self.latencies.len() as f64 * share) as usize;
@@ -223,6 +233,7 @@ impl<'a> Judge<'a> {
             doubled: self.doubled,
             resets: self.resets,
             ended: self.ended,
+            sessions,
             cut_off: self.cut_off,
             refused: self.refused,
             violations: self.violations,
@@ -252,8 +263,6 @@ fn name(kind: Kind) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
 
     fn call(at: Instant, outcome: Option<Kind>) -> Call {

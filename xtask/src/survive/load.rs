@@ -59,6 +59,7 @@ pub(crate) fn ways(targets: &[Target], counter: &str, echo: &str) -> anyhow::Res
 impl Load {
     /// Lets clients of these endpoints begin.
     pub(crate) fn start(ways: &[Arc<Way>], amount: &Amount) -> anyhow::Result<Self> {
+        crate::bench::allow_many_files()?;
         let (stop, stopped) = watch::channel(false);
         let (ledger, calls) = mpsc::channel();
         let clients = clients(ways, amount, &ledger);

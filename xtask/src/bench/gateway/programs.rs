@@ -167,7 +167,7 @@ impl Drop for Program {
 }
 
 /// Lets this program and its children have as many connections as the machine allows.
-pub(in crate::bench) fn allow_many_files() -> anyhow::Result<()> {
+pub(crate) fn allow_many_files() -> anyhow::Result<()> {
     let (_, most) = getrlimit(Resource::RLIMIT_NOFILE)?;
     setrlimit(Resource::RLIMIT_NOFILE, most, most).context("raising the limit of open files")
 }
