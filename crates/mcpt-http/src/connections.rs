@@ -3,7 +3,7 @@
 use std::{
     convert::Infallible,
     error::Error,
-    io::Cursor,
+    io::{self, Cursor},
     pin::Pin,
     sync::{
         Arc,
@@ -12,7 +12,6 @@ use std::{
     time::Duration,
 };
 
-use futures_util::FutureExt as _;
 use hyper::{
     HeaderMap, Method, Request, Response,
     body::{Body, Incoming},
@@ -114,11 +113,45 @@ impl Connections {
             () = accept_all => {}
             () = self.stopping.cancelled() => {}
         }
-        // Whoever is connected already but not accepted yet would find the connection broken.
-        while let Some(Ok((stream, _))) = listener.accept().now_or_never() {
-            self.serve_one(stream, service.clone());
+        self.serve_the_rest(listener, &service);
+    }
+
+    /// Whoever is connected already but not accepted yet would find the connection broken, and the request on it lost. The
+    /// system itself is asked: the runtime knows of connections only since it last looked, which where there is much to do is a
+    /// while ago.
+    fn serve_the_rest<S, B>(&self, listener: TcpListener, service: &S)
+    where
+        S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>
+            + Clone
+            + Send
+            + Unpin
+            + 'static,
+        S::Future: Send,
+        B: Body<Data: Send, Error: Into<Box<dyn Error + Send + Sync>>> + Unpin + Send + 'static,
+    {
+        let listener = match listener.into_std() {
+            Ok(listener) => listener,
+            Err(error) => {
+                tracing::warn!(%error, "connections that were not accepted yet are lost");
+                return;
+            }
+        };
+        loop {
+            let accepted = listener.accept().and_then(|(stream, _)| {
+                stream.set_nonblocking(true)?;
+                TcpStream::from_std(stream)
+            });
+            match accepted {
+                Ok(stream) => self.serve_one(stream, service.clone()),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                // Its client has left already, or a signal came.
+                Err(error) if is_of_one_connection(&error) => {}
+                Err(error) => {
+                    tracing::warn!(%error, "connections that were not accepted yet are lost");
+                    return;
+                }
+            }
         }
-        drop(listener);
     }
 
     fn serve_one<S, B>(&self, stream: TcpStream, service: S)
@@ -226,6 +259,16 @@ impl Connections {
     }
 }
 
+/// Whether an attempt to accept failed for a reason that the next one does not have.
+fn is_of_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::Interrupted
+    )
+}
+
 /// Serves a connection, which counts as open until it is closed.
 async fn until_closed<S, B>(
     stream: TcpStream,
@@ -289,4 +332,47 @@ fn is_stream(headers: &HeaderMap) -> bool {
     headers
         .get(CONTENT_TYPE)
         .is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+
+    use bytes::Bytes;
+    use http_body_util::Full;
+
+    use super::*;
+
+    /// They come when the runtime is busy with something else, and it ends before it has looked again.
+    #[tokio::test]
+    async fn connections_that_wait_at_the_end_are_served() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let connections = Connections::default();
+        let service = service_fn(|_| async {
+            Ok::<_, Infallible>(Response::new(Full::new(Bytes::from_static(b"answered"))))
+        });
+        let serving = connections.clone();
+        let serving = tokio::spawn(async move { serving.serve(listener, service).await });
+        tokio::task::yield_now().await;
+        let clients: Vec<_> = (0..5)
+            .map(|_| {
+                let mut client = std::net::TcpStream::connect(address).unwrap();
+                client
+                    .write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+                    .unwrap();
+                client
+            })
+            .collect();
+        connections.stop();
+        serving.await.unwrap();
+        for mut client in clients {
+            let answer = tokio::task::spawn_blocking(move || {
+                let mut answer = String::new();
+                client.read_to_string(&mut answer).map(|_| answer)
+            });
+            let answer = answer.await.unwrap().unwrap();
+            assert!(answer.ends_with("answered"), "{answer}");
+        }
+    }
 }
