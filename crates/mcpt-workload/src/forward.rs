@@ -12,8 +12,8 @@ use rustix::process::{Resource, getrlimit};
 use tokio::{
     io::copy_bidirectional,
     net::{TcpListener, TcpSocket, TcpStream},
-    sync::Semaphore,
-    task::{AbortHandle, JoinHandle},
+    sync::{Notify, Semaphore},
+    task::AbortHandle,
     time::sleep,
 };
 
@@ -38,7 +38,8 @@ pub struct Forward {
     port: u16,
     most: usize,
     target: Target,
-    accepting: Option<JoinHandle<()>>,
+    /// Ends to let clients in.
+    closing: Option<Arc<Notify>>,
 }
 
 impl Forward {
@@ -58,7 +59,7 @@ impl Forward {
             port,
             most: most_connections(getrlimit(Resource::Nofile).current),
             target: Target::default(),
-            accepting: None,
+            closing: None,
         })
     }
 
@@ -79,8 +80,10 @@ impl Forward {
     pub fn open(&mut self) -> io::Result<()> {
         if let Some(socket) = self.socket.take() {
             let listener = socket.listen(BACKLOG)?;
-            let target = Arc::clone(&self.target);
-            self.accepting = Some(tokio::spawn(accept(listener, target, self.most)));
+            let clients = Clients::of(Arc::clone(&self.target), self.most);
+            let closing = Arc::new(Notify::new());
+            tokio::spawn(accept(listener, clients, Arc::clone(&closing)));
+            self.closing = Some(closing);
         }
         Ok(())
     }
@@ -88,8 +91,8 @@ impl Forward {
     /// Lets no more clients in; open connections go on.
     pub fn close(&mut self) {
         self.socket = None;
-        if let Some(accepting) = self.accepting.take() {
-            accepting.abort();
+        if let Some(closing) = self.closing.take() {
+            closing.notify_one();
         }
     }
 }
@@ -101,28 +104,64 @@ fn most_connections(descriptors: Option<u64>) -> usize {
     can.clamp(1, MOST) as usize
 }
 
-/// Takes connections in, as many as there may be. Whoever comes when all places are taken gets that of the connection that
-/// has been silent the longest; one that has spoken keeps its place.
-async fn accept(listener: TcpListener, target: Target, most: usize) {
-    let places = Arc::new(Semaphore::new(most));
-    let silent = Arc::new(Silent::default());
-    let mut number = 0_u64;
+/// Takes connections in until that is to end; then those too that the system has taken for it: nobody else would, since only
+/// new ones go to a successor.
+async fn accept(listener: TcpListener, mut clients: Clients, closing: Arc<Notify>) {
     loop {
-        let Ok((client, _)) = listener.accept().await else {
-            sleep(SHORTAGE_PAUSE).await;
-            continue;
-        };
-        if places.available_permits() == 0 {
-            silent.end_oldest();
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((client, _)) => clients.enter(client).await,
+                Err(_) => sleep(SHORTAGE_PAUSE).await,
+            },
+            () = closing.notified() => break,
+        }
+    }
+    // The runtime knows of connections only since it last looked; the system is asked.
+    let Ok(listener) = listener.into_std() else {
+        return;
+    };
+    while let Ok((client, _)) = listener.accept() {
+        let client = client
+            .set_nonblocking(true)
+            .and_then(|()| TcpStream::from_std(client));
+        if let Ok(client) = client {
+            clients.enter(client).await;
+        }
+    }
+}
+
+/// As many as there may be. Whoever comes when all places are taken gets that of the connection that has been silent the
+/// longest; one that has spoken keeps its place.
+struct Clients {
+    target: Target,
+    places: Arc<Semaphore>,
+    silent: Arc<Silent>,
+    number: u64,
+}
+
+impl Clients {
+    fn of(target: Target, most: usize) -> Self {
+        Self {
+            target,
+            places: Arc::new(Semaphore::new(most)),
+            silent: Arc::default(),
+            number: 0,
+        }
+    }
+
+    async fn enter(&mut self, client: TcpStream) {
+        if self.places.available_permits() == 0 {
+            self.silent.end_oldest();
         }
         // Nobody closes it.
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else {
+        let Ok(place) = Arc::clone(&self.places).acquire_owned().await else {
             return;
         };
-        number += 1;
-        let (target, its) = (Arc::clone(&target), Arc::clone(&silent));
+        self.number += 1;
+        let number = self.number;
+        let (target, its) = (Arc::clone(&self.target), Arc::clone(&self.silent));
         // Entered while nobody else can look, so that it is there before it can speak.
-        let mut entries = silent.entries();
+        let mut entries = self.silent.entries();
         let task = tokio::spawn(async move {
             let spoke = client.peek(&mut [0]).await.is_ok();
             if its.has_spoken(number) && spoke {
@@ -256,6 +295,27 @@ mod tests {
         old.close();
         tokio::task::yield_now().await;
         assert_eq!(ask(port).await, "new?");
+    }
+
+    #[tokio::test]
+    async fn connections_that_wait_at_the_end_are_handed_over() {
+        use std::io::{Read as _, Write as _};
+        let mut forward = Forward::reserve(None, false).unwrap();
+        forward.set_target(answer_with(b"", here()).await);
+        forward.open().unwrap();
+        tokio::task::yield_now().await;
+        // They come while the runtime is busy with something else.
+        let mut client = std::net::TcpStream::connect((Ipv4Addr::LOCALHOST, forward.port()));
+        let client = client.as_mut().unwrap();
+        client.write_all(b"?").unwrap();
+        client.shutdown(std::net::Shutdown::Write).unwrap();
+        forward.close();
+        let mut client = client.try_clone().unwrap();
+        let answer = tokio::task::spawn_blocking(move || {
+            let mut answer = String::new();
+            client.read_to_string(&mut answer).map(|_| answer)
+        });
+        assert_eq!(answer.await.unwrap().unwrap(), "?");
     }
 
     #[tokio::test]
