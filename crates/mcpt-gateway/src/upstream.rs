@@ -9,7 +9,7 @@ mod send_error;
 mod shown;
 mod tls;
 
-use std::{fmt, io, sync::Arc, time::Duration};
+use std::{fmt, io, pin::pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http_body_util::Empty;
@@ -231,17 +231,16 @@ impl Upstream {
     /// A connection to it. One that leaves may still take some: but where nobody is any more packets vanish, and whoever waits
     /// for an answer to them waits for nothing.
     async fn connect(&self) -> io::Result<SendRequest<RequestBody>> {
-        let left = async {
-            self.left.cancelled().await;
-            tokio::time::sleep(LAST_CONNECT).await;
-        };
+        let mut connecting = pin!(self.connected());
         tokio::select! {
-            connected = self.connected() => connected,
-            () = left => {
-                let gone = "the instance is no longer there";
-                Err(io::Error::new(io::ErrorKind::NotFound, gone))
-            }
+            connected = &mut connecting => return connected,
+            () = self.left.cancelled() => {}
         }
+        let connected = tokio::time::timeout(LAST_CONNECT, connecting).await;
+        connected.unwrap_or_else(|_| {
+            let gone = "the instance is no longer there";
+            Err(io::Error::new(io::ErrorKind::NotFound, gone))
+        })
     }
 
     async fn connected(&self) -> io::Result<SendRequest<RequestBody>> {
