@@ -149,12 +149,24 @@ impl Drop for Mcpt {
         if self.home.path().join("state/gateways").exists() {
             drop(self.command(&["gateway", "uninstall"]).output());
         }
-        let listed = self.command(&["list", "-o", "name"]).output();
+        // Where no backend is named, all of them would be listed.
+        let named = self
+            .globals
+            .iter()
+            .any(|word| word == "--backend" || word == "-b");
+        let here: &[&str] = if named {
+            &[]
+        } else {
+            &["--backend", "process"]
+        };
+        let listed = self
+            .command(&[here, &["list", "-o", "name"]].concat())
+            .output();
         let Ok(listed) = listed else { return };
         for name in String::from_utf8_lossy(&listed.stdout).lines() {
             let name = name.rsplit('/').next().unwrap_or(name);
             // Best effort: the test has already said what failed.
-            drop(self.command(&["delete", name]).output());
+            drop(self.command(&[here, &["delete", name]].concat()).output());
         }
     }
 }

@@ -134,14 +134,14 @@ fn run_document(path: &str) {
         .env("MCPT_STATE_DIR", home.path().join("state"))
         .output();
     let listed = Command::new(mcpt_binary())
-        .args(["list", "-o", "name"])
+        .args(["-b", "process", "list", "-o", "name"])
         .env("MCPT_STATE_DIR", home.path().join("state"))
         .output()
         .expect("mcpt list");
     for name in String::from_utf8_lossy(&listed.stdout).lines() {
         let name = name.rsplit('/').next().unwrap_or(name);
         let _ = Command::new(mcpt_binary())
-            .args(["delete", name])
+            .args(["-b", "process", "delete", name])
             .env("MCPT_STATE_DIR", home.path().join("state"))
             .output();
     }
@@ -170,6 +170,11 @@ fn readme() {
 #[test]
 fn first_server() {
     run_document("docs/src/first-server.md");
+}
+
+#[test]
+fn every_day() {
+    run_document("docs/src/everyday.md");
 }
 
 #[test]

@@ -12,7 +12,7 @@
     reason = "a panic is how a test fails"
 )]
 
-use std::process::Command;
+use std::{collections::BTreeSet, process::Command};
 
 use mcpt_tests::{BareHttp, Mcpt, TestNamespace, engine_objects, list_tools, mcpt_binary};
 use serde_json::Value;
@@ -100,6 +100,71 @@ impl Place {
         );
         let _ = self.mcpt.run(&["status", name]).exits(3);
         let _ = self.mcpt.run(&["delete", name]).exits(3);
+    }
+
+    /// `deploy --diff` of a demo that greets with `Hello`.
+    fn tells_what_would_change(&self) {
+        let diff = |settings: &[&str]| {
+            let deploy = ["deploy", "demo", "--diff", "-c"];
+            self.mcpt.run(&[&deploy[..], settings].concat())
+        };
+        let replicas: &[&str] = if self.has_images() {
+            &["--replicas", "2"]
+        } else {
+            &[]
+        };
+        let same = diff(&[&["greeting=Hello"], replicas].concat());
+        if same
+            .stderr
+            .contains("does not tell what a deploy would change")
+        {
+            let _ = same.exits(2);
+            return;
+        }
+        assert_eq!(same.exits(0).stdout, "");
+        let token = ["greeting=Goodbye", "-c", "token=hunter2"];
+        let changed = diff(&[&token, replicas].concat()).exits(1);
+        let has = |sign: char, text: &str| {
+            let mut lines = changed.stdout.lines();
+            lines.any(|line| line.starts_with(sign) && line.contains(text))
+        };
+        assert!(
+            has('-', "Hello") && has('+', "Goodbye"),
+            "{}",
+            changed.stdout
+        );
+        assert!(
+            has('+', "TOKEN") && !changed.stdout.contains("hunter2"),
+            "{}",
+            changed.stdout
+        );
+    }
+
+    /// Other instances take the place of those that run, and nothing else changes.
+    fn restarts(&self, name: &str) {
+        let look = || {
+            let mut status = self.mcpt.json(&["status", name]);
+            let replicas = status["replicas"].take();
+            let replicas = replicas.as_array().expect("replicas").clone();
+            // An old one may still be ending.
+            let ready = replicas.iter().filter(|replica| replica["ready"] == true);
+            let names = ready.map(|replica| replica["name"].to_string());
+            let names = names.collect::<BTreeSet<_>>();
+            let kept = ["url", "revision", "desired", "ready", "state", "env"];
+            (kept.map(|key| status[key].take()), names)
+        };
+        let (before, old) = look();
+        let restarted = self.mcpt.run(&["restart", name]);
+        if restarted.stderr.contains("starts no server anew") {
+            let _ = restarted.exits(2);
+            return;
+        }
+        let _ = restarted.ok();
+        let (after, new) = look();
+        assert_eq!(after, before);
+        assert_eq!(new.len(), old.len(), "{new:?}");
+        assert!(new.is_disjoint(&old), "{old:?} and {new:?}");
+        let _ = self.mcpt.run(&["restart", "no-such-server"]).exits(3);
     }
 
     /// What the platform has: all of it where it is this test's alone, else what is named after the server.
@@ -196,7 +261,13 @@ fn demo() {
                 slow.stderr
             );
 
+            place.tells_what_would_change();
             place.deploy(&["demo", "-c", "greeting=Goodbye"]);
+            assert_eq!(
+                text(&place.call("demo", "echo", r#"{"message":"you"}"#)),
+                "Goodbye you"
+            );
+            place.restarts("demo");
             assert_eq!(
                 text(&place.call("demo", "echo", r#"{"message":"you"}"#)),
                 "Goodbye you"

@@ -82,6 +82,59 @@ fn a_killed_deploy_leaves_nothing_that_is_not_finished_or_undone() {
     assert_eq!(objects(server), [""; 0]);
 }
 
+/// A restart that is killed half-way, and the same command again; and what two revisions differ in.
+#[test]
+fn a_killed_restart_is_brought_to_its_end() {
+    let mcpt = mcpt();
+    let server = "anew";
+    let deploy = |greeting: &str, token: &str| {
+        let settings = [format!("greeting={greeting}"), format!("token={token}")];
+        let deploy = [
+            "deploy",
+            "demo",
+            "--name",
+            server,
+            "-c",
+            &settings[0],
+            "-c",
+            &settings[1],
+        ];
+        let _ = mcpt.run(&deploy).ok();
+    };
+    deploy("One", "hunter2");
+    let at = url(&mcpt, server);
+    for mark in ["waiting for its first answer", "ending the old one"] {
+        mcpt.kill_at(&["restart", server], mark);
+        assert_eq!(echo(&mcpt, server), "One you", "after {mark:?}");
+        let before = mcpt.json(&["status", server]);
+        let _ = mcpt.run(&["restart", server]).ok();
+        let after = mcpt.json(&["status", server]);
+        assert_eq!(
+            (&after["desired"], &after["ready"]),
+            (&1.into(), &1.into()),
+            "{after}"
+        );
+        assert_ne!(after["replicas"], before["replicas"], "after {mark:?}");
+        assert_eq!((&after["url"], &after["revision"]), (&at, &1.into()));
+        assert_eq!(echo(&mcpt, server), "One you", "after {mark:?}");
+    }
+    deploy("One", "hunter3");
+    deploy("Two", "hunter3");
+    let last = mcpt.run(&["diff", server]).exits(1).stdout;
+    assert!(
+        last.contains("\n-  MCPT_DEMO_GREETING: One\n+  MCPT_DEMO_GREETING: Two\n"),
+        "{last}"
+    );
+    let token = mcpt.run(&["diff", server, "1", "2"]).exits(1).stdout;
+    assert!(token.contains("[redacted, before]"), "{token}");
+    assert_eq!(mcpt.run(&["diff", server, "3", "3"]).ok().stdout, "");
+    for shown in [last, token] {
+        assert!(!shown.contains("hunter"), "{shown}");
+    }
+    let _ = mcpt.run(&["delete", server]).ok();
+    assert_eq!(objects(server), [""; 0]);
+}
+
 /// Containers, networks and volumes that look like a server's, of which one thing or another is missing.
 #[test]
 fn look_alikes_stay() {

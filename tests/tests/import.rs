@@ -247,3 +247,26 @@ fn what_cannot_be_imported_says_why() {
         let _ = mcpt.run(arguments).exits(code).says(&[says]);
     }
 }
+
+/// What was written before it failed would be in the way of the same command when what was wrong is mended.
+#[test]
+fn one_that_fails_half_way_leaves_nothing() {
+    let mcpt = process();
+    let file = mcpt.file("mcp.json", &client_file());
+    let to = mcpt.file("servers.json", "{}");
+    let values = mcpt.home().join("servers.values.json");
+    let import = ["import", &file, "--to", &to];
+    let _ = mcpt
+        .run(&import)
+        .exits(1)
+        .says(&["servers.json", "name a file that is not there yet"]);
+    assert!(!values.exists());
+    assert_eq!(read(Path::new(&to)), json!({}));
+    fs::remove_file(&to).expect("removing it");
+    let _ = mcpt.run(&import).ok();
+    assert!(values.exists());
+    // Values that were there before are nobody's to take away.
+    fs::remove_file(&to).expect("removing it");
+    let _ = mcpt.run(&import).exits(1);
+    assert!(values.exists() && !Path::new(&to).exists());
+}

@@ -133,7 +133,7 @@ fn processes_that_outlive_their_supervisor_end_and_the_server_stays() {
     assert_eq!(removed(&mcpt, &[]).len(), 1);
     assert!(!runs(&sleeper));
     finds_nothing(&mcpt);
-    assert_eq!(mcpt.json(&["list"])[0]["name"], "scripted");
+    assert_eq!(mcpt.json(&["-b", "process", "list"])[0]["name"], "scripted");
     let _ = mcpt.run(&["deploy", &template, "--name", "scripted"]).ok();
     let _ = mcpt.run(&["delete", "scripted"]).ok();
 }

@@ -3,6 +3,7 @@
 mod directions;
 mod fences;
 mod files;
+mod pauses;
 mod prose;
 mod source;
 mod sources;

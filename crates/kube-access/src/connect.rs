@@ -8,7 +8,7 @@ use kube::Client;
 use crate::{
     Cluster, Error, Result, ServerVersion,
     context::Access,
-    kubeconfig::{self, Surroundings},
+    kubeconfig::{self, KubeconfigError, Surroundings},
     proxy, stack,
 };
 
@@ -46,6 +46,21 @@ impl fmt::Debug for Target {
             .field("address", &self.address)
             .finish_non_exhaustive()
     }
+}
+
+/// Whether a cluster is configured: by an option, a kubeconfig with a current context, or the account of a pod. Nobody is asked;
+/// a configuration that cannot be used is one.
+#[must_use]
+pub fn is_configured(options: &ConnectOptions) -> bool {
+    if options.kubeconfig.is_some() || options.context.is_some() {
+        return true;
+    }
+    !matches!(
+        kubeconfig::find(None, None, &Surroundings::read()),
+        Err(KubeconfigError::Absent { .. }
+            | KubeconfigError::NamedAbsent { .. }
+            | KubeconfigError::NoCurrentContext { .. })
+    )
 }
 
 impl Target {

@@ -176,9 +176,18 @@ fn refused(error: &Error) -> bool {
 /// # Errors
 /// When there is no ready pod to connect to, or no port to listen on.
 pub async fn open(target: Target) -> Result<Forward> {
+    open_at(target, 0).await
+}
+
+/// The same on this port of the loopback; 0 is a free one.
+///
+/// # Errors
+/// As [`open`], also when the port is taken.
+pub async fn open_at(target: Target, port: u16) -> Result<Forward> {
+    let wanted = port;
     // Whether there is a pod at all is told now, not to the first connection.
     let (_, port) = target.choose(None).await?;
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, wanted))
         .await
         .map_err(AccessError::Listen)?;
     let address = listener.local_addr().map_err(AccessError::Listen)?;

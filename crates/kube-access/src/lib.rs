@@ -35,7 +35,7 @@ mod watched;
 
 pub use self::{
     cluster::{Cluster, ServerVersion},
-    connect::{ConnectOptions, Target},
+    connect::{ConnectOptions, Target, is_configured},
     context::ContextError,
     error::{Error, ForwardError, Result, chain},
     explain::{ErrorKind, Explanation},

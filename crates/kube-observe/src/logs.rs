@@ -10,6 +10,7 @@ use futures_util::{
     StreamExt,
     stream::{self, BoxStream},
 };
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use kube::{
     Api,
@@ -39,6 +40,8 @@ pub struct LogOptions {
     pub follow: bool,
     /// Only the last lines of each pod.
     pub tail: Option<u32>,
+    /// Only lines that were written since then.
+    pub since: Option<Timestamp>,
     /// The run before the present one of each pod.
     pub previous: bool,
 }

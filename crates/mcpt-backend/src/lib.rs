@@ -53,6 +53,12 @@ pub trait Driver: Send + Sync {
     /// What its backends can do.
     fn capabilities(&self) -> Capabilities;
 
+    /// Whether there is a sign of such a place on this machine, as a socket or a configuration. Where there is none, commands
+    /// that name no backend do not look for one. Nobody is asked.
+    fn is_set_up(&self, _place: &Place) -> bool {
+        true
+    }
+
     /// A backend that is ready to be used. With `named` the commands in its hints say which backend they are for, since it
     /// is not the one that commands mean which name none.
     ///

@@ -113,8 +113,14 @@ pub(crate) enum Command {
     Scale(commands::scale::Scale),
     /// List the revisions of a server
     History(commands::history::History),
+    /// Show what differs between two revisions of a server
+    Diff(commands::diff::Diff),
     /// Make an earlier revision of a server run again
     Rollback(commands::rollback::Rollback),
+    /// Start the instances of a server anew, as they are configured
+    Restart(commands::restart::Restart),
+    /// Show what the instances of servers use
+    Top(commands::top::Top),
     /// Print what a server wrote to its log
     Logs(commands::logs::Logs),
     /// Show what the cluster told about a server
@@ -126,6 +132,10 @@ pub(crate) enum Command {
     Gc(commands::gc::Gc),
     /// List the tools that a server offers
     Tools(commands::tools::Tools),
+    /// Speak MCP to a server, and tell each step
+    Test(commands::test::Test),
+    /// Let a port of this machine lead to a server on a cluster
+    PortForward(commands::port_forward::PortForward),
     /// Call a tool
     Call(commands::call::Call),
     /// Find servers that can be deployed, by words

@@ -8,6 +8,7 @@ pub(crate) mod completion;
 pub(crate) mod delete;
 pub(crate) mod demo;
 pub(crate) mod deploy;
+pub(crate) mod diff;
 pub(crate) mod events;
 pub(crate) mod front;
 pub(crate) mod gateway;
@@ -20,15 +21,19 @@ pub(crate) mod keep;
 pub(crate) mod list;
 mod listen;
 pub(crate) mod logs;
+pub(crate) mod port_forward;
 pub(crate) mod probe;
 pub(crate) mod registry;
+pub(crate) mod restart;
 pub(crate) mod rollback;
 pub(crate) mod scale;
 pub(crate) mod search;
 pub(crate) mod status;
 pub(crate) mod supervise;
 pub(crate) mod template;
+pub(crate) mod test;
 pub(crate) mod tools;
+pub(crate) mod top;
 mod version;
 
 use mcpt_catalog::Catalog;
@@ -54,7 +59,12 @@ pub(crate) fn run(command: Command, global: &Global) -> Result<(), Ending> {
         Command::Status(status) => status.run(global),
         Command::Scale(scale) => scale.run(global),
         Command::History(history) => history.run(global),
+        Command::Diff(diff) => diff.run(global),
+        Command::Test(test) => test.run(global),
+        Command::Top(top) => top.run(global),
+        Command::PortForward(forward) => forward.run(global),
         Command::Rollback(rollback) => rollback.run(global),
+        Command::Restart(restart) => restart.run(global),
         Command::Logs(logs) => logs.run(global),
         Command::Events(events) => events.run(global),
         Command::Delete(delete) => delete.run(global),

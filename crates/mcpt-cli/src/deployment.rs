@@ -6,7 +6,7 @@ use mcpt_core::{Capabilities, Capability, ChangeOptions, DeployOptions, DryRun, 
 use mcpt_kube::ClusterOptions;
 use serde_json::{Map, Value};
 
-use crate::{user_config::UserConfig, waiting::Waiting};
+use crate::{user_config::UserConfig, waiting::Changing};
 
 /// How it is made.
 #[derive(Debug, Clone, Args)]
@@ -19,7 +19,7 @@ pub(crate) struct Deployment {
     #[arg(long, value_name = "NAME")]
     image_pull_secret: Vec<String>,
     #[command(flatten)]
-    waiting: Waiting,
+    changing: Changing,
     /// When it fails, put everything back as it was before
     #[arg(long)]
     atomic: bool,
@@ -33,6 +33,9 @@ pub(crate) struct Deployment {
         default_missing_value = "client"
     )]
     dry_run: Option<DryRunPlace>,
+    /// Show what would change and change nothing; ends with 1 when something would, as kubectl diff does
+    #[arg(long, conflicts_with_all = ["dry_run", "atomic"])]
+    diff: bool,
 }
 
 /// Where a dry run checks.
@@ -45,6 +48,11 @@ enum DryRunPlace {
 }
 
 impl Deployment {
+    /// Whether only what would change is asked for.
+    pub(crate) fn is_diff(&self) -> bool {
+        self.diff
+    }
+
     /// The options that a backend with these capabilities does not have: each with what is lacking.
     pub(crate) fn lacking(&self, can: Capabilities) -> Vec<(&'static str, Capability)> {
         [
@@ -53,6 +61,7 @@ impl Deployment {
                 self.dry_run == Some(DryRunPlace::Server),
                 Capability::RemoteDryRun,
             ),
+            ("--diff", self.diff, Capability::Comparison),
             (
                 "--create-namespace",
                 self.create_namespace,
@@ -83,7 +92,7 @@ impl Deployment {
             wait,
             timeout,
             force_conflicts,
-        } = self.waiting.options();
+        } = self.changing.options();
         DeployOptions {
             wait,
             timeout,

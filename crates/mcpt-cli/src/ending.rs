@@ -9,6 +9,10 @@ use mcpt_core::{Failure, FailureKind};
 pub(crate) enum Ending {
     /// It failed; the user is told.
     Failure(Box<Failure>),
+    /// It failed, and the user is told, where an exit code of 1 says something else.
+    AboveOne(Box<Failure>),
+    /// What was compared differs, as its output says.
+    Different,
     /// The reader of standard output went away (`mcpt list | head`): nobody is left to tell, and nothing is wrong.
     ReaderGone,
     /// The user ended what would go on for ever (`mcpt logs -f`): that is how it ends, and nobody needs to be told.
@@ -22,6 +26,17 @@ impl Ending {
         match self {
             Self::Failure(failure) if follow && failure.kind == FailureKind::Interrupted => {
                 Self::Stopped
+            }
+            other => other,
+        }
+    }
+
+    /// A failure ends with another code than 1, since that says that something differs.
+    #[must_use]
+    pub(crate) fn above_one(self) -> Self {
+        match self {
+            Self::Failure(failure) if failure.kind == FailureKind::Failed => {
+                Self::AboveOne(failure)
             }
             other => other,
         }

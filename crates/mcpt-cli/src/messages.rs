@@ -6,7 +6,12 @@ use crate::{args::Global, readable};
 
 /// Whether standard error shows colours.
 pub(crate) fn styled() -> bool {
-    io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+    io::stderr().is_terminal() && may_style()
+}
+
+/// Whether the user wants colours.
+pub(crate) fn may_style() -> bool {
+    std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
 /// Writes a line, if standard error is still there.

@@ -11,7 +11,7 @@ use mcpt_core::{Failure, FailureKind};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::{args::Format, ending::Ending, readable};
+use crate::{args::Format, ending::Ending, messages, readable};
 
 /// Writes a text, or a document, exactly as it is.
 pub(crate) fn exact(text: &str) -> Result<(), Ending> {
@@ -24,6 +24,25 @@ pub(crate) fn exact(text: &str) -> Result<(), Ending> {
 /// Writes a text for people, whoever wrote what is in it.
 pub(crate) fn text(text: &str) -> Result<(), Ending> {
     exact(&readable::text(text))
+}
+
+/// Writes a unified diff, whose lines are readable already; on a terminal with colours.
+pub(crate) fn coloured(diff: &str) -> Result<(), Ending> {
+    if !io::stdout().is_terminal() || !messages::may_style() {
+        return exact(diff);
+    }
+    let mut text = String::new();
+    for line in diff.lines() {
+        let colour = match line.as_bytes().first() {
+            Some(b'+') => "\x1b[32m",
+            Some(b'-') => "\x1b[31m",
+            Some(b'@') => "\x1b[36m",
+            _ => "",
+        };
+        let plain = if colour.is_empty() { "" } else { "\x1b[0m" };
+        text.extend([colour, line, plain, "\n"]);
+    }
+    exact(&text)
 }
 
 /// Writes one line for people.

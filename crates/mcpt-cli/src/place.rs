@@ -2,12 +2,12 @@
 
 use mcpt_backend::{Driver, Place};
 use mcpt_catalog::RegistryEntry;
-use mcpt_core::{Backend, Capability, Failure};
+use mcpt_core::{Backend, Capability, Failure, FailureKind, ServerName};
 
 use crate::{
     args::Global,
     backends::{lacking, unsupported},
-    messages,
+    everywhere, messages,
     user_config::UserConfig,
 };
 
@@ -103,6 +103,78 @@ pub(crate) async fn backend_that_can(
     backend(global, config).await
 }
 
+/// The backend that a command about a server means: the one that somebody names, else the usual one, or the only other one that
+/// has a server of that name when the usual one has none.
+///
+/// # Errors
+/// [`FailureKind::Usage`] when several others have one.
+pub(crate) async fn of_server(
+    global: &Global,
+    config: &UserConfig,
+    name: &ServerName,
+) -> Result<Box<dyn Backend>, Failure> {
+    if everywhere::is_one_meant(global, config) {
+        return backend(global, config).await;
+    }
+    let driver = driver(global, config)?;
+    let usual = open_quietly(global, config, driver).await?;
+    if usual.has(name).await? {
+        warn_of_unused(global, driver);
+        return Ok(usual);
+    }
+    let (mut found, failures) = everywhere::that_have(global, config, name, driver).await;
+    match found.len() {
+        1 => {}
+        0 => {
+            for failure in failures {
+                messages::warning(global, &failure.to_string());
+            }
+            warn_of_unused(global, driver);
+            return Ok(usual);
+        }
+        _ => {
+            let names: Vec<_> = found.iter().map(|one| one.name().to_string()).collect();
+            let failure = Failure::new(
+                FailureKind::Usage,
+                format!("it is not clear which {name} is meant"),
+            );
+            let failure = found.iter().fold(failure, |failure, one| {
+                failure.because(format!("there is one {}", one.place()))
+            });
+            return Err(failure.hint(format!("add --backend {}", names.join(" or "))));
+        }
+    }
+    let Some(only) = found.pop() else {
+        return Ok(usual);
+    };
+    messages::hint(global, &format!("{name} is {}", only.place()));
+    Ok(only)
+}
+
+/// As [`of_server`], if the backend can do that; `what` is what fails otherwise.
+///
+/// # Errors
+/// Also [`FailureKind::Usage`] when it cannot.
+pub(crate) async fn of_server_that_can(
+    global: &Global,
+    config: &UserConfig,
+    name: &ServerName,
+    capability: Capability,
+    what: String,
+) -> Result<Box<dyn Backend>, Failure> {
+    let backend = if everywhere::is_one_meant(global, config) {
+        // Before anybody is asked.
+        backend_that_can(global, config, capability, what.clone()).await?
+    } else {
+        of_server(global, config, name).await?
+    };
+    if backend.capabilities().has(capability) {
+        return Ok(backend);
+    }
+    let driver = global.backends.get(&backend.name(), "--backend")?;
+    Err(unsupported(global.backends, driver, capability, what))
+}
+
 /// A place of a backend, ready to be used.
 pub(crate) async fn open(
     global: &Global,
@@ -111,15 +183,32 @@ pub(crate) async fn open(
     place: &Place,
 ) -> Result<Box<dyn Backend>, Failure> {
     warn_of_unused(global, driver);
-    // Where another backend is the usual one, a command from a hint would hit its server of that name. Whether an option
-    // or the environment chose this one is all the same.
-    let usual = match &config.backend {
-        Some(_) => usual(global, config)?.name() == driver.name(),
-        None => true,
-    };
     driver
-        .open(place, !(usual && global.backend.is_none()))
+        .open(place, is_to_be_named(global, config, driver)?)
         .await
+}
+
+/// The place that options and configuration name, ready to be used. Nobody is told of options that mean nothing there.
+pub(crate) async fn open_quietly(
+    global: &Global,
+    config: &UserConfig,
+    driver: &'static dyn Driver,
+) -> Result<Box<dyn Backend>, Failure> {
+    let place = place(global, config, driver);
+    driver
+        .open(&place, is_to_be_named(global, config, driver)?)
+        .await
+}
+
+/// Whether commands in hints must name the backend: where another one is the usual one, they would hit its server of that name.
+/// Whether an option or the environment chose this one is all the same.
+fn is_to_be_named(
+    global: &Global,
+    config: &UserConfig,
+    driver: &dyn Driver,
+) -> Result<bool, Failure> {
+    let usual = usual(global, config)?.name() == driver.name();
+    Ok(!usual || global.backend.is_some())
 }
 
 /// Options that name a place and mean nothing to the backend.

@@ -10,10 +10,19 @@ use serde::Serialize;
 
 use crate::{args::Format, ending::Ending, messages, readable};
 
+/// The exit code of a comparison that found differences, as `kubectl diff` and `diff` have it.
+const DIFFERENT: u8 = 1;
+
 /// Reports how a command ended and gives the exit code of the process.
 pub(crate) fn exit(outcome: Result<(), Ending>, format: Format) -> ExitCode {
     match outcome {
         Ok(()) | Err(Ending::ReaderGone) => ExitCode::SUCCESS,
+        Err(Ending::Different) => ExitCode::from(DIFFERENT),
+        Err(Ending::AboveOne(failure)) => {
+            let code = exit_code(FailureKind::Usage);
+            tell_with(&failure, code, format);
+            ExitCode::from(code)
+        }
         Err(Ending::Stopped) => ExitCode::from(exit_code(FailureKind::Interrupted)),
         Err(Ending::Failure(failure)) => {
             tell(&failure, format);
@@ -24,9 +33,13 @@ pub(crate) fn exit(outcome: Result<(), Ending>, format: Format) -> ExitCode {
 
 /// Writes a failure to standard error: the one that ends the command, or one of several.
 pub(crate) fn tell(failure: &Failure, format: Format) {
+    tell_with(failure, exit_code(failure.kind), format);
+}
+
+fn tell_with(failure: &Failure, code: u8, format: Format) {
     let stderr = io::stderr();
     let written = if format == Format::Json {
-        write_json(&mut stderr.lock(), failure)
+        write_json(&mut stderr.lock(), failure, code)
     } else {
         write_text(&mut stderr.lock(), failure, messages::styled())
     };
@@ -104,7 +117,7 @@ struct WireFailure<'a> {
     hint: Option<&'a str>,
 }
 
-fn write_json(out: &mut impl Write, failure: &Failure) -> io::Result<()> {
+fn write_json(out: &mut impl Write, failure: &Failure, exit_code: u8) -> io::Result<()> {
     let wire = WireFailure {
         kind: match failure.kind {
             FailureKind::Failed => "failed",
@@ -115,7 +128,7 @@ fn write_json(out: &mut impl Write, failure: &Failure) -> io::Result<()> {
             FailureKind::TimedOut => "timedOut",
             FailureKind::Interrupted => "interrupted",
         },
-        exit_code: exit_code(failure.kind),
+        exit_code,
         what: &failure.what,
         why: &failure.why,
         log_tail: &failure.log_tail,
@@ -162,7 +175,7 @@ mod tests {
             "error: a\\x1b[2J\n  - b\\x9b2J\n    \\u{202e}c\nlast log lines:\n  | e\\x0df\\x0aerror: forged\nhint: d\\x07\n"
         );
         let mut out = Vec::new();
-        write_json(&mut out, &failure).unwrap();
+        write_json(&mut out, &failure, 1).unwrap();
         let value: serde_json::Value = serde_json::from_slice(&out).unwrap();
         assert_eq!(value["error"]["why"][0], failure.why[0]);
     }
@@ -170,7 +183,7 @@ mod tests {
     #[test]
     fn json() {
         let mut out = Vec::new();
-        write_json(&mut out, &failure()).unwrap();
+        write_json(&mut out, &failure(), 1).unwrap();
         let value: serde_json::Value = serde_json::from_slice(&out).unwrap();
         assert_eq!(
             value,

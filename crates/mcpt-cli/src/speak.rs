@@ -23,7 +23,7 @@ impl Speaker {
         name: &ServerName,
         timeout: Duration,
     ) -> Result<Self, Failure> {
-        let backend = place::backend(global, config).await?;
+        let backend = place::of_server(global, config, name).await?;
         let way = backend.connect(name).await?;
         let client = Client::connect_named(&way.url, way.host.as_deref(), timeout).await;
         let client = client.map_err(|error| {

@@ -19,6 +19,13 @@ pub(crate) struct Waiting {
     /// How long to wait at most
     #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = duration::parse)]
     timeout: Duration,
+}
+
+/// The options of commands that change what is configured, too.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct Changing {
+    #[command(flatten)]
+    waiting: Waiting,
     /// Take over fields that another tool changed since, such as kubectl set image (Kubernetes)
     #[arg(long)]
     force_conflicts: bool,
@@ -30,7 +37,17 @@ impl Waiting {
         ChangeOptions {
             wait: !self.no_wait,
             timeout: self.timeout,
+            force_conflicts: false,
+        }
+    }
+}
+
+impl Changing {
+    /// For the backend.
+    pub(crate) fn options(self) -> ChangeOptions {
+        ChangeOptions {
             force_conflicts: self.force_conflicts,
+            ..self.waiting.options()
         }
     }
 }

@@ -8,8 +8,10 @@ use rmcp::{
     ClientHandler, RoleClient,
     model::{
         CallToolRequest, CallToolRequestParams, ClientCapabilities, ClientConfig, ClientRequest,
-        Extensions, Implementation, ListToolsRequest, ListToolsRequestMethod,
-        PaginatedRequestParams, ProgressNotificationParam, ProgressToken, ProtocolVersion,
+        DiscoverRequest, DiscoverRequestParams, Extensions, Implementation, ListPromptsRequest,
+        ListPromptsRequestMethod, ListResourcesRequest, ListResourcesRequestMethod,
+        ListToolsRequest, ListToolsRequestMethod, PaginatedRequestParams, PingRequest,
+        ProgressNotificationParam, ProgressToken, ProtocolVersion,
     },
     service::{
         ClientInitializeError, ClientLifecycleMode, ClientServiceExt, NotificationContext,
@@ -54,6 +56,17 @@ pub struct ServerIdentity {
     pub version: Option<String>,
     /// How it wants to be used, if it says.
     pub instructions: Option<String>,
+}
+
+/// What a server has lists of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Offer {
+    /// Tools.
+    Tools,
+    /// Prompts.
+    Prompts,
+    /// Resources.
+    Resources,
 }
 
 /// Progress of a call, as the server told it.
@@ -189,36 +202,81 @@ impl Client {
     /// # Errors
     /// [`ClientError`] when the server fails or a page does not come in time.
     pub async fn list_tools(&self, timeout: Duration) -> Result<Vec<Exact>, ClientError> {
-        let mut tools = Vec::new();
+        self.list(Offer::Tools, timeout).await
+    }
+
+    /// Whether the server says that it has something to list.
+    pub fn offers(&self, offer: Offer) -> bool {
+        let info = self.service.peer().peer_info();
+        let capabilities = info.as_deref().map(|info| &info.capabilities);
+        capabilities.is_some_and(|has| match offer {
+            Offer::Tools => has.tools.is_some(),
+            Offer::Prompts => has.prompts.is_some(),
+            Offer::Resources => has.resources.is_some(),
+        })
+    }
+
+    /// All entries of a list, of all pages, each as the server sent it. `timeout` holds for each page.
+    ///
+    /// # Errors
+    /// [`ClientError`] when the server fails or a page does not come in time.
+    pub async fn list(&self, offer: Offer, timeout: Duration) -> Result<Vec<Exact>, ClientError> {
+        let method = offer.method();
+        let wrong = |error: serde_json::Error| {
+            let name = offer.field();
+            ClientError::Protocol(format!(
+                "its answer to {method} is no list of {name}: {error}"
+            ))
+        };
+        let mut entries = Vec::new();
         let mut cursor: Option<String> = None;
         for _ in 0..PAGES_MAX {
             let params = cursor
                 .take()
                 .map(|c| PaginatedRequestParams::default().with_cursor(Some(c)));
-            let request = ListToolsRequest {
-                method: ListToolsRequestMethod,
-                params,
-                extensions: Extensions::new(),
-            };
-            let page = self
-                .request(ClientRequest::ListToolsRequest(request), timeout)
-                .await?;
-            let page: ToolsPage = serde_json::from_str(page.get()).map_err(|error| {
-                ClientError::Protocol(format!(
-                    "its answer to tools/list is no list of tools: {error}"
-                ))
-            })?;
-            for tool in page.tools {
-                tools.push(Exact::read(tool).map_err(|e| ClientError::Protocol(e.to_string()))?);
+            let page = self.request(offer.request(params), timeout).await?;
+            let mut page: HashMap<String, Box<RawValue>> =
+                serde_json::from_str(page.get()).map_err(wrong)?;
+            let missing = || serde::de::Error::missing_field(offer.field());
+            let found = page.remove(offer.field()).ok_or_else(missing);
+            let found: Vec<Box<RawValue>> = found
+                .and_then(|found| serde_json::from_str(found.get()))
+                .map_err(wrong)?;
+            for entry in found {
+                let entry = Exact::read(entry);
+                entries.push(entry.map_err(|e| ClientError::Protocol(e.to_string()))?);
             }
-            match page.next_cursor {
-                None => return Ok(tools),
+            let next = page.remove("nextCursor");
+            let next = next.map(|next| serde_json::from_str::<Option<String>>(next.get()));
+            match next.transpose().map_err(wrong)?.flatten() {
+                None => return Ok(entries),
                 next => cursor = next,
             }
         }
         Err(ClientError::Protocol(format!(
-            "tools/list does not end after {PAGES_MAX} pages"
+            "{method} does not end after {PAGES_MAX} pages"
         )))
+    }
+
+    /// Asks the server whether it is there: with `ping`, and in the stateless era, which has none, with `server/discover`. Gives
+    /// the method.
+    ///
+    /// # Errors
+    /// [`ClientError`] when it does not answer in time, or with an error.
+    pub async fn ping(&self, timeout: Duration) -> Result<&'static str, ClientError> {
+        let stateless = self.server().protocol_version.as_str() >= "2026-07-28";
+        let (method, request) = if stateless {
+            let request = DiscoverRequest::new(DiscoverRequestParams::default());
+            ("server/discover", ClientRequest::DiscoverRequest(request))
+        } else {
+            ("ping", ClientRequest::PingRequest(PingRequest::default()))
+        };
+        let options = PeerRequestOptions::with_timeout(timeout);
+        let peer = self.service.peer();
+        let asked = peer.send_cancellable_request(request, options).await;
+        let answer = asked.map_err(|e| self.failed_request(e))?;
+        let answer = answer.await_response().await;
+        answer.map(|_| method).map_err(|e| self.failed_request(e))
     }
 
     /// Calls a tool with `arguments`, a JSON object, which is sent as it is. `on_progress` is called for
@@ -317,12 +375,46 @@ impl fmt::Debug for Client {
     }
 }
 
-/// A page of `tools/list`, each tool as it was sent.
-#[derive(serde::Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct ToolsPage {
-    tools: Vec<Box<RawValue>>,
-    next_cursor: Option<String>,
+impl Offer {
+    /// The method that lists it.
+    #[must_use]
+    pub fn method(self) -> &'static str {
+        match self {
+            Self::Tools => "tools/list",
+            Self::Prompts => "prompts/list",
+            Self::Resources => "resources/list",
+        }
+    }
+
+    /// The name of the list in an answer.
+    fn field(self) -> &'static str {
+        match self {
+            Self::Tools => "tools",
+            Self::Prompts => "prompts",
+            Self::Resources => "resources",
+        }
+    }
+
+    fn request(self, params: Option<PaginatedRequestParams>) -> ClientRequest {
+        let extensions = Extensions::new();
+        match self {
+            Self::Tools => ClientRequest::ListToolsRequest(ListToolsRequest {
+                method: ListToolsRequestMethod,
+                params,
+                extensions,
+            }),
+            Self::Prompts => ClientRequest::ListPromptsRequest(ListPromptsRequest {
+                method: ListPromptsRequestMethod,
+                params,
+                extensions,
+            }),
+            Self::Resources => ClientRequest::ListResourcesRequest(ListResourcesRequest {
+                method: ListResourcesRequestMethod,
+                params,
+                extensions,
+            }),
+        }
+    }
 }
 
 fn http_client(context: &Context, redirects: &Redirects) -> Result<reqwest::Client, ClientError> {

@@ -12,7 +12,7 @@ mod transport;
 pub use mcpt_http::ReadyState;
 
 pub use self::{
-    client::{CallProgress, Client, ServerIdentity, ToolResult},
+    client::{CallProgress, Client, Offer, ServerIdentity, ToolResult},
     error::ClientError,
     exact::Exact,
     plain_http::{Page, http_get, http_get_with, http_page},

@@ -1,4 +1,4 @@
-//! The HTTP side below rmcp's client: keeps the raw results of tool requests, and tells eras apart without a stall.
+//! The HTTP side below rmcp's client: keeps the raw results of tool requests and of lists, and tells eras apart without a stall.
 //!
 //! rmcp reads answers into types, which drops fields that it does not know. What a server says of its tools must reach
 //! the user whole, so the raw result of each answer is kept here on its way to rmcp.
@@ -370,7 +370,10 @@ impl StreamableHttpClient for KeepingHttp {
     ) -> Result<StreamableHttpPostResponse, Error> {
         let discover_id = match &message {
             ClientJsonRpcMessage::Request(request) => match request.request {
-                ClientRequest::CallToolRequest(_) | ClientRequest::ListToolsRequest(_) => {
+                ClientRequest::CallToolRequest(_)
+                | ClientRequest::ListToolsRequest(_)
+                | ClientRequest::ListPromptsRequest(_)
+                | ClientRequest::ListResourcesRequest(_) => {
                     return self
                         .post_tool_request(uri, message, session_id, auth_header, custom_headers)
                         .await;

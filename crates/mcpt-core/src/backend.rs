@@ -1,14 +1,18 @@
 //! The [`Backend`] trait: what every place that can run a [`Plan`] offers, and the only seam the command line sees.
 
-use std::{fmt, time::Duration};
+use std::{
+    fmt,
+    time::{Duration, SystemTime},
+};
 
 use async_trait::async_trait;
 use futures_util::stream::BoxStream;
 use serde::Serialize;
 
 use crate::{
-    Autoscaling, BackendName, Capabilities, Capability, Failure, FailureKind, Garbage, Plan,
-    PlatformOptions, Progress, Revision, RevisionEntry, Server, ServerEvent, ServerName,
+    Autoscaling, BackendName, Capabilities, Capability, Comparison, Failure, FailureKind, Garbage,
+    InstanceUsage, Plan, PlatformOptions, Progress, Revision, RevisionEntry, Server, ServerEvent,
+    ServerName,
 };
 
 /// How long a server may always take until it first answers: one that is fetched at its first start takes minutes. A deploy
@@ -104,6 +108,8 @@ pub struct LogOptions {
     pub follow: bool,
     /// Only the last lines of each instance.
     pub tail: Option<u32>,
+    /// Only lines that were written since then, to the second.
+    pub since: Option<SystemTime>,
     /// The previous run of each instance instead of the current one.
     pub previous: bool,
 }
@@ -213,11 +219,45 @@ pub trait Backend: Send + Sync {
         progress: &dyn Progress,
     ) -> Result<Deployed, Failure>;
 
+    /// What a deploy of the plan would change, by what is known now. Nothing is changed.
+    ///
+    /// # Errors
+    /// [`crate::FailureKind::Usage`] with all faults of the input, also on backends that cannot tell; others when it cannot be told.
+    async fn compare(&self, plan: &Plan, _options: &DeployOptions) -> Result<Comparison, Failure> {
+        let what = format!("cannot tell what a deploy of {} would change", plan.name);
+        Err(self.unsupported(what, Capability::Comparison))
+    }
+
+    /// What differs between two revisions: `from`, else the newest one before the other that ran; `to`, else the last one.
+    ///
+    /// # Errors
+    /// [`crate::FailureKind::NotFound`] when there is no such server or revision, [`crate::FailureKind::Usage`] on backends
+    /// without a history.
+    async fn compare_revisions(
+        &self,
+        name: &ServerName,
+        _from: Option<Revision>,
+        _to: Option<Revision>,
+    ) -> Result<Comparison, Failure> {
+        Err(self.unsupported(
+            format!("cannot compare revisions of {name}"),
+            Capability::History,
+        ))
+    }
+
     /// All servers that mcpt deployed here, by name.
     ///
     /// # Errors
     /// When the backend cannot be asked.
     async fn list(&self) -> Result<Vec<Server>, Failure>;
+
+    /// Whether there is a server of that name.
+    ///
+    /// # Errors
+    /// When the backend cannot be asked.
+    async fn has(&self, name: &ServerName) -> Result<bool, Failure> {
+        Ok(self.list().await?.iter().any(|server| server.name == *name))
+    }
 
     /// One server with its replicas.
     ///
@@ -255,6 +295,20 @@ pub trait Backend: Send + Sync {
         _progress: &dyn Progress,
     ) -> Result<Server, Failure> {
         Err(self.unsupported(format!("cannot scale {name}"), Capability::Instances))
+    }
+
+    /// Starts all of its instances anew, as they are configured: new ones beside the old ones where that can be, so that there
+    /// is no moment without one. No new revision, on backends with a history.
+    ///
+    /// # Errors
+    /// [`crate::FailureKind::NotFound`] when there is none of that name, otherwise as [`Self::deploy`]; the old ones go on then.
+    async fn restart(
+        &self,
+        name: &ServerName,
+        _options: &ChangeOptions,
+        _progress: &dyn Progress,
+    ) -> Result<Server, Failure> {
+        Err(self.unsupported(format!("cannot restart {name}"), Capability::Restart))
     }
 
     /// Its revisions, the oldest first.
@@ -295,6 +349,14 @@ pub trait Backend: Send + Sync {
         ))
     }
 
+    /// What the instances of a server use now, or with `None` those of all servers, by server and instance.
+    ///
+    /// # Errors
+    /// [`crate::FailureKind::NotFound`] when there is none of that name, [`crate::FailureKind::Usage`] on backends that measure nothing.
+    async fn usage(&self, _name: Option<&ServerName>) -> Result<Vec<InstanceUsage>, Failure> {
+        Err(self.unsupported("cannot tell what servers use".to_owned(), Capability::Usage))
+    }
+
     /// Removes what commands that died left behind, and nothing else.
     ///
     /// # Errors
@@ -319,4 +381,15 @@ pub trait Backend: Send + Sync {
     /// # Errors
     /// [`crate::FailureKind::Unreachable`] when no instance can be reached.
     async fn connect(&self, name: &ServerName) -> Result<Connection, Failure>;
+
+    /// Opens the same way by this port of the loopback, which stays over restarts and updates of the server; 0 is a free one.
+    ///
+    /// # Errors
+    /// As [`Self::connect`]; when the port is taken; [`crate::FailureKind::Usage`] on backends whose servers have addresses of this machine.
+    async fn forward(&self, name: &ServerName, _port: u16) -> Result<Connection, Failure> {
+        Err(self.unsupported(
+            format!("cannot forward a port to {name}"),
+            Capability::Forwarding,
+        ))
+    }
 }

@@ -50,6 +50,14 @@ pub enum Capability {
     Instances,
     /// Lets the number of instances follow the load.
     Autoscaling,
+    /// Starts the instances of a server anew, as they are configured.
+    Restart,
+    /// Measures what the instances of a server use.
+    Usage,
+    /// Reaches its servers by forwarded ports: they have no address of this machine.
+    Forwarding,
+    /// Tells what a deploy would change.
+    Comparison,
     /// Keeps revisions, which can be listed and gone back to.
     History,
     /// Records what happens to a server's objects.
@@ -76,6 +84,10 @@ impl Capability {
             Self::Chart => "has no chart whose values could be set",
             Self::Instances => "runs exactly one instance of a server",
             Self::Autoscaling => "does not let the number of instances follow the load",
+            Self::Restart => "starts no server anew",
+            Self::Usage => "does not measure what servers use",
+            Self::Forwarding => "has its servers at addresses of this machine",
+            Self::Comparison => "does not tell what a deploy would change",
             Self::History => "keeps no revisions",
             Self::Events => "records no events",
             Self::Volumes => "has no volumes",

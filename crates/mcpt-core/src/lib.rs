@@ -7,6 +7,7 @@ mod backend;
 mod capabilities;
 mod command_line;
 mod command_option;
+mod comparison;
 mod failure;
 mod ids;
 mod image;
@@ -28,6 +29,7 @@ pub use self::{
     capabilities::{BackendName, Capabilities, Capability},
     command_line::{command_line, shell_word},
     command_option::CommandOption,
+    comparison::{Comparison, Difference},
     failure::{Failure, FailureKind, chain},
     ids::{InvalidId, Namespace, Revision, ServerName, TemplateId},
     image::{Image, InvalidImage},
@@ -37,6 +39,7 @@ pub use self::{
     progress::{Progress, ProgressEvent, Silent},
     secret::{REDACTED, Secret, redact, sounds_secret},
     server::{
-        Autoscaling, Garbage, Replica, RevisionEntry, Server, ServerEvent, ServerState, Usage,
+        Autoscaling, Garbage, InstanceUsage, Replica, RevisionEntry, Server, ServerEvent,
+        ServerState, Usage,
     },
 };

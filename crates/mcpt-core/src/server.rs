@@ -81,6 +81,18 @@ pub struct Usage {
     pub memory_bytes: u64,
 }
 
+/// What one instance of a server uses now. Its JSON is a contract of `-o json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct InstanceUsage {
+    /// Name of the server.
+    pub server: ServerName,
+    /// The instance, as [`Replica::name`] has it.
+    pub instance: String,
+    /// What it uses; `None` when that is not measured yet.
+    pub usage: Option<Usage>,
+}
+
 /// One revision of a server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]

@@ -2,14 +2,15 @@
 
 use async_trait::async_trait;
 use mcpt_core::{
-    Backend, BackendName, Capabilities, ChangeOptions, CommandOption, Connection, DeleteOptions,
-    Deleted, DeployOptions, Deployed, EventStream, Failure, FailureKind, Garbage, GcOptions,
-    LogOptions, Logs, Plan, Progress, Revision, RevisionEntry, Scale, Server, ServerName,
-    ServerState, command_line, near,
+    Backend, BackendName, Capabilities, ChangeOptions, CommandOption, Comparison, Connection,
+    DeleteOptions, Deleted, DeployOptions, Deployed, EventStream, Failure, FailureKind, Garbage,
+    GcOptions, InstanceUsage, LogOptions, Logs, Plan, Progress, Revision, RevisionEntry, Scale,
+    Server, ServerName, ServerState, command_line, near,
 };
 
 use crate::{
-    delete, deploy, driver, engine::Engine, events, gc, history, logs, scale, server, unit::Group,
+    compare, delete, deploy, driver, engine::Engine, events, gc, history, logs, restart, scale,
+    server, unit::Group, usage,
 };
 
 impl Engine {
@@ -75,12 +76,30 @@ impl Backend for Engine {
         Box::pin(deploy::deploy(self, plan, options, progress)).await
     }
 
+    async fn compare(&self, plan: &Plan, options: &DeployOptions) -> Result<Comparison, Failure> {
+        compare::with_plan(self, plan, options).await
+    }
+
+    async fn compare_revisions(
+        &self,
+        name: &ServerName,
+        from: Option<Revision>,
+        to: Option<Revision>,
+    ) -> Result<Comparison, Failure> {
+        compare::revisions(self, name, from, to).await
+    }
+
     async fn list(&self) -> Result<Vec<Server>, Failure> {
         let groups = self.groups("cannot list the servers").await?;
         let there = groups.iter().filter(|group| group.is_there());
         Ok(there
             .map(|group| server::listed(self.kind, group))
             .collect())
+    }
+
+    async fn has(&self, name: &ServerName) -> Result<bool, Failure> {
+        let group = self.group(name, &format!("cannot look for {name}")).await?;
+        Ok(group.is_there())
     }
 
     async fn status(&self, name: &ServerName) -> Result<Server, Failure> {
@@ -114,6 +133,15 @@ impl Backend for Engine {
         scale::scale(self, name, scale, options, progress).await
     }
 
+    async fn restart(
+        &self,
+        name: &ServerName,
+        options: &ChangeOptions,
+        progress: &dyn Progress,
+    ) -> Result<Server, Failure> {
+        restart::restart(self, name, options, progress).await
+    }
+
     async fn history(&self, name: &ServerName) -> Result<Vec<RevisionEntry>, Failure> {
         let what = format!("cannot show the history of {name}");
         Ok(history::entries(&self.existing(name, &what).await?))
@@ -133,6 +161,10 @@ impl Backend for Engine {
         let what = format!("cannot show the events of {name}");
         let group = self.existing(name, &what).await?;
         Ok(events::events(self, &group, follow))
+    }
+
+    async fn usage(&self, name: Option<&ServerName>) -> Result<Vec<InstanceUsage>, Failure> {
+        usage::of(self, name).await
     }
 
     async fn gc(

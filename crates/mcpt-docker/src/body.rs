@@ -15,7 +15,7 @@ use mcpt_core::{
     Transport,
 };
 use mcpt_workload::{BRIDGE_PATH, Endpoint};
-use serde_json::json;
+use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use crate::{
@@ -189,6 +189,13 @@ impl Template {
         self
     }
 
+    /// Says of which start its replicas are.
+    pub(crate) fn of_start(mut self, start: u32) -> Self {
+        let labels = self.body.labels.get_or_insert_default();
+        labels.insert(marks::START.to_owned(), start.to_string());
+        self
+    }
+
     /// What a label of its replicas says.
     pub(crate) fn label(&self, name: &str) -> Option<&str> {
         self.body.labels.as_ref()?.get(name).map(String::as_str)
@@ -204,6 +211,63 @@ impl Template {
             .filter(|(name, _)| names.contains(name))
             .map(|(_, value)| Secret::new(value))
             .collect()
+    }
+
+    /// All that makes a replica, as it can be compared with another one: what is not said is what the image says, if that is known.
+    /// The values of secrets are in it, under `secrets`.
+    pub(crate) fn as_value(&self, image: Option<&Facts>) -> Value {
+        let body = &self.body;
+        let host = body.host_config.clone().unwrap_or_default();
+        let known: Vec<&str> = self
+            .label(marks::ENV)
+            .unwrap_or_default()
+            .split(',')
+            .collect();
+        let lines = || {
+            body.env
+                .iter()
+                .flatten()
+                .filter_map(|line| line.split_once('='))
+        };
+        let env: BTreeMap<_, _> = lines().filter(|(name, _)| known.contains(name)).collect();
+        let marked = |name: &str| {
+            known
+                .iter()
+                .any(|known| known.strip_suffix('!') == Some(name))
+        };
+        let secrets: BTreeMap<_, _> = lines().filter(|(name, _)| marked(name)).collect();
+        // Whoever names a program of their own has none of the image's arguments.
+        let own = body.entrypoint.as_ref().filter(|words| !words.is_empty());
+        let of_image = image.filter(|_| own.is_none());
+        let entrypoint = own.or(of_image.and_then(|image| image.entrypoint.as_ref()));
+        let command = body.cmd.as_ref().filter(|words| !words.is_empty());
+        let command = command.or(of_image.and_then(|image| image.command.as_ref()));
+        let user = body.user.as_deref().filter(|user| !user.is_empty());
+        let user = user.or(image.map(|image| image.user.as_str()));
+        let mounts: Vec<_> = host
+            .mounts
+            .iter()
+            .flatten()
+            .map(|mount| json!({"source": mount.source, "target": mount.target}))
+            .collect();
+        json!({
+            "image": self.label(marks::SOURCE),
+            "template": self.label(marks::TEMPLATE),
+            "templateVersion": self.label(marks::TEMPLATE_VERSION),
+            "transport": self.label(marks::TRANSPORT),
+            "path": self.label(marks::PATH),
+            "port": self.port,
+            "sessions": self.label(marks::SESSIONS),
+            "entrypoint": entrypoint.cloned().unwrap_or_default(),
+            "command": command.cloned().unwrap_or_default(),
+            "user": user.unwrap_or_default(),
+            "env": env,
+            "secrets": secrets,
+            "mounts": mounts,
+            // Zero is how an engine says that there is no limit.
+            "nanoCpus": host.nano_cpus.filter(|limit| *limit != 0),
+            "memory": host.memory.filter(|limit| *limit != 0),
+        })
     }
 
     /// Whether the binary must be in the container.

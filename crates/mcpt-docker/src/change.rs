@@ -22,7 +22,7 @@ use crate::{
     failure::failure,
     front, logs,
     marks::{self, Role},
-    own_image, trial,
+    own_image, restart, trial,
     unit::{Group, Unit},
 };
 
@@ -354,12 +354,16 @@ pub(crate) async fn settle(
         .earlier()
         .flat_map(|(_, units)| units)
         .any(|unit| unit.state != "exited");
-    if ids.is_empty() && !left {
+    let unfinished = restart::is_unfinished(&group);
+    if ids.is_empty() && !left && !unfinished {
         return Ok(group);
     }
     engine.remove(&ids, what).await?;
     if left {
         take_over(engine, server, what, progress).await?;
+    }
+    if unfinished {
+        restart::finish(engine, &group, what, progress).await?;
     }
     engine.group(server, what).await
 }

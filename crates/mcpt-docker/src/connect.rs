@@ -181,18 +181,39 @@ fn read<T: serde::de::DeserializeOwned>(file: &Path) -> Result<Option<T>, Unknow
         .map_err(|error| Unknown::Parse(file.to_owned(), error))
 }
 
+/// Whether an engine is named, or has a socket in one of the usual places. Whether it answers is another question.
+pub(crate) fn is_set_up(kind: Kind) -> bool {
+    // What cannot be told is told by whoever connects.
+    let Ok(places) = surroundings().places(kind) else {
+        return true;
+    };
+    places.iter().any(|place| {
+        let socket = place.address.strip_prefix("unix://");
+        place.by.is_some() || socket.is_none_or(|socket| Path::new(socket).exists())
+    })
+}
+
+/// What this process knows of its user.
+fn surroundings() -> Surroundings<'static> {
+    Surroundings {
+        variable: &variable,
+        is_root: nix::unistd::geteuid().is_root(),
+    }
+}
+
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
 /// Connects to the engine of this user, and makes sure that it answers.
 ///
 /// # Errors
 /// [`FailureKind::Unreachable`] when none does: what was tried, and what starts one.
 pub(crate) async fn connect(kind: Kind, named: bool) -> Result<Engine, Failure> {
     let what = format!("cannot reach {kind}");
-    let places = Surroundings {
-        variable: &|name| std::env::var(name).ok().filter(|value| !value.is_empty()),
-        is_root: nix::unistd::geteuid().is_root(),
-    }
-    .places(kind)
-    .map_err(|error| Failure::new(FailureKind::Usage, &what).caused_by(&error))?;
+    let places = surroundings()
+        .places(kind)
+        .map_err(|error| Failure::new(FailureKind::Usage, &what).caused_by(&error))?;
     let mut failed = Failure::new(FailureKind::Unreachable, what);
     let mut refused = false;
     for place in places {

@@ -4,12 +4,19 @@ use async_trait::async_trait;
 use mcpt_backend::{Discovered, Driver, Place};
 use mcpt_core::{Backend, BackendName, Capabilities, Capability, Failure, Namespace};
 
-use crate::{connect::connect, discovery::EngineDiscovery, engine::Kind};
+use crate::{
+    connect::{connect, is_set_up},
+    discovery::EngineDiscovery,
+    engine::Kind,
+};
 
 /// No charts, no namespaces, nothing that follows the load, and no server that checks without making.
 pub(crate) const CAPABILITIES: Capabilities = Capabilities::new(&[
     Capability::Images,
     Capability::Instances,
+    Capability::Restart,
+    Capability::Comparison,
+    Capability::Usage,
     Capability::History,
     Capability::Events,
     Capability::Volumes,
@@ -33,6 +40,10 @@ macro_rules! driver {
 
             fn capabilities(&self) -> Capabilities {
                 CAPABILITIES
+            }
+
+            fn is_set_up(&self, _place: &Place) -> bool {
+                is_set_up($kind)
             }
 
             async fn open(&self, _place: &Place, named: bool) -> Result<Box<dyn Backend>, Failure> {

@@ -5,7 +5,14 @@ use std::collections::HashMap;
 use bollard::query_parameters::ListNetworksOptions;
 use mcpt_core::{Failure, Garbage, GcOptions, Progress, ProgressEvent, ServerName};
 
-use crate::{change, delete, engine::Engine, failure::failure, lock::Lock, marks, unit::Group};
+use crate::{
+    change, delete,
+    engine::Engine,
+    failure::failure,
+    lock::Lock,
+    marks, restart,
+    unit::{Group, Unit},
+};
 
 /// Removes what was left, or with a dry run only says what that is. What a command that may live still works on is left alone.
 ///
@@ -83,6 +90,14 @@ fn left(group: &Group) -> Vec<Garbage> {
             "a later revision took its place",
         )
     }));
+    if let Some((_, units)) = group.current()
+        && restart::is_unfinished(group)
+    {
+        let why = "the command that restarted its server is dead";
+        let last = units.iter().map(Unit::start).max();
+        let older = units.iter().filter(|unit| Some(unit.start()) != last);
+        all.extend(older.map(|unit| found(format!("container {}", unit.name), why)));
+    }
     if !replaced && (group.trial.is_empty() || group.lock.is_some()) {
         let why = "no replica is left behind it";
         all.extend(

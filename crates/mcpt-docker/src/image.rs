@@ -19,6 +19,10 @@ use crate::{
 pub(crate) struct Facts {
     /// Its user: empty for root.
     pub(crate) user: String,
+    /// The program that it starts, and its leading arguments.
+    pub(crate) entrypoint: Option<Vec<String>>,
+    /// The arguments that it starts with when none are given.
+    pub(crate) command: Option<Vec<String>>,
 }
 
 /// Makes sure that the engine has an image, and tells about it.
@@ -45,14 +49,24 @@ pub(crate) async fn ensure(
     })
 }
 
-async fn look(engine: &Engine, reference: &str, what: &str) -> Result<Option<Facts>, Failure> {
+/// Tells about an image; `None` when the engine does not have it.
+///
+/// # Errors
+/// When the engine cannot be asked.
+pub(crate) async fn look(
+    engine: &Engine,
+    reference: &str,
+    what: &str,
+) -> Result<Option<Facts>, Failure> {
     match engine.api.inspect_image(reference).await {
-        Ok(image) => Ok(Some(Facts {
-            user: image
-                .config
-                .and_then(|config| config.user)
-                .unwrap_or_default(),
-        })),
+        Ok(image) => {
+            let config = image.config.unwrap_or_default();
+            Ok(Some(Facts {
+                user: config.user.unwrap_or_default(),
+                entrypoint: config.entrypoint,
+                command: config.cmd,
+            }))
+        }
         Err(error) if is_missing(&error) => Ok(None),
         Err(error) => Err(failure(what, &error)),
     }

@@ -10,6 +10,7 @@
 mod backend;
 mod body;
 mod change;
+mod compare;
 mod connect;
 mod delete;
 mod deploy;
@@ -30,11 +31,13 @@ mod logs;
 mod marks;
 mod own_image;
 mod quantity;
+mod restart;
 mod scale;
 mod server;
 mod states;
 mod trial;
 mod unit;
+mod usage;
 
 pub use self::{
     driver::{DockerDriver, PodmanDriver},

@@ -1,6 +1,6 @@
 //! Logs of replicas, as the engine keeps them, by lines.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, time::UNIX_EPOCH};
 
 use bollard::{container::LogOutput, errors::Error, query_parameters::LogsOptions};
 use futures_util::{
@@ -66,6 +66,10 @@ async fn of_unit(
     };
     if options.previous {
         wanted.until = begin;
+    }
+    if let Some(since) = options.since {
+        let since = since.duration_since(UNIX_EPOCH).unwrap_or_default();
+        wanted.since = i32::try_from(since.as_secs()).unwrap_or(i32::MAX);
     }
     let api = engine.api.clone();
     let replica = unit.name.clone();

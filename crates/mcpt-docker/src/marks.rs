@@ -16,6 +16,8 @@ pub(crate) const ROLE: &str = "mcpt.io/role";
 pub(crate) const REVISION: &str = "mcpt.io/revision";
 /// Label with the number of the replica, from 1.
 pub(crate) const REPLICA: &str = "mcpt.io/replica";
+/// Label of a replica that was started anew as it is: the number of that start; without it, it is the first.
+pub(crate) const START: &str = "mcpt.io/start";
 /// Label with a digest of the configuration, by which an equal one is known.
 pub(crate) const DIGEST: &str = "mcpt.io/config-digest";
 /// Label with the port that the server listens on in its container.

@@ -9,9 +9,8 @@ use crate::{
     body::Template,
     change::{self, Change},
     engine::Engine,
-    front,
     lock::Lock,
-    own_image, server,
+    own_image, restart, server,
     unit::{Group, Unit},
 };
 
@@ -106,20 +105,9 @@ pub(crate) async fn to(
     if surplus.is_empty() {
         return Ok(());
     }
-    let (engine, what) = (change.engine, change.what);
-    let front = front::ensure(engine, group, what).await?;
-    if let Some(told) = front::told(stay, surplus) {
-        front::tell(engine, &front, &told, what).await?;
-    }
     progress.event(ProgressEvent::Step(format!(
         "ending {} replicas",
         surplus.len()
     )));
-    let ids: Vec<_> = surplus.iter().map(|unit| unit.id.as_str()).collect();
-    engine.stop(&ids, None, what).await?;
-    engine.remove(&ids, what).await?;
-    if let Some(told) = front::told(stay, &[]) {
-        front::tell(engine, &front, &told, what).await?;
-    }
-    Ok(())
+    restart::end(change.engine, group, stay, surplus, change.what).await
 }

@@ -83,6 +83,12 @@ impl Unit {
         Some(found.1)
     }
 
+    /// The number of the start that the replica is of, from 0.
+    pub(crate) fn start(&self) -> u32 {
+        let start = self.label(marks::START).and_then(|text| text.parse().ok());
+        start.unwrap_or_default()
+    }
+
     /// The number of the replica, from 1.
     pub(crate) fn number(&self) -> u32 {
         match self.role {
@@ -158,11 +164,10 @@ impl Group {
 
     /// Whether a command changes it right now, as far as that can be told.
     pub(crate) fn is_being_changed(&self) -> bool {
-        let holder = self
-            .lock
-            .as_ref()
-            .and_then(|lock| lock.label(marks::HOLDER));
-        holder.is_some_and(|holder| !holder::is_dead(holder))
+        self.lock.as_ref().is_some_and(|lock| {
+            let holder = lock.label(marks::HOLDER);
+            holder.is_some_and(|holder| !holder::is_dead(holder, lock.created))
+        })
     }
 }
 

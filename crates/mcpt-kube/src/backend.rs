@@ -14,24 +14,24 @@ use k8s_openapi::api::{
 use kube::{ResourceExt, api::ListParams};
 use kube_observe::Observed;
 use mcpt_core::{
-    Backend, BackendName, Capabilities, ChangeOptions, Connection, DeleteOptions, Deleted,
-    Deployed, EventStream, Failure, Garbage, GcOptions, LogOptions, Logs, Plan, Progress, Revision,
-    RevisionEntry, Scale, Server, ServerName,
+    Backend, BackendName, Capabilities, ChangeOptions, Comparison, Connection, DeleteOptions,
+    Deleted, Deployed, EventStream, Failure, Garbage, GcOptions, InstanceUsage, LogOptions, Logs,
+    Plan, Progress, Revision, RevisionEntry, Scale, Server, ServerName,
 };
 
 use crate::{
     ConnectOptions,
     absent::no_server,
     cluster::{Cluster, TOOL},
-    connect, delete, deploy, driver, events,
+    compare, connect, delete, deploy, driver, events,
     failure::{OrFail as _, failure},
     gc, history, logs,
     options::DeployOptions,
     progress::Told,
     release_kind::ReleaseKind,
-    rollback, scale,
+    restart, rollback, scale,
     server::{self, DEFAULT_PATH, ReleaseFacts, SERVER_LABEL},
-    status, tunnel,
+    status, tunnel, usage,
 };
 
 /// A connected cluster and a namespace in it, where each server is one Helm release.
@@ -214,6 +214,24 @@ impl Backend for Kubernetes {
         deploy::deploy(&self.cluster, plan, &options, progress).await
     }
 
+    async fn compare(
+        &self,
+        plan: &Plan,
+        options: &mcpt_core::DeployOptions,
+    ) -> Result<Comparison, Failure> {
+        let options = DeployOptions::of(options, &deploy::cannot(plan))?;
+        Box::pin(compare::with_plan(&self.cluster, plan, &options)).await
+    }
+
+    async fn compare_revisions(
+        &self,
+        name: &ServerName,
+        from: Option<Revision>,
+        to: Option<Revision>,
+    ) -> Result<Comparison, Failure> {
+        compare::revisions(&self.cluster, name, from, to).await
+    }
+
     async fn list(&self) -> Result<Vec<Server>, Failure> {
         let what = "cannot list servers";
         let records = ListParams::default().labels("owner=helm");
@@ -318,6 +336,15 @@ impl Backend for Kubernetes {
         scale::scale(&self.cluster, name, *scale, *options, progress).await
     }
 
+    async fn restart(
+        &self,
+        name: &ServerName,
+        options: &ChangeOptions,
+        progress: &dyn Progress,
+    ) -> Result<Server, Failure> {
+        Box::pin(restart::restart(&self.cluster, name, *options, progress)).await
+    }
+
     async fn history(&self, name: &ServerName) -> Result<Vec<RevisionEntry>, Failure> {
         history::history(&self.cluster, name).await
     }
@@ -332,6 +359,10 @@ impl Backend for Kubernetes {
         rollback::rollback(&self.cluster, name, to, *options, progress).await
     }
 
+    async fn usage(&self, name: Option<&ServerName>) -> Result<Vec<InstanceUsage>, Failure> {
+        usage::of(&self.cluster, name).await
+    }
+
     async fn gc(
         &self,
         options: &GcOptions,
@@ -341,13 +372,24 @@ impl Backend for Kubernetes {
     }
 
     async fn connect(&self, name: &ServerName) -> Result<Connection, Failure> {
-        let what = format!("cannot connect to {name}");
+        self.way(name, 0, format!("cannot connect to {name}")).await
+    }
+
+    async fn forward(&self, name: &ServerName, port: u16) -> Result<Connection, Failure> {
+        let what = format!("cannot forward a port to {name}");
+        self.way(name, port, what).await
+    }
+}
+
+impl Kubernetes {
+    /// A way to a server by a port of the loopback; 0 is a free one.
+    async fn way(&self, name: &ServerName, port: u16, what: String) -> Result<Connection, Failure> {
         let (deployment, selector) = self.selector(name, &what).await?;
         let path = deployment
             .annotations()
             .get(server::PATH_ANNOTATION)
             .cloned();
-        let tunnel = tunnel::open(&self.cluster, selector, None).await;
+        let tunnel = tunnel::open_at(&self.cluster, selector, None, port).await;
         let tunnel = tunnel.map_err(|error| failure(what, &error))?;
         Ok(Connection {
             url: format!(

@@ -60,14 +60,22 @@ pub(crate) async fn connect(options: &ConnectOptions) -> Result<Cluster, Failure
     })
 }
 
-/// The cluster, not spoken to yet, and the namespace of the options, else of the context or the pod, else the default one.
-async fn find(options: &ConnectOptions) -> Result<(Target, Namespace), Failure> {
-    let target = Target::find(&kube_access::ConnectOptions {
+/// Whether a cluster is configured. Nobody is asked.
+pub(crate) fn is_configured(options: &ConnectOptions) -> bool {
+    kube_access::is_configured(&access_options(options))
+}
+
+fn access_options(options: &ConnectOptions) -> kube_access::ConnectOptions {
+    kube_access::ConnectOptions {
         kubeconfig: options.kubeconfig.clone(),
         context: options.context.clone(),
         user_agent: Some(HeaderValue::from_static(USER_AGENT)),
-    })
-    .await;
+    }
+}
+
+/// The cluster, not spoken to yet, and the namespace of the options, else of the context or the pod, else the default one.
+async fn find(options: &ConnectOptions) -> Result<(Target, Namespace), Failure> {
+    let target = Target::find(&access_options(options)).await;
     let target = target.map_err(|error| failure(CANNOT_CONNECT, &error))?;
     let namespace = match (&options.namespace, &target.namespace) {
         (Some(namespace), _) => namespace.clone(),

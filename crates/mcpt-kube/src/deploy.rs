@@ -167,7 +167,7 @@ fn dry(
 }
 
 /// One deploy.
-struct Deploy<'a> {
+pub(crate) struct Deploy<'a> {
     kind: ReleaseKind,
     /// Labels of its records besides Helm's own.
     labels: Vec<(&'static str, &'a str)>,
@@ -178,7 +178,7 @@ struct Deploy<'a> {
 }
 
 impl<'a> Deploy<'a> {
-    fn server(
+    pub(crate) fn server(
         cluster: &'a Cluster,
         plan: &'a Plan,
         options: &'a DeployOptions,
@@ -315,7 +315,7 @@ impl<'a> Deploy<'a> {
     }
 
     /// Renders and compares with what is there.
-    async fn change(
+    pub(crate) async fn change(
         &self,
         prepared: &mut Prepared,
         history: Vec<Record>,

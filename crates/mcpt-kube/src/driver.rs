@@ -19,6 +19,10 @@ pub(crate) const CAPABILITIES: Capabilities = Capabilities::new(&[
     Capability::Chart,
     Capability::Instances,
     Capability::Autoscaling,
+    Capability::Restart,
+    Capability::Comparison,
+    Capability::Forwarding,
+    Capability::Usage,
     Capability::History,
     Capability::Events,
     Capability::Volumes,
@@ -40,6 +44,10 @@ impl Driver for KubernetesDriver {
 
     fn capabilities(&self) -> Capabilities {
         CAPABILITIES
+    }
+
+    fn is_set_up(&self, place: &Place) -> bool {
+        connect::is_configured(&connect_options(place))
     }
 
     async fn open(&self, place: &Place, _named: bool) -> Result<Box<dyn Backend>, Failure> {

@@ -6,6 +6,7 @@ mod capabilities;
 mod change;
 mod chart;
 mod cluster;
+mod compare;
 mod connect;
 mod delete;
 mod deploy;
@@ -23,6 +24,7 @@ mod options;
 mod progress;
 mod redaction;
 mod release_kind;
+mod restart;
 mod rollback;
 mod scale;
 #[cfg(test)]
@@ -33,6 +35,7 @@ mod status;
 mod third_party;
 mod trouble;
 mod tunnel;
+mod usage;
 
 pub use self::{
     backend::Kubernetes,

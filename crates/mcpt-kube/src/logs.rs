@@ -1,6 +1,7 @@
 //! The logs of a server's pods, in the words of all backends.
 
 use futures_util::StreamExt;
+use jiff::Timestamp;
 use kube_observe::LogError;
 use mcpt_core::{Failure, FailureKind, LogLine, LogOptions, Logs, ServerName};
 
@@ -14,7 +15,10 @@ pub(crate) async fn open(
     options: &LogOptions,
     what: &str,
 ) -> Result<Logs, Failure> {
+    let since = options.since.map(Timestamp::try_from).transpose();
+    let since = since.map_err(|error| Failure::new(FailureKind::Usage, what).caused_by(&error))?;
     let options = kube_observe::LogOptions {
+        since,
         follow: options.follow,
         tail: options.tail,
         previous: options.previous,

@@ -32,6 +32,19 @@ pub(crate) async fn open(
     selector: String,
     known: Option<(String, u16)>,
 ) -> Result<Tunnel, Error> {
+    open_at(cluster, selector, known, 0).await
+}
+
+/// The same on this port of the loopback; 0 is a free one.
+///
+/// # Errors
+/// As [`open`], also when the port is taken.
+pub(crate) async fn open_at(
+    cluster: &Cluster,
+    selector: String,
+    known: Option<(String, u16)>,
+    port: u16,
+) -> Result<Tunnel, Error> {
     let target = Target::new(cluster.access.clone(), selector, &PORT_NAMES, known);
-    forward::open(target).await.map(Tunnel)
+    forward::open_at(target, port).await.map(Tunnel)
 }

@@ -5,20 +5,23 @@ use std::time::Duration;
 use async_trait::async_trait;
 use mcpt_client::ClientError;
 use mcpt_core::{
-    Backend, BackendName, Capabilities, Capability, CommandOption, Connection, DeleteOptions,
-    Deleted, DeployOptions, Deployed, DryRun, Failure, FailureKind, Garbage, GcOptions, LogOptions,
-    Logs, Plan, Progress, ProgressEvent, Server, ServerName, ServerState, command_line, near,
+    Backend, BackendName, Capabilities, Capability, ChangeOptions, CommandOption, Comparison,
+    Connection, DeleteOptions, Deleted, DeployOptions, Deployed, DryRun, Failure, FailureKind,
+    Garbage, GcOptions, InstanceUsage, LogOptions, Logs, Plan, Progress, ProgressEvent, Server,
+    ServerName, ServerState, command_line, near,
 };
 
 use crate::{
     command::check_program,
+    compare,
     configuration::{manifest, server_spec},
     deploy::{self, change_lock, end_run, state_failure},
     driver,
     folder::{RunFolder, StateFolder},
-    gc, logs, packages,
+    gc, logs, packages, restart,
     state::{RunState, unreadable},
     supervisor::terminate,
+    usage,
 };
 
 /// How long a server may take to answer when its status is asked for.
@@ -193,6 +196,20 @@ impl Backend for Processes {
         })
     }
 
+    async fn compare(&self, plan: &Plan, options: &DeployOptions) -> Result<Comparison, Failure> {
+        self.check(plan, options).await?;
+        let server = server_spec(plan, None)?;
+        let found = self.find(&plan.name)?;
+        let running = match &found {
+            Some((run, _)) => RunState::read(run).map_err(|error| {
+                let what = format!("cannot compare with what runs as {}", plan.name);
+                state_failure(&what, &run.server(), &error)
+            })?,
+            None => None,
+        };
+        Ok(compare::with_running(running.as_ref(), &server))
+    }
+
     async fn list(&self) -> Result<Vec<Server>, Failure> {
         let names = self.names("cannot list the servers of this machine")?;
         let mut servers = Vec::new();
@@ -212,6 +229,10 @@ impl Backend for Processes {
             }
         }
         Ok(servers)
+    }
+
+    async fn has(&self, name: &ServerName) -> Result<bool, Failure> {
+        self.find(name).map(|found| found.is_some())
     }
 
     async fn status(&self, name: &ServerName) -> Result<Server, Failure> {
@@ -286,6 +307,50 @@ impl Backend for Processes {
         }
         folder.remove().map_err(io_failure)?;
         Ok(Deleted::default())
+    }
+
+    async fn restart(
+        &self,
+        name: &ServerName,
+        options: &ChangeOptions,
+        progress: &dyn Progress,
+    ) -> Result<Server, Failure> {
+        let restarted = restart::restart(&self.state, name, options, progress).await?;
+        let run = restarted.ok_or_else(|| self.not_found(name))?;
+        let state = RunState::read(&run).map_err(|error| {
+            state_failure(&format!("cannot look at {name}"), &run.server(), &error)
+        })?;
+        let state = state.ok_or_else(|| self.not_found(name))?;
+        Ok(state.server(&run))
+    }
+
+    async fn usage(&self, name: Option<&ServerName>) -> Result<Vec<InstanceUsage>, Failure> {
+        let names = match name {
+            Some(name) => vec![name.clone()],
+            None => self.names("cannot tell what servers use")?,
+        };
+        let mut found = Vec::new();
+        for server in names {
+            match self.find(&server)? {
+                Some((run, state)) => found.push((server, run, state)),
+                None if name.is_some() => return Err(self.not_found(&server)),
+                None => {}
+            }
+        }
+        let runs: Vec<_> = found.iter().map(|(_, run, _)| run.path()).collect();
+        let used = usage::of(&runs).await;
+        let each = found.into_iter().zip(used);
+        Ok(each
+            .map(|((server, _, state), usage)| InstanceUsage {
+                server,
+                instance: state
+                    .replicas
+                    .into_iter()
+                    .next()
+                    .map_or_else(|| "-".to_owned(), |replica| replica.name),
+                usage,
+            })
+            .collect())
     }
 
     async fn gc(

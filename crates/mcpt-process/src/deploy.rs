@@ -4,7 +4,7 @@ use std::{fs, io, time::Duration};
 
 use mcpt_core::{
     CommandOption, DeployOptions, Failure, FailureKind, Plan, Progress, ProgressEvent,
-    START_TIMEOUT, ServerName, redact,
+    START_TIMEOUT, Secret, ServerName, redact,
 };
 use mcpt_workload::{Endpoint, own_files};
 use tokio::time::{Instant, timeout, timeout_at};
@@ -273,7 +273,8 @@ fn stands_aside(phase: Phase) -> bool {
 /// Completes the failure of a trial: what was tried, and the server's last words.
 fn shown(mut failure: Failure, what: &str, run: &RunFolder, plan: &Plan) -> Failure {
     what.clone_into(&mut failure.what);
-    failure.log_tail = tail(run, plan);
+    let secrets: Vec<Secret> = plan.secrets.values().cloned().collect();
+    failure.log_tail = last_lines(run, &secrets);
     let given = |name: &str| plan.env.contains_key(name) || plan.secrets.contains_key(name);
     let is_set = |name: &str| std::env::var_os(name).is_some();
     let missed = environment::missed(&failure.log_tail, given, is_set);
@@ -287,7 +288,8 @@ fn shown(mut failure: Failure, what: &str, run: &RunFolder, plan: &Plan) -> Fail
     failure
 }
 
-fn tail(run: &RunFolder, plan: &Plan) -> Vec<String> {
+/// The last lines that a server itself wrote in a run, without its secrets.
+pub(crate) fn last_lines(run: &RunFolder, secrets: &[Secret]) -> Vec<String> {
     let text = own_files::read(&run.log_file()).unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
     let own: Vec<&str> = text
@@ -295,7 +297,7 @@ fn tail(run: &RunFolder, plan: &Plan) -> Vec<String> {
         .filter(|line| !line.starts_with("[mcpt] "))
         .collect();
     // Before anything is cut off: of a secret of several lines, all must be seen to be known.
-    let shown = redact(&own.join("\n"), plan.secrets.values());
+    let shown = redact(&own.join("\n"), secrets);
     let lines: Vec<String> = shown.lines().map(str::to_owned).collect();
     lines[lines.len().saturating_sub(TAIL)..].to_vec()
 }
@@ -349,7 +351,7 @@ async fn stop_run(run: &RunFolder, patience: Duration) -> io::Result<()> {
 }
 
 /// Waits for the end of the run that was replaced: it lets calls in progress finish.
-async fn retire(old: RunFolder, progress: &dyn Progress) {
+pub(crate) async fn retire(old: RunFolder, progress: &dyn Progress) {
     if lock::is_alive(&old) {
         progress.event(ProgressEvent::Step("ending the old one".to_owned()));
     }

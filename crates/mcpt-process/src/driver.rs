@@ -10,7 +10,12 @@ use crate::Processes;
 pub(crate) static NAME: BackendName = BackendName::new("process");
 
 /// It runs one local command for each server, which may be that of a package.
-pub(crate) const CAPABILITIES: Capabilities = Capabilities::new(&[Capability::Packages]);
+pub(crate) const CAPABILITIES: Capabilities = Capabilities::new(&[
+    Capability::Packages,
+    Capability::Restart,
+    Capability::Comparison,
+    Capability::Usage,
+]);
 
 /// Servers as processes of this user.
 #[derive(Debug, Clone, Copy)]

@@ -304,6 +304,11 @@ impl RunFolder {
         self.path.join("state.json")
     }
 
+    /// What the command that last ordered something of the supervisor by a signal has to say about it.
+    pub(crate) fn order_file(&self) -> PathBuf {
+        self.path.join("order.json")
+    }
+
     /// Log of the server since its last start.
     pub(crate) fn log_file(&self) -> PathBuf {
         self.path.join("server.log")

@@ -7,6 +7,7 @@
 mod backend;
 mod become_server;
 mod command;
+mod compare;
 mod configuration;
 mod deploy;
 mod discovery;
@@ -19,9 +20,11 @@ mod lock;
 mod logs;
 mod marked;
 mod packages;
+mod restart;
 mod state;
 mod supervisor;
 mod trial;
+mod usage;
 mod watching;
 mod wire;
 

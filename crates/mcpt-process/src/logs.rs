@@ -34,7 +34,7 @@ pub(crate) fn stream(
         None
     };
     let mut reader = LogReader::default();
-    let mut lines = reader.read_all(&path)?;
+    let mut lines = reader.read_all(&path, options.since)?;
     if changes.is_none() {
         lines.extend(reader.rest());
     }

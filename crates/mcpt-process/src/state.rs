@@ -6,7 +6,7 @@ use mcpt_core::{Replica, Server, ServerName, ServerState, Sessions, TemplateId};
 use mcpt_workload::own_files;
 use serde::{Deserialize, Serialize};
 
-use crate::{driver, folder::RunFolder, lock, wire::InstalledPackage};
+use crate::{driver, folder::RunFolder, lock, supervisor::NotRenewed, wire::InstalledPackage};
 
 /// What a supervisor writes down. No secret is in it: of secret variables it has the names.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +26,9 @@ pub(crate) struct RunState {
     pub(crate) env: BTreeMap<String, String>,
     /// Digest of the whole configuration, secrets included, with a salt of its own.
     pub(crate) digest: String,
+    /// Digest of the secrets alone; versions before had none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) secrets_digest: Option<String>,
     /// RFC 3339 in UTC.
     pub(crate) deployed: String,
     /// Process id of the supervisor.
@@ -50,6 +53,18 @@ pub(crate) struct RunState {
     /// Whether it has ever answered an MCP request.
     #[serde(default)]
     pub(crate) served: bool,
+    /// What became of orders to start it anew; `None` of supervisors of versions that would end by such an order.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) renewals: Option<Renewals>,
+}
+
+/// Orders to start a server anew that its supervisor had. After one that succeeded there is another supervisor.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Renewals {
+    /// How many there were.
+    pub(crate) orders: u32,
+    /// Why the last one failed, once it has.
+    pub(crate) failed: Option<NotRenewed>,
 }
 
 /// What versions that did not write it down took every server for.
@@ -232,6 +247,7 @@ mod tests {
             source: "mcpt demo".to_owned(),
             env: BTreeMap::new(),
             digest: String::new(),
+            secrets_digest: None,
             deployed: now(),
             supervisor: 1,
             port: 1,
@@ -243,6 +259,7 @@ mod tests {
             started: None,
             restarts: 0,
             served: false,
+            renewals: None,
         }
     }
 

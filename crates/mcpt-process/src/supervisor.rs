@@ -7,6 +7,7 @@
 
 mod child;
 mod control;
+mod renewal;
 
 use std::{
     io,
@@ -16,7 +17,7 @@ use std::{
 };
 
 use mcpt_core::REDACTED;
-use mcpt_workload::{Backoff, Event, Forward, News, Readiness};
+use mcpt_workload::{Backoff, Endpoint, Event, Forward, News, Readiness};
 use nix::{
     errno::Errno,
     sys::signal::{Signal, kill},
@@ -24,14 +25,17 @@ use nix::{
 };
 use tokio::time::{Instant, sleep};
 
+pub(crate) use self::renewal::{NotRenewed, RenewalOrder};
 use self::{
     child::Server,
     control::{Control, Voice, Wish},
+    renewal::Renewal,
 };
 use crate::{
+    compare::secrets_digest,
     folder::RunFolder,
     lock::{self, AliveLock, ChangeLock},
-    state::{Phase, RunState, now},
+    state::{Phase, Renewals, RunState, now},
     wire::Spec,
 };
 
@@ -84,6 +88,8 @@ struct Supervisor {
     state: RunState,
     control: Control,
     forward: Forward,
+    /// A start anew that is under way.
+    renewal: Option<Renewal>,
     committed: bool,
     _alive: AliveLock,
 }
@@ -114,6 +120,7 @@ impl Supervisor {
             state,
             control,
             forward,
+            renewal: None,
             committed: false,
             _alive: alive,
         })
@@ -134,7 +141,23 @@ impl Supervisor {
                     Attended::Ended(how) => {
                         server.note(&format!("it {how}"));
                         voice.tell(&Event::Exited { why: how.clone() });
+                        if self.renewal.is_some() {
+                            match self.await_renewal(voice).await {
+                                Some(wish) => break wish,
+                                None => continue,
+                            }
+                        }
                         how
+                    }
+                    Attended::Told(Wish::Renew) => {
+                        server.note("stopping, to be started anew");
+                        self.forward.set_target(None);
+                        server.stop().await;
+                        self.begin_renewal();
+                        match self.await_renewal(voice).await {
+                            Some(wish) => break wish,
+                            None => continue,
+                        }
                     }
                     Attended::Told(Wish::StandAside) => {
                         server.note("stopping, to make room for an update");
@@ -162,9 +185,16 @@ impl Supervisor {
                         break wish;
                     }
                 }
+                Some(Wish::Renew) => {
+                    self.begin_renewal();
+                    if let Some(wish) = self.await_renewal(voice).await {
+                        break wish;
+                    }
+                }
                 Some(wish) => break wish,
             }
         };
+        self.renewal = None;
         self.leave(last_wish).await;
     }
 
@@ -196,8 +226,56 @@ impl Supervisor {
                         News::Refusing(why) => self.not_ready(Phase::Refusing, why, server, voice),
                     }
                 }
-                wish = self.control.next() => if let Some(wish) = self.heed(wish, voice) {
-                    return Attended::Told(wish);
+                why = renewal::failed(&mut self.renewal) => self.not_renewed(why),
+                wish = self.control.next() => match self.heed(wish, voice) {
+                    None => {}
+                    // Beside this server, unless it has the only port.
+                    Some(Wish::Renew) if !self.has_the_only_port() => self.begin_renewal(),
+                    Some(wish) => return Attended::Told(wish),
+                }
+            }
+        }
+    }
+
+    /// Whether no other process of the server can run beside this one.
+    fn has_the_only_port(&self) -> bool {
+        let endpoint = &self.spec.server.endpoint;
+        matches!(endpoint, Endpoint::Http { port_env: None, .. })
+    }
+
+    /// Begins a start anew, unless one is under way.
+    fn begin_renewal(&mut self) {
+        if self.renewal.is_some() {
+            return;
+        }
+        let renewals = self.state.renewals.get_or_insert_default();
+        renewals.orders += 1;
+        renewals.failed = None;
+        // As with every entry, the next one tries again.
+        drop(self.state.write(&self.run));
+        self.renewal = Some(Renewal::begin(&self.spec, &self.run, self.forward.port()));
+    }
+
+    /// Writes down that nothing came of it.
+    fn not_renewed(&mut self, why: NotRenewed) {
+        self.renewal = None;
+        self.state.renewals.get_or_insert_default().failed = Some(why);
+        drop(self.state.write(&self.run));
+    }
+
+    /// Waits, without a server, until a start anew has failed; gives the wish that ends the waiting for good.
+    async fn await_renewal(&mut self, voice: &Voice) -> Option<Wish> {
+        let reason = "it is started anew".to_owned();
+        self.enter(Phase::StandingAside, Some(reason), None);
+        loop {
+            tokio::select! {
+                why = renewal::failed(&mut self.renewal) => {
+                    self.not_renewed(why);
+                    return None;
+                }
+                wish = self.control.next() => match self.heed(wish, voice) {
+                    None | Some(Wish::StandAside | Wish::Renew) => {}
+                    told => return told,
                 }
             }
         }
@@ -248,7 +326,7 @@ impl Supervisor {
                     return None;
                 }
                 wish = self.control.next() => match self.heed(wish, voice) {
-                    None | Some(Wish::StandAside) => {}
+                    None | Some(Wish::StandAside | Wish::Renew) => {}
                     told => return told,
                 }
             }
@@ -322,6 +400,11 @@ pub(crate) fn stand_aside(run: &RunFolder) -> io::Result<()> {
     send(run, Signal::SIGUSR1)
 }
 
+/// Asks the supervisor of a run to start its server anew, as its order file says. Nothing happens when it is gone.
+pub(crate) fn renew(run: &RunFolder) -> io::Result<()> {
+    send(run, Signal::SIGUSR2)
+}
+
 /// Ends the supervisor of a run and its server at once. Nothing happens when it is gone.
 pub(crate) fn kill_supervisor(run: &RunFolder) -> io::Result<()> {
     send(run, Signal::SIGKILL)
@@ -353,6 +436,10 @@ fn initial_state(spec: &Spec, port: u16) -> RunState {
         package: server.package.clone(),
         env,
         digest: spec.digest.clone(),
+        secrets_digest: Some(secrets_digest(
+            spec.digest.rsplit_once('#').map_or("", |(salt, _)| salt),
+            &server.secrets,
+        )),
         deployed: now(),
         supervisor: std::process::id(),
         port,
@@ -365,6 +452,7 @@ fn initial_state(spec: &Spec, port: u16) -> RunState {
         started: None,
         restarts: 0,
         served: false,
+        renewals: Some(Renewals::default()),
     }
 }
 

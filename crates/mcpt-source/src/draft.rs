@@ -297,11 +297,11 @@ impl Draft {
     fn setting(&mut self, name: &str, default: Option<String>) -> Text {
         let secret = secrets::by_name(name);
         let mut name = setting_name(name);
-        while self
-            .settings
-            .get(&name)
-            .is_some_and(|known| known.given.is_some())
-        {
+        let is_other = |known: &Setting| {
+            let given = known.given.as_ref().map(Secret::expose);
+            given.is_some() && given != default.as_deref()
+        };
+        while self.settings.get(&name).is_some_and(is_other) {
             name.push_str("_2");
         }
         let setting = self
@@ -321,12 +321,25 @@ impl Draft {
             setting.required = false;
             setting.default = Some(default);
         }
+        // What a secret is when nobody says is one as well, whatever it is called.
+        let of_value = |default: &String| secrets::by_value(default);
+        if setting.secret || setting.default.as_ref().is_some_and(of_value) {
+            self.make_secret(&name);
+        }
         Text::setting(name)
     }
 
     fn make_secret(&mut self, name: &str) {
-        if let Some(setting) = self.settings.get_mut(name) {
-            setting.secret = true;
+        let Some(setting) = self.settings.get_mut(name) else {
+            return;
+        };
+        setting.secret = true;
+        // Its default is lifted out as if it had been written, unless it only says that something is to be filled in.
+        if let Some(default) = setting.default.take_if(|default| !default.is_empty()) {
+            setting.required = true;
+            if !placeholder::is_blank(&default) {
+                setting.given = Some(Secret::new(default));
+            }
         }
     }
 }
@@ -392,4 +405,69 @@ fn is_path_name(name: &str) -> bool {
 /// As much of a placeholder as can be shown.
 fn shortened(raw: &str) -> String {
     raw.chars().filter(|c| !c.is_control()).take(60).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(made: impl FnOnce(&mut Draft)) -> Vec<(String, bool, Option<String>, bool)> {
+        let mut draft = Draft::default();
+        made(&mut draft);
+        let each = draft.settings.into_iter().map(|(name, setting)| {
+            let given = setting.given.is_some();
+            (name, setting.secret, setting.default, given)
+        });
+        each.collect()
+    }
+
+    #[test]
+    fn a_default_that_is_a_secret_is_lifted_out() {
+        let of = |name: &str, raw: &str| settings(|draft| draft.env(name, raw));
+        let shown = |default: &str| Some(default.to_owned());
+        for (name, raw, setting, secret, default, given) in [
+            (
+                "LEVEL",
+                "${LEVEL:-info}",
+                "LEVEL",
+                false,
+                shown("info"),
+                false,
+            ),
+            // By the name of the variable, by that of what it is for, by what it looks like.
+            ("X", "${API_TOKEN:-hunter2}", "API_TOKEN", true, None, true),
+            ("API_TOKEN", "${VALUE:-hunter2}", "VALUE", true, None, true),
+            (
+                "X",
+                "${VALUE:-ghp_16C7e42F292c6912E7710c838347}",
+                "VALUE",
+                true,
+                None,
+                true,
+            ),
+            ("API_TOKEN", "${VALUE:-}", "VALUE", true, shown(""), false),
+            (
+                "API_TOKEN",
+                "${VALUE:-your_token_here}",
+                "VALUE",
+                true,
+                None,
+                false,
+            ),
+        ] {
+            let expected = (setting.to_owned(), secret, default, given);
+            assert_eq!(of(name, raw), [expected], "{name}={raw}");
+        }
+    }
+
+    #[test]
+    fn the_same_variable_is_one_setting() {
+        let found = settings(|draft| {
+            draft.env("A", "${API_TOKEN:-hunter2}");
+            draft.env("B", "${API_TOKEN:-hunter2}");
+            draft.env("C", "${API_TOKEN:-hunter3}");
+        });
+        let names: Vec<_> = found.iter().map(|(name, ..)| name.as_str()).collect();
+        assert_eq!(names, ["API_TOKEN", "API_TOKEN_2"]);
+    }
 }

@@ -2,12 +2,16 @@
 
 use std::{
     fs::File,
-    io::{self, Read as _},
+    io::{self, Read as _, Seek as _, SeekFrom},
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
+    time::SystemTime,
 };
 
-use crate::{log_file::older, own_files};
+use crate::{
+    log_file::{self, older},
+    own_files,
+};
 
 /// A place in a log that is written to, put aside and begun anew meanwhile.
 #[derive(Debug, Default)]
@@ -18,14 +22,18 @@ pub struct LogReader {
 }
 
 impl LogReader {
-    /// All lines of a log, its older part first.
+    /// All lines of a log, its older part first; with `since` those that were written since then, to the second.
     ///
     /// # Errors
     /// When a file cannot be read.
-    pub fn read_all(&mut self, path: &Path) -> io::Result<Vec<String>> {
+    pub fn read_all(&mut self, path: &Path, since: Option<SystemTime>) -> io::Result<Vec<String>> {
         let mut lines = Vec::new();
         for part in [older(path), path.to_owned()] {
-            lines.extend(self.open(&part)?);
+            let from = match since {
+                Some(time) => log_file::since(&part, time)?,
+                None => Some(0),
+            };
+            lines.extend(self.open(&part, from)?);
         }
         Ok(lines)
     }
@@ -38,7 +46,7 @@ impl LogReader {
         let mut lines = self.read_on()?;
         if !self.is_at(path) {
             lines.extend(self.rest());
-            lines.extend(self.open(path)?);
+            lines.extend(self.open(path, Some(0))?);
         }
         Ok(lines)
     }
@@ -49,11 +57,13 @@ impl LogReader {
         (!rest.is_empty()).then(|| text(&rest))
     }
 
-    fn open(&mut self, path: &Path) -> io::Result<Vec<String>> {
-        let file = match own_files::open(path) {
+    /// Opens a part of the log, and reads from there on; `None` is its end.
+    fn open(&mut self, path: &Path, from: Option<u64>) -> io::Result<Vec<String>> {
+        let mut file = match own_files::open(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             file => file?,
         };
+        file.seek(from.map_or(SeekFrom::End(0), SeekFrom::Start))?;
         self.file = Some((path.to_owned(), file));
         self.read_on()
     }
@@ -110,7 +120,7 @@ mod tests {
         fs::write(older(&path), "zero\n").unwrap();
         append("one\r\ntw");
         let mut reader = LogReader::default();
-        assert_eq!(reader.read_all(&path).unwrap(), ["zero", "one"]);
+        assert_eq!(reader.read_all(&path, None).unwrap(), ["zero", "one"]);
         append("o\nthree\n");
         assert_eq!(reader.read_new(&path).unwrap(), ["two", "three"]);
         assert!(reader.read_new(&path).unwrap().is_empty());

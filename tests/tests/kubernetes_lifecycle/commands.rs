@@ -3,9 +3,11 @@
 use std::{
     io::{BufRead as _, BufReader},
     process::Child,
+    time::Duration,
 };
 
-use mcpt_tests::TestNamespace;
+use mcpt_tests::{Mcpt, TestNamespace, calls, eventually};
+use serde_json::json;
 
 use crate::{deploy, mcpt, replicas, revisions};
 
@@ -31,9 +33,15 @@ fn a_stopped_server_is_called_stopped_and_starts_again() {
         (&"stopped".into(), &0.into())
     );
 
+    let _ = mcpt
+        .run(&["restart", "demo"])
+        .exits(2)
+        .says(&["it is scaled to 0", "scale demo --replicas 1"]);
+
     // A deploy that names no number keeps it stopped.
-    deploy(&mcpt, &["-c", "greeting=later"]);
+    deploy(&mcpt, &["-c", "greeting=later", "-c", "token=hunter2"]);
     assert_eq!(replicas(&namespace), 0);
+    differences(&mcpt);
     let _ = mcpt.run(&["rollback", "demo", "1"]).ok();
     let status = mcpt.json(&["status", "demo"]);
     assert_eq!(
@@ -43,6 +51,76 @@ fn a_stopped_server_is_called_stopped_and_starts_again() {
     let _ = mcpt
         .run(&["call", "demo", "echo", "--arg", "message=x"])
         .ok();
+    a_port_leads_to_it_over_a_restart(&mcpt);
+}
+
+/// Revision 2 is scaled to 0, revision 3 has another greeting and a token.
+fn differences(mcpt: &Mcpt) {
+    let last = mcpt.run(&["diff", "demo"]).exits(1).stdout;
+    assert!(
+        last.contains("+++ demo, revision 3: ConfigMap/demo"),
+        "{last}"
+    );
+    assert!(
+        last.lines()
+            .any(|line| line.starts_with('+') && line.contains("later")),
+        "{last}"
+    );
+    assert!(last.contains("Secret/demo"), "{last}");
+    let scaled = mcpt.run(&["diff", "demo", "1", "2"]).exits(1).stdout;
+    assert!(scaled.contains("replicas"), "{scaled}");
+    assert_eq!(mcpt.run(&["diff", "demo", "3", "3"]).ok().stdout, "");
+    let _ = mcpt
+        .run(&["diff", "demo", "9"])
+        .exits(3)
+        .says(&["it has no revision 9"]);
+    let other = [
+        "deploy",
+        "demo",
+        "--diff",
+        "-c",
+        "greeting=later",
+        "-c",
+        "token=hunter3",
+    ];
+    let other = mcpt.run(&other).exits(1).stdout;
+    assert!(
+        other.contains("[redacted, before]") && other.contains("[redacted, after]"),
+        "{other}"
+    );
+    let same = [
+        "deploy",
+        "demo",
+        "--diff",
+        "-c",
+        "greeting=later",
+        "-c",
+        "token=hunter2",
+    ];
+    assert_eq!(mcpt.run(&same).ok().stdout, "");
+    for shown in [last, scaled, other] {
+        assert!(!shown.contains("hunter"), "{shown}");
+    }
+}
+
+fn a_port_leads_to_it_over_a_restart(mcpt: &Mcpt) {
+    let mut forward = mcpt.spawn(&["port-forward", "demo"]);
+    let output = forward.stdout.take().expect("stdout");
+    let mut url = String::new();
+    BufReader::new(output).read_line(&mut url).expect("its URL");
+    let answers = || {
+        let echo = ("echo", &json!({"message": "hello"}));
+        calls::call(&calls::agent(0), url.trim(), 1, echo, "hello")
+    };
+    answers().expect("an answer");
+    let _ = mcpt.run(&["restart", "demo"]).ok();
+    // The pod that it led to ends a while after the restart is done.
+    eventually(Duration::from_mins(1), || answers().map(drop));
+    forward.kill().expect("ending it");
+    forward.wait().expect("its end");
+    let history = mcpt.json(&["history", "demo"]);
+    let last = revisions(&history).pop().expect("a revision");
+    assert_eq!(last.0, 4, "a restart is no revision");
 }
 
 #[test]

@@ -479,7 +479,7 @@ fn a_state_that_cannot_be_read_is_the_failure_of_one_server() {
         fs::write(folder.join("state.json"), "").expect("an empty state file");
     };
     spoil("run-1");
-    let list = mcpt.json(&["list"]);
+    let list = mcpt.json(&["-b", "process", "list"]);
     assert_eq!(list[0]["state"], "failed", "{list}");
     assert!(
         list[0]["reason"]

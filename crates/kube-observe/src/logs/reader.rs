@@ -128,7 +128,10 @@ impl Reader {
             previous: self.options.previous || matches!(place, Place::Previous { .. }),
             // By these it is known where to go on.
             timestamps: self.options.follow,
-            since_time: told.since(),
+            // Where it went on before, if it was read already. The API server takes one of the two.
+            since_time: told
+                .since()
+                .or(self.options.since.filter(|_| since_seconds.is_none())),
             ..LogParams::default()
         };
         let pod = self.pod.clone();

@@ -55,9 +55,9 @@ impl Delete {
             let what = format!("cannot delete {}", self.name);
             let backend = if options.delete_namespace {
                 let needed = Capability::Namespaces;
-                place::backend_that_can(global, &config, needed, what).await?
+                place::of_server_that_can(global, &config, &self.name, needed, what).await?
             } else {
-                place::backend(global, &config).await?
+                place::of_server(global, &config, &self.name).await?
             };
             let deleted = backend
                 .delete(&self.name, &options, progress.as_ref())

@@ -120,6 +120,10 @@ impl Deploy {
     pub(crate) fn run(self, global: &Global) -> Result<(), Ending> {
         let config = UserConfig::load()?;
         let work = self.work(global, &config)?;
+        if self.deployment.is_diff() {
+            let compared = jobs::compare(global, &config, work, self.resolve_options());
+            return compared.map_err(Ending::above_one);
+        }
         jobs::run(global, &config, work, self.resolve_options())
     }
 

@@ -38,7 +38,8 @@ impl Events {
         runtime::run(async {
             let what = format!("cannot show the events of {}", self.name);
             let needed = Capability::Events;
-            let backend = place::backend_that_can(global, &config, needed, what).await?;
+            let backend =
+                place::of_server_that_can(global, &config, &self.name, needed, what).await?;
             let events = backend.events(&self.name, self.follow).await?;
             if self.follow {
                 return follow(events, global.output).await;

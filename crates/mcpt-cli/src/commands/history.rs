@@ -26,7 +26,8 @@ impl History {
         let entries = runtime::run(async {
             let what = format!("cannot show the history of {}", self.name);
             let needed = Capability::History;
-            let backend = place::backend_that_can(global, &config, needed, what).await?;
+            let backend =
+                place::of_server_that_can(global, &config, &self.name, needed, what).await?;
             Ok(backend.history(&self.name).await?)
         })?;
         match global.output {

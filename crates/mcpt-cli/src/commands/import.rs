@@ -202,7 +202,16 @@ impl Import {
         if let Some(secrets) = &secrets {
             written::new_file(&values, secrets, 0o600)?;
         }
-        written::new_file(to, &imported.registry(), 0o644)?;
+        if let Err(failure) = written::new_file(to, &imported.registry(), 0o644) {
+            // Else the same command would be refused for them when what is wrong is mended.
+            let failure = match secrets.is_some().then(|| std::fs::remove_file(&values)) {
+                Some(Err(error)) => {
+                    failure.because(format!("{} is left: {error}", values.display()))
+                }
+                _ => failure,
+            };
+            return Err(failure.into());
+        }
         let mut deploy = format!(
             "mcpt deploy --all --registry {}",
             shell_word(&to.to_string_lossy())

@@ -1,13 +1,17 @@
 //! `mcpt logs NAME`: what a server wrote.
 
+use std::time::SystemTime;
+
 use clap::Args;
 use futures_util::StreamExt as _;
+use jiff::Timestamp;
 use mcpt_core::{LogLine, LogOptions, Logs as Written, ServerName};
+use regex::Regex;
 
 use crate::{
     args::{Format, Global},
     ending::Ending,
-    output, place, runtime,
+    output, place, runtime, since,
     user_config::UserConfig,
 };
 
@@ -18,7 +22,8 @@ use crate::{
 
 Examples:
   mcpt logs demo --tail 20
-  mcpt logs demo -f"
+  mcpt logs demo -f
+  mcpt logs demo --since 10m --grep '(?i)error|warn'"
 )]
 pub(crate) struct Logs {
     /// Name of the server
@@ -29,6 +34,12 @@ pub(crate) struct Logs {
     /// Only the last lines of each instance
     #[arg(long, value_name = "N")]
     tail: Option<u32>,
+    /// Only lines that were written since then: 10m ago, or since a time (2026-11-30T10:00:00Z)
+    #[arg(long, value_name = "WHEN", value_parser = since::parse)]
+    since: Option<Timestamp>,
+    /// Of these lines only those that match a regular expression
+    #[arg(long, value_name = "PATTERN")]
+    grep: Option<Regex>,
     /// Of the start before the current one
     #[arg(long, conflicts_with = "follow")]
     previous: bool,
@@ -41,14 +52,22 @@ impl Logs {
         let options = LogOptions {
             follow: self.follow,
             tail: self.tail,
+            since: self.since.map(SystemTime::from),
             previous: self.previous,
         };
         runtime::run(async {
-            let backend = place::backend(global, &config).await?;
+            let backend = place::of_server(global, &config, &self.name).await?;
             let Written { several, mut lines } = backend.logs(&self.name, &options).await?;
             let mut prefix = Prefix::new(several);
             while let Some(line) = lines.next().await {
                 let line = line?;
+                if self
+                    .grep
+                    .as_ref()
+                    .is_some_and(|grep| !grep.is_match(&line.text))
+                {
+                    continue;
+                }
                 match global.output {
                     Format::Json => output::json_line(&line)?,
                     _ => output::line(&prefix.put_before(line))?,

@@ -5,7 +5,7 @@ use mcpt_core::{Capability, Revision, ServerName};
 
 use crate::{
     args::Global, changed, ending::Ending, place, progress, runtime, user_config::UserConfig,
-    waiting::Waiting,
+    waiting::Changing,
 };
 
 /// Arguments of `mcpt rollback`.
@@ -25,7 +25,7 @@ pub(crate) struct Rollback {
     /// Revision to go back to [default: the newest one before the current one that ran]
     revision: Option<u32>,
     #[command(flatten)]
-    waiting: Waiting,
+    changing: Changing,
 }
 
 impl Rollback {
@@ -36,9 +36,10 @@ impl Rollback {
             let progress = progress::display(global);
             let what = format!("cannot roll {} back", self.name);
             let needed = Capability::History;
-            let backend = place::backend_that_can(global, &config, needed, what).await?;
+            let backend =
+                place::of_server_that_can(global, &config, &self.name, needed, what).await?;
             let to = self.revision.map(Revision);
-            let options = self.waiting.options();
+            let options = self.changing.options();
             Ok(backend
                 .rollback(&self.name, to, &options, progress.as_ref())
                 .await?)

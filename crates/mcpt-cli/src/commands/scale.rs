@@ -5,7 +5,7 @@ use mcpt_core::{Autoscaling, Capability, Failure, FailureKind, Scale as To, Serv
 
 use crate::{
     args::Global, changed, ending::Ending, place, progress, runtime, user_config::UserConfig,
-    waiting::Waiting,
+    waiting::Changing,
 };
 
 /// Arguments of `mcpt scale`.
@@ -39,7 +39,7 @@ pub(crate) struct Scale {
     #[arg(long, value_name = "PERCENT", requires = "max", value_parser = value_parser!(u32).range(1..))]
     cpu: Option<u32>,
     #[command(flatten)]
-    waiting: Waiting,
+    changing: Changing,
 }
 
 impl Scale {
@@ -54,8 +54,9 @@ impl Scale {
                 To::To(_) => Capability::Instances,
                 To::Auto(_) => Capability::Autoscaling,
             };
-            let backend = place::backend_that_can(global, &config, needed, what).await?;
-            let options = self.waiting.options();
+            let backend =
+                place::of_server_that_can(global, &config, &self.name, needed, what).await?;
+            let options = self.changing.options();
             Ok(backend
                 .scale(&self.name, &scale, &options, progress.as_ref())
                 .await?)

@@ -27,7 +27,7 @@ impl Status {
     pub(crate) fn run(&self, global: &Global) -> Result<(), Ending> {
         let config = UserConfig::load()?;
         let server = runtime::run(async {
-            Ok(place::backend(global, &config)
+            Ok(place::of_server(global, &config, &self.name)
                 .await?
                 .status(&self.name)
                 .await?)
@@ -142,6 +142,6 @@ pub(super) fn instances(server: &Server) -> Table {
 }
 
 /// An amount of memory as `kubectl top` shows it.
-fn mebibytes(bytes: u64) -> String {
+pub(super) fn mebibytes(bytes: u64) -> String {
     format!("{}Mi", bytes >> 20)
 }

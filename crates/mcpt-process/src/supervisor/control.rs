@@ -23,6 +23,8 @@ pub(crate) enum Wish {
     Terminate,
     /// End the server for the time of an update that cannot be tried beside it.
     StandAside,
+    /// Start the server anew, by another supervisor that takes this one's place.
+    Renew,
 }
 
 /// The supervisor's ear.
@@ -32,6 +34,7 @@ pub(crate) struct Control {
     orders: Option<Lines<BufReader<pipe::Receiver>>>,
     terminate: Signal,
     stand_aside: Signal,
+    renew: Signal,
 }
 
 impl Control {
@@ -43,6 +46,7 @@ impl Control {
             orders: Some(orders),
             terminate: signal(SignalKind::terminate())?,
             stand_aside: signal(SignalKind::user_defined1())?,
+            renew: signal(SignalKind::user_defined2())?,
         })
     }
 
@@ -62,6 +66,7 @@ impl Control {
             return tokio::select! {
                 _ = self.terminate.recv() => Wish::Terminate,
                 _ = self.stand_aside.recv() => Wish::StandAside,
+                _ = self.renew.recv() => Wish::Renew,
             };
         };
         tokio::select! {

@@ -73,6 +73,7 @@ async fn attempt(
             restarts: 0,
         },
         options: LogOptions {
+            since: None,
             follow,
             tail,
             previous: false,

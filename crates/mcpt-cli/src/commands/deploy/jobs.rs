@@ -13,7 +13,7 @@ use mcpt_package::{PackageSource, ResolveOptions};
 use super::{packages, show};
 use crate::{
     args::{Format, Global},
-    changed,
+    changed, compared,
     ending::Ending,
     output, place, progress, report, runtime,
     user_config::UserConfig,
@@ -136,6 +136,44 @@ pub(super) fn run(
     .map_err(|ending: Ending| ending.hint_again_or(next.get().map(|next| &next.delete)))?;
     outcomes.extend(others);
     tell(global, outcomes, several, next.get())
+}
+
+/// Shows what would change of each, and changes nothing.
+pub(super) fn compare(
+    global: &Global,
+    config: &UserConfig,
+    work: Work,
+    options: ResolveOptions,
+) -> Result<(), Ending> {
+    let Work {
+        mut jobs,
+        mut faults,
+    } = work;
+    let number = jobs.len() + faults.len();
+    if faults.is_empty() {
+        faults = packages::resolve_all(global, &mut jobs, options)?;
+    }
+    refuse(global, faults, number)?;
+    let jobs: Vec<&Job> = jobs.iter().collect();
+    let (compared, faults) = runtime::run(async {
+        let backends = connect(global, config, &jobs).await?;
+        let asked = jobs.iter().zip(&backends).map(|(job, backend)| async move {
+            let compared = backend.compare(&job.plan, &job.options).await;
+            compared.map(|compared| (job.plan.name.to_string(), compared))
+        });
+        let asked: Vec<_> = asked.collect();
+        let outcomes: Vec<_> = stream::iter(asked).buffered(AT_ONCE).collect().await;
+        let (mut compared, mut faults) = (Vec::new(), Vec::new());
+        for outcome in outcomes {
+            match outcome {
+                Ok(found) => compared.push(found),
+                Err(fault) => faults.push(fault),
+            }
+        }
+        Ok((compared, faults))
+    })?;
+    refuse(global, faults, number)?;
+    compared::show(global, &compared)
 }
 
 /// Commands that may be next for the only server.

@@ -1,0 +1,115 @@
+//! The pauses in code that ships, each with its reason.
+
+/// Pauses that wait for nothing that could be awaited: file, how many, why.
+pub(super) const PAUSES: &[(&str, usize, &str)] = &[
+    (
+        "crates/helm-install/src/heartbeat.rs",
+        1,
+        "an API server that failed is asked again",
+    ),
+    (
+        "crates/kube-observe/src/logs/reader.rs",
+        1,
+        "what a kubelet still writes of a run that has ended has no end of its own",
+    ),
+    (
+        "crates/mcpt-bridge/src/sessions.rs",
+        1,
+        "how long nobody used a session is a matter of time",
+    ),
+    (
+        "crates/mcpt-cli/src/commands/gateway/top.rs",
+        1,
+        "rates are differences over a time",
+    ),
+    (
+        "crates/mcpt-discovery/src/cluster/watching.rs",
+        1,
+        "a watch that failed is begun again",
+    ),
+    (
+        "crates/mcpt-docker/src/discovery.rs",
+        1,
+        "an engine that cannot be asked is asked again",
+    ),
+    (
+        "crates/mcpt-docker/src/front_end.rs",
+        1,
+        "no system tells when another process listens",
+    ),
+    (
+        "crates/mcpt-gateway/src/access/caller.rs",
+        1,
+        "a token ends at its time",
+    ),
+    (
+        "crates/mcpt-gateway/src/access/issuer.rs",
+        1,
+        "issuers tell of no changes, and are not to be flooded",
+    ),
+    (
+        "crates/mcpt-gateway/src/aggregate/catalogue/keeper.rs",
+        1,
+        "instances of a server come and go one by one, and none is known to be the last",
+    ),
+    (
+        "crates/mcpt-gateway/src/aggregate/stateless.rs",
+        2,
+        "a stream that has ended is opened again; one that is silent says that it lives",
+    ),
+    (
+        "crates/mcpt-gateway/src/aggregate/stream.rs",
+        2,
+        "a stream that has ended is opened again; one that is silent says that it lives",
+    ),
+    (
+        "crates/mcpt-gateway/src/exchange/body_budget.rs",
+        1,
+        "from when on a body is slow is a matter of time",
+    ),
+    (
+        "crates/mcpt-gateway/src/listener.rs",
+        1,
+        "how long nobody used an endpoint is a matter of time",
+    ),
+    (
+        "crates/mcpt-gateway/src/translate/new_calls.rs",
+        2,
+        "whether a server asks more at once, and that a silent stream lives, are matters of time",
+    ),
+    (
+        "crates/mcpt-gateway/src/translate/old_listening.rs",
+        1,
+        "that a silent stream lives is a matter of time",
+    ),
+    (
+        "crates/mcpt-gateway/src/peers.rs",
+        1,
+        "neither the name service nor other gateways tell of changes",
+    ),
+    (
+        "crates/mcpt-http/src/connections.rs",
+        2,
+        "want of descriptors tells no end; a connection that is new has time for its request",
+    ),
+    (
+        "crates/mcpt-kube/src/exchange.rs",
+        1,
+        "no object tells when a pod takes connections",
+    ),
+    (
+        "crates/mcpt-process/src/usage.rs",
+        1,
+        "use of processors is a difference over a time",
+    ),
+    (
+        "crates/mcpt-workload/src/forward.rs",
+        1,
+        "want of descriptors tells no end",
+    ),
+    (
+        "crates/mcpt-workload/src/readiness.rs",
+        1,
+        "no system tells when another process listens or answers",
+    ),
+];
