@@ -6,8 +6,11 @@ use std::{collections::BTreeSet, time::Duration};
 
 #[cfg(feature = "helm")]
 use mcpt_tests::Helm;
-use mcpt_tests::{Mcpt, TestNamespace, eventually, kubectl, raw::wait_for_address};
-use serde_json::Value;
+use mcpt_tests::{
+    Mcpt, TestNamespace, eventually, kubectl,
+    raw::{agent, modern_call_as, wait_for_address},
+};
+use serde_json::{Value, json};
 
 const GATEWAY: &str = "mcpt-gateway";
 /// Long enough for what the cluster does by itself on a busy machine.
@@ -168,6 +171,83 @@ fn installed_asked_updated_and_removed() {
         .run(&["gateway", "status"])
         .exits(3)
         .says(&["gateway install"]);
+}
+
+/// The answer to a call of a tool by whoever has a key.
+fn called(url: &str, key: &str, tool: &str) -> u16 {
+    modern_call_as(&agent(), url, key, tool, &json!({"message": "m"})).status()
+}
+
+#[test]
+fn an_installation_lets_those_in_who_may_and_counts_their_calls() {
+    let (namespace, mcpt) = place("gateway-lock");
+    let _ = mcpt.run(&["deploy", "demo"]).ok();
+    let file = mcpt.file("keys.txt", "");
+    let [alice, bob] = ["alice", "bob"].map(|name| {
+        let made = mcpt.run(&["gateway", "key", "new", name, "--keys", &file]);
+        made.ok().stdout.trim_end().to_owned()
+    });
+    let values = json!({
+        "access": {"rules": [
+            {"who": ["key:alice"], "servers": ["demo"], "tools": ["echo"]},
+            {"who": ["key:bob"], "servers": ["*/*"]},
+        ]},
+        "limits": [{"who": ["key:alice"], "servers": ["demo"], "tools": ["echo"], "rate": "4/day"}],
+        "audit": {"enabled": true},
+        "servers": [{"name": "demo", "headers": [
+            {"name": "X-Demo", "secret": {"name": "shown", "key": "token"}},
+        ]}],
+        "service": {"type": "NodePort"},
+    });
+    let secret = [
+        "create",
+        "secret",
+        "generic",
+        "shown",
+        "--from-literal=token=x",
+    ];
+    let _made = kubectl(&[&secret[..], &["-n", namespace.name()]].concat());
+    let values = mcpt.file("values.yaml", &values.to_string());
+    let gateway = mcpt.json(&["gateway", "install", "--keys", &file, "--values", &values]);
+    assert_eq!(gateway["ready"], 2, "{gateway}");
+    let url = gateway["urls"][1].as_str().expect("a node's URL");
+    wait_for_address(url);
+    let url = format!("{url}/demo");
+    assert_eq!(
+        called(&url, "mcpt_nobody-s-key-of-some-length", "echo"),
+        401
+    );
+    assert_eq!(called(&url, &bob, "echo"), 200);
+    assert_eq!(called(&url, &alice, "whoami"), 403);
+    // Both pods count together, whichever of them a connection comes to.
+    let calls: Vec<_> = (0..24).map(|_| called(&url, &alice, "echo")).collect();
+    let good = calls.iter().filter(|status| **status == 200).count();
+    assert!(
+        good == 4 && calls.iter().all(|status| matches!(status, 200 | 429)),
+        "{calls:?}"
+    );
+    assert_eq!(called(&url, &bob, "echo"), 200);
+    let pods = [
+        "logs",
+        "-n",
+        namespace.name(),
+        "-l",
+        "mcpt.io/gateway=mcpt-gateway",
+        "--tail=-1",
+    ];
+    eventually(PATIENCE, || {
+        let log = kubectl(&pods);
+        let lines = log
+            .lines()
+            .filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let alices = lines.filter(|line| line["principal"] == "alice" && line["tool"] == "echo");
+        match alices.count() {
+            24 => Ok(()),
+            other => Err(format!("{other} lines\n{log}")),
+        }
+    });
+    let _ = mcpt.run(&["gateway", "uninstall"]).ok();
+    let _ = mcpt.run(&["delete", "demo"]).ok();
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The gateway as a black box: real servers and gateways as processes, raw messages through them.
 
+mod behind;
 #[cfg(feature = "servers")]
 mod eras;
 mod exhausted;
