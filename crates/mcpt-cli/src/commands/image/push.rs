@@ -16,8 +16,10 @@ const LAYER: Duration = Duration::from_mins(30);
 /// Arguments of `mcpt image push`.
 #[derive(Debug, Args)]
 pub(super) struct Push {
-    /// Where to: HOST[:PORT]/PATH, with :TAG if it shall not be mcpt's version
-    #[arg(value_name = "IMAGE")]
+    #[arg(
+        value_name = "IMAGE",
+        help = "Where to: HOST[:PORT]/PATH, with :TAG if it shall not be mcpt's version"
+    )]
     image: Image,
     #[command(flatten)]
     binary: Binary,
