@@ -2,6 +2,7 @@
 
 mod post;
 mod reply;
+mod stateless;
 
 use std::{future::Future, sync::Arc, time::Duration};
 
@@ -83,6 +84,7 @@ pub(crate) async fn serve(
         shutdown.await;
         tracing::info!(requests = bridge.requests.len(), "bridge drains");
         readiness.drain();
+        sessions.pools().shared.end_listening();
         connections.leave().await;
         bridge.requests.close();
         let began = Instant::now();

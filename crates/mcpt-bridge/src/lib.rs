@@ -2,7 +2,9 @@
 //!
 //! Each session of a client has a child process of its own, which its `initialize` started; so requests, notifications
 //! and the server's own requests have one owner, and the state of one client is never seen by another. What the bridge
-//! changes in a message are request ids and progress tokens, exactly and back; all else passes as it is.
+//! changes in a message are request ids and progress tokens, exactly and back; all else passes as it is. Requests of
+//! 2026-07-28, which have no session, go to one child that all of them share, if the server speaks that version; else each
+//! becomes what it is in a session, in a child that the bridge begins for it.
 
 mod begin;
 mod child;
@@ -15,6 +17,7 @@ mod reaper;
 mod session;
 mod sessions;
 mod sse;
+mod stateless;
 
 use std::{future::Future, sync::Arc};
 

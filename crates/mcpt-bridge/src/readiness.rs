@@ -55,6 +55,20 @@ impl Readiness {
         self.state.borrow().clone()
     }
 
+    /// Completes when the bridge shuts down.
+    pub(crate) async fn draining(&self) {
+        let mut changes = self.state.subscribe();
+        // This has the sender: it is never closed.
+        drop(changes.wait_for(|state| *state == State::Draining).await);
+    }
+
+    /// Completes when no child can be started now.
+    pub(crate) async fn failing_or_draining(&self) {
+        let mut changes = self.state.subscribe();
+        let is_it = |state: &State| matches!(state, State::Failing(_) | State::Draining);
+        drop(changes.wait_for(is_it).await);
+    }
+
     /// A child of a session did not start. That may be the doing of its client, so the server is looked at before anybody
     /// else is told so.
     pub(crate) fn doubt(&self, failure: &StartFailure) {

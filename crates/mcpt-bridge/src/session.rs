@@ -4,6 +4,7 @@ mod incoming;
 mod outgoing;
 mod outline;
 mod run;
+mod stateless;
 mod unusable;
 
 use std::{
@@ -20,8 +21,8 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-pub(crate) use self::outgoing::Outgoing;
 use self::outgoing::Queued;
+pub(crate) use self::{outgoing::Outgoing, stateless::GivenUpWithThis};
 use crate::{
     child::{Ended, Started, Tail},
     sse::Event,
@@ -52,6 +53,8 @@ pub(crate) struct Session {
     /// Cancelled to ask for the end.
     end: CancellationToken,
     version: OnceLock<String>,
+    /// Its child is used without `initialize`, by requests of 2026-07-28.
+    stateless: OnceLock<()>,
     tail: Tail,
     /// Longest message of the child, in bytes.
     max_message: usize,
@@ -70,14 +73,26 @@ struct State {
     over: Option<Over>,
 }
 
+/// What comes on the stream of a request besides its answer and its progress.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Takes {
+    /// Nothing.
+    Nothing,
+    /// What belongs to a subscription that it is.
+    Subscribed,
+    /// Log messages, if no other request takes them.
+    Log,
+    /// Whatever the server says, if no GET stream takes it.
+    All,
+}
+
 /// A request of the client, under way.
 #[derive(Debug)]
 struct Pending {
     id: Box<RawValue>,
     progress_token: Option<Box<RawValue>>,
     stream: mpsc::Sender<Event>,
-    /// Only for what belongs to this very request.
-    exclusive: bool,
+    takes: Takes,
     /// What the request takes until it is answered.
     charge: Charge,
 }
@@ -141,6 +156,7 @@ impl Session {
             }),
             end,
             version: OnceLock::new(),
+            stateless: OnceLock::new(),
             tail: started.process.tail().clone(),
             max_message,
         });
@@ -168,6 +184,11 @@ impl Session {
         version.shrink_to_fit();
         // `initialize` is answered once per session.
         self.version.get_or_init(|| version);
+    }
+
+    /// Says that its child is used without `initialize`.
+    pub(crate) fn is_used_without_session(&self) {
+        self.stateless.get_or_init(|| ());
     }
 
     pub(crate) fn tail(&self) -> &Tail {

@@ -8,8 +8,11 @@ use std::{
 };
 
 use mcpt_http::Budget;
-use mcpt_protocol::{Kind, Message, handshake::initialize_request};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use mcpt_protocol::{
+    Kind as Sort, Message,
+    handshake::{discover_request, initialize_request, knows_stateless},
+};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
@@ -17,8 +20,15 @@ use crate::{
     begin::{Begun, begin, shown},
     child,
     readiness::{Readiness, StartFailure, State},
-    session::Session,
+    session::{Session, Takes},
+    sse::Event,
+    stateless::{Kind, Pools},
 };
+
+/// What the bridge calls itself.
+const NAME: &str = "mcpt-bridge";
+/// How long a server may leave `server/discover` unanswered before it is asked by `initialize` as well.
+const DISCOVER_PATIENCE: Duration = Duration::from_secs(5);
 
 /// The sessions of the bridge. Requests only ever read the map; it is written when a session begins or ends.
 #[derive(Debug)]
@@ -27,6 +37,9 @@ pub(crate) struct Sessions {
     readiness: Arc<Readiness>,
     map: RwLock<HashMap<String, Arc<Session>>>,
     slots: Arc<Semaphore>,
+    /// What the server speaks, as the last check has found.
+    kind: watch::Sender<Option<Kind>>,
+    pools: Pools,
     budget: Budget,
     tasks: TaskTracker,
     /// The end of each session is a child of this, so that it also reaches those that are only beginning.
@@ -83,6 +96,8 @@ impl Sessions {
             config,
             readiness,
             map: RwLock::default(),
+            kind: watch::Sender::new(None),
+            pools: Pools::default(),
             tasks,
             budget,
             end: CancellationToken::new(),
@@ -114,12 +129,53 @@ impl Sessions {
         })
     }
 
-    /// A place for a session. Where there is one only, whoever has just ended leaves first.
+    /// Children that are used without a session of a client.
+    pub(crate) fn pools(&self) -> &Pools {
+        &self.pools
+    }
+
+    /// How long a child may take to answer `initialize`.
+    pub(crate) fn initialize_timeout(&self) -> Duration {
+        self.config.initialize_timeout
+    }
+
+    /// Completes when the bridge shuts down.
+    pub(crate) async fn draining(&self) {
+        self.readiness.draining().await;
+    }
+
+    /// What the server speaks. While the first check is under way, this waits for it.
+    ///
+    /// # Errors
+    /// [`NoSession`] when no child could be started now.
+    pub(crate) async fn kind(&self) -> Result<Kind, NoSession> {
+        let mut kinds = self.kind.subscribe();
+        let known = async {
+            let kind = kinds.wait_for(Option::is_some).await;
+            kind.ok().and_then(|kind| kind.clone())
+        };
+        let known = tokio::select! {
+            biased;
+            known = known => known,
+            () = self.readiness.failing_or_draining() => None,
+        };
+        match (self.readiness.state(), known) {
+            (State::Draining, _) => Err(NoSession::Draining),
+            (State::Failing(failure), _) => Err(NoSession::Failing(failure)),
+            (State::Starting | State::Ready, Some(kind)) => Ok(kind),
+            (State::Starting | State::Ready, None) => Err(NoSession::Starting),
+        }
+    }
+
+    /// A place for a session. When there is none, a child that nobody uses now leaves for it; where there is one place only,
+    /// whoever has just ended leaves first.
     async fn slot(&self) -> Option<OwnedSemaphorePermit> {
         let slots = Arc::clone(&self.slots);
         match Arc::clone(&slots).try_acquire_owned() {
             Ok(slot) => Some(slot),
-            Err(_) if self.config.max_sessions == 1 && !self.is_used() => {
+            Err(_)
+                if self.pools.give_way() || (self.config.max_sessions == 1 && !self.is_used()) =>
+            {
                 let leaves = self.config.exit_grace * 3;
                 let slot = tokio::time::timeout(leaves, slots.acquire_owned()).await;
                 slot.ok()?.ok()
@@ -158,18 +214,38 @@ impl Sessions {
         })
     }
 
-    /// Sees whether a session could begin now: one begins as it would for a client, and is ended. Where only one child may
-    /// run, this waits until no other one does.
+    /// Sees whether the server could be used now, and what it speaks: a child is begun as it would be for a client, and ended.
+    /// Where only one child may run, this waits until no other one does.
     ///
     /// # Errors
     /// [`StartFailure`] when it could not.
     pub(crate) async fn check(self: &Arc<Self>) -> Result<(), StartFailure> {
-        let failed = |reason: String| StartFailure {
+        let found = match self.look(true).await {
+            // It may be one that takes no other first message than `initialize`.
+            Err(Looked {
+                failure,
+                by_discover: true,
+            }) if !failure.hopeless => self.look(false).await,
+            looked => looked,
+        };
+        let found = found.map_err(|looked| looked.failure)?;
+        self.kind.send_replace(Some(found));
+        Ok(())
+    }
+
+    /// One look at it. With `discover` it is asked for what it speaks first.
+    async fn look(self: &Arc<Self>, discover: bool) -> Result<Kind, Looked> {
+        let failed = |failure: StartFailure| Looked {
+            failure,
+            by_discover: discover,
+        };
+        let because = |reason: String| StartFailure {
             reason,
             tail: Vec::new(),
             hopeless: false,
         };
-        let slot = if self.config.max_sessions == 1 {
+        let single = self.config.max_sessions == 1;
+        let slot = if single {
             // It is never closed.
             Arc::clone(&self.slots).acquire_owned().await.ok()
         } else {
@@ -177,36 +253,84 @@ impl Sessions {
         };
         let session = match self.start_in(slot) {
             Ok(session) => session,
-            Err(NoSession::Failing(failure)) => return Err(failure),
-            Err(other) => return Err(failed(other.to_string())),
+            Err(NoSession::Failing(failure)) => return Err(failed(failure)),
+            Err(other) => return Err(failed(because(other.to_string()))),
         };
-        let text = initialize_request(1, "mcpt-bridge", env!("CARGO_PKG_VERSION"));
+        let looked = if discover {
+            self.look_first_by_discover(&session).await
+        } else {
+            self.look_by_initialize(&session).await
+        };
+        match &looked {
+            // It serves as it is. Where only one may run, its place is for whoever comes first.
+            Ok(Kind::Stateless) if !single && session.over().is_none() => {
+                self.pools.shared.add(session);
+            }
+            _ => drop(session),
+        }
+        if single {
+            // Whoever is told that the server is ready finds the place free.
+            drop(self.slots.acquire().await);
+        }
+        looked.map_err(failed)
+    }
+
+    async fn look_first_by_discover(&self, session: &NewSession) -> Result<Kind, StartFailure> {
+        let text = discover_request(1, NAME, env!("CARGO_PKG_VERSION"));
+        let mut answers = ask(session, &text).await;
+        let knows = async {
+            let event = answers.recv().await?;
+            let body = event.json();
+            let answer = Message::parse(&body).ok()?;
+            knows_stateless(&answer).filter(|_| event.own_error().is_none())
+        };
+        let mut knows = std::pin::pin!(knows);
+        if let Ok(known) = tokio::time::timeout(DISCOVER_PATIENCE, &mut knows).await {
+            return match known {
+                Some(true) => Ok(Kind::Stateless),
+                _ => self.look_by_initialize(session).await,
+            };
+        }
+        // It is slow to start, or answers nothing that it does not know.
+        tokio::select! {
+            looked = self.look_by_initialize(session) => looked,
+            () = async {
+                if knows.await != Some(true) {
+                    std::future::pending::<()>().await;
+                }
+            } => Ok(Kind::Stateless),
+        }
+    }
+
+    async fn look_by_initialize(&self, session: &NewSession) -> Result<Kind, StartFailure> {
+        let failed = |reason: String| StartFailure {
+            reason,
+            tail: session.tail().lines(),
+            hopeless: false,
+        };
+        let text = initialize_request(1, NAME, env!("CARGO_PKG_VERSION"));
         let request = Message::parse(text.as_bytes()).ok();
         let (stream, answers) = Session::stream();
         let request = request.as_ref().and_then(|message| match message.kind() {
-            Kind::Request { id, .. } => Some(session.request(message, *id, stream, true)),
+            Sort::Request { id, .. } => Some(session.request(message, *id, stream, Takes::Nothing)),
             _ => None,
         });
         let Some(request) = request else {
             return Err(failed("initialize is no request".to_owned()));
         };
-        let limit = self.config.initialize_timeout;
-        let looked = match begin(&session, request, answers, limit).await {
-            Ok(Begun::Agreed { .. }) => Ok(()),
-            Ok(Begun::Refused { answer }) => {
-                let answer = shown(&answer.json());
-                let mut failure = failed(format!("the server refuses initialize: {answer}"));
-                failure.tail = session.tail().lines();
-                Err(failure)
+        match begin(session, request, answers, self.config.initialize_timeout).await? {
+            Begun::Agreed { answer, .. } => {
+                let body = answer.json();
+                let result = Message::parse(&body).ok().and_then(|m| m.result());
+                Ok(Kind::Sessions(Arc::from(
+                    result.map_or("{}", |result| result.get()),
+                )))
             }
-            Err(failure) => Err(failure),
-        };
-        drop(session);
-        if self.config.max_sessions == 1 {
-            // Whoever is told that the server is ready finds the place free.
-            drop(self.slots.acquire().await);
+            Begun::Refused { answer } => {
+                let answer = shown(&answer.json());
+                Err(failed(format!("the server refuses initialize: {answer}")))
+            }
         }
-        looked
     }
 
     /// Makes a session known, unless it is over already.
@@ -238,10 +362,10 @@ impl Sessions {
         })
     }
 
-    /// Whether there is any session.
+    /// Whether there is any session, or a request without one.
     pub(crate) fn is_used(&self) -> bool {
         let map = self.map.read().unwrap_or_else(PoisonError::into_inner);
-        !map.is_empty()
+        !map.is_empty() || self.pools.are_used()
     }
 
     /// Asks all sessions to end, those that begin later too.
@@ -255,6 +379,7 @@ impl Sessions {
         let pause = (idle / 4).clamp(Duration::from_millis(10), Duration::from_secs(30));
         loop {
             tokio::time::sleep(pause).await;
+            self.pools.sweep();
             let sessions: Vec<_> = {
                 let map = self.map.read().unwrap_or_else(PoisonError::into_inner);
                 map.values().cloned().collect()
@@ -272,6 +397,27 @@ impl Sessions {
     }
 }
 
+/// A look at the server that has found nothing that can be used.
+#[derive(Debug)]
+struct Looked {
+    failure: StartFailure,
+    /// Whether it was asked by `server/discover` first.
+    by_discover: bool,
+}
+
+/// Asks a child that serves nobody. It answers or ends.
+async fn ask(session: &NewSession, text: &str) -> mpsc::Receiver<Event> {
+    let (stream, answers) = Session::stream();
+    if let Ok(message) = Message::parse(text.as_bytes())
+        && let Sort::Request { id, .. } = message.kind()
+    {
+        let request = session.request(&message, *id, stream, Takes::Nothing);
+        // The answers say why there are none.
+        drop(request.send().await);
+    }
+    answers
+}
+
 fn too_many(most: usize) -> String {
     if most == 1 {
         "the server takes one session at a time, and there is one: try again when it has ended"
@@ -282,7 +428,7 @@ fn too_many(most: usize) -> String {
 }
 
 /// 192 random bits, which cannot be guessed.
-fn new_id() -> Result<String, getrandom::Error> {
+pub(crate) fn new_id() -> Result<String, getrandom::Error> {
     let [a, b, c] = [getrandom::u64()?, getrandom::u64()?, getrandom::u64()?];
     Ok(format!("{a:016x}{b:016x}{c:016x}"))
 }

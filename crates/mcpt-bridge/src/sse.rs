@@ -27,6 +27,8 @@ const KEEP_ALIVE_EVERY: Duration = Duration::from_secs(15);
 pub(crate) struct Event {
     frame: Bytes,
     answer: bool,
+    /// The status of a response that is this alone.
+    status: StatusCode,
     /// What the bridge says in it, if it is an error of its own.
     own_error: Option<Box<str>>,
 }
@@ -37,6 +39,7 @@ impl Event {
         Self {
             frame: charge.hold(frame.into_event()),
             answer,
+            status: StatusCode::OK,
             own_error: None,
         }
     }
@@ -44,12 +47,33 @@ impl Event {
     /// The bridge's own error as the answer to the request `id`. It is small and not charged.
     pub(crate) fn error(id: Option<Part<'_>>, code: ErrorCode, why: &str) -> Self {
         let text = error_response(id, code, why, None);
+        Self {
+            own_error: Some(why.into()),
+            ..Self::own(&text, true)
+        }
+    }
+
+    /// A small message of the bridge's own, which is not charged.
+    pub(crate) fn own(text: &str, answer: bool) -> Self {
         let frame = Frame::new(text.len(), |out| out.extend_from_slice(text.as_bytes()));
         Self {
             frame: frame.into_event().into(),
-            answer: true,
-            own_error: Some(why.into()),
+            answer,
+            status: StatusCode::OK,
+            own_error: None,
         }
+    }
+
+    /// With the status of a response that is this alone.
+    #[must_use]
+    pub(crate) fn with_status(mut self, status: StatusCode) -> Self {
+        self.status = status;
+        self
+    }
+
+    /// The status of a response that is this alone.
+    pub(crate) fn status(&self) -> StatusCode {
+        self.status
     }
 
     /// Whether it answers a request: then nothing more can come for that one.

@@ -4,7 +4,7 @@
 use serde::Deserialize;
 use serde_json::{Value, json, value::RawValue};
 
-use crate::{Era, MODERN_VERSION, NEWEST_LEGACY, era_of_version};
+use crate::{Era, ErrorCode, MODERN_VERSION, Message, NEWEST_LEGACY, era_of_version};
 
 /// Method that asks a server of the stateless era what it is.
 pub const DISCOVER: &str = "server/discover";
@@ -118,6 +118,31 @@ impl Discovered {
             server_name: name.and_then(Value::as_str).map(str::to_owned),
         }
     }
+}
+
+/// Whether the answer to `server/discover` says that its server knows a version of the stateless era; `None` when it says
+/// nothing of that.
+pub fn knows_stateless(answer: &Message<'_>) -> Option<bool> {
+    if let Some(result) = answer.result() {
+        return Some(Discovered::read(result).modern_version.is_some());
+    }
+    let error = answer.error()?;
+    let is = |code: ErrorCode| error.code == i64::from(code.0);
+    if is(ErrorCode::HEADER_MISMATCH) || is(ErrorCode::MISSING_CLIENT_CAPABILITY) {
+        return Some(true);
+    }
+    if is(ErrorCode::UNSUPPORTED_PROTOCOL_VERSION) {
+        #[derive(Deserialize)]
+        struct Data {
+            supported: Vec<String>,
+        }
+        let data = error.data.as_deref().map(RawValue::get);
+        let data = data.and_then(|data| serde_json::from_str::<Data>(data).ok());
+        let supported = data.map(|data| data.supported).unwrap_or_default();
+        let modern = |version: &String| era_of_version(version) == Some(Era::Modern);
+        return Some(supported.iter().any(modern));
+    }
+    Some(false)
 }
 
 #[cfg(test)]

@@ -198,6 +198,19 @@ impl<'a> Message<'a> {
         self.result
     }
 
+    /// `_meta["io.modelcontextprotocol/subscriptionId"]` of its result: which listening has ended.
+    pub fn result_subscription(&self) -> Option<Part<'a>> {
+        #[derive(Deserialize)]
+        struct Ended<'a> {
+            #[serde(borrow, rename = "_meta")]
+            meta: Option<&'a RawValue>,
+        }
+        let ended: Ended<'a> = serde_json::from_str(self.result?.get()).ok()?;
+        let meta: RawMeta<'a> = serde_json::from_str(ended.meta?.get()).ok()?;
+        let part = Part::within(self.text, meta.subscription?);
+        is_request_id(part).then_some(part)
+    }
+
     /// Its error, if it is one.
     pub fn error(&self) -> Option<RpcError> {
         self.error.map(RpcError::read)
@@ -267,6 +280,10 @@ pub struct Params<'a> {
     pub meta_progress_token: Option<Part<'a>>,
     /// `_meta["io.modelcontextprotocol/protocolVersion"]` of a request: the sign of the stateless era.
     pub meta_protocol_version: Option<Cow<'a, str>>,
+    /// `_meta["io.modelcontextprotocol/subscriptionId"]` of a notification: which listening it is for.
+    pub meta_subscription: Option<Part<'a>>,
+    /// `_meta["io.modelcontextprotocol/logLevel"]` of a request: it wants log messages.
+    pub meta_log_level: Option<Part<'a>>,
     /// `progressToken` of `notifications/progress`.
     pub progress_token: Option<Part<'a>>,
     /// `requestId` of `notifications/cancelled`.
@@ -293,6 +310,10 @@ struct RawMeta<'a> {
     progress_token: Option<&'a RawValue>,
     #[serde(borrow, rename = "io.modelcontextprotocol/protocolVersion")]
     protocol_version: Option<&'a RawValue>,
+    #[serde(borrow, rename = "io.modelcontextprotocol/subscriptionId")]
+    subscription: Option<&'a RawValue>,
+    #[serde(borrow, rename = "io.modelcontextprotocol/logLevel")]
+    log_level: Option<&'a RawValue>,
 }
 
 impl<'a> Params<'a> {
@@ -313,6 +334,11 @@ impl<'a> Params<'a> {
                 .as_ref()
                 .and_then(|m| m.protocol_version)
                 .and_then(text),
+            meta_subscription: meta.as_ref().and_then(|m| m.subscription).and_then(token),
+            meta_log_level: meta
+                .as_ref()
+                .and_then(|m| m.log_level)
+                .map(|raw| Part::within(source, raw)),
             progress_token: raw.progress_token.and_then(token),
             request_id: raw.request_id.and_then(token),
             protocol_version: raw.protocol_version.and_then(text),

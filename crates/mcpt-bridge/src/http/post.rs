@@ -11,28 +11,28 @@ use axum::{
 use http_body_util::{BodyExt, Limited};
 use mcpt_http::{BodyError, OverBudget, ReadBody, read_body};
 use mcpt_protocol::{
-    Era, ErrorCode, Kind, LEGACY_VERSIONS, MalformedMessage, Message, Part, era_of_version,
-    header::{PROTOCOL_VERSION, SESSION_ID},
-    media, split_batch,
+    Era, ErrorCode, Kind, MalformedMessage, Message, Part, RequestEra, UnknownVersion,
+    era_of_request, handshake::DISCOVER, header::SESSION_ID, media, split_batch,
 };
-use serde_json::{json, value::RawValue};
+use serde_json::value::RawValue;
 use tokio::sync::mpsc;
 
 use super::{
     Bridge, header_era,
     reply::{error, json as json_response, refuse, session_of},
+    stateless,
 };
 use crate::{
     BridgeConfig,
     begin::{Begun, begin},
     readiness,
-    session::{Outgoing, Over, Session},
+    session::{Outgoing, Over, Session, Takes},
     sessions::NoSession,
     sse,
 };
 
 /// How long an answer may take before its response begins as a stream, so that the client and what is between see life.
-const STREAM_AFTER: Duration = Duration::from_millis(200);
+pub(super) const STREAM_AFTER: Duration = Duration::from_millis(200);
 /// How long the body of a request that is refused may still be read.
 const DRAIN: Duration = Duration::from_secs(1);
 /// Longest id and longest progress token, in bytes: they are kept until the request is answered.
@@ -65,8 +65,9 @@ pub(super) async fn post(
             "Accept must list application/json and text/event-stream",
         );
     }
-    // A session that is not there is said before the body is read.
-    let named = headers.get(SESSION_ID);
+    // A session that is not there is said before the body is read. In 2026-07-28 there are none.
+    let sessionless = header_era(&headers).is_ok_and(|era| era == Some(Era::Modern));
+    let named = headers.get(SESSION_ID).filter(|_| !sessionless);
     let session = match named.map(|_| session_of(&bridge.sessions, &headers)) {
         None => None,
         Some(Ok(session)) => Some(session),
@@ -93,7 +94,6 @@ pub(super) async fn post(
     if let Err(too_long) = check_names(&message) {
         return refuse_message(&too_long);
     }
-    let params = message.params();
     let id = id_of(&message);
     if let Some(id) = id
         && message.method() == Some("initialize")
@@ -101,19 +101,13 @@ pub(super) async fn post(
         let id = id.to_owned();
         return initialize(&bridge, &headers, &id, read).await;
     }
-    let named = params.meta_protocol_version.as_deref();
-    let modern = named.is_some_and(|version| era_of_version(version) != Some(Era::Legacy));
-    match header_era(&headers) {
-        _ if modern => return refuse_modern(&message, id, named.unwrap_or_default()),
-        Ok(Some(Era::Modern)) => {
-            let named = headers.get(PROTOCOL_VERSION).and_then(|v| v.to_str().ok());
-            return refuse_modern(&message, id, named.unwrap_or_default());
+    match era_of_request(&headers, Some(&message), UnknownVersion::Refuse) {
+        Ok(RequestEra::Modern) => return stateless::answer(&bridge, headers, read).await,
+        Ok(_) if message.method() == Some(DISCOVER) => {
+            return stateless::answer(&bridge, headers, read).await;
         }
-        Err(refusal) => return *refusal,
-        Ok(_) => {}
-    }
-    if message.method() == Some("server/discover") {
-        return refuse_modern(&message, id, named.unwrap_or_default());
+        Ok(RequestEra::Legacy | RequestEra::Initialize) => {}
+        Err(unknown) => return refuse(StatusCode::BAD_REQUEST, &unknown.to_string()),
     }
     let Some(session) = session else {
         return match session_of(&bridge.sessions, &headers) {
@@ -136,10 +130,13 @@ pub(super) async fn post(
         };
     };
     let (stream, events) = Session::stream();
-    let request = session.request(&message, id, stream, false);
+    let request = session.request(&message, id, stream, Takes::All);
     let id = id.to_owned();
     match read.free(|charge| request.charged(charge)) {
-        Ok(request) => answer(&bridge, request, id, events).await,
+        Ok(request) => {
+            let in_progress = bridge.requests.token();
+            answer(request, id, events, sse::Event::status, in_progress).await
+        }
         Err(over) => refuse_body(&over.into()),
     }
 }
@@ -154,7 +151,7 @@ async fn unread(bridge: &Bridge, body: Body, refusal: Response) -> Response {
     refusal
 }
 
-fn refuse_body(error: &BodyError) -> Response {
+pub(super) fn refuse_body(error: &BodyError) -> Response {
     let status = match error {
         BodyError::TooLong(_) => StatusCode::PAYLOAD_TOO_LARGE,
         BodyError::OverBudget(OverBudget::Account { .. }) => StatusCode::TOO_MANY_REQUESTS,
@@ -188,7 +185,7 @@ fn check_names(message: &Message<'_>) -> Result<(), MalformedMessage> {
     Ok(())
 }
 
-fn refuse_message(malformed: &MalformedMessage) -> Response {
+pub(super) fn refuse_message(malformed: &MalformedMessage) -> Response {
     let code = match malformed {
         MalformedMessage::NotJson(_) => ErrorCode::PARSE_ERROR,
         MalformedMessage::Batch | MalformedMessage::NotJsonRpc(_) => ErrorCode::INVALID_REQUEST,
@@ -197,30 +194,15 @@ fn refuse_message(malformed: &MalformedMessage) -> Response {
     error(StatusCode::BAD_REQUEST, None, code, &text, None)
 }
 
-/// Refuses a request of the stateless era in the way that makes clients fall back to `initialize`.
-///
-/// For `server/discover` that is the answer of a server which does not know it: clients exist that take a list of older
-/// versions for the end of the matter.
-fn refuse_modern(message: &Message<'_>, id: Option<Part<'_>>, requested: &str) -> Response {
-    let (code, text) = if message.method() == Some("server/discover") {
-        let text = "server/discover is not supported: begin with initialize";
-        (ErrorCode::METHOD_NOT_FOUND, text)
-    } else {
-        let text = "this protocol version is not supported: begin with initialize";
-        (ErrorCode::UNSUPPORTED_PROTOCOL_VERSION, text)
-    };
-    let data = json!({"supported": LEGACY_VERSIONS, "requested": requested});
-    error(StatusCode::BAD_REQUEST, id, code, text, Some(&data))
-}
-
-/// Passes one request on and answers with JSON if that is all there is to say soon, else with a stream.
-async fn answer(
-    bridge: &Bridge,
+/// Passes one request on and answers with JSON if that is all there is to say soon, else with a stream. `held` is kept until
+/// all is said or the client is gone.
+pub(super) async fn answer(
     request: Outgoing,
     id: Box<RawValue>,
     mut events: mpsc::Receiver<sse::Event>,
+    status_of: fn(&sse::Event) -> StatusCode,
+    held: impl Send + 'static,
 ) -> Response {
-    let in_progress = bridge.requests.token();
     let mut sending = Some(Box::pin(request.send()));
     let first = async {
         if let Some(unsent) = &mut sending {
@@ -230,8 +212,8 @@ async fn answer(
         Ok::<_, Over>(events.recv().await)
     };
     match tokio::time::timeout(STREAM_AFTER, first).await {
-        Ok(Ok(Some(event))) if event.is_answer() => json_response(StatusCode::OK, event.json()),
-        Ok(Ok(first)) => sse::response(first, events, None, in_progress),
+        Ok(Ok(Some(event))) if event.is_answer() => json_response(status_of(&event), event.json()),
+        Ok(Ok(first)) => sse::response(first, events, None, held),
         Ok(Err(over)) => error(
             StatusCode::NOT_FOUND,
             Some(Part::alone(&id)),
@@ -244,7 +226,7 @@ async fn answer(
             let sending = sending.map(|unsent| -> sse::Sending {
                 Box::pin(async move { unsent.await.err().map(|over| unanswered(&id, &over)) })
             });
-            sse::response(None, events, sending, in_progress)
+            sse::response(None, events, sending, held)
         }
     }
 }
@@ -279,8 +261,14 @@ async fn initialize(
         Err(none) => return refuse_session(id, &none),
     };
     let (stream, answers) = Session::stream();
-    let request = Message::parse(&read.bytes)
-        .map(|message| session.request(&message, id_of(&message).unwrap_or(id), stream, true));
+    let request = Message::parse(&read.bytes).map(|message| {
+        session.request(
+            &message,
+            id_of(&message).unwrap_or(id),
+            stream,
+            Takes::Nothing,
+        )
+    });
     let request = match request {
         Ok(request) => request,
         Err(malformed) => return refuse_message(&malformed),
@@ -316,7 +304,7 @@ async fn initialize(
 }
 
 /// Refuses a session for now.
-fn refuse_session(id: Part<'_>, why: &NoSession) -> Response {
+pub(super) fn refuse_session(id: Part<'_>, why: &NoSession) -> Response {
     let status = StatusCode::SERVICE_UNAVAILABLE;
     let code = ErrorCode::SERVER_ERROR;
     let mut response = error(status, Some(id), code, &why.to_string(), None);
@@ -392,7 +380,7 @@ async fn send_batch(
         };
         let id = id_of(&message);
         let outgoing = match (id, &ended) {
-            (Some(id), None) => Some(session.request(&message, id, stream.clone(), false)),
+            (Some(id), None) => Some(session.request(&message, id, stream.clone(), Takes::All)),
             (None, None) => session.other(&message),
             (_, Some(_)) => None,
         };
@@ -415,7 +403,7 @@ async fn send_batch(
     ended.map_or(Ok(()), Err)
 }
 
-fn id_of<'a>(message: &Message<'a>) -> Option<Part<'a>> {
+pub(super) fn id_of<'a>(message: &Message<'a>) -> Option<Part<'a>> {
     match message.kind() {
         Kind::Request { id, .. } => Some(*id),
         _ => None,

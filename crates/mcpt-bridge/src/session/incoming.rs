@@ -14,7 +14,8 @@ use tokio::{
 };
 
 use super::{
-    BACKLOG_BYTES, BACKLOG_MAX, Pending, SLOW_CLIENT, Session, outline::Outline, unusable::quote,
+    BACKLOG_BYTES, BACKLOG_MAX, Pending, SLOW_CLIENT, Session, Takes, outline::Outline,
+    stateless::ForOne, unusable::quote,
 };
 use crate::{lines::LineReader, sse::Event};
 
@@ -187,7 +188,14 @@ impl Session {
                     self.fail_one(&value, true, &why);
                     return None;
                 };
-                let frame = whole(&[(*id, pending.id.get())]);
+                let own = pending.id.get();
+                let listened = pending.takes == Takes::Subscribed;
+                let ended = listened.then(|| message.result_subscription()).flatten();
+                let with: Vec<_> = [Some((*id, own)), ended.map(|part| (part, own))]
+                    .into_iter()
+                    .flatten()
+                    .collect();
+                let frame = whole(&with);
                 Some((Destination::Answer(pending), frame))
             }
             Kind::Response { id: None, .. } => {
@@ -213,8 +221,20 @@ impl Session {
                 let frame = whole(&[(token, own.get())]);
                 Some((Destination::Progress(pending.stream.clone()), frame))
             }
-            Kind::Notification { .. } => {
-                Some((Destination::Other { is_question: false }, whole(&[])))
+            Kind::Notification { method } => {
+                let is_log = method == "notifications/message";
+                match self.stream_without_session(message, is_log) {
+                    ForOne::Stream(stream, None) => {
+                        Some((Destination::Progress(stream), whole(&[])))
+                    }
+                    ForOne::Stream(stream, Some((part, own))) => {
+                        Some((Destination::Progress(stream), whole(&[(part, own.get())])))
+                    }
+                    ForOne::Nobody => None,
+                    ForOne::Anybody => {
+                        Some((Destination::Other { is_question: false }, whole(&[])))
+                    }
+                }
             }
             // A client that only posts has no way to be asked, and lives all the same.
             Kind::Request { id, method } if method == "ping" && !self.is_listened_to() => {
@@ -229,7 +249,7 @@ impl Session {
     /// Whether the client has any stream open that questions can go to.
     fn is_listened_to(&self) -> bool {
         let state = self.state();
-        let pending = state.pending.values().filter(|p| !p.exclusive);
+        let pending = state.pending.values().filter(|p| p.takes == Takes::All);
         let mut streams = state.general.iter().chain(pending.map(|p| &p.stream));
         streams.any(|stream| !stream.is_closed())
     }
@@ -260,7 +280,7 @@ impl Session {
                 .pending
                 .values()
                 .rev()
-                .find(|p| !p.exclusive && !p.stream.is_closed())
+                .find(|p| p.takes == Takes::All && !p.stream.is_closed())
                 .map(|p| &p.stream);
             let stream = if is_question {
                 newest.or(general)
@@ -388,7 +408,7 @@ mod tests {
             panic!("{text}");
         };
         let (stream, events) = Session::stream();
-        let request = session.request(&message, id, stream, false);
+        let request = session.request(&message, id, stream, Takes::All);
         (Box::pin(request.send()), events)
     }
 

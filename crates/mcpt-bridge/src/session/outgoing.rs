@@ -9,7 +9,7 @@ use tokio::{
     time::Instant,
 };
 
-use super::{Over, Pending, Session};
+use super::{Over, Pending, Session, Takes};
 use crate::sse::Event;
 
 /// Bytes of lines that wait for the child to read them; more make clients wait. One line that is longer waits alone.
@@ -43,14 +43,13 @@ impl Queued {
 }
 
 impl Session {
-    /// Makes a request that the child is to answer on `stream`, with its progress. With `exclusive`, nothing else will come
-    /// there.
+    /// Makes a request that the child is to answer on `stream`, with its progress, and with what it takes besides.
     pub(crate) fn request(
         self: &Arc<Self>,
         message: &Message<'_>,
         id: Part<'_>,
         stream: mpsc::Sender<Event>,
-        exclusive: bool,
+        takes: Takes,
     ) -> Outgoing {
         let token = message.params().meta_progress_token;
         let number = {
@@ -62,7 +61,7 @@ impl Session {
                 id: id.to_owned(),
                 progress_token: token.map(Part::to_owned),
                 stream,
-                exclusive,
+                takes,
                 charge: self.account.nothing(),
             };
             // Nobody would answer it any more.
@@ -99,7 +98,11 @@ impl Session {
         Some(self.line(message, &[]))
     }
 
-    fn line(self: &Arc<Self>, message: &Message<'_>, with: &[(Part<'_>, &str)]) -> Outgoing {
+    pub(super) fn line(
+        self: &Arc<Self>,
+        message: &Message<'_>,
+        with: &[(Part<'_>, &str)],
+    ) -> Outgoing {
         let mut line = Vec::new();
         message.write_line(with, &mut line);
         line.push(b'\n');
@@ -134,6 +137,11 @@ impl Outgoing {
     /// Bytes that it takes until the child has it, and a request until it is answered.
     pub(crate) fn size(&self) -> usize {
         self.line.capacity() + self.pending_size()
+    }
+
+    /// The number by which the child will know it, if it is a request.
+    pub(crate) fn number(&self) -> Option<u64> {
+        self.unsent
     }
 
     fn pending_size(&self) -> usize {

@@ -8,12 +8,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use hyper::{HeaderMap, Method, Request, StatusCode};
 use mcpt_protocol::{
-    Era, ErrorCode, Message, era_of_version,
-    handshake::{self, Discovered},
+    Message, handshake,
     header::{METHOD, PROTOCOL_VERSION, SESSION_ID},
 };
 use mcpt_routing::InFlight;
-use serde::Deserialize;
 
 use super::{ask, carried, messages::Messages};
 use crate::{
@@ -111,35 +109,11 @@ fn judged(status: StatusCode, answer: Option<&str>) -> Stateless {
             Stateless::Undecided
         };
     };
-    let names = |modern: bool| {
-        if modern {
-            Stateless::Yes
-        } else {
-            Stateless::No
-        }
-    };
-    if let Some(result) = message.result() {
-        return names(Discovered::read(result).modern_version.is_some());
+    match handshake::knows_stateless(&message) {
+        Some(true) => Stateless::Yes,
+        Some(false) => Stateless::No,
+        None => Stateless::Undecided,
     }
-    let Some(error) = message.error() else {
-        return Stateless::Undecided;
-    };
-    let is = |code: ErrorCode| error.code == i64::from(code.0);
-    if is(ErrorCode::HEADER_MISMATCH) || is(ErrorCode::MISSING_CLIENT_CAPABILITY) {
-        return Stateless::Yes;
-    }
-    if is(ErrorCode::UNSUPPORTED_PROTOCOL_VERSION) {
-        #[derive(Deserialize)]
-        struct Data {
-            supported: Vec<String>,
-        }
-        let data = error.data.as_deref().map(serde_json::value::RawValue::get);
-        let data = data.and_then(|data| serde_json::from_str::<Data>(data).ok());
-        let supported = data.map(|data| data.supported).unwrap_or_default();
-        let modern = |version: &String| era_of_version(version) == Some(Era::Modern);
-        return names(supported.iter().any(modern));
-    }
-    Stateless::No
 }
 
 #[cfg(test)]

@@ -148,6 +148,22 @@ impl Call {
         headers: &HeaderMap,
         spoken: &[&str],
     ) -> Result<Self, Refused> {
+        let call = Self::checked(message, headers, spoken)?;
+        if ONLY_OLD.contains(&&*call.method) {
+            return Err(Refused::unknown(&call.method));
+        }
+        Ok(call)
+    }
+
+    /// Like [`Call::read`], but for a server of 2026-07-28: which methods there are is its own matter.
+    ///
+    /// # Errors
+    /// [`Refused`] when it is not as it must be.
+    pub fn checked(
+        message: &Message<'_>,
+        headers: &HeaderMap,
+        spoken: &[&str],
+    ) -> Result<Self, Refused> {
         let Kind::Request { id, method } = message.kind() else {
             let why = "only requests and notifications are taken";
             return Err(Refused::new(400, ErrorCode::INVALID_REQUEST, why));
@@ -175,9 +191,6 @@ impl Call {
         check_header(headers, &METHOD, method)?;
         if let Some(name) = name_parameter(method).and_then(|name| params.text(name)) {
             check_header(headers, &NAME, &name)?;
-        }
-        if ONLY_OLD.contains(&&**method) {
-            return Err(Refused::unknown(method));
         }
         let level = meta.text(META_LEVEL);
         for name in [META_VERSION, META_CAPABILITIES, META_CLIENT, META_LEVEL] {
@@ -237,9 +250,14 @@ impl Call {
         format!("{} {params}", self.method)
     }
 
+    /// Whether it listens until one of both ends it.
+    pub fn listens(&self) -> bool {
+        self.method == "subscriptions/listen"
+    }
+
     /// What it wants to hear of, if it listens.
     pub fn filter(&self) -> Option<Filter> {
-        if self.method != "subscriptions/listen" {
+        if !self.listens() {
             return None;
         }
         let wanted = self.params.object("notifications").unwrap_or_default();
@@ -454,6 +472,26 @@ impl Call {
         params.set("_meta", meta);
         let (method, params) = (quoted(method), params.to_string());
         format!(r#"{{"jsonrpc":"2.0","method":{method},"params":{params}}}"#)
+    }
+}
+
+/// The status of the answer of a server of 2026-07-28 over stdio, where there is none.
+pub fn status_of(answer: &Message<'_>) -> u16 {
+    let code = answer.error().map(|error| error.code);
+    let is = |one: ErrorCode| code == Some(i64::from(one.0));
+    if is(ErrorCode::METHOD_NOT_FOUND) {
+        404
+    } else if [
+        ErrorCode::HEADER_MISMATCH,
+        ErrorCode::MISSING_CLIENT_CAPABILITY,
+        ErrorCode::UNSUPPORTED_PROTOCOL_VERSION,
+    ]
+    .into_iter()
+    .any(is)
+    {
+        400
+    } else {
+        200
     }
 }
 
