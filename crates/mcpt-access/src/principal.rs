@@ -1,6 +1,6 @@
 //! [`Principal`]: somebody who was recognised.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, fmt::Write as _};
 
 use crate::digest::Digest;
 
@@ -103,11 +103,34 @@ impl Principal {
     pub fn id(&self) -> [u8; 32] {
         self.id
     }
+
+    /// What tells it from all others at one place, and from nobody at another: 32 hexadecimal digits of a SHA-256. It does not
+    /// say who it is.
+    pub fn id_at(&self, place: &str) -> String {
+        let parts: [&[u8]; 3] = [b"mcpt principal: at\0", &self.id, place.as_bytes()];
+        let digest = Digest::of(&parts).bytes();
+        let half = digest.iter().take(16);
+        half.fold(String::new(), |mut text, byte| {
+            // Writing into a string cannot fail.
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_id_at_a_place_tells_nothing_at_another() {
+        let of = |name: &str| Principal::of_key(name, [""; 0]).unwrap();
+        let id = of("ann").id_at("ns/demo");
+        assert_eq!(id.len(), 32);
+        assert_eq!(id, of("ann").id_at("ns/demo"));
+        assert_ne!(id, of("ann").id_at("ns/other"));
+        assert_ne!(id, of("bob").id_at("ns/demo"));
+    }
 
     #[test]
     fn names() {

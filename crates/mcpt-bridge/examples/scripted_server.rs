@@ -1,6 +1,7 @@
 //! A stdio MCP server with every fault that a bridge must live with, for the tests. Its tools do what they are called.
 //!
-//! With the argument `refuse` it answers `initialize` with an error; with `crash` it ends before it reads anything.
+//! With the argument `both` it speaks 2026-07-28 too, and like some real servers does not take `initialize` after its first
+//! request of that. With `deaf` it leaves before it has read anything but `initialize`. With `refuse` it answers `initialize` with an error; with `crash` it ends before it reads anything.
 
 use std::{
     io::{self, BufRead, Write},
@@ -20,6 +21,8 @@ fn main() -> io::Result<()> {
     }
     let mut server = Server {
         refuse: mode == "refuse",
+        both: mode == "both",
+        deaf: mode == "deaf",
         ..Server::default()
     };
     for line in io::stdin().lock().lines() {
@@ -59,6 +62,14 @@ fn answer(id: &Value, text: &str) -> io::Result<()> {
 #[derive(Default)]
 struct Server {
     refuse: bool,
+    both: bool,
+    deaf: bool,
+    /// Has had a request of 2026-07-28.
+    modern: bool,
+    initialized: bool,
+    /// The id of a `subscriptions/listen`.
+    listening: Option<Value>,
+    calls: u64,
     stubborn: bool,
     /// Calls of `gather` that wait for the others: id, progress token, message.
     gathered: Vec<(Value, Value, String)>,
@@ -74,7 +85,20 @@ struct Server {
 impl Server {
     fn receive(&mut self, message: &Value) -> io::Result<()> {
         let id = &message["id"];
+        let meta = &message["params"]["_meta"];
+        let is_modern = !meta["io.modelcontextprotocol/protocolVersion"].is_null();
+        if self.deaf && !self.initialized && message["method"] != "initialize" {
+            log("expected initialize");
+            exit(6);
+        }
+        if self.both && is_modern {
+            self.modern = true;
+            return self.receive_modern(id, message);
+        }
         match message["method"].as_str() {
+            Some("initialize") if self.modern => send(&json!({
+                "jsonrpc": "2.0", "id": id, "error": {"code": -32022, "message": "not any more"},
+            })),
             Some("initialize") if self.refuse => send(&json!({
                 "jsonrpc": "2.0", "id": id, "error": {"code": -32602, "message": "not with you"},
             })),
@@ -83,6 +107,7 @@ impl Server {
                 exit(5)
             }
             Some("initialize") => {
+                self.initialized = true;
                 raw("this server talks before it answers")?;
                 send(&json!({"jsonrpc": "2.0", "id": id, "result": {
                     "protocolVersion": message["params"]["protocolVersion"],
@@ -115,6 +140,60 @@ impl Server {
         }
     }
 
+    /// A request of 2026-07-28.
+    fn receive_modern(&mut self, id: &Value, message: &Value) -> io::Result<()> {
+        let params = &message["params"];
+        let result = |result: Value| send(&json!({"jsonrpc": "2.0", "id": id, "result": result}));
+        match message["method"].as_str().unwrap_or_default() {
+            "server/discover" => result(json!({
+                "resultType": "complete", "supportedVersions": ["2026-07-28", "2025-11-25"],
+                "capabilities": {"tools": {"listChanged": true}}, "ttlMs": 5, "cacheScope": "public",
+            })),
+            "subscriptions/listen" => {
+                self.listening = Some(id.clone());
+                let meta = json!({"io.modelcontextprotocol/subscriptionId": id});
+                send(
+                    &json!({"jsonrpc": "2.0", "method": "notifications/subscriptions/acknowledged",
+                    "params": {"_meta": meta, "notifications": {"toolsListChanged": true}}}),
+                )
+            }
+            "tools/call" if params["name"] == "announce" => {
+                let meta = json!({"io.modelcontextprotocol/subscriptionId": self.listening});
+                send(
+                    &json!({"jsonrpc": "2.0", "method": "notifications/tools/list_changed",
+                    "params": {"_meta": meta}}),
+                )?;
+                answer(id, "announced")
+            }
+            "tools/call" if params["name"] == "log" => {
+                send(
+                    &json!({"jsonrpc": "2.0", "method": "notifications/message", "params": {
+                        "level": "info", "data": params["arguments"]["message"],
+                    }}),
+                )?;
+                answer(id, "logged")
+            }
+            // Its state is only known to this process.
+            "tools/call" if params["name"] == "rounds" => {
+                let own = std::process::id().to_string();
+                match params["requestState"].as_str() {
+                    None => result(json!({
+                        "resultType": "input_required", "requestState": own,
+                        "inputRequests": {"q": {"method": "roots/list", "params": {}}},
+                    })),
+                    Some(state) if state == own => {
+                        answer(id, &params["inputResponses"].to_string())
+                    }
+                    Some(_) => answer(id, "whose state is that?"),
+                }
+            }
+            "tools/call" => self.call(id, params),
+            other => send(&json!({
+                "jsonrpc": "2.0", "id": id, "error": {"code": -32601, "message": other},
+            })),
+        }
+    }
+
     fn call(&mut self, id: &Value, params: &Value) -> io::Result<()> {
         let arguments = &params["arguments"];
         let token = &params["_meta"]["progressToken"];
@@ -127,6 +206,10 @@ impl Server {
         };
         match params["name"].as_str().unwrap_or_default() {
             "echo" => answer(id, arguments["message"].as_str().unwrap_or_default()),
+            "count" => {
+                self.calls += 1;
+                answer(id, &self.calls.to_string())
+            }
             "pid" => answer(id, &std::process::id().to_string()),
             // Answers when `count` calls are there, the last first, so that nothing pairs up by order.
             "gather" => {

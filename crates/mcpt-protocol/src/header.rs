@@ -13,6 +13,10 @@ pub const METHOD: HeaderName = HeaderName::from_static("mcp-method");
 /// Mirrors the tool, prompt or resource that a request is about (2026-07-28).
 pub const NAME: HeaderName = HeaderName::from_static("mcp-name");
 
+/// mcpt's own: for whom a gateway that knows its callers asks a server. A text that is the same for all requests of one caller
+/// to one server, and says nothing else of him.
+pub const CALLER: HeaderName = HeaderName::from_static("mcpt-caller");
+
 /// A header that may stand once in a request stands in it several times: nobody can know which one
 /// is meant, and programs that choose differently can be played off against each other.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -12,7 +12,7 @@ use http_body_util::{BodyExt, Limited};
 use mcpt_http::{BodyError, OverBudget, ReadBody, read_body};
 use mcpt_protocol::{
     Era, ErrorCode, Kind, MalformedMessage, Message, Part, RequestEra, UnknownVersion,
-    era_of_request, handshake::DISCOVER, header::SESSION_ID, media, split_batch,
+    era_of_request, era_of_version, handshake::DISCOVER, header::SESSION_ID, media, split_batch,
 };
 use serde_json::value::RawValue;
 use tokio::sync::mpsc;
@@ -95,15 +95,18 @@ pub(super) async fn post(
         return refuse_message(&too_long);
     }
     let id = id_of(&message);
+    let named = message.params().meta_protocol_version;
+    let stateless = named.is_some_and(|version| era_of_version(&version) == Some(Era::Modern));
     if let Some(id) = id
         && message.method() == Some("initialize")
+        && !stateless
     {
         let id = id.to_owned();
         return initialize(&bridge, &headers, &id, read).await;
     }
     match era_of_request(&headers, Some(&message), UnknownVersion::Refuse) {
         Ok(RequestEra::Modern) => return stateless::answer(&bridge, headers, read).await,
-        Ok(_) if message.method() == Some(DISCOVER) => {
+        Ok(_) if stateless || message.method() == Some(DISCOVER) => {
             return stateless::answer(&bridge, headers, read).await;
         }
         Ok(RequestEra::Legacy | RequestEra::Initialize) => {}

@@ -133,6 +133,19 @@ pub(crate) struct Reply {
 }
 
 impl Reply {
+    async fn read(response: hyper::Response<Incoming>) -> Self {
+        let (parts, body) = response.into_parts();
+        let body = tokio::time::timeout(SOON, body.collect())
+            .await
+            .unwrap()
+            .unwrap();
+        Self {
+            status: parts.status,
+            headers: parts.headers,
+            text: String::from_utf8(body.to_bytes().to_vec()).unwrap(),
+        }
+    }
+
     /// All messages of it, whether they came as JSON or as events.
     pub(crate) fn messages(&self) -> Vec<Value> {
         let json = self.headers[CONTENT_TYPE] == "application/json";
@@ -170,7 +183,7 @@ pub(crate) fn text_of(message: &Value) -> &str {
 }
 
 /// A response that is still coming.
-pub(crate) struct Events(SseStream<Incoming>);
+pub(crate) struct Events(pub(crate) SseStream<Incoming>);
 
 impl Events {
     /// The next message; `None` at the end.
@@ -248,17 +261,7 @@ impl RawClient {
         headers: &[(&str, &str)],
         body: &str,
     ) -> Reply {
-        let response = self.send(method, path, headers, body).await;
-        let (parts, body) = response.into_parts();
-        let body = tokio::time::timeout(SOON, body.collect())
-            .await
-            .unwrap()
-            .unwrap();
-        Reply {
-            status: parts.status,
-            headers: parts.headers,
-            text: String::from_utf8(body.to_bytes().to_vec()).unwrap(),
-        }
+        Reply::read(self.send(method, path, headers, body).await).await
     }
 
     pub(crate) async fn get(&self, path: &str) -> Reply {
@@ -300,6 +303,55 @@ impl RawClient {
         let response = self.send(Method::POST, "/mcp", &[], &body).await;
         assert_eq!(response.headers()[CONTENT_TYPE], "text/event-stream");
         Events(SseStream::new(response.into_body()))
+    }
+
+    /// A request of 2026-07-28, with the headers that belong to it and `meta` besides.
+    pub(crate) async fn send_stateless(
+        &self,
+        more: &[(&str, &str)],
+        method: &str,
+        params: &Value,
+        meta: &Value,
+    ) -> hyper::Response<Incoming> {
+        let mut params = params.clone();
+        let mut whole = json!({
+            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+            "io.modelcontextprotocol/clientCapabilities": {},
+        });
+        for (name, value) in meta.as_object().unwrap() {
+            whole[name] = value.clone();
+        }
+        params["_meta"] = whole;
+        let body = json!({"jsonrpc": "2.0", "id": "m", "method": method, "params": params});
+        let mut headers = vec![
+            ("mcp-protocol-version", "2026-07-28"),
+            ("mcp-method", method),
+        ];
+        if let Some(name) = params["name"].as_str() {
+            headers.push(("mcp-name", name));
+        }
+        headers.extend(more);
+        self.send(Method::POST, "/mcp", &headers, &body.to_string())
+            .await
+    }
+
+    /// The same, and all that comes back.
+    pub(crate) async fn stateless(
+        &self,
+        more: &[(&str, &str)],
+        method: &str,
+        params: &Value,
+        meta: &Value,
+    ) -> Reply {
+        let response = self.send_stateless(more, method, params, meta).await;
+        Reply::read(response).await
+    }
+
+    /// The text of a tool, called so.
+    pub(crate) async fn stateless_text(&self, tool: &str) -> String {
+        let params = json!({"name": tool, "arguments": {}});
+        let reply = self.stateless(&[], "tools/call", &params, &json!({})).await;
+        text_of(reply.messages().last().unwrap()).to_owned()
     }
 
     /// Opens the GET stream.

@@ -12,4 +12,5 @@ mod limits;
 mod messages;
 mod processes;
 mod protocol;
+mod stateless;
 mod unusable;

@@ -128,35 +128,6 @@ async fn requests_that_are_refused() {
 }
 
 #[tokio::test]
-async fn clients_of_the_stateless_era_are_told_to_fall_back() {
-    let bridge = Bridge::ready().await;
-    let client = bridge.client();
-    let headers = [("mcp-protocol-version", "2026-07-28")];
-    let with_meta = |method: &str| {
-        json!({"jsonrpc": "2.0", "id": "m", "method": method, "params": {"_meta": {
-            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-            "io.modelcontextprotocol/clientCapabilities": {},
-        }}})
-        .to_string()
-    };
-    for (headers, method, code) in [
-        (&headers[..], "tools/list", -32022),
-        (&[], "tools/list", -32022),
-        (&headers, "server/discover", -32601),
-    ] {
-        let reply = client
-            .exchange(Method::POST, "/mcp", headers, &with_meta(method))
-            .await;
-        assert_eq!(reply.status, 400);
-        let message = reply.message();
-        assert_eq!(message["id"], "m");
-        assert_eq!(message["error"]["code"], code);
-        assert_eq!(message["error"]["data"]["requested"], "2026-07-28");
-        assert_eq!(message["error"]["data"]["supported"][3], "2025-11-25");
-    }
-}
-
-#[tokio::test]
 async fn a_server_that_refuses_initialize_is_heard() {
     let bridge = Bridge::start(crate::harness::scripted(&["refuse"]), |_| {}).await;
     crate::harness::until("the refusal is known", async || {

@@ -32,7 +32,8 @@ pub(crate) struct Bridge {
         env = "MCPT_BRIDGE_START_TIMEOUT"
     )]
     start_timeout: Duration,
-    /// Most sessions at once. With 1 the server never runs twice, as one that locks a database must not
+    /// Most sessions at once, that is processes of the server. With 1 it never runs twice, as one that locks a database must
+    /// not
     #[arg(
         long,
         value_name = "NUMBER",
@@ -41,7 +42,7 @@ pub(crate) struct Bridge {
         env = "MCPT_BRIDGE_MAX_SESSIONS"
     )]
     max_sessions: u32,
-    /// Program and arguments of the stdio server; one is started for each session
+    /// Program and arguments of the stdio server; one is started for each session, and for requests that have none
     #[arg(last = true, required = true, value_name = "COMMAND")]
     command: Vec<OsString>,
 }

@@ -2,8 +2,12 @@
 
 use std::{sync::Arc, time::Duration};
 
-use hyper::http::Extensions;
+use hyper::{
+    header::HeaderValue,
+    http::{Extensions, request::Parts},
+};
 use mcpt_access::{KeyId, Permission, Principal, Rules};
+use mcpt_protocol::header::CALLER;
 use mcpt_routing::ServerKey;
 use tokio::sync::watch;
 
@@ -124,6 +128,19 @@ async fn changed(changes: Option<&mut watch::Receiver<()>>) {
 pub(crate) fn principal_of(extensions: &Extensions) -> Option<[u8; 32]> {
     let caller = extensions.get::<Caller>()?;
     Some(caller.principal.id())
+}
+
+/// Tells a server for whom it is asked, without saying who that is: what keeps something for its callers, as a bridge does,
+/// keeps it apart. What a client says of that itself does not count.
+pub(crate) fn tell_caller(parts: &mut Parts, server: &ServerKey) {
+    parts.headers.remove(CALLER);
+    let Some(caller) = parts.extensions.get::<Caller>() else {
+        return;
+    };
+    // Hexadecimal digits are fit for a header.
+    if let Ok(id) = HeaderValue::try_from(caller.principal.id_at(&server.to_string())) {
+        parts.headers.insert(CALLER, id);
+    }
 }
 
 /// What the sender of such a request may at a server; everything without a lock.

@@ -15,7 +15,7 @@ use super::{
     request_class::{Purpose, RequestClass, request_id},
 };
 use crate::{
-    access::principal_of,
+    access::{principal_of, tell_caller},
     directory::unix_time,
     headers,
     refusal::Refusal,
@@ -67,6 +67,7 @@ impl Exchange {
             },
             ReadBody::Large { .. } => RequestClass::unread(era),
         };
+        tell_caller(&mut parts, server.key());
         if let ReadBody::Whole(body) = &read {
             trace::tell(body, &mut parts.headers);
         }

@@ -9,7 +9,7 @@ use super::{
     name_parameter, object::one_line, quoted,
 };
 use crate::{
-    ErrorCode, Kind, MODERN_VERSION, Message, Part, error_response,
+    ErrorCode, Kind, MODERN_VERSION, Message, Part, error_response, handshake,
     header::{self, METHOD, NAME, PROTOCOL_VERSION},
 };
 
@@ -155,7 +155,8 @@ impl Call {
         Ok(call)
     }
 
-    /// Like [`Call::read`], but for a server of 2026-07-28: which methods there are is its own matter.
+    /// Like [`Call::read`], but for a server of 2026-07-28: which methods there are is its own matter, but for `initialize`,
+    /// which would take it out of its era.
     ///
     /// # Errors
     /// [`Refused`] when it is not as it must be.
@@ -191,6 +192,9 @@ impl Call {
         check_header(headers, &METHOD, method)?;
         if let Some(name) = name_parameter(method).and_then(|name| params.text(name)) {
             check_header(headers, &NAME, &name)?;
+        }
+        if *method == handshake::INITIALIZE {
+            return Err(Refused::unknown(method));
         }
         let level = meta.text(META_LEVEL);
         for name in [META_VERSION, META_CAPABILITIES, META_CLIENT, META_LEVEL] {
