@@ -386,10 +386,10 @@ impl Exchange {
     /// Gives a session back for the next request.
     pub(super) async fn give_lease_back(&self, mut lease: Lease) {
         lease.used = true;
+        self.translation.leases.keep(lease);
+        // Whoever ends all of them may have done so just before.
         if self.closing.is_cancelled() {
-            self.end_lease(lease).await;
-        } else {
-            self.translation.leases.keep(lease);
+            self.end_sessions_of_own().await;
         }
     }
 

@@ -216,6 +216,27 @@ async fn no_key_goes_on_to_a_server() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_is_told_callers_apart_but_not_who_they_are() {
+    let locked = locked().await;
+    for user in [&locked.alice, &locked.bob, &locked.alice] {
+        let headers = [("Authorization", &*bearer(user)), ("Mcpt-Caller", "forged")];
+        let begun = locked.post(&headers, &initialize()).await;
+        assert_eq!(begun.status, 200, "{begun:?}");
+        assert_eq!(locked.modern(user).await.status, 200);
+    }
+    let seen = locked.seen.lock().unwrap().to_ascii_lowercase();
+    let told: Vec<_> = seen
+        .lines()
+        .filter_map(|line| line.strip_prefix("mcpt-caller: "))
+        .collect();
+    let callers: std::collections::BTreeSet<_> = told.iter().collect();
+    assert!(told.len() >= 6 && callers.len() == 2, "{told:?}");
+    for never in ["forged", "alice", "bob"] {
+        assert!(!told.iter().any(|id| id.contains(never)), "{told:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_session_is_its_beginner_s_alone() {
     let locked = locked().await;
     let (alice, bob) = (bearer(&locked.alice), bearer(&locked.bob));
