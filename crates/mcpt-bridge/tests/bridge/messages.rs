@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::harness::{Bridge, text_of};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn equal_ids_and_tokens_of_two_clients_do_not_mix() {
+async fn trap_07_equal_ids_and_tokens_of_two_clients_do_not_mix() {
     const CALLS: u64 = 100;
     let bridge = Bridge::ready().await;
     let clients = [bridge.session().await, bridge.session().await];
@@ -45,7 +45,7 @@ async fn equal_ids_within_one_session_do_not_mix() {
 }
 
 #[tokio::test]
-async fn ids_come_back_as_they_went() {
+async fn trap_09_ids_come_back_as_they_went() {
     let bridge = Bridge::ready().await;
     let client = bridge.session().await;
     for id in [
@@ -130,7 +130,7 @@ async fn what_belongs_to_no_request_goes_to_the_get_stream() {
 }
 
 #[tokio::test]
-async fn cancellation_reaches_the_server_and_disconnection_does_not() {
+async fn trap_17_cancellation_reaches_the_server_and_disconnection_does_not() {
     let bridge = Bridge::ready().await;
     let client = bridge.session().await;
     let mut left = client.stream(r#""a""#, "hold", json!({})).await;
@@ -156,7 +156,7 @@ async fn cancellation_reaches_the_server_and_disconnection_does_not() {
 }
 
 #[tokio::test]
-async fn batches_where_the_version_has_them() {
+async fn trap_08_batches_where_the_version_has_them() {
     let bridge = Bridge::ready().await;
     let mut client = bridge.client();
     client.initialize("2025-03-26").await;

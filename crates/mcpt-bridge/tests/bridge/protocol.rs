@@ -55,7 +55,7 @@ async fn each_session_has_a_child_of_its_own() {
 }
 
 #[tokio::test]
-async fn requests_that_are_refused() {
+async fn trap_08_requests_that_are_refused() {
     let bridge = Bridge::start(crate::harness::scripted(&[]), |c| c.max_message = 1000).await;
     bridge.until_ready().await;
     let client = bridge.session().await;

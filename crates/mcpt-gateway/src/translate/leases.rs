@@ -24,7 +24,7 @@ use hyper::{
 use mcpt_protocol::{
     Message,
     handshake::Initialized,
-    header::{PROTOCOL_VERSION, SESSION_ID},
+    header::{LAST_EVENT_ID, PROTOCOL_VERSION, SESSION_ID},
     translate::{Client, new},
 };
 use mcpt_routing::{Endpoint, EndpointId, InFlight, ServerKey};
@@ -316,10 +316,23 @@ impl Exchange {
 
     /// Opens the stream of what the server says by itself; `None` if it has none.
     pub(super) async fn listen_in_lease(&self, lease: &Lease) -> Option<Messages> {
+        self.get_in_lease(lease, None).await
+    }
+
+    /// Takes a stream up again after this event; `None` if the server does not let it.
+    pub(super) async fn resume_in_lease(&self, lease: &Lease, after: &str) -> Option<Messages> {
+        let after = HeaderValue::from_str(after).ok()?;
+        self.get_in_lease(lease, Some(after)).await
+    }
+
+    async fn get_in_lease(&self, lease: &Lease, after: Option<HeaderValue>) -> Option<Messages> {
         let mut request = Request::new(RequestBody::none());
         *request.method_mut() = Method::GET;
         *request.headers_mut() = lease.headers.clone();
         crate::headers::without_body(request.headers_mut());
+        if let Some(after) = after {
+            request.headers_mut().insert(LAST_EVENT_ID, after);
+        }
         let (messages, _) = self.exchange_in_lease(lease, request).await.ok()?;
         messages.status().is_success().then_some(messages)
     }

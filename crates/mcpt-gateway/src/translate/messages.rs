@@ -1,6 +1,6 @@
 //! [`Messages`]: the messages of a server's answer, be it JSON or a stream of events.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, time::Duration};
 
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::{
@@ -28,6 +28,9 @@ pub(super) struct Messages {
     /// The reader of a stream; `None` when it is one message or none.
     events: Option<Reader>,
     waiting: VecDeque<Event>,
+    /// Where the stream can be taken up again, and how long to wait before.
+    last_id: Option<String>,
+    retry: Option<Duration>,
     /// What has come of an answer that is one message.
     gathered: Vec<u8>,
     over: bool,
@@ -68,6 +71,8 @@ impl Messages {
             body: Limited::new(body, limit),
             events: events.then(|| Reader::new(max)),
             waiting: VecDeque::new(),
+            last_id: None,
+            retry: None,
             gathered: Vec::new(),
             over: false,
             connection: Some(connection),
@@ -93,6 +98,17 @@ impl Messages {
         &self.in_flight
     }
 
+    /// Where a stream that has ended without its answer can be taken up again, and how long to wait before: a server of
+    /// 2025-11-25 may close it and have its client come back. `None` when it has said nothing of that.
+    pub(super) fn goes_on_after(&self) -> Option<(&str, Option<Duration>)> {
+        Some((self.last_id.as_deref()?, self.retry))
+    }
+
+    /// The stream was taken up again after this event: it is where it is as long as nothing comes.
+    pub(super) fn is_after(&mut self, event: String) {
+        self.last_id = Some(event);
+    }
+
     /// The next message; `None` at the end. It can be given up at any moment and asked for again.
     ///
     /// # Errors
@@ -103,7 +119,12 @@ impl Messages {
         };
         loop {
             while let Some(event) = self.waiting.pop_front() {
-                let data = event.is_message().then_some(event.data).flatten();
+                let is_message = event.is_message();
+                if let Some(id) = event.id {
+                    self.last_id = Some(id).filter(|id| !id.is_empty());
+                }
+                self.retry = event.retry.map(Duration::from_millis).or(self.retry);
+                let data = is_message.then_some(event.data).flatten();
                 if let Some(data) = data.filter(|data| !data.is_empty()) {
                     return Ok(Some(data));
                 }

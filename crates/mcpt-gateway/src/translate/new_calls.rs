@@ -22,6 +22,11 @@ use crate::exchange::Exchange;
 
 /// How long a server that has asked something may ask more before its client is told.
 const MORE: Duration = Duration::from_millis(30);
+/// How long a stream that can be taken up again is left alone, if its server does not say; and at most.
+const RETRY: Duration = Duration::from_secs(1);
+const RETRY_MOST: Duration = Duration::from_mins(1);
+/// How often a stream is taken up again after the same event.
+const RESUMED: u32 = 5;
 /// How often a silent stream shows that it lives.
 const TURN: Duration = Duration::from_secs(15);
 /// How long the end of an answer is waited for, so that its connection can be used again.
@@ -53,6 +58,8 @@ struct InSession {
     messages: Messages,
     id: u64,
     asked: usize,
+    /// After which event its stream was last taken up again, and how often after that one.
+    resumed: Option<(String, u32)>,
 }
 
 /// How hearing a server ends.
@@ -121,6 +128,7 @@ impl Running {
                 messages,
                 id,
                 asked: 0,
+                resumed: None,
             });
         }
     }
@@ -158,6 +166,7 @@ impl Running {
             messages,
             id,
             asked,
+            resumed: None,
         })
     }
 
@@ -180,6 +189,7 @@ impl Running {
                     messages,
                     id,
                     asked,
+                    ..
                 } = in_session;
                 self.park(Parked {
                     lease,
@@ -256,21 +266,28 @@ impl Running {
             let InSession {
                 lease, messages, ..
             } = in_session;
-            let text = tokio::select! {
-                next = messages.next() => match next {
-                    Ok(Some(text)) => text,
-                    Ok(None) => return self.nothing(messages),
-                    Err(error) => {
-                        let text = self.call.without_answer(&error.to_string());
-                        return Heard::Nothing(StatusCode::BAD_GATEWAY, text);
-                    }
-                },
-                text = lease.said_unasked() => text,
+            let next = tokio::select! {
+                next = messages.next() => next,
+                text = lease.said_unasked() => Ok(Some(text)),
                 () = more => return Heard::Questions(questions),
                 () = self.gone.cancelled() => return Heard::GivenUp,
             };
+            let text = match next {
+                Ok(Some(text)) => text,
+                ended => {
+                    if let Some(messages) = self.resume(in_session).await {
+                        in_session.messages = messages;
+                        continue;
+                    }
+                    let Err(error) = ended else {
+                        return self.nothing(&in_session.messages);
+                    };
+                    let text = self.call.without_answer(&error.to_string());
+                    return Heard::Nothing(StatusCode::BAD_GATEWAY, text);
+                }
+            };
             let Ok(message) = Message::parse(text.as_bytes()) else {
-                return self.nothing(messages);
+                return self.nothing(&in_session.messages);
             };
             let of_others = matches!(
                 message.kind(),
@@ -299,6 +316,34 @@ impl Running {
                     }
                 }
             }
+        }
+    }
+
+    /// Takes the stream of a call up again that has ended without its answer, when and where the server has said.
+    async fn resume(&self, in_session: &mut InSession) -> Option<Messages> {
+        let (after, pause) = in_session.messages.goes_on_after()?;
+        let times = match &in_session.resumed {
+            Some((before, times)) if before == after => times + 1,
+            _ => 1,
+        };
+        // A stream that brings nothing at all has been taken up often enough.
+        if times > RESUMED {
+            return None;
+        }
+        let (after, pause) = (after.to_owned(), pause.unwrap_or(RETRY).min(RETRY_MOST));
+        in_session.resumed = Some((after.clone(), times));
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = self.gone.cancelled() => return None,
+        }
+        let resumed = self.exchange.resume_in_lease(&in_session.lease, &after);
+        tokio::select! {
+            messages = resumed => {
+                let mut messages = messages?;
+                messages.is_after(after);
+                Some(messages)
+            }
+            () = self.gone.cancelled() => None,
         }
     }
 

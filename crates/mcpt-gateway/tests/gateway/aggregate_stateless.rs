@@ -99,7 +99,7 @@ async fn requests_that_stand_alone_go_to_the_servers_that_they_are_about() {
 }
 
 #[tokio::test]
-async fn headers_are_about_what_the_server_calls_it() {
+async fn trap_11_headers_are_about_what_the_server_calls_it() {
     let server = scripted(json!({"tools": {}}), |asked| match asked.rpc() {
         "server/discover" => Some(asked.result(&json!({
             "resultType": "complete", "supportedVersions": ["2026-07-28"], "capabilities": {},

@@ -90,7 +90,7 @@ async fn before(server: Guarded) -> (Tellable, UnboundedReceiver<String>) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn metadata_is_found_by_the_challenge_and_is_about_the_url_that_was_called() {
+async fn trap_20_metadata_is_found_by_the_challenge_and_is_about_the_url_that_was_called() {
     const STANDARD: &str = "http://localhost/.well-known/oauth-protected-resource/mcp/demo";
     for (challenge, metadata_at, resource, sealed) in [
         (

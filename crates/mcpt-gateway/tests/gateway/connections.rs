@@ -104,7 +104,7 @@ async fn who_breaks_each_connection_is_passed_over() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn only_initialize_begins_a_session() {
+async fn trap_03_only_initialize_begins_a_session() {
     let (address, _) = raw(&[Some(ANSWER_WITH_ID)]).await;
     let gateway = gateway();
     gateway.endpoints(&[("a", address, Conditions::READY)]);

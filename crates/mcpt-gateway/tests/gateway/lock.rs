@@ -192,7 +192,7 @@ async fn who_has_no_key_does_not_come_in() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_key_goes_on_to_a_server() {
+async fn trap_20_no_key_goes_on_to_a_server() {
     let locked = locked().await;
     let (authorization, key) = (bearer(&locked.alice), locked.alice.key().expose());
     for credentials in [("Authorization", &*authorization), ("x-api-key", key)] {
@@ -237,7 +237,7 @@ async fn a_server_is_told_callers_apart_but_not_who_they_are() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_session_is_its_beginner_s_alone() {
+async fn trap_20_a_session_is_its_beginner_s_alone() {
     let locked = locked().await;
     let (alice, bob) = (bearer(&locked.alice), bearer(&locked.bob));
     let begun = locked

@@ -30,5 +30,6 @@ mod recorded;
 mod rounds;
 mod scripted;
 mod seeing;
+mod traps;
 mod web_pages;
 mod wire;

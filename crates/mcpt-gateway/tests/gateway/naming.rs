@@ -55,7 +55,7 @@ async fn serve(mut stream: TcpStream, path: &str, location: String, heads: Heads
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_bare_address_is_called_localhost() {
+async fn trap_15_a_bare_address_is_called_localhost() {
     let (address, heads) = server("/mcp", String::new()).await;
     let gateway = gateway();
     gateway.endpoints(&[("a", address, Conditions::READY)]);

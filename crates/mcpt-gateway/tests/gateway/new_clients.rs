@@ -51,6 +51,18 @@ fn answer(asked: &Asked, sessions: &AtomicUsize, forgets: &AtomicUsize) -> Reply
         return error(404, -32001);
     }
     match (asked.method.as_str(), asked.what()) {
+        ("GET", _) if asked.header("last-event-id").is_some() => {
+            let after = asked.header("last-event-id").unwrap_or_default();
+            let (tool, call) = after.split_once(' ').unwrap_or_default();
+            match tool {
+                "closes" => Reply::stream(&format!("id: closed {call}\nretry: 1\ndata:\n\n")),
+                "closed" => Reply::stream(&format!(
+                    "data: {{\"jsonrpc\":\"2.0\",\"id\":{call},\"result\":{{\"content\":[]}}}}\n\n"
+                )),
+                "silent" => Reply::stream(": nothing\n\n"),
+                _ => Reply::nothing(405),
+            }
+        }
         ("GET", _) => {
             let changed = |what: &str| {
                 let method = format!("notifications/{what}/list_changed");
@@ -62,6 +74,13 @@ fn answer(asked: &Asked, sessions: &AtomicUsize, forgets: &AtomicUsize) -> Reply
         (_, "notifications/initialized" | "notifications/cancelled") => Reply::nothing(202),
         (_, "logging/setLevel") => result(json!({})),
         (_, "tools/list") => result(json!({"tools": [], "session": session})),
+        (_, "tools/call")
+            if ["closes", "silent", "refuses"]
+                .contains(&asked.message["params"]["name"].as_str().unwrap_or_default()) =>
+        {
+            let tool = asked.message["params"]["name"].as_str().unwrap_or_default();
+            Reply::stream(&format!("id: {tool} {id}\nretry: 1\ndata:\n\n"))
+        }
         (_, "tools/call") if asked.message["params"]["name"] == "slow" => {
             let progress = json!({"jsonrpc": "2.0", "method": "notifications/progress",
                 "params": {"progressToken": 1, "progress": 1}});
@@ -169,7 +188,7 @@ async fn a_session_that_is_gone_is_replaced() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn requests_are_checked_as_their_era_demands() {
+async fn trap_10_requests_are_checked_as_their_era_demands() {
     let (gateway, server) = ready(&NOTHING).await;
     let discovered = ask(&gateway, ("server/discover", &json!({})), &[], &json!({})).await;
     let discovered = message(&discovered)["result"].clone();
@@ -218,7 +237,7 @@ async fn requests_are_checked_as_their_era_demands() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn log_messages_come_only_to_those_who_want_them() {
+async fn trap_19_log_messages_come_only_to_those_who_want_them() {
     let (gateway, server) = ready(&NOTHING).await;
     let call = ("tools/call", &json!({"name": "logs"}));
     let quiet = ask(&gateway, call, &[], &json!({})).await;
@@ -234,7 +253,7 @@ async fn log_messages_come_only_to_those_who_want_them() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_client_that_goes_away_has_cancelled_its_call() {
+async fn trap_17_a_client_that_goes_away_has_cancelled_its_call() {
     let (gateway, server) = ready(&NOTHING).await;
     let (headers, body) = modern("tools/call", &json!({"name": "slow"}));
     let headers = headers.each_ref().map(|(n, v)| (*n, v.as_str()));
@@ -364,4 +383,23 @@ async fn a_gateway_that_ends_leaves_no_session_behind() {
     serving.await.unwrap().unwrap();
     let ended = server.is_asked(|asked| asked.method == "DELETE").await;
     assert_eq!(ended.header("mcp-session-id"), Some("1"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_that_its_server_closes_is_taken_up_again() {
+    let (gateway, server) = ready(&NOTHING).await;
+    for (tool, status, times) in [("closes", 200, 2), ("silent", 502, 5), ("refuses", 502, 1)] {
+        let params = json!({"name": tool, "arguments": {}});
+        let answer = ask(&gateway, ("tools/call", &params), &[], &json!({})).await;
+        assert_eq!(answer.status, status, "{tool}: {answer:?}");
+        let again = server.asked().into_iter().filter(|asked| {
+            let after = asked.header("last-event-id").unwrap_or_default();
+            let tools = [tool, "closed"];
+            tool == "closes" && tools.contains(&after.split(' ').next().unwrap())
+                || after.starts_with(tool)
+        });
+        assert_eq!(again.count(), times, "{tool}");
+    }
+    let calls = server.asked_for("tools/call").len();
+    assert_eq!(calls, 3, "no call is made twice");
 }

@@ -152,7 +152,7 @@ async fn a_session_begins_with_the_gateway_and_goes_on_anywhere() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_servers_do_not_know_any_more_is_answered_by_the_gateway() {
+async fn trap_02_what_servers_do_not_know_any_more_is_answered_by_the_gateway() {
     let (gateway, server) = ready().await;
     let (session, _) = open(&gateway).await;
     for (method, params) in [
@@ -216,7 +216,7 @@ async fn what_servers_do_not_know_any_more_is_answered_by_the_gateway() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn only_a_client_that_says_so_cancels_its_call() {
+async fn trap_17_only_a_client_that_says_so_cancels_its_call() {
     let (gateway, server) = ready().await;
     let (session, _) = open(&gateway).await;
     let headers = [("Mcp-Session-Id", &*session)];

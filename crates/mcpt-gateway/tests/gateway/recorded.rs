@@ -51,6 +51,8 @@ pub(crate) struct Reply {
     pub(crate) messages: Vec<Value>,
     /// Whether the stream goes on.
     pub(crate) open: Option<bool>,
+    /// What the stream begins with, byte for byte.
+    pub(crate) first: String,
 }
 
 impl Reply {
@@ -60,6 +62,7 @@ impl Reply {
             headers: Vec::new(),
             messages: vec![message],
             open: None,
+            first: String::new(),
         }
     }
 
@@ -69,6 +72,7 @@ impl Reply {
             headers: Vec::new(),
             messages: Vec::new(),
             open: None,
+            first: String::new(),
         }
     }
 
@@ -78,6 +82,15 @@ impl Reply {
             headers: Vec::new(),
             messages,
             open: Some(open),
+            first: String::new(),
+        }
+    }
+
+    /// A stream of this text alone.
+    pub(crate) fn stream(text: &str) -> Self {
+        Self {
+            first: text.to_owned(),
+            ..Self::events(Vec::new(), false)
         }
     }
 
@@ -151,7 +164,9 @@ impl Recorded {
             Some(_) => format!("data: {message}\n\n"),
             None => message.to_string(),
         };
-        let pieces: Vec<_> = reply.messages.into_iter().map(text).collect();
+        let messages = reply.messages.into_iter().map(text);
+        let first = Some(reply.first).filter(|first| !first.is_empty());
+        let pieces: Vec<_> = first.into_iter().chain(messages).collect();
         let pieces = stream::iter(pieces).map(|text| Ok(Frame::data(Bytes::from(text))));
         let left = self.left.clone();
         let rest = async move {

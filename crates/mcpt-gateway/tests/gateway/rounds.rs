@@ -111,7 +111,7 @@ async fn next_round(gateway: &Tellable, state: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_next_round_goes_to_whom_asked_for_it() {
+async fn trap_12_the_next_round_goes_to_whom_asked_for_it() {
     for form in [Form::Json, Form::Events] {
         let (gateway, _) = before(form).await;
         for _ in 0..20 {

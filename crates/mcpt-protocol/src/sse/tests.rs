@@ -23,7 +23,7 @@ fn data(text: &str) -> Event {
 }
 
 #[test]
-fn forms_of_streams() {
+fn trap_16_forms_of_streams() {
     let named = Event {
         name: Some("endpoint".to_owned()),
         ..data("/message?a=b")

@@ -1,0 +1,119 @@
+//! What real servers do that trips gateways up, by the numbers of the guide's list, as far as no other test is about it.
+
+use mcpt_routing::Conditions;
+use serde_json::{Value, json};
+
+use crate::{
+    harness::{Tellable, gateway, modern},
+    recorded::{Asked, Recorded, Reply},
+};
+
+async fn ready(answer: impl Fn(&Asked) -> Reply + Send + Sync + 'static) -> (Tellable, Recorded) {
+    let (gateway, server) = (gateway(), Recorded::start(answer).await);
+    gateway.endpoints(&[("a", server.address, Conditions::READY)]);
+    gateway.shows("condition=\"ready\"} 1").await;
+    (gateway, server)
+}
+
+fn result(asked: &Asked, result: &Value) -> Reply {
+    let id = &asked.message["id"];
+    Reply::json(200, json!({"jsonrpc": "2.0", "id": id, "result": result}))
+}
+
+fn error(asked: &Asked, status: u16, code: i32, message: &str) -> Reply {
+    let (id, error) = (&asked.message["id"], json!({"code": code, "message": message}));
+    Reply::json(status, json!({"jsonrpc": "2.0", "id": id, "error": error}))
+}
+
+fn begun(asked: &Asked) -> Reply {
+    result(
+        asked,
+        &json!({"protocolVersion": "2025-06-18", "capabilities": {"tools": {}},
+            "serverInfo": {"name": "s", "version": "1"}}),
+    )
+}
+
+fn initialize() -> Value {
+    json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params":
+        {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}})
+}
+
+fn request(method: &str) -> Value {
+    json!({"jsonrpc": "2.0", "id": 7, "method": method, "params": {"name": "t", "arguments": {}}})
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn trap_01_a_session_that_the_server_has_forgotten_is_a_404() {
+    let (gateway, _server) = ready(|asked| match asked.what() {
+        "initialize" => begun(asked).with("Mcp-Session-Id", "s1"),
+        // As a server of the TypeScript SDK says it.
+        _ => Reply::json(
+            400,
+            json!({"jsonrpc": "2.0", "id": null, "error": {"code": -32000,
+                "message": "Bad Request: No valid session ID provided"}}),
+        ),
+    })
+    .await;
+    let session = gateway.post(&[], &initialize()).await.session.unwrap();
+    let headers = [("Mcp-Session-Id", &*session)];
+    let answer = gateway.post(&headers, &request("tools/list")).await;
+    assert_eq!(answer.status, 404, "{answer:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn trap_04_a_server_with_handshakes_and_without_session_ids() {
+    let (gateway, server) = ready(|asked| match asked.what() {
+        "initialize" => begun(asked),
+        "tools/list" => result(asked, &json!({"tools": []})),
+        "notifications/initialized" => Reply::nothing(202),
+        _ => error(asked, 400, -32601, "no such method"),
+    })
+    .await;
+    let answer = gateway.post(&[], &initialize()).await;
+    assert_eq!((answer.status, &answer.session), (200, &None), "{answer:?}");
+    let answer = gateway.post(&[], &request("tools/list")).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    // Nor does it need one for a client of the other era.
+    let (headers, body) = modern("tools/list", &json!({}));
+    let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let answer = gateway.exchange("POST", "/mcp/demo", &headers, &body).await;
+    assert!(answer.text.contains("resultType"), "{answer:?}");
+    assert_eq!(server.asked_for("initialize").len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn trap_06_a_server_that_answers_what_it_does_not_understand() {
+    // It takes requests before `initialize` and looks at no version: only what it does not know shows its era.
+    let (gateway, server) = ready(|asked| match asked.what() {
+        "initialize" => begun(asked).with("Mcp-Session-Id", "s1"),
+        "tools/list" => result(asked, &json!({"tools": []})),
+        "server/discover" => error(asked, 200, -32601, "Method not found"),
+        _ => Reply::nothing(202),
+    })
+    .await;
+    let (headers, body) = modern("tools/list", &json!({}));
+    let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let answer = gateway.exchange("POST", "/mcp/demo", &headers, &body).await;
+    assert!(answer.text.contains(r#""resultType":"complete""#), "{answer:?}");
+    let listed = server.asked_for("tools/list").pop().unwrap();
+    assert_eq!(listed.header("mcp-session-id"), Some("s1"));
+    assert_eq!(listed.message["params"].get("_meta"), None);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn trap_13_an_error_of_a_tool_is_no_failure_of_its_server() {
+    let (gateway, server) = ready(|asked| match asked.what() {
+        "initialize" => begun(asked).with("Mcp-Session-Id", "s1"),
+        "tools/call" => error(asked, 400, -32602, "unknown tool t"),
+        _ => Reply::nothing(202),
+    })
+    .await;
+    let session = gateway.post(&[], &initialize()).await.session.unwrap();
+    let headers = [("Mcp-Session-Id", &*session)];
+    for _ in 0..5 {
+        let answer = gateway.post(&headers, &request("tools/call")).await;
+        assert_eq!(answer.status, 400, "{answer:?}");
+        assert!(answer.text.contains("unknown tool t"), "{answer:?}");
+    }
+    assert_eq!(server.asked_for("tools/call").len(), 5);
+}
