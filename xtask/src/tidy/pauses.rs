@@ -18,6 +18,11 @@ pub(super) const PAUSES: &[(&str, usize, &str)] = &[
         "how long nobody used a session is a matter of time",
     ),
     (
+        "crates/mcpt-bridge/src/stateless/translated.rs",
+        1,
+        "a server does not say that it has no further question",
+    ),
+    (
         "crates/mcpt-cli/src/commands/gateway/top.rs",
         1,
         "rates are differences over a time",
@@ -75,7 +80,7 @@ pub(super) const PAUSES: &[(&str, usize, &str)] = &[
     (
         "crates/mcpt-gateway/src/translate/new_calls.rs",
         2,
-        "whether a server asks more at once, and that a silent stream lives, are matters of time",
+        "whether a server asks more at once, when it is to be asked again, and that a silent stream lives, are matters of time",
     ),
     (
         "crates/mcpt-gateway/src/translate/old_listening.rs",

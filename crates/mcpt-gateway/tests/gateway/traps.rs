@@ -21,7 +21,10 @@ fn result(asked: &Asked, result: &Value) -> Reply {
 }
 
 fn error(asked: &Asked, status: u16, code: i32, message: &str) -> Reply {
-    let (id, error) = (&asked.message["id"], json!({"code": code, "message": message}));
+    let (id, error) = (
+        &asked.message["id"],
+        json!({"code": code, "message": message}),
+    );
     Reply::json(status, json!({"jsonrpc": "2.0", "id": id, "error": error}))
 }
 
@@ -75,7 +78,10 @@ async fn trap_04_a_server_with_handshakes_and_without_session_ids() {
     assert_eq!(answer.status, 200, "{answer:?}");
     // Nor does it need one for a client of the other era.
     let (headers, body) = modern("tools/list", &json!({}));
-    let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let headers: Vec<_> = headers
+        .iter()
+        .map(|(name, value)| (*name, value.as_str()))
+        .collect();
     let answer = gateway.exchange("POST", "/mcp/demo", &headers, &body).await;
     assert!(answer.text.contains("resultType"), "{answer:?}");
     assert_eq!(server.asked_for("initialize").len(), 2);
@@ -92,9 +98,15 @@ async fn trap_06_a_server_that_answers_what_it_does_not_understand() {
     })
     .await;
     let (headers, body) = modern("tools/list", &json!({}));
-    let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let headers: Vec<_> = headers
+        .iter()
+        .map(|(name, value)| (*name, value.as_str()))
+        .collect();
     let answer = gateway.exchange("POST", "/mcp/demo", &headers, &body).await;
-    assert!(answer.text.contains(r#""resultType":"complete""#), "{answer:?}");
+    assert!(
+        answer.text.contains(r#""resultType":"complete""#),
+        "{answer:?}"
+    );
     let listed = server.asked_for("tools/list").pop().unwrap();
     assert_eq!(listed.header("mcp-session-id"), Some("s1"));
     assert_eq!(listed.message["params"].get("_meta"), None);
