@@ -50,11 +50,13 @@ async fn trap_01_a_session_that_the_server_has_forgotten_is_a_404() {
     let (gateway, _server) = ready(|asked| match asked.what() {
         "initialize" => begun(asked).with("Mcp-Session-Id", "s1"),
         // As a server of the TypeScript SDK says it.
-        _ => Reply::json(
-            400,
-            json!({"jsonrpc": "2.0", "id": null, "error": {"code": -32000,
-                "message": "Bad Request: No valid session ID provided"}}),
-        ),
+        _ => {
+            let error = json!({"code": -32000,
+                "message": "Bad Request: No valid session ID provided"});
+            let message = json!({"jsonrpc": "2.0", "id": null, "error": error});
+            let length = message.to_string().len();
+            Reply::json(400, message).with("Content-Length", &length.to_string())
+        }
     })
     .await;
     let session = gateway.post(&[], &initialize()).await.session.unwrap();
