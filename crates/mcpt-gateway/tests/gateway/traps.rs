@@ -47,16 +47,16 @@ fn request(method: &str) -> Value {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn trap_01_a_session_that_the_server_has_forgotten_is_a_404() {
-    let (gateway, _server) = ready(|asked| match asked.what() {
-        "initialize" => begun(asked).with("Mcp-Session-Id", "s1"),
-        // As a server of the TypeScript SDK says it.
-        _ => {
-            let error = json!({"code": -32000,
-                "message": "Bad Request: No valid session ID provided"});
-            let message = json!({"jsonrpc": "2.0", "id": null, "error": error});
-            let length = message.to_string().len();
-            Reply::json(400, message).with("Content-Length", &length.to_string())
+    let (gateway, _server) = ready(|asked| {
+        if asked.what() == "initialize" {
+            return begun(asked).with("Mcp-Session-Id", "s1");
         }
+        // As a server of the TypeScript SDK says it.
+        let error = json!({"code": -32000,
+            "message": "Bad Request: No valid session ID provided"});
+        let message = json!({"jsonrpc": "2.0", "id": null, "error": error});
+        let length = message.to_string().len();
+        Reply::json(400, message).with("Content-Length", &length.to_string())
     })
     .await;
     let session = gateway.post(&[], &initialize()).await.session.unwrap();
