@@ -8,7 +8,7 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use mcpt_tests::Mcpt;
+use mcpt_tests::{Mcpt, raw::agent};
 use serde_json::{Value, json};
 
 /// The official registry's handlers over HTTP. It ends with the test.
@@ -159,6 +159,208 @@ fn a_server_is_found_and_deployed_by_its_name() {
         .run(&["deploy", "io.github.owner/other"])
         .exits(4)
         .says(&["cannot use the registry ours", "mcpt catalog sync ours"]);
+}
+
+/// `mcpt catalog serve`. It ends with the test.
+struct Served {
+    child: Child,
+    url: String,
+    /// Kept open, so that nothing that it says ends it.
+    _output: BufReader<std::process::ChildStdout>,
+}
+
+impl Served {
+    fn start(mcpt: &Mcpt, arguments: &[&str]) -> Self {
+        let own = ["catalog", "serve", "--listen", "127.0.0.1:0"];
+        let mut child = mcpt.spawn(&[&own, arguments].concat());
+        let output = child.stdout.take().expect("standard output");
+        let mut output = BufReader::new(output);
+        let mut url = String::new();
+        output.read_line(&mut url).expect("it says where it is");
+        Self {
+            child,
+            url: url.trim().to_owned(),
+            _output: output,
+        }
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+/// Status and document at an address.
+fn get(url: &str) -> (u16, Value) {
+    let mut answer = agent().get(url).call().expect("an answer");
+    let text = answer.body_mut().read_to_string().expect("a text");
+    (
+        answer.status().as_u16(),
+        serde_json::from_str(&text).unwrap_or(Value::Null),
+    )
+}
+
+/// What two registries may say differently: where a page ends and which words they have for what is wrong.
+fn comparable((status, mut document): (u16, Value)) -> (u16, Value) {
+    if status != 200 {
+        return (status, Value::Null);
+    }
+    if let Some(members) = document.as_object_mut() {
+        members.remove("$schema");
+        if let Some(Value::Object(metadata)) = members.get_mut("metadata")
+            && metadata.contains_key("nextCursor")
+        {
+            metadata.insert("nextCursor".to_owned(), json!("more"));
+        }
+    }
+    (status, document)
+}
+
+#[test]
+fn what_is_served_is_what_the_official_registry_serves() {
+    let nothing = json!({});
+    let mut records = vec![
+        record("io.github.owner/clock", "1.0.0", false, &nothing),
+        record(
+            "io.github.owner/clock",
+            "1.1.0+b",
+            true,
+            &json!({"title": "Clock"}),
+        ),
+    ];
+    for number in 0..120 {
+        records.push(record(
+            &format!("io.github.other/n{number}"),
+            "0.1.0",
+            true,
+            &nothing,
+        ));
+    }
+    let mut gone = record("io.github.owner/gone", "1.0.0", true, &nothing);
+    let told = &mut gone["_meta"]["io.modelcontextprotocol.registry/official"];
+    told["status"] = json!("deleted");
+    told["statusMessage"] = json!("unsafe");
+    told["updatedAt"] = json!("2026-03-01T00:00:00Z");
+    told["statusChangedAt"] = json!("2026-03-01T00:00:00Z");
+    records.push(gone);
+    let official = Registry::start(&records);
+    let mcpt = with_registries(&json!([{"name": "ours", "url": official.url}]));
+    let served = Served::start(&mcpt, &["--no-templates"]);
+    let path = "/v0.1/servers?limit=2";
+    assert_eq!(
+        get(&format!("{}{path}", served.url)).1["servers"],
+        json!([])
+    );
+    // A registry tells of deleted ones with what has changed, and not when it tells all.
+    let _ = mcpt.run(&["catalog", "sync"]).ok();
+    let _ = mcpt.run(&["catalog", "sync"]).ok();
+    for path in [
+        path,
+        "/v0.1/servers",
+        "/v0.1/servers?limit=100",
+        "/v0.1/servers?search=clock",
+        "/v0.1/servers?search=n11&version=latest",
+        "/v0.1/servers?version=1.0.0",
+        "/v0.1/servers?updated_since=2026-02-01T00:00:00Z",
+        "/v0.1/servers?updated_since=yesterday",
+        "/v0.1/servers?updated_since=2026-02-01T00:00:00Z&include_deleted=false",
+        "/v0.1/servers?limit=0",
+        "/v0.1/servers?limit=1000",
+        "/v0.1/servers?include_deleted=perhaps",
+        "/v0.1/servers/io.github.owner%2Fclock/versions/1.0.0",
+        "/v0.1/servers/io.github.owner%2Fclock/versions/1.1.0%2Bb",
+        "/v0.1/servers/io.github.owner%2Fclock/versions/latest",
+        "/v0.1/servers/io.github.owner%2Fclock/versions/7",
+        "/v0.1/servers/io.github.owner%2Fgone/versions/latest",
+        "/v0.1/servers/io.github.owner%2Fgone/versions/latest?include_deleted=true",
+        "/v0.1/servers/io.github.owner%2Fgone/versions",
+        "/v0.1/servers/io.github.owner%2Fnone/versions",
+        "/v0.1/servers/io.github.other%2Fn7/versions",
+    ] {
+        let ours = comparable(get(&format!("{}{path}", served.url)));
+        let theirs = comparable(get(&format!("{}{path}", official.url)));
+        assert_eq!(ours, theirs, "{path}");
+    }
+    // A copy of the copy is the same, page by page.
+    let second = with_registries(&json!([{"name": "copy", "url": served.url}]));
+    let _ = second.run(&["catalog", "sync"]).ok();
+    let there = names(&second.json(&["catalog", "list", "--registry", "copy"])).len();
+    assert_eq!(there, 121);
+
+    // Any page may read it, and none may use another name for it.
+    let answer = agent()
+        .get(format!("{}/v0.1/servers", served.url))
+        .header("Origin", "https://github.example")
+        .call()
+        .expect("an answer");
+    assert_eq!(answer.status(), 200);
+    assert_eq!(answer.headers()["access-control-allow-origin"], "*");
+    let answer = agent()
+        .get(format!("{}/v0.1/servers", served.url))
+        .header("Host", "evil.example")
+        .call()
+        .expect("an answer");
+    assert_eq!(answer.status(), 403);
+    let answer = agent()
+        .options(format!("{}/v0.1/servers", served.url))
+        .header("Access-Control-Request-Method", "GET")
+        .call()
+        .expect("an answer");
+    assert_eq!(answer.status(), 204);
+    let answer = agent()
+        .delete(format!("{}/v0.1/servers", served.url))
+        .call()
+        .expect("an answer");
+    assert_eq!(answer.status(), 405);
+}
+
+/// The official registry's validators have nothing against what we write of templates.
+#[test]
+fn templates_are_described_as_the_official_registry_wants_them() {
+    let mcpt = with_registries(&json!([]));
+    let served = Served::start(&mcpt, &["--owner", "com.example.tools"]);
+    let (status, page) = get(&format!("{}/v0.1/servers?limit=100", served.url));
+    assert_eq!(status, 200);
+    let servers = page["servers"].as_array().expect("servers");
+    assert!(servers.len() > 30, "{} templates", servers.len());
+    let program =
+        std::env::var_os("MCPT_MCP_REGISTRY").expect("MCPT_MCP_REGISTRY names the program");
+    let mut child = Command::new(program)
+        .arg("check")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("starting the validators");
+    let mut input = child.stdin.take().expect("standard input");
+    let documents: Vec<String> = servers
+        .iter()
+        .map(|server| server["server"].to_string())
+        .collect();
+    let writer = std::thread::spawn(move || {
+        for document in documents {
+            writeln!(input, "{document}").expect("the validators read");
+        }
+    });
+    let output = child.wait_with_output().expect("the validators end");
+    writer.join().expect("all was written");
+    let verdicts = String::from_utf8(output.stdout).expect("UTF-8");
+    assert_eq!(verdicts.lines().count(), servers.len());
+    for (verdict, server) in verdicts.lines().zip(servers) {
+        assert_eq!(verdict, "", "{}", server["server"]);
+    }
+    // And it can be deployed from there by its name.
+    let user = with_registries(&json!([{"name": "ours", "url": served.url}]));
+    let shown = user
+        .run(&["catalog", "show", "com.example.tools/sqlite"])
+        .ok();
+    assert!(
+        shown.stdout.contains("pypi:mcp-server-sqlite=="),
+        "{}",
+        shown.stdout
+    );
 }
 
 #[test]

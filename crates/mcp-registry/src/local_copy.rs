@@ -14,7 +14,7 @@ use mcpt_source::RegistryName;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::{Error, Record, Status};
+use crate::{Error, Record, Status, shelf};
 
 /// The form of the file; one of another form is as none.
 pub(crate) const FORM: u32 = 1;
@@ -106,6 +106,8 @@ pub struct LocalCopy {
     header: Header,
     reader: BufReader<File>,
     line: u64,
+    /// Where the next line begins.
+    offset: u64,
     buffer: Vec<u8>,
 }
 
@@ -132,6 +134,7 @@ impl LocalCopy {
             },
             reader: BufReader::with_capacity(256 * 1024, file),
             line: 0,
+            offset: 0,
             buffer: Vec::new(),
         };
         if !copy.advance()? {
@@ -172,6 +175,35 @@ impl LocalCopy {
     pub fn document(&self) -> Result<Map<String, Value>, Error> {
         let (_, document) = self.parts()?;
         serde_json::from_slice(document).map_err(|error| self.damaged(&error.to_string()))
+    }
+
+    /// The file, for documents that are read later.
+    pub(crate) fn file(&self) -> Result<File, Error> {
+        let file = self.reader.get_ref().try_clone();
+        file.map_err(Error::file(&self.path))
+    }
+
+    /// Where in the file the document of the version that was read last begins, and how many bytes it has.
+    pub(crate) fn document_place(&self) -> Result<(u64, usize), Error> {
+        let length = self.parts()?.1.len();
+        // Behind the document stands the end of the line.
+        let offset = self.offset.saturating_sub(length as u64 + 1);
+        Ok((offset, length))
+    }
+
+    /// The document at a place of such a file.
+    pub(crate) fn document_at(
+        file: &File,
+        offset: u64,
+        length: usize,
+    ) -> Result<Map<String, Value>, Error> {
+        let path = || Path::new("the copy of a registry");
+        let text = shelf::read_at(file, offset, length).map_err(Error::file(path()))?;
+        serde_json::from_slice(&text).map_err(|error| Error::Damaged {
+            path: path().to_owned(),
+            line: 0,
+            reason: error.to_string(),
+        })
     }
 
     /// The document of the version that was read last, as it stands in the file.
@@ -228,6 +260,7 @@ impl LocalCopy {
         if read == 0 {
             return Ok(false);
         }
+        self.offset += read as u64;
         if self.buffer.pop() != Some(b'\n') {
             return Err(self.damaged("it has no end"));
         }

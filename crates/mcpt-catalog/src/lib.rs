@@ -9,6 +9,7 @@ mod chart;
 mod chart_source;
 mod chart_values;
 mod compile;
+mod described;
 mod document;
 mod imported;
 mod recipe;
@@ -23,6 +24,7 @@ pub use self::{
     chart_source::ChartSource,
     chart_values::chart_values,
     compile::{CompileError, SettingProblem, compile},
+    described::server_json,
     document::{FileKind, FormatError, FormatProblem},
     imported::{Imported, ImportedEntry, NotImported},
     recipe::{RecipeError, compile_recipe},

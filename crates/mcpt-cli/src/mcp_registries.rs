@@ -106,9 +106,15 @@ impl McpRegistries {
     pub(crate) fn copy(&self, registry: &McpRegistry) -> Result<Option<LocalCopy>, Failure> {
         let copy =
             LocalCopy::open(&self.path(registry)).map_err(|error| unusable(registry, &error))?;
-        let address = Client::new(&registry.url, None, Tls::default());
-        let address = address.map_err(|error| unusable(registry, &error))?;
-        Ok(copy.filter(|copy| copy.header().url == address.url().as_str()))
+        let address = Self::address(registry)?;
+        Ok(copy.filter(|copy| copy.header().url == address))
+    }
+
+    /// The address of a registry as its copy has it.
+    pub(crate) fn address(registry: &McpRegistry) -> Result<String, Failure> {
+        let client = Client::new(&registry.url, None, Tls::default());
+        let client = client.map_err(|error| unusable(registry, &error))?;
+        Ok(client.url().to_string())
     }
 
     /// A client of a registry.

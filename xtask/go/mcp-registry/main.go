@@ -61,10 +61,9 @@ func check() {
 			fmt.Println("it cannot be read:", err)
 			return
 		}
-		result := validators.ValidateServerJSON(&document, validators.ValidationSchemaVersionAndSemantic)
-		full := validators.ValidateServerJSON(&document, validators.ValidationOptions{ValidateSchema: true})
+		result := validators.ValidateServerJSON(&document, validators.ValidationAll)
 		found := []string{}
-		for _, issue := range append(result.Issues, full.Issues...) {
+		for _, issue := range result.Issues {
 			found = append(found, fmt.Sprintf("%s: %s", issue.Path, issue.Message))
 		}
 		fmt.Println(strings.Join(found, "; "))

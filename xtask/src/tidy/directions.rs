@@ -96,7 +96,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "mcpt-source",
         ],
     ),
-    ("mcp-registry", &["mcpt-source", "oci-registry"]),
+    (
+        "mcp-registry",
+        &["mcpt-http", "mcpt-protocol", "mcpt-source", "oci-registry"],
+    ),
     ("mcpt-package", &["mcpt-core", "mcpt-source"]),
     ("mcpt-client", &["mcpt-core", "mcpt-http", "mcpt-protocol"]),
     ("mcpt-demo", &["mcpt-http", "mcpt-protocol"]),

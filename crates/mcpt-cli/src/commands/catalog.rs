@@ -1,5 +1,6 @@
-//! `mcpt catalog list|show|sync|registries`: servers of registries of MCP servers.
+//! `mcpt catalog list|show|sync|serve|registries`: servers of registries of MCP servers.
 
+mod serve;
 mod show;
 
 use clap::{Args, Subcommand};
@@ -58,6 +59,8 @@ enum Command {
         #[arg(long)]
         all: bool,
     },
+    /// Answer as a registry of MCP servers, with templates and what was copied
+    Serve(serve::Serve),
     /// List the registries, and what the copies of them have
     Registries,
 }
@@ -74,6 +77,7 @@ impl Catalog {
                 registries: names,
                 all,
             } => copy(global, &registries, &registries.named(names)?, *all),
+            Command::Serve(serve) => serve.run(global, &config),
             Command::Registries => show_registries(global, &registries),
         }
     }
