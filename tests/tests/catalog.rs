@@ -363,6 +363,53 @@ fn templates_are_described_as_the_official_registry_wants_them() {
     );
 }
 
+/// The servers of a catalogue that others published, from a registry: each is copied, read and shown.
+#[test]
+fn what_others_published_is_read() {
+    let program =
+        std::env::var_os("MCPT_MCP_REGISTRY").expect("MCPT_MCP_REGISTRY names the program");
+    let data = Command::new(program)
+        .arg("data")
+        .stdin(Stdio::null())
+        .output()
+        .expect("reading the catalogue");
+    let data = String::from_utf8(data.stdout).expect("UTF-8");
+    let told = json!({"io.modelcontextprotocol.registry/official": {
+        "status": "active", "statusChangedAt": "2026-01-01T00:00:00Z", "publishedAt": "2026-01-01T00:00:00Z",
+        "updatedAt": "2026-01-01T00:00:00Z", "isLatest": true}});
+    let records: Vec<Value> = data
+        .lines()
+        .map(|line| {
+            let server: Value = serde_json::from_str(line).expect("JSON");
+            json!({"server": server, "_meta": told})
+        })
+        .collect();
+    assert!(records.len() >= 190, "{}", records.len());
+    let registry = Registry::start(&records);
+    let mcpt = with_registries(&json!([{"name": "theirs", "url": registry.url}]));
+    let synced = mcpt.json(&["catalog", "sync"]);
+    assert_eq!(synced[0]["leftOut"], 0);
+    drop(registry);
+    let listed = mcpt.json(&["catalog", "list", "--registry", "theirs"]);
+    let listed = names(&listed);
+    // Two of its parts have some servers in common.
+    assert!(listed.len() >= 180, "{}", listed.len());
+    for name in listed {
+        let shown = mcpt.run(&["catalog", "show", name]).ok();
+        let ways = shown
+            .stdout
+            .split("Ways of having it:")
+            .nth(1)
+            .unwrap_or_default();
+        let found = ways.contains("packages[") || ways.contains("remotes[");
+        assert!(
+            found && !ways.contains("described wrongly"),
+            "{name}: {}",
+            shown.stdout
+        );
+    }
+}
+
 #[test]
 fn the_first_registry_that_knows_a_name_says_what_it_is() {
     let nothing = json!({});

@@ -1,5 +1,7 @@
 //! From a [`Recipe`] and the user's settings to a [`Plan`]: for servers that come from no template.
 
+mod elsewhere;
+
 use std::{collections::BTreeMap, fmt};
 
 use mcpt_core::{
@@ -12,6 +14,9 @@ use crate::settings::Settings;
 
 /// Longest name of a server, as [`ServerName`] has it.
 const LONGEST_NAME: usize = 53;
+
+/// Port of a process that stands for a server elsewhere, where nobody gives it one.
+const PORT: u16 = 8080;
 
 /// Settings that do not fit a recipe, with everything that is wrong with them. No value of a setting is in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,7 +48,7 @@ impl From<RecipeError> for Failure {
 }
 
 /// Makes the plan of a recipe that speaks over standard input and output, but for what runs: a caller that knows the package or
-/// the image puts it into the plan.
+/// the image puts it into the plan. A server that runs elsewhere becomes a process that stands for it, whole.
 ///
 /// Precedence, from low to high: defaults of the recipe, values that were found with it, `config`, `env`. Variables whose
 /// setting is secret, or whose name sounds so, go to [`Plan::secrets`].
@@ -84,18 +89,35 @@ pub fn compile_recipe(recipe: &Recipe, settings: &Settings) -> Result<Plan, Reci
     }
     let args = recipe.args.iter().filter_map(|text| text.fill(value).ok());
     let args: Vec<Arg> = args.map(Arg::Text).collect();
-    if recipe.transport != Transport::Stdio {
+    if let Source::Remote(remote) = &recipe.source {
+        let filled = |text: &Text| text.fill(value).ok();
+        for (variable, value, secret) in
+            elsewhere::told(recipe, remote, settings, filled, &mut problems)
+        {
+            let name = variable.name().to_owned();
+            if secret {
+                secrets.insert(name, Secret::new(value));
+            } else {
+                env.insert(name, value);
+            }
+        }
+    } else if !settings.headers.is_empty() || settings.authority.is_some() {
+        problems.push("headers and authorities are for servers at an address".to_owned());
+    }
+    if let Transport::Http { .. } = recipe.transport {
         problems.push(
             "it speaks HTTP at an address of its own, which cannot be deployed yet".to_owned(),
         );
     }
     if let Some(transport) = settings.transport.as_deref()
         && transport != "stdio"
+        && recipe.transport != Transport::Remote
     {
         problems.push(format!(
             "transport {transport:?} is not supported: it is run over stdio, and served as HTTP"
         ));
     }
+    let is_elsewhere = recipe.transport == Transport::Remote;
     let derived = derived_name(&recipe.source);
     let name = match (&settings.name, &derived) {
         (Some(name), _) => Some(name.clone()),
@@ -114,14 +136,26 @@ pub fn compile_recipe(recipe: &Recipe, settings: &Settings) -> Result<Plan, Reci
         .and_then(|name| TemplateId::new(name).ok());
     match (name, template) {
         (Some(name), Some(template)) if problems.is_empty() => Ok(Plan {
-            name,
             template,
             template_version: String::new(),
-            transport: mcpt_core::Transport::Stdio,
+            transport: if is_elsewhere {
+                mcpt_core::Transport::Http {
+                    port: PORT,
+                    path: format!("/mcp/{name}"),
+                    port_env: Some("PORT".to_owned()),
+                }
+            } else {
+                mcpt_core::Transport::Stdio
+            },
             package: None,
             image: None,
             container_command: Vec::new(),
-            local_command: Vec::new(),
+            local_command: if is_elsewhere {
+                ["mcpt", "remote", name.as_str()].map(str::to_owned).into()
+            } else {
+                Vec::new()
+            },
+            name,
             args,
             env,
             secrets,
@@ -135,7 +169,7 @@ pub fn compile_recipe(recipe: &Recipe, settings: &Settings) -> Result<Plan, Reci
             sessions: Sessions::Stateful,
         }),
         _ => Err(RecipeError {
-            source: recipe.source.to_string(),
+            source: recipe.source.shown(),
             problems,
         }),
     }
@@ -245,6 +279,7 @@ fn derived_name(source: &Source) -> Option<String> {
             (scope, package.name.unscoped().to_owned())
         }
         Source::Pypi(package) => (None, package.name.normalized()),
+        Source::Remote(remote) => (None, elsewhere::host(remote)?),
         _ => return None,
     };
     let slug = |text: &str| {

@@ -19,6 +19,10 @@ pub struct Settings {
     pub replicas: Option<u32>,
     /// Compute resources; each amount wins over the template's.
     pub resources: Resources,
+    /// Headers of each request to a server that runs elsewhere; all of them count as secrets.
+    pub headers: Vec<(String, String)>,
+    /// File with the certificates by which such a server is trusted, instead of the system's; absolute.
+    pub authority: Option<PathBuf>,
     /// Folder that relative host paths start from. Without it they are refused.
     pub working_dir: Option<PathBuf>,
 }
@@ -36,6 +40,8 @@ impl fmt::Debug for Settings {
             .field("transport", &self.transport)
             .field("replicas", &self.replicas)
             .field("resources", &self.resources)
+            .field("headers", &names(&self.headers))
+            .field("authority", &self.authority)
             .field("working_dir", &self.working_dir)
             .finish()
     }

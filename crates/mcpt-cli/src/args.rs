@@ -166,6 +166,9 @@ pub(crate) enum Command {
     /// Have the port of a server that runs as containers
     #[command(hide = true)]
     Front(commands::front::Front),
+    /// Have a port of this machine for a server that runs elsewhere
+    #[command(hide = true)]
+    Remote(commands::remote::Remote),
     /// Check that an MCP server answers at a URL
     #[command(hide = true)]
     Probe(commands::probe::Probe),

@@ -24,6 +24,7 @@ pub(crate) mod logs;
 pub(crate) mod port_forward;
 pub(crate) mod probe;
 pub(crate) mod registry;
+pub(crate) mod remote;
 pub(crate) mod restart;
 pub(crate) mod rollback;
 pub(crate) mod scale;
@@ -49,7 +50,11 @@ use crate::{
 pub(crate) fn run(command: Command, global: &Global) -> Result<(), Ending> {
     if !matches!(
         command,
-        Command::Bridge(_) | Command::Demo(_) | Command::Front(_) | Command::Gateway(_)
+        Command::Bridge(_)
+            | Command::Demo(_)
+            | Command::Front(_)
+            | Command::Remote(_)
+            | Command::Gateway(_)
     ) {
         log::start_for_command(global.verbose);
     }
@@ -84,6 +89,7 @@ pub(crate) fn run(command: Command, global: &Global) -> Result<(), Ending> {
         Command::Version => version::run(global),
         Command::Demo(demo) => demo.run(global),
         Command::Front(front) => front.run(global),
+        Command::Remote(remote) => remote.run(global),
         Command::Probe(probe) => probe.run(),
         Command::Supervise(supervise) => supervise.run(),
         Command::Keep(keep) => keep.run().map(drop),

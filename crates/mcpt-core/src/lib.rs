@@ -17,6 +17,7 @@ mod package;
 mod plan;
 mod platform;
 mod progress;
+mod remote;
 mod secret;
 mod server;
 
@@ -37,6 +38,7 @@ pub use self::{
     plan::{Arg, Mount, Plan, Resources, Sessions, Transport},
     platform::PlatformOptions,
     progress::{Progress, ProgressEvent, Silent},
+    remote::RemoteVariable,
     secret::{REDACTED, Secret, redact, sounds_secret},
     server::{
         Autoscaling, Garbage, InstanceUsage, Replica, RevisionEntry, Server, ServerEvent,

@@ -3,6 +3,8 @@
 
 use std::path::PathBuf;
 
+use mcpt_core::Secret;
+
 /// What a server wants to see of whoever calls it, and how it is known when it is called by `https`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Credentials {
@@ -30,6 +32,8 @@ pub struct CredentialHeader {
 pub enum HeaderSource {
     /// Here. It is no secret.
     Text(String),
+    /// Here, and never shown.
+    Hidden(HiddenText),
     /// In a file, without the blanks and line breaks around it.
     File {
         /// What is before it: `Bearer `, for example.
@@ -38,3 +42,15 @@ pub enum HeaderSource {
         file: PathBuf,
     },
 }
+
+/// A text that is never shown.
+#[derive(Debug, Clone)]
+pub struct HiddenText(pub Secret);
+
+impl PartialEq for HiddenText {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.expose() == other.0.expose()
+    }
+}
+
+impl Eq for HiddenText {}

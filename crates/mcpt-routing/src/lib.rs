@@ -21,7 +21,7 @@ mod table;
 
 pub use self::{
     address::{Address, InvalidAddress},
-    credentials::{CredentialHeader, Credentials, HeaderSource},
+    credentials::{CredentialHeader, Credentials, HeaderSource, HiddenText},
     discovery::{Change, Discovery},
     endpoint::{Endpoint, InFlight},
     handling::{Balance, Handling, InvalidHandling},

@@ -140,6 +140,20 @@ impl FromStr for Source {
     }
 }
 
+impl Source {
+    /// As it is read, but for the query of an address: some services have their keys in it.
+    #[must_use]
+    pub fn shown(&self) -> String {
+        match self {
+            Self::Remote(remote) => {
+                let url = remote.url.to_string();
+                url.split('?').next().unwrap_or_default().to_owned()
+            }
+            other => other.to_string(),
+        }
+    }
+}
+
 /// A text with a word before a colon, if that word is a kind of source.
 fn prefixed(prefix: &str, rest: &str, text: &str) -> Option<Result<Source, InvalidSource>> {
     Some(match prefix {

@@ -5,6 +5,7 @@ go 1.26.0
 require (
 	github.com/danielgtaylor/huma/v2 v2.40.0
 	github.com/modelcontextprotocol/registry v1.8.9
+	github.com/stacklok/toolhive-catalog v0.20260824.0
 )
 
 require (

@@ -1,10 +1,11 @@
-// The official registry's own request handling and validators, without its database: what our client is tested against, and what
-// judges the documents that our server answers with. The module's path lies below that of the registry, since Go lets nothing
+// The official registry's own request handling and validators, without its database, and a catalogue of servers that others
+// published: what our client is tested against, and what judges the documents that our server answers with. The module's path lies below that of the registry, since Go lets nothing
 // else use its internal packages.
 package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -24,20 +25,25 @@ import (
 	"github.com/modelcontextprotocol/registry/internal/validators"
 	apiv0 "github.com/modelcontextprotocol/registry/pkg/api/v0"
 	"github.com/modelcontextprotocol/registry/pkg/model"
+	"github.com/stacklok/toolhive-catalog/pkg/catalog/official"
+	"github.com/stacklok/toolhive-catalog/pkg/catalog/toolhive"
 )
 
 func main() {
 	log.SetFlags(0)
 	if len(os.Args) != 2 {
-		log.Fatal("usage: mcp-registry serve|check < LINES")
+		log.Fatal("usage: mcp-registry serve|check|data < LINES")
 	}
 	switch os.Args[1] {
 	case "serve":
 		serve()
 	case "check":
 		check()
+	case "data":
+		data(official.Upstream())
+		data(toolhive.Upstream())
 	default:
-		log.Fatal("usage: mcp-registry serve|check < LINES")
+		log.Fatal("usage: mcp-registry serve|check|data < LINES")
 	}
 }
 
@@ -50,6 +56,25 @@ func lines(each func([]byte)) {
 	}
 	if err := scanner.Err(); err != nil {
 		log.Fatal(err)
+	}
+}
+
+// data prints the documents of a published catalogue, one a line.
+func data(catalogue []byte) {
+	var published struct {
+		Data struct {
+			Servers []json.RawMessage `json:"servers"`
+		} `json:"data"`
+	}
+	if err := json.Unmarshal(catalogue, &published); err != nil {
+		log.Fatal(err)
+	}
+	for _, server := range published.Data.Servers {
+		line := &bytes.Buffer{}
+		if err := json.Compact(line, server); err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println(line)
 	}
 }
 

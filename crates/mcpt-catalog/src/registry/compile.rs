@@ -291,6 +291,8 @@ impl<'a> Attempt<'a> {
         env.extend(given.env.clone());
         let transport = entry.transport.as_ref().map(|t| t.name.clone());
         let settings = Settings {
+            headers: Vec::new(),
+            authority: None,
             name: Some(given.name.clone().unwrap_or_else(|| entry.name.clone())),
             config: given.config.clone(),
             env,

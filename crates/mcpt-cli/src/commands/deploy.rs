@@ -40,13 +40,14 @@ Examples:
   mcpt deploy npm:@modelcontextprotocol/server-filesystem -- /data
   mcpt deploy pypi:mcp-server-time==2026.10.19 --name time
   mcpt deploy -- uvx mcp-server-time --local-timezone UTC
+  mcpt deploy https://mcp.example.com/mcp --header Authorization=@token.txt
   mcpt deploy github search --registry servers.json -f secrets.yaml
   mcpt deploy --all --registry servers.json -f secrets.yaml --create-namespace"
 )]
 pub(crate) struct Deploy {
     /// Template id, path of a template's folder or file (with a slash: ./my-template), package (npm:NAME,
     /// npm:NAME@VERSION, pypi:NAME, pypi:NAME==VERSION, ./server.json), name in a registry of MCP servers (io.github.owner/name,
-    /// io.github.owner/name@VERSION), or entry of a registry file; several are deployed at the same time
+    /// io.github.owner/name@VERSION), address of a server that runs elsewhere (https://…), or entry of a registry file; several are deployed at the same time
     #[arg(value_name = "NAME", required_unless_present_any = ["all", "arguments"])]
     names: Vec<String>,
     /// Behind --: arguments of the server, if it is a package; without a NAME the command line that starts one, as a README has
@@ -87,6 +88,12 @@ pub(crate) struct Deploy {
         help_heading = "Settings"
     )]
     env: Vec<String>,
+    /// Header of each request to a server at an address (https://…); values as those of -c; may be repeated
+    #[arg(long = "header", value_name = "NAME=VALUE", help_heading = "Settings")]
+    headers: Vec<String>,
+    /// File with the certificates by which a server at an address is trusted, instead of the system's
+    #[arg(long, value_name = "FILE", help_heading = "Settings")]
+    ca_file: Option<PathBuf>,
     /// Transport of the server, where the template has several: stdio or http
     #[arg(long, value_name = "TRANSPORT", help_heading = "Settings")]
     transport: Option<String>,
@@ -141,6 +148,16 @@ impl Deploy {
         }
         for text in &self.config {
             settings.config.push(value_source::pair(text)?);
+        }
+        for text in &self.headers {
+            settings.headers.push(value_source::pair(text)?);
+        }
+        if let Some(file) = &self.ca_file {
+            let absolute = std::fs::canonicalize(file).map_err(|error| {
+                let what = format!("cannot use {}", file.display());
+                Failure::new(FailureKind::Usage, what).caused_by(&error)
+            })?;
+            settings.authority = Some(absolute);
         }
         for text in &self.env {
             settings.env.push(value_source::variable(text)?);

@@ -39,7 +39,7 @@ impl Shown {
         }
         let files = headers.iter().filter_map(|header| match &header.value {
             HeaderSource::File { file, .. } => Some(file.clone()),
-            HeaderSource::Text(_) => None,
+            HeaderSource::Text(_) | HeaderSource::Hidden(_) => None,
         });
         let (files, headers) = (files.collect(), headers.to_vec());
         Some(Self(Rotated::new(files, move |files| {
@@ -73,6 +73,7 @@ fn made(
         }
         let text = match &header.value {
             HeaderSource::Text(text) => text.clone(),
+            HeaderSource::Hidden(text) => text.0.expose().to_owned(),
             HeaderSource::File { prefix, .. } => {
                 let content = files.next().ok_or_else(invalid)?;
                 let text = content.bytes.trim_ascii();

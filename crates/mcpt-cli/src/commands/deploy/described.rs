@@ -84,9 +84,10 @@ fn usable(
     }
     for offer in server.offers {
         match offer.recipe {
+            Ok(recipe) if recipe.transport == Transport::Remote => return Ok(*recipe),
             Ok(recipe) if recipe.transport != Transport::Stdio => {
                 refused = refused.because(format!(
-                    "{}: {} speaks HTTP at an address, and only packages that speak stdio can be deployed so",
+                    "{}: {} speaks HTTP at an address, and packages can be deployed that speak stdio",
                     offer.place, recipe.source
                 ));
             }

@@ -4,7 +4,7 @@ use futures_util::{StreamExt as _, stream};
 use mcpt_catalog::{Settings, compile_recipe};
 use mcpt_core::{Capability, Failure, FailureKind, Package};
 use mcpt_package::{PackageSource, ResolveOptions, resolve};
-use mcpt_source::{Recipe, Source, Text, pasted};
+use mcpt_source::{Recipe, Source, Text, Transport, pasted};
 use serde_json::Map;
 use tokio::time::timeout;
 
@@ -35,12 +35,20 @@ pub(super) fn named(
         recipe.args.extend(arguments.iter().map(Text::plain));
         return Ok(Some(recipe));
     }
-    if !name.starts_with("npm:") && !name.starts_with("pypi:") {
+    let kinds = ["npm:", "pypi:", "https://", "http://", "mcpb:"];
+    if !kinds.iter().any(|kind| name.starts_with(kind)) {
         return Ok(None);
     }
-    let source: Source = name.parse().map_err(|error| {
-        Failure::new(FailureKind::Usage, format!("cannot deploy {name:?}")).caused_by(&error)
-    })?;
+    // An address may have a key in it.
+    let shown = name.split('?').next().unwrap_or_default();
+    let what = || format!("cannot deploy {shown:?}");
+    let source: Source = name
+        .parse()
+        .map_err(|error| Failure::new(FailureKind::Usage, what()).caused_by(&error))?;
+    if let Source::Mcpb(_) = source {
+        let failure = Failure::new(FailureKind::Usage, what());
+        return Err(failure.because("bundles (MCPB) cannot be deployed yet"));
+    }
     let mut recipe = Recipe::new(source);
     recipe.args = arguments.iter().map(Text::plain).collect();
     Ok(Some(recipe))
@@ -55,9 +63,9 @@ pub(super) fn pasted(global: &Global, words: &[String]) -> Result<Recipe, Failur
         )
     };
     let recipe = pasted::command(words).map_err(|error| failure().caused_by(&error))?;
-    if PackageSource::of(&recipe.source).is_none() {
+    if PackageSource::of(&recipe.source).is_none() && recipe.transport != Transport::Remote {
         return Err(failure().because(format!(
-            "it is {}, and only packages of npm and PyPI can be deployed so",
+            "it is {}, and only packages of npm and PyPI and servers at an address can be deployed so",
             recipe.source
         )));
     }
@@ -78,7 +86,19 @@ impl Deploy {
     ) -> Result<Job, Failure> {
         let driver = place::driver(global, config)?;
         let can = driver.capabilities();
-        if !can.has(Capability::Packages) {
+        if recipe.transport == Transport::Remote {
+            if can.has(Capability::Images) {
+                let what = format!("cannot deploy {} here", recipe.source.shown());
+                return Err(Failure::new(FailureKind::Usage, what)
+                    .because("a process of this machine stands for a server that runs elsewhere")
+                    .hint("deploy it with --backend process"));
+            }
+            let text = format!(
+                "{} runs elsewhere: its owner sees what is sent to it",
+                recipe.source.shown()
+            );
+            messages::warning(global, &text);
+        } else if !can.has(Capability::Packages) {
             let what = format!("cannot deploy {} here", recipe.source);
             return Err(backends::unsupported(
                 global.backends,

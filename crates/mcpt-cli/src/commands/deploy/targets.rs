@@ -134,6 +134,8 @@ impl Deploy {
             ("-c", !self.config.is_empty()),
             ("--config-file", self.config_file.is_some()),
             ("-e", !self.env.is_empty()),
+            ("--header", !self.headers.is_empty()),
+            ("--ca-file", self.ca_file.is_some()),
             ("--transport", self.transport.is_some()),
             ("--replicas", self.replicas.is_some()),
             ("--image", self.image.is_some()),
@@ -157,7 +159,7 @@ impl Deploy {
             .iter()
             .filter_map(|target| match target {
                 Target::Template(name) => Some((*name).to_owned()),
-                Target::Package(recipe) => Some(recipe.source.to_string()),
+                Target::Package(recipe) => Some(recipe.source.shown()),
                 Target::Entry(_) => None,
             })
             .collect();
@@ -177,6 +179,21 @@ impl Deploy {
 
     /// Arguments of a template are its settings, and those of an entry are in its file.
     fn refuse_arguments(&self, targets: &[Target<'_>]) -> Result<(), Failure> {
+        let at_an_address: Vec<&str> = [
+            ("--header", !self.headers.is_empty()),
+            ("--ca-file", self.ca_file.is_some()),
+        ]
+        .into_iter()
+        .filter_map(|(option, given)| given.then_some(option))
+        .collect();
+        let packages = matches!(targets, [Target::Package(_)]);
+        if !at_an_address.is_empty() && !packages {
+            return Err(Failure::new(
+                FailureKind::Usage,
+                format!("{} cannot be used here", at_an_address.join(", ")),
+            )
+            .because("only a server at an address is asked by mcpt itself"));
+        }
         if self.arguments.is_empty() || matches!(targets, [Target::Package(_)]) {
             return Ok(());
         }
@@ -289,7 +306,9 @@ fn refuse_same(jobs: &[(&Target<'_>, Job)]) -> Result<(), Failure> {
                     Target::Template(template) => {
                         format!("it is the server of template {template}")
                     }
-                    Target::Package(recipe) => format!("it is the server of {}", recipe.source),
+                    Target::Package(recipe) => {
+                        format!("it is the server of {}", recipe.source.shown())
+                    }
                     Target::Entry(entry) => format!("it is an entry of {}", entry.file().display()),
                 })
             }));
