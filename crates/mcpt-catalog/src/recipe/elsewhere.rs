@@ -56,6 +56,9 @@ pub(super) fn told(
             {
                 problems.push("headers are sent by https alone".to_owned());
             }
+            Ok(_) if url.chars().any(|c| c.is_control() || c == ' ') => {
+                problems.push("its address has blanks or control characters".to_owned());
+            }
             Ok(_) => {}
             Err(error) => problems.push(format!("its address is none: {error}")),
         }

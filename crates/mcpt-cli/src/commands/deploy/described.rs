@@ -5,7 +5,9 @@ use std::path::Path;
 use mcp_registry::Status;
 use mcpt_core::{Failure, FailureKind};
 use mcpt_package::PackageSource;
-use mcpt_source::{Recipe, RegistryName, Source, Transport, server_json, server_json::ServerJson};
+use mcpt_source::{
+    Recipe, RegistryName, RemoteKind, Source, Transport, server_json, server_json::ServerJson,
+};
 use serde_json::Value;
 
 use crate::{
@@ -84,6 +86,12 @@ fn usable(
     }
     for offer in server.offers {
         match offer.recipe {
+            Ok(recipe) if is_of_the_older_transport(&recipe.source) => {
+                refused = refused.because(format!(
+                    "{}: it speaks the older transport with two endpoints (SSE), which cannot be forwarded to",
+                    offer.place
+                ));
+            }
             Ok(recipe) if recipe.transport == Transport::Remote => return Ok(*recipe),
             Ok(recipe) if recipe.transport != Transport::Stdio => {
                 refused = refused.because(format!(
@@ -105,4 +113,8 @@ fn usable(
         refused = refused.because("it names no package and no address");
     }
     Err(refused)
+}
+
+fn is_of_the_older_transport(source: &Source) -> bool {
+    matches!(source, Source::Remote(remote) if remote.kind == Some(RemoteKind::Sse))
 }

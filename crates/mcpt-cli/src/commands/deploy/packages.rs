@@ -93,11 +93,6 @@ impl Deploy {
                     .because("a process of this machine stands for a server that runs elsewhere")
                     .hint("deploy it with --backend process"));
             }
-            let text = format!(
-                "{} runs elsewhere: its owner sees what is sent to it",
-                recipe.source.shown()
-            );
-            messages::warning(global, &text);
         } else if !can.has(Capability::Packages) {
             let what = format!("cannot deploy {} here", recipe.source);
             return Err(backends::unsupported(
@@ -114,6 +109,13 @@ impl Deploy {
             Map::new()
         };
         let plan = compile_recipe(recipe, settings)?;
+        if recipe.transport == Transport::Remote {
+            let text = format!(
+                "{} runs elsewhere: its owner sees what is sent to it",
+                recipe.source.shown()
+            );
+            messages::warning(global, &text);
+        }
         Ok(Job {
             driver,
             place: place::place(global, config, driver),
