@@ -108,6 +108,11 @@ const OF_OTHERS: &[(&str, &[&str], &str)] = &[
         "of docker and uvx, in the commands of entries",
     ),
     (
+        "crates/mcpt-catalog/src/described.rs",
+        &["--entrypoint"],
+        "of docker, in the documents of templates",
+    ),
+    (
         "crates/mcpt-source/src/server_json/runtime.rs",
         &[
             "--detach",
