@@ -24,7 +24,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("clap_complete", &["mcpt-cli", "mcpt", "xtask"]),
     ("rmcp", &["mcpt-client", "mcpt-demo", "mcpt-tests"]),
     ("reqwest", &["mcpt-client", "mcpt-tests"]),
-    ("axum", &["mcpt-bridge", "mcpt-demo"]),
+    ("axum", &["mcp-registry", "mcpt-bridge", "mcpt-demo"]),
     ("anyhow", &["xtask", "mcpt-tests"]),
     ("indicatif", &["mcpt-cli"]),
 ];

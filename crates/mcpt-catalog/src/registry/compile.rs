@@ -291,15 +291,12 @@ impl<'a> Attempt<'a> {
         env.extend(given.env.clone());
         let transport = entry.transport.as_ref().map(|t| t.name.clone());
         let settings = Settings {
-            headers: Vec::new(),
-            authority: None,
             name: Some(given.name.clone().unwrap_or_else(|| entry.name.clone())),
-            config: given.config.clone(),
             env,
             transport: given.transport.clone().or(transport),
             replicas: given.replicas.or(entry.replicas),
             resources: entry.resources.clone(),
-            working_dir: given.working_dir.clone(),
+            ..given.clone()
         };
         let mut plan = match compile(&template, &settings) {
             Ok(plan) => plan,
