@@ -203,7 +203,17 @@ async fn listening(gateway: &Tellable, user: &User, path: &str) -> Wire {
         ("MCP-Protocol-Version", "2025-11-25"),
     ];
     wire.send("GET", path, &headers, "").await.unwrap();
+    // It is open from then on: what changes later finds it.
+    let head = timeout(PATIENCE, wire.until("\r\n\r\n")).await.unwrap();
+    let head = head.unwrap();
+    assert!(head.starts_with("HTTP/1.1 200"), "{head}");
     wire
+}
+
+/// Waits for the orderly end of a stream.
+async fn ends(stream: &mut Wire) {
+    let end = stream.until("0\r\n\r\n");
+    timeout(PATIENCE, end).await.unwrap().unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -250,20 +260,17 @@ async fn who_may_not_any_more_hears_nothing_more() {
         (streams.next().unwrap(), streams.next().unwrap())
     };
     let (mut alices, mut bobs) = at_server;
-    let answer = timeout(PATIENCE, alices.answer()).await.unwrap().unwrap();
-    assert_eq!(answer.status, 200, "{answer:?}");
+    ends(&mut alices).await;
     // At `/mcp` any change of the rules has each of them judged anew.
     for mut stream in [at_all.0, at_all.1] {
-        let answer = timeout(PATIENCE, stream.answer()).await.unwrap().unwrap();
-        assert_eq!(answer.status, 200, "{answer:?}");
+        ends(&mut stream).await;
     }
     // Bob's is still there: the server is heard on it, until he may not.
     server.say.send("data: {}\n\n".to_owned()).unwrap();
     let heard = bobs.until("data: {}\n\n");
     timeout(PATIENCE, heard).await.unwrap().unwrap();
     write(folder, "rules", "allow: []");
-    let ended = bobs.until("\r\n0\r\n\r\n");
-    timeout(PATIENCE, ended).await.unwrap().unwrap();
+    ends(&mut bobs).await;
     let headers = [("Authorization", &*bob.bearer)];
     let body = call("tool").to_string();
     let refused = gateway.exchange("POST", "/mcp/demo", &headers, &body);
