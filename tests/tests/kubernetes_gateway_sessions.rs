@@ -160,46 +160,6 @@ fn counter(answer: &Answer) -> Option<u64> {
     }
 }
 
-/// A thousand at once, more than any of the other suites has, from one address, by way of three gateways that begin to know of
-/// each other's sessions a second later.
-#[test]
-fn a_thousand_sessions_are_spread_evenly() {
-    let namespace = TestNamespace::new("spread");
-    let name = namespace.name();
-    let mcpt = Mcpt::new(&["--backend", "kubernetes", "--namespace", name]);
-    let _ = mcpt.run(&["deploy", "demo", "--replicas", "5"]).ok();
-    let _ = mcpt.run(&["gateway", "install", "--replicas", "3"]).ok();
-    let url = format!("{}/mcp/demo", namespace.service_url("mcpt-gateway"));
-    namespace.endpoints_become("mcpt-gateway", 3);
-    let xtask = std::env::var_os("MCPT_XTASK");
-    let survive = Command::new(xtask.expect("MCPT_XTASK, as cargo xtask cluster exec sets it"))
-        .args([
-            "survive",
-            "--url",
-            &url,
-            "--sessions",
-            "1000",
-            "--stateless",
-            "0",
-        ])
-        .args(["--calls-per-second", "200", "--for", "6s", "-o", "json"])
-        .output()
-        .expect("running xtask");
-    let seen: serde_json::Value = serde_json::from_slice(&survive.stdout).expect("a document");
-    assert!(survive.status.success(), "{seen:#}");
-    let pods = seen[0]["sessions"].as_object().expect("sessions by pod");
-    let numbers: Vec<f64> = pods
-        .values()
-        .filter_map(serde_json::Value::as_f64)
-        .collect();
-    let (all, most) = (
-        numbers.iter().sum::<f64>(),
-        numbers.iter().copied().fold(0.0, f64::max),
-    );
-    assert!(all >= 1000.0 && numbers.len() == 5, "{pods:?}");
-    assert!(most <= 1.1 * all / 5.0, "{pods:?}");
-}
-
 #[test]
 fn calls_in_flight_break_with_their_gateway_and_are_made_once() {
     let namespace = TestNamespace::new("in-flight");
