@@ -81,6 +81,22 @@ pub enum Error {
         /// What holds it.
         held: Vec<String>,
     },
+    /// The cluster's version is none.
+    Version(helm_chart::Error),
+    /// What a chart looks for in the cluster is not known.
+    LookedUp {
+        /// What it does: `looks for Secret "x"`; and what is wrong with that when there is no source.
+        what: String,
+        /// Why the API server did not tell.
+        source: Option<kube_access::Error>,
+    },
+    /// A chart looks for something new each time it is rendered.
+    AsksForEver {
+        /// How often it was rendered.
+        rounds: usize,
+        /// What it looks for now.
+        next: Option<String>,
+    },
     /// What is in the namespace is not known.
     Unlisted {
         /// Kind whose objects cannot be listed.
@@ -142,6 +158,10 @@ impl Error {
             Self::Refused { source: error, .. } => error.explain().kind,
             Self::Access(error)
             | Self::Unlisted { source: error, .. }
+            | Self::LookedUp {
+                source: Some(error),
+                ..
+            }
             | Self::Interrupted {
                 cause: Interruption::Unreachable(error),
                 ..
@@ -225,6 +245,19 @@ impl Error {
                     waited.as_secs()
                 );
                 [vec![late], held.clone()].concat()
+            }
+            Self::Version(error) => vec![kube_access::chain(error)],
+            Self::LookedUp { what, source } => {
+                let mut causes = source.as_ref().map_or(Vec::new(), |s| s.explain().causes);
+                causes.push(format!("the chart {what}"));
+                causes
+            }
+            Self::AsksForEver { rounds, next } => {
+                let again = format!(
+                    "the chart asks the cluster for something new each time it is rendered, {rounds} times so far"
+                );
+                let now = next.iter().map(|next| format!("it now looks for {next}"));
+                [again].into_iter().chain(now).collect()
             }
             Self::Unlisted { kind, source } => {
                 let mut causes = source.explain().causes;

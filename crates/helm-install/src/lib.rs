@@ -6,11 +6,13 @@
 //! was applied by its own means.
 
 mod apply;
+pub mod capabilities;
 pub mod contents;
 mod error;
 mod field_managers;
 mod heartbeat;
 mod holder;
+pub mod lookup;
 pub mod manifest;
 pub mod namespace;
 mod records;

@@ -1,7 +1,10 @@
 //! From a plan to the built-in chart rendered with its values. Nothing here needs a cluster.
 
 use helm_chart::{Capabilities, Chart, Values, process_dependencies, values_for_rendering};
-use helm_install::Record;
+use helm_install::{
+    Record, capabilities,
+    lookup::{Answers, Found, Query},
+};
 use helm_release::{ChartRecord, Release, as_helm_reads};
 use helm_render::{Limits, ReleaseOptions, Sources};
 use mcpt_catalog::ChartSource;
@@ -18,9 +21,8 @@ mod rendered;
 pub(crate) use self::rendered::{Rendered, When};
 
 use crate::{
-    capabilities,
     cluster::Cluster,
-    lookup::{Answers, Found, Query},
+    failure::OrFail as _,
     options::DeployOptions,
     release_kind::ReleaseKind,
     secrecy,
@@ -278,7 +280,8 @@ impl Prepared {
         cluster: &Cluster,
         when: When,
     ) -> Result<Rendered, Failure> {
-        let can = capabilities::of(cluster, &self.chart, &self.values, &self.what).await?;
+        let can = capabilities::of(cluster, &self.chart, &self.values).await;
+        let can = can.or_fail(cluster, &self.what)?;
         let mut found = Found::default();
         loop {
             let Cluster {
@@ -288,7 +291,8 @@ impl Prepared {
             if missing.is_empty() {
                 return rendered;
             }
-            found.fetch(cluster, missing, &self.what).await?;
+            let fetched = found.fetch(cluster, missing).await;
+            fetched.or_fail(cluster, &self.what)?;
         }
     }
 

@@ -63,7 +63,12 @@ pub(crate) fn not_installed(cluster: &Cluster, what: &str, error: &InstallError)
 /// What mends it.
 fn install_hint(cluster: &Cluster, error: &InstallError) -> Option<String> {
     Some(match error {
-        InstallError::Access(error) | InstallError::Unlisted { source: error, .. } => {
+        InstallError::Access(error)
+        | InstallError::Unlisted { source: error, .. }
+        | InstallError::LookedUp {
+            source: Some(error),
+            ..
+        } => {
             return own_hint(error).or(error.explain().advice);
         }
         InstallError::Refused {

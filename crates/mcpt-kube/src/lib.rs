@@ -2,7 +2,6 @@
 
 mod absent;
 mod backend;
-mod capabilities;
 mod change;
 mod chart;
 mod cluster;
@@ -18,7 +17,6 @@ mod gateway;
 mod gc;
 mod history;
 mod logs;
-mod lookup;
 mod operation;
 mod options;
 mod progress;

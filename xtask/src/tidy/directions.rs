@@ -71,7 +71,13 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("kube-observe", &["kube-access"]),
     (
         "helm-install",
-        &["goyaml", "helm-release", "helm-render", "kube-access"],
+        &[
+            "goyaml",
+            "helm-chart",
+            "helm-release",
+            "helm-render",
+            "kube-access",
+        ],
     ),
     ("process-tree", &[]),
     ("mcpt-core", &[]),

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use helm_chart::{Capabilities, Chart, KubeVersion, Values};
 use kube::discovery::Discovery;
-use mcpt_core::{Failure, FailureKind};
+use kube_access::Cluster;
 use serde_json::Value;
 
-use crate::cluster::Cluster;
+use crate::{Error, Result};
 
 /// What templates say that look at the APIs.
 const ASKS: &str = "APIVersions";
@@ -16,24 +16,19 @@ const ASKS: &str = "APIVersions";
 ///
 /// # Errors
 /// When the API server does not tell.
-pub(crate) async fn of(
-    cluster: &Cluster,
-    chart: &Chart,
-    values: &Values,
-    what: &str,
-) -> Result<Capabilities, Failure> {
+pub async fn of(cluster: &Cluster, chart: &Chart, values: &Values) -> Result<Capabilities> {
+    let version = KubeVersion::parse(&cluster.version.git).map_err(Error::Version)?;
     let mut capabilities = Capabilities {
-        kube_version: KubeVersion::parse(&cluster.version.git)
-            .map_err(|error| Failure::new(FailureKind::Failed, what).caused_by(&error))?,
+        kube_version: version,
         ..Capabilities::default()
     };
     // A value may be a template as well.
     if asks(chart) || in_values(values) {
         let discovery = Discovery::new(cluster.client.clone()).run_aggregated();
         let discovery = cluster.answer(discovery).await;
-        let discovery = discovery.map_err(|error| {
-            let failure = cluster.failure(what, error);
-            failure.because("the chart looks at the cluster's APIs")
+        let discovery = discovery.map_err(|error| Error::LookedUp {
+            what: "looks at the cluster's APIs".to_owned(),
+            source: Some(cluster.error(error)),
         })?;
         capabilities.api_versions = versions(&discovery);
     }

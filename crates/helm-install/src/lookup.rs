@@ -13,15 +13,14 @@ use kube::{
     Api, Error,
     api::{DynamicObject, ListParams},
 };
-use kube_access::Kinds;
-use mcpt_core::{Failure, FailureKind};
+use kube_access::{Cluster, Kinds};
 use serde_json::{Map, Value, json};
 
-use crate::cluster::Cluster;
+use crate::{Error as InstallError, Result};
 
 /// What one call of `lookup` asks for.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Query {
+pub struct Query {
     api_version: String,
     kind: String,
     /// Empty for all namespaces.
@@ -35,7 +34,7 @@ const MAX_ROUNDS: usize = 10;
 
 /// What the cluster has, as far as it was asked for.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Found {
+pub struct Found {
     known: BTreeMap<Query, Map<String, Value>>,
     /// How often it was asked.
     rounds: usize,
@@ -43,14 +42,14 @@ pub(crate) struct Found {
 
 /// Answers from what was found, and notes the rest.
 #[derive(Debug)]
-pub(crate) struct Answers {
+pub struct Answers {
     found: Found,
     missing: RefCell<BTreeSet<Query>>,
 }
 
 impl Answers {
     /// From what was found.
-    pub(crate) fn new(found: Found) -> Self {
+    pub fn new(found: Found) -> Self {
         Self {
             found,
             missing: RefCell::default(),
@@ -58,7 +57,7 @@ impl Answers {
     }
 
     /// What was asked for and is not known.
-    pub(crate) fn missing(&self) -> BTreeSet<Query> {
+    pub fn missing(&self) -> BTreeSet<Query> {
         self.missing.borrow().clone()
     }
 }
@@ -91,50 +90,47 @@ impl Found {
     /// # Errors
     /// As Helm: when the API server does not know a kind or refuses. That an object is not there is an answer. Also when it was
     /// asked too often.
-    pub(crate) async fn fetch(
-        &mut self,
-        cluster: &Cluster,
-        missing: BTreeSet<Query>,
-        what: &str,
-    ) -> Result<(), Failure> {
-        self.begin_round(&missing, what)?;
+    pub async fn fetch(&mut self, cluster: &Cluster, missing: BTreeSet<Query>) -> Result<()> {
+        self.begin_round(&missing)?;
         let kinds = Kinds::new(cluster.client.clone());
         for query in missing {
             let answer = cluster.answer(one(cluster, &kinds, &query)).await;
             let answer = answer.map_err(|error| match &error {
-                Error::Discovery(_) => Failure::new(FailureKind::Failed, what).because(format!(
-                    "the chart looks for {}, which the cluster does not serve as {}",
-                    query.kind, query.api_version
-                )),
-                _ => cluster.failure(what, error).because(format!(
-                    "the chart looks for {} {:?}",
-                    query.kind, query.name
-                )),
+                Error::Discovery(_) => InstallError::LookedUp {
+                    what: format!(
+                        "looks for {}, which the cluster does not serve as {}",
+                        query.kind, query.api_version
+                    ),
+                    source: None,
+                },
+                _ => InstallError::LookedUp {
+                    what: format!("looks for {} {:?}", query.kind, query.name),
+                    source: Some(cluster.error(error)),
+                },
             })?;
             self.known.insert(query, answer);
         }
         Ok(())
     }
 
-    fn begin_round(&mut self, missing: &BTreeSet<Query>, what: &str) -> Result<(), Failure> {
+    fn begin_round(&mut self, missing: &BTreeSet<Query>) -> Result<()> {
         if self.rounds < MAX_ROUNDS {
             self.rounds += 1;
             return Ok(());
         }
-        let failure = Failure::new(FailureKind::Failed, what).because(format!(
-            "the chart asks the cluster for something new each time it is rendered, {MAX_ROUNDS} times so far"
-        ));
-        Err(missing
-            .iter()
-            .next_back()
-            .into_iter()
-            .fold(failure, |failure, query| {
-                failure.because(format!("it now looks for {} {:?}", query.kind, query.name))
-            }))
+        let next = missing.iter().next_back();
+        Err(InstallError::AsksForEver {
+            rounds: MAX_ROUNDS,
+            next: next.map(|query| format!("{} {:?}", query.kind, query.name)),
+        })
     }
 }
 
-async fn one(cluster: &Cluster, kinds: &Kinds, query: &Query) -> Result<Map<String, Value>, Error> {
+async fn one(
+    cluster: &Cluster,
+    kinds: &Kinds,
+    query: &Query,
+) -> Result<Map<String, Value>, Error> {
     let kind = kinds.get(&query.api_version, &query.kind).await?;
     let client = cluster.client.clone();
     let api: Api<DynamicObject> = if kind.namespaced && !query.namespace.is_empty() {
@@ -167,7 +163,7 @@ mod tests {
     use super::*;
 
     /// Renders as for a cluster that has nothing of what is asked for, until `next` asks for nothing new.
-    fn rounds(next: impl Fn(&Answers, usize)) -> Result<usize, Failure> {
+    fn rounds(next: impl Fn(&Answers, usize)) -> Result<usize> {
         let mut found = Found::default();
         for round in 0.. {
             let answers = Answers::new(found.clone());
@@ -176,7 +172,7 @@ mod tests {
             if missing.is_empty() {
                 return Ok(round);
             }
-            found.begin_round(&missing, "cannot deploy x")?;
+            found.begin_round(&missing)?;
             found
                 .known
                 .extend(missing.into_iter().map(|query| (query, Map::new())));
@@ -197,9 +193,8 @@ mod tests {
         };
         assert_eq!(rounds(chain).unwrap(), MAX_ROUNDS);
         let endless = rounds(|answers, round| ask(answers, &format!("r{round}"))).unwrap_err();
-        assert_eq!(endless.what, "cannot deploy x");
         assert_eq!(
-            endless.why,
+            endless.causes(),
             [
                 "the chart asks the cluster for something new each time it is rendered, 10 times so far",
                 "it now looks for Secret \"r10\""
