@@ -108,8 +108,11 @@ fn both(namespace: &TestNamespace, case: &str) -> (Said, Said, [Output; 2]) {
         .args(&arguments)
         .output()
         .unwrap();
-    let mcpt = Mcpt::new(&["--namespace", namespace.name(), "chart"]);
-    let mcpt = mcpt.command(&arguments).output().unwrap();
+    let mcpt = Mcpt::new(&["--namespace", namespace.name()]);
+    let mcpt = mcpt
+        .command(&[&["chart"], &arguments[..]].concat())
+        .output()
+        .unwrap();
     (said(&helm), said(&mcpt), [helm, mcpt])
 }
 

@@ -21,6 +21,7 @@ const CLUSTER_SUITES: &[&str] = &[
     "kubernetes_lifecycle",
     "kubernetes_registry",
     "kubernetes_releases",
+    "kubernetes_chart",
     "kubernetes_secrets",
     "kubernetes_status",
     "kubernetes_cleaning",
@@ -46,6 +47,7 @@ const HELM_SUITES: &[&str] = &[
     "kubernetes_lifecycle",
     "kubernetes_registry",
     "kubernetes_releases",
+    "kubernetes_chart",
     "kubernetes_cleaning",
     "kubernetes_volumes",
 ];

@@ -120,6 +120,13 @@ fn lay_over_defaults(
     }
 }
 
+/// Lays `over` over `below`, as Helm's `CoalesceTables`: maps are merged, all else of `below` is replaced, and a null removes a key.
+pub fn coalesce_maps(over: &Values, below: &Values) -> Values {
+    let (mut over, mut below) = (over.clone(), below.clone());
+    coalesce_tables(&mut over, &mut below, "", false, &mut Vec::new());
+    over
+}
+
 /// Lays `over` over `below`, in `over`.
 pub(crate) fn coalesce_tables(
     over: &mut Values,

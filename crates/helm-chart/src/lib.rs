@@ -24,7 +24,7 @@ mod version;
 
 pub use capabilities::{Capabilities, HelmVersion, KubeVersion};
 pub use chart::{Chart, File};
-pub use coalesce::{Coalesced, coalesce_values, merge_values};
+pub use coalesce::{Coalesced, coalesce_maps, coalesce_values, merge_values};
 pub use constraint::Constraint;
 pub use dependencies::process_dependencies;
 pub use error::{Error, SchemaError, SchemaProblem};

@@ -5,11 +5,14 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use kube::{
     Api, Client, Error,
     api::{
-        DeleteParams, DynamicObject, Patch, PatchParams, PostParams, Preconditions, Request,
-        ValidationDirective,
+        DeleteParams, DynamicObject, Patch, PatchParams, PostParams, Preconditions,
+        PropagationPolicy, Request, ValidationDirective,
     },
     core::{ObjectMeta, Status},
-    runtime::{WatchStreamExt, watcher::watch_object},
+    runtime::{
+        WatchStreamExt,
+        watcher::{self, watch_object},
+    },
 };
 use kube_access::{Cluster, Kind, Kinds, gone, is_unknown, refused};
 use serde_json::json;
@@ -17,6 +20,7 @@ use serde_json::json;
 use crate::{
     Error as InstallError, Result, field_managers,
     manifest::{self, Object},
+    removal::{Limit, still_there},
     tool::FIELD_MANAGER,
 };
 
@@ -34,6 +38,10 @@ pub struct Applier {
     release: String,
     /// Whether fields that others own are taken over.
     force: bool,
+    /// Whether the number of a workload's pods is nobody's once it was said.
+    shares_replicas: bool,
+    /// What becomes of the dependents of an object that is deleted.
+    dependents: PropagationPolicy,
 }
 
 /// What is known of an object before it is applied.
@@ -54,7 +62,25 @@ impl Applier {
             kinds,
             release,
             force: false,
+            shares_replicas: true,
+            dependents: PropagationPolicy::Foreground,
         }
+    }
+
+    /// Owns the number of a workload's pods that it says, as Helm does. Else it is nobody's once it was said, so that whoever
+    /// scales the workload meets no conflict later.
+    #[must_use]
+    pub fn owning_replicas(self) -> Self {
+        Self {
+            shares_replicas: false,
+            ..self
+        }
+    }
+
+    /// What becomes of the dependents of objects that are deleted; else they go before their owner.
+    #[must_use]
+    pub fn with_dependents(self, dependents: PropagationPolicy) -> Self {
+        Self { dependents, ..self }
     }
 
     /// Takes fields over that others own, if `force` says so; else they are a conflict.
@@ -63,11 +89,41 @@ impl Applier {
         Self { force, ..self }
     }
 
-    async fn api(&self, object: &Object) -> Result<Api<DynamicObject>> {
+    async fn kind(&self, object: &Object) -> Result<Kind> {
         let kind = self.kinds.get(&object.api_version, &object.kind);
         let kind = self.cluster.answer(kind).await;
-        let kind = kind.map_err(|error| self.unknown(object, error))?;
+        kind.map_err(|error| self.unknown(object, error))
+    }
+
+    pub(crate) async fn api(&self, object: &Object) -> Result<Api<DynamicObject>> {
+        let kind = self.kind(object).await?;
         Ok(self.api_of(object, &kind))
+    }
+
+    /// The namespace that an object is in; none of what is in no namespace.
+    ///
+    /// # Errors
+    /// When the cluster does not serve its kind or cannot be asked.
+    pub async fn namespace<'o>(&'o self, object: &'o Object) -> Result<&'o str> {
+        let kind = self.kind(object).await?;
+        let namespace = object.namespace.as_deref();
+        let namespace = namespace.unwrap_or(&self.cluster.namespace);
+        Ok(if kind.namespaced { namespace } else { "" })
+    }
+
+    /// `Kind/namespace/name`, as helm names objects that it waits for.
+    pub(crate) async fn identity(&self, object: &Object) -> Result<String> {
+        let namespace = self.namespace(object).await?;
+        Ok(format!("{}/{namespace}/{}", object.kind, object.name))
+    }
+
+    pub(crate) fn watch_error(&self, error: watcher::Error) -> InstallError {
+        self.cluster.watch_error(error).into()
+    }
+
+    /// Whether the number of its pods is to be nobody's.
+    fn shares_replicas(&self, object: &Object) -> bool {
+        self.shares_replicas && object.has_scale()
     }
 
     /// As [`Self::api`], of an object that may be there; `None` when its kind is not served any more.
@@ -150,7 +206,7 @@ impl Applier {
             {
                 Err(Error::Api(status))
                     if status.is_conflict()
-                        && object.has_scale()
+                        && self.shares_replicas(object)
                         && self
                             .owned_otherwise(&api, object, expected)
                             .await?
@@ -183,7 +239,7 @@ impl Applier {
         let moved = field_managers::moved(entries).filter(|_| expected.by_update);
         let is_moved = moved.is_some();
         metadata.managed_fields = moved.or(metadata.managed_fields);
-        let released = released(&metadata).filter(|_| object.has_scale());
+        let released = released(&metadata).filter(|_| self.shares_replicas(object));
         Ok(released.or_else(|| {
             is_moved.then(|| Ownership {
                 entries: metadata.managed_fields.unwrap_or_default(),
@@ -241,7 +297,8 @@ impl Applier {
             let mut attempts = 1..=APPLY_ATTEMPTS;
             // One that does not say how many pods it has must not take back what it said before. Otherwise a conflict tells
             // that somebody else has said it, and most often there is none.
-            let mut look = expected.by_update || object.has_scale() && object.replicas().is_none();
+            let mut look =
+                expected.by_update || self.shares_replicas(object) && object.replicas().is_none();
             loop {
                 if look
                     && let Some(owned) = self.owned_otherwise(&api, object, expected).await?
@@ -249,7 +306,7 @@ impl Applier {
                 {
                     continue;
                 }
-                let again = attempts.next() < Some(APPLY_ATTEMPTS) && object.has_scale();
+                let again = attempts.next() < Some(APPLY_ATTEMPTS) && self.shares_replicas(object);
                 match self.patch(&api, object, false, self.force).await {
                     // Another one said it, maybe just now.
                     Err(Error::Api(status)) if status.is_conflict() && again => look = true,
@@ -260,7 +317,7 @@ impl Applier {
         let done = async {
             let live = done.await?;
             // Not ours to hold on to: a Helm that turns autoscaling on would reset it.
-            let mut held = released(&live.metadata).filter(|_| object.has_scale());
+            let mut held = released(&live.metadata).filter(|_| self.shares_replicas(object));
             if held.is_some() && give_up_replicas(&api, object, &live.metadata).await? {
                 held = None;
             }
@@ -274,6 +331,35 @@ impl Applier {
         };
         let done = self.cluster.answer(done).await;
         done.map_err(|error| self.refused(object, error))
+    }
+
+    /// As [`Self::apply`], but what is being deleted takes an apply and vanishes all the same: then it is applied anew after its
+    /// end. `waits` is called before that is waited for.
+    ///
+    /// # Errors
+    /// When the API server refuses it; [`Error::NotGone`](InstallError::NotGone) when it does not end in time.
+    pub async fn apply_anew(
+        &self,
+        object: &Object,
+        expected: Expected,
+        limit: Limit,
+        waits: impl Fn(),
+    ) -> Result<DynamicObject> {
+        loop {
+            let live = self.apply(object, expected).await?;
+            if live.metadata.deletion_timestamp.is_none() {
+                return Ok(live);
+            }
+            waits();
+            let gone = self.gone(object, &live.metadata);
+            let Ok(gone) = tokio::time::timeout_at(limit.deadline, gone).await else {
+                return Err(InstallError::NotGone {
+                    waited: limit.timeout,
+                    left: vec![still_there(object, &live.metadata)],
+                });
+            };
+            gone?;
+        }
     }
 
     /// The live object's metadata, `None` when it is gone, also with all of its kind.
@@ -336,7 +422,7 @@ impl Applier {
         manifest::not_of_release(live, &self.release, &self.cluster.namespace)
     }
 
-    /// Asks for the deletion of exactly this object; its dependents go first. True when it was there.
+    /// Asks for the deletion of exactly this object. True when it was there.
     ///
     /// # Errors
     /// When the API server refuses it.
@@ -344,7 +430,11 @@ impl Applier {
         let Some(api) = self.api_of_old(object).await? else {
             return Ok(false);
         };
-        let params = DeleteParams::foreground().preconditions(Preconditions {
+        let params = DeleteParams {
+            propagation_policy: Some(self.dependents.clone()),
+            ..DeleteParams::default()
+        };
+        let params = params.preconditions(Preconditions {
             uid: live.uid.clone(),
             resource_version: None,
         });

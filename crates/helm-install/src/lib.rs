@@ -2,12 +2,16 @@
 //! the lock on a release and its heartbeat, taking over what a dead command left, and applying and removing objects so that
 //! nothing is lost that others own.
 //!
+//! [`action`] has helm's commands for releases of any chart. The parts below it are for whoever has an order of work of his own.
+//!
 //! It knows nothing of what is installed. The caller says under which [`Tool`] it works, renders the chart, and waits for what
 //! was applied by its own means.
 
+pub mod action;
 mod apply;
 pub mod capabilities;
 pub mod contents;
+mod difference;
 mod error;
 mod field_managers;
 mod heartbeat;
@@ -15,6 +19,7 @@ mod holder;
 pub mod lookup;
 pub mod manifest;
 pub mod namespace;
+pub mod readiness;
 mod records;
 pub mod removal;
 pub mod revisions;
@@ -23,14 +28,17 @@ pub mod scripted;
 mod stored;
 pub mod takeover;
 mod tool;
+mod until_ready;
 mod verdict;
 
 pub use self::{
     apply::{Applier, Expected},
+    difference::Difference,
     error::{Denied, Error, Interruption, Result},
     heartbeat::Heartbeat,
     manifest::Object,
     records::{Record, Records, Work, custom_labels},
     stored::{Stored, Which, stored},
     tool::{FIELD_MANAGER, Tool},
+    until_ready::{NotReady, until_ready},
 };

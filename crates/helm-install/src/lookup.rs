@@ -126,11 +126,7 @@ impl Found {
     }
 }
 
-async fn one(
-    cluster: &Cluster,
-    kinds: &Kinds,
-    query: &Query,
-) -> Result<Map<String, Value>, Error> {
+async fn one(cluster: &Cluster, kinds: &Kinds, query: &Query) -> Result<Map<String, Value>, Error> {
     let kind = kinds.get(&query.api_version, &query.kind).await?;
     let client = cluster.client.clone();
     let api: Api<DynamicObject> = if kind.namespaced && !query.namespace.is_empty() {

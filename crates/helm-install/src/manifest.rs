@@ -250,6 +250,46 @@ pub fn not_of_release(
     }
 }
 
+/// What the marks of a live object lack to be those of a release, in helm's words; nothing when it belongs to it.
+pub fn ownership_faults(
+    live: &kube::core::ObjectMeta,
+    release: &str,
+    namespace: &str,
+) -> Vec<String> {
+    let marks = [
+        ("label", live.labels.as_ref(), MANAGED_BY.0, MANAGED_BY.1),
+        (
+            "annotation",
+            live.annotations.as_ref(),
+            RELEASE_NAME,
+            release,
+        ),
+        (
+            "annotation",
+            live.annotations.as_ref(),
+            RELEASE_NAMESPACE,
+            namespace,
+        ),
+    ];
+    let faults = marks.into_iter().filter_map(|(sort, map, key, wanted)| {
+        let fault = match map.and_then(|map| map.get(key)) {
+            None => format!("missing key {key:?}: must be set to {wanted:?}"),
+            Some(found) if found == wanted => return None,
+            Some(found) => {
+                format!("key {key:?} must equal {wanted:?}: current value is {found:?}")
+            }
+        };
+        Some(format!("{sort} validation error: {fault}"))
+    });
+    faults.collect()
+}
+
+/// Whether a live object bears the annotation of a hook.
+pub fn has_hook_mark(live: &kube::core::ObjectMeta) -> bool {
+    let annotations = live.annotations.as_ref();
+    annotations.is_some_and(|annotations| annotations.contains_key(HOOK))
+}
+
 /// Whether a live object says that it is to outlive its release.
 pub fn kept_alive(live: &kube::core::ObjectMeta) -> bool {
     live.annotations
@@ -261,11 +301,7 @@ pub fn kept_alive(live: &kube::core::ObjectMeta) -> bool {
 /// Whether a live object was made by a hook of a release.
 pub fn is_hook(live: &kube::core::ObjectMeta) -> bool {
     let label = live.labels.as_ref().and_then(|l| l.get(MANAGED_BY.0));
-    let hook = live
-        .annotations
-        .as_ref()
-        .is_some_and(|a| a.contains_key(HOOK));
-    hook && label.map(String::as_str) == Some(MANAGED_BY.1)
+    has_hook_mark(live) && label.map(String::as_str) == Some(MANAGED_BY.1)
 }
 
 /// All objects of a manifest, in its order.
@@ -280,11 +316,28 @@ pub fn parse(manifest: &str) -> Result<Vec<Object>, ManifestError> {
             Ok(body) => body,
             Err(source) => return Err(ManifestError::Yaml { place, source }),
         };
-        if !body.is_null() {
+        for body in members(body) {
             objects.push(Object::read(&place, body)?);
         }
     }
     Ok(objects)
+}
+
+/// The objects of a document: none of an empty one, those in it of a list.
+fn members(document: Value) -> Vec<Value> {
+    let is_list = document["kind"]
+        .as_str()
+        .is_some_and(|kind| kind.ends_with("List"));
+    match document {
+        Value::Null => Vec::new(),
+        Value::Object(mut list) if is_list && list.get("items").is_some_and(Value::is_array) => {
+            match list.remove("items") {
+                Some(Value::Array(items)) => items.into_iter().flat_map(members).collect(),
+                _ => Vec::new(),
+            }
+        }
+        object => vec![object],
+    }
 }
 
 /// All objects of a release. That its own namespace is named, or any for what is in none, makes them no others: a chart may
@@ -355,6 +408,15 @@ spec: {replicas: 2}
     }
 
     #[test]
+    fn lists_are_the_objects_in_them() {
+        let list = "apiVersion: v1\nkind: List\nitems:\n- apiVersion: v1\n  kind: Secret\n  metadata: {name: a}\n\
+            - apiVersion: v1\n  kind: ConfigMapList\n  items:\n  - {apiVersion: v1, kind: ConfigMap, metadata: {name: b}}\n";
+        assert_eq!(names(&parse(list).unwrap()), ["a", "b"]);
+        let named = "apiVersion: e/v1\nkind: AllowList\nmetadata: {name: c}\n";
+        assert_eq!(names(&parse(named).unwrap()), ["c"]);
+    }
+
+    #[test]
     fn broken_documents_are_told_by_number() {
         assert_eq!(
             parse("a: b").unwrap_err().to_string(),
@@ -382,7 +444,21 @@ spec: {replicas: 2}
             not_of_release(&live, "other", "space").as_deref(),
             Some(r#"it belongs to release "demo" in namespace "space""#)
         );
+        assert!(ownership_faults(&live, "demo", "space").is_empty());
+        assert_eq!(
+            ownership_faults(&live, "demo", "other"),
+            [
+                "annotation validation error: key \"meta.helm.sh/release-namespace\" must equal \"other\": \
+                current value is \"space\""
+            ]
+        );
         let bare = kube::core::ObjectMeta::default();
+        let faults = ownership_faults(&bare, "demo", "space");
+        assert_eq!(faults.len(), 3);
+        assert_eq!(
+            faults[0],
+            "label validation error: missing key \"app.kubernetes.io/managed-by\": must be set to \"Helm\""
+        );
         assert_eq!(
             not_of_release(&bare, "demo", "space").as_deref(),
             Some("it is managed by nobody that is known")
@@ -467,7 +543,7 @@ spec: {replicas: 2}
     #[test]
     fn a_document_is_told_by_its_template() {
         let manifest = "---\n# Source: c/templates/a.yaml\napiVersion: v1\nkind: Pod\nmetadata: {name: a}\n\
-            ---\n# Source: c/templates/b.yaml\napiVersion: v1\nkind: List\nitems: []\n";
+            ---\n# Source: c/templates/b.yaml\napiVersion: v1\nkind: Thing\nspec: {}\n";
         assert_eq!(
             parse(manifest).unwrap_err().to_string(),
             "c/templates/b.yaml (document 2) has no metadata.name"

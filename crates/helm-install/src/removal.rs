@@ -54,13 +54,17 @@ pub struct Asked {
     pub going: Vec<(Object, ObjectMeta)>,
     /// Those that stay, though they are the release's.
     pub kept: Vec<Object>,
+    /// Those that are there and not the release's.
+    pub foreign: Vec<Object>,
 }
 
 /// What becomes of one object.
 enum Fate {
     Going(Box<ObjectMeta>),
     Kept,
-    /// It is gone already, or not the release's.
+    /// It is not the release's.
+    Foreign,
+    /// It is gone already, or is not to go.
     Nothing,
 }
 
@@ -82,6 +86,7 @@ pub async fn ask(
         match ask_one(applier, object, claims, except).await {
             Ok(Fate::Going(live)) => asked.going.push((object.clone(), *live)),
             Ok(Fate::Kept) => asked.kept.push(object.clone()),
+            Ok(Fate::Foreign) => asked.foreign.push(object.clone()),
             Ok(Fate::Nothing) => {}
             Err(error) => failed.push(error),
         }
@@ -104,7 +109,7 @@ async fn ask_one(
     };
     if let Some(why) = applier.not_of_release(&live) {
         tracing::debug!(object = object.label(), why, "left alone");
-        return Ok(Fate::Nothing);
+        return Ok(Fate::Foreign);
     }
     if live.uid.as_ref().is_some_and(|uid| except.contains(uid)) {
         return Ok(Fate::Nothing);

@@ -53,7 +53,7 @@ pub(crate) struct Global {
     #[arg(short, long, global = true, value_name = "NAMESPACE")]
     pub(crate) namespace: Option<Namespace>,
     /// Context of the kubeconfig
-    #[arg(long, global = true, value_name = "NAME")]
+    #[arg(long, alias = "kube-context", global = true, value_name = "NAME")]
     pub(crate) context: Option<String>,
     /// Kubeconfig file [default: KUBECONFIG, else ~/.kube/config]
     #[arg(long, global = true, value_name = "FILE")]
@@ -150,7 +150,7 @@ pub(crate) enum Command {
     Import(commands::import::Import),
     /// Put mcpt's own image into a registry or an archive, for clusters
     Image(commands::image::ImageCommand),
-    /// Render, show and pack charts, as helm does
+    /// Render, pack and install charts, as helm does
     Chart(commands::chart::Chart),
     /// Serve a stdio MCP server over streamable HTTP
     Bridge(commands::bridge::Bridge),

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use helm_install::{
-    Expected, Object, Record, custom_labels, manifest,
+    Difference, Expected, Object, Record, custom_labels, manifest,
     revisions::{self, ROLLBACK_REVISION},
 };
 use helm_release::{APPLY_METHOD_SERVER_SIDE, History, Info, Next, Release, Status};
@@ -149,40 +149,20 @@ impl Change {
         done: String,
         what: &str,
     ) -> Result<Self, Failure> {
-        let mut objects = parse(&release, what)?;
-        for object in &mut objects {
-            object.mark(&release.name, &release.namespace);
-        }
-        // What the deployed revision has is known to be there and ours, unless a deletion began since. Revisions after it failed:
-        // some of their objects may be there, and are removed or taken over.
-        let running = revisions::running(&history).map(|record| record.release.version);
-        let there = revisions::since_the_end(&history);
-        let recent = || there.iter().filter(|r| Some(r.release.version) >= running);
-        let whole = !recent().any(revisions::deletion_began);
-        let mut ours = Vec::new();
-        let mut by_update = false;
-        let mut old = Vec::new();
-        for record in recent() {
-            let found = parse(&record.release, what)?;
-            by_update |= record.release.apply_method != APPLY_METHOD_SERVER_SIDE;
-            if whole && Some(record.release.version) == running {
-                ours.clone_from(&found);
-            }
-            old.extend(found);
-        }
-        let gone = manifest::pruned(&old, &objects);
-        let scalers = objects.iter().filter(|object| {
-            let running = ours.iter().find(|other| other.same(object));
+        let Difference {
+            objects,
+            gone,
+            running,
+        } = Difference::of(&history, &release).map_err(|error| unusable(what, &error))?;
+        let wanted = objects.iter().map(|(object, _)| object);
+        let scalers = wanted.filter(|object| {
+            let running = running.iter().find(|other| other.same(object));
             object.is_autoscaler()
                 && running.is_none_or(|running| running.body["spec"] != object.body["spec"])
         });
         let bounded = scalers.filter_map(bound).collect();
-        let expect = |object: Object| {
-            let ours = ours.iter().any(|other| other.same(&object));
-            (object, Expected { ours, by_update })
-        };
         Ok(Self {
-            objects: objects.into_iter().map(expect).collect(),
+            objects,
             history,
             release,
             labels,
@@ -257,10 +237,6 @@ fn bound(scaler: &Object) -> Option<(String, String, i64)> {
     let target = |key: &str| spec["scaleTargetRef"][key].as_str().map(str::to_owned);
     let least = spec["minReplicas"].as_i64().unwrap_or(1);
     Some((target("kind")?, target("name")?, least))
-}
-
-fn parse(release: &Release, what: &str) -> Result<Vec<Object>, Failure> {
-    manifest::of_release(release).map_err(|error| unusable(what, &error))
 }
 
 /// A manifest that cannot be used.

@@ -17,7 +17,7 @@ use serde::de::DeserializeOwned;
 use crate::{driver, failure::failure};
 
 /// As which program mcpt works on releases.
-pub(crate) const TOOL: Tool = Tool {
+pub const TOOL: Tool = Tool {
     name: "mcpt",
     heartbeat: "mcpt.io/heartbeat",
     holder: "mcpt.io/holder",

@@ -37,6 +37,7 @@ mod usage;
 
 pub use self::{
     backend::Kubernetes,
+    cluster::TOOL,
     connect::ConnectOptions,
     driver::KubernetesDriver,
     gateway::{GATEWAY, Gateway, GatewayPages, InstalledGateway, gateway_dry_run},

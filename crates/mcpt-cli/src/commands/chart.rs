@@ -5,18 +5,28 @@ mod dependency;
 mod flags;
 mod get;
 mod history;
+mod install;
 mod lint;
 mod list;
 mod location;
+mod operation_flags;
 mod package;
 mod places;
+mod printed;
 mod pull;
 mod push;
 mod registry;
 mod releases;
 mod repo;
+mod resources;
+mod rollback;
+mod session;
 mod show;
+mod status;
 mod template;
+mod testing;
+mod uninstall;
+mod upgrade;
 
 use clap::{Args, Subcommand};
 use helm_chart::Chart as Loaded;
@@ -59,6 +69,19 @@ enum Action {
     /// List, choose and fetch the charts that a chart depends on
     #[command(alias = "dep", alias = "dependencies")]
     Dependency(dependency::Dependency),
+    /// Make a release of a chart
+    Install(Box<install::Install>),
+    /// Lay another chart, or other values, over a release
+    Upgrade(Box<upgrade::Upgrade>),
+    /// Make an earlier revision of a release run again
+    Rollback(Box<rollback::Rollback>),
+    /// Remove releases
+    #[command(alias = "del", alias = "delete", alias = "un")]
+    Uninstall(Box<uninstall::Uninstall>),
+    /// Show how a release is
+    Status(status::Status),
+    /// Run the tests of a release
+    Test(testing::Test),
     /// List the releases in a namespace, or in all
     #[command(alias = "ls")]
     List(Box<list::List>),
@@ -83,6 +106,12 @@ impl Chart {
             Action::Push(push) => push.run(),
             Action::Registry(registry) => registry.run(global),
             Action::Dependency(dependency) => dependency.run(),
+            Action::Install(install) => install.run(global),
+            Action::Upgrade(upgrade) => upgrade.run(global),
+            Action::Rollback(rollback) => rollback.run(global),
+            Action::Uninstall(uninstall) => uninstall.run(global),
+            Action::Status(status) => status.run(global),
+            Action::Test(test) => test.run(global),
             Action::List(list) => list.run(global),
             Action::History(history) => history.run(global),
             Action::Get(get) => get.run(global),

@@ -201,24 +201,18 @@ impl Operation<'_> {
         object: &Object,
         expected: Expected,
     ) -> Result<DynamicObject, Failure> {
-        loop {
-            let applied = self.applier.apply(object, expected);
-            let live = Box::pin(self.in_time(applied)).await?;
-            if live.metadata.deletion_timestamp.is_none() {
-                return Ok(live);
-            }
+        let limit = Limit {
+            timeout: self.conduct.timeout,
+            deadline: self.deadline,
+        };
+        let waits = || {
             self.progress.event(ProgressEvent::Waiting(format!(
                 "{} is being deleted: waiting until it is gone",
                 object.label()
             )));
-            let gone = self.applier.gone(object, &live.metadata);
-            let Ok(gone) = tokio::time::timeout_at(self.deadline, gone).await else {
-                return Err(Failure::new(FailureKind::TimedOut, &self.what)
-                    .because("it was deleted before, and that is not done yet")
-                    .because(removal::still_there(object, &live.metadata)));
-            };
-            self.told(gone)?;
-        }
+        };
+        let applied = self.applier.apply_anew(object, expected, limit, waits);
+        Box::pin(self.in_time(applied)).await
     }
 
     /// Asks for the deletion of objects that the new revision does not have any more.

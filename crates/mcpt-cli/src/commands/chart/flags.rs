@@ -1,9 +1,10 @@
 //! Flags that several of helm's commands share.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use clap::Args;
 use helm_chart::{Overrides, Values};
+use helm_render::Limits;
 use mcpt_core::Failure;
 
 use super::failed;
@@ -63,6 +64,27 @@ impl ValueFlags {
             }
         }
         overrides.merge().map_err(|error| failed(error.to_string()))
+    }
+}
+
+/// What the templates may take.
+#[derive(Debug, Clone, Copy, Args)]
+#[command(next_help_heading = "Limits")]
+pub(super) struct RenderFlags {
+    /// How long the templates may take
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    render_time: u64,
+    /// How many MiB of text and lists the templates may make
+    #[arg(long, value_name = "MIB", default_value_t = 1024)]
+    render_memory: u64,
+}
+
+impl RenderFlags {
+    pub(super) fn limits(self) -> Limits {
+        Limits {
+            time: Duration::from_secs(self.render_time),
+            memory: self.render_memory.saturating_mul(1 << 20),
+        }
     }
 }
 

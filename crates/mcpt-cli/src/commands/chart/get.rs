@@ -6,13 +6,14 @@ use clap::{Args, Subcommand};
 use helm_chart::{Dependency, coalesce_values};
 use helm_funcs::{format_time, json_text};
 use helm_install::{Record, custom_labels};
-use helm_release::{ChartRecord, HookEvent, Release, as_helm_reads};
+use helm_release::{ChartRecord, Release, as_helm_reads};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::{
     failed,
-    releases::{for_people, go_json, last_deployed, revision, time},
+    printed::{hooks, tests},
+    releases::{for_people, go_json, last_deployed, revision},
 };
 use crate::{
     args::{Format, Global},
@@ -147,14 +148,6 @@ fn computed(release: &Release) -> Result<Map<String, Value>, Ending> {
     Ok(values.map_err(|error| failed(error.to_string()))?.values)
 }
 
-fn hooks(release: &Release) -> String {
-    release.hooks.iter().fold(String::new(), |mut all, hook| {
-        // Writing to a string cannot fail.
-        let _ = write!(all, "---\n# Source: {}\n{}\n", hook.path, hook.manifest);
-        all
-    })
-}
-
 /// What helm tells of a release when it tells everything.
 fn all(release: &Release) -> Result<String, Ending> {
     let metadata = release.chart.clone().unwrap_or_default().metadata;
@@ -186,39 +179,6 @@ fn all(release: &Release) -> Result<String, Ending> {
         let _ = write!(all, "NOTES:\n{}\n", release.info.notes.trim());
     }
     Ok(all)
-}
-
-/// How the tests ended last.
-fn tests(release: &Release) -> String {
-    let tests = release
-        .hooks
-        .iter()
-        .filter(|hook| hook.events.contains(&HookEvent::Test));
-    let mut all = String::new();
-    let mut has_tests = false;
-    for hook in tests {
-        has_tests = true;
-        let at = |text: &Option<String>| text.as_deref().and_then(time);
-        let run = &hook.last_run;
-        // What never ran has no times.
-        let Some(started) = at(&run.started_at) else {
-            continue;
-        };
-        let phase = serde_json::to_value(run.phase).unwrap_or_default();
-        let _ = write!(
-            all,
-            "TEST SUITE:     {}\nLast Started:   {}\nLast Completed: {}\nPhase:          {}\n",
-            hook.name,
-            for_people(Some(&started)),
-            for_people(at(&run.completed_at).as_ref()),
-            phase.as_str().unwrap_or_default()
-        );
-    }
-    if has_tests {
-        all
-    } else {
-        "TEST SUITE: None\n".to_owned()
-    }
 }
 
 #[derive(Debug, Serialize)]

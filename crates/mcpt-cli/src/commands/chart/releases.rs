@@ -3,16 +3,12 @@
 use helm_funcs::{format_time, parse_time};
 use helm_install::{Record, Stored, Which};
 use helm_release::{ChartRecord, Release};
-use http::HeaderValue;
 use jiff::{Zoned, tz::TimeZone};
-use kube_access::{ConnectOptions, Target, chain};
+use kube_access::chain;
 use serde::Serialize;
 
-use super::{failed, is_release_name};
+use super::{failed, is_release_name, session::connect};
 use crate::{args::Global, ending::Ending, messages, output, runtime};
-
-/// How mcpt calls itself towards the API server.
-const USER_AGENT: &str = concat!("mcpt/", env!("CARGO_PKG_VERSION"));
 
 /// Go's layout of times for people.
 const FOR_PEOPLE: &str = "Mon Jan _2 15:04:05 2006";
@@ -24,26 +20,11 @@ pub(super) fn stored(
     release: Option<&str>,
     everywhere: bool,
 ) -> Result<Vec<Record>, Ending> {
-    let options = ConnectOptions {
-        kubeconfig: global.kubeconfig.clone(),
-        context: global.context.clone(),
-        user_agent: Some(HeaderValue::from_static(USER_AGENT)),
-    };
-    let unreachable = |error: &dyn std::error::Error| {
-        failed(format!("kubernetes cluster unreachable: {}", chain(error)))
-    };
     let Stored {
         records,
         unreadable,
     } = runtime::run(async {
-        let target = Target::find(&options).await;
-        let target = target.map_err(|error| unreachable(&error))?;
-        let of_context = target.namespace.clone();
-        let namespace = global.namespace.as_ref().map(ToString::to_string);
-        let namespace = namespace.or(of_context);
-        let namespace = namespace.unwrap_or_else(|| "default".to_owned());
-        let cluster = target.connect(&namespace).await;
-        let cluster = cluster.map_err(|error| unreachable(&error))?;
+        let cluster = connect(global).await?;
         let which = match release {
             Some(name) => Which::Of(name),
             None if everywhere => Which::Everywhere,

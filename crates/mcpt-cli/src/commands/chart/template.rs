@@ -5,20 +5,21 @@ use std::{
     fs::{self, OpenOptions},
     io::Write as _,
     path::{Component, Path, PathBuf},
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{SystemTime, UNIX_EPOCH},
 };
 
 use clap::Args;
 use gotmpl::{MissingKey, TemplateSet, Value};
 use helm_chart::{Capabilities, Chart, KubeVersion, PathGlob, Values};
 use helm_render::{
-    Hook, HookEvent, Limits, ReleaseOptions, Rendered, Sources, render_within, split_documents,
+    Hook, HookEvent, ReleaseOptions, Rendered, Sources, render_within, split_documents,
 };
 use mcpt_core::Failure;
 
 use super::{
-    LONGEST_NAME, failed,
-    flags::{ValueFlags, WithoutEffect},
+    failed,
+    flags::{RenderFlags, ValueFlags, WithoutEffect},
+    install::invalid_name,
     is_release_name,
     location::ChartFlags,
 };
@@ -76,12 +77,8 @@ pub(crate) struct Template {
     /// In a folder with the release's name there
     #[arg(long)]
     release_name: bool,
-    /// How long the templates may take
-    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
-    render_time: u64,
-    /// How many MiB of text and lists the templates may make
-    #[arg(long, value_name = "MIB", default_value_t = 1024)]
-    render_memory: u64,
+    #[command(flatten)]
+    limits: RenderFlags,
     #[command(flatten)]
     from: ChartFlags,
     #[command(flatten)]
@@ -108,10 +105,7 @@ impl Template {
             ..ReleaseOptions::install(&name, namespace.unwrap_or_else(|| "default".to_owned()))
         };
         let rendered = render_within(
-            Limits {
-                time: Duration::from_secs(self.render_time),
-                memory: self.render_memory.saturating_mul(1 << 20),
-            },
+            self.limits.limits(),
             &chart,
             &user,
             &release,
@@ -166,11 +160,8 @@ impl Template {
         if is_release_name(&name) {
             return Ok(name);
         }
-        Err(failed(format!(
-            "release name check failed: release name {name:?}: invalid release name, must match regex \
-             ^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$ and the length must \
-             not be longer than {LONGEST_NAME}"
-        )))
+        let why = invalid_name(&name);
+        Err(failed(format!("release name check failed: {why}")))
     }
 
     fn hooks<'r>(&self, rendered: &'r Rendered) -> impl Iterator<Item = &'r Hook> {
@@ -292,7 +283,7 @@ fn without_schemas(chart: &mut Chart) {
     chart.dependencies.iter_mut().for_each(without_schemas);
 }
 
-fn from_template(template: &str) -> Result<String, Failure> {
+pub(super) fn from_template(template: &str) -> Result<String, Failure> {
     let functions = helm_funcs::functions(&Sources::system());
     let mut set = TemplateSet::new("name-template", functions, MissingKey::Default);
     set.parse("name-template", template)
@@ -302,7 +293,7 @@ fn from_template(template: &str) -> Result<String, Failure> {
 }
 
 /// The chart's name and the time, as helm does it.
-fn generated(chart: &str) -> String {
+pub(super) fn generated(chart: &str) -> String {
     let name = Path::new(chart).file_name().unwrap_or_default();
     let name = name.to_string_lossy();
     let name = name.split('.').next().unwrap_or_default();

@@ -1,0 +1,99 @@
+//! The cluster that a command on releases works on, and what is told while it works.
+
+use std::io::{self, IsTerminal as _};
+
+use helm_install::action::{Action, ActionError, Conduct, Told};
+use http::HeaderValue;
+use kube_access::{Cluster, ConnectOptions, Progress, Target, chain};
+use mcpt_core::{Progress as Display, ProgressEvent};
+use mcpt_kube::TOOL;
+
+use super::failed;
+use crate::{args::Global, ending::Ending, messages, progress};
+
+/// How mcpt calls itself towards the API server.
+const USER_AGENT: &str = concat!("mcpt/", env!("CARGO_PKG_VERSION"));
+
+/// The cluster, with the namespace to work in: the context's or `default` when nobody says.
+pub(super) async fn connect(global: &Global) -> Result<Cluster, Ending> {
+    let options = ConnectOptions {
+        kubeconfig: global.kubeconfig.clone(),
+        context: global.context.clone(),
+        user_agent: Some(HeaderValue::from_static(USER_AGENT)),
+    };
+    let unreachable = |error: &dyn std::error::Error| {
+        failed(format!("kubernetes cluster unreachable: {}", chain(error)))
+    };
+    let target = Target::find(&options).await;
+    let target = target.map_err(|error| unreachable(&error))?;
+    let of_context = target.namespace.clone();
+    let namespace = global.namespace.as_ref().map(ToString::to_string);
+    let namespace = namespace.or(of_context);
+    let namespace = namespace.unwrap_or_else(|| "default".to_owned());
+    let cluster = target.connect(&namespace).await;
+    Ok(cluster.map_err(|error| unreachable(&error))?)
+}
+
+/// A failure of work on a release.
+pub(super) fn refused(error: &ActionError) -> Ending {
+    failed(error.to_string()).into()
+}
+
+/// The same, with what helm says before it.
+pub(super) fn refused_as(prefix: &str) -> impl Fn(ActionError) -> Ending {
+    move |error| failed(format!("{prefix}{error}")).into()
+}
+
+/// What tells of the work: a spinner on a terminal, and else, as with helm, what the user should know alone.
+pub(super) struct Teller<'a> {
+    global: &'a Global,
+    display: Option<Box<dyn Display>>,
+}
+
+impl<'a> Teller<'a> {
+    /// As the options and the terminal want it.
+    pub(super) fn new(global: &'a Global) -> Self {
+        let shows = io::stderr().is_terminal() || global.verbose > 0;
+        Self {
+            global,
+            display: shows.then(|| progress::display(global)),
+        }
+    }
+
+    /// Work on a release.
+    pub(super) fn action<'w>(
+        &'w self,
+        cluster: &'w Cluster,
+        name: &'w str,
+        conduct: &'w Conduct,
+    ) -> Action<'w> {
+        let told = Told {
+            progress: self,
+            logs: &messages::line,
+        };
+        Action::new(cluster, TOOL, name, conduct, told)
+    }
+
+    fn event(&self, event: ProgressEvent) {
+        if let Some(display) = &self.display {
+            display.event(event);
+        }
+    }
+}
+
+impl Progress for Teller<'_> {
+    fn step(&self, text: String) {
+        self.event(ProgressEvent::Step(text));
+    }
+
+    fn waiting(&self, text: String) {
+        self.event(ProgressEvent::Waiting(text));
+    }
+
+    fn warning(&self, text: String) {
+        match &self.display {
+            Some(display) => display.event(ProgressEvent::Warning(text)),
+            None => messages::warning(self.global, &text),
+        }
+    }
+}
