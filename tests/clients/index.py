@@ -1,7 +1,7 @@
 """An npm registry and a Python index on one port, with a few small packages, to provoke what can go wrong with such.
 
 Prints its port, then serves until its standard input ends. Packages are real: npm and uv install them as any other.
-`--auth USER:PASSWORD` asks for these; `--tls CERT KEY` speaks TLS.
+`--listen ADDRESS PORT` is for others than this machine; `--auth USER:PASSWORD` asks for these; `--tls CERT KEY` speaks TLS.
 """
 
 import base64
@@ -176,7 +176,10 @@ class Index(http.server.BaseHTTPRequestHandler):
 
 
 def main(arguments):
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Index)
+    address, port = "127.0.0.1", 0
+    if arguments[:1] == ["--listen"]:
+        address, port, arguments = arguments[1], int(arguments[2]), arguments[3:]
+    server = http.server.ThreadingHTTPServer((address, port), Index)
     if arguments[:1] == ["--auth"]:
         Index.auth, arguments = arguments[1], arguments[2:]
     if arguments[:1] == ["--tls"]:

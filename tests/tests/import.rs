@@ -91,10 +91,7 @@ fn a_clients_file_becomes_a_registry_that_runs() {
         registry["my-server"]["env"]["DEMO_TOKEN"],
         "{{ .Values.my_server.DEMO_TOKEN }}"
     );
-    assert_eq!(
-        registry["folder"]["command"],
-        json!(["npx", "-y", "pkg@1.0.0"])
-    );
+    assert_eq!(registry["folder"]["package"], "npm:pkg@1.0.0");
     assert_eq!(registry["folder"]["args"], json!(["/srv"]));
     assert_eq!(
         registry["box"]["command"],

@@ -16,6 +16,7 @@ pub(crate) mod machine;
 mod mcpt;
 pub(crate) mod oci;
 mod recipe;
+mod runtimes;
 mod servers;
 
 use recipe::Recipe;
@@ -27,6 +28,8 @@ const SUITES: &[Name] = &[
     Name::Filesystem,
     Name::Time,
     Name::Registry,
+    Name::RuntimeNode,
+    Name::RuntimePython,
 ];
 
 #[derive(Debug, clap::Args)]
@@ -51,6 +54,10 @@ pub(crate) enum Name {
     Filesystem,
     /// `PyPI` mcp-server-time
     Time,
+    /// What packages of npm are installed and run with
+    RuntimeNode,
+    /// What packages of `PyPI` are installed and run with
+    RuntimePython,
     /// The first container of each pod of the test cluster
     Pause,
     /// DNS of the test cluster
@@ -69,6 +76,8 @@ impl Name {
             Self::Everything => "everything",
             Self::Filesystem => "filesystem",
             Self::Time => "time",
+            Self::RuntimeNode => "runtime-node",
+            Self::RuntimePython => "runtime-python",
             Self::Pause => "pause",
             Self::Coredns => "coredns",
             Self::Busybox => "busybox",
@@ -83,6 +92,8 @@ impl Name {
             Self::Everything => servers::node("everything", &["stdio"]),
             Self::Filesystem => servers::node("filesystem", &["/data"]),
             Self::Time => servers::time(),
+            Self::RuntimeNode => runtimes::node(),
+            Self::RuntimePython => runtimes::python(),
             Self::Pause => machine::pause(),
             Self::Coredns => machine::coredns(),
             Self::Busybox => machine::busybox(),

@@ -25,6 +25,7 @@ const CLUSTER_SUITES: &[&str] = &[
     "kubernetes_secrets",
     "kubernetes_status",
     "kubernetes_cleaning",
+    "kubernetes_packages",
     "kubernetes_volumes",
     "kubernetes_interrupted",
     "kubernetes_discovery",
@@ -53,7 +54,7 @@ const HELM_SUITES: &[&str] = &[
 ];
 
 /// Suites that run on each engine; each is one file in tests/tests.
-const ENGINE_SUITES: &[&str] = &["end_to_end", "engines"];
+const ENGINE_SUITES: &[&str] = &["end_to_end", "engines", "packages_on_engines"];
 
 /// What a part of the tests needs from the machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
@@ -282,7 +283,13 @@ impl Run {
         self.step("engines up", &mut xtask(&["engines", "up"])?);
         let mut load = xtask(&["engines", "load"])?;
         // mcpt's own image it makes by itself, of the running binary.
-        for server in ["everything", "filesystem", "time"] {
+        for server in [
+            "everything",
+            "filesystem",
+            "time",
+            "runtime-node",
+            "runtime-python",
+        ] {
             load.arg(images().join(format!("{server}.tar")));
         }
         self.step("engines load", &mut load);

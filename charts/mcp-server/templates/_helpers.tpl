@@ -90,6 +90,43 @@ Claim that holds the workspace.
 {{- default (printf "%s-workspace" (include "mcp-server.fullname" .)) .Values.persistence.existingClaim }}
 {{- end }}
 
+{{/*
+Name of the ConfigMap with the lock of the package, and of the Secret with the settings of its installer.
+*/}}
+{{- define "mcp-server.packageName" -}}
+{{- printf "%s-package" (include "mcp-server.fullname" .) }}
+{{- end }}
+
+{{/*
+Secret with the settings of the installer, or nothing.
+*/}}
+{{- define "mcp-server.packageSettings" -}}
+{{- if and .Values.package.settings .Values.package.existingSettings }}
+{{- fail "package.settings and package.existingSettings are both given: the installer has one Secret" }}
+{{- end }}
+{{- if .Values.package.settings }}
+{{- include "mcp-server.packageName" . }}
+{{- else }}
+{{- .Values.package.existingSettings }}
+{{- end }}
+{{- end }}
+
+{{/*
+The mount of the package's volume. On a claim each lock and runtime image has a folder of its own. Call with (dict "root" $ "readOnly" BOOL).
+*/}}
+{{- define "mcp-server.packageMount" -}}
+- name: package
+  mountPath: /mcpt-package
+  {{- with .root.Values.package }}
+  {{- if .claim }}
+  subPath: {{ printf "%s %s" .lock (toJson $.root.Values.image) | sha256sum | trunc 16 | quote }}
+  {{- end }}
+  {{- end }}
+  {{- if .readOnly }}
+  readOnly: true
+  {{- end }}
+{{- end }}
+
 {{- define "mcp-server.serviceAccountName" -}}
 {{- if .Values.serviceAccount.create }}
 {{- default (include "mcp-server.fullname" .) .Values.serviceAccount.name }}
@@ -136,10 +173,10 @@ The grammar is Docker's; values.schema.json has it. Call with (dict "image" IMAG
 {{- end }}
 
 {{/*
-"true" when the pod needs the mcpt binary: as bridge, or as probe.
+"true" when the pod needs the mcpt binary: as bridge, as probe, or to install a package.
 */}}
 {{- define "mcp-server.needsMcpt" -}}
-{{- $needed := eq .Values.mcp.transport "stdio" }}
+{{- $needed := or (eq .Values.mcp.transport "stdio") (not (empty .Values.package.lock)) }}
 {{- range .Values.probes }}
 {{- if eq .type "mcp" }}
 {{- $needed = true }}

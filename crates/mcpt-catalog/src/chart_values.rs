@@ -10,8 +10,8 @@ const BRIDGE_PATH: &str = "/mcp";
 
 /// Values that make the chart `mcp-server` run the plan; what the plan leaves open is left to the chart's defaults.
 ///
-/// The values contain the plan's secrets in clear, under `secrets` alone, from where they reach the release's Secret
-/// and nothing else. A plan without image gives values without image.
+/// The values contain the plan's secrets in clear, under `secrets` and `package.settings` alone, from where they reach the
+/// release's Secrets and nothing else. A plan without image gives values without image.
 pub fn chart_values(plan: &Plan) -> Map<String, Value> {
     let mut values = Map::new();
     if let Some(image) = &plan.image {
@@ -27,6 +27,20 @@ pub fn chart_values(plan: &Plan) -> Map<String, Value> {
         values.insert("replicaCount".into(), json!(replicas));
     }
     values.insert("mcp".into(), mcp(plan));
+    if let Some(package) = &plan.package {
+        let mut block = Map::new();
+        // A text, since YAML's numbers and a chart's merging are nothing for a lock.
+        block.insert("lock".into(), json!(json!(package).to_string()));
+        if !plan.package_settings.is_empty() {
+            let settings: Map<_, _> = plan
+                .package_settings
+                .iter()
+                .map(|(name, text)| (name.clone(), json!(text.expose())))
+                .collect();
+            block.insert("settings".into(), Value::Object(settings));
+        }
+        values.insert("package".into(), Value::Object(block));
+    }
     if !plan.env.is_empty() {
         values.insert("env".into(), json!(plan.env));
     }

@@ -92,6 +92,7 @@ pub fn compile(template: &Template, settings: &Settings) -> Result<Plan, Compile
             template: template.id.clone(),
             template_version: template.version.clone(),
             package: None,
+            package_settings: BTreeMap::new(),
             image: template.image.clone(),
             container_command: template.command.clone(),
             local_command: template.local_command.clone(),

@@ -139,13 +139,26 @@ impl Entry<'_> {
         let mut entry = Map::new();
         let mut args = self.words()?;
         match &self.recipe.source {
-            Source::Npm(package) => {
+            // What an entry's package cannot say is left to the runner that says it.
+            Source::Npm(package) if !package.with.is_empty() => {
                 entry.insert("type".to_owned(), json!("process"));
                 entry.insert("command".to_owned(), json!(npx(package)));
             }
-            Source::Pypi(package) => {
+            Source::Npm(package) => {
+                entry.insert("package".to_owned(), json!(format!("npm:{package}")));
+                entry.extend(program(package.bin.as_deref()));
+            }
+            Source::Pypi(package)
+                if package.python.is_some()
+                    || package.module.is_some()
+                    || !package.with.is_empty() =>
+            {
                 entry.insert("type".to_owned(), json!("process"));
                 entry.insert("command".to_owned(), json!(uvx(package)));
+            }
+            Source::Pypi(package) => {
+                entry.insert("package".to_owned(), json!(format!("pypi:{package}")));
+                entry.extend(program(package.script.as_deref()));
             }
             Source::Program(program) => {
                 entry.insert("type".to_owned(), json!("process"));
@@ -343,6 +356,11 @@ impl Entry<'_> {
 /// Plain text that means no expression.
 fn quoted(plain: &str) -> String {
     plain.replace("{{", "{{ \"{{\" }}")
+}
+
+/// The field that names the program of a package.
+fn program(name: Option<&str>) -> Option<(String, Value)> {
+    Some(("program".to_owned(), json!(name?)))
 }
 
 /// The command of a package of npm.

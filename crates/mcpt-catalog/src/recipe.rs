@@ -148,6 +148,7 @@ pub fn compile_recipe(recipe: &Recipe, settings: &Settings) -> Result<Plan, Reci
                 mcpt_core::Transport::Stdio
             },
             package: None,
+            package_settings: BTreeMap::new(),
             image: None,
             container_command: Vec::new(),
             local_command: if is_elsewhere {

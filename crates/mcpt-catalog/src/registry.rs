@@ -20,6 +20,7 @@ use std::{
 
 use indexmap::IndexMap;
 use mcpt_core::{BackendName, Failure, FailureKind, Image, Namespace, Resources, ServerName, near};
+use mcpt_source::Source;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -52,6 +53,8 @@ pub struct RegistryEntry {
     pub transport: Option<EntryTransport>,
     /// Program and leading arguments, in a container and on this machine.
     pub command: Vec<String>,
+    /// Package that it is, instead of the template's image and commands.
+    pub package: Option<Source>,
     /// Arguments after the command.
     pub args: Vec<String>,
     /// Helm chart that it is deployed with.

@@ -16,6 +16,7 @@ use mcpt_source::Source;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+pub(crate) use self::check::packaged;
 pub use self::property::{CommandArg, Property};
 use crate::document::FormatError;
 

@@ -181,6 +181,9 @@ pub(crate) enum Command {
     /// Copy this binary into a folder
     #[command(hide = true)]
     Install(commands::install::Install),
+    /// Install a package from its lock
+    #[command(hide = true)]
+    InstallPackage(commands::install_package::InstallPackage),
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ pub(crate) mod history;
 pub(crate) mod image;
 pub(crate) mod import;
 pub(crate) mod install;
+pub(crate) mod install_package;
 pub(crate) mod keep;
 pub(crate) mod list;
 mod listen;
@@ -94,6 +95,7 @@ pub(crate) fn run(command: Command, global: &Global) -> Result<(), Ending> {
         Command::Supervise(supervise) => supervise.run(),
         Command::Keep(keep) => keep.run().map(drop),
         Command::Install(install) => install.run(),
+        Command::InstallPackage(install) => install.run(global),
     }
 }
 

@@ -11,6 +11,7 @@ use std::{
 
 use mcpt_backend::Rendering;
 use mcpt_core::{BackendName, Failure, FailureKind, Image, Namespace};
+use mcpt_package::Runtimes;
 use serde::Deserialize;
 
 use crate::{duration, user_file};
@@ -45,6 +46,20 @@ pub(crate) struct UserConfig {
     /// Secrets with logins at the images' registries, when `--image-pull-secret` names none.
     #[serde(rename = "image-pull-secrets")]
     pub(crate) image_pull_secrets: Vec<String>,
+    /// Images that packages are installed and run in; the environment says more than the file.
+    pub(crate) runtimes: RuntimeImages,
+}
+
+/// Images that packages are installed and run in, `{version}` in them being that of Node.js or Python.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct RuntimeImages {
+    /// With Node.js and npm; `MCPT_RUNTIME_NODE` says more.
+    node: Option<String>,
+    /// With Python and uv; `MCPT_RUNTIME_PYTHON` says more.
+    python: Option<String>,
+    /// Whether installers on a cluster are told what npm and uv are told on this machine, with the credentials in it.
+    pub(crate) settings: bool,
 }
 
 fn image<'de, D: serde::Deserializer<'de>>(source: D) -> Result<Option<Image>, D::Error> {
@@ -122,7 +137,18 @@ impl UserConfig {
             "the variable MCPT_BACKEND".clone_into(&mut config.backend_by);
         }
         config.render.read(|name| env::var_os(name))?;
+        config.runtimes.read(|name| env::var_os(name));
         Ok(config)
+    }
+
+    /// The images that packages are installed and run in.
+    pub(crate) fn runtimes(&self) -> Runtimes {
+        let usual = Runtimes::default();
+        let RuntimeImages { node, python, .. } = self.runtimes.clone();
+        Runtimes {
+            node: node.unwrap_or(usual.node),
+            python: python.unwrap_or(usual.python),
+        }
     }
 
     /// What the templates of charts may use.
@@ -186,6 +212,20 @@ impl UserConfig {
     }
 }
 
+impl RuntimeImages {
+    /// What the environment says instead; an empty text says nothing.
+    fn read(&mut self, variable: impl Fn(&str) -> Option<OsString>) {
+        for (name, image) in [
+            ("MCPT_RUNTIME_NODE", &mut self.node),
+            ("MCPT_RUNTIME_PYTHON", &mut self.python),
+        ] {
+            if let Some(text) = variable(name).filter(|text| !text.is_empty()) {
+                *image = Some(text.to_string_lossy().into_owned());
+            }
+        }
+    }
+}
+
 impl Render {
     /// What the environment says instead; an empty text says nothing.
     fn read(&mut self, variable: impl Fn(&str) -> Option<OsString>) -> Result<(), Failure> {
@@ -227,8 +267,8 @@ fn unusable(path: &Path) -> Failure {
         format!("cannot use the configuration file {}", path.display()),
     )
     .hint(
-        "it is YAML with the keys backend, namespace, templates, registries, values, mcp-registries, render, image and \
-         image-pull-secrets",
+        "it is YAML with the keys backend, namespace, templates, registries, values, mcp-registries, render, runtimes, image \
+         and image-pull-secrets",
     )
 }
 
@@ -265,6 +305,17 @@ mod tests {
             );
         }
         assert_eq!(UserConfig::default().rendering(), Rendering::default());
+    }
+
+    #[test]
+    fn images_of_packages() {
+        let path = Path::new("/c/config.yaml");
+        let mut config = UserConfig::parse(path, "runtimes: {node: r.example/node:24}\n").unwrap();
+        assert_eq!(config.runtimes().node, "r.example/node:24");
+        assert_eq!(config.runtimes().python, Runtimes::default().python);
+        let variable = |name: &str| (name == "MCPT_RUNTIME_NODE").then(|| "other".into());
+        config.runtimes.read(variable);
+        assert_eq!(config.runtimes().node, "other");
     }
 
     #[test]

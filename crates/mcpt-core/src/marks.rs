@@ -12,6 +12,8 @@ pub const DEFAULT_PATH: &str = "/mcp";
 pub const SESSIONS_ANNOTATION: &str = "mcpt.io/sessions";
 /// Annotation that says how the server itself speaks: `http` or `stdio`.
 pub const TRANSPORT_ANNOTATION: &str = "mcpt.io/transport";
+/// Annotation that names the package that a server is, as a source.
+pub const SOURCE_ANNOTATION: &str = "mcpt.io/source";
 /// Annotation that says which instance gets new sessions, and requests of none: `least-sessions`, `least-requests`, `round-robin` or `hash:HEADER`.
 pub const BALANCE_ANNOTATION: &str = "mcpt.io/balance";
 /// Annotation that says how many requests may be in progress at once, of those that come by one gateway.

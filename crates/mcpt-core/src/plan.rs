@@ -19,7 +19,11 @@ pub struct Plan {
     pub transport: Transport,
     /// Package that the server is, if it is one: its program is run with [`Self::args`], and there are no commands.
     pub package: Option<Package>,
-    /// Container image; `None` when the template can only run as a local process.
+    /// What the package's installer is told about registries where it does not run on this machine: texts of files and values of
+    /// variables, by their names.
+    pub package_settings: BTreeMap<String, Secret>,
+    /// Container image, of a package the one that it is installed and run in; `None` when the template can only run as a local
+    /// process.
     pub image: Option<Image>,
     /// Program and leading arguments inside the image; empty means the image's own entrypoint.
     /// Never empty for [`Transport::Stdio`] with an image, since the bridge must start it.

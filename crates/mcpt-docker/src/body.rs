@@ -21,7 +21,7 @@ use sha2::{Digest as _, Sha256};
 use crate::{
     image::Facts,
     marks::{self, Role},
-    own_image, quantity,
+    own_image, package, quantity,
 };
 
 /// Folder of the binary in a container whose server it serves as a bridge.
@@ -86,7 +86,11 @@ impl Template {
                 (endpoint, *port)
             }
         };
-        let (mounts, volumes, owner) = mounts(plan, facts, &mut faults);
+        let (mut mounts, volumes, mut owner) = mounts(plan, facts, &mut faults);
+        if let Some(package) = &plan.package {
+            mounts.push(package::mount(package, image, facts, true));
+            owner.get_or_insert_with(package::user);
+        }
         let args: Vec<String> = plan
             .args
             .iter()
@@ -114,6 +118,7 @@ impl Template {
             entrypoint: entrypoint(plan),
             cmd: (!args.is_empty()).then_some(args),
             env: Some(environment(plan)),
+            working_dir: plan.package.as_ref().map(|_| package::HOME.to_owned()),
             labels: Some(labels(plan, &endpoint, port)),
             stop_timeout: Some(GRACE),
             host_config: Some(HostConfig {
@@ -333,7 +338,7 @@ impl Template {
             .collect();
         env.extend(plan.secrets.keys().map(|name| (name.as_str(), REDACTED)));
         let labels: BTreeMap<_, _> = body.labels.iter().flatten().collect();
-        let value = json!({
+        let mut value = json!({
             "name": Role::Replica { revision: 1, number: 1, trial: false }.name(&self.server),
             "image": body.image,
             "user": body.user,
@@ -347,6 +352,9 @@ impl Template {
             "labels": labels,
             "replicas": plan.replicas.unwrap_or(1),
         });
+        if let Some(package) = &plan.package {
+            value["package"] = mcpt_package::described(package);
+        }
         format!("{value:#}\n")
     }
 }
@@ -401,6 +409,10 @@ fn entrypoint(plan: &Plan) -> Option<Vec<String>> {
 /// the engine, who could read them in the server's memory as well. A file would need a server that reads it.
 fn environment(plan: &Plan) -> Vec<String> {
     let mut all: BTreeMap<&str, &str> = BTreeMap::new();
+    if plan.package.is_some() {
+        // Many write below HOME, and whose the runtime image's is differs.
+        all.insert("HOME", package::HOME);
+    }
     if plan.transport == Transport::Stdio && plan.sessions == Sessions::Single {
         all.insert("MCPT_BRIDGE_MAX_SESSIONS", "1");
     }
@@ -443,7 +455,10 @@ fn labels(plan: &Plan, endpoint: &Endpoint, port: u16) -> HashMap<String, String
     };
     let mut names: Vec<String> = plan.env.keys().cloned().collect();
     names.extend(plan.secrets.keys().map(|name| format!("{name}!")));
-    let source = plan.image.as_ref().map(mcpt_core::Image::reference);
+    let source = match &plan.package {
+        Some(package) => Some(package.source()),
+        None => plan.image.as_ref().map(mcpt_core::Image::reference),
+    };
     let labels = [
         (marks::SERVER, plan.name.to_string()),
         (marks::ROLE, "replica".to_owned()),
@@ -467,6 +482,11 @@ fn mounts(
     faults: &mut Failure,
 ) -> (Vec<Mount>, Vec<Volume>, Option<String>) {
     let (mut mounts, mut volumes, mut owner) = (Vec::new(), Vec::new(), None);
+    let user = plan.package.as_ref().map_or_else(
+        || facts.user.clone(),
+        // Its containers run as that one, whatever the runtime image says.
+        |_| package::user(),
+    );
     for mount in &plan.mounts {
         let (typ, source) = if let Some(host) = &mount.host {
             match std::fs::metadata(host) {
@@ -489,7 +509,7 @@ fn mounts(
             volumes.push(Volume {
                 name: name.clone(),
                 path: mount.container.clone(),
-                owner: numbers(&facts.user),
+                owner: numbers(&user),
             });
             (MountType::VOLUME, name)
         };

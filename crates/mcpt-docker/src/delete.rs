@@ -12,7 +12,7 @@ use crate::{
     engine::Engine,
     failure::{failure, is_missing},
     lock::Lock,
-    marks,
+    marks, package,
     unit::Group,
 };
 
@@ -60,6 +60,7 @@ pub(crate) async fn delete(
     let deleted = deleted.await;
     let released = lock.release(&what).await;
     deleted.and(released)?;
+    package::clear(engine, false, &what).await?;
     if options.purge_data {
         return Ok(Deleted::default());
     }
@@ -96,7 +97,8 @@ async fn end(
 /// Removes all containers of a server but the lock, and its network. The front goes last: as long as it is there, so is a
 /// server.
 pub(crate) async fn remove_all(engine: &Engine, group: &Group, what: &str) -> Result<(), Failure> {
-    let ids: Vec<_> = group.replicas().map(|unit| unit.id.as_str()).collect();
+    let ids = group.replicas().chain(&group.installer);
+    let ids: Vec<_> = ids.map(|unit| unit.id.as_str()).collect();
     engine.remove(&ids, what).await?;
     if let Some(front) = &group.front {
         engine.remove(&[&front.id], what).await?;

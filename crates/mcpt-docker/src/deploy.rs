@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use mcpt_core::{
-    Backend as _, Capability, DeployOptions, Deployed, DryRun, Failure, FailureKind, Plan,
+    Backend as _, Capability, DeployOptions, Deployed, DryRun, Failure, FailureKind, Image, Plan,
     Progress, ProgressEvent, Revision,
 };
 
@@ -12,7 +12,7 @@ use crate::{
     engine::Engine,
     image::{self, Facts},
     lock::Lock,
-    marks, own_image, scale, server,
+    marks, own_image, package, scale, server,
     unit::Group,
 };
 
@@ -66,14 +66,24 @@ pub(crate) async fn deploy(
     }
     let what = cannot(engine, plan);
     own_image::ensure(engine, &what, progress).await?;
-    let reference = template.label(marks::SOURCE).unwrap_or_default().to_owned();
+    let reference = plan.image.as_ref().map(Image::reference);
+    let reference = reference.unwrap_or_default();
     let facts = image::ensure(engine, &reference, &what, progress).await?;
     let template = Template::of_plan(plan, &facts, &what)?;
 
     let lock = Lock::take(engine, &plan.name, &own_image::reference(), &what).await?;
-    let changed = change(engine, plan, template, options, &what, progress).await;
+    let changed = async {
+        // It is there until the server is, so that the package is in use all the time.
+        let installer = package::install(engine, plan, &facts, options, &what, progress).await?;
+        let changed = change(engine, plan, template, options, &what, progress).await;
+        package::end(engine, installer, &what).await?;
+        changed
+    };
+    let changed = changed.await;
     let released = lock.release(&what).await;
-    changed.and(released)?;
+    // What was replaced, or failed, may have been the last to use a package.
+    let cleared = package::clear(engine, false, &what).await;
+    changed.and(released).and(cleared.map(drop))?;
 
     let group = engine.group(&plan.name, &what).await?;
     let revision = group.current().map(|(revision, _)| Revision(revision));

@@ -20,6 +20,7 @@ pub(crate) const CAPABILITIES: Capabilities = Capabilities::new(&[
     Capability::History,
     Capability::Events,
     Capability::Volumes,
+    Capability::Packages,
 ]);
 
 /// Servers as containers of Docker.

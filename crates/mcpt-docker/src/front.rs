@@ -187,7 +187,7 @@ pub(crate) fn told(replicas: &[Unit], ending: &[Unit]) -> Option<Told> {
                     host: marks::alias(revision, number),
                     ends,
                 }),
-                Role::Front | Role::Lock => None,
+                Role::Front | Role::Installer | Role::Lock => None,
             })
             .collect::<Vec<_>>()
     };

@@ -10,7 +10,7 @@ use crate::{
     engine::Engine,
     failure::failure,
     lock::Lock,
-    marks, restart,
+    marks, package, restart,
     unit::{Group, Unit},
 };
 
@@ -42,7 +42,7 @@ pub(crate) async fn gc(
     for server in networks(engine, what).await? {
         // Looked at anew: a deploy that began meanwhile has its lock before its network.
         let group = engine.group(&server, what).await?;
-        if group.all().chain(&group.lock).next().is_some() {
+        if group.everything().next().is_some() {
             continue;
         }
         if !options.dry_run {
@@ -54,6 +54,7 @@ pub(crate) async fn gc(
             reason: "no container is left of its server".to_owned(),
         });
     }
+    garbage.extend(package::clear(engine, options.dry_run, what).await?);
     Ok(garbage)
 }
 
@@ -68,6 +69,10 @@ fn left(group: &Group) -> Vec<Garbage> {
     if let Some(lock) = &group.lock {
         let why = "the command that held it is dead";
         all.push(found(format!("container {}", lock.name), why));
+    }
+    if let Some(installer) = &group.installer {
+        let why = "the command that waited for it is dead";
+        all.push(found(format!("container {}", installer.name), why));
     }
     let replaced = group.current().is_some();
     // Those of a first deployment that failed are there to be looked at, unless its command died.
@@ -116,16 +121,21 @@ async fn clean(
     what: &str,
     progress: &dyn Progress,
 ) -> Result<(), Failure> {
-    let Some(any) = group.all().chain(&group.lock).next() else {
+    let Some(any) = group.everything().next() else {
         return Ok(());
     };
     let lock = Lock::take(engine, &group.name, &any.image, what).await?;
     let cleaned = async {
         let group = change::settle(engine, &group.name, what, progress).await?;
         if group.current().is_none() {
-            delete::remove_all(engine, &group, what).await?;
+            return delete::remove_all(engine, &group, what).await;
         }
-        Ok(())
+        let installer: Vec<_> = group
+            .installer
+            .iter()
+            .map(|unit| unit.id.as_str())
+            .collect();
+        engine.remove(&installer, what).await
     };
     let cleaned = cleaned.await;
     let released = lock.release(what).await;

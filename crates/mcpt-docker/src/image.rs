@@ -17,6 +17,8 @@ use crate::{
 /// What must be known of an image.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Facts {
+    /// Its id, `sha256:…`, which changes with anything in it.
+    pub(crate) id: String,
     /// Its user: empty for root.
     pub(crate) user: String,
     /// The program that it starts, and its leading arguments.
@@ -62,6 +64,7 @@ pub(crate) async fn look(
         Ok(image) => {
             let config = image.config.unwrap_or_default();
             Ok(Some(Facts {
+                id: image.id.unwrap_or_default(),
                 user: config.user.unwrap_or_default(),
                 entrypoint: config.entrypoint,
                 command: config.cmd,

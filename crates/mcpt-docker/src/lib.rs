@@ -30,6 +30,7 @@ mod logins;
 mod logs;
 mod marks;
 mod own_image;
+mod package;
 mod quantity;
 mod restart;
 mod scale;

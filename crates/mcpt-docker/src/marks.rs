@@ -7,7 +7,7 @@
 use mcpt_core::ServerName;
 pub(crate) use mcpt_core::marks::{
     PATH_ANNOTATION as PATH, SERVER_LABEL as SERVER, SESSIONS_ANNOTATION as SESSIONS,
-    TEMPLATE_LABEL as TEMPLATE, TRANSPORT_ANNOTATION as TRANSPORT,
+    SOURCE_ANNOTATION as SOURCE, TEMPLATE_LABEL as TEMPLATE, TRANSPORT_ANNOTATION as TRANSPORT,
 };
 
 /// Label that says what a container is for.
@@ -24,8 +24,6 @@ pub(crate) const DIGEST: &str = "mcpt.io/config-digest";
 pub(crate) const PORT: &str = "mcpt.io/port";
 /// Label with the port of this machine that the front has.
 pub(crate) const PUBLISHED: &str = "mcpt.io/published-port";
-/// Label with the image as it was asked for.
-pub(crate) const SOURCE: &str = "mcpt.io/source";
 /// Label with the names of the environment variables that the plan sets, secret ones marked by a `!`.
 pub(crate) const ENV: &str = "mcpt.io/env";
 /// Label with the version of the template.
@@ -36,6 +34,9 @@ pub(crate) const VERSION: &str = "mcpt.io/version";
 pub(crate) const DESCRIPTION: &str = "mcpt.io/description";
 /// Label of a lock that says which command has it.
 pub(crate) const HOLDER: &str = "mcpt.io/holder";
+
+/// Label of a volume with the digest of the package in it.
+pub(crate) const PACKAGE: &str = "mcpt.io/package";
 
 /// What a container is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +49,8 @@ pub(crate) enum Role {
         number: u32,
         trial: bool,
     },
+    /// It installs the server's package.
+    Installer,
     /// It never runs; whoever made it may change the server.
     Lock,
 }
@@ -58,6 +61,7 @@ impl Role {
         match self {
             Self::Front => "front",
             Self::Replica { .. } => "replica",
+            Self::Installer => "installer",
             Self::Lock => "lock",
         }
     }
@@ -66,6 +70,7 @@ impl Role {
     pub(crate) fn name(self, server: &ServerName) -> String {
         match self {
             Self::Front => front(server),
+            Self::Installer => format!("mcpt-{server}.installer"),
             Self::Lock => format!("mcpt-{server}.lock"),
             Self::Replica {
                 revision,
@@ -83,6 +88,7 @@ impl Role {
         let rest = name.strip_prefix("mcpt-")?.strip_prefix(server.as_str())?;
         match rest {
             "" => return Some(Self::Front),
+            ".installer" => return Some(Self::Installer),
             ".lock" => return Some(Self::Lock),
             _ => {}
         }
@@ -124,7 +130,8 @@ mod tests {
             number: 3,
             trial,
         };
-        for role in [Role::Front, Role::Lock, replica(false), replica(true)] {
+        let alone = [Role::Front, Role::Installer, Role::Lock];
+        for role in alone.into_iter().chain([false, true].map(replica)) {
             assert_eq!(Role::read(&role.name(&server), &server), Some(role));
         }
         for other in [

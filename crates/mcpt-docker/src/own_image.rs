@@ -69,11 +69,22 @@ pub(crate) fn append(
     contents: &[u8],
     mode: u32,
 ) -> io::Result<()> {
+    append_of(archive, name, contents, mode, (0, 0))
+}
+
+/// Adds a file of a user and group to an archive.
+pub(crate) fn append_of(
+    archive: &mut tar::Builder<Vec<u8>>,
+    name: &str,
+    contents: &[u8],
+    mode: u32,
+    owner: (u64, u64),
+) -> io::Result<()> {
     let mut header = tar::Header::new_gnu();
     header.set_size(contents.len() as u64);
     header.set_mode(mode);
-    header.set_uid(0);
-    header.set_gid(0);
+    header.set_uid(owner.0);
+    header.set_gid(owner.1);
     header.set_mtime(0);
     archive.append_data(&mut header, name, contents)
 }

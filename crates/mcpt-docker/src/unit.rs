@@ -93,7 +93,7 @@ impl Unit {
     pub(crate) fn number(&self) -> u32 {
         match self.role {
             Role::Replica { number, .. } => number,
-            Role::Front | Role::Lock => 0,
+            Role::Front | Role::Installer | Role::Lock => 0,
         }
     }
 }
@@ -104,6 +104,8 @@ pub(crate) struct Group {
     pub(crate) name: ServerName,
     pub(crate) front: Option<Unit>,
     pub(crate) lock: Option<Unit>,
+    /// What installs its package, while a command waits for it.
+    pub(crate) installer: Option<Unit>,
     /// Replicas that passed their trial, by revision, each by number.
     pub(crate) revisions: BTreeMap<u32, Vec<Unit>>,
     /// Replicas that did not, or not yet.
@@ -117,6 +119,7 @@ impl Group {
             name,
             front: None,
             lock: None,
+            installer: None,
             revisions: BTreeMap::new(),
             trial: Vec::new(),
         }
@@ -157,6 +160,11 @@ impl Group {
         self.replicas().chain(&self.front)
     }
 
+    /// All containers there are, those that last no longer than a command, too.
+    pub(crate) fn everything(&self) -> impl Iterator<Item = &Unit> {
+        self.all().chain(&self.installer).chain(&self.lock)
+    }
+
     /// Whether a server is there, or what is left of one.
     pub(crate) fn is_there(&self) -> bool {
         self.all().next().is_some()
@@ -180,6 +188,7 @@ pub(crate) fn groups(units: Vec<Unit>) -> Vec<Group> {
             .or_insert_with(|| Group::empty(unit.server.clone()));
         match unit.role {
             Role::Front => group.front = Some(unit),
+            Role::Installer => group.installer = Some(unit),
             Role::Lock => group.lock = Some(unit),
             Role::Replica { trial: true, .. } => group.trial.push(unit),
             Role::Replica { revision, .. } => {

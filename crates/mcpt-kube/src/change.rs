@@ -345,6 +345,7 @@ mod tests {
             template: TemplateId::new("demo").unwrap(),
             template_version: String::new(),
             package: None,
+            package_settings: BTreeMap::new(),
             image: None,
             container_command: Vec::new(),
             local_command: Vec::new(),

@@ -16,6 +16,7 @@ pub(crate) static NAME: BackendName = BackendName::new("kubernetes");
 /// Everything.
 pub(crate) const CAPABILITIES: Capabilities = Capabilities::new(&[
     Capability::Images,
+    Capability::Packages,
     Capability::Chart,
     Capability::Instances,
     Capability::Autoscaling,

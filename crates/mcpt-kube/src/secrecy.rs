@@ -16,7 +16,9 @@ const LONGEST_PART: usize = 128;
 
 /// Those of a plan.
 pub(crate) fn of_plan(plan: &Plan) -> Vec<Secret> {
-    let secrets = plan.secrets.values();
+    let settings = plan.package_settings.iter();
+    let told = mcpt_package::credentials(settings.map(|(name, text)| (name, text.expose())));
+    let secrets = plan.secrets.values().chain(&told);
     secrets.flat_map(|secret| forms(secret.expose())).collect()
 }
 
@@ -31,6 +33,14 @@ pub(crate) fn of_values(values: &Map<String, Value>) -> Vec<Secret> {
             collect(value, &mut found);
         }
     }
+    // Not all that installers are told is secret, and a host's name may stand in any text.
+    let told = values
+        .get("package")
+        .and_then(|package| package.get("settings"));
+    let told = told.and_then(Value::as_object).into_iter().flatten();
+    let texts = told.filter_map(|(name, text)| Some((name, text.as_str()?)));
+    let told = mcpt_package::credentials(texts);
+    found.extend(told.iter().flat_map(|secret| forms(secret.expose())));
     found
 }
 

@@ -19,7 +19,8 @@ use serde_json::{Map, Value};
 use crate::{driver, trouble::diagnose};
 
 pub(crate) use mcpt_core::marks::{
-    DEFAULT_PATH, PATH_ANNOTATION, SERVER_LABEL, TEMPLATE_LABEL, TRANSPORT_ANNOTATION,
+    DEFAULT_PATH, PATH_ANNOTATION, SERVER_LABEL, SOURCE_ANNOTATION, TEMPLATE_LABEL,
+    TRANSPORT_ANNOTATION,
 };
 
 /// Container that runs the server, in the pods of the built-in chart.
@@ -135,7 +136,9 @@ pub(crate) fn server(
         url,
         revision: release.map(|r| Revision(r.revision)),
         log: None,
-        source: image(observed).unwrap_or_default(),
+        source: annotation(SOURCE_ANNOTATION)
+            .or_else(|| image(observed))
+            .unwrap_or_default(),
         updated: release
             .map(|r| r.updated.clone())
             .or(deployed)

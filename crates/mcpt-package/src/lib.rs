@@ -10,14 +10,22 @@ mod node_range;
 mod npm;
 mod pypi;
 mod request;
+mod runtime;
+mod settings;
 mod store;
 mod tool;
+mod tree;
+mod volume;
 mod workshop;
 
 pub use self::{
     error::{Cause, Doing, PackageError},
     request::{PackageSource, ResolveOptions},
-    store::{Store, Tree, UnusedTree},
+    runtime::{NoRuntime, Runtimes},
+    settings::{credentials, of_this_machine},
+    store::{Store, Tree, UnusedTree, installing},
+    tree::{command_in, programs_in},
+    volume::{VOLUME, install_into, tree_in, variables, volume_key},
 };
 
 use std::fmt::Write as _;
@@ -45,6 +53,19 @@ pub async fn resolve(
         package: requested,
         doing: Doing::Resolve,
         cause,
+    })
+}
+
+/// What a package was resolved to, for whoever is shown what a deployment would do.
+#[must_use]
+pub fn described(package: &Package) -> serde_json::Value {
+    serde_json::json!({
+        "requested": package.requested,
+        "source": package.source(),
+        "packages": package.packages,
+        "python": package.python,
+        "installScripts": package.install_scripts,
+        "lock": lock_digest(package),
     })
 }
 

@@ -118,11 +118,16 @@ pub(crate) async fn identity(folder: &Path) -> Result<String, Cause> {
     Ok(ran.stdout.trim().to_owned())
 }
 
+/// The range of versions of Node.js that a package says it needs.
+pub(crate) fn engine(package: &Package) -> Result<Option<String>, Cause> {
+    let text = package.lock.get(LOCK).map_or("", String::as_str);
+    Ok(Lock::read(text)?.package(&package.name)?.node)
+}
+
 /// Refuses a package that says that it needs another Node.js than this one; its dependencies' wishes are often stricter than
 /// what they need, and npm only warns of them.
 pub(crate) fn check_engine(package: &Package, identity: &str) -> Result<(), Cause> {
-    let text = package.lock.get(LOCK).map_or("", String::as_str);
-    let Some(needs) = Lock::read(text)?.package(&package.name)?.node else {
+    let Some(needs) = engine(package)? else {
         return Ok(());
     };
     let has = identity.split(' ').next().unwrap_or_default();

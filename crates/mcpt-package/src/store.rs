@@ -11,16 +11,16 @@ use std::{
     fmt::Write as _,
     fs::{self, File, OpenOptions, TryLockError},
     io,
-    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _},
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
 };
 
-use mcpt_core::{Ecosystem, EntryPoint, Package, Progress, ProgressEvent};
+use mcpt_core::{Package, Progress, ProgressEvent};
 use sha2::{Digest as _, Sha256};
 
 use crate::{
     error::{Cause, Doing, PackageError},
-    npm, pypi,
+    tree,
 };
 
 /// What marks a tree that is being made.
@@ -104,14 +104,7 @@ impl Store {
             .mode(0o700)
             .create(&self.path)
             .map_err(Cause::io(format!("{} cannot be made", self.path.display())))?;
-        let identity = match package.ecosystem {
-            Ecosystem::Npm => {
-                let identity = npm::identity(&self.path).await?;
-                npm::check_engine(package, &identity)?;
-                identity
-            }
-            Ecosystem::Pypi => pypi::identity(package, &self.path).await?,
-        };
+        let identity = tree::identity(package, &self.path).await?;
         let name = folder_name(package, &identity);
         let path = self.path.join(&name);
         let used = loop {
@@ -128,30 +121,8 @@ impl Store {
             // Between the two locks somebody may remove it: then it is made again.
             drop(alone);
         };
-        let programs = path.join(match package.ecosystem {
-            Ecosystem::Npm => npm::PROGRAMS,
-            Ecosystem::Pypi => pypi::PROGRAMS,
-        });
-        let program = |name: &str| {
-            let path = programs.join(name);
-            if path.exists() {
-                Ok(path.display().to_string())
-            } else {
-                Err(Cause::BadOutput {
-                    tool: match package.ecosystem {
-                        Ecosystem::Npm => "npm",
-                        Ecosystem::Pypi => "uv",
-                    },
-                    why: format!("there is no {} in what it installed", path.display()),
-                })
-            }
-        };
-        let command = match &package.entry_point {
-            EntryPoint::Program(name) => vec![program(name)?],
-            EntryPoint::Module(module) => {
-                vec![program("python")?, "-m".to_owned(), module.clone()]
-            }
-        };
+        let command = tree::present(package, &path)?;
+        let programs = tree::programs_in(package, &path);
         Ok(Tree {
             path,
             command,
@@ -164,31 +135,8 @@ impl Store {
     async fn make(&self, package: &Package, name: &str) -> Result<(), Cause> {
         self.remove_partial(name)
             .map_err(Cause::io("what a killed command left cannot be removed"))?;
-        let partial = tempfile::Builder::new()
-            .prefix(&format!("{name}{PARTIAL}"))
-            .tempdir_in(&self.path)
-            .map_err(Cause::io(format!(
-                "no folder can be made in {}",
-                self.path.display()
-            )))?;
-        for (file, text) in &package.lock {
-            let path = partial.path().join(file);
-            fs::write(&path, text)
-                .map_err(Cause::io(format!("{} cannot be written", path.display())))?;
-        }
-        match package.ecosystem {
-            Ecosystem::Npm => npm::install(package, partial.path()).await?,
-            Ecosystem::Pypi => pypi::install(package, partial.path()).await?,
-        }
-        make_read_only(partial.path())
-            .and_then(|()| fs::rename(partial.path(), self.path.join(name)))
-            .map_err(Cause::io(format!(
-                "{} cannot be put in its place",
-                partial.path().display()
-            )))?;
-        // It is somewhere else by now.
-        let _moved = partial.keep();
-        Ok(())
+        let partial = tree::make(package, &self.path, &format!("{name}{PARTIAL}")).await?;
+        tree::put(partial, &self.path.join(name))
     }
 
     /// Removes what is left of trees of this name that were never finished. The caller holds the lock alone.
@@ -301,7 +249,7 @@ fn whole_name(name: &str) -> &str {
     name.split(PARTIAL).next().unwrap_or(name)
 }
 
-fn open_lock(path: &Path) -> io::Result<File> {
+pub(crate) fn open_lock(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(false).mode(0o600);
     options.open(path)
@@ -317,7 +265,7 @@ fn is_at(file: &File, path: &Path) -> bool {
 }
 
 /// Name of a tree's folder: who looks into the store sees what is what, and the digest tells apart all that is not the same.
-fn folder_name(package: &Package, identity: &str) -> String {
+pub(crate) fn folder_name(package: &Package, identity: &str) -> String {
     let mut hash = Sha256::new();
     for part in [
         identity,
@@ -356,7 +304,9 @@ fn folder_name(package: &Package, identity: &str) -> String {
     name
 }
 
-fn installing(package: &Package) -> String {
+/// What is done, for people: which package is installed, of how many it consists, and whose programs are run for it.
+#[must_use]
+pub fn installing(package: &Package) -> String {
     let scripts = match package.install_scripts.as_slice() {
         [] => String::new(),
         scripts => format!(", with the install scripts of {}", scripts.join(", ")),
@@ -368,27 +318,11 @@ fn installing(package: &Package) -> String {
     format!("installing {} ({number}{scripts})", package.source())
 }
 
-/// Takes away the right to write all files below a folder. Folders keep it, so that the tree can be removed as any other.
-fn make_read_only(folder: &Path) -> io::Result<()> {
-    let mut folders = vec![folder.to_owned()];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder)? {
-            let entry = entry?;
-            let kind = entry.file_type()?;
-            if kind.is_dir() {
-                folders.push(entry.path());
-            } else if kind.is_file() {
-                let mode = entry.metadata()?.permissions().mode();
-                fs::set_permissions(entry.path(), fs::Permissions::from_mode(mode & !0o222))?;
-            }
-        }
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
+
+    use mcpt_core::{Ecosystem, EntryPoint};
 
     use super::*;
 
@@ -437,7 +371,7 @@ mod tests {
             fs::create_dir_all(store.path.join(name)).unwrap();
             fs::write(store.path.join(name).join("file"), "").unwrap();
         }
-        make_read_only(&store.path).unwrap();
+        tree::make_read_only(&store.path).unwrap();
         let used = BTreeSet::from([store.path.join("npm-a-1")]);
         let unused = store.unused(&used).unwrap();
         let names: Vec<&str> = unused.iter().map(|tree| tree.name.as_str()).collect();

@@ -92,14 +92,7 @@ pub(crate) fn manifest(plan: &Plan, server: &ServerSpec) -> String {
         "endpoint": server.endpoint,
     });
     if let Some(package) = &plan.package {
-        value["package"] = serde_json::json!({
-            "requested": package.requested,
-            "source": package.source(),
-            "packages": package.packages,
-            "python": package.python,
-            "installScripts": package.install_scripts,
-            "lock": mcpt_package::lock_digest(package),
-        });
+        value["package"] = mcpt_package::described(package);
     }
     if plan.package.is_none() || !server.template_version.is_empty() {
         value["template"] = serde_json::json!(server.template);
@@ -121,6 +114,7 @@ mod tests {
             template_version: "1".to_owned(),
             transport: Transport::Stdio,
             package: None,
+            package_settings: BTreeMap::new(),
             image: None,
             container_command: Vec::new(),
             local_command: vec!["mcpt".to_owned()],

@@ -13,7 +13,11 @@ pub(crate) struct Machine {
 impl Machine {
     /// What this user has told npm holds there too. The caches are empty.
     pub(crate) fn new() -> Self {
-        let mcpt = Mcpt::default();
+        Self::with(Mcpt::default())
+    }
+
+    /// The same, where this mcpt is used.
+    pub(crate) fn with(mcpt: Mcpt) -> Self {
         let home = mcpt.home().join("user");
         fs::create_dir(&home).expect("a home");
         let told = env::var_os("HOME").map(|home| PathBuf::from(home).join(".npmrc"));

@@ -21,6 +21,9 @@ const REGISTRY: &str = "localhost/registry:1";
 /// The name of the image with a shell, for helper pods and tests.
 pub(crate) const BUSYBOX: &str = "localhost/busybox:1";
 
+/// Where Debian has the program that is a shell and its tools.
+pub(super) const BUSYBOX_PROGRAM: &str = "/usr/bin/busybox";
+
 /// Builds the static program that waits and reaps; also the first process of a cluster machine.
 pub(crate) fn pause_program() -> anyhow::Result<PathBuf> {
     let source = cache::repository().join("xtask/images/pause.c");
@@ -73,17 +76,13 @@ pub(super) fn registry() -> anyhow::Result<Recipe> {
 }
 
 pub(super) fn busybox() -> anyhow::Result<Recipe> {
-    let program = Path::new("/usr/bin/busybox");
+    let program = Path::new(BUSYBOX_PROGRAM);
     let key = Key::new()
         .with(include_str!("machine.rs"))
         .with_file(program)?;
     Ok(Recipe::new(key, move |_| {
-        let applets = command::output(Command::new(program).arg("--list"))?;
         let mut tree = Tree::default();
-        tree.program("bin/busybox", program);
-        for applet in applets.lines().filter(|applet| *applet != "busybox") {
-            tree.link(&format!("bin/{applet}"), "busybox");
-        }
+        shell(&mut tree, program)?;
         tree.directory("tmp", 0o1777);
         Ok(Image {
             name: BUSYBOX.to_owned(),
@@ -94,6 +93,16 @@ pub(super) fn busybox() -> anyhow::Result<Recipe> {
             tree,
         })
     }))
+}
+
+/// Adds a shell and its tools.
+pub(super) fn shell(tree: &mut Tree, program: &Path) -> anyhow::Result<()> {
+    let applets = command::output(Command::new(program).arg("--list"))?;
+    tree.program("bin/busybox", program);
+    for applet in applets.lines().filter(|applet| *applet != "busybox") {
+        tree.link(&format!("bin/{applet}"), "busybox");
+    }
+    Ok(())
 }
 
 fn single(name: &str, program: &str, source: &Path) -> Image {

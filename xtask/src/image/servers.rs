@@ -13,7 +13,7 @@ use super::recipe::Recipe;
 use crate::cache::{self, Key};
 use crate::{command, wheels};
 
-const PYTHON: &[&str] = &[
+pub(super) const PYTHON: &[&str] = &[
     "libc6",
     "libgcc-s1",
     "libbz2-1.0",
@@ -141,7 +141,7 @@ pub(super) fn time() -> anyhow::Result<Recipe> {
 }
 
 /// Unpacked packages, the user's entry, and folders to write to if the root file system may be written.
-fn root(files: &Path) -> anyhow::Result<Tree> {
+pub(super) fn root(files: &Path) -> anyhow::Result<Tree> {
     let mut tree = Tree::default();
     debian::copy(files, &mut tree)?;
     tree.file(

@@ -339,7 +339,12 @@ impl<'a> Attempt<'a> {
             local_command: Vec::new(),
             package: None,
             transport: TransportSpec {
-                default: "http".to_owned(),
+                // Packages speak over their standard input and output unless somebody says otherwise.
+                default: if self.entry.package.is_some() {
+                    "stdio".to_owned()
+                } else {
+                    "http".to_owned()
+                },
                 supported: vec!["http".to_owned(), "stdio".to_owned()],
                 // Nothing is known of a variable for it.
                 transport_env: Some(String::new()),
@@ -363,6 +368,14 @@ impl<'a> Attempt<'a> {
             template.command.clone_from(&entry.command);
             template.local_command.clone_from(&entry.command);
             template.package = None;
+        }
+        if let Some(package) = &entry.package {
+            template.package = Some(package.clone());
+            template.command.clear();
+            template.local_command.clear();
+            if self.choices.image.is_none() && entry.image.is_none() {
+                template.image = None;
+            }
         }
         if let Some(transport) = &entry.transport {
             let spec = &mut template.transport;
@@ -491,6 +504,7 @@ impl<'a> Attempt<'a> {
         for (field, is_given) in [
             ("/template", entry.template.is_some()),
             ("/command", !entry.command.is_empty()),
+            ("/package", entry.package.is_some()),
             ("/args", !entry.args.is_empty()),
             ("/persistence", entry.persistence.is_some()),
             ("", !given.config.is_empty()),
@@ -537,6 +551,7 @@ impl<'a> Attempt<'a> {
             template: id.ok()?,
             template_version: String::new(),
             package: None,
+            package_settings: BTreeMap::new(),
             image: image.cloned(),
             container_command: Vec::new(),
             local_command: Vec::new(),

@@ -9,6 +9,7 @@ use std::{
 use helm_fetch::Reference;
 use indexmap::IndexMap;
 use mcpt_core::{BackendName, Image, Namespace, Resources, ServerName, near};
+use mcpt_source::Source;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -20,6 +21,7 @@ use crate::{
     chart::SERVER_CHART,
     document::{FileKind, Format, FormatError, Report, escape},
     schema_error::plain,
+    template::packaged,
 };
 
 /// What the file is, in reports.
@@ -45,6 +47,8 @@ struct Raw {
     command: Vec<String>,
     #[serde(default)]
     args: Vec<String>,
+    package: Option<String>,
+    program: Option<String>,
     chart: Option<String>,
     version: Option<String>,
     namespace: Option<String>,
@@ -202,6 +206,7 @@ impl Check<'_> {
                 .map_err(|error| self.add("/image", error.to_string()))
                 .ok()
         });
+        let package = self.package(raw.package.as_deref(), raw.program.as_deref(), &raw.command);
         Some(RegistryEntry {
             name: name?,
             backend: raw.kind.map(|kind| match kind.as_str() {
@@ -212,6 +217,7 @@ impl Check<'_> {
             image,
             transport,
             command: raw.command,
+            package,
             args: raw.args,
             chart: chart?,
             namespace,
@@ -274,6 +280,33 @@ impl Check<'_> {
             }
         };
         Some(ChartRef { source, version })
+    }
+
+    /// The package of `package` and `program`.
+    fn package(
+        &mut self,
+        package: Option<&str>,
+        program: Option<&str>,
+        command: &[String],
+    ) -> Option<Source> {
+        let Some(text) = package else {
+            if program.is_some() {
+                self.add(
+                    "/program",
+                    "it is a program of a package, and there is none",
+                );
+            }
+            return None;
+        };
+        if !command.is_empty() {
+            self.add(
+                "/package",
+                "both command and package say what runs: leave one out",
+            );
+        }
+        packaged(text, program)
+            .map_err(|why| self.add("/package", why))
+            .ok()
     }
 
     fn scaling(&mut self, scaling: Option<&Scaling>, replicas: Option<u32>) {

@@ -92,26 +92,29 @@ fn package(raw: &Raw, report: &mut Report) -> Option<Source> {
         let why = "both local_command and package say what runs without an image: leave one out";
         report.add("/package", why.to_owned());
     }
-    let source = text.parse::<Source>();
-    match source {
+    packaged(text, raw.program.as_deref())
+        .map_err(|why| report.add("/package", why))
+        .ok()
+}
+
+/// A package as files name it, and the program of it that is meant.
+///
+/// # Errors
+/// Why it is none.
+pub(crate) fn packaged(text: &str, program: Option<&str>) -> Result<Source, String> {
+    match text.parse::<Source>() {
         Ok(Source::Npm(mut package)) => {
-            package.bin.clone_from(&raw.program);
-            Some(Source::Npm(package))
+            package.bin = program.map(str::to_owned);
+            Ok(Source::Npm(package))
         }
         Ok(Source::Pypi(mut package)) => {
-            package.script.clone_from(&raw.program);
-            Some(Source::Pypi(package))
+            package.script = program.map(str::to_owned);
+            Ok(Source::Pypi(package))
         }
-        Ok(_) => {
-            let why =
-                format!("{text:?} is no package: write npm:NAME@VERSION or pypi:NAME==VERSION");
-            report.add("/package", why);
-            None
-        }
-        Err(error) => {
-            report.add("/package", error.to_string());
-            None
-        }
+        Ok(_) => Err(format!(
+            "{text:?} is no package: write npm:NAME@VERSION or pypi:NAME==VERSION"
+        )),
+        Err(error) => Err(error.to_string()),
     }
 }
 

@@ -17,6 +17,7 @@ fn plan() -> Plan {
         template: TemplateId::new("one").unwrap(),
         template_version: String::new(),
         package: None,
+        package_settings: BTreeMap::new(),
         image: None,
         container_command: Vec::new(),
         local_command: Vec::new(),

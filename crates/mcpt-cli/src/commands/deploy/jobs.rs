@@ -75,7 +75,7 @@ pub(super) fn run(
     let several = number > 1;
     if faults.is_empty() {
         // What is wrong without asking anybody is told without asking anybody.
-        faults = packages::resolve_all(global, &mut jobs, options)?;
+        faults = packages::resolve_all(global, &mut jobs, options, config)?;
     }
     jobs.retain(|job| job.to_resolve.is_none() || job.plan.package.is_some());
     let mut outcomes = Vec::new();

@@ -1,9 +1,13 @@
 //! Packages of npm and `PyPI` as sources of `deploy`: from a name to a plan with a lock.
 
+use std::path::Path;
+
 use futures_util::{StreamExt as _, stream};
 use mcpt_catalog::{Settings, compile_recipe};
 use mcpt_core::{Capability, Failure, FailureKind, Package};
-use mcpt_package::{PackageSource, ResolveOptions, resolve};
+use mcpt_package::{
+    PackageSource, ResolveOptions, VOLUME, command_in, of_this_machine, resolve, tree_in,
+};
 use mcpt_source::{Recipe, Source, Text, Transport, pasted};
 use serde_json::Map;
 use tokio::time::timeout;
@@ -108,7 +112,10 @@ impl Deploy {
         } else {
             Map::new()
         };
-        let plan = compile_recipe(recipe, settings)?;
+        let mut plan = compile_recipe(recipe, settings)?;
+        if let Some(image) = &self.image {
+            plan.image = Some(image.clone());
+        }
         if recipe.transport == Transport::Remote {
             let text = format!(
                 "{} runs elsewhere: its owner sees what is sent to it",
@@ -138,6 +145,7 @@ pub(super) fn resolve_all(
     global: &Global,
     jobs: &mut [Job],
     options: ResolveOptions,
+    config: &UserConfig,
 ) -> Result<Vec<Failure>, Ending> {
     if jobs.iter().all(|job| job.to_resolve.is_none()) {
         return Ok(Vec::new());
@@ -174,11 +182,41 @@ pub(super) fn resolve_all(
         match outcome {
             Ok(package) => {
                 if let Some(job) = jobs.get_mut(index) {
-                    job.plan.package = Some(package);
+                    faults.extend(give(job, package, config).err());
                 }
             }
             Err(failure) => faults.push(failure),
         }
     }
     Ok(faults)
+}
+
+/// Gives a job its package and, where servers are containers, what runs it there.
+fn give(job: &mut Job, package: Package, config: &UserConfig) -> Result<(), Failure> {
+    let plan = &mut job.plan;
+    let can = job.driver.capabilities();
+    if can.has(Capability::Images) {
+        if plan.image.is_none() {
+            let image = config.runtimes().image(&package).map_err(|error| {
+                Failure::new(
+                    FailureKind::Failed,
+                    format!("there is no image to run {} in", package.source()),
+                )
+                .caused_by(&error)
+                .hint("name one in the configuration: runtimes.node or runtimes.python")
+            })?;
+            plan.image = Some(image);
+        }
+        // In a namespace of a cluster others may read it.
+        if !can.has(Capability::Namespaces) || config.runtimes.settings {
+            let told = of_this_machine(package.ecosystem).map_err(|error| {
+                let what = format!("cannot tell the installer of {}", package.source());
+                Failure::new(FailureKind::Failed, what).caused_by(&error)
+            })?;
+            plan.package_settings = told;
+        }
+        plan.container_command = command_in(&package, &tree_in(Path::new(VOLUME)));
+    }
+    plan.package = Some(package);
+    Ok(())
 }

@@ -89,6 +89,7 @@ fn document(
         "registry": entry.file(),
         "backend": driver.name(),
         "template": entry.template,
+        "package": compiled.package.as_ref().map(ToString::to_string),
         "image": plan.image.as_ref().map(Image::reference),
         "transport": plan.transport,
         "env": env,
