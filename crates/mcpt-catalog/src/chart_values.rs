@@ -109,6 +109,10 @@ fn mcp(plan: &Plan) -> Value {
         "template": plan.template.as_str(),
         "templateVersion": plan.template_version,
     });
+    if plan.package.is_some() && plan.template_version.is_empty() {
+        // It comes from none.
+        mcp["template"] = json!("");
+    }
     if plan.sessions == Sessions::Single {
         mcp["maxSessions"] = json!(1);
     }

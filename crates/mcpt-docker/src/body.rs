@@ -472,7 +472,12 @@ fn labels(plan: &Plan, endpoint: &Endpoint, port: u16) -> HashMap<String, String
         (marks::ENV, names.join(",")),
         (marks::VERSION, env!("CARGO_PKG_VERSION").to_owned()),
     ];
-    HashMap::from(labels.map(|(key, value)| (key.to_owned(), value)))
+    let mut labels = HashMap::from(labels.map(|(key, value)| (key.to_owned(), value)));
+    if plan.package.is_some() && plan.template_version.is_empty() {
+        // It comes from none.
+        labels.remove(marks::TEMPLATE);
+    }
+    labels
 }
 
 /// The folders of a plan: as mounts, those that are volumes, and as whom the server runs if that is for their sake.

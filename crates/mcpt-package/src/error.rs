@@ -24,13 +24,15 @@ pub enum Doing {
     Resolve,
     /// Making its folder.
     Install,
+    /// Making its folder in a container of a runtime image.
+    InstallInContainer,
 }
 
 impl fmt::Display for Doing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Resolve => "resolve",
-            Self::Install => "install",
+            Self::Install | Self::InstallInContainer => "install",
         })
     }
 }
@@ -106,7 +108,7 @@ pub enum Cause {
         detail: String,
     },
     /// It needs another version of Node.js.
-    #[error("{package} needs Node.js {needs}, and this machine has {has}")]
+    #[error("{package} needs Node.js {needs}, and {has} is there")]
     NeedsNode {
         /// The package with its version.
         package: String,
@@ -225,6 +227,25 @@ impl Cause {
         })
     }
 
+    /// What to do about it where that happened in a container: this machine's tools are not those that failed.
+    fn hint_in_container(&self) -> Option<String> {
+        const RUNTIME: &str = "name a runtime image that has it: runtimes.node or runtimes.python in the configuration, \
+            or --image";
+        const TOLD: &str = "the installer is told what npm and uv are told on this machine, on a cluster only with \
+            runtimes.settings: true in the configuration, or by a Secret that package.existingSettings names";
+        match self {
+            Self::ToolMissing { .. }
+            | Self::NeedsNode { .. }
+            | Self::NeedsPython { .. }
+            | Self::BuildFailed { .. } => Some(RUNTIME.to_owned()),
+            Self::Unauthorized { .. }
+            | Self::UnknownAuthority { .. }
+            | Self::Unreachable { .. }
+            | Self::NoSuchPackage { .. } => Some(TOLD.to_owned()),
+            other => other.hint(),
+        }
+    }
+
     fn kind(&self) -> FailureKind {
         match self {
             Self::NoSuchPackage { .. } | Self::NoSuchVersion { .. } => FailureKind::NotFound,
@@ -238,7 +259,10 @@ impl Cause {
 impl From<PackageError> for Failure {
     fn from(error: PackageError) -> Self {
         let mut failure = Self::new(error.cause.kind(), error.to_string()).caused_by(&error.cause);
-        failure.hint = error.cause.hint();
+        failure.hint = match error.doing {
+            Doing::InstallInContainer => error.cause.hint_in_container(),
+            Doing::Resolve | Doing::Install => error.cause.hint(),
+        };
         failure
     }
 }

@@ -348,7 +348,11 @@ pub(crate) async fn install(package: &Package, folder: &Path) -> Result<(), Caus
     for arguments in [&environment[..], &packages[..]] {
         let ran = uv.run(folder, arguments).await?;
         if !ran.success {
-            return Err(failure::cause(&ran, &package.name));
+            let mut cause = failure::cause(&ran, &package.name);
+            if let Cause::NeedsPython { tried, .. } = &mut cause {
+                tried.push(python.to_owned());
+            }
+            return Err(cause);
         }
     }
     Ok(())

@@ -69,6 +69,19 @@ impl Runtimes {
     }
 }
 
+impl Runtimes {
+    /// The version of Python that the image with it has, as its tag says: `3.12`. `None` when it is chosen by the package, or not
+    /// said.
+    #[must_use]
+    pub fn python_version(&self) -> Option<String> {
+        let image = Image::parse(&self.python).ok()?;
+        let tag = image.tag?;
+        let (_, rest) = tag.split_once("3.")?;
+        let minor: String = rest.chars().take_while(char::is_ascii_digit).collect();
+        (!minor.is_empty()).then(|| format!("3.{minor}"))
+    }
+}
+
 /// The major version of Node.js for a package.
 fn node(package: &Package) -> Result<u64, NoRuntime> {
     let Some(needs) = npm::engine(package)? else {
@@ -137,5 +150,30 @@ mod tests {
         let pinned = own.image(&package(Ecosystem::Npm, Some("^12"))).unwrap();
         assert_eq!(pinned.reference(), digest);
         assert!(own.image(&package(Ecosystem::Pypi, None)).is_err());
+    }
+
+    #[test]
+    fn the_version_of_python_that_an_image_has() {
+        assert_eq!(Runtimes::default().python_version(), None);
+        for (python, expected) in [
+            ("r.example/python:3.11", Some("3.11")),
+            (
+                "ghcr.io/astral-sh/uv:0.9-python3.13-trixie-slim",
+                Some("3.13"),
+            ),
+            ("r.example:3.1/python:latest", None),
+            ("r.example/python", None),
+        ] {
+            let python = python.to_owned();
+            let runtimes = Runtimes {
+                python,
+                ..Runtimes::default()
+            };
+            assert_eq!(
+                runtimes.python_version().as_deref(),
+                expected,
+                "{runtimes:?}"
+            );
+        }
     }
 }

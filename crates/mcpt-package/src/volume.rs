@@ -61,7 +61,7 @@ pub async fn install_into(
         .await
         .map_err(|cause| PackageError {
             package: package.source(),
-            doing: Doing::Install,
+            doing: Doing::InstallInContainer,
             cause,
         })
 }

@@ -19,7 +19,11 @@ fn a_template_runs_from_a_package() {
     let folder = mcpt.file("clock/template.json", &template.to_string());
     let shown = mcpt.json(&["template", "show", &folder]);
     assert_eq!(shown["package"], "pypi:mcp-server-time==2026.10.19");
-    assert_eq!(shown["backends"], json!(["process"]), "{shown}");
+    assert_eq!(
+        shown["backends"],
+        json!(["process", "docker", "podman", "kubernetes"]),
+        "{shown}"
+    );
     let dry = mcpt.json(&["deploy", &folder, "-c", "zone=UTC", "--dry-run"]);
     let dry = &dry[0];
     assert_eq!(dry["template"], "clock", "{dry}");

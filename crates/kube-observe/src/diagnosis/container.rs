@@ -66,7 +66,10 @@ impl Subject<'_> {
             }
             return Some(self.ended(ended, Gravity::Grave, false));
         }
-        if self.init || self.container.ready {
+        if self.init {
+            return self.failed_before();
+        }
+        if self.container.ready {
             return None;
         }
         self.running()
@@ -110,6 +113,7 @@ impl Subject<'_> {
                     ),
                 })
             }
+            "ContainerCreating" | "PodInitializing" if self.init => self.failed_before(),
             "ContainerCreating" | "PodInitializing" => None,
             other => Some(Diagnosis::new(
                 Gravity::Waiting,
@@ -118,6 +122,12 @@ impl Subject<'_> {
                     .to_owned(),
             )),
         }
+    }
+
+    /// An init container that failed and runs again: it most likely does what it did.
+    fn failed_before(&self) -> Option<Diagnosis> {
+        let last = self.container.last_state.as_ref()?.terminated.as_ref()?;
+        (last.exit_code != 0).then(|| self.ended(last, Gravity::Grave, true))
     }
 
     fn image(&self, gravity: Gravity, message: &str) -> Diagnosis {

@@ -243,6 +243,21 @@ fn init_containers() {
         failed.cause,
         r#"init container "install-mcpt" ended with exit code 1"#
     );
+    let again = |state: Value| {
+        let mut pod = init(state);
+        let failed = json!({"terminated": {"exitCode": 1, "reason": "Error"}});
+        pod["initContainerStatuses"][0]["lastState"] = failed;
+        found(pod, json!([]))
+    };
+    for state in [
+        json!({"running": {}}),
+        json!({"waiting": {"reason": "PodInitializing"}}),
+    ] {
+        let again = again(state);
+        assert_eq!(again.cause, failed.cause);
+        assert_eq!(again.gravity, Gravity::Grave);
+        assert_eq!(again.log.map(|log| log.previous), Some(true));
+    }
     let done = observed(
         init(json!({"terminated": {"exitCode": 0, "reason": "Completed"}})),
         json!([]),

@@ -150,6 +150,19 @@ pub(super) fn resolve_all(
     if jobs.iter().all(|job| job.to_resolve.is_none()) {
         return Ok(Vec::new());
     }
+    for job in jobs.iter_mut() {
+        // What it is resolved for must be what runs it.
+        if job.driver.capabilities().has(Capability::Images)
+            && let Some(PackageSource::Pypi(package)) = &mut job.to_resolve
+            && package.python.is_none()
+        {
+            let mut runtimes = config.runtimes();
+            if let Some(image) = &job.plan.image {
+                runtimes.python = image.reference();
+            }
+            package.python = runtimes.python_version();
+        }
+    }
     let progress = progress::display(global);
     let resolved = runtime::run(async {
         let work = jobs.iter().enumerate().filter_map(|(index, job)| {
