@@ -7,8 +7,9 @@ use std::{
 };
 
 use bollard::models::{
-    ContainerCreateBody, ContainerInspectResponse, EndpointSettings, HostConfig, Mount, MountType,
-    NetworkingConfig, PortBinding, RestartPolicy, RestartPolicyNameEnum,
+    ContainerCreateBody, ContainerInspectResponse, EndpointSettings, HostConfig, Mount,
+    MountPointTypeEnum, MountType, NetworkingConfig, PortBinding, RestartPolicy,
+    RestartPolicyNameEnum,
 };
 use mcpt_core::{
     Arg, CommandOption, Failure, FailureKind, Plan, REDACTED, Secret, ServerName, Sessions,
@@ -178,7 +179,7 @@ impl Template {
                 host_config: Some(HostConfig {
                     nano_cpus: host.nano_cpus,
                     memory: host.memory,
-                    mounts: host.mounts,
+                    mounts: host.mounts.or_else(|| mounted(container)),
                     ..usual_host()
                 }),
                 ..ContainerCreateBody::default()
@@ -480,6 +481,29 @@ fn labels(plan: &Plan, endpoint: &Endpoint, port: u16) -> HashMap<String, String
     labels
 }
 
+/// The folders of a container as they were asked for, which Podman does not keep: by what it has.
+fn mounted(container: &ContainerInspectResponse) -> Option<Vec<Mount>> {
+    let points = container.mounts.as_ref()?.iter();
+    let mounts = points.map(|point| {
+        let typ = match point.typ {
+            Some(MountPointTypeEnum::BIND) => MountType::BIND,
+            _ => MountType::VOLUME,
+        };
+        let source = match typ {
+            MountType::BIND => point.source.clone(),
+            _ => point.name.clone(),
+        };
+        Mount {
+            typ: Some(typ),
+            source,
+            target: point.destination.clone(),
+            read_only: point.rw.map(|writable| !writable),
+            ..Mount::default()
+        }
+    });
+    Some(mounts.collect())
+}
+
 /// The folders of a plan: as mounts, those that are volumes, and as whom the server runs if that is for their sake.
 fn mounts(
     plan: &Plan,
@@ -564,5 +588,37 @@ mod tests {
         let template = Template::of_container(&server, &container).unwrap();
         let shown = redact("visible hunter2=of-it /bin", &template.secrets());
         assert_eq!(shown, format!("visible {REDACTED} /bin"));
+    }
+
+    /// As Podman tells of a container, which was asked for these by its mounts.
+    #[test]
+    fn folders_of_a_container_are_those_that_it_has() {
+        let labels = HashMap::from([(marks::PORT, "8080"), (marks::TRANSPORT, "stdio")]);
+        let container = json!({
+            "Image": "sha256:0",
+            "Config": {"Labels": labels},
+            "HostConfig": {"Binds": ["v:/data:rprivate"]},
+            "Mounts": [
+                {"Type": "volume", "Name": "v", "Source": "/var/v", "Destination": "/data", "RW": true},
+                {"Type": "volume", "Name": "p", "Source": "/var/p", "Destination": "/p", "RW": false},
+                {"Type": "bind", "Source": "/home/me", "Destination": "/me", "RW": true},
+            ],
+        });
+        let container = serde_json::from_value(container).unwrap();
+        let server = ServerName::new("demo").unwrap();
+        let template = Template::of_container(&server, &container).unwrap();
+        let mounts = template.body.host_config.unwrap().mounts.unwrap();
+        let said: Vec<_> = mounts
+            .iter()
+            .map(|mount| (mount.typ, mount.source.as_deref(), mount.read_only))
+            .collect();
+        assert_eq!(
+            said,
+            [
+                (Some(MountType::VOLUME), Some("v"), Some(false)),
+                (Some(MountType::VOLUME), Some("p"), Some(true)),
+                (Some(MountType::BIND), Some("/home/me"), Some(false)),
+            ]
+        );
     }
 }

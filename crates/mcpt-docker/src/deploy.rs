@@ -79,7 +79,7 @@ pub(crate) async fn deploy(
         package::end(engine, installer, &what).await?;
         changed
     };
-    let changed = changed.await;
+    let changed = Box::pin(changed).await;
     let released = lock.release(&what).await;
     // What was replaced, or failed, may have been the last to use a package.
     let cleared = package::clear(engine, false, &what).await;

@@ -146,7 +146,7 @@ fn npmrc(text: &str) -> String {
         }
     };
     let lines = text.lines().filter(about);
-    lines.map(|line| format!("{line}\n")).collect()
+    lines.flat_map(|line| [line, "\n"]).collect()
 }
 
 /// The value of a key in an `.npmrc`.

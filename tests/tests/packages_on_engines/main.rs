@@ -13,7 +13,10 @@ mod index;
 #[path = "../packages/machine.rs"]
 mod machine;
 
-use std::time::Duration;
+use std::{
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use index::Index;
 use machine::Machine;
@@ -21,6 +24,14 @@ use mcpt_tests::{Mcpt, engine, engine_objects, eventually, inspect};
 
 const USER: &str = "builder";
 const PASSWORD: &str = "s3cr3t-of-the-index";
+
+/// Tests that look at the volumes of packages, which all servers share, do so one after another.
+static ALONE: Mutex<()> = Mutex::new(());
+
+fn alone() -> MutexGuard<'static, ()> {
+    // One that failed has told so.
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// The engine under test.
 fn name() -> String {
@@ -68,6 +79,7 @@ fn rights(container: &str) {
 /// From one lock: replicas, restarts and rollbacks ask no registry, and nothing is left in the end.
 #[test]
 fn a_package_is_installed_once_and_runs_from_its_volume() {
+    let _alone = alone();
     let before = volumes();
     for (kind, old, new, tool) in [
         ("npm", "@1.0.0", "@1.1.0", ["v1_0_0", "v1_1_0"]),
@@ -88,7 +100,7 @@ fn a_package_is_installed_once_and_runs_from_its_volume() {
         let status = mcpt.json(&["status", &server]);
         assert_eq!(status["source"], source(old), "{status}");
         // A second server of the same lock installs nothing.
-        let other = format!("pack-{kind}-2");
+        let other = format!("pack2-{kind}");
         let second = mcpt.run(&["deploy", &source(old), "--name", &other]).ok();
         assert!(!second.stderr.contains("installing"), "{}", second.stderr);
         assert_eq!(volumes().len(), before.len() + 1);
@@ -116,6 +128,7 @@ fn a_package_is_installed_once_and_runs_from_its_volume() {
 /// What cannot be installed is told as it is for processes, and leaves nothing.
 #[test]
 fn what_cannot_be_installed_is_named() {
+    let _alone = alone();
     let index = Index::start(&[]);
     let machine = machine();
     index.tell(&machine, "", "");
@@ -156,6 +169,7 @@ fn what_cannot_be_installed_is_named() {
 /// Credentials and authorities that npm and uv are told of here reach the installer, and nothing else.
 #[test]
 fn what_npm_and_uv_are_told_reaches_the_installer() {
+    let _alone = alone();
     let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).expect("a certificate");
     let machine = machine();
     let certificate = machine.mcpt.file("cert.pem", &made.cert.pem());
