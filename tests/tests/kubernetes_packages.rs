@@ -1,10 +1,6 @@
 //! Servers by the names of their packages on a cluster whose pods reach one index inside it, and nothing else.
 
-#![expect(
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a panic is how a test fails"
-)]
+#![expect(clippy::expect_used, reason = "a panic is how a test fails")]
 
 #[path = "packages/machine.rs"]
 #[expect(dead_code, reason = "the registries are lost with the index here")]
@@ -114,7 +110,7 @@ fn tools(mcpt: &Mcpt, server: &str) -> Vec<String> {
     })
 }
 
-/// From an index with a password: the lock is in a ConfigMap, the password in a Secret and nowhere else, and a container that
+/// From an index with a password: the lock is in a `ConfigMap`, the password in a Secret and nowhere else, and a container that
 /// starts again asks nobody.
 #[test]
 fn a_package_is_installed_by_its_pod_and_started_again_without_an_index() {

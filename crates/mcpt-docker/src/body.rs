@@ -7,9 +7,8 @@ use std::{
 };
 
 use bollard::models::{
-    ContainerCreateBody, ContainerInspectResponse, EndpointSettings, HostConfig, Mount,
-    MountPointTypeEnum, MountType, NetworkingConfig, PortBinding, RestartPolicy,
-    RestartPolicyNameEnum,
+    ContainerCreateBody, ContainerInspectResponse, EndpointSettings, HostConfig, Mount, MountType,
+    NetworkingConfig, PortBinding, RestartPolicy, RestartPolicyNameEnum,
 };
 use mcpt_core::{
     Arg, CommandOption, Failure, FailureKind, Plan, REDACTED, Secret, ServerName, Sessions,
@@ -485,8 +484,8 @@ fn labels(plan: &Plan, endpoint: &Endpoint, port: u16) -> HashMap<String, String
 fn mounted(container: &ContainerInspectResponse) -> Option<Vec<Mount>> {
     let points = container.mounts.as_ref()?.iter();
     let mounts = points.map(|point| {
-        let typ = match point.typ {
-            Some(MountPointTypeEnum::BIND) => MountType::BIND,
+        let typ = match point.typ.as_deref() {
+            Some("bind") => MountType::BIND,
             _ => MountType::VOLUME,
         };
         let source = match typ {

@@ -250,6 +250,7 @@ impl LocalGateway {
             template_version: String::new(),
             transport: Transport::Stdio,
             package: None,
+            package_settings: BTreeMap::new(),
             image: None,
             container_command: Vec::new(),
             local_command: command,

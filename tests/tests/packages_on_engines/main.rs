@@ -1,11 +1,7 @@
 //! Servers by the names of their packages on Docker and Podman, from a registry and an index of the test's own.
 //! `MCPT_TEST_BACKEND` says which engine.
 
-#![expect(
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a panic is how a test fails"
-)]
+#![expect(clippy::expect_used, reason = "a panic is how a test fails")]
 
 #[path = "../packages/index.rs"]
 mod index;
