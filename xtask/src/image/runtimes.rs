@@ -6,11 +6,11 @@ use std::path::Path;
 use anyhow::{Context, bail};
 use oci_image::{Settings, Tree};
 
+use super::debian;
 use super::machine::{BUSYBOX_PROGRAM, shell};
 use super::oci::Image;
 use super::recipe::Recipe;
 use super::servers::{PYTHON, root};
-use super::debian;
 use crate::cache::Key;
 use crate::wheels;
 
