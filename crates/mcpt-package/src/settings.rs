@@ -62,12 +62,13 @@ const ADDED: &str = "/usr/local/share/ca-certificates";
 /// # Errors
 /// When a file that is named cannot be read.
 pub fn of_this_machine(ecosystem: Ecosystem) -> Result<BTreeMap<String, Secret>, Cause> {
-    gather(ecosystem, &|name| env::var(name).ok())
+    gather(ecosystem, &|name| env::var(name).ok(), Path::new(ADDED))
 }
 
 fn gather(
     ecosystem: Ecosystem,
     variable: &dyn Fn(&str) -> Option<String>,
+    added: &Path,
 ) -> Result<BTreeMap<String, Secret>, Cause> {
     let set = |name: &str| variable(name).filter(|text| !text.is_empty());
     let mut all = BTreeMap::new();
@@ -119,7 +120,7 @@ fn gather(
             set("SSL_CERT_FILE")
         }
     };
-    if let Some(text) = certificates(authorities.as_deref())? {
+    if let Some(text) = certificates(authorities.as_deref(), added)? {
         all.insert("ca.pem".to_owned(), Secret::new(text));
     }
     Ok(all)
@@ -167,20 +168,19 @@ fn references(text: &str) -> Vec<String> {
 
 /// The authorities that runtime images may not know: those of the file that the tool is told of, or those that were added to the
 /// system's where that is the file.
-fn certificates(file: Option<&str>) -> Result<Option<String>, Cause> {
+fn certificates(file: Option<&str>, added: &Path) -> Result<Option<String>, Cause> {
     if let Some(file) = file.filter(|file| !SYSTEM.contains(file)) {
         return told(Path::new(file));
     }
-    let added = match fs::read_dir(ADDED) {
-        Ok(added) => added,
+    let unread = || Cause::io(format!("{} cannot be read", added.display()));
+    let entries = match fs::read_dir(added) {
+        Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(Cause::io(format!("{ADDED} cannot be read"))(error)),
+        Err(error) => return Err(unread()(error)),
     };
     let mut paths = Vec::new();
-    for entry in added {
-        let path = entry
-            .map_err(Cause::io(format!("{ADDED} cannot be read")))?
-            .path();
+    for entry in entries {
+        let path = entry.map_err(unread())?.path();
         if path.extension().is_some_and(|end| end == "crt") {
             paths.push(path);
         }
@@ -249,7 +249,7 @@ mod tests {
             "HTTPS_PROXY" => Some("http://u:pw@proxy:3128".to_owned()),
             _ => None,
         };
-        let all = gather(Ecosystem::Npm, &variable).unwrap();
+        let all = gather(Ecosystem::Npm, &variable, folder.path()).unwrap();
         let said: Vec<_> = all
             .iter()
             .map(|(name, text)| (name.as_str(), text.expose()))
@@ -283,10 +283,10 @@ mod tests {
             "SSL_CERT_FILE" => Some("/etc/ssl/cert.pem".to_owned()),
             _ => None,
         };
-        let all = gather(Ecosystem::Pypi, &variable).unwrap();
+        let all = gather(Ecosystem::Pypi, &variable, Path::new("/nonexistent")).unwrap();
         let names: Vec<_> = all.keys().map(String::as_str).collect();
         assert_eq!(names, ["UV_INDEX", "uv.toml"]);
-        let nothing = gather(Ecosystem::Pypi, &|_| None).unwrap();
+        let nothing = gather(Ecosystem::Pypi, &|_| None, Path::new("/nonexistent")).unwrap();
         assert!(nothing.is_empty());
     }
 }
