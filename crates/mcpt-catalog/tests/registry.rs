@@ -151,7 +151,7 @@ fn all_faults_of_a_file_at_once() {
     let text = r#"{
   "Bad_Name": {"type": "k8s"},
   "a": {
-    "type": "docker",
+    "type": "lambda",
     "chrt": "mcp-server",
     "replicas": "2",
     "service": {"port": 0, "typ": "ClusterIP"},
@@ -173,7 +173,7 @@ fn all_faults_of_a_file_at_once() {
     };
     let told = error.to_string();
     for expected in [
-        "r.json:4: a.type: \"docker\" is not one of k8s, kubernetes, process",
+        "r.json:4: a.type: \"lambda\" is not one of k8s, kubernetes, process, docker, podman",
         "r.json:5: a.chrt: unknown field: did you mean \"chart\"?",
         "r.json:6: a.replicas: \"2\" is not an integer",
         "r.json:7: a.service.port: 0 is less than 1",
@@ -185,7 +185,7 @@ fn all_faults_of_a_file_at_once() {
     }
     // What no schema can say comes when the format is right.
     let text = text.replace(
-        r#"    "type": "docker",
+        r#"    "type": "lambda",
     "chrt": "mcp-server",
     "replicas": "2",
     "service": {"port": 0, "typ": "ClusterIP"},
