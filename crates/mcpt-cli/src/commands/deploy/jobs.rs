@@ -151,7 +151,7 @@ pub(super) fn compare(
     } = work;
     let number = jobs.len() + faults.len();
     if faults.is_empty() {
-        faults = packages::resolve_all(global, &mut jobs, options)?;
+        faults = packages::resolve_all(global, &mut jobs, options, config)?;
     }
     refuse(global, faults, number)?;
     let jobs: Vec<&Job> = jobs.iter().collect();
