@@ -166,11 +166,12 @@ async fn make(
     let in_folder = |name: &str| format!("/{BRIDGE_FOLDER}/{name}");
     let words = [
         format!("/{BRIDGE_FOLDER}{}", own_image::PROGRAM),
-        "--output=json".to_owned(),
+        "-o".to_owned(),
+        "json".to_owned(),
         "install-package".to_owned(),
         in_folder(LOCK),
         VOLUME.to_owned(),
-        format!("--settings={}", in_folder(SETTINGS)),
+        in_folder(SETTINGS),
     ];
     let body = ContainerCreateBody {
         image: Some(image.reference()),

@@ -2,7 +2,7 @@
 
 use std::{fmt, io};
 
-use mcpt_core::{Failure, FailureKind};
+use mcpt_core::{CommandOption, Failure, FailureKind};
 
 /// Why a package cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -229,15 +229,19 @@ impl Cause {
 
     /// What to do about it where that happened in a container: this machine's tools are not those that failed.
     fn hint_in_container(&self) -> Option<String> {
-        const RUNTIME: &str = "name a runtime image that has it: runtimes.node or runtimes.python in the configuration, \
-            or --image";
+        let runtime = || {
+            format!(
+                "name a runtime image that has it: runtimes.node or runtimes.python in the configuration, or {}",
+                CommandOption::Image
+            )
+        };
         const TOLD: &str = "the installer is told what npm and uv are told on this machine, on a cluster only with \
             runtimes.settings: true in the configuration, or by a Secret that package.existingSettings names";
         match self {
             Self::ToolMissing { .. }
             | Self::NeedsNode { .. }
             | Self::NeedsPython { .. }
-            | Self::BuildFailed { .. } => Some(RUNTIME.to_owned()),
+            | Self::BuildFailed { .. } => Some(runtime()),
             Self::Unauthorized { .. }
             | Self::UnknownAuthority { .. }
             | Self::Unreachable { .. }

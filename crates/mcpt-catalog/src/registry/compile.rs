@@ -1,8 +1,9 @@
 //! One entry, with what the command and the user's values say, to a plan and chart values.
 
+mod layers;
+
 use std::collections::BTreeMap;
 
-use helm_chart::Overrides;
 use mcpt_core::{
     Arg, BackendName, Capabilities, Capability, CommandOption, Image, InvalidId, Mount, Plan,
     Secret, ServerName, Sessions, TemplateId, Transport, chain, sounds_secret,
@@ -576,35 +577,6 @@ impl<'a> Attempt<'a> {
             ..source
         });
         Some(self.compiled(plan, values?, source))
-    }
-
-    /// The profile's values, those of the entry's fields over them, and its `values` over all.
-    fn layered(&mut self, found: &Found, own: Map<String, Value>) -> Option<Map<String, Value>> {
-        let mut overrides = Overrides::default();
-        if let Some(profile) = self
-            .choices
-            .profile
-            .as_ref()
-            .or(self.entry.profile.as_ref())
-        {
-            match chart::profile(&found.chart, profile) {
-                Ok(text) => overrides.files.push((format!("profile {profile}"), text)),
-                Err(fault) => {
-                    self.faults.add(fault.field(), fault.to_string());
-                    return None;
-                }
-            }
-        }
-        for (name, values) in [("fields", own), ("values", self.entry.values.clone())] {
-            // JSON is YAML.
-            overrides
-                .files
-                .push((name.to_owned(), Value::Object(values).to_string()));
-        }
-        overrides
-            .merge()
-            .map_err(|error| self.faults.add("/values", chain(&error)))
-            .ok()
     }
 }
 

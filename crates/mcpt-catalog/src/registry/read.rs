@@ -305,7 +305,7 @@ impl Check<'_> {
             );
         }
         packaged(text, program)
-            .map_err(|why| self.add("/package", why))
+            .map_err(|why| self.add("/package", why.to_string()))
             .ok()
     }
 

@@ -93,15 +93,24 @@ fn package(raw: &Raw, report: &mut Report) -> Option<Source> {
         report.add("/package", why.to_owned());
     }
     packaged(text, raw.program.as_deref())
-        .map_err(|why| report.add("/package", why))
+        .map_err(|why| report.add("/package", why.to_string()))
         .ok()
+}
+
+/// Why a text in a file names no package.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NotAPackage {
+    #[error(transparent)]
+    Source(#[from] mcpt_source::InvalidSource),
+    #[error("{0:?} is no package: write npm:NAME@VERSION or pypi:NAME==VERSION")]
+    Other(String),
 }
 
 /// A package as files name it, and the program of it that is meant.
 ///
 /// # Errors
 /// Why it is none.
-pub(crate) fn packaged(text: &str, program: Option<&str>) -> Result<Source, String> {
+pub(crate) fn packaged(text: &str, program: Option<&str>) -> Result<Source, NotAPackage> {
     match text.parse::<Source>() {
         Ok(Source::Npm(mut package)) => {
             package.bin = program.map(str::to_owned);
@@ -111,10 +120,8 @@ pub(crate) fn packaged(text: &str, program: Option<&str>) -> Result<Source, Stri
             package.script = program.map(str::to_owned);
             Ok(Source::Pypi(package))
         }
-        Ok(_) => Err(format!(
-            "{text:?} is no package: write npm:NAME@VERSION or pypi:NAME==VERSION"
-        )),
-        Err(error) => Err(error.to_string()),
+        Ok(_) => Err(NotAPackage::Other(text.to_owned())),
+        Err(error) => Err(error.into()),
     }
 }
 

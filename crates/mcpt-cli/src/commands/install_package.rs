@@ -1,4 +1,4 @@
-//! `mcpt install-package LOCK DIR`: installs a package from its lock, unless it is there already. It is what runs in containers of
+//! `mcpt install-package LOCK DIR [SETTINGS]`: installs a package from its lock, unless it is there already. It is what runs in containers of
 //! a runtime image before the server does.
 
 use std::{
@@ -24,7 +24,7 @@ pub(crate) struct InstallPackage {
     folder: PathBuf,
     /// Folder with what npm and uv are told: .npmrc, uv.toml, ca.pem, and files that are called as the variable whose value they
     /// hold; it need not exist
-    #[arg(long, value_name = "DIR")]
+    #[arg(value_name = "SETTINGS")]
     settings: Option<PathBuf>,
     /// The variables of the installers are set
     #[arg(long)]
