@@ -229,14 +229,14 @@ impl Cause {
 
     /// What to do about it where that happened in a container: this machine's tools are not those that failed.
     fn hint_in_container(&self) -> Option<String> {
+        const TOLD: &str = "the installer is told what npm and uv are told on this machine, on a cluster only with \
+            runtimes.settings: true in the configuration, or by a Secret that package.existingSettings names";
         let runtime = || {
             format!(
                 "name a runtime image that has it: runtimes.node or runtimes.python in the configuration, or {}",
                 CommandOption::Image
             )
         };
-        const TOLD: &str = "the installer is told what npm and uv are told on this machine, on a cluster only with \
-            runtimes.settings: true in the configuration, or by a Secret that package.existingSettings names";
         match self {
             Self::ToolMissing { .. }
             | Self::NeedsNode { .. }
