@@ -345,11 +345,12 @@ fn logins_of_the_engines_own_command_are_used() {
     let registry = Registry::start(&folder.path().join("registry"), Way::Login, &certificates);
     let host = &registry.address;
     let config = folder.path().join("config.json");
+    let none = folder.path().join("none.json");
     let config = config.to_str().unwrap();
     let mcpt = mcpt()
         .env("DOCKER_CONFIG", folder.path().to_str().unwrap())
         .env("REGISTRY_AUTH_FILE", config)
-        .env("HELM_REGISTRY_CONFIG", "/nonexistent");
+        .env("HELM_REGISTRY_CONFIG", none.to_str().unwrap());
     let login = |text: &str| std::fs::write(config, text).unwrap();
     // The user u with the password w.
     let good = format!("{{\"auths\": {{\"{host}\": {{\"auth\": \"dTp3\"}}}}}}");

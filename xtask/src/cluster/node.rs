@@ -142,6 +142,8 @@ podLogsDir: {NODE_FOLDER}/pod-logs
 resolvConf: {NODE_FOLDER}/resolv.conf
 # A loaded image could not be pulled again: the limit of the disk's use below which none is removed.
 imageGCHighThresholdPercent: 100
+# An image that one test pulls with a login has the digest of one that was loaded: it stays everybody's.
+imagePullCredentialsVerificationPolicy: NeverVerify
 evictionHard: {{nodefs.available: "1%", imagefs.available: "1%", memory.available: "50Mi"}}
 "#,
         pki = pki.display(),
