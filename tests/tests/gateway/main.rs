@@ -201,17 +201,6 @@ fn its_pages_tell_what_it_knows() {
 }
 
 #[test]
-fn installing_needs_a_cluster() {
-    let mcpt = Mcpt::default();
-    for command in ["install", "status", "uninstall"] {
-        let _ = mcpt
-            .run(&["--backend", "process", "gateway", command])
-            .exits(2)
-            .says(&["mcpt gateway run"]);
-    }
-}
-
-#[test]
 fn an_ended_session_is_unknown() {
     let demos = demos(1);
     let gateway = Process::gateway(&[&servers("demo", &demos)]);
@@ -514,7 +503,7 @@ fn bad_options_are_refused_before_anything_listens() {
     let guessed = guessed.path().to_str().expect("UTF-8");
     for (arguments, says) in [
         (["--server", "demo"], "NAME=URL"),
-        (["--server", "demo=https://a/mcp"], "http://"),
+        (["--server", "demo=ftp://a/mcp"], "http://"),
         (["--server", "Demo=http://a/mcp"], "lower-case"),
         (["--session-key-file", short], "32 characters"),
         (["--session-key-file", guessed], "line 1 can be guessed"),
