@@ -324,7 +324,7 @@ fn failures_name_their_cause() {
         mcpt.json(&["history", "ender"]).as_array().unwrap().len(),
         1
     );
-    engine(&name(), &["stop", "--time", "1", "mcpt-ender.r1.1"]);
+    engine(&name(), &["stop", "--time", "30", "mcpt-ender.r1.1"]);
     let status = mcpt.json(&["status", "ender"]);
     assert_eq!(status["state"], "stopped", "{status}");
     assert!(
