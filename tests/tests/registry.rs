@@ -312,13 +312,13 @@ fn no_server_is_deployed_twice() {
 fn a_registry_is_checked_whole() {
     let mcpt = process();
     let text =
-        "{\n \"a\": {\"type\": \"docker\", \"chrt\": \"x\"},\n \"B\": {\"namespace\": \"N\"}\n}\n";
+        "{\n \"a\": {\"type\": \"lxc\", \"chrt\": \"x\"},\n \"B\": {\"namespace\": \"N\"}\n}\n";
     let registry = mcpt.file("servers.json", text);
     let _ = mcpt
         .run(&["registry", "validate", &registry])
         .exits(2)
         .says(&[
-            "servers.json:2: a.type: \"docker\" is not one of",
+            "servers.json:2: a.type: \"lxc\" is not one of",
             "servers.json:2: a.chrt: unknown field: did you mean \"chart\"?",
             "servers.json:3: B: server name \"B\" is not valid",
             "servers.json:3: B.namespace: namespace \"N\" is not valid",

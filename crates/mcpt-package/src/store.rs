@@ -11,7 +11,10 @@ use std::{
     fmt::Write as _,
     fs::{self, File, OpenOptions, TryLockError},
     io,
-    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
+    os::unix::{
+        ffi::OsStrExt as _,
+        fs::{DirBuilderExt as _, OpenOptionsExt as _},
+    },
     path::{Path, PathBuf},
 };
 
@@ -20,6 +23,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::{
     error::{Cause, Doing, PackageError},
+    tool::MARK,
     tree,
 };
 
@@ -146,7 +150,8 @@ impl Store {
                 .strip_prefix(name)
                 .is_some_and(|rest| rest.starts_with(PARTIAL))
             {
-                fs::remove_dir_all(self.path.join(other))?;
+                let partial = self.path.join(other);
+                remove_unfinished(&partial)?;
             }
         }
         Ok(())
@@ -208,7 +213,7 @@ impl Store {
             fs::rename(&path, &doomed)?;
             fs::remove_dir_all(&doomed)?;
         } else {
-            fs::remove_dir_all(&path)?;
+            remove_unfinished(&path)?;
         }
         fs::remove_file(self.path.join(format!("{}.lock", whole_name(&tree.name))))?;
         Ok(true)
@@ -316,6 +321,13 @@ pub fn installing(package: &Package) -> String {
         number => format!("{number} packages"),
     };
     format!("installing {} ({number}{scripts})", package.source())
+}
+
+/// Removes the folder of a tree that was never finished. What a killed command started goes on without it, and would write to
+/// what is removed: it is ended first.
+fn remove_unfinished(folder: &Path) -> io::Result<()> {
+    MARK.end(folder.as_os_str().as_bytes());
+    fs::remove_dir_all(folder)
 }
 
 #[cfg(test)]

@@ -13,9 +13,13 @@ use nix::{
     sys::signal::{Signal, killpg},
     unistd::Pid,
 };
+use process_tree::Mark;
 use tokio::process::Command;
 
 use crate::error::Cause;
+
+/// What a tool and all that it starts bear: the folder that they work in. They outlive a command that is killed.
+pub(crate) const MARK: Mark = Mark("MCPT_PACKAGE_FOLDER");
 
 /// A program that does the work.
 #[derive(Debug, Clone)]
@@ -57,6 +61,7 @@ impl Tool {
         command
             .args(arguments)
             .envs(variables.iter().map(|(name, value)| (name, value)))
+            .env(MARK.0, folder)
             .current_dir(folder)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

@@ -77,6 +77,8 @@ fn differences(mcpt: &Mcpt) {
     let other = [
         "deploy",
         "demo",
+        "--set",
+        "drainSeconds=0",
         "--diff",
         "-c",
         "greeting=later",
@@ -91,6 +93,8 @@ fn differences(mcpt: &Mcpt) {
     let same = [
         "deploy",
         "demo",
+        "--set",
+        "drainSeconds=0",
         "--diff",
         "-c",
         "greeting=later",

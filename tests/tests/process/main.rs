@@ -358,10 +358,13 @@ fn a_stdio_server_is_started_once_to_be_ready() {
     let mcpt = Mcpt::new(&[]);
     let (gate, starts) = (mcpt.home().join("gate"), mcpt.home().join("starts"));
     let answer = r#"{"jsonrpc":"2.0","id":ASKED,"result":{"protocolVersion":"2025-11-25","capabilities":{},"serverInfo":{"name":"slow","version":"1"}}}"#;
+    let unknown =
+        r#"{"jsonrpc":"2.0","id":ASKED,"error":{"code":-32601,"message":"no such method"}}"#;
     let script = format!(
-        "echo start >> {}; read -r request; until [ -e {} ]; do sleep 0.05; done; \
+        "echo start >> {}; while read -r request; do until [ -e {} ]; do sleep 0.05; done; \
          id=$(echo \"$request\" | sed 's/.*\"id\":\\([0-9]*\\).*/\\1/'); \
-         echo '{answer}' | sed \"s/ASKED/$id/\"; exec cat > /dev/null",
+         case \"$request\" in *notifications/*) continue;; *initialize\\\"*) answer='{answer}';; *) answer='{unknown}';; esac; \
+         echo \"$answer\" | sed \"s/ASKED/$id/\"; done",
         starts.display(),
         gate.display()
     );

@@ -106,7 +106,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "mcp-registry",
         &["mcpt-http", "mcpt-protocol", "mcpt-source", "oci-registry"],
     ),
-    ("mcpt-package", &["mcpt-core", "mcpt-source"]),
+    (
+        "mcpt-package",
+        &["mcpt-core", "mcpt-source", "process-tree"],
+    ),
     ("mcpt-client", &["mcpt-core", "mcpt-http", "mcpt-protocol"]),
     ("mcpt-demo", &["mcpt-http", "mcpt-protocol"]),
     (
