@@ -11,7 +11,7 @@ use std::{
 use helm_render::{FunctionError, Lookup};
 use kube::{
     Api, Error,
-    api::{DynamicObject, ListParams},
+    api::{DynamicObject, ListParams, TypeMeta},
 };
 use kube_access::{Cluster, Kinds};
 use serde_json::{Map, Value, json};
@@ -136,11 +136,20 @@ async fn one(cluster: &Cluster, kinds: &Kinds, query: &Query) -> Result<Map<Stri
     };
     let found = if query.name.is_empty() {
         let list = api.list(&ListParams::default()).await?;
+        // Servers leave it out of the items of a list; Go's clients put it back.
+        let typed = |mut item: DynamicObject| {
+            item.types.get_or_insert_with(|| TypeMeta {
+                api_version: query.api_version.clone(),
+                kind: query.kind.clone(),
+            });
+            item
+        };
+        let items: Vec<_> = list.items.into_iter().map(typed).collect();
         json!({
             "apiVersion": query.api_version,
             "kind": format!("{}List", query.kind),
             "metadata": list.metadata,
-            "items": list.items,
+            "items": items,
         })
     } else {
         match api.get_opt(&query.name).await? {

@@ -10,6 +10,8 @@ const OFFICIAL: &str = "io.modelcontextprotocol.registry/official";
 
 /// The most bytes of one document.
 const MOST_BYTES: usize = 256 * 1024;
+/// Most characters of what a registry says about the status of a version.
+const MOST_MESSAGE: usize = 2000;
 
 /// Whether a version may still be used.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,16 +68,17 @@ impl Record {
             return Err(unusable("?", "it is no object"));
         };
         let mut meta = outer.remove("_meta");
-        let mut document = match outer.remove("server") {
-            Some(Value::Object(document)) => document,
+        let (mut document, alone) = match outer.remove("server") {
+            Some(Value::Object(document)) => (document, false),
             Some(_) => return Err(unusable("?", "its server is no object")),
-            None => outer,
+            None => (outer, true),
         };
         let is_told = |meta: &Option<Value>| {
             meta.as_ref()
                 .is_some_and(|meta| meta.get(OFFICIAL).is_some())
         };
-        if !is_told(&meta) && is_told(&document.get("_meta").cloned()) {
+        // In a document beside what the registry says of it that is the publisher's word.
+        if alone && !is_told(&meta) && is_told(&document.get("_meta").cloned()) {
             meta = document.remove("_meta");
         }
         let text = |document: &Map<String, Value>, name: &str| {
@@ -91,6 +94,10 @@ impl Record {
         let Some(version) = text(&document, "version") else {
             return Err(wrong("it has no version"));
         };
+        if document.contains_key("server") {
+            // Whoever reads the one would run the other.
+            return Err(wrong("its document has another one in it"));
+        }
         if name.contains('@') {
             return Err(wrong("a name has no @"));
         }
@@ -125,7 +132,8 @@ impl Record {
                     ));
                 }
             },
-            status_message: told_text("statusMessage").map(str::to_owned),
+            status_message: told_text("statusMessage")
+                .map(|text| text.chars().take(MOST_MESSAGE).collect()),
             published: time("publishedAt").or_else(|| time("published_at")),
             updated: time("updatedAt").or_else(|| time("updated_at")),
             latest,

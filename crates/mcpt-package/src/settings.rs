@@ -62,14 +62,20 @@ const ADDED: &str = "/usr/local/share/ca-certificates";
 /// # Errors
 /// When a file that is named cannot be read.
 pub fn of_this_machine(ecosystem: Ecosystem) -> Result<BTreeMap<String, Secret>, Cause> {
-    gather(ecosystem, &|name| env::var(name).ok(), Path::new(ADDED))
+    let (mut all, own) = gather(ecosystem, &|name| env::var(name).ok(), Path::new(ADDED))?;
+    if let (Ecosystem::Pypi, false, Some(added)) = (ecosystem, own, all.get("ca.pem")) {
+        let whole = with_the_system_s(added)?;
+        all.insert("ca.pem".to_owned(), whole);
+    }
+    Ok(all)
 }
 
+/// All of it, and whether its authorities are those of a file that the user named.
 fn gather(
     ecosystem: Ecosystem,
     variable: &dyn Fn(&str) -> Option<String>,
     added: &Path,
-) -> Result<BTreeMap<String, Secret>, Cause> {
+) -> Result<(BTreeMap<String, Secret>, bool), Cause> {
     let set = |name: &str| variable(name).filter(|text| !text.is_empty());
     let mut all = BTreeMap::new();
     let mut tell = |name: &str| {
@@ -120,10 +126,29 @@ fn gather(
             set("SSL_CERT_FILE")
         }
     };
-    if let Some(text) = certificates(authorities.as_deref(), added)? {
+    let of_own = authorities.filter(|file| !SYSTEM.contains(&file.as_str()));
+    let text = match &of_own {
+        Some(file) => told(Path::new(file))?,
+        None => certificates(added)?,
+    };
+    if let Some(text) = text {
         all.insert("ca.pem".to_owned(), Secret::new(text));
     }
-    Ok(all)
+    Ok((all, of_own.is_some()))
+}
+
+/// The system's authorities before the added ones: uv trusts those of the file that it is told and no others.
+fn with_the_system_s(added: &Secret) -> Result<Secret, Cause> {
+    let mut all = String::new();
+    for file in SYSTEM {
+        if let Some(text) = told(Path::new(file))? {
+            all = text;
+            break;
+        }
+    }
+    all.push('\n');
+    all.push_str(added.expose());
+    Ok(Secret::new(all))
 }
 
 /// The text of a file, `None` when it is not there.
@@ -166,12 +191,8 @@ fn references(text: &str) -> Vec<String> {
         .collect()
 }
 
-/// The authorities that runtime images may not know: those of the file that the tool is told of, or those that were added to the
-/// system's where that is the file.
-fn certificates(file: Option<&str>, added: &Path) -> Result<Option<String>, Cause> {
-    if let Some(file) = file.filter(|file| !SYSTEM.contains(file)) {
-        return told(Path::new(file));
-    }
+/// The authorities that were added to the system's, which runtime images do not know.
+fn certificates(added: &Path) -> Result<Option<String>, Cause> {
     let unread = || Cause::io(format!("{} cannot be read", added.display()));
     let entries = match fs::read_dir(added) {
         Ok(entries) => entries,
@@ -249,7 +270,7 @@ mod tests {
             "HTTPS_PROXY" => Some("http://u:pw@proxy:3128".to_owned()),
             _ => None,
         };
-        let all = gather(Ecosystem::Npm, &variable, folder.path()).unwrap();
+        let (all, _) = gather(Ecosystem::Npm, &variable, folder.path()).unwrap();
         let said: Vec<_> = all
             .iter()
             .map(|(name, text)| (name.as_str(), text.expose()))
@@ -283,10 +304,17 @@ mod tests {
             "SSL_CERT_FILE" => Some("/etc/ssl/cert.pem".to_owned()),
             _ => None,
         };
-        let all = gather(Ecosystem::Pypi, &variable, Path::new("/nonexistent")).unwrap();
+        let (all, _) = gather(Ecosystem::Pypi, &variable, Path::new("/nonexistent")).unwrap();
         let names: Vec<_> = all.keys().map(String::as_str).collect();
         assert_eq!(names, ["UV_INDEX", "uv.toml"]);
-        let nothing = gather(Ecosystem::Pypi, &|_| None, Path::new("/nonexistent")).unwrap();
+        let (nothing, own) = gather(Ecosystem::Pypi, &|_| None, Path::new("/nonexistent")).unwrap();
+        assert!(!own);
+        let added = Secret::new("added".to_owned());
+        let whole = with_the_system_s(&added).unwrap();
+        // As far as this machine has any.
+        let system = SYSTEM.iter().any(|file| Path::new(file).exists());
+        assert!(whole.expose().ends_with("\nadded"));
+        assert_eq!(whole.expose().contains("BEGIN CERTIFICATE"), system);
         assert!(nothing.is_empty());
     }
 }

@@ -89,17 +89,23 @@ impl Credentials {
 /// # Errors
 /// When a file cannot be read, or a helper fails.
 pub fn login_in(files: &[&PathBuf], host: &str, repository: &str) -> Result<Option<Login>, Error> {
-    let key = key(host);
+    // Podman calls Docker's registry by its host.
+    let keys = match key(host) {
+        DOCKER => vec![DOCKER, "docker.io"],
+        key => vec![key],
+    };
     for file in files {
         let file = File::load(file)?;
-        let login = match file.helper(key) {
-            Some(helper) => helper.get(key)?,
-            None => file
-                .get_exact(host, repository)?
-                .map_or_else(|| file.get(key), |login| Ok(Some(login)))?,
-        };
-        if login.is_some() {
-            return Ok(login);
+        for key in &keys {
+            let login = match file.helper(key) {
+                Some(helper) => helper.get(key)?,
+                None => file
+                    .get_exact(host, repository)?
+                    .map_or_else(|| file.get(key), |login| Ok(Some(login)))?,
+            };
+            if login.is_some() {
+                return Ok(login);
+            }
         }
     }
     Ok(None)

@@ -116,7 +116,6 @@ impl Action<'_> {
         let Revision {
             release, labels, ..
         } = revision;
-        self.forget_oldest(revision).await?;
         let Some(record) = self.records.create(release.clone(), labels).await? else {
             return Err(ActionError::LostRace(release.version));
         };
@@ -129,6 +128,8 @@ impl Action<'_> {
             {
                 return Ok(None);
             }
+            // Only now: this may forget the last one too, by which the look back tells whether it stands.
+            self.forget_oldest(revision).await?;
             Ok(Some(self.roll_out(&checked, &mut release.hooks).await))
         });
         let outcome = heartbeat.during(work).await.and_then(|outcome| outcome);
@@ -279,7 +280,7 @@ impl Action<'_> {
     }
 
     /// Makes room for one revision more. What runs stays.
-    async fn forget_oldest(&self, revision: &Revision) -> Result<()> {
+    async fn forget_oldest(&self, revision: &Revision) -> Result<(), Error> {
         let releases = revision.history.iter().map(|r| r.release.clone()).collect();
         let history = History::new(self.name, releases);
         for number in history.to_prune(revision.keeps) {

@@ -132,10 +132,13 @@ impl Exchange {
     }
 }
 
-/// Whether a body is, or may be, a request that will be answered.
-fn asks(body: &[u8]) -> bool {
+/// Whether a body is, or may be to a lenient server, a request that will be answered: anything but what ends a call or answers a
+/// question, which must always arrive.
+pub(super) fn asks(body: &[u8]) -> bool {
     let message = Message::parse(body);
-    message.map_or(true, |message| {
-        matches!(message.kind(), Kind::Request { .. })
+    message.map_or(true, |message| match message.kind() {
+        Kind::Request { .. } => true,
+        Kind::Notification { method } => !method.starts_with("notifications/"),
+        Kind::Response { .. } => false,
     })
 }

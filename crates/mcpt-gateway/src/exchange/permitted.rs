@@ -7,10 +7,10 @@ use hyper::{
     HeaderMap, Method, Request, body::Incoming, header::ACCEPT_ENCODING, http::Extensions,
 };
 use mcpt_access::Permission;
-use mcpt_protocol::{Ambiguous, Kind, Message, ToolRequest, header::NAME, translate::decoded};
+use mcpt_protocol::{Ambiguous, ToolRequest, header::NAME, translate::decoded};
 use mcpt_routing::{Server, ServerKey};
 
-use super::{Exchange, body_budget::ReadBody, request_class::request_id};
+use super::{Exchange, body_budget::ReadBody, handling::asks, request_class::request_id};
 use crate::{
     access::{Caller, Filtered},
     audit::Arguments,
@@ -99,10 +99,7 @@ impl Exchange {
                 Ok(ToolRequest::List | ToolRequest::Other) => None,
                 Err(Ambiguous) => return Err(Refusal::Ambiguous),
             };
-            // What ends a call or answers a question must always arrive.
-            let asks = Message::parse(message)
-                .is_ok_and(|message| matches!(message.kind(), Kind::Request { .. }));
-            if asks {
+            if tool.is_some() || asks(message) {
                 let admitted = self.limiter.admit(caller, server.key(), tool.as_deref());
                 admitted.await?
             } else {

@@ -20,7 +20,7 @@ use super::{
     request_class::request_id,
 };
 use crate::{
-    access::principal_of,
+    access::{principal_of, tell_caller},
     directory::unix_time,
     headers,
     metrics::Outcome,
@@ -128,7 +128,7 @@ impl Exchange {
         match self.located(server, sealed, opened).await {
             Ok((session, mut in_flight, own_id)) => {
                 in_flight.hold(place);
-                let request = for_session(parts, RequestBody::whole(message), own_id);
+                let request = for_session(server, parts, RequestBody::whole(message), own_id);
                 self.ask_in(server, session, in_flight, request).await
             }
             Err(refusal) => refused(refusal),
@@ -223,7 +223,7 @@ impl Exchange {
             headers::without_body(&mut parts.headers);
             (RequestBody::none(), None)
         };
-        Ok((for_session(parts, body, own_id), place))
+        Ok((for_session(server, parts, body, own_id), place))
     }
 
     /// Sends it, and if its server keeps nothing for sessions and cannot be reached there, to another instance.
@@ -388,7 +388,14 @@ impl Exchange {
 }
 
 /// A request as the server of a session gets it.
-fn for_session(mut parts: Parts, body: RequestBody, own_id: HeaderValue) -> Request<RequestBody> {
+fn for_session(
+    server: &Server<Upstream>,
+    mut parts: Parts,
+    body: RequestBody,
+    own_id: HeaderValue,
+) -> Request<RequestBody> {
+    // A bridge decides for itself whether a request belongs to its session or to none.
+    tell_caller(&mut parts, server.key());
     headers::for_upstream(&mut parts.headers);
     parts.headers.insert(SESSION_ID, own_id);
     Request::from_parts(parts, body)

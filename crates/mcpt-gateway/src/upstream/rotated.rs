@@ -122,8 +122,9 @@ impl<T> Rotated<T> {
         if state.looked.is_some() && stamps == state.stamps {
             return;
         }
-        state.stamps = stamps;
         let read: Result<Vec<_>, _> = self.files.iter().map(|file| read(file)).collect();
+        // What could not be read is looked at again, though it is the same.
+        state.stamps = if read.is_ok() { stamps } else { Vec::new() };
         match read.and_then(|files| (self.make)(&files)) {
             Ok(now) => {
                 if state.looked.is_some() {

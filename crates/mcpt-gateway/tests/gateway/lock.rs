@@ -222,6 +222,10 @@ async fn a_server_is_told_callers_apart_but_not_who_they_are() {
         let headers = [("Authorization", &*bearer(user)), ("Mcpt-Caller", "forged")];
         let begun = locked.post(&headers, &initialize()).await;
         assert_eq!(begun.status, 200, "{begun:?}");
+        // In a session too: a server may take a request for one of none.
+        let session = begun.session.unwrap();
+        let headers = [&headers[..], &[("Mcp-Session-Id", &session)]].concat();
+        assert_eq!(locked.post(&headers, &call("whoami")).await.status, 200);
         assert_eq!(locked.modern(user).await.status, 200);
     }
     let seen = locked.seen.lock().unwrap().to_ascii_lowercase();
@@ -230,7 +234,7 @@ async fn a_server_is_told_callers_apart_but_not_who_they_are() {
         .filter_map(|line| line.strip_prefix("mcpt-caller: "))
         .collect();
     let callers: std::collections::BTreeSet<_> = told.iter().collect();
-    assert!(told.len() >= 6 && callers.len() == 2, "{told:?}");
+    assert!(told.len() >= 9 && callers.len() == 2, "{told:?}");
     for never in ["forged", "alice", "bob"] {
         assert!(!told.iter().any(|id| id.contains(never)), "{told:?}");
     }

@@ -536,7 +536,13 @@ fn check_header(headers: &HeaderMap, name: &HeaderName, wanted: &str) -> Result<
     let value: Option<&HeaderValue> = header::single(headers, name)
         .map_err(|_| Refused::mismatch(name, "stands there more than once"))?;
     let value = value.ok_or_else(|| Refused::mismatch(name, "is missing"))?;
-    if decoded(value).as_deref() == Some(wanted) {
+    // What decides by the version compares it as it stands.
+    let same = if name == PROTOCOL_VERSION {
+        value == wanted
+    } else {
+        decoded(value).as_deref() == Some(wanted)
+    };
+    if same {
         Ok(())
     } else {
         Err(Refused::mismatch(name, "says something else than the body"))

@@ -180,7 +180,7 @@ pub(super) fn install(
     }
     let failed = refused_as(prefix);
     let teller = Teller::new(global);
-    let (release, shown): (Release, Option<String>) = runtime::run(async {
+    let (mut release, shown): (Release, Option<String>) = runtime::run(async {
         if dry_run == DryRun::Client {
             let namespace = global.namespace.as_ref().map(ToString::to_string);
             let namespace = namespace.unwrap_or_else(|| "default".to_owned());
@@ -197,6 +197,10 @@ pub(super) fn install(
         Ok((made, None))
     })?;
     drop(teller);
+    if let (true, Some(hidden)) = (hides, &shown) {
+        // In every format.
+        release.manifest.clone_from(hidden);
+    }
     let extra = Extra {
         hide_notes: flags.hide_notes,
         manifest: shown.as_deref(),

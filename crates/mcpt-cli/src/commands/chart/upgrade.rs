@@ -92,7 +92,7 @@ impl Upgrade {
         };
         let failed = refused_as(FAILED);
         let teller = Teller::new(global);
-        let (release, shown): (Release, Option<String>) = runtime::run(async {
+        let (mut release, shown): (Release, Option<String>) = runtime::run(async {
             let cluster = connect(global).await?;
             let action = teller.action(&cluster, &self.release, &conduct);
             // What it lies over is on the cluster, which is asked in any case.
@@ -104,6 +104,10 @@ impl Upgrade {
             Ok((made, None))
         })?;
         drop(teller);
+        if let (true, Some(hidden)) = (hides, &shown) {
+            // In every format.
+            release.manifest.clone_from(hidden);
+        }
         let before = format!(
             "Release {:?} has been upgraded. Happy Helming!\n",
             self.release

@@ -43,8 +43,7 @@ pub(super) fn named(
     if !kinds.iter().any(|kind| name.starts_with(kind)) {
         return Ok(None);
     }
-    // An address may have a key in it.
-    let shown = name.split('?').next().unwrap_or_default();
+    let shown = without_secrets(name);
     let what = || format!("cannot deploy {shown:?}");
     let source: Source = name
         .parse()
@@ -56,6 +55,19 @@ pub(super) fn named(
     let mut recipe = Recipe::new(source);
     recipe.args = arguments.iter().map(Text::plain).collect();
     Ok(Some(recipe))
+}
+
+/// A source as it may be shown: an address may have a key in its query, or a password before its host.
+fn without_secrets(name: &str) -> String {
+    let shown = name.split(['?', '#']).next().unwrap_or_default();
+    let Some((scheme, rest)) = shown.split_once("://") else {
+        return shown.to_owned();
+    };
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let host = authority
+        .rsplit_once('@')
+        .map_or(authority, |(_, host)| host);
+    format!("{scheme}://{host}{path}")
 }
 
 /// The package that a command line starts, as people paste it.

@@ -52,7 +52,7 @@ impl Save {
     }
 }
 
-/// Whole or not at all: it is written beside its place.
+/// Whole or not at all: it is written beside its place, if that is one for a file.
 fn write(image: &oci_image::Image, name: &str, file: &Path) -> Result<(), Failure> {
     let failed = |error: &(dyn std::error::Error + 'static)| {
         Failure::new(
@@ -61,6 +61,13 @@ fn write(image: &oci_image::Image, name: &str, file: &Path) -> Result<(), Failur
         )
         .caused_by(error)
     };
+    if std::fs::metadata(file).is_ok_and(|there| !there.is_file()) {
+        // A pipe or a device is no place that a file could be put into.
+        let output = File::options().write(true).open(file);
+        let output = BufWriter::new(output.map_err(|error| failed(&error))?);
+        let written = image.write_archive(name, output);
+        return written.map_err(|error| failed(&error));
+    }
     let partial = file.with_added_extension(format!("{}.partial", std::process::id()));
     let output = File::create(&partial).map_err(|error| failed(&error))?;
     let written = image.write_archive(name, BufWriter::new(output));
