@@ -95,6 +95,10 @@ fn one_table_of_all_that_answer() {
     let mut configured = mcpt.command(&["list", "--all-backends"]);
     let output = configured.env("MCPT_CONFIG", config).output().unwrap();
     assert_eq!(output.status.code(), Some(4));
+    let _ = mcpt
+        .run(&["-b", "process", "list", "--all-backends"])
+        .exits(4)
+        .says(&["podman"]);
 }
 
 /// An engine that is neither there nor gone: it takes connections and says nothing.

@@ -202,6 +202,8 @@ fn write(
     let newest = entries
         .values()
         .filter_map(|(entry, _)| entry.updated)
+        // Of a time that has yet to come no later change would ever be told.
+        .filter(|updated| *updated <= now)
         .max();
     let mut header = Header {
         form: FORM,

@@ -264,7 +264,7 @@ impl Sessions {
         match &looked {
             // It serves as it is. Where only one may run, its place is for whoever comes first.
             Ok(Kind::Stateless) if !single && session.over().is_none() => {
-                self.pools.shared.add(session);
+                self.pools.shared.add_first(session);
             }
             _ => drop(session),
         }

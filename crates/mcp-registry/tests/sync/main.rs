@@ -371,3 +371,24 @@ fn five_thousand_servers() {
     println!("a search in 5000 servers took {:?}", begun.elapsed());
     assert_eq!(found, ["io.github.owner121/server-4321"]);
 }
+
+/// Later changes would never be told of.
+#[test]
+fn a_time_that_has_yet_to_come_ends_no_sync() {
+    let records = [
+        record("io.a/one", "1.0.0", "2026-01-01T00:00:00Z", &json!({})),
+        record("io.b/two", "1.0.0", "9999-01-01T00:00:00Z", &json!({})),
+    ];
+    let server = Server::start(Box::new(move |path| pages(&records, path, 2)));
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("copy");
+    for _ in 0..2 {
+        synced(&server, &path, false).unwrap();
+    }
+    let paths = server.paths();
+    let last = paths.last().unwrap();
+    assert!(
+        last.contains("updated_since=2026-01-01T00%3A00%3A00Z"),
+        "{last}"
+    );
+}

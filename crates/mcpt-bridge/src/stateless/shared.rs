@@ -69,6 +69,17 @@ impl Shared {
         child
     }
 
+    /// Adds a child that was started to be looked at, unless there is one already: it is not counted among the sessions, so looks
+    /// that come again must not leave one each.
+    pub(crate) fn add_first(&self, child: NewSession) {
+        let mut children = locked(&self.children);
+        children.retain(|child| child.over().is_none());
+        if children.is_empty() {
+            child.is_used_without_session();
+            children.push(Arc::new(child));
+        }
+    }
+
     fn pick(&self, wanted: Wanted<'_>, any: bool) -> Option<Arc<NewSession>> {
         let asked_by = wanted.state.and_then(|state| self.who_asked(state));
         let mut children = locked(&self.children);

@@ -37,7 +37,7 @@ impl List {
     }
 
     fn servers(&self, global: &Global, config: &UserConfig) -> Result<(), Ending> {
-        if global.backend.is_some() || (config.backend.is_some() && !self.all_backends) {
+        if !self.all_backends && (global.backend.is_some() || config.backend.is_some()) {
             let (servers, place) = runtime::run(async {
                 let backend = place::backend(global, config).await?;
                 Ok((backend.list().await?, backend.place()))
