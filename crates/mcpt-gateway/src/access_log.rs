@@ -9,7 +9,7 @@ use std::{
 use hyper::Response;
 use jiff::Timestamp;
 use mcpt_protocol::Subject;
-use mcpt_routing::{EndpointId, ServerKey};
+use mcpt_routing::EndpointId;
 use serde::Serialize;
 
 use crate::{
@@ -49,14 +49,15 @@ impl AccessLog {
     }
 }
 
-/// What is known of an exchange from the beginning of its answer.
+/// What is known of an exchange, much of it from the beginning of its answer.
 #[derive(Debug)]
 pub(crate) struct Entry {
     pub(crate) time: SystemTime,
     /// The server that was asked, if one was: a path that leads nowhere may be anything, also a secret.
     pub(crate) route: Option<String>,
     pub(crate) http_method: String,
-    pub(crate) status: u16,
+    /// `None` when no answer has begun.
+    pub(crate) status: Option<u16>,
     pub(crate) endpoint: Option<EndpointId>,
     pub(crate) trace: Option<String>,
     /// Of the answer's body, as they go out.
@@ -75,7 +76,8 @@ struct Line<'a> {
     method: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tool: Option<&'a str>,
-    status: u16,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<u16>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<&'a str>,
     bytes: u64,
@@ -87,11 +89,10 @@ struct Line<'a> {
 }
 
 impl Entry {
-    /// Takes in what the beginning of the answer says, and which server was asked.
-    pub(crate) fn begun(&mut self, answer: &Response<GatewayBody>, server: Option<&ServerKey>) {
-        self.status = answer.status().as_u16();
+    /// Takes in what the beginning of the answer says.
+    pub(crate) fn begun(&mut self, answer: &Response<GatewayBody>) {
+        self.status = Some(answer.status().as_u16());
         self.endpoint = answer.body().endpoint().cloned();
-        self.route = server.map(|server| format!("/mcp/{server}"));
     }
 
     /// The line of an exchange that is over.

@@ -33,8 +33,8 @@ use mcpt_aggregate::{
 };
 use mcpt_core::Namespace;
 use mcpt_protocol::{
-    EraUnknown, ErrorCode, Kind, MalformedMessage, Message, Part, RequestEra, Subject,
-    UnknownVersion, era_of_request,
+    EraUnknown, ErrorCode, Kind, MalformedMessage, Message, Part, RequestEra, UnknownVersion,
+    era_of_request,
     header::{self, LAST_EVENT_ID, SESSION_ID},
     media,
 };
@@ -57,6 +57,7 @@ use crate::{
     directory::unix_time,
     exchange::{Exchange, judge},
     metrics::Outcome,
+    noted::Noted,
     refusal::{Refusal, page},
     relay::{Answer, GatewayBody},
     upstream::Upstream,
@@ -69,9 +70,6 @@ pub(crate) struct Aggregate {
     /// What ends the stream that each client has open here: it has one at a time.
     listening: Mutex<HashMap<JoinedId, CancellationToken>>,
 }
-
-/// The server that a request has come to be sent to.
-type Asked = Option<Arc<Server<Upstream>>>;
 
 /// Whom the aggregate has to do with.
 #[derive(Debug)]
@@ -106,21 +104,12 @@ impl Aggregate {
         self.listening().retain(|_, stream| !stream.is_cancelled());
     }
 
-    /// Answers one request; with the server that was asked, if one was.
-    pub(crate) async fn answer(
-        &self,
-        request: Request<Incoming>,
-    ) -> (Answer, Option<Arc<Server<Upstream>>>) {
-        let mut asked = None;
-        let answer = self.answered(request, &mut asked).await;
-        (answer, asked)
-    }
-
-    async fn answered(&self, request: Request<Incoming>, asked: &mut Asked) -> Answer {
+    /// Answers one request.
+    pub(crate) async fn answer(&self, request: Request<Incoming>, noted: &Noted) -> Answer {
         self.parties.catalogue.begin();
         match *request.method() {
-            Method::POST => self.post(request, asked).await,
-            Method::GET | Method::DELETE => self.without_message(&request).await,
+            Method::POST => self.post(request, noted).await,
+            Method::GET | Method::DELETE => self.without_message(&request, noted).await,
             _ => Answer::refusal(
                 &Refusal::Method {
                     allow: "GET, POST, DELETE",
@@ -130,7 +119,7 @@ impl Aggregate {
         }
     }
 
-    async fn post(&self, request: Request<Incoming>, asked: &mut Asked) -> Answer {
+    async fn post(&self, request: Request<Incoming>, noted: &Noted) -> Answer {
         let (parts, body) = request.into_parts();
         let bodies = &self.parties.exchange.bodies;
         let body = match bodies.read(body).await {
@@ -153,6 +142,7 @@ impl Aggregate {
                 return own::refused(StatusCode::BAD_REQUEST, None, code, &malformed.to_string());
             }
         };
+        noted.note_body(&body);
         let id = match message.kind() {
             Kind::Request { id, .. } => Some(*id),
             Kind::Notification { .. } | Kind::Response { .. } => None,
@@ -161,20 +151,12 @@ impl Aggregate {
             Ok(RequestEra::Initialize) => self.initialize(&message, id, &parts.extensions).await,
             Ok(RequestEra::Legacy) => match self.session(&parts.headers, &parts.extensions).await {
                 Ok(session) => {
-                    let about = Subject::read(&body).unwrap_or_default();
-                    let answered = self.in_session(&session, &message, &parts.headers, asked);
-                    let mut answer = answered.await;
-                    let about = std::mem::take(&mut answer.subject).or(about);
-                    answer.about(about)
+                    self.in_session(&session, &message, &parts.headers, noted)
+                        .await
                 }
                 Err(refusal) => Answer::refusal(&refusal, id.map(Part::raw)),
             },
-            Ok(RequestEra::Modern) => {
-                let about = Subject::read(&body).unwrap_or_default();
-                let mut answer = self.stateless(&message, &parts, asked).await;
-                let about = std::mem::take(&mut answer.subject).or(about);
-                answer.about(about)
-            }
+            Ok(RequestEra::Modern) => self.stateless(&message, &parts, noted).await,
             Err(unknown @ (EraUnknown::Several(_) | EraUnknown::Unsupported)) => own::refused(
                 StatusCode::BAD_REQUEST,
                 id,
@@ -269,7 +251,7 @@ impl Aggregate {
         session: &Session,
         message: &Message<'_>,
         headers: &HeaderMap,
-        asked: &mut Asked,
+        noted: &Noted,
     ) -> Answer {
         match message.kind() {
             Kind::Request { id, method } => match &**method {
@@ -280,7 +262,7 @@ impl Aggregate {
                         let caller = session.caller.as_ref();
                         own::list(*id, kind, &self.parties.catalogue.seen_by(caller))
                     }
-                    None => self.forward(session, message, *id, headers, asked).await,
+                    None => self.forward(session, message, *id, headers, noted).await,
                 },
             },
             Kind::Notification { method } if method == "notifications/initialized" => {
@@ -308,7 +290,7 @@ impl Aggregate {
         message: &Message<'_>,
         id: Part<'_>,
         headers: &HeaderMap,
-        asked: &mut Asked,
+        noted: &Noted,
     ) -> Answer {
         let behalf = session.caller.as_ref();
         let target = match self.target(message, behalf).await {
@@ -319,7 +301,7 @@ impl Aggregate {
             let why = format!("no server {}", target.server);
             return own::error(id, ErrorCode::INVALID_PARAMS, &why);
         };
-        *asked = Some(Arc::clone(&server));
+        noted.note_server(&server);
         let leg = match self.parties.legs.with(session, &server).await {
             Ok(leg) => leg,
             Err(why @ (NoLeg::Refused(_) | NoLeg::Late | NoLeg::Ended)) => {
@@ -336,7 +318,7 @@ impl Aggregate {
         let kept = match kept {
             None => {
                 exchange
-                    .counted(&server, &parts.extensions, text.as_bytes())
+                    .counted(&server, &parts.extensions, text.as_bytes(), noted)
                     .await
             }
             Some(refusal) => Err(refusal),
@@ -345,7 +327,7 @@ impl Aggregate {
             Ok(kept) => kept,
             Err(refusal) => return Answer::refusal(&refusal, Some(id.raw())),
         };
-        let mut answer = exchange.message(&server, parts, text.into()).await;
+        let mut answer = exchange.message(&server, parts, text.into(), noted).await;
         let kept_there = answer.kept.take();
         let answer = self.passed_on(session, &target.server, id, answer).await;
         answer.keeping(kept_there).keeping(kept)
@@ -392,7 +374,7 @@ impl Aggregate {
         id: Part<'_>,
         answer: Answer,
     ) -> Answer {
-        let (outcome, subject) = (answer.outcome, answer.subject);
+        let outcome = answer.outcome;
         let (parts, body) = answer.response.into_parts();
         if parts.status == StatusCode::NOT_FOUND && gone(outcome) {
             // What the server kept for this client is lost, and the client must know: it is told as the protocol has it.
@@ -403,10 +385,10 @@ impl Aggregate {
             let catalogue = Arc::clone(&self.parties.catalogue);
             let id = Some(id.to_owned());
             let body = Rewritten::new(body, server.clone(), id, catalogue);
-            return own::events(GatewayBody::Rewritten(Box::new(body))).about(subject);
+            return own::events(GatewayBody::Rewritten(Box::new(body)));
         }
         let failed = |why: String| {
-            let mut answer = own::error(id, ErrorCode::INTERNAL_ERROR, &why).about(subject.clone());
+            let mut answer = own::error(id, ErrorCode::INTERNAL_ERROR, &why);
             answer.outcome = match outcome {
                 Outcome::Answered => Outcome::Unreachable,
                 other => other,
@@ -425,7 +407,6 @@ impl Aggregate {
         Answer {
             response: page(StatusCode::OK, media::JSON, text),
             outcome,
-            subject,
             kept: None,
         }
     }
@@ -454,7 +435,7 @@ impl Aggregate {
     }
 
     /// GET, which listens, and DELETE.
-    async fn without_message(&self, request: &Request<Incoming>) -> Answer {
+    async fn without_message(&self, request: &Request<Incoming>, noted: &Noted) -> Answer {
         match era_of_request(request.headers(), None, UnknownVersion::Refuse) {
             Ok(RequestEra::Legacy | RequestEra::Initialize) => {}
             Ok(RequestEra::Modern) => {
@@ -479,7 +460,7 @@ impl Aggregate {
         if let Some(event) = request.headers().get(LAST_EVENT_ID) {
             let event = event.to_str().ok().and_then(Tag::read_event_id);
             return match event {
-                Some((server, event)) => self.resume(&session, &server, event).await,
+                Some((server, event)) => self.resume(&session, &server, event, noted).await,
                 None => Answer::refusal(&Refusal::UnknownEvent, None),
             };
         }
@@ -492,7 +473,13 @@ impl Aggregate {
     }
 
     /// Takes up a stream of a server again. It ends when the server ends it.
-    async fn resume(&self, session: &Session, label: &ServerLabel, event: &str) -> Answer {
+    async fn resume(
+        &self,
+        session: &Session,
+        label: &ServerLabel,
+        event: &str,
+        noted: &Noted,
+    ) -> Answer {
         let caller = session.caller.as_ref();
         let server = self.parties.catalogue.server_for(label, caller);
         let leg = server.and_then(|server| {
@@ -506,7 +493,7 @@ impl Aggregate {
         let mut parts = inner::parts(Method::GET, behalf, None, Some(within(&leg)));
         parts.headers.insert(LAST_EVENT_ID, event);
         let exchange = &self.parties.exchange;
-        let answer = exchange.message(&server, parts, Bytes::new()).await;
+        let answer = exchange.message(&server, parts, Bytes::new(), noted).await;
         let status = answer.response.status();
         if status == StatusCode::NOT_FOUND && gone(answer.outcome) {
             self.parties.legs.end(session);

@@ -81,7 +81,7 @@ impl AuditLog {
             trace,
             principal: None,
             server: None,
-            status: StatusCode::OK,
+            status: None,
             arguments: None,
         })
     }
@@ -102,7 +102,8 @@ pub(crate) struct Call {
     trace: Option<String>,
     pub(crate) principal: Option<Arc<Principal>>,
     pub(crate) server: Option<ServerKey>,
-    pub(crate) status: StatusCode,
+    /// `None` when no answer has begun.
+    pub(crate) status: Option<StatusCode>,
     pub(crate) arguments: Option<Arguments>,
 }
 
@@ -122,7 +123,8 @@ struct Line<'a> {
     method: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tool: Option<&'a str>,
-    status: u16,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<u16>,
     outcome: &'a str,
     seconds: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -147,7 +149,7 @@ impl Call {
             http_method: &self.http_method,
             method: subject.method(),
             tool: subject.tool().map(AsRef::as_ref),
-            status: self.status.as_u16(),
+            status: self.status.map(|status| status.as_u16()),
             outcome: error.unwrap_or("answered"),
             seconds: took.as_micros() as f64 / 1e6,
             trace: self.trace.as_deref(),

@@ -44,6 +44,7 @@ use crate::{
     audit::AuditLog,
     directory::Directory,
     limits::Limiter,
+    noted::Noted,
     peers::PeerAddresses,
     refusal::Refusal,
     relay::{Answer, Forwarded, Until},
@@ -79,6 +80,7 @@ impl Exchange {
         self: &Arc<Self>,
         server: &Arc<Server<Upstream>>,
         request: Request<Incoming>,
+        noted: &Noted,
     ) -> Answer {
         let (era, session) = match asked_by(request.headers()) {
             Ok(asked) => asked,
@@ -89,8 +91,8 @@ impl Exchange {
             return self.refuse(Refusal::Method { allow }, request).await;
         }
         match session.filter(|_| !modern) {
-            Some(sealed) => self.pinned(server, request, sealed).await,
-            None => self.anywhere(server, request, era).await,
+            Some(sealed) => self.pinned(server, request, sealed, noted).await,
+            None => self.anywhere(server, request, era, noted).await,
         }
     }
 
@@ -100,6 +102,7 @@ impl Exchange {
         server: &Arc<Server<Upstream>>,
         parts: Parts,
         message: Bytes,
+        noted: &Noted,
     ) -> Answer {
         let (era, session) = match asked_by(&parts.headers) {
             Ok(asked) => asked,
@@ -108,10 +111,11 @@ impl Exchange {
             }
         };
         if let Some(sealed) = session.filter(|_| era != RequestEra::Modern) {
-            return Box::pin(self.pinned_message(server, parts, message, sealed)).await;
+            let asked = self.pinned_message(server, parts, message, sealed, noted);
+            return Box::pin(asked).await;
         }
         let read = ReadBody::Whole(message);
-        Box::pin(self.anywhere_read(server, parts, read, era)).await
+        Box::pin(self.anywhere_read(server, parts, read, era, noted)).await
     }
 
     /// Refuses a request whose body was not read; a small one is read for the id that the error answers, which an error may

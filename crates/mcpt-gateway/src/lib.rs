@@ -17,6 +17,7 @@ mod limits;
 mod lines;
 mod listener;
 mod metrics;
+mod noted;
 mod observed;
 mod outer;
 mod pages;
@@ -32,6 +33,7 @@ mod target;
 mod trace;
 mod translate;
 mod upstream;
+mod walk;
 
 /// For [`GatewayConfig::max_connections`].
 pub use mcpt_http::{connections_within, raise_descriptor_limit};

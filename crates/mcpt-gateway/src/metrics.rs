@@ -35,10 +35,11 @@ pub(crate) enum Outcome {
     Late,
     Limited,
     Refused,
+    Cancelled,
 }
 
 /// All of them, in the order of their values.
-const OUTCOMES: [&str; 11] = [
+const OUTCOMES: [&str; 12] = [
     "answered",
     "client_error",
     "server_error",
@@ -50,6 +51,7 @@ const OUTCOMES: [&str; 11] = [
     "late",
     "limited",
     "refused",
+    "cancelled",
 ];
 
 /// Upper bounds of the histogram in microseconds.

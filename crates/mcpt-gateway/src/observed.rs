@@ -89,7 +89,8 @@ impl Observed {
 }
 
 impl Record {
-    fn finish(self, ended: bool) {
+    /// The exchange is over; `ended` says whether its answer has come to its end.
+    pub(crate) fn finish(self, ended: bool) {
         let time = self.begin.elapsed();
         // A client that leaves before the end has given the answer up.
         let error = self.error.or((!ended).then_some("cancelled"));

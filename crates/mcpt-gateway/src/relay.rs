@@ -12,7 +12,7 @@ use hyper::{
     body::{Body, Frame, Incoming, SizeHint},
     header::{CONTENT_TYPE, HeaderValue},
 };
-use mcpt_protocol::{Subject, sse::Boundary};
+use mcpt_protocol::sse::Boundary;
 use mcpt_routing::{EndpointId, InFlight, Place};
 use serde_json::value::RawValue;
 use tokio::sync::mpsc;
@@ -21,7 +21,6 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use crate::{
     access::Filtered,
     aggregate::Rewritten,
-    audit::Arguments,
     exchange::Watch,
     limits::Held,
     metrics::Outcome,
@@ -35,8 +34,6 @@ use crate::{
 pub(crate) struct Answer {
     pub(crate) response: Response<GatewayBody>,
     pub(crate) outcome: Outcome,
-    /// What the request was about, as far as its body has told.
-    pub(crate) subject: Subject,
     /// What is kept of the request until the answer is over.
     pub(crate) kept: Option<Box<Kept>>,
 }
@@ -48,21 +45,16 @@ pub(crate) struct Kept {
     pub(crate) held: Option<Held>,
     /// The place that it takes at its server, where nothing else of the exchange holds that.
     pub(crate) place: Option<Place>,
-    /// The arguments of the tool that it calls, where they are recorded.
-    pub(crate) arguments: Option<Arguments>,
 }
 
 impl Kept {
-    /// It, if there is anything to be kept.
-    pub(crate) fn of(held: Option<Held>, arguments: Option<Arguments>) -> Option<Box<Self>> {
-        let any = held.is_some() || arguments.is_some();
-        any.then(|| {
-            Box::new(Self {
-                held,
-                place: None,
-                arguments,
-            })
-        })
+    /// What counts it as going on, if anything does.
+    pub(crate) fn of(held: Option<Held>) -> Option<Box<Self>> {
+        let held = held?;
+        Some(Box::new(Self {
+            held: Some(held),
+            place: None,
+        }))
     }
 }
 
@@ -73,7 +65,6 @@ impl Answer {
             (Some(mut kept), Some(more)) => {
                 kept.held = more.held.or(kept.held);
                 kept.place = more.place.or(kept.place);
-                kept.arguments = more.arguments.or(kept.arguments);
                 Some(kept)
             }
             (kept, more) => kept.or(more),
@@ -92,17 +83,10 @@ impl Answer {
         self.keeping(kept)
     }
 
-    /// The same, to a request about something.
-    pub(crate) fn about(mut self, subject: Subject) -> Self {
-        self.subject = subject;
-        self
-    }
-
     /// The gateway's own, to the request `id` if that is known.
     pub(crate) fn refusal(refusal: &Refusal, id: Option<&RawValue>) -> Self {
         Self {
             outcome: refusal.outcome(),
-            subject: Subject::default(),
             kept: None,
             response: refusal.response(id),
         }
@@ -120,7 +104,6 @@ impl Answer {
     pub(crate) fn own(response: Response<Bytes>) -> Self {
         Self {
             outcome: outcome_of(response.status()),
-            subject: Subject::default(),
             kept: None,
             response: response.map(|body| GatewayBody::Own(Full::new(body))),
         }
@@ -130,7 +113,6 @@ impl Answer {
     pub(crate) fn forwarded(response: Response<Forwarded>) -> Self {
         Self {
             outcome: outcome_of(response.status()),
-            subject: Subject::default(),
             kept: None,
             response: response.map(|body| GatewayBody::Forwarded(Box::new(body))),
         }
@@ -142,7 +124,6 @@ impl Answer {
     pub(crate) fn streamed(response: Response<GatewayBody>) -> Self {
         Self {
             outcome: outcome_of(response.status()),
-            subject: Subject::default(),
             kept: None,
             response,
         }

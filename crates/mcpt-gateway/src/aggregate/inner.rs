@@ -19,7 +19,9 @@ use mcpt_protocol::{
 use mcpt_routing::Server;
 use tokio::{runtime::Handle, sync::oneshot};
 
-use crate::{access::Caller, exchange::Exchange, relay::Answer, upstream::Upstream};
+use crate::{
+    access::Caller, exchange::Exchange, noted::Noted, relay::Answer, upstream::Upstream,
+};
 
 /// Largest answer that is read whole, in bytes.
 pub(super) const MAX_ANSWER: usize = 64 * 1024 * 1024;
@@ -117,7 +119,8 @@ pub(super) async fn ask(
     within: Option<In<'_>>,
 ) -> Result<Read, Unread> {
     let parts = parts(Method::POST, behalf, None, within);
-    let answer = exchange.message(server, parts, message.into()).await;
+    let noted = Noted::default();
+    let answer = exchange.message(server, parts, message.into(), &noted).await;
     read(answer).await
 }
 
@@ -192,7 +195,8 @@ pub(super) async fn end(
 ) {
     if within.session.is_some() {
         let parts = parts(Method::DELETE, behalf, None, Some(within));
-        drop(exchange.message(server, parts, Bytes::new()).await);
+        let noted = Noted::default();
+        drop(exchange.message(server, parts, Bytes::new(), &noted).await);
     }
 }
 

@@ -7,7 +7,7 @@ use hyper::{
     header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue},
 };
 use mcpt_aggregate::ListKind;
-use mcpt_protocol::{ErrorCode, Part, Subject, error_response, header::SESSION_ID, media};
+use mcpt_protocol::{ErrorCode, Part, error_response, header::SESSION_ID, media};
 use serde_json::{Value, json};
 
 use super::{catalogue::State, client::Client};
@@ -47,7 +47,6 @@ pub(super) fn refused(
     Answer {
         response: page(status, media::JSON, text),
         outcome: Outcome::Refused,
-        subject: Subject::default(),
         kept: None,
     }
 }
@@ -57,7 +56,6 @@ pub(super) fn accepted() -> Answer {
     let mut answer = Answer {
         response: Response::new(GatewayBody::empty()),
         outcome: Outcome::Answered,
-        subject: Subject::default(),
         kept: None,
     };
     *answer.response.status_mut() = StatusCode::ACCEPTED;
@@ -68,7 +66,6 @@ fn json_answer(text: String) -> Answer {
     Answer {
         response: page(StatusCode::OK, media::JSON, text),
         outcome: Outcome::Answered,
-        subject: Subject::default(),
         kept: None,
     }
 }
@@ -155,7 +152,6 @@ pub(super) fn events(body: GatewayBody) -> Answer {
     Answer {
         response,
         outcome: Outcome::Answered,
-        subject: Subject::default(),
         kept: None,
     }
 }

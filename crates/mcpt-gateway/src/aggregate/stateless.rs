@@ -25,7 +25,7 @@ use serde_json::json;
 use tokio::sync::mpsc;
 
 use super::{
-    Aggregate, Asked, Parties,
+    Aggregate, Parties,
     inner::{self, In, MAX_ANSWER, collect},
     own, refused,
     rewritten::{self, Rewritten},
@@ -34,6 +34,7 @@ use super::{
 use crate::{
     access::Caller,
     metrics::Outcome,
+    noted::Noted,
     refusal::page,
     relay::{Answer, GatewayBody},
 };
@@ -51,7 +52,7 @@ impl Aggregate {
         &self,
         message: &Message<'_>,
         parts: &Parts,
-        asked: &mut Asked,
+        noted: &Noted,
     ) -> Answer {
         let id = match message.kind() {
             Kind::Request { id, .. } => *id,
@@ -80,7 +81,7 @@ impl Aggregate {
         }
         let own_kind = ListKind::of_method(call.method());
         if own_kind.is_none() && call.method() != DISCOVER {
-            return self.forward_stateless(message, id, parts, asked).await;
+            return self.forward_stateless(message, id, parts, noted).await;
         }
         self.parties.catalogue.settled().await;
         let seen = self.parties.catalogue.seen_by(parts.extensions.get());
@@ -102,7 +103,7 @@ impl Aggregate {
         message: &Message<'_>,
         id: Part<'_>,
         parts: &Parts,
-        asked: &mut Asked,
+        noted: &Noted,
     ) -> Answer {
         let behalf = parts.extensions.get::<Caller>();
         let target = match self.target(message, behalf).await {
@@ -116,14 +117,14 @@ impl Aggregate {
             let why = format!("no server {}", target.server);
             return own::error(id, ErrorCode::INVALID_PARAMS, &why);
         };
-        *asked = Some(Arc::clone(&server));
+        noted.note_server(&server);
         let text = to_server(message, &target.own);
         let head = head(&text, behalf, Some(&parts.headers));
         let exchange = &self.parties.exchange;
         let kept = match refused(&server, &head, &text) {
             None => {
                 exchange
-                    .counted(&server, &head.extensions, text.as_bytes())
+                    .counted(&server, &head.extensions, text.as_bytes(), noted)
                     .await
             }
             Some(refusal) => Err(refusal),
@@ -132,7 +133,7 @@ impl Aggregate {
             Ok(kept) => kept,
             Err(refusal) => return Answer::refusal(&refusal, Some(id.raw())),
         };
-        let mut answer = exchange.message(&server, head, text.into()).await;
+        let mut answer = exchange.message(&server, head, text.into(), noted).await;
         let kept_there = answer.kept.take();
         let answer = forwarded(&self.parties, &target.server, id, answer).await;
         answer.keeping(kept_there).keeping(kept)
@@ -160,12 +161,12 @@ async fn forwarded(
     id: Part<'_>,
     answer: Answer,
 ) -> Answer {
-    let (outcome, subject) = (answer.outcome, answer.subject);
+    let outcome = answer.outcome;
     let (parts, body) = answer.response.into_parts();
     if parts.status.is_success() && media::is_type(&parts.headers, media::EVENT_STREAM) {
         let (catalogue, id) = (Arc::clone(&parties.catalogue), Some(id.to_owned()));
         let body = Rewritten::new(body, server.clone(), id, catalogue);
-        return own::events(GatewayBody::Rewritten(Box::new(body))).about(subject);
+        return own::events(GatewayBody::Rewritten(Box::new(body)));
     }
     let body = collect(body).await;
     let message = body
@@ -178,15 +179,15 @@ async fn forwarded(
         }
         (Err(why), _) => {
             let why = format!("{server}: {why}");
-            return own::error(id, ErrorCode::INTERNAL_ERROR, &why).about(subject);
+            return own::error(id, ErrorCode::INTERNAL_ERROR, &why);
         }
         (Ok(_), None) => {
             let status = parts.status.as_u16();
             let why = format!("{server}: its answer is HTTP {status}");
-            return own::error(id, ErrorCode::INTERNAL_ERROR, &why).about(subject);
+            return own::error(id, ErrorCode::INTERNAL_ERROR, &why);
         }
     };
-    answered(parts.status, text, outcome).about(subject)
+    answered(parts.status, text, outcome)
 }
 
 /// An answer as it is.
@@ -318,7 +319,7 @@ impl Subscription {
         let answer = self
             .parties
             .exchange
-            .message(&server, head, text.into())
+            .message(&server, head, text.into(), &Noted::default())
             .await;
         if !media::is_type(answer.response.headers(), media::EVENT_STREAM) {
             return Ok(());

@@ -19,6 +19,7 @@ use super::{
     legs::{Session, within},
     rewritten::Rewritten,
 };
+use crate::noted::Noted;
 
 /// How often a silent stream says that it lives.
 pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -121,7 +122,8 @@ impl Listening {
         let behalf = self.session.caller.as_ref();
         let server = self.parties.catalogue.server_for(&label, behalf)?;
         let parts = inner::parts(Method::GET, behalf, None, Some(within(leg)));
-        let answer = exchange.message(&server, parts, Bytes::new()).await;
+        let noted = Noted::default();
+        let answer = exchange.message(&server, parts, Bytes::new(), &noted).await;
         let events = media::is_type(answer.response.headers(), media::EVENT_STREAM);
         if !events || !answer.response.status().is_success() {
             return None;

@@ -18,6 +18,7 @@ use crate::{
     access::{principal_of, tell_caller},
     directory::unix_time,
     headers,
+    noted::Noted,
     refusal::Refusal,
     relay::Answer,
     trace,
@@ -39,10 +40,11 @@ impl Exchange {
         server: &Arc<Server<Upstream>>,
         request: Request<Incoming>,
         era: RequestEra,
+        noted: &Noted,
     ) -> Answer {
         let (mut parts, body) = request.into_parts();
         match self.read(&mut parts, body).await {
-            Ok(read) => self.anywhere_read(server, parts, read, era).await,
+            Ok(read) => self.anywhere_read(server, parts, read, era, noted).await,
             Err(refusal) => Answer::refusal(&refusal, None),
         }
     }
@@ -54,6 +56,7 @@ impl Exchange {
         mut parts: Parts,
         read: ReadBody<Incoming>,
         era: RequestEra,
+        noted: &Noted,
     ) -> Answer {
         let class = match &read {
             _ if parts.method != Method::POST => {
@@ -77,7 +80,7 @@ impl Exchange {
         };
         let asked_by = self.asked_by(server, &class).await;
         let (read, first) = match self
-            .across_eras(server, &parts, read, &class, asked_by)
+            .across_eras(server, &parts, read, &class, asked_by, noted)
             .await
         {
             Across::Answered(answer) => return answer.holding(place),
@@ -91,23 +94,22 @@ impl Exchange {
         let owner = principal_of(&parts.extensions);
         let beginning = Beginning::of(&class, &parts, &read);
         let sendable = self.sendable(server, parts, read, &class);
-        let sent = sendable.request.body().sent();
+        noted.note_sent(&sendable.request.body().sent());
         let begun = match self.send_to_any(server, sendable, first).await {
             Ok(mut taken) => {
                 taken.in_flight.hold(place);
                 let instead = self.begun_instead(server, beginning.as_ref(), &taken);
                 if let Some(answer) = instead.await {
-                    return answer.about(sent.subject());
+                    return answer;
                 }
                 self.with_sealed_session(server, taken, &class, owner)
             }
             Err(refusal) => Err(refusal),
         };
-        let answer = match begun {
+        match begun {
             Ok(taken) => self.relayed(taken, stream, self.watch(server, &class)),
             Err(refusal) => Answer::refusal(&refusal, class.id.as_deref()),
-        };
-        answer.about(sent.subject())
+        }
     }
 
     /// The body, read if it is small. Only a POST has one.

@@ -14,6 +14,7 @@ use super::{Exchange, body_budget::ReadBody, handling::asks, request_class::requ
 use crate::{
     access::{Caller, Filtered},
     audit::Arguments,
+    noted::Noted,
     refusal::Refusal,
     relay::{Answer, Kept},
     upstream::Upstream,
@@ -35,6 +36,7 @@ impl Exchange {
         server: &Arc<Server<Upstream>>,
         mut request: Request<Incoming>,
         permission: Permission,
+        noted: &Noted,
     ) -> Answer {
         if permission == Permission::Nothing {
             let refusal = Refusal::NotPermitted(server.key().to_string());
@@ -46,7 +48,7 @@ impl Exchange {
             request.headers_mut().remove(ACCEPT_ENCODING);
         }
         if request.method() != Method::POST {
-            let answer = self.with(server, request).await;
+            let answer = self.with(server, request, noted).await;
             // A stream that is taken up again may bring a list.
             return if some {
                 filtered(answer, permission)
@@ -70,12 +72,12 @@ impl Exchange {
             Ok(asked) => asked,
             Err(refusal) => return refused(&refusal),
         };
-        let kept = self.counted(server, &parts.extensions, &message).await;
+        let kept = self.counted(server, &parts.extensions, &message, noted).await;
         let kept = match kept {
             Ok(kept) => kept,
             Err(refusal) => return refused(&refusal),
         };
-        let answer = self.message(server, parts, message).await.keeping(kept);
+        let answer = self.message(server, parts, message, noted).await.keeping(kept);
         match asked {
             Some(ToolRequest::List) => filtered(answer, permission),
             Some(ToolRequest::Call(_) | ToolRequest::Other) | None => answer,
@@ -91,7 +93,14 @@ impl Exchange {
         server: &Server<Upstream>,
         extensions: &Extensions,
         message: &[u8],
+        noted: &Noted,
     ) -> Result<Option<Box<Kept>>, Refusal> {
+        noted.note_body(message);
+        if self.records_arguments()
+            && let Some(arguments) = Arguments::of(message)
+        {
+            noted.note_arguments(arguments);
+        }
         let caller = extensions.get::<Caller>();
         let held = if self.limiter.counts(caller, server.key()) {
             let tool = match ToolRequest::read(message) {
@@ -108,8 +117,7 @@ impl Exchange {
         } else {
             None
         };
-        let arguments = self.records_arguments().then(|| Arguments::of(message));
-        Ok(Kept::of(held, arguments.flatten()))
+        Ok(Kept::of(held))
     }
 }
 

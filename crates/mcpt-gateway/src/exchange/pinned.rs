@@ -24,6 +24,7 @@ use crate::{
     directory::unix_time,
     headers,
     metrics::Outcome,
+    noted::Noted,
     refusal::Refusal,
     relay::Answer,
     translate::OldClient,
@@ -70,6 +71,7 @@ impl Exchange {
         server: &Arc<Server<Upstream>>,
         request: Request<Incoming>,
         sealed: HeaderValue,
+        noted: &Noted,
     ) -> Answer {
         let owner = principal_of(request.extensions());
         let opened = match self.opened(server, &sealed, owner) {
@@ -84,7 +86,7 @@ impl Exchange {
                     },
                     Err(refusal) => return Answer::refusal(&refusal, None),
                 };
-                let answer = self.in_session_for(server, session, &parts, read);
+                let answer = self.in_session_for(server, session, &parts, read, noted);
                 return answer.await.holding(place);
             }
             None => return self.refuse(Refusal::UnknownSession, request).await,
@@ -96,7 +98,8 @@ impl Exchange {
         match self.prepared(server, request, own_id).await {
             Ok((request, place)) => {
                 in_flight.hold(place);
-                self.ask_in(server, session, in_flight, request).await
+                self.ask_in(server, session, in_flight, request, noted)
+                    .await
             }
             Err(refusal) => Answer::refusal(&refusal, None),
         }
@@ -109,6 +112,7 @@ impl Exchange {
         parts: Parts,
         message: Bytes,
         sealed: HeaderValue,
+        noted: &Noted,
     ) -> Answer {
         let refused = |refusal| Answer::refusal(&refusal, request_id(&message).as_deref());
         let read = ReadBody::Whole(message.clone());
@@ -120,8 +124,8 @@ impl Exchange {
             Some(Opened::AtServer(opened)) => opened,
             Some(Opened::Kept(client)) => {
                 let session = OldClient { sealed, client };
-                let answer = self.in_session_for(server, session, &parts, read).await;
-                return answer.holding(place);
+                let answer = self.in_session_for(server, session, &parts, read, noted);
+                return answer.await.holding(place);
             }
             None => return refused(Refusal::UnknownSession),
         };
@@ -129,7 +133,8 @@ impl Exchange {
             Ok((session, mut in_flight, own_id)) => {
                 in_flight.hold(place);
                 let request = for_session(server, parts, RequestBody::whole(message), own_id);
-                self.ask_in(server, session, in_flight, request).await
+                self.ask_in(server, session, in_flight, request, noted)
+                    .await
             }
             Err(refusal) => refused(refusal),
         }
@@ -158,18 +163,19 @@ impl Exchange {
         session: Named,
         in_flight: InFlight<Upstream>,
         request: Request<RequestBody>,
+        noted: &Noted,
     ) -> Answer {
         self.directory
             .session_used(session.sealed.as_bytes(), in_flight.endpoint());
-        let (method, sent) = (request.method().clone(), request.body().sent());
-        let answer = match self.send_in(server, &session, in_flight, request).await {
+        let method = request.method().clone();
+        noted.note_sent(&request.body().sent());
+        match self.send_in(server, &session, in_flight, request).await {
             Ok(taken) => self.answer_in(&session, taken, &method).await,
             Err(Unanswered { refusal, unsent }) => match unsent {
                 Some(unsent) => self.refuse(refusal, *unsent).await,
                 None => Answer::refusal(&refusal, None),
             },
-        };
-        answer.about(sent.subject())
+        }
     }
 
     /// What a session id says of a session with this server: where it is, since when, and what it is called there. One that

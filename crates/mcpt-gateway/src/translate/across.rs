@@ -4,13 +4,15 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use hyper::{HeaderMap, Method, body::Incoming, http::request::Parts};
-use mcpt_protocol::{Era, Message, Subject, era_of_version};
+use mcpt_protocol::{Era, Message, era_of_version};
 use mcpt_routing::{InFlight, Server, Work};
 
 use crate::{
     access::principal_of,
     exchange::{Exchange, Purpose, ReadBody, RequestClass, Taken},
+    noted::Noted,
     relay::Answer,
+    reuse::Sent,
     upstream::{Stateless, Upstream},
 };
 
@@ -58,6 +60,7 @@ impl Exchange {
         read: ReadBody<Incoming>,
         class: &RequestClass,
         asked_by: Option<InFlight<Upstream>>,
+        noted: &Noted,
     ) -> Across {
         if parts.method != Method::POST {
             return Across::Within(read, asked_by);
@@ -69,9 +72,12 @@ impl Exchange {
                 let beginning = Beginning::of(class, parts, &read);
                 if self.keeps_sessions_for(server)
                     && let Some(beginning) = beginning
-                    && let Some(answer) = self.begin_for(server, &beginning, None).await
                 {
-                    return Across::Answered(answer.about(subject(body)));
+                    noted.note_sent(&Sent::whole(body));
+                    let begun = self.begin_for(server, &beginning, None).await;
+                    if let Some(answer) = begun {
+                        return Across::Answered(answer);
+                    }
                 }
                 return Across::Within(read, asked_by);
             }
@@ -97,8 +103,8 @@ impl Exchange {
                 return Across::Answered(Answer::refusal(&refusal, class.id.as_deref()));
             }
         };
-        let answer = self.without_session(server, endpoint, parts, &body).await;
-        Across::Answered(answer.about(subject(&body)))
+        noted.note_sent(&Sent::whole(&body));
+        Across::Answered(self.without_session(server, endpoint, parts, &body).await)
     }
 
     /// The answer to an `initialize` whose server has answered without beginning a session, if the gateway keeps one instead.
@@ -115,11 +121,6 @@ impl Exchange {
         let same = taken.in_flight.endpoint().begin();
         self.begin_for(server, beginning, Some(same)).await
     }
-}
-
-/// What a message is about.
-pub(super) fn subject(body: &[u8]) -> Subject {
-    Subject::read(body).unwrap_or_default()
 }
 
 /// Whether an `initialize` says that it is a request of 2026-07-28, which has none.

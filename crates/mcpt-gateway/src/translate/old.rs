@@ -15,7 +15,7 @@ use mcpt_routing::{InFlight, Leg, Server, Ticket};
 use serde_json::value::RawValue;
 
 use super::{
-    across::{Beginning, subject},
+    across::Beginning,
     ask, carried,
     old_calls::Running,
     old_listening,
@@ -25,8 +25,10 @@ use super::{
 use crate::{
     directory::unix_time,
     exchange::{Exchange, ReadBody, Taken},
+    noted::Noted,
     refusal::Refusal,
     relay::Answer,
+    reuse::Sent,
     upstream::{Sessions, Stateless, Upstream},
 };
 
@@ -155,6 +157,7 @@ impl Exchange {
         session: OldClient,
         parts: &Parts,
         read: ReadBody<Incoming>,
+        noted: &Noted,
     ) -> Answer {
         let known = self.translation.sessions.of(session.sealed.as_bytes());
         if known.ended.is_cancelled() {
@@ -172,9 +175,9 @@ impl Exchange {
         }
         match self.whole(read).await {
             Ok(body) => {
-                let about = subject(&body);
-                let answer = self.message_in(server, session, known, &parts.headers, &body);
-                answer.await.about(about)
+                noted.note_sent(&Sent::whole(&body));
+                self.message_in(server, session, known, &parts.headers, &body)
+                    .await
             }
             Err(refusal) => Answer::refusal(&refusal, None),
         }

@@ -19,13 +19,13 @@ use crate::{
 };
 
 /// A user with a key.
-struct User {
+pub(crate) struct User {
     name: &'static str,
-    bearer: String,
+    pub(crate) bearer: String,
     line: String,
 }
 
-fn users<const N: usize>(names: [&'static str; N]) -> [User; N] {
+pub(crate) fn users<const N: usize>(names: [&'static str; N]) -> [User; N] {
     names.map(|name| {
         let key = ApiKey::draw(name, &[]).unwrap();
         User {
@@ -36,7 +36,11 @@ fn users<const N: usize>(names: [&'static str; N]) -> [User; N] {
     })
 }
 
-fn configured(folder: &Path, users: &[User], limits: &str) -> impl FnOnce(&mut GatewayConfig) {
+pub(crate) fn configured(
+    folder: &Path,
+    users: &[User],
+    limits: &str,
+) -> impl FnOnce(&mut GatewayConfig) {
     let lines: Vec<_> = users.iter().map(|user| user.line.clone()).collect();
     std::fs::write(folder.join("keys"), lines.concat()).unwrap();
     std::fs::write(folder.join("limits"), limits).unwrap();
@@ -75,7 +79,7 @@ impl User {
     }
 
     /// A session at a path.
-    async fn open(&self, gateway: &Tellable, path: &str) -> String {
+    pub(crate) async fn open(&self, gateway: &Tellable, path: &str) -> String {
         let message = json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params":
             {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}});
         let begun = self.say(gateway, path, &[], &message).await;
@@ -291,7 +295,7 @@ async fn shown((admin, sample): (std::net::SocketAddr, String)) {
 
 /// A place for lines, which may be full.
 #[derive(Clone, Default)]
-struct Place(Arc<Mutex<(Vec<u8>, bool)>>);
+pub(crate) struct Place(Arc<Mutex<(Vec<u8>, bool)>>);
 
 impl Write for Place {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -309,7 +313,7 @@ impl Write for Place {
 }
 
 impl Place {
-    fn lines(&self) -> Vec<Value> {
+    pub(crate) fn lines(&self) -> Vec<Value> {
         let text = String::from_utf8(self.0.lock().unwrap().0.clone()).unwrap();
         let lines = text.lines().filter(|line| !line.is_empty());
         lines

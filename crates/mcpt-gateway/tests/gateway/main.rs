@@ -20,6 +20,7 @@ mod crossing;
 mod ending;
 mod handling;
 mod harness;
+mod leaving;
 mod limits;
 mod lock;
 mod naming;

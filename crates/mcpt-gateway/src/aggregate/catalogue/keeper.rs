@@ -16,6 +16,7 @@ use crate::{
         inner,
         lister::{self, Listed, NotListed, OwnSession},
     },
+    noted::Noted,
     relay::GatewayBody,
     upstream::Upstream,
 };
@@ -122,7 +123,8 @@ impl Keeper {
         if let Some(session) = session {
             let exchange = &self.catalogue.exchange;
             let parts = inner::parts(Method::GET, None, None, Some(session.within()));
-            let answer = exchange.message(server, parts, Bytes::new()).await;
+            let noted = Noted::default();
+            let answer = exchange.message(server, parts, Bytes::new(), &noted).await;
             let events = media::is_type(answer.response.headers(), media::EVENT_STREAM);
             if events && self.tells(answer.response.into_body()).await {
                 return;
