@@ -28,8 +28,8 @@ pub const ENDPOINTS_PATH: &str = "/api/v1/endpoints";
 pub const SESSION_PATH: &str = "/api/v1/session";
 /// Hashes of sessions, for the other replicas of a gateway; no promise to anybody else.
 pub const SESSIONS_PATH: &str = "/api/v1/sessions";
-/// Begin of the paths of [`RoundPage`]s; after it a slash and a hash of what an instance has handed out. For the other
-/// replicas of a gateway; no promise to anybody else.
+/// Begin of the paths of [`RoundPage`]s; after it a slash and a hash of what an instance has handed out. What is posted there is
+/// the next round of a call that this replica has. For the other replicas of a gateway; no promise to anybody else.
 pub const ROUNDS_PATH: &str = "/api/v1/rounds";
 
 /// Begin of the paths of what is known of sessions with many servers, sealed with the session key. For the other replicas of a
@@ -37,6 +37,14 @@ pub const ROUNDS_PATH: &str = "/api/v1/rounds";
 pub const LEGS_PATH: &str = "/api/v1/legs";
 /// Where replicas of a gateway give each other of what their callers may still call.
 pub const SHARES_PATH: &str = "/api/v1/shares";
+
+/// Whether a gateway is the one whose number was asked for, at [`ROUNDS_PATH`]`/of/NUMBER`: calls that wait for their clients are
+/// known to one replica each.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RoundsPage {
+    /// It is.
+    pub here: bool,
+}
 
 /// Which instance waits for the next round of a call.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -10,7 +10,6 @@ use std::{
 };
 
 use hyper::{Method, Request, body::Incoming, service::service_fn};
-use mcpt_gateway_api::{LEGS_PATH, SHARES_PATH};
 use mcpt_http::Connections;
 use mcpt_protocol::AccessRules;
 use mcpt_routing::Rounds;
@@ -25,7 +24,7 @@ use crate::{
     exchange::{BodyBudget, Exchange},
     limits::LimitsFile,
     metrics::Metrics,
-    pages::Pages,
+    pages::{Pages, Told},
     peers::{self, PeerAddresses},
     sources,
     stages::Stages,
@@ -177,8 +176,8 @@ async fn serve_pages(listener: TcpListener, address: SocketAddr, pages: Arc<Page
     let service = service_fn(move |request: Request<Incoming>| {
         let (pages, access) = (Arc::clone(&pages), Arc::clone(&access));
         async move {
-            let path = request.uri().path();
-            let told = request.method() == Method::POST && [LEGS_PATH, SHARES_PATH].contains(&path);
+            let told = Told::at(request.uri().path()).is_some();
+            let told = told && request.method() == Method::POST;
             Ok::<_, Infallible>(if told {
                 pages.take(&access, request).await
             } else {
@@ -244,13 +243,14 @@ fn stages(
         access: Access::new(config.access),
         lock,
         targets: Targets::new(Arc::clone(&directory), default_namespace.clone()),
-        exchange,
+        exchange: Arc::clone(&exchange),
         aggregate,
         metrics: Arc::clone(&metrics),
         log: log.clone(),
         audit: audit.clone(),
         pages: Arc::new(Pages {
             directory,
+            exchange,
             metrics,
             log,
             keys: Arc::clone(&keys),

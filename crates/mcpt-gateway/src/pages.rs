@@ -16,7 +16,8 @@ use hyper::{HeaderMap, Method, Request, Response, StatusCode, body::Body};
 use mcpt_core::Namespace;
 use mcpt_gateway_api::{
     ENDPOINTS_PATH, HEALTH_PATH, KnownServer, LEGS_PATH, METRICS_PATH, READY_PATH, ROUNDS_PATH,
-    RoundPage, SERVERS_PATH, SESSION_PATH, SESSIONS_PATH, SHARES_PATH, ServersPage, SessionPage,
+    RoundPage, RoundsPage, SERVERS_PATH, SESSION_PATH, SESSIONS_PATH, SHARES_PATH, ServersPage,
+    SessionPage,
 };
 use mcpt_protocol::header::{self, SESSION_ID};
 use mcpt_routing::{Conditions, JoinedId, RoundKey, Rounds, Server, SessionKeys};
@@ -29,11 +30,12 @@ use crate::{
     aggregate::{MAX_TOLD, Replicas},
     audit::AuditLog,
     directory::Directory,
-    exchange::BodyBudget,
+    exchange::{BodyBudget, Exchange},
     limits::{MAX_SHARES, Shares},
     metrics::{Lost, Metrics},
     refusal::{Refusal, page},
     relay::GatewayBody,
+    translate::MAX_ROUND,
     upstream::Upstream,
 };
 
@@ -60,6 +62,8 @@ pub(crate) enum Page {
     LegsOf(JoinedId),
     /// `/api/v1/rounds/HASH`: who waits for the next round of a call, for its peers.
     Round(RoundKey),
+    /// `/api/v1/rounds/of/NUMBER`: whether this is the replica of that number, for its peers.
+    RoundsOf(u64),
 }
 
 impl Page {
@@ -79,8 +83,11 @@ impl Page {
                         None => Self::Legs(which.strip_prefix('/')?.parse().ok()?),
                     });
                 }
-                let state = other.strip_prefix(ROUNDS_PATH)?.strip_prefix('/')?;
-                Self::Round(state.parse().ok()?)
+                let which = other.strip_prefix(ROUNDS_PATH)?.strip_prefix('/')?;
+                match which.strip_prefix("of/") {
+                    Some(replica) => Self::RoundsOf(replica.parse().ok()?),
+                    None => Self::Round(which.parse().ok()?),
+                }
             }
         })
     }
@@ -91,10 +98,38 @@ impl Page {
     }
 }
 
+/// What other replicas of the gateway tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Told {
+    /// Sessions that they have.
+    Legs,
+    /// How much their callers may still call.
+    Shares,
+    /// The next round of a call that is parked here.
+    Round,
+}
+
+impl Told {
+    /// What is told at a path.
+    pub(crate) fn at(path: &str) -> Option<Self> {
+        let all = [
+            (LEGS_PATH, Self::Legs),
+            (SHARES_PATH, Self::Shares),
+            (ROUNDS_PATH, Self::Round),
+        ];
+        let told = all.into_iter().find(|(known, _)| *known == path);
+        told.map(|(_, told)| told)
+    }
+}
+
+/// What somebody is told who only says that he is one.
+const NO_REPLICA: &str = "not of a replica\n";
+
 /// What the pages tell of.
 #[derive(Debug)]
 pub(crate) struct Pages {
     pub(crate) directory: Arc<Directory>,
+    pub(crate) exchange: Arc<Exchange>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) log: Option<Arc<AccessLog>>,
     pub(crate) keys: Arc<SessionKeys>,
@@ -137,25 +172,31 @@ impl Pages {
         if let Err(refused) = access.check(&request) {
             return Refusal::Access(refused).response(None);
         }
-        let shares = request.uri().path() == SHARES_PATH;
-        let most = if shares { MAX_SHARES } else { MAX_TOLD };
+        let told = Told::at(request.uri().path());
+        let most = match told {
+            Some(Told::Shares) => MAX_SHARES,
+            Some(Told::Round) => MAX_ROUND,
+            Some(Told::Legs) => MAX_TOLD,
+            None => 0,
+        };
         let body = Limited::new(request.into_body(), most).collect().await;
-        if shares {
-            let body = body.map(Collected::to_bytes).unwrap_or_default();
-            let given = self.shares.as_ref().and_then(|shares| shares.give(&body));
-            return match given {
-                Some(given) => page(StatusCode::OK, "text/plain", given),
-                None => page(StatusCode::FORBIDDEN, "text/plain", "not of a replica\n"),
-            };
-        }
-        let taken = body.ok().and_then(|body| {
-            let now = self.directory.now();
-            self.replicas.take(&body.to_bytes(), now)
-        });
-        match taken {
-            Some(()) => page(StatusCode::OK, "text/plain", "ok\n"),
-            None => page(StatusCode::FORBIDDEN, "text/plain", "not of a replica\n"),
-        }
+        let Ok(body) = body.map(Collected::to_bytes) else {
+            return page(StatusCode::FORBIDDEN, "text/plain", NO_REPLICA);
+        };
+        let text = |text: String| page(StatusCode::OK, "text/plain", text);
+        let answer = match told {
+            Some(Told::Shares) => {
+                let shares = self.shares.as_ref();
+                shares.and_then(|shares| shares.give(&body)).map(text)
+            }
+            Some(Told::Round) => self.exchange.next_round(&body).await,
+            Some(Told::Legs) => {
+                let taken = self.replicas.take(&body, self.directory.now());
+                taken.map(|()| text("ok\n".to_owned()))
+            }
+            None => None,
+        };
+        answer.unwrap_or_else(|| page(StatusCode::FORBIDDEN, "text/plain", NO_REPLICA))
     }
 
     /// The page.
@@ -200,6 +241,10 @@ impl Pages {
                     json,
                     json!(RoundPage { endpoint }).to_string(),
                 )
+            }
+            Page::RoundsOf(replica) => {
+                let here = self.exchange.has_rounds(replica);
+                page(StatusCode::OK, json, json!(RoundsPage { here }).to_string())
             }
         }
     }
@@ -271,7 +316,7 @@ impl Pages {
     }
 }
 
-/// What replicas tell each other.
+/// What replicas are told.
 fn told(sealed: Option<String>) -> Response<GatewayBody> {
     match sealed {
         Some(sealed) => page(StatusCode::OK, "text/plain", sealed),

@@ -23,7 +23,7 @@ use futures_util::{
 };
 use http_body_util::Empty;
 use hyper::{Request, StatusCode, header::HOST};
-use mcpt_gateway_api::{ROUNDS_PATH, RoundPage, SESSIONS_PATH};
+use mcpt_gateway_api::{ROUNDS_PATH, RoundPage, RoundsPage, SESSIONS_PATH};
 use mcpt_http::client;
 use mcpt_routing::{EndpointId, RoundKey, Sightings};
 use serde::de::DeserializeOwned;
@@ -107,18 +107,37 @@ impl PeerAddresses {
     /// Which instance waits for the next round of a call, as soon as one replica knows it.
     pub(crate) async fn who_asked(&self, state: RoundKey) -> Option<EndpointId> {
         let path = format!("{ROUNDS_PATH}/{state}");
-        let mut answers: FuturesUnordered<_> = self
-            .0
-            .load()
-            .iter()
-            .map(|address| ask::<RoundPage>(*address, path.clone()))
-            .collect();
+        let known = |_, page: RoundPage| Some(EndpointId::new(&page.endpoint?));
+        self.first(path, known).await
+    }
+
+    /// Where the replica is that draws this number for the calls that it has parked.
+    pub(crate) async fn who_has_rounds(&self, replica: u64) -> Option<SocketAddr> {
+        let path = format!("{ROUNDS_PATH}/of/{replica}");
+        let here = |address, page: RoundsPage| page.here.then_some(address);
+        self.first(path, here).await
+    }
+
+    /// What the first replica says that knows something.
+    async fn first<P: DeserializeOwned, T>(
+        &self,
+        path: String,
+        known: impl Fn(SocketAddr, P) -> Option<T>,
+    ) -> Option<T> {
+        let addresses = self.alive();
+        let asked = addresses
+            .into_iter()
+            .map(async |address| (address, ask::<P>(address, path.clone()).await));
+        let mut answers: FuturesUnordered<_> = asked.collect();
         let first = async {
-            while let Some(answer) = answers.next().await {
-                match answer.map(|page| page.endpoint) {
-                    Ok(Some(endpoint)) => return Some(EndpointId::new(&endpoint)),
-                    Ok(None) => {}
-                    Err(error) => tracing::debug!(%error, "a peer does not answer"),
+            while let Some((address, answer)) = answers.next().await {
+                match answer {
+                    Ok(page) => {
+                        if let Some(told) = known(address, page) {
+                            return Some(told);
+                        }
+                    }
+                    Err(error) => tracing::debug!(%address, %error, "a peer does not answer"),
                 }
             }
             None

@@ -151,6 +151,8 @@ pub(crate) enum GatewayBody {
     Rewritten(Box<Rewritten>),
     /// What a client of all servers hears that no request of its own has to do with, piece by piece.
     Heard(mpsc::Receiver<Bytes>),
+    /// What another replica of the gateway answers, which has the call.
+    Passed(Box<Incoming>),
     /// One of these without the tools that its client may not call.
     Filtered(Box<Filtered>),
 }
@@ -287,7 +289,7 @@ impl GatewayBody {
     /// The instance that it comes from.
     pub(crate) fn endpoint(&self) -> Option<&EndpointId> {
         match self {
-            Self::Own(_) | Self::Streamed(_) | Self::Heard(_) => None,
+            Self::Own(_) | Self::Streamed(_) | Self::Heard(_) | Self::Passed(_) => None,
             Self::Filtered(body) => body.endpoint(),
             Self::Forwarded(body) => Some(body.in_flight.id()),
             Self::Rewritten(body) => body.endpoint(),
@@ -314,6 +316,7 @@ impl Body for GatewayBody {
                 .map_err(|never| match never {}),
             Self::Forwarded(body) => Pin::new(body.as_mut()).poll_frame(context),
             Self::Streamed(body) => body.poll(context),
+            Self::Passed(body) => Pin::new(body.as_mut()).poll_frame(context),
             Self::Rewritten(body) => Pin::new(body.as_mut()).poll_frame(context),
             Self::Filtered(body) => Pin::new(body.as_mut()).poll_frame(context),
             Self::Heard(pieces) => {
@@ -327,6 +330,7 @@ impl Body for GatewayBody {
         match self {
             Self::Own(body) => body.is_end_stream(),
             Self::Forwarded(body) => body.is_end_stream(),
+            Self::Passed(body) => body.is_end_stream(),
             Self::Streamed(_) | Self::Rewritten(_) | Self::Heard(_) | Self::Filtered(_) => false,
         }
     }
@@ -335,6 +339,7 @@ impl Body for GatewayBody {
         match self {
             Self::Own(body) => body.size_hint(),
             Self::Forwarded(body) => body.size_hint(),
+            Self::Passed(body) => body.size_hint(),
             Self::Streamed(_) | Self::Rewritten(_) | Self::Heard(_) | Self::Filtered(_) => {
                 SizeHint::default()
             }

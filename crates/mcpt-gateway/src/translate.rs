@@ -5,7 +5,8 @@
 //! that it gives carries what the client said then. Each request goes to any endpoint.
 //!
 //! A client of 2026-07-28 in front of a server with sessions ([`new`]): the gateway opens sessions and lends one to each
-//! request ([`leases`]). A call whose server asks its client something stays open while the client answers ([`parked`]).
+//! request ([`leases`]). A call whose server asks its client something stays open while the client answers ([`parked`]), in the
+//! replica of the gateway that has it ([`passed`]).
 
 mod across;
 mod ask;
@@ -18,6 +19,7 @@ mod old_calls;
 mod old_listening;
 mod old_sessions;
 mod parked;
+mod passed;
 mod probe;
 mod stream;
 
@@ -35,6 +37,7 @@ use mcpt_protocol::{
 pub(crate) use self::{
     across::{Across, Beginning},
     old::OldClient,
+    passed::MAX_ROUND,
     stream::Streamed,
 };
 use self::{leases::Leases, old_sessions::OldSessions, parked::Parking};

@@ -46,6 +46,8 @@ pub enum Carried {
     Round,
     /// What replicas of a gateway give each other of what their callers may still call. No client has it.
     Shares,
+    /// The next round of a call, on its way to the replica of a gateway that has the call. No client has it.
+    NextRound,
 }
 
 impl Carried {
@@ -55,6 +57,7 @@ impl Carried {
             Self::Legs => 4,
             Self::Round => 5,
             Self::Shares => 6,
+            Self::NextRound => 7,
         }
     }
 }

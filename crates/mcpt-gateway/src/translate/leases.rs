@@ -54,9 +54,15 @@ const OF_A_MESSAGE: [&str; 4] = ["traceparent", "tracestate", "baggage", "x-requ
 /// Which requests may share a session.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Sharing {
-    server: ServerKey,
+    pub(super) identity: Identity,
     endpoint: EndpointId,
     client: String,
+}
+
+/// Which requests are of one identity, at whatever endpoint of a server and whatever their clients can do.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Identity {
+    server: ServerKey,
     /// Who the gateway knows that asks: what proves it is no longer among the headers then.
     owner: Option<[u8; 32]>,
     headers: Vec<(HeaderName, HeaderValue)>,
@@ -115,14 +121,19 @@ impl Default for Leases {
 }
 
 impl Sharing {
-    /// Those that are like a request with these headers, of this client at this endpoint.
-    pub(super) fn of(
-        server: &ServerKey,
-        endpoint: &EndpointId,
-        client: &Client,
-        headers: &HeaderMap,
-        owner: Option<[u8; 32]>,
-    ) -> Self {
+    /// Those that are like a request of this client at this endpoint.
+    pub(super) fn of(identity: Identity, endpoint: &EndpointId, client: &Client) -> Self {
+        Self {
+            identity,
+            endpoint: endpoint.clone(),
+            client: client.to_text(),
+        }
+    }
+}
+
+impl Identity {
+    /// That of a request with these headers.
+    pub(super) fn of(server: &ServerKey, headers: &HeaderMap, owner: Option<[u8; 32]>) -> Self {
         let of_client =
             |name: &HeaderName| *name != USER_AGENT && !OF_A_MESSAGE.contains(&name.as_str());
         let mut headers: Vec<_> = headers
@@ -133,16 +144,9 @@ impl Sharing {
         headers.sort_by(|one, other| one.0.as_str().cmp(other.0.as_str()));
         Self {
             server: server.clone(),
-            endpoint: endpoint.clone(),
-            client: client.to_text(),
             owner,
             headers,
         }
-    }
-
-    /// Whether another request is of the same identity, at whatever endpoint and whatever its client can do.
-    pub(super) fn is_of_same_identity(&self, other: &Self) -> bool {
-        self.server == other.server && self.owner == other.owner && self.headers == other.headers
     }
 }
 
@@ -239,7 +243,7 @@ impl Exchange {
             unasked: None,
             _room: room,
         };
-        let (key, limit) = (lease.sharing.server.clone(), self.limit_of(&lease));
+        let (key, limit) = (lease.sharing.identity.server.clone(), self.limit_of(&lease));
         let (begun, told) = oneshot::channel();
         let (this, client) = (Arc::clone(self), client.clone());
         tokio::spawn(async move {
@@ -271,7 +275,7 @@ impl Exchange {
 
     /// How long the server of a session may take until an answer begins.
     fn limit_of(&self, lease: &Lease) -> Option<Duration> {
-        let key = &lease.sharing.server;
+        let key = &lease.sharing.identity.server;
         let server = self
             .directory
             .server(key.namespace.as_str(), key.name.as_str());

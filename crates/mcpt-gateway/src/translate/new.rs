@@ -2,23 +2,34 @@
 
 use std::sync::Arc;
 
-use hyper::{StatusCode, http::request::Parts};
-use mcpt_protocol::{Kind, MODERN_VERSION, Message, translate::new::Call};
-use mcpt_routing::{Carried, InFlight, Server};
+use hyper::{HeaderMap, StatusCode, http::request::Parts};
+use mcpt_protocol::{Kind, MODERN_VERSION, Message, handshake::DISCOVER, translate::new::Call};
+use mcpt_routing::{InFlight, Server};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
 use super::{
     carried,
-    leases::{Sharing, Unopened},
+    leases::{Identity, Sharing, Unopened},
     new_calls::{Beginning, Running},
+    parked::{ForeignState, Parked, RoundId},
     stream,
 };
 use crate::{
     access::principal_of, exchange::Exchange, refusal::Refusal, relay::Answer, upstream::Upstream,
 };
 
-/// What a state of the gateway's own begins with; any other is the server's.
-const OWN_STATE: &str = "mcpt.";
+/// The versions that are spoken where a request was translated.
+pub(super) const SPOKEN: [&str; 2] = [MODERN_VERSION, mcpt_protocol::NEWEST_LEGACY];
+
+/// Which round of a call a request is.
+enum Round {
+    First,
+    /// A further one of a call that is parked here.
+    Next(Box<Parked>),
+    /// A further one of a call that another replica has.
+    Elsewhere(RoundId),
+}
 
 impl Exchange {
     /// A message of a client of 2026-07-28 to an endpoint that has sessions only.
@@ -36,8 +47,7 @@ impl Exchange {
             // What ends a call is the end of its stream.
             return stream::whole(StatusCode::ACCEPTED, None);
         }
-        let spoken = [MODERN_VERSION, mcpt_protocol::NEWEST_LEGACY];
-        let call = match Call::read(&message, &parts.headers, &spoken) {
+        let call = match Call::read(&message, &parts.headers, &SPOKEN) {
             Ok(call) => call,
             Err(refused) => {
                 let id = match message.kind() {
@@ -50,35 +60,51 @@ impl Exchange {
             }
         };
         let headers = carried(&parts.headers);
-        let owner = principal_of(&parts.extensions);
-        let endpoint = in_flight.endpoint().id();
-        let sharing = Sharing::of(server.key(), endpoint, call.client(), &headers, owner);
-        let beginning = match self.next_round(&call, &sharing) {
-            Ok(Some(parked)) => Beginning::Again(Box::new(parked)),
-            Ok(None) => match self
-                .lease(sharing, &in_flight, call.client(), &headers)
-                .await
-            {
-                Ok(lease) => Beginning::New(Box::new(lease)),
-                Err(Unopened::Login(login)) => {
-                    let text = call.without_answer("the server wants another login");
-                    return stream::wants_login(login, text);
+        let identity = Identity::of(server.key(), &headers, principal_of(&parts.extensions));
+        let beginning = match self.round(&call, &identity) {
+            Ok(Round::Next(parked)) => Beginning::Again(parked),
+            Ok(Round::Elsewhere(round)) => {
+                drop(in_flight);
+                let passed = self.pass_on(round, server.key(), parts, &message).await;
+                return passed
+                    .unwrap_or_else(|refusal| Answer::refusal(&refusal, Some(call.id())));
+            }
+            Ok(Round::First) => {
+                let sharing = Sharing::of(identity, in_flight.endpoint().id(), call.client());
+                let lease = self.lease(sharing, &in_flight, call.client(), &headers);
+                match lease.await {
+                    Ok(lease) => Beginning::New(Box::new(lease)),
+                    Err(Unopened::Login(login)) => {
+                        let text = call.without_answer("the server wants another login");
+                        return stream::wants_login(login, text);
+                    }
+                    Err(Unopened::Refused(refusal)) => {
+                        return Answer::refusal(&refusal, Some(call.id()));
+                    }
                 }
-                Err(Unopened::Refused(refusal)) => {
-                    return Answer::refusal(&refusal, Some(call.id()));
-                }
-            },
+            }
             Err(refusal) => return Answer::refusal(&refusal, Some(call.id())),
         };
         drop(in_flight);
-        if call.method() == mcpt_protocol::handshake::DISCOVER {
+        if call.method() == DISCOVER {
             let Beginning::New(lease) = beginning else {
                 return Answer::refusal(&Refusal::UnknownRound, Some(call.id()));
             };
-            let text = call.discovered(&lease.initialized, &spoken);
+            let text = call.discovered(&lease.initialized, &SPOKEN);
             self.give_lease_back(*lease).await;
             return stream::whole(StatusCode::OK, Some(text));
         }
+        self.run(call, headers, beginning, None).await
+    }
+
+    /// The answer to a call in its session; `room` is kept for as long as it goes on.
+    pub(super) async fn run(
+        self: &Arc<Self>,
+        call: Call,
+        headers: HeaderMap,
+        beginning: Beginning,
+        room: Option<OwnedSemaphorePermit>,
+    ) -> Answer {
         let (outlet, inlet) = stream::channel();
         // The client ends its call by going away.
         let gone = CancellationToken::new();
@@ -90,40 +116,35 @@ impl Exchange {
             outlet,
             gone,
         };
-        tokio::spawn(running.run(beginning));
+        tokio::spawn(async move {
+            running.run(beginning).await;
+            drop(room);
+        });
         inlet.response(Some(guard)).await
     }
 
-    /// The call that a request is the next round of, if it is one of those that the gateway has parked.
-    fn next_round(
-        &self,
-        call: &Call,
-        sharing: &Sharing,
-    ) -> Result<Option<super::parked::Parked>, Refusal> {
-        let state = call.request_state();
-        let Some(sealed) = state
-            .as_deref()
-            .and_then(|state| state.strip_prefix(OWN_STATE))
-        else {
-            return Ok(None);
+    /// Which round a request is of the calls that the gateway has parked.
+    fn round(&self, call: &Call, identity: &Identity) -> Result<Round, Refusal> {
+        let Some(state) = call.request_state() else {
+            return Ok(Round::First);
         };
-        let number = self.keys.open_carried(Carried::Round, sealed.as_bytes());
-        let number = number.and_then(|bytes| bytes.try_into().ok());
-        let number = u64::from_be_bytes(number.ok_or(Refusal::UnknownRound)?);
-        let subject = call.subject();
-        let is_it = |parked: &super::parked::Parked| {
-            parked.subject == subject && parked.lease.sharing.is_of_same_identity(sharing)
+        let round = RoundId::of(&state, &self.keys);
+        let Some(round) = round.map_err(|ForeignState| Refusal::UnknownRound)? else {
+            return Ok(Round::First);
         };
-        let parked = self.translation.parking.take(number, is_it);
-        Ok(Some(parked.ok_or(Refusal::UnknownRound)?))
+        if round.replica != self.translation.parking.replica {
+            return Ok(Round::Elsewhere(round));
+        }
+        let parked = self.parked(round, call, identity);
+        Ok(Round::Next(Box::new(parked.ok_or(Refusal::UnknownRound)?)))
     }
 
-    /// What a client gives back with its answers.
-    pub(super) fn round_state(&self, number: u64) -> Result<String, Refusal> {
-        let sealed = self
-            .keys
-            .seal_carried(Carried::Round, &number.to_be_bytes());
-        let sealed = sealed.map_err(|error| Refusal::Unsealable(error.to_string()))?;
-        Ok(format!("{OWN_STATE}{sealed}"))
+    /// A parked call of this replica, if it is the one that a request goes on with.
+    pub(super) fn parked(&self, round: RoundId, call: &Call, identity: &Identity) -> Option<Parked> {
+        let subject = call.subject();
+        let is_it = |parked: &Parked| {
+            parked.subject == subject && parked.lease.sharing.identity == *identity
+        };
+        self.translation.parking.take(round, is_it)
     }
 }

@@ -18,7 +18,7 @@ use super::{
     parked::Parked,
     stream::Outlet,
 };
-use crate::exchange::Exchange;
+use crate::{exchange::Exchange, refusal::Refusal};
 
 /// How long a server that has asked something may ask more before its client is told.
 const MORE: Duration = Duration::from_millis(30);
@@ -103,7 +103,7 @@ impl Running {
     async fn begin(&self, mut lease: Lease) -> Result<InSession, Option<String>> {
         loop {
             let exchange = &self.exchange;
-            let failed = |refusal: crate::refusal::Refusal| Some(refusal.to_string());
+            let failed = |refusal: Refusal| Some(refusal.to_string());
             if let Some(level) = self.call.level() {
                 exchange
                     .set_level(&mut lease, level)
@@ -230,13 +230,16 @@ impl Running {
     /// Tells the client what is asked, and keeps the call until it has answered.
     async fn park(&self, parked: Parked) {
         let questions = parked.questions.clone();
-        let (number, given_up) = self.exchange.translation.parking.park(parked);
-        match self.exchange.round_state(number) {
+        let (round, given_up) = self.exchange.translation.parking.park(parked);
+        match round.state(&self.exchange.keys) {
             Ok(state) => {
                 let text = self.call.asks(&questions, &state);
                 self.outlet.answer(StatusCode::OK, text).await;
             }
-            Err(refusal) => self.fail(&refusal.to_string()).await,
+            Err(error) => {
+                let unsealable = Refusal::Unsealable(error.to_string());
+                self.fail(&unsealable.to_string()).await;
+            }
         }
         if let Some(given_up) = given_up {
             self.exchange.end_lease(given_up.lease).await;

@@ -27,6 +27,7 @@ mod naming;
 mod new_clients;
 mod old_clients;
 mod pages;
+mod passed_rounds;
 mod recorded;
 mod rounds;
 mod scripted;
