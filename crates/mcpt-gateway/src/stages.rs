@@ -229,7 +229,9 @@ impl Stages {
             protected::tell_client(&mut answer.response, &server, outer, keys);
         }
         let latency = (answer.outcome == Outcome::Answered).then(|| begin.elapsed());
-        self.metrics.of(server.key()).record(answer.outcome, latency);
+        self.metrics
+            .of(server.key())
+            .record(answer.outcome, latency);
         answer
     }
 }

@@ -98,9 +98,7 @@ impl Walk {
             begin: self.begin,
             subject: self.noted.subject(),
             error,
-            server: self
-                .metrics_of_server()
-                .filter(|_| self.operation),
+            server: self.metrics_of_server().filter(|_| self.operation),
             log,
             call,
             held,

@@ -19,9 +19,7 @@ use mcpt_protocol::{
 use mcpt_routing::Server;
 use tokio::{runtime::Handle, sync::oneshot};
 
-use crate::{
-    access::Caller, exchange::Exchange, noted::Noted, relay::Answer, upstream::Upstream,
-};
+use crate::{access::Caller, exchange::Exchange, noted::Noted, relay::Answer, upstream::Upstream};
 
 /// Largest answer that is read whole, in bytes.
 pub(super) const MAX_ANSWER: usize = 64 * 1024 * 1024;
@@ -120,7 +118,9 @@ pub(super) async fn ask(
 ) -> Result<Read, Unread> {
     let parts = parts(Method::POST, behalf, None, within);
     let noted = Noted::default();
-    let answer = exchange.message(server, parts, message.into(), &noted).await;
+    let answer = exchange
+        .message(server, parts, message.into(), &noted)
+        .await;
     read(answer).await
 }
 

@@ -72,12 +72,17 @@ impl Exchange {
             Ok(asked) => asked,
             Err(refusal) => return refused(&refusal),
         };
-        let kept = self.counted(server, &parts.extensions, &message, noted).await;
+        let kept = self
+            .counted(server, &parts.extensions, &message, noted)
+            .await;
         let kept = match kept {
             Ok(kept) => kept,
             Err(refusal) => return refused(&refusal),
         };
-        let answer = self.message(server, parts, message, noted).await.keeping(kept);
+        let answer = self
+            .message(server, parts, message, noted)
+            .await
+            .keeping(kept);
         match asked {
             Some(ToolRequest::List) => filtered(answer, permission),
             Some(ToolRequest::Call(_) | ToolRequest::Other) | None => answer,

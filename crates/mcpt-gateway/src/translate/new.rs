@@ -66,8 +66,7 @@ impl Exchange {
             Ok(Round::Elsewhere(round)) => {
                 drop(in_flight);
                 let passed = self.pass_on(round, server.key(), parts, &message).await;
-                return passed
-                    .unwrap_or_else(|refusal| Answer::refusal(&refusal, Some(call.id())));
+                return passed.unwrap_or_else(|refusal| Answer::refusal(&refusal, Some(call.id())));
             }
             Ok(Round::First) => {
                 let sharing = Sharing::of(identity, in_flight.endpoint().id(), call.client());
@@ -140,7 +139,12 @@ impl Exchange {
     }
 
     /// A parked call of this replica, if it is the one that a request goes on with.
-    pub(super) fn parked(&self, round: RoundId, call: &Call, identity: &Identity) -> Option<Parked> {
+    pub(super) fn parked(
+        &self,
+        round: RoundId,
+        call: &Call,
+        identity: &Identity,
+    ) -> Option<Parked> {
         let subject = call.subject();
         let is_it = |parked: &Parked| {
             parked.subject == subject && parked.lease.sharing.identity == *identity

@@ -15,11 +15,7 @@ use mcpt_routing::{InFlight, Leg, Server, Ticket};
 use serde_json::value::RawValue;
 
 use super::{
-    across::Beginning,
-    ask, carried,
-    old_calls::Running,
-    old_listening,
-    old_sessions::Declined,
+    across::Beginning, ask, carried, old_calls::Running, old_listening, old_sessions::Declined,
     stream,
 };
 use crate::{

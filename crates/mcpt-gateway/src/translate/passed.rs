@@ -20,12 +20,7 @@ use mcpt_routing::{Carried, ServerKey};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    carried,
-    leases::Identity,
-    new::SPOKEN,
-    new_calls::Beginning,
-    parked::RoundId,
-    stream,
+    carried, leases::Identity, new::SPOKEN, new_calls::Beginning, parked::RoundId, stream,
 };
 use crate::{
     access::principal_of,

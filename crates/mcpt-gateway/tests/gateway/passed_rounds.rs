@@ -130,7 +130,10 @@ async fn trap_12_a_round_goes_on_whichever_replica_it_comes_to() {
             let refused = answer(refused).await;
             assert_eq!(refused.status, 400, "{refused:?}");
             let refused = message(&refused);
-            assert_eq!((&refused["id"], &refused["error"]["code"]), (&json!("c"), &json!(-32602)));
+            assert_eq!(
+                (&refused["id"], &refused["error"]["code"]),
+                (&json!("c"), &json!(-32602))
+            );
         }
         // The server asks once more.
         let again = send(&gateways[then], &next(&key, &state), &[]).await;
@@ -149,7 +152,10 @@ async fn trap_12_a_round_goes_on_whichever_replica_it_comes_to() {
         let done = json!({"jsonrpc": "2.0", "id": id, "result": {"content": [], "by": at}});
         server.say.send(event(&done)).unwrap();
         let done = answer(last).await;
-        assert_eq!((done.status, &message(&done)["result"]["by"]), (200, &json!(at)));
+        assert_eq!(
+            (done.status, &message(&done)["result"]["by"]),
+            (200, &json!(at))
+        );
         // It was one call all the time.
         let gone = send(&gateways[then], &next(&key, &state), &[]).await;
         assert_eq!(answer(gone).await.status, 400);
