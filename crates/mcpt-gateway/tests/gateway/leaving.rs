@@ -72,8 +72,10 @@ async fn a_call_whose_client_leaves_before_the_answer_is_recorded_and_frees_its_
         config.audit = Some(audit);
         config.access_log = Some(log);
     });
-    let mut server = scripted(json!({"tools": {}}), |asked| {
-        (asked.rpc() == "tools/call").then_some(Said::Silence)
+    let mut server = scripted(json!({"tools": {}}), |asked| match asked.rpc() {
+        "tools/call" => Some(Said::Silence),
+        "server/discover" => Some(Said::Status(404)),
+        _ => None,
     })
     .await;
     gateway.endpoints(&[("a", server.address, Conditions::READY)]);

@@ -14,6 +14,7 @@ use crate::{
 async fn asks() -> Scripted {
     scripted(json!({"tools": {}}), |asked| match asked.rpc() {
         "tools/call" => Some(Said::Open(vec![event(&question(0))])),
+        "server/discover" => Some(Said::Status(404)),
         _ => None,
     })
     .await
