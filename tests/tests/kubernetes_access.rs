@@ -84,6 +84,11 @@ fn forms_of_kubeconfigs_are_read_as_kubectl_reads_them() {
     let bare = bare.and_then(Value::as_str).expect("an address");
     let bare = bare.trim_start_matches("https://").to_owned();
     let newline = mcpt.file("newline", "not-a-real-token\n");
+    let printed = r#"{"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential", "status": {"token": "x\n"}}"#;
+    let plugin = json!({"exec": {
+        "apiVersion": "client.authentication.k8s.io/v1", "command": "printf", "args": ["%s", printed],
+        "interactiveMode": "Never",
+    }});
     let unset = "apiVersion: v1\nkind: Config\nclusters: null\ncontexts: null\ncurrent-context: \"\"\nusers: null\n";
     let unset = mcpt.file("unset.yaml", unset);
     for (name, config) in [
@@ -124,6 +129,13 @@ fn forms_of_kubeconfigs_are_read_as_kubectl_reads_them() {
             with(
                 "",
                 &json!({"users": [{"name": good["users"][0]["name"], "user": {"token": "x\n"}}]}),
+            ),
+        ),
+        (
+            "a credential plugin's token with the end of a line",
+            with(
+                "",
+                &json!({"users": [{"name": good["users"][0]["name"], "user": plugin}]}),
             ),
         ),
         (

@@ -2,14 +2,19 @@
 
 use std::{fmt, path::PathBuf, time::Duration};
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use http::{HeaderValue, header::USER_AGENT};
 use kube::Client;
+use secrecy::{ExposeSecret, SecretString};
 
 use crate::{
     Cluster, Error, Result, ServerVersion,
+    bearer::PluginToken,
     context::Access,
     kubeconfig::{self, KubeconfigError, Surroundings},
-    proxy, stack,
+    plugin::Plugin,
+    proxy,
+    stack::{self, Token},
 };
 
 /// Longest time for establishing a connection to the API server.
@@ -67,7 +72,7 @@ impl Target {
     /// Finds the cluster and makes a client for it.
     ///
     /// # Errors
-    /// [`Error::Kubeconfig`] when what is named is not there or not usable, [`Error::Credentials`] when a plugin has none.
+    /// [`Error::Kubeconfig`] when what is named is not there or not usable, [`Error::Plugin`] when a credential plugin gives none.
     pub async fn find(options: &ConnectOptions) -> Result<Self> {
         // A second installation of the same provider is refused, and is no error.
         let _already_there = rustls::crypto::aws_lc_rs::default_provider().install_default();
@@ -82,26 +87,28 @@ impl Target {
         if let Some(name) = &options.user_agent {
             config.headers.push((USER_AGENT, name.clone()));
         }
-        let exec = config.auth_info.exec.as_ref();
-        let plugin = exec.and_then(|exec| exec.command.clone());
         let server = config.cluster_url.to_string();
         let mut address = server.trim_end_matches('/').to_owned();
         if let Some(proxy) = &config.proxy_url {
             address = format!("{address} (through the proxy {})", proxy::shown(proxy));
         }
-        // Building the client runs the credential plugin, which blocks.
-        let built = tokio::task::spawn_blocking(move || stack::client(&config, token))
-            .await
-            .map_err(|error| Error::Client(error.to_string()))?;
-        let client = built.map_err(|error| match error {
-            kube::Error::Auth(source) => Error::Credentials {
-                plugin,
-                source: Box::new(source),
-            },
-            other => Error::Request {
-                address: address.clone(),
-                source: Box::new(other),
-            },
+        let plugin = Plugin::of(&mut config.auth_info);
+        let token = match (plugin, token) {
+            (Some(plugin), _) => {
+                let given = plugin.run_aside().await.map_err(Box::new)?;
+                if let Some((certificate, key)) = &given.identity {
+                    let key = STANDARD.encode(key.expose_secret());
+                    let user = &mut config.auth_info;
+                    user.client_certificate_data = Some(STANDARD.encode(certificate));
+                    user.client_key_data = Some(SecretString::from(key));
+                }
+                Some(Token::Plugin(PluginToken::new(plugin, given)))
+            }
+            (None, file) => file.map(Token::File),
+        };
+        let client = stack::client(&config, token).map_err(|source| Error::Request {
+            address: address.clone(),
+            source: Box::new(source),
         })?;
         Ok(Self {
             client,

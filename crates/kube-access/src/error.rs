@@ -2,9 +2,9 @@
 
 use std::{error::Error as StdError, fmt, time::Duration};
 
-use kube::{client::AuthError, runtime::watcher};
+use kube::runtime::watcher;
 
-use crate::{explain, explain::Explanation, kubeconfig::KubeconfigError};
+use crate::{explain, explain::Explanation, kubeconfig::KubeconfigError, plugin::PluginError};
 
 /// The result of what needs a cluster.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -15,15 +15,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 pub enum Error {
     /// Which cluster is meant, or how to get into it, is not known.
     Kubeconfig(KubeconfigError),
-    /// Credentials could not be had.
-    Credentials {
-        /// Program of the kubeconfig that should have given them.
-        plugin: Option<String>,
-        /// What happened.
-        source: Box<AuthError>,
-    },
-    /// The client could not be made of a configuration.
-    Client(String),
+    /// A credential plugin gave no credentials.
+    Plugin(Box<PluginError>),
     /// A request failed or was refused.
     Request {
         /// URL of the API server.
@@ -126,6 +119,12 @@ impl StdError for Error {}
 impl From<KubeconfigError> for Error {
     fn from(error: KubeconfigError) -> Self {
         Self::Kubeconfig(error)
+    }
+}
+
+impl From<Box<PluginError>> for Error {
+    fn from(error: Box<PluginError>) -> Self {
+        Self::Plugin(error)
     }
 }
 

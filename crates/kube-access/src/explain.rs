@@ -3,12 +3,11 @@
 use std::{error::Error as StdError, io};
 
 use kube::{
-    client::AuthError,
     core::{Status, response::StatusCause},
     runtime::watcher,
 };
 
-use crate::{Error, chain, error::ForwardError, own_authority::is_authority};
+use crate::{Error, chain, error::ForwardError, own_authority::is_authority, plugin::PluginError};
 
 /// What sort of error it is, for exit codes and for who decides whether to try again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,8 +54,7 @@ impl Explanation {
 pub(crate) fn explain(error: &Error) -> Explanation {
     match error {
         Error::Kubeconfig(error) => Explanation::new(error.kind(), error.to_string()),
-        Error::Credentials { plugin, source } => explain_auth(source, plugin.as_deref()),
-        Error::Client(why) => Explanation::new(ErrorKind::Failed, why),
+        Error::Plugin(error) => explain_plugin(error),
         Error::Request { address, source } => explain_request(source, address),
         Error::Watch { address, source } => explain_watch(source, address),
         Error::Silent { address, waited } => {
@@ -85,7 +83,10 @@ pub(crate) fn explain(error: &Error) -> Explanation {
 fn explain_request(error: &kube::Error, address: &str) -> Explanation {
     match error {
         kube::Error::Api(status) => explain_status(status),
-        kube::Error::Auth(auth) => explain_auth(auth, None),
+        kube::Error::Auth(auth) => Explanation::new(
+            ErrorKind::Unreachable,
+            format!("the credentials cannot be used: {}", chain(auth)),
+        ),
         kube::Error::Service(error) => explain_transport(error.as_ref(), address),
         kube::Error::HyperError(error) => explain_transport(error, address),
         kube::Error::ReadEvents(error) => explain_transport(error, address),
@@ -235,42 +236,39 @@ fn explain_forbidden(message: &str) -> Explanation {
     ))
 }
 
-/// Explains why credentials could not be had; `plugin` is the program that should have given them, if it is known. Its
-/// standard output and its environment may hold a token, so only exit status and standard error are told.
-fn explain_auth(error: &AuthError, plugin: Option<&str>) -> Explanation {
-    let plugin = match plugin {
-        Some(program) => format!("the credential plugin {program:?} of the kubeconfig"),
-        None => "the credential plugin of the kubeconfig".to_owned(),
-    };
+/// Explains why a credential plugin gave nothing. Its standard output and its environment may hold a token, so only exit status
+/// and standard error are told.
+fn explain_plugin(error: &PluginError) -> Explanation {
+    let unreachable = |cause: String| Explanation::new(ErrorKind::Unreachable, cause);
+    let named = |program: &str| format!("the credential plugin {program:?} of the kubeconfig");
     match error {
-        AuthError::AuthExecStart(error) => Explanation::new(
-            ErrorKind::Unreachable,
-            format!("{plugin} cannot be started: {error}"),
-        )
-        .advice("install that program, or put it on PATH"),
-        AuthError::AuthExecRun { out, .. } => {
-            let said = String::from_utf8_lossy(&out.stderr);
-            let lines: Vec<&str> = said
-                .lines()
+        PluginError::NoCommand => Explanation::new(ErrorKind::Configuration, error.to_string()),
+        PluginError::Start {
+            program,
+            hint,
+            source,
+        } => {
+            let hint = hint
+                .as_deref()
                 .map(str::trim)
-                .filter(|l| !l.is_empty())
-                .collect();
-            let last = lines[lines.len().saturating_sub(3)..].join(" / ");
-            let separator = if last.is_empty() { "" } else { ": " };
-            Explanation::new(
-                ErrorKind::Unreachable,
-                format!("{plugin} failed ({}){separator}{last}", out.status),
-            )
-            .advice("log in again with the tool that made this kubeconfig")
+                .filter(|hint| !hint.is_empty());
+            unreachable(format!("{} cannot be started: {source}", named(program)))
+                .advice(hint.unwrap_or("install that program, or put it on PATH"))
         }
-        AuthError::AuthExecParse(_) | AuthError::ExecPluginFailed => Explanation::new(
-            ErrorKind::Unreachable,
-            format!("{plugin} did not print an ExecCredential with a status"),
-        ),
-        other => Explanation::new(
-            ErrorKind::Unreachable,
-            format!("the credentials cannot be used: {}", chain(other)),
-        ),
+        PluginError::Failed {
+            program,
+            status,
+            stderr,
+        } => {
+            let separator = if stderr.is_empty() { "" } else { ": " };
+            let program = named(program);
+            unreachable(format!("{program} failed ({status}){separator}{stderr}"))
+                .advice("log in again with the tool that made this kubeconfig")
+        }
+        PluginError::Answer { program, fault } => {
+            unreachable(format!("{} {fault}", named(program)))
+        }
+        PluginError::GivenUp { .. } => unreachable(error.to_string()),
     }
 }
 
@@ -279,8 +277,8 @@ fn explain_transport(error: &(dyn StdError + 'static), address: &str) -> Explana
     let mut innermost = String::new();
     while let Some(current) = next {
         innermost = current.to_string();
-        if let Some(auth) = current.downcast_ref::<AuthError>() {
-            return explain_auth(auth, None);
+        if let Some(plugin) = current.downcast_ref::<PluginError>() {
+            return explain_plugin(plugin);
         }
         if let Some(tls) = current.downcast_ref::<rustls::Error>() {
             return explain_tls(tls, address);
@@ -446,26 +444,5 @@ mod tests {
             assert_eq!(explained.kind, ErrorKind::Unreachable);
             assert_eq!(explained.causes, [why]);
         }
-    }
-
-    #[test]
-    fn plugin_output_is_never_told() {
-        use std::os::unix::process::ExitStatusExt;
-        let out = std::process::Output {
-            status: std::process::ExitStatus::from_raw(256),
-            stdout: b"hunter2".to_vec(),
-            stderr: b"\nplease log in\n".to_vec(),
-        };
-        let error = AuthError::AuthExecRun {
-            cmd: r#""cloud" "token""#.into(),
-            out: Box::new(out),
-        };
-        let explained = explain_auth(&error, Some("cloud"));
-        assert_eq!(
-            explained.causes,
-            [
-                r#"the credential plugin "cloud" of the kubeconfig failed (exit status: 1): please log in"#
-            ]
-        );
     }
 }

@@ -15,6 +15,7 @@
 //! # }
 //! ```
 
+mod bearer;
 mod cluster;
 mod connect;
 mod context;
@@ -24,6 +25,7 @@ pub mod forward;
 mod kinds;
 mod kubeconfig;
 mod own_authority;
+mod plugin;
 mod pod;
 mod progress;
 mod proxy;
@@ -41,6 +43,7 @@ pub use self::{
     explain::{ErrorKind, Explanation},
     kinds::{Kind, Kinds, is_cluster_wide, is_unknown},
     kubeconfig::{KubeconfigError, Surroundings},
+    plugin::{AnswerFault, PluginError},
     pod::is_ready,
     progress::{Progress, Silent},
     proxy::{ProxyError, ProxyVariables},

@@ -1,7 +1,8 @@
 //! What stands between a client and its API server: connection, proxy, TLS, credentials, retries.
 //!
-//! It is what `kube` builds by itself, but for two things that it has no setting for: which certificates are believed
-//! ([`OwnAuthority`]), and no trace of each request, whose URLs are nobody's business.
+//! It is what `kube` builds by itself, but for three things that it has no setting for: which certificates are believed
+//! ([`OwnAuthority`]), how credential plugins are run ([`crate::plugin`]), and no trace of each request, whose URLs are nobody's
+//! business.
 
 use std::sync::Arc;
 
@@ -23,15 +24,29 @@ use kube::{
     Client, Config, Error,
     client::{Body, ConfigExt, RustlsTlsError, retry::RetryPolicy},
 };
-use tower::{BoxError, Service, ServiceBuilder, retry::RetryLayer, util::MapRequestLayer};
+use tower::{
+    BoxError, Service, ServiceBuilder, layer::layer_fn, retry::RetryLayer, util::MapRequestLayer,
+};
 
-use crate::{own_authority::OwnAuthority, token::TokenFile};
+use crate::{
+    bearer::{Bearer, PluginToken},
+    own_authority::OwnAuthority,
+    token::TokenFile,
+};
 
-/// A client by a configuration, with the token of a file if there is one. Runs the credential plugin if there is one, which blocks.
+/// A bearer token that is renewed.
+pub(crate) enum Token {
+    /// Something else writes it into a file.
+    File(TokenFile),
+    /// A credential plugin prints it.
+    Plugin(PluginToken),
+}
+
+/// A client by a configuration that names no credential plugin, with a token that is renewed if there is one.
 ///
 /// # Errors
-/// When a part of the configuration cannot be used, or the plugin has no credentials.
-pub(crate) fn client(config: &Config, token: Option<TokenFile>) -> Result<Client, Error> {
+/// When a part of the configuration cannot be used.
+pub(crate) fn client(config: &Config, token: Option<Token>) -> Result<Client, Error> {
     let mut tcp = HttpConnector::new();
     tcp.enforce_http(false);
     let Some(proxy) = config.proxy_url.clone() else {
@@ -90,7 +105,7 @@ fn secured<C>(connector: C, config: &Config) -> Result<HttpsConnector<C>, Error>
     Ok(builder.enable_http1().wrap_connector(connector))
 }
 
-fn over<C>(connector: C, config: &Config, token: Option<TokenFile>) -> Result<Client, Error>
+fn over<C>(connector: C, config: &Config, token: Option<Token>) -> Result<Client, Error>
 where
     C: Service<Uri> + Clone + Send + Sync + 'static,
     C::Response: Connection + hyper::rt::Read + hyper::rt::Write + Send + Unpin + 'static,
@@ -105,9 +120,22 @@ where
     let retries = config
         .default_retry
         .then(|| RetryLayer::new(RetryPolicy::server_retry()));
-    let token = token.map(|token| MapRequestLayer::new(move |request| token.on(request)));
+    let (mut file, mut plugin) = (None, None);
+    match token {
+        Some(Token::File(token)) => {
+            file = Some(MapRequestLayer::new(move |request| token.on(request)));
+        }
+        Some(Token::Plugin(token)) => {
+            plugin = Some(layer_fn(move |inner| Bearer {
+                token: token.clone(),
+                inner,
+            }));
+        }
+        None => (),
+    }
     let service = ServiceBuilder::new()
-        .option_layer(token)
+        .option_layer(file)
+        .option_layer(plugin)
         .layer(config.base_uri_layer())
         .option_layer(retries)
         .option_layer(config.auth_layer()?)
