@@ -149,7 +149,8 @@ impl Gateway {
         let exchange = Arc::clone(&stages.exchange);
         let service = service_fn(move |request| {
             let stages = Arc::clone(&stages);
-            async move { Ok::<_, Infallible>(stages.answer(request).await) }
+            // On the heap: HTTP keeps room for an answer with each connection, also with those that ask nothing.
+            Box::pin(async move { Ok::<_, Infallible>(stages.answer(request).await) })
         });
         let end = async {
             shutdown.await;

@@ -74,7 +74,7 @@ impl Exchange {
                     && let Some(beginning) = beginning
                 {
                     noted.note_sent(&Sent::whole(body));
-                    let begun = self.begin_for(server, &beginning, None).await;
+                    let begun = Box::pin(self.begin_for(server, &beginning, None)).await;
                     if let Some(answer) = begun {
                         return Across::Answered(answer);
                     }
@@ -104,7 +104,8 @@ impl Exchange {
             }
         };
         noted.note_sent(&Sent::whole(&body));
-        Across::Answered(self.without_session(server, endpoint, parts, &body).await)
+        // On the heap: requests that stay within their era need no room for it.
+        Across::Answered(Box::pin(self.without_session(server, endpoint, parts, &body)).await)
     }
 
     /// The answer to an `initialize` whose server has answered without beginning a session, if the gateway keeps one instead.
@@ -115,11 +116,11 @@ impl Exchange {
         taken: &Taken,
     ) -> Option<Answer> {
         let beginning = beginning?;
-        if !self.leaves_session(taken, &beginning.headers).await {
+        if !Box::pin(self.leaves_session(taken, &beginning.headers)).await {
             return None;
         }
         let same = taken.in_flight.endpoint().begin();
-        self.begin_for(server, beginning, Some(same)).await
+        Box::pin(self.begin_for(server, beginning, Some(same))).await
     }
 }
 
