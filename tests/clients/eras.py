@@ -2,9 +2,10 @@
 
   eras.py server ERA        a server on a free port of this machine, which it prints; requests of the other era are refused
                             as servers of one era refuse them
+  eras.py stdio             the same server in both eras over stdio
   eras.py client ERA URL    lists and calls what that server has, and prints what came of it as JSON
 
-ERA is `sessions` (up to 2025-11-25) or `stateless` (2026-07-28).
+ERA is `sessions` (up to 2025-11-25), `stateless` (2026-07-28) or `older` (sessions over HTTP+SSE).
 """
 
 import asyncio
@@ -15,6 +16,7 @@ from typing import Annotated
 
 import uvicorn
 from mcp import Client
+from mcp.client.sse import sse_client
 from mcp.server import MCPServer
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.resolve import Elicit, Resolve, Sample
@@ -131,7 +133,10 @@ def of_one_era(app, era):
 
 async def serve(era):
     listener = socket.create_server(("127.0.0.1", 0))
-    app = of_one_era(make_server().streamable_http_app(), era)
+    if era == "older":
+        app = make_server().sse_app()
+    else:
+        app = of_one_era(make_server().streamable_http_app(), era)
     config = uvicorn.Config(app, log_level="warning", lifespan="on")
     print(listener.getsockname()[1], flush=True)
     await uvicorn.Server(config).serve(sockets=[listener])
@@ -155,9 +160,10 @@ async def client(era, url):
         steps.append([progress, total, message])
 
     seen = {}
-    mode = "legacy" if era == "sessions" else STATELESS
+    mode = STATELESS if era == "stateless" else "legacy"
+    server = sse_client(url) if era == "older" else url
     async with Client(
-        url, mode=mode, elicitation_callback=elicited, sampling_callback=sampled
+        server, mode=mode, elicitation_callback=elicited, sampling_callback=sampled
     ) as mcp:
         tools = (await mcp.list_tools()).tools
         seen["tools"] = [tool.name for tool in tools]
@@ -183,5 +189,7 @@ async def client(era, url):
 if __name__ == "__main__":
     if sys.argv[1] == "server":
         asyncio.run(serve(sys.argv[2]))
+    elif sys.argv[1] == "stdio":
+        make_server().run("stdio")
     else:
         asyncio.run(client(sys.argv[2], sys.argv[3]))

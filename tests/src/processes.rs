@@ -1,6 +1,7 @@
 //! Demo servers and gateways as processes of their own, which end with the test.
 
 use std::{
+    ffi::OsStr,
     io::{BufRead, BufReader, Read, Write as _},
     process::{Child, Command, ExitStatus, Stdio},
     sync::mpsc::{self, Receiver},
@@ -44,6 +45,33 @@ impl Process {
             .next()
             .expect("an address")
             .to_owned();
+        assert!(address.starts_with("127.0.0.1:"), "{line}");
+        Self {
+            child,
+            address,
+            admin: String::new(),
+            _home: None,
+        }
+    }
+
+    /// Starts `mcpt bridge` on a free port before a command, with this variable for it.
+    pub fn bridge(command: &[&OsStr], variable: (&str, &OsStr)) -> Self {
+        let mut child = Command::new(mcpt_binary())
+            .args(["bridge", "--listen", "127.0.0.1:0", "--"])
+            .args(command)
+            .env(variable.0, variable.1)
+            .env_remove("MCPT_LOG")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("starting the bridge");
+        let line = first_line(child.stderr.take().expect("stderr"));
+        let address = line
+            .rsplit("address=")
+            .next()
+            .and_then(|rest| rest.split(' ').next());
+        let address = address.expect("an address").to_owned();
         assert!(address.starts_with("127.0.0.1:"), "{line}");
         Self {
             child,

@@ -14,7 +14,7 @@ use std::{
 };
 
 use mcpt_tests::Mcpt;
-use serde_json::{Value, json};
+use serde_json::json;
 
 const SECRET: &str = "s3cr3t-remote-51ee07";
 
@@ -164,15 +164,7 @@ fn headers_reach_the_server_and_nobody_else() {
 #[test]
 fn what_cannot_be_put_behind_a_port_says_why() {
     let mcpt = process();
-    let described = |remote: &Value| {
-        json!({"name": "io.github.owner/far", "description": "x", "version": "1.0.0", "remotes": [remote]})
-            .to_string()
-    };
-    let sse = mcpt.file(
-        "server.json",
-        &described(&json!({"type": "sse", "url": "https://x.test/sse"})),
-    );
-    let cases: [(&[&str], &str); 8] = [
+    let cases: [(&[&str], &str); 7] = [
         (
             &["deploy", "http://x.test/mcp", "--header", "A=b"],
             "headers are sent by https alone",
@@ -198,7 +190,6 @@ fn what_cannot_be_put_behind_a_port_says_why() {
             &["deploy", "npm:x", "--header", "A=b"],
             "are for servers at an address",
         ),
-        (&["deploy", &sse], "older transport"),
     ];
     for (arguments, says) in cases {
         let _ = mcpt.run(arguments).exits(2).says(&[says]);

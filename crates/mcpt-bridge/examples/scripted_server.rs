@@ -166,6 +166,14 @@ impl Server {
                 answer(id, "announced")
             }
             "tools/call" if params["name"] == "log" => {
+                // It goes on with what was cancelled, and says so.
+                if self.cancelled > 0 {
+                    send(
+                        &json!({"jsonrpc": "2.0", "method": "notifications/message", "params": {
+                            "level": "info", "data": "of one that was given up",
+                        }}),
+                    )?;
+                }
                 send(
                     &json!({"jsonrpc": "2.0", "method": "notifications/message", "params": {
                         "level": "info", "data": params["arguments"]["message"],

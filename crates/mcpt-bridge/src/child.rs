@@ -16,14 +16,15 @@ use nix::{
 };
 use process_tree::{ExitWords, Keeper, Mark, cannot_start};
 use tokio::{
-    io::BufReader,
-    process::{Child, ChildStderr, ChildStdin, ChildStdout, Command},
+    io::{AsyncRead, AsyncWrite, BufReader},
+    process::{Child, ChildStderr, Command},
     task::JoinHandle,
 };
 
 use crate::{
     BridgeConfig,
     lines::{Line, LineReader},
+    older::Link,
     reaper::CHILDREN,
 };
 
@@ -129,12 +130,80 @@ impl fmt::Display for Ended {
     }
 }
 
-/// A started child and its pipes. Dropping `stdin` asks it to end.
-#[derive(Debug)]
+/// What a server writes.
+pub(crate) type Output = LineReader<BufReader<Box<dyn AsyncRead + Send + Sync + Unpin>>>;
+
+/// A started child and its pipes, or what stands in its place. Dropping `stdin` asks it to end.
 pub(crate) struct Started {
-    pub(crate) process: ServerProcess,
-    pub(crate) stdin: ChildStdin,
-    pub(crate) stdout: LineReader<BufReader<ChildStdout>>,
+    pub(crate) process: Process,
+    pub(crate) stdin: Box<dyn AsyncWrite + Send + Unpin>,
+    pub(crate) stdout: Output,
+}
+
+impl fmt::Debug for Started {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut text = f.debug_struct("Started");
+        text.field("process", &self.process).finish_non_exhaustive()
+    }
+}
+
+/// What has the server's side of a session.
+#[derive(Debug)]
+pub(crate) enum Process {
+    /// A child.
+    Here(Box<ServerProcess>),
+    /// A server of the older transport, which runs by itself, and what is kept of its log: nothing.
+    Elsewhere(Link, Tail),
+}
+
+impl Process {
+    /// A connection to a server that runs by itself.
+    pub(crate) fn elsewhere(link: Link) -> Self {
+        Self::Elsewhere(link, Tail::default())
+    }
+
+    /// The number of the process, if it is one of ours.
+    pub(crate) fn pid(&self) -> Option<i32> {
+        match self {
+            Self::Here(process) => Some(process.pid()),
+            Self::Elsewhere(..) => None,
+        }
+    }
+
+    pub(crate) fn tail(&self) -> &Tail {
+        match self {
+            Self::Here(process) => process.tail(),
+            Self::Elsewhere(_, tail) => tail,
+        }
+    }
+
+    /// Waits until a process has ended by itself. A connection ends with what comes over it.
+    pub(crate) async fn wait(&mut self) {
+        match self {
+            Self::Here(process) => {
+                if let Err(error) = process.wait().await {
+                    tracing::debug!(%error, "cannot wait for the server process");
+                }
+            }
+            Self::Elsewhere(..) => std::future::pending().await,
+        }
+    }
+
+    /// How it ended, once nothing comes from it any more.
+    pub(crate) async fn how_it_ended(&mut self) -> Ended {
+        match self {
+            Self::Here(process) => process.how_it_ended().await,
+            Self::Elsewhere(link, _) => link.how_it_ended().await,
+        }
+    }
+
+    /// Ends it, after its stdin was closed.
+    pub(crate) async fn end(self) {
+        match self {
+            Self::Here(process) => process.end().await,
+            Self::Elsewhere(link, _) => drop(link),
+        }
+    }
 }
 
 /// Starts the command for the session or check `owner`, a name that nobody else has. What it writes is held by `account`.
@@ -193,17 +262,19 @@ pub(crate) fn start(
     let stderr = LineReader::new(BufReader::new(stderr), LOG_LINE_MAX, account);
     let log = tokio::spawn(log(stderr, pid, tail.clone()));
     tracing::debug!(pid, "server process started");
+    let process = ServerProcess {
+        child,
+        pid: Pid::from_raw(pid),
+        program: named,
+        owner: owner.to_owned(),
+        exit_grace: config.exit_grace,
+        tail,
+        log,
+    };
+    let stdout: Box<dyn AsyncRead + Send + Sync + Unpin> = Box::new(stdout);
     Ok(Started {
-        process: ServerProcess {
-            child,
-            pid: Pid::from_raw(pid),
-            program: named,
-            owner: owner.to_owned(),
-            exit_grace: config.exit_grace,
-            tail,
-            log,
-        },
-        stdin,
+        process: Process::Here(Box::new(process)),
+        stdin: Box::new(stdin),
         stdout: LineReader::new(
             BufReader::with_capacity(64 * 1024, stdout),
             config.max_message,

@@ -1,10 +1,10 @@
 //! What the bridge runs and how: [`BridgeConfig`].
 
-use std::{collections::BTreeMap, env, ffi::OsString, net::SocketAddr, time::Duration};
+use std::{collections::BTreeMap, env, ffi::OsString, net::SocketAddr, sync::Arc, time::Duration};
 
 use mcpt_protocol::AccessRules;
 
-use crate::BridgeError;
+use crate::{BridgeError, OlderServer};
 
 /// How to serve one stdio server over streamable HTTP.
 #[derive(Debug, Clone)]
@@ -15,6 +15,8 @@ pub struct BridgeConfig {
     pub path: String,
     /// Program and arguments of the stdio server. Never run through a shell.
     pub command: Vec<OsString>,
+    /// A server of the older transport that is served instead of the command.
+    pub older: Option<Arc<dyn OlderServer>>,
     /// Program and leading arguments of a keeper ([`process_tree::keep`]), which is put before the command and ends after
     /// all that this one starts. Without one, what leaves the command's process group and environment may outlive it.
     pub keeper: Vec<OsString>,
@@ -50,6 +52,7 @@ impl BridgeConfig {
             listen,
             path: "/mcp".to_owned(),
             command,
+            older: None,
             keeper: Vec::new(),
             env: BTreeMap::new(),
             access: AccessRules::for_listener(listen),
@@ -70,7 +73,7 @@ impl BridgeConfig {
     /// # Errors
     /// [`BridgeError`] when there is no command, or the path is not one for an endpoint.
     pub fn check(&self) -> Result<(), BridgeError> {
-        if self.command.is_empty() {
+        if self.command.is_empty() && self.older.is_none() {
             return Err(BridgeError::NoCommand);
         }
         let taken = ["", "/healthz", "/readyz"].contains(&self.path.trim_end_matches('/'));

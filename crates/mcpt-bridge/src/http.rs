@@ -1,5 +1,6 @@
 //! The HTTP side: routes, access rules, health, and the drain at the end.
 
+mod older;
 mod post;
 mod reply;
 mod stateless;
@@ -12,11 +13,15 @@ use axum::{
     http::{HeaderMap, StatusCode, header::ORIGIN, uri::Authority},
     middleware::{self, Next},
     response::{IntoResponse, Response},
-    routing::get,
+    routing::{MethodRouter, get},
 };
 use hyper_util::service::TowerToHyperService;
 use mcpt_http::{Budget, Connections, ReadyState};
-use mcpt_protocol::{Era, era_of_version, header::PROTOCOL_VERSION, is_preflight, media};
+use mcpt_protocol::{
+    Era, era_of_version,
+    header::{LAST_EVENT_ID, PROTOCOL_VERSION},
+    is_preflight, media,
+};
 use tokio::{net::TcpListener, time::Instant};
 use tokio_util::task::TaskTracker;
 
@@ -24,6 +29,7 @@ use self::reply::{refuse, session_of};
 use crate::{
     BridgeConfig, BridgeError,
     readiness::{self, Check, Readiness, StartFailure},
+    replay::is_of_a_call,
     sessions::Sessions,
     sse,
 };
@@ -33,14 +39,51 @@ const CLOSE_GRACE: Duration = Duration::from_secs(1);
 
 /// What the handlers share.
 #[derive(Debug)]
-struct Bridge {
+pub(crate) struct Bridge {
     config: Arc<BridgeConfig>,
-    sessions: Arc<Sessions>,
-    readiness: Arc<Readiness>,
+    pub(crate) sessions: Arc<Sessions>,
+    pub(crate) readiness: Arc<Readiness>,
     /// Holds what is on the way, of sessions and of requests without one.
     budget: Budget,
     /// Requests whose answers were not sent to their ends.
     requests: TaskTracker,
+    /// Requests that have no session are left to who asks.
+    sessions_only: bool,
+}
+
+impl Bridge {
+    /// A bridge whose children are among these.
+    pub(crate) fn new(
+        config: &Arc<BridgeConfig>,
+        children: TaskTracker,
+        sessions_only: bool,
+    ) -> Arc<Self> {
+        let readiness = Arc::new(Readiness::new());
+        // What accounts can count on: as many sessions as there may be, and as many requests without one.
+        let budget = Budget::new(
+            config.max_held,
+            config.max_held / 8 / config.max_sessions.max(1),
+        );
+        let sessions = Sessions::new(
+            Arc::clone(config),
+            Arc::clone(&readiness),
+            children,
+            budget.clone(),
+        );
+        Arc::new(Self {
+            config: Arc::clone(config),
+            sessions: Arc::new(sessions),
+            readiness,
+            budget,
+            requests: TaskTracker::new(),
+            sessions_only,
+        })
+    }
+
+    /// Its MCP endpoint at whatever path, for whoever may do everything.
+    pub(crate) fn endpoint_alone(self: &Arc<Self>) -> Router {
+        Router::new().fallback_service(endpoint().with_state(Arc::clone(self)))
+    }
 }
 
 pub(crate) async fn serve(
@@ -48,26 +91,9 @@ pub(crate) async fn serve(
     config: Arc<BridgeConfig>,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), BridgeError> {
-    let readiness = Arc::new(Readiness::new());
     let children = TaskTracker::new();
-    // What accounts can count on: as many sessions as there may be, and as many requests without one.
-    let budget = Budget::new(
-        config.max_held,
-        config.max_held / 8 / config.max_sessions.max(1),
-    );
-    let sessions = Arc::new(Sessions::new(
-        Arc::clone(&config),
-        Arc::clone(&readiness),
-        children.clone(),
-        budget.clone(),
-    ));
-    let bridge = Arc::new(Bridge {
-        config: Arc::clone(&config),
-        sessions: Arc::clone(&sessions),
-        readiness: Arc::clone(&readiness),
-        budget: budget.clone(),
-        requests: TaskTracker::new(),
-    });
+    let bridge = Bridge::new(&config, children.clone(), false);
+    let (readiness, sessions) = (Arc::clone(&bridge.readiness), Arc::clone(&bridge.sessions));
     let address = listener.local_addr().map_err(BridgeError::Serve)?;
     tracing::info!(%address, path = config.path, "bridge listens");
     let connections = Connections::at_most(config.max_connections);
@@ -129,14 +155,22 @@ async fn look(sessions: Arc<Sessions>) -> Result<(), StartFailure> {
 fn router(bridge: &Arc<Bridge>) -> Router {
     // Clients differ in whether they end a URL with a slash.
     let path = bridge.config.path.trim_end_matches('/');
-    let endpoint = || get(open_stream).post(post::post).delete(end_session);
-    Router::new()
+    let mut router = Router::new()
         .route(path, endpoint())
-        .route(&format!("{path}/"), endpoint())
+        .route(&format!("{path}/"), endpoint());
+    if path != older::PATH {
+        router = router.route(older::PATH, get(older::open).post(older::post));
+    }
+    router
         .route("/readyz", get(ready))
         .layer(middleware::from_fn_with_state(Arc::clone(bridge), guard))
         .route("/healthz", get(|| async { "ok\n" }))
         .with_state(Arc::clone(bridge))
+}
+
+/// The MCP endpoint.
+fn endpoint() -> MethodRouter<Arc<Bridge>> {
+    get(open_stream).post(post::post).delete(end_session)
 }
 
 /// Refuses requests whose `Host` or `Origin` is not accepted, and tells browsers which pages may read the answers.
@@ -211,6 +245,14 @@ async fn open_stream(State(bridge): State<Arc<Bridge>>, headers: HeaderMap) -> R
         Ok(session) => session,
         Err(refusal) => return *refusal,
     };
+    let after = headers.get(LAST_EVENT_ID).and_then(|id| id.to_str().ok());
+    if let Some(after) = after.filter(|id| is_of_a_call(id)) {
+        let Some(reader) = session.replay().after(after) else {
+            let why = "what was said after that event is not kept any more";
+            return refuse(StatusCode::BAD_REQUEST, why);
+        };
+        return sse::recorded(None, reader, ());
+    }
     match session.open_general() {
         Ok(events) => sse::response(None, events, None, ()),
         Err(over) => refuse(StatusCode::NOT_FOUND, &over.to_string()),

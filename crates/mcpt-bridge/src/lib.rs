@@ -5,15 +5,21 @@
 //! changes in a message are request ids and progress tokens, exactly and back; all else passes as it is. Requests of
 //! 2026-07-28, which have no session, go to one child that all of them share, if the server speaks that version; else each
 //! becomes what it is in a session, in a child that the bridge begins for it.
+//!
+//! In the place of a child there may be a server of the older HTTP transport ([`OlderServer`]): then each session has a stream
+//! of its own there. [`Adapter`] is that within another process.
 
+mod adapter;
 mod begin;
 mod child;
 mod config;
 mod error;
 mod http;
 mod lines;
+mod older;
 mod readiness;
 mod reaper;
+mod replay;
 mod session;
 mod sessions;
 mod sse;
@@ -23,7 +29,12 @@ use std::{future::Future, sync::Arc};
 
 use tokio::net::TcpListener;
 
-pub use self::{config::BridgeConfig, error::BridgeError};
+pub use self::{
+    adapter::Adapter,
+    config::BridgeConfig,
+    error::BridgeError,
+    older::{Asked, OlderServer},
+};
 
 /// Serves the command of `config` until `shutdown` completes, then drains: no new sessions, requests in progress
 /// finish within the grace, children are ended. Meant to be all that its process does: it also takes in and reaps the

@@ -5,10 +5,11 @@ mod outgoing;
 mod outline;
 mod run;
 mod stateless;
+mod stream;
 mod unusable;
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::Duration,
 };
@@ -19,17 +20,21 @@ use tokio::{
     sync::{Semaphore, mpsc},
     time::Instant,
 };
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::task_tracker::TaskTrackerToken};
 
 use self::outgoing::Queued;
-pub(crate) use self::{outgoing::Outgoing, stateless::GivenUpWithThis};
+pub(crate) use self::{outgoing::Outgoing, stateless::GivenUpWithThis, stream::Stream};
 use crate::{
     child::{Ended, Started, Tail},
+    replay::Replay,
     sse::Event,
 };
 
 /// Events that wait for a client to read them; more make the child wait.
 const STREAM_CAPACITY: usize = 16;
+/// Events of a child with many clients that wait for one of them; at more, or where that one has no room for their bytes, its
+/// request is given up.
+const SHARED_STREAM_CAPACITY: usize = 1024;
 /// Lines that wait for the child to read them; more make clients wait.
 const STDIN_CAPACITY: usize = 16;
 /// Longest protocol version that is kept, in bytes.
@@ -49,6 +54,8 @@ pub(crate) struct Session {
     stdin_room: Arc<Semaphore>,
     /// Holds all that is on the way in either direction.
     account: Account,
+    /// What was said on streams that can be taken up again.
+    replay: Replay,
     state: Mutex<State>,
     /// Cancelled to ask for the end.
     end: CancellationToken,
@@ -65,8 +72,10 @@ struct State {
     last_number: u64,
     /// Requests that the child has not answered, by the number that they have there.
     pending: BTreeMap<u64, Pending>,
+    /// Those with log messages that were given up and that the child has not answered: what it says may still be of them.
+    given_up: BTreeSet<u64>,
     /// The client's GET stream.
-    general: Option<mpsc::Sender<Event>>,
+    general: Option<Stream>,
     backlog: VecDeque<Event>,
     last_used: Instant,
     /// Why the session is over.
@@ -91,10 +100,12 @@ pub(crate) enum Takes {
 struct Pending {
     id: Box<RawValue>,
     progress_token: Option<Box<RawValue>>,
-    stream: mpsc::Sender<Event>,
+    stream: Stream,
     takes: Takes,
     /// What the request takes until it is answered.
     charge: Charge,
+    /// Counts it until then, where nothing else does.
+    _in_progress: Option<TaskTrackerToken>,
 }
 
 /// The session is over, and why.
@@ -146,9 +157,11 @@ impl Session {
             to_child,
             stdin_room: Arc::new(Semaphore::new(outgoing::STDIN_BYTES)),
             account,
+            replay: Replay::default(),
             state: Mutex::new(State {
                 last_number: 0,
                 pending: BTreeMap::new(),
+                given_up: BTreeSet::new(),
                 general: None,
                 backlog: VecDeque::new(),
                 last_used: Instant::now(),
@@ -171,6 +184,11 @@ impl Session {
     /// Who holds what is on the way.
     pub(crate) fn account(&self) -> &Account {
         &self.account
+    }
+
+    /// What was said on streams that can be taken up again.
+    pub(crate) fn replay(&self) -> &Replay {
+        &self.replay
     }
 
     /// Protocol version that was agreed on; empty until then.
@@ -213,9 +231,7 @@ impl Session {
             .values()
             .map(|p| &p.stream)
             .chain(&state.general);
-        streams
-            .all(mpsc::Sender::is_closed)
-            .then_some(state.last_used)
+        streams.all(Stream::is_closed).then_some(state.last_used)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -223,8 +239,13 @@ impl Session {
     }
 
     /// A stream for the answers of requests.
-    pub(crate) fn stream() -> (mpsc::Sender<Event>, mpsc::Receiver<Event>) {
-        mpsc::channel(STREAM_CAPACITY)
+    pub(crate) fn stream() -> (Stream, mpsc::Receiver<Event>) {
+        Stream::of(STREAM_CAPACITY)
+    }
+
+    /// The same for requests to a child that has other clients too.
+    pub(crate) fn stream_of_shared() -> (Stream, mpsc::Receiver<Event>) {
+        Stream::of(SHARED_STREAM_CAPACITY)
     }
 
     /// Opens the stream of messages that belong to no request. It replaces an earlier one, whose client may be gone
@@ -238,7 +259,7 @@ impl Session {
             return Err(over.clone());
         }
         let backlog = std::mem::take(&mut state.backlog);
-        let (sender, receiver) = mpsc::channel(STREAM_CAPACITY + backlog.len());
+        let (sender, receiver) = Stream::of(STREAM_CAPACITY + backlog.len());
         for event in backlog {
             // There is room for all of it.
             drop(sender.try_send(event));
@@ -246,6 +267,12 @@ impl Session {
         state.general = Some(sender);
         state.last_used = Instant::now();
         Ok(receiver)
+    }
+
+    /// The stream of messages that belong to no request, if it is open.
+    pub(crate) fn general(&self) -> Option<Stream> {
+        let state = self.state();
+        state.general.clone().filter(|stream| !stream.is_closed())
     }
 
     /// Marks the session as over and gives an error to everyone who waits.
@@ -258,6 +285,7 @@ impl Session {
             std::mem::take(&mut state.pending)
         };
         self.fail(pending, &over.why);
+        self.replay.clear();
     }
 
     fn fail(&self, pending: BTreeMap<u64, Pending>, why: &str) {

@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use axum::http::HeaderMap;
 use mcpt_http::Budget;
 use mcpt_protocol::{
     Kind as Sort, Message,
@@ -18,7 +19,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     BridgeConfig,
     begin::{Begun, begin, shown},
-    child,
+    child, older,
     readiness::{Readiness, StartFailure, State},
     session::{Session, Takes},
     sse::Event,
@@ -109,11 +110,14 @@ impl Sessions {
         map.get(id).cloned()
     }
 
-    /// Starts a child for a session that nobody can find yet.
+    /// Starts a child for a session that nobody can find yet, begun by a request with these headers.
     ///
     /// # Errors
     /// [`NoSession`] when there cannot be one now.
-    pub(crate) async fn start(self: &Arc<Self>) -> Result<NewSession, NoSession> {
+    pub(crate) async fn start(
+        self: &Arc<Self>,
+        headers: &HeaderMap,
+    ) -> Result<NewSession, NoSession> {
         match self.readiness.state() {
             State::Draining => return Err(NoSession::Draining),
             State::Failing(failure) => return Err(NoSession::Failing(failure)),
@@ -122,7 +126,7 @@ impl Sessions {
         }
         let slot = self.slot().await;
         let slot = slot.ok_or(NoSession::TooMany(self.config.max_sessions))?;
-        self.start_in(Some(slot)).inspect_err(|error| {
+        self.start_in(Some(slot), headers).inspect_err(|error| {
             if let NoSession::Failing(failure) = error {
                 self.readiness.doubt(failure);
             }
@@ -187,17 +191,21 @@ impl Sessions {
     fn start_in(
         self: &Arc<Self>,
         slot: Option<OwnedSemaphorePermit>,
+        headers: &HeaderMap,
     ) -> Result<NewSession, NoSession> {
         let id = new_id().map_err(NoSession::Random)?;
         let owner = id.get(..16).unwrap_or(&id);
         let account = self.budget.account();
-        let started = child::start(&self.config, owner, &account).map_err(|cannot| {
-            NoSession::Failing(StartFailure {
-                reason: cannot.to_string(),
-                tail: Vec::new(),
-                hopeless: cannot.is_hopeless(),
-            })
-        })?;
+        let started = match &self.config.older {
+            Some(server) => older::connect(server, headers, self.config.max_message, &account),
+            None => child::start(&self.config, owner, &account).map_err(|cannot| {
+                NoSession::Failing(StartFailure {
+                    reason: cannot.to_string(),
+                    tail: Vec::new(),
+                    hopeless: cannot.is_hopeless(),
+                })
+            })?,
+        };
         let pid = started.process.pid();
         let end = self.end.child_token();
         let max = self.config.max_message;
@@ -251,7 +259,7 @@ impl Sessions {
         } else {
             None
         };
-        let session = match self.start_in(slot) {
+        let session = match self.start_in(slot, &HeaderMap::new()) {
             Ok(session) => session,
             Err(NoSession::Failing(failure)) => return Err(failed(failure)),
             Err(other) => return Err(failed(because(other.to_string()))),
@@ -385,6 +393,7 @@ impl Sessions {
                 map.values().cloned().collect()
             };
             for session in sessions {
+                session.replay().sweep();
                 if session.idle_since().is_some_and(|at| at.elapsed() >= idle) {
                     tracing::info!(
                         session = session.short_id(),

@@ -19,6 +19,8 @@ use mcpt_protocol::{
 };
 use tokio::sync::mpsc;
 
+use crate::replay::Reader;
+
 /// How often a silent stream says that it lives: below the idle timeouts of common proxies.
 const KEEP_ALIVE_EVERY: Duration = Duration::from_secs(15);
 
@@ -59,6 +61,16 @@ impl Event {
         Self {
             frame: frame.into_event().into(),
             answer,
+            status: StatusCode::OK,
+            own_error: None,
+        }
+    }
+
+    /// Where the older transport says that messages go.
+    pub(crate) fn endpoint(path: &str) -> Self {
+        Self {
+            frame: format!("event: endpoint\ndata: {path}\n\n").into(),
+            answer: false,
             status: StatusCode::OK,
             own_error: None,
         }
@@ -123,12 +135,39 @@ pub(crate) fn response(
         };
         Some((Ok::<_, Infallible>(bytes), (None, events, sending, held)))
     });
+    streamed(Body::from_stream(body))
+}
+
+fn streamed(body: Body) -> Response {
     let headers = [
         (CONTENT_TYPE, media::EVENT_STREAM),
         (CACHE_CONTROL, "no-cache"),
         (HeaderName::from_static("x-accel-buffering"), "no"),
     ];
-    (StatusCode::OK, headers, Body::from_stream(body)).into_response()
+    (StatusCode::OK, headers, body).into_response()
+}
+
+/// A response that sends what a reader reads, so that it can be taken up again. `beginning` is the id that its client knows
+/// before the first event. `held` lives as long as the body.
+pub(crate) fn recorded(
+    beginning: Option<String>,
+    reader: Reader,
+    held: impl Send + 'static,
+) -> Response {
+    let first = beginning.map(|id| Bytes::from(format!("id: {id}\ndata:\n\n")));
+    let state = (first, reader, held);
+    let body = stream::unfold(state, |(ready, reader, held)| async move {
+        if let Some(bytes) = ready {
+            return Some((Ok::<_, Infallible>(bytes), (None, reader, held)));
+        }
+        let (bytes, then) = match tokio::time::timeout(KEEP_ALIVE_EVERY, reader.next()).await {
+            Ok(Some((id, event))) => (Bytes::from(format!("id: {id}\n")), Some(event.frame)),
+            Ok(None) => return None,
+            Err(_) => (Bytes::from_static(KEEP_ALIVE), None),
+        };
+        Some((Ok(bytes), (then, reader, held)))
+    });
+    streamed(Body::from_stream(body))
 }
 
 /// The next event; `None` when there will be none.

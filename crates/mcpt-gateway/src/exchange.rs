@@ -4,6 +4,7 @@
 mod anywhere;
 mod body_budget;
 mod handling;
+mod listening;
 mod permitted;
 mod pinned;
 mod progress;
@@ -36,6 +37,7 @@ use self::request_class::request_id;
 pub(crate) use self::{
     anywhere::Sendable,
     body_budget::{BodyBudget, ReadBody},
+    listening::{Listened, Listening},
     request_body::{BodyCopy, RequestBody},
     request_class::{Purpose, RequestClass},
     rounds::Watch,
@@ -72,6 +74,8 @@ pub(crate) struct Exchange {
     pub(crate) audit: Option<Arc<AuditLog>>,
     /// Ends streams that have no end of their own.
     pub(crate) closing: CancellationToken,
+    /// The streams of sessions.
+    pub(crate) listening: Arc<Listening>,
 }
 
 impl Exchange {
@@ -170,7 +174,7 @@ impl Exchange {
         tracing::warn!(endpoint = %in_flight.address(), %reason, hint, "endpoint cannot be reached");
         in_flight.unreachable(self.directory.now());
         // It may be another program that answers there next.
-        in_flight.link().eras().forget();
+        in_flight.link().forget();
         // The address stays inside: it is nothing that clients should learn.
         let why = in_words(reason);
         Refusal::Unreachable(match hint {
@@ -190,9 +194,15 @@ impl Exchange {
                     Frame::new(ended.len(), |line| line.extend_from_slice(ended.as_bytes()));
                 Some(Bytes::from(event.into_event()))
             }
-            Stream::Endless | Stream::Subscription(_) => Some(Bytes::new()),
+            Stream::Endless | Stream::OfSession(_) | Stream::Subscription(_) => Some(Bytes::new()),
         };
-        let until = last_words.map(|words| Until::told(&self.closing, words));
+        let until = match stream {
+            Stream::OfSession(session) if events => {
+                let listened = self.listening.open(session, &self.closing);
+                Some(Until::superseded(listened))
+            }
+            _ => last_words.map(|words| Until::told(&self.closing, words)),
+        };
         let Taken {
             response,
             connection,
@@ -211,6 +221,8 @@ enum Stream<'a> {
     Ends,
     /// It has none, and none is expected.
     Endless,
+    /// The same, of the session that is called so.
+    OfSession(&'a [u8]),
     /// It has none, but says so when it is over: it answers the request with this id.
     Subscription(Option<&'a RawValue>),
 }

@@ -230,6 +230,7 @@ fn stages(
         limiter: Arc::clone(&limiter),
         audit: audit.clone(),
         closing: closing.clone(),
+        listening: Arc::default(),
     });
     let aggregate = Aggregate::new(&exchange, default_namespace.clone(), Arc::clone(&replicas));
     let aggregate = Arc::new(aggregate);

@@ -21,7 +21,7 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use crate::{
     access::Filtered,
     aggregate::Rewritten,
-    exchange::Watch,
+    exchange::{Listened, Watch},
     limits::Held,
     metrics::Outcome,
     refusal::Refusal,
@@ -183,6 +183,8 @@ pub(crate) struct Until {
     last_words: Bytes,
     place: Boundary,
     over: bool,
+    /// What ends it also when its client has another one.
+    _listened: Option<Listened>,
 }
 
 impl Until {
@@ -191,6 +193,18 @@ impl Until {
         Self {
             told: Box::pin(closing.clone().cancelled_owned()),
             last_words,
+            place: Boundary::default(),
+            over: false,
+            _listened: None,
+        }
+    }
+
+    /// When the gateway closes, or another stream takes its place.
+    pub(crate) fn superseded(listened: Listened) -> Self {
+        Self {
+            told: Box::pin(listened.over.clone().cancelled_owned()),
+            _listened: Some(listened),
+            last_words: Bytes::new(),
             place: Boundary::default(),
             over: false,
         }

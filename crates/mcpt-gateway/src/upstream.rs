@@ -3,27 +3,22 @@
 mod eras;
 mod interim;
 mod moved;
+mod older;
 mod pool;
 mod rotated;
 mod send_error;
 mod shown;
 mod tls;
+mod wire;
 
-use std::{fmt, io, pin::pin, sync::Arc, time::Duration};
+use std::{fmt, io, sync::Arc};
 
 use bytes::Bytes;
 use http_body_util::Empty;
-use hyper::{
-    HeaderMap, Request, Response, Uri, Version,
-    body::Incoming,
-    client::conn::http1::SendRequest,
-    header::{HOST, HeaderValue},
-};
-use mcpt_http::client;
-use mcpt_protocol::{REDIRECTS_MAX, host_header, is_loopback_host};
+use hyper::{Request, Response, Uri, Version, body::Incoming};
+use mcpt_protocol::{REDIRECTS_MAX, host_header};
 use mcpt_routing::{Address, Endpoint};
-use tokio_util::sync::CancellationToken;
-use url::{Host, Url};
+use url::Url;
 
 pub use self::rotated::UnusableCredentials;
 pub(crate) use self::{
@@ -33,76 +28,54 @@ pub(crate) use self::{
     tls::in_words,
 };
 use self::{
-    interim::Interim,
     moved::{Again, Moved, Moving},
-    pool::Pool,
-    shown::Shown,
-    tls::Tls,
+    older::{Older, OlderEndpoint},
+    wire::Wire,
 };
-use crate::{exchange::RequestBody, reuse};
-
-/// How long a connection may take to be made.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-/// The same for an instance that is no longer known.
-const LAST_CONNECT: Duration = Duration::from_millis(200);
-/// How long an exchange may take that is no message of MCP.
-const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(10);
+use crate::exchange::RequestBody;
 
 /// The gateway's side of one endpoint.
 pub(crate) struct Upstream {
-    host: String,
-    port: u16,
-    /// `None` when the address cannot be put into a request, which [`Address`] rules out.
-    target: Option<Target>,
-    /// How it is known and spoken to where it is called by `https`.
-    tls: Option<Tls>,
-    /// What it wants to see in each request.
-    shown: Option<Shown>,
+    wire: Arc<Wire>,
+    /// Path and query of its MCP endpoint; `None` when they cannot be put into a request, which [`Address`] rules out.
+    target: Option<Uri>,
+    /// The URL of that as the server knows it.
+    called: Option<Url>,
     /// Where the server says that its endpoint is instead.
     moved: Moved,
     eras: Eras,
-    pool: Pool,
-    /// Whether it is no longer known.
-    left: CancellationToken,
-}
-
-struct Target {
-    /// What the server calls itself.
-    host: HeaderValue,
-    uri: Uri,
+    older: Older,
 }
 
 /// Without its query, which may hold a key.
 impl fmt::Debug for Upstream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (host, port) = (&self.host, self.port);
         let mut text = f.debug_struct("Upstream");
-        text.field("host", host).field("port", &port);
-        text.finish_non_exhaustive()
+        text.field("wire", &self.wire).finish_non_exhaustive()
     }
 }
 
 impl From<&Address> for Upstream {
     fn from(address: &Address) -> Self {
         let named = own_name(address);
-        let host = HeaderValue::try_from(&named).ok();
-        let uri = match address.query() {
+        let target = match address.query() {
             None => Uri::try_from(address.path()),
             Some(query) => Uri::try_from(format!("{}?{query}", address.path())),
         };
+        let target = target.ok();
+        let scheme = if address.is_tls() { "https" } else { "http" };
+        let called = target
+            .as_ref()
+            .map(|uri| format!("{scheme}://{named}{uri}"));
+        let wire = Wire::to(address, &named);
         let names = [named, address.authority().to_owned()];
         Self {
-            host: address.host().to_owned(),
-            port: address.port(),
-            target: host.zip(uri.ok()).map(|(host, uri)| Target { host, uri }),
-            tls: Tls::of(address),
-            shown: address
-                .credentials()
-                .and_then(|credentials| Shown::of(&credentials.headers)),
+            wire: Arc::new(wire),
+            target,
+            called: called.and_then(|called| Url::parse(&called).ok()),
             moved: Moved::new(address.is_tls(), names, address.query()),
             eras: Eras::default(),
-            pool: Pool::default(),
-            left: CancellationToken::new(),
+            older: Older::default(),
         }
     }
 }
@@ -130,25 +103,31 @@ impl Upstream {
     }
 
     /// Sends a request whose `Host`, target and version are replaced: by this endpoint's and by our own. A server that moves
-    /// its endpoint to another path is followed there.
+    /// its endpoint to another path is followed there, and one of the older transport is spoken to as it wants.
     pub(crate) async fn send(
         &self,
         mut request: Request<RequestBody>,
     ) -> Result<(Response<Incoming>, Connection), SendError> {
+        if let Some(adapter) = self.older.takes(&request) {
+            return Box::pin(older::exchange(&adapter, request)).await;
+        }
         let query = request.uri().query().map(str::to_owned);
         for _ in 0..=REDIRECTS_MAX {
-            if let Some(shown) = &self.shown
-                && let Err(reason) = shown.put_on(request.headers_mut())
-            {
-                return Err(SendError::unreachable(request, io::Error::other(reason)));
+            if let Err(reason) = self.wire.show(request.headers_mut()) {
+                return Err(SendError::unreachable(request, reason));
             }
             if let Err(reason) = self.address(&mut request, query.as_deref()) {
                 return Err(SendError::unreachable(request, reason));
             }
             let asked = request.uri().clone();
-            let again = self.moved.may_be().then(|| Again::of(&request));
-            let (response, connection) = self.exchange(request).await?;
+            let method = request.method().clone();
+            let kept = self.moved.may_be() || self.older.may_be(&request);
+            let again = kept.then(|| Again::of(&request));
+            let (response, connection) = self.wire.exchange(request).await?;
             match self.moved.by(&asked, &response) {
+                Moving::Stays if self.older.is_suspected(&method, response.status()) => {
+                    return Box::pin(self.older_or(response, connection, again)).await;
+                }
                 Moving::Stays => return Ok((response, connection)),
                 Moving::Elsewhere => {
                     return Err(SendError::Unusable("it redirects to another address"));
@@ -162,51 +141,6 @@ impl Upstream {
         Err(SendError::Unusable("it redirects again and again"))
     }
 
-    /// One exchange, over a connection that was kept or a new one.
-    async fn exchange(
-        &self,
-        mut request: Request<RequestBody>,
-    ) -> Result<(Response<Incoming>, Connection), SendError> {
-        let sent = request.body().sent();
-        let interim = Interim::watch(&mut request);
-        loop {
-            let kept = self.pool.take();
-            let fresh = kept.is_none();
-            let mut sender = match kept {
-                Some(sender) => sender,
-                None => match self.connect().await {
-                    Ok(sender) => sender,
-                    Err(reason) => return Err(SendError::not_connected(request, reason)),
-                },
-            };
-            let answered = tokio::select! {
-                answered = sender.try_send_request(request) => answered,
-                () = interim.endless() => {
-                    return Err(SendError::Unusable("it is preceded by ever more interim ones"));
-                }
-            };
-            match answered {
-                Ok(mut response) => {
-                    if let Some(fault) = reuse::fault_of(response.status(), response.headers()) {
-                        return Err(SendError::Unusable(fault));
-                    }
-                    let again = reuse::may_carry_another(&sent, interim.any(), &response);
-                    *response.version_mut() = Version::HTTP_11;
-                    return Ok((response, Connection::new(sender, again)));
-                }
-                Err(mut error) => match error.take_message() {
-                    // An unused connection that the server had closed: nothing was sent.
-                    Some(unsent) if !fresh => request = unsent,
-                    Some(unsent) => {
-                        let reason = io::Error::other(error.into_error());
-                        return Err(SendError::unreachable(unsent, reason));
-                    }
-                    None => return Err(SendError::sent(error.into_error())),
-                },
-            }
-        }
-    }
-
     /// Makes the request one to this endpoint. A client's version is about its own connection.
     fn address(&self, request: &mut Request<RequestBody>, query: Option<&str>) -> io::Result<()> {
         let invalid = |reason: &str| io::Error::new(io::ErrorKind::InvalidInput, reason.to_owned());
@@ -214,9 +148,8 @@ impl Upstream {
             return Err(invalid("its address is not valid"));
         };
         *request.version_mut() = Version::HTTP_11;
-        request.headers_mut().insert(HOST, target.host.clone());
         let moved = self.moved.to();
-        let uri = moved.as_deref().unwrap_or(&target.uri);
+        let uri = moved.as_deref().unwrap_or(target);
         *request.uri_mut() = match (query, uri.query()) {
             (None, _) => uri.clone(),
             (Some(query), own) => {
@@ -228,33 +161,48 @@ impl Upstream {
         Ok(())
     }
 
-    /// A connection to it. One that leaves may still take some: but where nobody is any more packets vanish, and whoever waits
-    /// for an answer to them waits for nothing.
-    async fn connect(&self) -> io::Result<SendRequest<RequestBody>> {
-        let mut connecting = pin!(self.connected());
-        tokio::select! {
-            connected = &mut connecting => return connected,
-            () = self.left.cancelled() => {}
+    /// What becomes of an answer that servers of the older transport give: it is sent `again` as they want it, if this is one.
+    async fn older_or(
+        &self,
+        response: Response<Incoming>,
+        connection: Connection,
+        again: Option<Again>,
+    ) -> Result<(Response<Incoming>, Connection), SendError> {
+        let again = again.and_then(Again::into_request);
+        let (Some(request), Some(uri)) = (again, &self.target) else {
+            return Ok((response, connection));
+        };
+        let server = OlderEndpoint {
+            wire: Arc::clone(&self.wire),
+            uri: self
+                .moved
+                .to()
+                .map_or_else(|| uri.clone(), |to| (*to).clone()),
+            called: self.called.clone(),
+        };
+        let mut headers = request.headers().clone();
+        crate::headers::without_body(&mut headers);
+        crate::headers::without_sessions(&mut headers);
+        match self.older.look(server, &headers).await {
+            Some(adapter) => older::exchange(&adapter, request).await,
+            None => Ok((response, connection)),
         }
-        let connected = tokio::time::timeout(LAST_CONNECT, connecting).await;
-        connected.unwrap_or_else(|_| {
-            let gone = "the instance is no longer there";
-            Err(io::Error::new(io::ErrorKind::NotFound, gone))
-        })
     }
 
-    async fn connected(&self) -> io::Result<SendRequest<RequestBody>> {
-        let connecting = client::connect(&self.host, self.port);
-        let stream = tokio::time::timeout(CONNECT_TIMEOUT, connecting).await??;
-        let spoken = match &self.tls {
-            None => client::speak(stream).await,
-            // On the heap: requests to servers without TLS need no room for it.
-            Some(tls) => {
-                Box::pin(async { Ok::<_, io::Error>(client::speak(tls.over(stream).await?).await) })
-                    .await?
-            }
-        };
-        spoken.map_err(io::Error::other)
+    /// Takes a connection back once its response was read to the end.
+    pub(crate) fn give_back(endpoint: &Arc<Endpoint<Self>>, connection: Connection) {
+        endpoint.link().wire.give_back(connection);
+    }
+
+    /// The path of its MCP endpoint.
+    pub(crate) fn path(&self) -> &str {
+        self.target.as_ref().map_or("/", Uri::path)
+    }
+
+    /// Whether a URL is one by which the server may call itself: it knows the address that it is reached at, or only that
+    /// it listens on this machine, at that port or at its own.
+    pub(crate) fn is_called(&self, url: &Url) -> bool {
+        self.wire.is_called(url)
     }
 
     /// Whether what the server wants to see is there and usable.
@@ -262,61 +210,7 @@ impl Upstream {
     /// # Errors
     /// [`UnusableCredentials`].
     pub(crate) fn check(&self) -> Result<(), UnusableCredentials> {
-        if let Some(shown) = &self.shown {
-            shown.put_on(&mut HeaderMap::new())?;
-        }
-        self.tls.as_ref().map_or(Ok(()), Tls::check)
-    }
-
-    /// Takes a connection back once its response was read to the end.
-    pub(crate) fn give_back(endpoint: &Arc<Endpoint<Self>>, connection: Connection) {
-        let Some(mut sender) = connection.reusable() else {
-            return;
-        };
-        if sender.is_ready() {
-            endpoint.link().pool.keep(sender);
-        } else if !sender.is_closed() {
-            // The task of the connection has yet to see that the response is over.
-            let endpoint = Arc::clone(endpoint);
-            tokio::spawn(async move {
-                if sender.ready().await.is_ok() {
-                    endpoint.link().pool.keep(sender);
-                }
-            });
-        }
-    }
-
-    /// The path of its MCP endpoint.
-    pub(crate) fn path(&self) -> &str {
-        self.target.as_ref().map_or("/", |target| target.uri.path())
-    }
-
-    /// The port that the server knows: another one may be forwarded to it.
-    fn own_port(&self) -> Option<u16> {
-        let host = self.target.as_ref()?.host.to_str().ok()?;
-        host.rsplit_once(':')?.1.parse().ok()
-    }
-
-    /// Whether a URL is one by which the server may call itself: it knows the address that it is reached at, or only that
-    /// it listens on this machine, at that port or at its own.
-    pub(crate) fn is_called(&self, url: &Url) -> bool {
-        let Some(host) = url.host() else {
-            return false;
-        };
-        let itself = match &host {
-            Host::Domain(name) => is_loopback_host(name),
-            Host::Ipv4(address) => address.is_loopback() || address.is_unspecified(),
-            Host::Ipv6(address) => address.is_loopback() || address.is_unspecified(),
-        };
-        let named = match &host {
-            Host::Domain(name) => (*name).to_owned(),
-            Host::Ipv4(address) => address.to_string(),
-            Host::Ipv6(address) => address.to_string(),
-        };
-        let port = url.port_or_known_default();
-        matches!(url.scheme(), "http" | "https")
-            && (port == Some(self.port) || port.is_some() && port == self.own_port())
-            && (itself || named.eq_ignore_ascii_case(&self.host))
+        self.wire.check()
     }
 
     /// One exchange on a connection of its own, for what is no message of MCP. The request's `Host` is replaced.
@@ -325,78 +219,38 @@ impl Upstream {
     /// What kept the answer away, also since it is longer than `max` bytes.
     pub(crate) async fn exchange_once(
         &self,
-        mut request: Request<Empty<Bytes>>,
+        request: Request<Empty<Bytes>>,
         max: usize,
     ) -> io::Result<Response<Bytes>> {
-        if let Some(target) = &self.target {
-            request.headers_mut().insert(HOST, target.host.clone());
-        }
-        let exchange = async {
-            let stream = client::connect(&self.host, self.port).await?;
-            let answer = match &self.tls {
-                None => client::exchange_over(stream, request).await,
-                Some(tls) => {
-                    let exchange = async {
-                        let stream = tls.over(stream).await?;
-                        Ok::<_, io::Error>(client::exchange_over(stream, request).await)
-                    };
-                    Box::pin(exchange).await?
-                }
-            };
-            let answer = answer.map_err(io::Error::other)?;
-            let (status, headers) = (answer.status(), answer.headers().clone());
-            let body = client::body(answer, max).await.map_err(io::Error::other)?;
-            let mut whole = Response::new(body);
-            (*whole.status_mut(), *whole.headers_mut()) = (status, headers);
-            Ok(whole)
-        };
-        tokio::time::timeout(EXCHANGE_TIMEOUT, exchange).await?
+        self.wire.exchange_once(request, max).await
+    }
+
+    /// Nothing that was found out about it is believed any more: behind its address there may be another program.
+    pub(crate) fn forget(&self) {
+        self.eras.forget();
+        self.older.forget();
     }
 
     /// Keeps no connections any more. A server that ends closes the unused ones at a moment of its choice, and a request
     /// sent at that very moment would be lost; a connection that cannot be made loses nothing.
     pub(crate) fn retire(&self) {
-        self.pool.retire();
+        self.wire.retire();
     }
 
     /// It is no longer known: no connection to it is waited for long.
     pub(crate) fn leave(&self) {
-        self.left.cancel();
+        self.wire.leave();
     }
 
     /// Closes connections that were not used for a while.
     pub(crate) fn close_idle(&self) {
-        self.pool.close_idle();
+        self.wire.close_idle();
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[tokio::test]
-    async fn nobody_waits_for_a_connection_to_an_instance_that_has_left() {
-        let socket = tokio::net::TcpSocket::new_v4().unwrap();
-        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
-        let listener = socket.listen(0).unwrap();
-        let address = listener.local_addr().unwrap();
-        let address = Address::parse(&format!("http://{address}/mcp")).unwrap();
-        let upstream = Upstream::from(&address);
-        let first = upstream.connect().await;
-        assert!(first.is_ok());
-        // It has no room for a second one that nobody has accepted: what is sent for it vanishes. The clock goes from one time
-        // to the next: of two the shorter one is over first.
-        tokio::time::pause();
-        let reason = upstream.connect().await.unwrap_err();
-        assert_eq!(reason.kind(), io::ErrorKind::TimedOut);
-        upstream.leave();
-        let reason = upstream.connect().await.unwrap_err();
-        assert_eq!(reason.kind(), io::ErrorKind::NotFound);
-        // One that is still there can be reached.
-        tokio::time::resume();
-        drop(listener.accept().await.unwrap());
-        assert!(upstream.connect().await.is_ok());
-    }
 
     #[test]
     fn a_server_calls_itself_by_the_port_that_it_knows_or_is_reached_at() {

@@ -191,6 +191,11 @@ impl Charge {
         self.bytes
     }
 
+    /// Who holds them.
+    pub fn account(&self) -> &Account {
+        &self.account
+    }
+
     /// Grows to so many bytes, if it is less.
     ///
     /// # Errors

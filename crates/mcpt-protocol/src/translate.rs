@@ -12,12 +12,14 @@ mod client;
 pub mod new;
 mod object;
 pub mod old;
+mod questions;
 mod routing_headers;
 mod table;
 
 pub use self::{
     client::Client,
     object::Object,
+    questions::{MORE_QUESTIONS, Questions, cancelled},
     routing_headers::{decoded, mirrored, name_parameter},
     table::{Row, TABLE, markdown},
 };

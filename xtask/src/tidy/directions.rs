@@ -129,6 +129,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         &[
             "mcpt-access",
             "mcpt-aggregate",
+            "mcpt-bridge",
             "mcpt-core",
             "mcpt-gateway-api",
             "mcpt-http",

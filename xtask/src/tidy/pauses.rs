@@ -73,6 +73,11 @@ pub(super) const PAUSES: &[(&str, usize, &str)] = &[
         "from when on a body is slow is a matter of time",
     ),
     (
+        "crates/mcpt-gateway/src/exchange/listening.rs",
+        1,
+        "a server does not tell when it has heard of the end of a stream",
+    ),
+    (
         "crates/mcpt-gateway/src/listener.rs",
         1,
         "how long nobody used an endpoint is a matter of time",

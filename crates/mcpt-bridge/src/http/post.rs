@@ -1,6 +1,9 @@
 //! POST: the messages of clients.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
 
 use axum::{
     body::Body,
@@ -11,22 +14,23 @@ use axum::{
 use http_body_util::{BodyExt, Limited};
 use mcpt_http::{BodyError, OverBudget, ReadBody, read_body};
 use mcpt_protocol::{
-    Era, ErrorCode, Kind, MalformedMessage, Message, Part, RequestEra, UnknownVersion,
-    era_of_request, era_of_version, handshake::DISCOVER, header::SESSION_ID, media, split_batch,
+    Era, ErrorCode, Kind, MalformedMessage, Message, NEWEST_LEGACY, Part, RequestEra,
+    UnknownVersion, era_of_request, era_of_version, handshake::DISCOVER, header::SESSION_ID, media,
+    split_batch,
 };
 use serde_json::value::RawValue;
 use tokio::sync::mpsc;
 
 use super::{
     Bridge, header_era,
-    reply::{error, json as json_response, refuse, session_of},
+    reply::{error, json as json_response, refuse, refuse_for_now, session_of},
     stateless,
 };
 use crate::{
     BridgeConfig,
     begin::{Begun, begin},
     readiness,
-    session::{Outgoing, Over, Session, Takes},
+    session::{Outgoing, Over, Session, Stream, Takes},
     sessions::NoSession,
     sse,
 };
@@ -133,12 +137,18 @@ pub(super) async fn post(
         };
     };
     let (stream, events) = Session::stream();
+    let away = stream.away();
     let request = session.request(&message, id, stream, Takes::All);
     let id = id.to_owned();
     match read.free(|charge| request.charged(charge)) {
         Ok(request) => {
+            let kept = request.number().map(|call| Kept {
+                session: Arc::clone(&session),
+                call,
+                away,
+            });
             let in_progress = bridge.requests.token();
-            answer(request, id, events, sse::Event::status, in_progress).await
+            answer(request, id, events, sse::Event::status, kept, in_progress).await
         }
         Err(over) => refuse_body(&over.into()),
     }
@@ -146,7 +156,7 @@ pub(super) async fn post(
 
 /// Refuses a request whose body is on its way: what comes of it soon is thrown away, so that the client reads the answer
 /// and does not find the connection broken.
-async fn unread(bridge: &Bridge, body: Body, refusal: Response) -> Response {
+pub(super) async fn unread(bridge: &Bridge, body: Body, refusal: Response) -> Response {
     let mut left = Limited::new(body, bridge.config.max_message);
     let drained = async { while let Some(Ok(_)) = left.frame().await {} };
     // Whoever sends for longer than that may find it broken.
@@ -171,7 +181,7 @@ pub(super) fn refuse_body(error: &BodyError) -> Response {
 }
 
 /// Checks that what is kept of a message until it is answered is not large.
-fn check_names(message: &Message<'_>) -> Result<(), MalformedMessage> {
+pub(super) fn check_names(message: &Message<'_>) -> Result<(), MalformedMessage> {
     if let Kind::Request { id, .. } = message.kind() {
         let token = message.params().meta_progress_token;
         if id.text().len() > NAME_MAX {
@@ -197,6 +207,31 @@ pub(super) fn refuse_message(malformed: &MalformedMessage) -> Response {
     error(StatusCode::BAD_REQUEST, None, code, &text, None)
 }
 
+/// A call whose stream can be taken up again.
+pub(super) struct Kept {
+    session: Arc<Session>,
+    call: u64,
+    away: Arc<AtomicBool>,
+}
+
+impl Kept {
+    /// The stream of the call, `first` before what comes from `events`. A client of the version that knows it is told at once
+    /// where it can be taken up again.
+    fn response(
+        self,
+        first: Option<sse::Event>,
+        events: mpsc::Receiver<sse::Event>,
+        held: impl Send + 'static,
+    ) -> Response {
+        let recorded = self.session.replay().begin(self.call, self.away);
+        let reader = recorded.reader(1);
+        tokio::spawn(recorded.record(first, events));
+        let told_at_once = self.session.version() == NEWEST_LEGACY;
+        let beginning = told_at_once.then(|| reader.beginning());
+        sse::recorded(beginning, reader, held)
+    }
+}
+
 /// Passes one request on and answers with JSON if that is all there is to say soon, else with a stream. `held` is kept until
 /// all is said or the client is gone.
 pub(super) async fn answer(
@@ -204,6 +239,7 @@ pub(super) async fn answer(
     id: Box<RawValue>,
     mut events: mpsc::Receiver<sse::Event>,
     status_of: fn(&sse::Event) -> StatusCode,
+    kept: Option<Kept>,
     held: impl Send + 'static,
 ) -> Response {
     let mut sending = Some(Box::pin(request.send()));
@@ -216,7 +252,10 @@ pub(super) async fn answer(
     };
     match tokio::time::timeout(STREAM_AFTER, first).await {
         Ok(Ok(Some(event))) if event.is_answer() => json_response(status_of(&event), event.json()),
-        Ok(Ok(first)) => sse::response(first, events, None, held),
+        Ok(Ok(first)) => match kept {
+            Some(kept) => kept.response(first, events, held),
+            None => sse::response(first, events, None, held),
+        },
         Ok(Err(over)) => error(
             StatusCode::NOT_FOUND,
             Some(Part::alone(&id)),
@@ -225,6 +264,10 @@ pub(super) async fn answer(
             None,
         ),
         Err(_) => {
+            // One that was not sent yet ends with its client.
+            if let Some(kept) = kept.filter(|_| sending.is_none()) {
+                return kept.response(None, events, held);
+            }
             // The client sees that it is waited for, also when the child does not read yet.
             let sending = sending.map(|unsent| -> sse::Sending {
                 Box::pin(async move { unsent.await.err().map(|over| unanswered(&id, &over)) })
@@ -259,7 +302,7 @@ async fn initialize(
             None,
         );
     }
-    let mut session = match bridge.sessions.start().await {
+    let mut session = match bridge.sessions.start(headers).await {
         Ok(session) => session,
         Err(none) => return refuse_session(id, &none),
     };
@@ -308,12 +351,7 @@ async fn initialize(
 
 /// Refuses a session for now.
 pub(super) fn refuse_session(id: Part<'_>, why: &NoSession) -> Response {
-    let status = StatusCode::SERVICE_UNAVAILABLE;
-    let code = ErrorCode::SERVER_ERROR;
-    let mut response = error(status, Some(id), code, &why.to_string(), None);
-    let soon = HeaderValue::from_static("5");
-    response.headers_mut().insert(RETRY_AFTER, soon);
-    response
+    refuse_for_now(Some(id), why)
 }
 
 /// Takes a batch apart, since stdio servers differ in what they make of one: all answers come on one stream.
@@ -371,11 +409,7 @@ fn check_batch(bytes: &[u8]) -> Result<usize, MalformedMessage> {
 }
 
 /// Passes the messages of a checked batch on, one after the other.
-async fn send_batch(
-    session: Arc<Session>,
-    read: ReadBody,
-    stream: mpsc::Sender<sse::Event>,
-) -> Result<(), Over> {
+async fn send_batch(session: Arc<Session>, read: ReadBody, stream: Stream) -> Result<(), Over> {
     let mut ended = None;
     for text in split_batch(&read.bytes, BATCH_MAX).unwrap_or_default() {
         let Ok(message) = Message::parse(text) else {

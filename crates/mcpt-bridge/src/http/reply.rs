@@ -4,13 +4,19 @@ use std::sync::Arc;
 
 use axum::{
     body::Body,
-    http::{HeaderMap, StatusCode, header::CONTENT_TYPE},
+    http::{
+        HeaderMap, HeaderValue, StatusCode,
+        header::{CONTENT_TYPE, RETRY_AFTER},
+    },
     response::{IntoResponse, Response},
 };
 use mcpt_protocol::{ErrorCode, Part, error_response, header::SESSION_ID, media};
 use serde_json::Value;
 
-use crate::{session::Session, sessions::Sessions};
+use crate::{
+    session::Session,
+    sessions::{NoSession, Sessions},
+};
 
 /// A response with a JSON body.
 pub(super) fn json(status: StatusCode, body: impl Into<Body>) -> Response {
@@ -31,6 +37,16 @@ pub(super) fn error(
 /// A refusal of an HTTP request whose message was not looked at.
 pub(super) fn refuse(status: StatusCode, message: &str) -> Response {
     error(status, None, ErrorCode::SERVER_ERROR, message, None)
+}
+
+/// Refuses a session for now, in the answer to the request `id`.
+pub(super) fn refuse_for_now(id: Option<Part<'_>>, why: &NoSession) -> Response {
+    let status = StatusCode::SERVICE_UNAVAILABLE;
+    let code = ErrorCode::SERVER_ERROR;
+    let mut response = error(status, id, code, &why.to_string(), None);
+    let soon = HeaderValue::from_static("5");
+    response.headers_mut().insert(RETRY_AFTER, soon);
+    response
 }
 
 /// The session that a request names.

@@ -8,17 +8,19 @@ use axum::{
 };
 use mcpt_http::{Charge, ReadBody};
 use mcpt_protocol::{
-    ErrorCode, Kind as Sort, MODERN_VERSION, Message, NEWEST_LEGACY, Part, RequestStates,
+    ErrorCode, Kind as Sort, LEGACY_VERSIONS, MODERN_VERSION, Message, NEWEST_LEGACY, Part,
+    RequestStates,
     handshake::DISCOVER,
     translate::new::{self, Call},
 };
+use serde_json::json;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::{
     Bridge,
     post::{self, STREAM_AFTER, refuse_body, refuse_message, refuse_session},
-    reply::{error, json},
+    reply::{error, json as json_response},
 };
 use crate::{
     session::{GivenUpWithThis, Session, Takes},
@@ -46,6 +48,15 @@ pub(super) async fn answer(bridge: &Arc<Bridge>, headers: HeaderMap, read: ReadB
             return error(status, None, code, why, None);
         }
     };
+    if bridge.sessions_only {
+        let (status, code) = (
+            StatusCode::BAD_REQUEST,
+            ErrorCode::UNSUPPORTED_PROTOCOL_VERSION,
+        );
+        let why = "the server has sessions only";
+        let data = json!({"supported": LEGACY_VERSIONS, "requested": MODERN_VERSION});
+        return error(status, Some(id), code, why, Some(&data));
+    }
     // What is wrong with a request does not depend on the server, and needs no child.
     let call = match Call::checked(&message, &headers, &SPOKEN) {
         Ok(call) => call,
@@ -70,15 +81,15 @@ pub(super) async fn answer(bridge: &Arc<Bridge>, headers: HeaderMap, read: ReadB
                 Ok(child) => child,
                 Err(none) => return refuse_session(id, &none),
             };
-            let (stream, events) = Session::stream();
+            let (stream, events) = Session::stream_of_shared();
             let request = child.request(&message, id, stream, takes);
             let id = id.to_owned();
-            drop(read);
             let given_up = GivenUpWithThis {
                 session: Arc::clone(&child),
                 number: request.number(),
             };
-            let request = match request.charged(child.account().nothing()) {
+            // Not the child: who else uses that has no part in this.
+            let request = match read.free(|charge| request.charged(charge)) {
                 Ok(request) => request,
                 Err(over) => return refuse_body(&over.into()),
             };
@@ -90,13 +101,14 @@ pub(super) async fn answer(bridge: &Arc<Bridge>, headers: HeaderMap, read: ReadB
                 id,
                 events,
                 status_of,
+                None,
                 (given_up, child, in_progress),
             )
             .await
         }
         Ok(Kind::Sessions(initialized)) => match Call::read(&message, &headers, &SPOKEN) {
             Ok(call) if call.method() == DISCOVER => {
-                json(StatusCode::OK, call.discovered(&initialized, &SPOKEN))
+                json_response(StatusCode::OK, call.discovered(&initialized, &SPOKEN))
             }
             Ok(call) => {
                 let ReadBody { bytes, charge } = read;
@@ -111,7 +123,7 @@ pub(super) async fn answer(bridge: &Arc<Bridge>, headers: HeaderMap, read: ReadB
 
 fn refuse(refused: &new::Refused, id: Part<'_>) -> Response {
     let status = StatusCode::from_u16(refused.status).unwrap_or(StatusCode::BAD_REQUEST);
-    json(status, refused.text(Some(id)))
+    json_response(status, refused.text(Some(id)))
 }
 
 /// The events of a request, with the state of its next round remembered where there is one.
@@ -175,7 +187,7 @@ async fn translate(
                         bridge.readiness.doubt(failure);
                     }
                     let text = call.without_answer(&unopened.to_string());
-                    return json(StatusCode::BAD_GATEWAY, text);
+                    return json_response(StatusCode::BAD_GATEWAY, text);
                 }
             }
         }
@@ -198,7 +210,7 @@ async fn translate(
     };
     tokio::spawn(translated.run(beginning));
     match tokio::time::timeout(STREAM_AFTER, events.recv()).await {
-        Ok(Some(event)) if event.is_answer() => json(event.status(), event.json()),
+        Ok(Some(event)) if event.is_answer() => json_response(event.status(), event.json()),
         Ok(first) => sse::response(first, events, None, held),
         Err(_) => sse::response(None, events, None, held),
     }

@@ -2,19 +2,15 @@
 
 use std::time::Duration;
 
-use mcpt_http::Charge;
+use mcpt_http::{Account, Charge};
 use mcpt_protocol::{
     ErrorCode, Kind, MalformedMessage, Message, MessageId, Part, error_response, find_id,
     sse::Frame, without_noise,
 };
-use tokio::{
-    io::AsyncBufRead,
-    sync::mpsc::{Sender, error::SendTimeoutError},
-    time::Instant,
-};
+use tokio::{io::AsyncBufRead, sync::mpsc::error::SendTimeoutError, time::Instant};
 
 use super::{
-    BACKLOG_BYTES, BACKLOG_MAX, Pending, SLOW_CLIENT, Session, Takes, outline::Outline,
+    BACKLOG_BYTES, BACKLOG_MAX, Pending, SLOW_CLIENT, Session, Stream, Takes, outline::Outline,
     stateless::ForOne, unusable::quote,
 };
 use crate::{lines::LineReader, sse::Event};
@@ -22,13 +18,31 @@ use crate::{lines::LineReader, sse::Event};
 /// How long a message may wait for room, once nothing else of its session can make some.
 const ROOM_PATIENCE: Duration = Duration::from_secs(30);
 /// Where a message goes.
-enum Destination {
+pub(super) enum Destination {
     /// To who asked.
     Answer(Pending),
     /// Where the answer will go.
-    Progress(Sender<Event>),
+    Progress(Waiting),
     /// Wherever the client listens.
     Other { is_question: bool },
+}
+
+/// Who waits for an answer.
+pub(super) struct Waiting {
+    pub(super) number: u64,
+    pub(super) stream: Stream,
+    /// Who is charged for what waits to be read.
+    pub(super) account: Account,
+}
+
+impl Waiting {
+    pub(super) fn of(number: u64, pending: &Pending) -> Self {
+        Self {
+            number,
+            stream: pending.stream.clone(),
+            account: pending.charge.account().clone(),
+        }
+    }
 }
 
 /// A message that a server writes over several lines, as far as it has come.
@@ -121,7 +135,14 @@ impl Session {
         if let Some(id) = find_id(begin).or_else(|| id_at_end(end)) {
             return self.fail_one(&id, true, why);
         }
-        let pending = std::mem::take(&mut self.state().pending);
+        let pending = {
+            let mut state = self.state();
+            let pending = std::mem::take(&mut state.pending);
+            let logs = pending.iter().filter(|(_, p)| p.takes == Takes::Log);
+            let logs: Vec<_> = logs.map(|(number, _)| *number).collect();
+            state.given_up.extend(logs);
+            pending
+        };
         self.fail(pending, why);
     }
 
@@ -137,6 +158,10 @@ impl Session {
         let Some((destination, frame)) = sorted else {
             return;
         };
+        if self.is_used_without_sessions() {
+            drop(charge);
+            return self.pass_on_at_once(destination, frame);
+        }
         let Some(charge) = self.room_for(&frame, charge).await else {
             let why = "there is no room for the server's message: too much is held for clients";
             if let Destination::Answer(pending) = destination {
@@ -153,9 +178,9 @@ impl Session {
                     tracing::debug!("dropped an answer: its client is gone");
                 }
             }
-            Destination::Progress(stream) => {
+            Destination::Progress(to) => {
                 let event = Event::charged(frame, charge, false);
-                if self.deliver(&stream, event).await.is_err() {
+                if self.deliver(&to.stream, event).await.is_err() {
                     tracing::debug!("dropped progress: its client is gone");
                 }
             }
@@ -180,7 +205,10 @@ impl Session {
                     let mut state = self.state();
                     let number = value.own_number();
                     state.last_used = Instant::now();
-                    number.and_then(|number| state.pending.remove(&number))
+                    number.and_then(|number| {
+                        state.given_up.remove(&number);
+                        state.pending.remove(&number)
+                    })
                 };
                 let Some(pending) = pending else {
                     let text = quote(message.text().as_bytes());
@@ -211,24 +239,24 @@ impl Session {
                 };
                 let number = MessageId::of(token).and_then(|token| token.own_number());
                 let state = self.state();
-                let pending = number.and_then(|number| state.pending.get(&number));
-                let Some((pending, own)) =
-                    pending.and_then(|p| Some((p, p.progress_token.as_ref()?)))
-                else {
+                let waiting = number.and_then(|number| {
+                    let pending = state.pending.get(&number)?;
+                    let own = pending.progress_token.as_ref()?;
+                    Some((Waiting::of(number, pending), own))
+                });
+                let Some((waiting, own)) = waiting else {
                     tracing::debug!("dropped progress of a request that is not under way");
                     return None;
                 };
                 let frame = whole(&[(token, own.get())]);
-                Some((Destination::Progress(pending.stream.clone()), frame))
+                Some((Destination::Progress(waiting), frame))
             }
             Kind::Notification { method } => {
                 let is_log = method == "notifications/message";
                 match self.stream_without_session(message, is_log) {
-                    ForOne::Stream(stream, None) => {
-                        Some((Destination::Progress(stream), whole(&[])))
-                    }
-                    ForOne::Stream(stream, Some((part, own))) => {
-                        Some((Destination::Progress(stream), whole(&[(part, own.get())])))
+                    ForOne::Waiting(to, None) => Some((Destination::Progress(to), whole(&[]))),
+                    ForOne::Waiting(to, Some((part, own))) => {
+                        Some((Destination::Progress(to), whole(&[(part, own.get())])))
                     }
                     ForOne::Nobody => None,
                     ForOne::Anybody => {
@@ -258,6 +286,9 @@ impl Session {
     /// child waits, as its client is to read what it has, and in the end there is none.
     async fn room_for(&self, frame: &Frame, mut charge: Charge) -> Option<Charge> {
         while charge.grow(frame.size()).is_err() {
+            if self.replay.give_way() {
+                continue;
+            }
             let oldest = self.state().backlog.pop_front();
             let Some(oldest) = oldest else {
                 let grown = charge.grow_when_free(frame.size());
@@ -318,7 +349,7 @@ impl Session {
     }
 
     /// A message is lost. The server does not wait for the answer to a question that nobody was asked.
-    fn dropped(&self, event: &Event) {
+    pub(super) fn dropped(&self, event: &Event) {
         let (session, bytes) = (self.short_id(), event.length());
         tracing::warn!(
             session,
@@ -336,7 +367,7 @@ impl Session {
 
     /// Sends an event on a stream, or gives it back when the client does not take it. All output of the child waits
     /// here, so a client that leaves its stream unread does this to the session once: the stream is closed.
-    async fn deliver(&self, stream: &Sender<Event>, event: Event) -> Result<(), Event> {
+    async fn deliver(&self, stream: &Stream, event: Event) -> Result<(), Event> {
         match stream.send_timeout(event, SLOW_CLIENT).await {
             Ok(()) => Ok(()),
             Err(SendTimeoutError::Closed(event)) => Err(event),
@@ -344,11 +375,9 @@ impl Session {
                 let session = self.short_id();
                 tracing::warn!(session, "closed a stream that its client does not read");
                 let mut state = self.state();
-                state
-                    .general
-                    .take_if(|general| general.same_channel(stream));
+                state.general.take_if(|general| general.is(stream));
                 // The requests of a batch share one.
-                state.pending.retain(|_, p| !p.stream.same_channel(stream));
+                state.pending.retain(|_, p| !p.stream.is(stream));
                 Err(event)
             }
         }
@@ -364,7 +393,7 @@ fn id_at_end(end: &[u8]) -> Option<MessageId> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::{future::Future, pin::Pin, sync::Arc};
 
     use futures_util::FutureExt as _;
@@ -378,11 +407,11 @@ mod tests {
     };
     use crate::{BridgeConfig, child};
 
-    const NOTIFICATION: &[u8] = br#"{"jsonrpc":"2.0","method":"notifications/x"}"#;
-    const PROGRESS: &[u8] = br#"{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":1,"progress":1}}"#;
+    pub(crate) const NOTIFICATION: &[u8] = br#"{"jsonrpc":"2.0","method":"notifications/x"}"#;
+    pub(crate) const PROGRESS: &[u8] = br#"{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":1,"progress":1}}"#;
 
     /// A session whose child says nothing: what it would say is given to `receive`.
-    fn session() -> (Arc<Session>, super::super::Running) {
+    pub(crate) fn session() -> (Arc<Session>, super::super::Running) {
         let config = BridgeConfig::new(([127, 0, 0, 1], 0).into(), vec!["cat".into()]);
         let account = Budget::new(16_000_000, 0).account();
         let started = child::start(&config, "test", &account).unwrap();
@@ -391,7 +420,7 @@ mod tests {
     }
 
     /// What the child says: one line.
-    async fn receive(session: &Session, line: &[u8]) {
+    pub(crate) async fn receive(session: &Session, line: &[u8]) {
         let mut lines = LineReader::new(line, 2_000_000, session.account());
         lines.next().await.unwrap();
         session.receive(&mut lines, &mut None).await;
@@ -427,7 +456,7 @@ mod tests {
         assert_eq!(begin.elapsed().as_secs(), SLOW_CLIENT.as_secs());
     }
 
-    async fn count(mut events: mpsc::Receiver<Event>) -> usize {
+    pub(crate) async fn count(mut events: mpsc::Receiver<Event>) -> usize {
         let mut count = 0;
         while events.recv().await.is_some() {
             count += 1;

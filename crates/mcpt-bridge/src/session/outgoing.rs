@@ -4,13 +4,10 @@ use std::sync::Arc;
 
 use mcpt_http::{Charge, OverBudget};
 use mcpt_protocol::{Message, MessageId, Part};
-use tokio::{
-    sync::{OwnedSemaphorePermit, mpsc},
-    time::Instant,
-};
+use tokio::{sync::OwnedSemaphorePermit, time::Instant};
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
-use super::{Over, Pending, Session, Takes};
-use crate::sse::Event;
+use super::{Over, Pending, Session, Stream, Takes};
 
 /// Bytes of lines that wait for the child to read them; more make clients wait. One line that is longer waits alone.
 pub(super) const STDIN_BYTES: usize = 256 * 1024;
@@ -48,8 +45,20 @@ impl Session {
         self: &Arc<Self>,
         message: &Message<'_>,
         id: Part<'_>,
-        stream: mpsc::Sender<Event>,
+        stream: Stream,
         takes: Takes,
+    ) -> Outgoing {
+        self.counted_request(message, id, stream, takes, None)
+    }
+
+    /// The same, counted as in progress until it is answered.
+    pub(crate) fn counted_request(
+        self: &Arc<Self>,
+        message: &Message<'_>,
+        id: Part<'_>,
+        stream: Stream,
+        takes: Takes,
+        in_progress: Option<TaskTrackerToken>,
     ) -> Outgoing {
         let token = message.params().meta_progress_token;
         let number = {
@@ -63,6 +72,7 @@ impl Session {
                 stream,
                 takes,
                 charge: self.account.nothing(),
+                _in_progress: in_progress,
             };
             // Nobody would answer it any more.
             if state.over.is_none() {
@@ -189,7 +199,8 @@ impl Outgoing {
             let Some(pending) = state.pending.get_mut(&number) else {
                 return Ok(());
             };
-            pending.charge.merge(self.charge.split(pending_size));
+            // Of whoever asks, who need not be whom the child is charged to.
+            pending.charge = self.charge.split(pending_size);
         }
         place.send(Queued {
             line: std::mem::take(&mut self.line),

@@ -3,15 +3,14 @@
 use std::time::Duration;
 
 use tokio::{
-    io::{AsyncWriteExt, BufReader},
-    process::{ChildStdin, ChildStdout},
+    io::{AsyncWrite, AsyncWriteExt},
     sync::mpsc,
 };
 
 use super::{Over, Running, Session, outgoing::Queued};
 use crate::{
-    child::Started,
-    lines::{Line, LineReader},
+    child::{Output, Started},
+    lines::Line,
 };
 
 /// How long output may still come from a child that has ended: its own last words, or those of what it left behind.
@@ -33,7 +32,7 @@ impl Session {
             tokio::select! {
                 () = self.end.cancelled() => Over::new("the session was ended"),
                 () = &mut reading => process.how_it_ended().await.into(),
-                _ = process.wait() => {
+                () = process.wait() => {
                     // What is still in the pipe is read; what others hold open is not awaited.
                     drop(tokio::time::timeout(LAST_WORDS, reading).await);
                     process.how_it_ended().await.into()
@@ -48,7 +47,7 @@ impl Session {
         process.end().await;
     }
 
-    async fn read(&self, mut stdout: LineReader<BufReader<ChildStdout>>) {
+    async fn read(&self, mut stdout: Output) {
         let max = self.max_message;
         let mut partial = None;
         loop {
@@ -74,7 +73,7 @@ impl Session {
     }
 }
 
-async fn write(mut stdin: ChildStdin, mut lines: mpsc::Receiver<Queued>) {
+async fn write(mut stdin: Box<dyn AsyncWrite + Send + Unpin>, mut lines: mpsc::Receiver<Queued>) {
     while let Some(line) = lines.recv().await {
         if let Err(error) = stdin.write_all(line.bytes()).await {
             tracing::debug!(%error, "cannot write to the server process");

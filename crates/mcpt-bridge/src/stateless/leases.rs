@@ -102,6 +102,11 @@ impl Sharing {
         }
     }
 
+    /// What tells its identity.
+    fn headers(&self) -> HeaderMap {
+        self.headers.iter().cloned().collect()
+    }
+
     /// Whether another request is of the same identity, whatever its client can do.
     pub(crate) fn is_of_same_identity(&self, other: &Self) -> bool {
         self.headers == other.headers
@@ -126,7 +131,7 @@ impl Leases {
             return Ok(lease);
         }
         let mut lease = Lease {
-            child: sessions.start().await?,
+            child: sessions.start(&sharing.headers()).await?,
             sharing,
             initialized: Arc::from(""),
             next_id: 1,

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use mcpt_protocol::translate::new::Question;
+use mcpt_protocol::translate::Questions;
 use tokio::{sync::mpsc, time::Instant};
 
 use super::{Lease, Sharing, shared::locked};
@@ -27,10 +27,7 @@ pub(crate) struct Parked {
     pub(crate) events: mpsc::Receiver<Event>,
     /// Digest of what the call is about: an answer to another one is none to this.
     pub(crate) subject: u64,
-    /// Questions by the keys that the client knows them by.
-    pub(crate) questions: Vec<(String, Question)>,
-    /// How many questions it has had.
-    pub(crate) asked: usize,
+    pub(crate) questions: Questions,
     /// The child is told when nobody waits any more.
     pub(crate) under_way: GivenUpWithThis,
 }

@@ -1,7 +1,7 @@
 //! [`Shared`]: children that speak 2026-07-28, each for many requests at once.
 //!
 //! One is enough but for log messages, which name no request: a request that takes them goes to a child where no other one
-//! does. The next round of a call goes to the child that has asked for it, since usually no other can read its state.
+//! does, nor was given up while its child still works for it. The next round of a call goes to the child that has asked for it, since usually no other can read its state.
 
 use std::{
     collections::VecDeque,
@@ -9,6 +9,8 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
+
+use axum::http::HeaderMap;
 
 use crate::sessions::{NewSession, NoSession, Sessions};
 
@@ -54,7 +56,7 @@ impl Shared {
         if let Some(child) = self.pick(wanted, false) {
             return Ok(child);
         }
-        match sessions.start().await {
+        match sessions.start(&HeaderMap::new()).await {
             Ok(child) => Ok(self.add(child)),
             // Without log messages of its own it is served all the same.
             Err(none) => self.pick(wanted, true).ok_or(none),
@@ -84,10 +86,18 @@ impl Shared {
         let asked_by = wanted.state.and_then(|state| self.who_asked(state));
         let mut children = locked(&self.children);
         children.retain(|child| child.over().is_none());
+        if wanted.log {
+            // One beside the first that may still log for whom nobody waits is of no further use.
+            let mut first = true;
+            children.retain(|child| {
+                let used = child.is_busy() || Arc::strong_count(child) > 1;
+                std::mem::take(&mut first) || used || !child.logs_of_somebody()
+            });
+        }
         let same = children
             .iter()
             .find(|child| Some(child.id()) == asked_by.as_deref());
-        let fit = |child: &&Arc<NewSession>| any || !wanted.log || !child.logs_to_somebody();
+        let fit = |child: &&Arc<NewSession>| any || !wanted.log || !child.logs_of_somebody();
         same.or_else(|| children.iter().find(fit)).cloned()
     }
 

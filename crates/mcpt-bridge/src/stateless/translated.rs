@@ -1,13 +1,16 @@
 //! [`Translated`]: one request of 2026-07-28 in a session with a server that knows sessions only.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use axum::http::StatusCode;
 use mcpt_protocol::{
     Message, Part,
     sse::Frame,
     subscription_ended,
-    translate::new::{Call, Filter, Question, Said},
+    translate::{
+        MORE_QUESTIONS, Questions,
+        new::{Call, Filter, Said},
+    },
 };
 use serde_json::json;
 use tokio::sync::mpsc;
@@ -15,13 +18,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Lease, Parked};
 use crate::{
-    session::{GivenUpWithThis, Over, Session},
+    session::{GivenUpWithThis, Over, Session, Stream},
     sessions::Sessions,
     sse::Event,
 };
-
-/// How long a server that has asked something may ask more before its client is told.
-const MORE: Duration = Duration::from_millis(30);
 
 /// A request that is being answered.
 #[derive(Debug)]
@@ -29,7 +29,7 @@ pub(crate) struct Translated {
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) call: Call,
     /// Where its client reads.
-    pub(crate) outlet: mpsc::Sender<Event>,
+    pub(crate) outlet: Stream,
     /// Its client has given it up.
     pub(crate) gone: CancellationToken,
 }
@@ -47,7 +47,7 @@ pub(crate) enum Beginning {
 struct InSession {
     lease: Lease,
     events: mpsc::Receiver<Event>,
-    asked: usize,
+    questions: Questions,
     /// The child is told when nobody waits any more.
     under_way: GivenUpWithThis,
 }
@@ -55,8 +55,8 @@ struct InSession {
 /// How hearing a server ends.
 enum Heard {
     Answer(Event),
-    /// It waits for these answers.
-    Questions(Vec<(String, Question)>),
+    /// It waits for answers.
+    Questions,
     /// The client is gone.
     GivenUp,
     /// The child is.
@@ -122,30 +122,21 @@ impl Translated {
         Ok(Some(InSession {
             lease,
             events,
-            asked: 0,
+            questions: Questions::default(),
             under_way,
         }))
     }
 
     /// Gives the server the answers that it waits for. The client is asked once more for those that it has not given.
-    async fn go_on(&self, parked: Parked) -> Result<Option<InSession>, Over> {
-        let answers: Option<Vec<_>> = parked
-            .questions
-            .iter()
-            .map(|(key, question)| {
-                let response = self.call.response(key)?;
-                let usable = response.starts_with('{');
-                usable.then(|| question.answer(&response))
-            })
-            .collect();
-        let Some(answers) = answers else {
+    async fn go_on(&self, mut parked: Parked) -> Result<Option<InSession>, Over> {
+        let Some(answers) = parked.questions.answers(&self.call) else {
             self.park(parked).await;
             return Ok(None);
         };
         let Parked {
             lease,
             events,
-            asked,
+            questions,
             under_way,
             ..
         } = parked;
@@ -155,7 +146,7 @@ impl Translated {
         Ok(Some(InSession {
             lease,
             events,
-            asked,
+            questions,
             under_way,
         }))
     }
@@ -168,11 +159,11 @@ impl Translated {
                 self.sessions.pools().leases.give_back(lease);
                 self.tell(event).await;
             }
-            Heard::Questions(questions) => {
+            Heard::Questions => {
                 let InSession {
                     lease,
                     events,
-                    asked,
+                    questions,
                     under_way,
                 } = in_session;
                 self.park(Parked {
@@ -180,7 +171,6 @@ impl Translated {
                     events,
                     subject: self.sessions.pools().parking.digest(&self.call.subject()),
                     questions,
-                    asked,
                     under_way,
                 })
                 .await;
@@ -205,7 +195,7 @@ impl Translated {
         let questions = parked.questions.clone();
         match self.sessions.pools().parking.park(parked) {
             Ok(state) => {
-                let text = self.call.asks(&questions, &state);
+                let text = questions.of_client(&self.call, &state);
                 self.tell(Event::own(&text, true)).await;
             }
             Err(error) => {
@@ -217,17 +207,17 @@ impl Translated {
 
     /// Hears the server until it has answered or waits for answers.
     async fn hear(&self, in_session: &mut InSession) -> Heard {
-        let mut questions: Vec<(String, Question)> = Vec::new();
         loop {
+            let waits = in_session.questions.are_open();
             let more = async {
-                if questions.is_empty() {
+                if !waits {
                     std::future::pending::<()>().await;
                 }
-                tokio::time::sleep(MORE).await;
+                tokio::time::sleep(MORE_QUESTIONS).await;
             };
             let event = tokio::select! {
                 event = in_session.events.recv() => event,
-                () = more => return Heard::Questions(questions),
+                () = more => return Heard::Questions,
                 () = self.gone.cancelled() => return Heard::GivenUp,
             };
             let Some(event) = event else {
@@ -254,8 +244,7 @@ impl Translated {
                     return Heard::Answer(event.with_status(status));
                 }
                 Said::Asks(question) => {
-                    in_session.asked += 1;
-                    questions.push((format!("question-{}", in_session.asked), question));
+                    in_session.questions.add(question);
                 }
                 Said::Reply(text) => {
                     if let Err(over) = in_session.lease.say(&text).await {

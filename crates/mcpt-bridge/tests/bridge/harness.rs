@@ -191,7 +191,7 @@ impl Events {
         let next = async {
             loop {
                 let event = self.0.next().await?.unwrap();
-                if let Some(data) = event.data {
+                if let Some(data) = event.data.filter(|data| !data.is_empty()) {
                     return Some(serde_json::from_str(&data).unwrap());
                 }
             }

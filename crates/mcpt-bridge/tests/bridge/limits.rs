@@ -225,3 +225,19 @@ async fn a_batch_of_thousands_is_answered_whole() {
     let reply = client.post(&json!(batch).to_string()).await;
     assert_eq!((reply.status.as_u16(), reply.error_code()), (400, -32600));
 }
+
+#[tokio::test]
+async fn a_message_of_sixteen_mebibytes_passes_both_ways() {
+    let bridge = Bridge::ready().await;
+    let client = bridge.session().await;
+    let message = "x".repeat(16 * 1024 * 1024 - 1000);
+    let reply = client.call("1", "echo", json!({"message": message})).await;
+    assert_eq!(reply.status, 200);
+    let answer = reply.message();
+    assert_eq!(
+        answer["result"]["content"][0]["text"]
+            .as_str()
+            .map(str::len),
+        Some(message.len())
+    );
+}

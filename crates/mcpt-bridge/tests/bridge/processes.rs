@@ -321,3 +321,70 @@ async fn the_bridge_ends_after_all_that_was_left_behind() {
     program.ended().await;
     assert_eq!(in_session(&nest), 0);
 }
+
+/// How many clients break off in each run of the tests; `MCPT_DISCONNECTS` says another number.
+const DISCONNECTS: usize = 240;
+
+/// Sends a request and closes the connection, once what is awaited has come.
+async fn break_off(address: &str, number: usize) {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let head = format!("Host: {address}\r\nContent-Type: application/json\r\n");
+    let accept = "Accept: application/json, text/event-stream\r\n";
+    let (request, awaited) = match number % 3 {
+        0 => (
+            format!("GET /sse HTTP/1.1\r\n{head}{accept}\r\n"),
+            "sessionId=",
+        ),
+        1 => {
+            let meta = r#""_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{},"progressToken":1}"#;
+            let body = format!(
+                r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"hold","arguments":{{}},{meta}}}}}"#
+            );
+            let routing =
+                "MCP-Protocol-Version: 2026-07-28\r\nMcp-Method: tools/call\r\nMcp-Name: hold\r\n";
+            let length = body.len();
+            let request = format!(
+                "POST /mcp HTTP/1.1\r\n{head}{accept}{routing}Content-Length: {length}\r\n\r\n{body}"
+            );
+            (request, "notifications/progress")
+        }
+        _ => {
+            let request = format!(
+                "POST /mcp HTTP/1.1\r\n{head}{accept}Content-Length: 1000\r\n\r\n{{\"jsonrpc\""
+            );
+            (request, "")
+        }
+    };
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut read = Vec::new();
+    while !String::from_utf8_lossy(&read).contains(awaited) {
+        let got = stream.read_buf(&mut read).await.unwrap();
+        assert_ne!(got, 0, "{}", String::from_utf8_lossy(&read));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clients_that_break_off_leave_nothing() {
+    let count = std::env::var("MCPT_DISCONNECTS").map_or(DISCONNECTS, |n| n.parse().unwrap());
+    let program = Program::start().await;
+    assert_eq!(program.client.delete().await.status, 204);
+    until("its first session is gone", async || {
+        program.children() == 0
+    })
+    .await;
+    let address = program.client.address().to_owned();
+    for begin in (0..count).step_by(12) {
+        let all = (begin..count.min(begin + 12)).map(|number| break_off(&address, number));
+        futures_util::future::join_all(all).await;
+    }
+    until("no process and no zombie is left", async || {
+        program.children() == 0
+    })
+    .await;
+    let descriptors = format!("/proc/{}/fd", program.child.id());
+    // Its listener, its log, the client's own connection and what the runtime has.
+    until("connections are closed", async || {
+        fs::read_dir(&descriptors).unwrap().count() < 40
+    })
+    .await;
+}

@@ -342,6 +342,30 @@ async fn trap_19_log_messages_are_for_the_request_that_takes_them() {
 }
 
 #[tokio::test]
+async fn trap_19_log_messages_of_an_abandoned_call_reach_nobody() {
+    let bridge = before("both").await;
+    let client = bridge.client();
+    let params = call("hold", &json!({}));
+    let level = json!({"io.modelcontextprotocol/logLevel": "info", "progressToken": 1});
+    let mut held = events(&client, NONE, "tools/call", &params, &level).await;
+    held.next().await.unwrap();
+    drop(held);
+    until("its child is told", async || {
+        client.stateless_text("cancellations").await == "1"
+    })
+    .await;
+    for _ in 0..2 {
+        let params = call("log", &json!({"message": "of the second"}));
+        let reply = client.stateless(NONE, "tools/call", &params, &level).await;
+        let [log, answer] = &reply.messages()[..] else {
+            panic!("{}", reply.text)
+        };
+        assert_eq!(log["params"]["data"], "of the second");
+        assert_eq!(text_of(answer), "logged");
+    }
+}
+
+#[tokio::test]
 async fn listening_ends_with_its_result() {
     for mode in ["both", ""] {
         let mut bridge = before(mode).await;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use mcpt_core::RemoteVariable;
-use mcpt_source::{Recipe, Remote, RemoteKind, Text};
+use mcpt_source::{Recipe, Remote, Text};
 use serde_json::json;
 use url::{Host, Url};
 
@@ -21,12 +21,6 @@ pub(super) fn told(
     filled: impl Fn(&Text) -> Option<String>,
     problems: &mut Vec<String>,
 ) -> Vec<Told> {
-    if remote.kind == Some(RemoteKind::Sse) {
-        problems.push(
-            "it speaks the older transport with two endpoints (SSE), which cannot be forwarded to"
-                .to_owned(),
-        );
-    }
     if !recipe.args.is_empty() || !settings.env.is_empty() {
         problems.push("it runs elsewhere: arguments and variables cannot reach it".to_owned());
     }

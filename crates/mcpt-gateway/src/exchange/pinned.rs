@@ -39,8 +39,8 @@ const APPEAR_TIMEOUT: Duration = Duration::from_secs(2);
 const SHORT: u64 = 64 * 1024;
 
 /// A session that a request names.
-struct Named {
-    sealed: HeaderValue,
+pub(super) struct Named {
+    pub(super) sealed: HeaderValue,
     leg: Leg,
     /// When it began, in seconds since 1970.
     issued: u32,
@@ -60,7 +60,7 @@ enum Opened {
 }
 
 /// Why a request in a session was not answered: with the request itself if nothing of it was sent.
-struct Unanswered {
+pub(super) struct Unanswered {
     refusal: Refusal,
     unsent: Option<Box<Request<RequestBody>>>,
 }
@@ -169,7 +169,15 @@ impl Exchange {
             .session_used(session.sealed.as_bytes(), in_flight.endpoint());
         let method = request.method().clone();
         noted.note_sent(&request.body().sent());
-        match self.send_in(server, &session, in_flight, request).await {
+        let again = (method == Method::GET).then(|| request.headers().clone());
+        let sending = self.send_in(server, &session, in_flight, request).await;
+        let taken = match (sending, again) {
+            (Ok(taken), Some(headers)) if taken.response.status() == StatusCode::CONFLICT => {
+                Box::pin(self.listen_again(server, &session, taken, headers)).await
+            }
+            (sent, _) => sent,
+        };
+        match taken {
             Ok(taken) => self.answer_in(&session, taken, &method).await,
             Err(Unanswered { refusal, unsent }) => match unsent {
                 Some(unsent) => self.refuse(refusal, *unsent).await,
@@ -233,7 +241,7 @@ impl Exchange {
     }
 
     /// Sends it, and if its server keeps nothing for sessions and cannot be reached there, to another instance.
-    async fn send_in(
+    pub(super) async fn send_in(
         &self,
         server: &Server<Upstream>,
         session: &Named,
@@ -323,7 +331,7 @@ impl Exchange {
             self.directory.session_ended(session.sealed.as_bytes());
         }
         let stream = match *method {
-            Method::GET => Stream::Endless,
+            Method::GET => Stream::OfSession(session.sealed.as_bytes()),
             _ => Stream::Ends,
         };
         let mut answer = self.relayed(taken, stream, None);

@@ -5,7 +5,10 @@ use std::{sync::Arc, time::Duration};
 use hyper::{HeaderMap, StatusCode};
 use mcpt_protocol::{
     Message, MessageId,
-    translate::new::{self, Call, Filter, Question, Said},
+    translate::{
+        MORE_QUESTIONS, Questions, cancelled,
+        new::{self, Call, Filter, Said},
+    },
 };
 use serde_json::json;
 use tokio::time::MissedTickBehavior;
@@ -20,8 +23,6 @@ use super::{
 };
 use crate::{exchange::Exchange, refusal::Refusal};
 
-/// How long a server that has asked something may ask more before its client is told.
-const MORE: Duration = Duration::from_millis(30);
 /// How long a stream that can be taken up again is left alone, if its server does not say; and at most.
 const RETRY: Duration = Duration::from_secs(1);
 const RETRY_MOST: Duration = Duration::from_mins(1);
@@ -57,7 +58,7 @@ struct InSession {
     lease: Lease,
     messages: Messages,
     id: u64,
-    asked: usize,
+    questions: Questions,
     /// After which event its stream was last taken up again, and how often after that one.
     resumed: Option<(String, u32)>,
 }
@@ -65,8 +66,8 @@ struct InSession {
 /// How hearing a server ends.
 enum Heard {
     Answer(StatusCode, String),
-    /// It waits for these answers.
-    Questions(Vec<(String, Question)>),
+    /// It waits for answers.
+    Questions,
     /// The client is gone.
     GivenUp,
     /// The server wants another login.
@@ -127,25 +128,15 @@ impl Running {
                 lease,
                 messages,
                 id,
-                asked: 0,
+                questions: Questions::default(),
                 resumed: None,
             });
         }
     }
 
     /// Gives the server the answers that it waits for. The client is asked once more for those that it has not given.
-    async fn go_on(&self, parked: Parked) -> Result<InSession, Option<String>> {
-        let answers: Option<Vec<_>> = parked
-            .questions
-            .iter()
-            .map(|(key, question)| {
-                let response = self.call.response(key)?;
-                response
-                    .starts_with('{')
-                    .then(|| question.answer(&response))
-            })
-            .collect();
-        let Some(answers) = answers else {
+    async fn go_on(&self, mut parked: Parked) -> Result<InSession, Option<String>> {
+        let Some(answers) = parked.questions.answers(&self.call) else {
             self.park(parked).await;
             return Err(None);
         };
@@ -153,7 +144,7 @@ impl Running {
             lease,
             messages,
             id,
-            asked,
+            questions,
             ..
         } = parked;
         for answer in answers {
@@ -165,7 +156,7 @@ impl Running {
             lease,
             messages,
             id,
-            asked,
+            questions,
             resumed: None,
         })
     }
@@ -183,12 +174,12 @@ impl Running {
                 drop(tokio::time::timeout(LAST, end).await);
                 self.exchange.give_lease_back(lease).await;
             }
-            Heard::Questions(questions) => {
+            Heard::Questions => {
                 let InSession {
                     lease,
                     messages,
                     id,
-                    asked,
+                    questions,
                     ..
                 } = in_session;
                 self.park(Parked {
@@ -197,18 +188,13 @@ impl Running {
                     id,
                     subject: self.call.subject(),
                     questions,
-                    asked,
                 })
                 .await;
             }
             Heard::GivenUp => {
-                let cancelled = json!({"jsonrpc": "2.0", "method": "notifications/cancelled",
-                    "params": {"requestId": in_session.id, "reason": "the client has gone away"}});
+                let cancelled = cancelled(in_session.id);
                 let lease = in_session.lease;
-                let told = self
-                    .exchange
-                    .send_in_lease(&lease, cancelled.to_string())
-                    .await;
+                let told = self.exchange.send_in_lease(&lease, cancelled).await;
                 if let Ok((_, mut accepted)) = told {
                     drop(accepted.next().await);
                 }
@@ -233,7 +219,7 @@ impl Running {
         let (round, given_up) = self.exchange.translation.parking.park(parked);
         match round.state(&self.exchange.keys) {
             Ok(state) => {
-                let text = self.call.asks(&questions, &state);
+                let text = questions.of_client(&self.call, &state);
                 self.outlet.answer(StatusCode::OK, text).await;
             }
             Err(error) => {
@@ -258,21 +244,24 @@ impl Running {
 
     /// Hears the server until it has answered or waits for answers.
     async fn hear(&self, in_session: &mut InSession) -> Heard {
-        let mut questions: Vec<(String, Question)> = Vec::new();
         loop {
+            let InSession {
+                lease,
+                messages,
+                questions,
+                ..
+            } = in_session;
+            let waits = questions.are_open();
             let more = async {
-                if questions.is_empty() {
+                if !waits {
                     std::future::pending::<()>().await;
                 }
-                tokio::time::sleep(MORE).await;
+                tokio::time::sleep(MORE_QUESTIONS).await;
             };
-            let InSession {
-                lease, messages, ..
-            } = in_session;
             let next = tokio::select! {
                 next = messages.next() => next,
                 text = lease.said_unasked() => Ok(Some(text)),
-                () = more => return Heard::Questions(questions),
+                () = more => return Heard::Questions,
                 () = self.gone.cancelled() => return Heard::GivenUp,
             };
             let text = match next {
@@ -309,8 +298,7 @@ impl Running {
                     return Heard::Answer(status, text);
                 }
                 Said::Asks(question) => {
-                    in_session.asked += 1;
-                    questions.push((format!("question-{}", in_session.asked), question));
+                    in_session.questions.add(question);
                 }
                 Said::Reply(text) => {
                     let sent = self.exchange.send_in_lease(&in_session.lease, text).await;

@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use mcpt_protocol::translate::new::Question;
+use mcpt_protocol::translate::Questions;
 use mcpt_routing::{Carried, SealError, SessionKeys};
 use tokio::sync::Semaphore;
 
@@ -79,10 +79,7 @@ pub(super) struct Parked {
     pub(super) id: u64,
     /// What the call is about: an answer to another one is none to this.
     pub(super) subject: String,
-    /// Questions by the keys that the client knows them by.
-    pub(super) questions: Vec<(String, Question)>,
-    /// How many questions it has had.
-    pub(super) asked: usize,
+    pub(super) questions: Questions,
 }
 
 /// All of them.

@@ -26,6 +26,7 @@ mod lock;
 mod naming;
 mod new_clients;
 mod old_clients;
+mod older;
 mod pages;
 mod passed_rounds;
 mod recorded;

@@ -16,6 +16,8 @@ use tokio::{
 #[derive(Debug, Clone)]
 pub(crate) struct Asked {
     pub(crate) method: String,
+    /// Its path and query.
+    pub(crate) target: String,
     /// All headers, their names in lower case.
     pub(crate) headers: Vec<(String, String)>,
     /// Its body; `null` if there is none.
@@ -117,10 +119,11 @@ fn usual(asked: &Asked, capabilities: &Value) -> Said {
     }
 }
 
-async fn read(stream: &mut BufReader<TcpStream>) -> Option<Asked> {
+pub(crate) async fn read(stream: &mut BufReader<TcpStream>) -> Option<Asked> {
     let mut line = String::new();
     stream.read_line(&mut line).await.ok()?;
-    let method = line.split(' ').next()?.to_owned();
+    let mut words = line.split(' ').map(str::to_owned);
+    let (method, target) = (words.next()?, words.next()?);
     let mut headers = Vec::new();
     loop {
         let mut line = String::new();
@@ -136,6 +139,7 @@ async fn read(stream: &mut BufReader<TcpStream>) -> Option<Asked> {
     stream.read_exact(&mut body).await.ok()?;
     Some(Asked {
         method,
+        target,
         headers,
         message: serde_json::from_slice(&body).unwrap_or_default(),
     })

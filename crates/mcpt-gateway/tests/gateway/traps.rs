@@ -131,3 +131,72 @@ async fn trap_13_an_error_of_a_tool_is_no_failure_of_its_server() {
     }
     assert_eq!(server.asked_for("tools/call").len(), 5);
 }
+
+/// A server with one stream per session, as the TypeScript SDK has it: another one is refused while it is there.
+async fn with_one_stream() -> std::net::SocketAddr {
+    use std::sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::SeqCst},
+    };
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let open = Arc::new(AtomicBool::new(false));
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let open = Arc::clone(&open);
+            tokio::spawn(async move {
+                let mut stream = BufReader::new(stream);
+                let asked = crate::scripted::read(&mut stream).await?;
+                let mut stream = stream.into_inner();
+                let head = "HTTP/1.1 200 OK\r\nConnection: close\r\nMcp-Session-Id: s\r\n";
+                let text = match (&*asked.method, asked.rpc()) {
+                    ("GET", _) if open.swap(true, SeqCst) => {
+                        "HTTP/1.1 409 Conflict\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+                            .to_owned()
+                    }
+                    ("GET", _) => {
+                        format!("{head}Content-Type: text/event-stream\r\n\r\n: one stream\n\n")
+                    }
+                    (_, "initialize") => {
+                        let result = json!({"jsonrpc": "2.0", "id": 1, "result": {
+                            "protocolVersion": "2025-06-18", "capabilities": {},
+                            "serverInfo": {"name": "s", "version": "1"}}});
+                        format!("{head}Content-Type: application/json\r\n\r\n{result}")
+                    }
+                    _ => "HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+                        .to_owned(),
+                };
+                stream.write_all(text.as_bytes()).await.ok()?;
+                if text.ends_with("one stream\n\n") {
+                    // It hears of its client's end only then.
+                    while stream.read(&mut [0]).await.is_ok_and(|read| read > 0) {}
+                    open.store(false, SeqCst);
+                }
+                Some(())
+            });
+        }
+    });
+    address
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn trap_14_a_client_that_comes_back_for_its_stream_gets_it() {
+    let (gateway, server) = (gateway(), with_one_stream().await);
+    gateway.endpoints(&[("a", server, Conditions::READY)]);
+    gateway.shows("condition=\"ready\"} 1").await;
+    let session = gateway.post(&[], &initialize()).await.session.unwrap();
+    let headers = [("Mcp-Session-Id", &*session)];
+    let listen = async || {
+        let mut wire = crate::wire::Wire::open(gateway.address).await.unwrap();
+        wire.send("GET", "/mcp/demo", &headers, "").await.unwrap();
+        let begun = wire.until("one stream\n\n").await.unwrap();
+        assert!(begun.starts_with("HTTP/1.1 200"), "{begun}");
+        wire
+    };
+    // The first one is not closed: a client that has lost its network cannot do that.
+    let mut first = listen().await;
+    let _second = listen().await;
+    assert!(first.until("never").await.is_err(), "the first has ended");
+}

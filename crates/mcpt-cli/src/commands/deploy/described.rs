@@ -84,13 +84,12 @@ fn usable(
     if server.status.as_deref() == Some("deleted") {
         return Err(refused.because("its author says that it must not be used any more"));
     }
+    let mut older = None;
     for offer in server.offers {
         match offer.recipe {
+            // Each of its sessions costs a connection, and dies with it: only where there is nothing else.
             Ok(recipe) if is_of_the_older_transport(&recipe.source) => {
-                refused = refused.because(format!(
-                    "{}: it speaks the older transport with two endpoints (SSE), which cannot be forwarded to",
-                    offer.place
-                ));
+                older.get_or_insert(recipe);
             }
             Ok(recipe) if recipe.transport == Transport::Remote => return Ok(*recipe),
             Ok(recipe) if recipe.transport != Transport::Stdio => {
@@ -108,6 +107,9 @@ fn usable(
             }
             Err(unusable) => refused = refused.because(format!("{}: {unusable}", offer.place)),
         }
+    }
+    if let Some(recipe) = older {
+        return Ok(*recipe);
     }
     if refused.why.is_empty() {
         refused = refused.because("it names no package and no address");

@@ -1,0 +1,260 @@
+//! [`Link`]: the connection of one session with such a server.
+
+use std::{io, sync::Arc, time::Duration};
+
+use axum::http::{
+    HeaderMap, StatusCode,
+    header::{ACCEPT, CONTENT_TYPE, HeaderValue},
+};
+use bytes::Bytes;
+use futures_util::{StreamExt as _, stream::FuturesUnordered};
+use http_body_util::BodyExt as _;
+use hyper::{Response, body::Incoming};
+use mcpt_http::Account;
+use mcpt_protocol::{
+    ErrorCode, Kind, Message, error_response, media,
+    sse::{Event, Reader},
+};
+use tokio::{
+    io::{
+        AsyncBufReadExt as _, AsyncRead, AsyncWriteExt as _, BufReader, DuplexStream, ReadHalf,
+        WriteHalf, duplex,
+    },
+    sync::{Mutex, watch},
+    task::JoinHandle,
+};
+
+use super::{OlderServer, carried};
+use crate::{
+    child::{Ended, Process, Started},
+    lines::LineReader,
+};
+
+/// Bytes that wait between the session and the link, each way.
+const PIPE: usize = 64 * 1024;
+/// How long the server may take to begin its stream, and then to say where messages go.
+const BEGIN: Duration = Duration::from_secs(30);
+/// How long a message is waited for to have been taken before the next one is posted all the same: some servers answer when
+/// they have done what it asks, and may ask something meanwhile.
+const TAKEN: Duration = Duration::from_secs(1);
+/// Most messages whose posting is not over.
+const MOST: usize = 256;
+
+/// One session with the server: dropping it ends the session.
+#[derive(Debug)]
+pub(crate) struct Link {
+    task: JoinHandle<String>,
+}
+
+/// Begins a session on behalf of who has sent these headers. What it says is held by `account`, in messages of at most `max`
+/// bytes.
+pub(crate) fn connect(
+    server: &Arc<dyn OlderServer>,
+    headers: &HeaderMap,
+    max: usize,
+    account: &Account,
+) -> Started {
+    let (near, far) = duplex(PIPE);
+    let wire = Wire {
+        server: Arc::clone(server),
+        headers: carried(headers),
+        max,
+    };
+    let task = tokio::spawn(wire.run(far));
+    let (stdout, stdin) = tokio::io::split(near);
+    let stdout: Box<dyn AsyncRead + Send + Sync + Unpin> = Box::new(stdout);
+    Started {
+        process: Process::elsewhere(Link { task }),
+        stdin: Box::new(stdin),
+        stdout: LineReader::new(BufReader::new(stdout), max, account),
+    }
+}
+
+impl Link {
+    /// Why it has ended, once it has.
+    pub(crate) async fn how_it_ended(&mut self) -> Ended {
+        Ended::Otherwise(match (&mut self.task).await {
+            Ok(why) => why,
+            Err(error) => format!("the connection to the server was lost: {error}"),
+        })
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// There is no stream.
+#[derive(Debug, thiserror::Error)]
+enum Unopened {
+    #[error("the server cannot be reached: {0}")]
+    Unreachable(io::Error),
+    #[error("the server answers {0} where its stream of events should be")]
+    NoStream(StatusCode),
+}
+
+/// What the session says and hears.
+type Output = Mutex<WriteHalf<DuplexStream>>;
+
+/// The way to the server.
+#[derive(Debug)]
+struct Wire {
+    server: Arc<dyn OlderServer>,
+    headers: HeaderMap,
+    max: usize,
+}
+
+impl Wire {
+    /// Passes messages on both ways until one of them ends; why it has ended.
+    async fn run(self, session: DuplexStream) -> String {
+        let stream = match tokio::time::timeout(BEGIN, self.open()).await {
+            Ok(Ok(stream)) => stream,
+            Ok(Err(why)) => return why.to_string(),
+            Err(_) => return "the server did not begin its stream of events in time".to_owned(),
+        };
+        let (input, output) = tokio::io::split(session);
+        let output = Mutex::new(output);
+        let (told, endpoint) = watch::channel(None);
+        tokio::select! {
+            why = self.hear(stream, &told, &output) => why,
+            why = self.post_all(input, endpoint, &output) => why,
+        }
+    }
+
+    async fn open(&self) -> Result<Incoming, Unopened> {
+        let mut headers = self.headers.clone();
+        headers.insert(ACCEPT, HeaderValue::from_static(media::EVENT_STREAM));
+        let opened = self.server.listen(headers).await;
+        let response: Response<Incoming> = opened.map_err(Unopened::Unreachable)?;
+        let status = response.status();
+        if !status.is_success() || !media::is_type(response.headers(), media::EVENT_STREAM) {
+            return Err(Unopened::NoStream(status));
+        }
+        Ok(response.into_body())
+    }
+
+    /// Hears the server. What it says first is where messages go.
+    async fn hear(
+        &self,
+        mut stream: Incoming,
+        told: &watch::Sender<Option<String>>,
+        output: &Output,
+    ) -> String {
+        let mut reader = Reader::new(self.max);
+        loop {
+            let frame = match stream.frame().await {
+                Some(Ok(frame)) => frame,
+                Some(Err(error)) => return format!("the server's stream broke off: {error}"),
+                None => return "the server has ended its stream of events".to_owned(),
+            };
+            let mut events = Vec::new();
+            if let Some(piece) = frame.data_ref()
+                && let Err(error) = reader.read(piece, &mut events)
+            {
+                return format!("the server's stream cannot be read: {error}");
+            }
+            for event in events {
+                self.take(event, told, output).await;
+            }
+        }
+    }
+
+    async fn take(&self, event: Event, told: &watch::Sender<Option<String>>, output: &Output) {
+        let is_message = event.is_message();
+        let Some(data) = event.data else {
+            return;
+        };
+        if event.name.as_deref() == Some("endpoint") {
+            // Sessions have one.
+            told.send_if_modified(|known| {
+                let first = known.is_none();
+                known.get_or_insert(data);
+                first
+            });
+            return;
+        }
+        if is_message {
+            // Between two tokens of JSON, where alone a line feed stands, a blank means the same.
+            say(output, data.replace('\n', " ")).await;
+        }
+    }
+
+    /// Posts what the session says, in its order.
+    async fn post_all(
+        &self,
+        input: ReadHalf<DuplexStream>,
+        mut endpoint: watch::Receiver<Option<String>>,
+        output: &Output,
+    ) -> String {
+        let known = async {
+            let known = endpoint.wait_for(Option::is_some).await;
+            known.ok().and_then(|known| known.clone())
+        };
+        let Ok(Some(endpoint)) = tokio::time::timeout(BEGIN, known).await else {
+            return "the server did not say in time where messages go".to_owned();
+        };
+        let mut lines = BufReader::new(input);
+        let mut line = Vec::new();
+        let mut posting = FuturesUnordered::new();
+        loop {
+            // What is not a whole line yet stays in its place.
+            tokio::select! {
+                read = lines.read_until(b'\n', &mut line) => match read {
+                    Ok(0) | Err(_) => return "the session was ended".to_owned(),
+                    Ok(_) => {}
+                },
+                Some(over) = posting.next() => match over {
+                    Some(why) => return why,
+                    None => continue,
+                },
+            }
+            let message = Bytes::from(std::mem::take(&mut line));
+            let mut post = Box::pin(self.post(&endpoint, message, output));
+            match tokio::time::timeout(TAKEN, &mut post).await {
+                Ok(Some(why)) => return why,
+                Ok(None) => {}
+                Err(_) => posting.push(post),
+            }
+            while posting.len() > MOST {
+                if let Some(Some(why)) = posting.next().await {
+                    return why;
+                }
+            }
+        }
+    }
+
+    /// Posts one message. When it does not arrive, who waits for its answer is told; why the session is over, if it is.
+    async fn post(&self, endpoint: &str, message: Bytes, output: &Output) -> Option<String> {
+        let mut headers = self.headers.clone();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(media::JSON));
+        let posted = self.server.post(endpoint, headers, message.clone());
+        let why = match posted.await {
+            Ok(status) if status.is_success() => return None,
+            Ok(status @ (StatusCode::NOT_FOUND | StatusCode::GONE)) => {
+                return Some(format!(
+                    "the server answers {status} to a message, as if it did not know the session"
+                ));
+            }
+            Ok(status) => format!("the server answers {status} to the message"),
+            Err(error) => format!("the message did not get to the server: {error}"),
+        };
+        let read = Message::parse(&message);
+        if let Ok(Kind::Request { id, .. }) = read.as_ref().map(Message::kind) {
+            let error = error_response(Some(*id), ErrorCode::INTERNAL_ERROR, &why, None);
+            say(output, error).await;
+        } else {
+            tracing::warn!("a message is lost: {why}");
+        }
+        None
+    }
+}
+
+/// Says a line to the session. One that is over hears nothing any more.
+async fn say(output: &Output, mut line: String) {
+    line.push('\n');
+    if let Err(error) = output.lock().await.write_all(line.as_bytes()).await {
+        tracing::debug!(%error, "the session is over");
+    }
+}
