@@ -150,7 +150,7 @@ impl Limit {
                 SelectorText {
                     who: entry.who,
                     issuer: entry.issuer,
-                    servers: entry.servers,
+                    servers: Some(entry.servers),
                     tools: entry.tools,
                 },
                 context,

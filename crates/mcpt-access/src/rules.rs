@@ -1,6 +1,7 @@
 //! [`Rules`]: what those may who were let in.
 //!
-//! A file of rules has a list `allow`. Each entry says who may call which tools of which servers; what no entry allows is not
+//! A file of rules has a list `allow`. Each entry says who may call which tools of which servers, or of the servers of which
+//! sets where they are called by way of these; what no entry allows is not
 //! allowed. There is nothing that takes a permission away, so the order of entries does not matter and each can be read alone.
 
 use serde::Deserialize;
@@ -37,13 +38,21 @@ struct Document {
 struct Entry {
     who: Vec<String>,
     issuer: Option<String>,
-    servers: Vec<String>,
+    servers: Option<Vec<String>>,
+    sets: Option<Vec<String>>,
     tools: Option<Vec<String>>,
 }
 
 /// Who may call which tools of which servers.
 #[derive(Debug)]
-pub struct Rules(Vec<Selector>);
+pub struct Rules(Vec<Rule>);
+
+#[derive(Debug)]
+struct Rule {
+    selector: Selector,
+    /// Sets whose servers it is about too, where they are called by way of the set.
+    sets: Vec<Pattern>,
+}
 
 /// What somebody may at a server.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -58,6 +67,7 @@ pub enum Permission {
 
 impl Rules {
     /// Reads a file of rules in YAML, or JSON. A server without a namespace is one of the default namespace; `*/*` are all.
+    /// Instead of servers, or beside them, an entry may name sets of these.
     /// Where the tokens of several issuers are taken, an entry about subjects, groups or scopes says whose it means: each
     /// issuer names them as it likes.
     ///
@@ -68,13 +78,7 @@ impl Rules {
             serde_saphyr::from_str(text).map_err(|error| InvalidRules::Form(error.to_string()))?;
         let entries = document.allow.into_iter().enumerate();
         let rules = entries.map(|(index, entry)| {
-            let text = SelectorText {
-                who: entry.who,
-                issuer: entry.issuer,
-                servers: entry.servers,
-                tools: entry.tools,
-            };
-            Selector::read(text, context).map_err(|reason| InvalidRules::Entry {
+            Rule::read(entry, context).map_err(|reason| InvalidRules::Entry {
                 entry: index + 1,
                 reason,
             })
@@ -84,12 +88,23 @@ impl Rules {
 
     /// What somebody may at a server.
     pub fn permission(&self, principal: &Principal, namespace: &str, name: &str) -> Permission {
+        self.permission_in(principal, None, namespace, name)
+    }
+
+    /// The same where he calls it by way of a set of servers that it is in.
+    pub fn permission_in(
+        &self,
+        principal: &Principal,
+        set: Option<&str>,
+        namespace: &str,
+        name: &str,
+    ) -> Permission {
         let server = format!("{namespace}/{name}");
         let mut tools = Vec::new();
         let mut any = false;
         for rule in &self.0 {
-            match &rule.tools {
-                _ if !rule.means(Some(principal), &server) => {}
+            match &rule.selector.tools {
+                _ if !rule.means(principal, set, &server) => {}
                 None => return Permission::Everything,
                 Some(patterns) => {
                     any = true;
@@ -102,6 +117,35 @@ impl Rules {
         } else {
             Permission::Nothing
         }
+    }
+}
+
+impl Rule {
+    fn read(entry: Entry, context: Context<'_>) -> Result<Self, InvalidEntry> {
+        let nothing = |list| Err(InvalidEntry::Nothing { list });
+        let sets = match (&entry.servers, entry.sets) {
+            (None, None) => return nothing("servers"),
+            (_, Some(sets)) if sets.is_empty() => return nothing("sets"),
+            (_, sets) => sets.unwrap_or_default(),
+        };
+        let text = SelectorText {
+            who: entry.who,
+            issuer: entry.issuer,
+            servers: entry.servers,
+            tools: entry.tools,
+        };
+        Ok(Self {
+            selector: Selector::read(text, context)?,
+            sets: sets.into_iter().map(Pattern::new).collect(),
+        })
+    }
+
+    fn means(&self, principal: &Principal, set: Option<&str>, server: &str) -> bool {
+        let by_set = set.is_some_and(|set| self.sets.iter().any(|pattern| pattern.matches(set)));
+        if by_set {
+            return self.selector.means_whom(Some(principal));
+        }
+        self.selector.means(Some(principal), server)
     }
 }
 

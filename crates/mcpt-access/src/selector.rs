@@ -74,7 +74,8 @@ pub struct Context<'a> {
 pub(crate) struct SelectorText {
     pub(crate) who: Vec<String>,
     pub(crate) issuer: Option<String>,
-    pub(crate) servers: Vec<String>,
+    /// `None`: it is about none by itself.
+    pub(crate) servers: Option<Vec<String>>,
     pub(crate) tools: Option<Vec<String>>,
 }
 
@@ -106,7 +107,7 @@ impl Selector {
     pub(crate) fn read(text: SelectorText, context: Context<'_>) -> Result<Self, InvalidEntry> {
         for (list, empty) in [
             ("who", text.who.is_empty()),
-            ("servers", text.servers.is_empty()),
+            ("servers", text.servers.as_ref().is_some_and(Vec::is_empty)),
             ("tools", text.tools.as_ref().is_some_and(Vec::is_empty)),
         ] {
             if empty {
@@ -134,8 +135,8 @@ impl Selector {
             }
         });
         let who = who.collect::<Result<_, _>>()?;
-        let servers = text.servers.into_iter().map(|server| {
-            server_pattern(&server, context.default_namespace)
+        let servers = text.servers.into_iter().flatten().map(|server| {
+            Pattern::of_server(&server, context.default_namespace)
                 .ok_or(InvalidEntry::Server { server })
         });
         let tools = text
@@ -152,14 +153,17 @@ impl Selector {
 
     /// Whether it is about somebody at `server`, `NAMESPACE/NAME`; `None` is somebody of whom nothing is known.
     pub(crate) fn means(&self, principal: Option<&Principal>, server: &str) -> bool {
+        self.means_whom(principal) && self.servers.iter().any(|pattern| pattern.matches(server))
+    }
+
+    /// Whether it is about somebody, at whatever server.
+    pub(crate) fn means_whom(&self, principal: Option<&Principal>) -> bool {
         let token = principal.and_then(Principal::issuer);
         let of_issuer = self
             .issuer
             .as_deref()
             .is_none_or(|issuer| token == Some(issuer));
-        of_issuer
-            && self.who.iter().any(|who| who.is(principal))
-            && self.servers.iter().any(|pattern| pattern.matches(server))
+        of_issuer && self.who.iter().any(|who| who.is(principal))
     }
 
     /// Whether it is about a call of this tool.
@@ -167,13 +171,6 @@ impl Selector {
         let tools = self.tools.as_ref();
         tools.is_none_or(|tools| tools.iter().any(|pattern| pattern.matches(tool)))
     }
-}
-
-fn server_pattern(text: &str, namespace: &str) -> Option<Pattern> {
-    let inside = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-*".contains(&b);
-    let is_name = |text: &str| !text.is_empty() && text.bytes().all(inside);
-    let (namespace, name) = text.split_once('/').unwrap_or((namespace, text));
-    (is_name(namespace) && is_name(name)).then(|| Pattern(format!("{namespace}/{name}")))
 }
 
 impl Who {
@@ -207,8 +204,22 @@ impl Who {
 }
 
 impl Pattern {
+    /// That of a text.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// That of servers, `NAME` in this namespace or `NAMESPACE/NAME`, each with any number of `*`; `None` for what can be no
+    /// server's.
+    pub fn of_server(text: &str, namespace: &str) -> Option<Self> {
+        let inside = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-*".contains(&b);
+        let is_name = |text: &str| !text.is_empty() && text.bytes().all(inside);
+        let (namespace, name) = text.split_once('/').unwrap_or((namespace, text));
+        (is_name(namespace) && is_name(name)).then(|| Self(format!("{namespace}/{name}")))
+    }
+
     /// Whether a text is one of those that are meant. In the pattern of a server `*` stands for no slash.
-    pub(crate) fn matches(&self, text: &str) -> bool {
+    pub fn matches(&self, text: &str) -> bool {
         match (self.0.split_once('/'), text.split_once('/')) {
             (Some((a, b)), Some((c, d))) => is_like(a, c) && is_like(b, d),
             _ => is_like(&self.0, text),

@@ -29,6 +29,44 @@ fn subject(name: &str, groups: &[&str], scopes: &[&str]) -> Principal {
 }
 
 #[test]
+fn a_set_is_allowed_where_it_is_come_by() {
+    let rules = rules(
+        "allow:
+- {who: [group:dev], sets: [team, 'x-*']}
+- {who: ['*'], sets: [public], tools: [get_*]}
+- {who: ['key:bob'], servers: [files], sets: [public]}
+",
+    );
+    let (dev, bob) = (user("alice", &["dev"]), user("bob", &[]));
+    let may = |who, set: Option<&str>, name: &str, tool: &str| {
+        rules.permission_in(who, set, "ns", name).may_call(tool)
+    };
+    for (who, set, name, tool, allowed) in [
+        (&dev, Some("team"), "a", "t", true),
+        (&dev, Some("x-1"), "a", "t", true),
+        (&dev, Some("public"), "a", "get_it", true),
+        (&dev, Some("public"), "a", "t", false),
+        (&dev, Some("other"), "a", "t", false),
+        (&dev, None, "a", "t", false),
+        (&bob, Some("team"), "a", "t", false),
+        (&bob, Some("team"), "files", "t", true),
+        (&bob, Some("public"), "a", "t", true),
+        (&bob, None, "files", "t", true),
+        (&bob, None, "a", "t", false),
+    ] {
+        assert_eq!(may(who, set, name, tool), allowed, "{set:?} {name} {tool}");
+    }
+    for text in [
+        "{who: ['*']}",
+        "{who: ['*'], sets: []}",
+        "{who: ['*'], servers: [], sets: [a]}",
+    ] {
+        let text = format!("allow: [{text}]");
+        assert!(Rules::parse(&text, CONTEXT).is_err(), "{text}");
+    }
+}
+
+#[test]
 fn what_no_entry_allows_is_not_allowed() {
     let rules = rules(
         "allow:

@@ -3,7 +3,7 @@
 //!
 //! Names and URIs that clients see are a function of the server and of what it calls the thing itself,
 //! see [`exposed_name`] and [`expose_uri`]: whoever computes them comes to the same result, and they
-//! stay when servers come and go. Messages stay the text that was sent, byte for byte, but for the names
+//! stay when servers come and go. [`Sets`] say which of them are shown together under which other names. Messages stay the text that was sent, byte for byte, but for the names
 //! and URIs in it.
 //!
 //! ```
@@ -22,6 +22,7 @@ mod merged;
 mod names;
 mod object;
 mod rewriting;
+mod sets;
 mod tag;
 mod uris;
 
@@ -31,6 +32,7 @@ pub use self::{
     merged::{Merged, Target},
     names::{MAX_NAME, exposed_name},
     rewriting::{About, FromServer, about, answer_to_server, from_server, to_server},
+    sets::{AtHost, Chosen, InvalidSets, ServerSet, Sets},
     tag::Tag,
     uris::{expose_uri, reveal_uri},
 };

@@ -8,7 +8,7 @@ use std::{
 use serde_json::value::RawValue;
 
 use crate::{
-    Entry, ListKind, Listing, ServerLabel,
+    Chosen, Entry, ListKind, Listing, ServerLabel,
     edits::{Edits, quoted},
     names::exposed_names,
     object::Object,
@@ -45,6 +45,14 @@ impl Default for Merged {
 impl Merged {
     /// Merges the lists of servers. What one of them lists twice under the same name is there once.
     pub fn of(servers: &BTreeMap<ServerLabel, Arc<Listing>>) -> Self {
+        Self::in_set(servers, &BTreeMap::new())
+    }
+
+    /// The same, of servers in a set: with what that has of them, and calls it.
+    pub fn in_set(
+        servers: &BTreeMap<ServerLabel, Arc<Listing>>,
+        chosen: &BTreeMap<ServerLabel, &Chosen>,
+    ) -> Self {
         let mut merged = Self::default();
         for kind in ListKind::ALL {
             let all: Vec<(&ServerLabel, &Entry)> = servers
@@ -53,7 +61,7 @@ impl Merged {
                     listing.list(kind).iter().map(move |entry| (server, entry))
                 })
                 .collect();
-            let exposed = exposed(kind, &all);
+            let exposed = exposed(kind, &all, chosen);
             let (mut text, mut targets) = (String::from("["), HashMap::new());
             for ((server, entry), exposed) in all.into_iter().zip(exposed) {
                 let target = Target {
@@ -118,14 +126,24 @@ impl Merged {
 }
 
 /// What each entry is called.
-fn exposed(kind: ListKind, all: &[(&ServerLabel, &Entry)]) -> Vec<String> {
+fn exposed(
+    kind: ListKind,
+    all: &[(&ServerLabel, &Entry)],
+    chosen: &BTreeMap<ServerLabel, &Chosen>,
+) -> Vec<String> {
     match kind {
         ListKind::Tools | ListKind::Prompts => {
             let own: Vec<_> = all
                 .iter()
                 .map(|(server, entry)| (*server, &*entry.own))
                 .collect();
-            exposed_names(&own)
+            exposed_names(&own, |server, own| {
+                let chosen = chosen.get(server)?;
+                match kind {
+                    ListKind::Tools => chosen.tool(own),
+                    _ => chosen.prefixed(own),
+                }
+            })
         }
         ListKind::Resources | ListKind::Templates => all
             .iter()

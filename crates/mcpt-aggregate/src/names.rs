@@ -5,7 +5,7 @@
 //! fit, by its length or since clients refuse its characters, is cut and ends in a digest of the whole; a name that would look
 //! like one of those gets that form too. So a name depends on its server alone, and stays when others come and go.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use sha2::{Digest as _, Sha256};
 
@@ -21,9 +21,33 @@ pub fn exposed_name(server: &ServerLabel, name: &str) -> String {
     plain(server, name).unwrap_or_else(|| shortened(server, name, 0))
 }
 
-/// The names of many, in their order. No two are equal, unless the same name of one server comes twice.
-pub(crate) fn exposed_names(all: &[(&ServerLabel, &str)]) -> Vec<String> {
-    let mut names: Vec<_> = all.iter().map(|(s, name)| plain(s, name)).collect();
+/// The names of many, in their order. No two are equal, unless the same name of one server comes twice. `wanted` has those that
+/// are called otherwise than they would be: of several that would be called the same each gets the form with a digest.
+pub(crate) fn exposed_names(
+    all: &[(&ServerLabel, &str)],
+    wanted: impl Fn(&ServerLabel, &str) -> Option<String>,
+) -> Vec<String> {
+    let mut names: Vec<_> = all
+        .iter()
+        .map(|(server, name)| match wanted(server, name) {
+            Some(wanted) => is_possible(&wanted, MAX_NAME).then_some(wanted),
+            None => plain(server, name),
+        })
+        .collect();
+    let mut owners: HashMap<&str, (&ServerLabel, &str)> = HashMap::new();
+    let mut claimed = HashSet::new();
+    for (name, of) in names.iter().zip(all) {
+        if let Some(name) = name
+            && owners.insert(name, *of).is_some_and(|other| other != *of)
+        {
+            claimed.insert(name.clone());
+        }
+    }
+    for name in &mut names {
+        if name.as_ref().is_some_and(|name| claimed.contains(name)) {
+            *name = None;
+        }
+    }
     let plain_ones = names.iter().flatten().cloned();
     let mut taken: HashSet<String> = plain_ones.collect();
     let cut = all.iter().zip(&names).filter(|(_, plain)| plain.is_none());
@@ -45,6 +69,13 @@ pub(crate) fn exposed_names(all: &[(&ServerLabel, &str)]) -> Vec<String> {
         }
     }
     names.into_iter().flatten().collect()
+}
+
+/// Whether a name, or a part of one, of at most so many characters can be chosen at will: clients take it, and none that is cut
+/// looks like it.
+pub(crate) fn is_possible(name: &str, most: usize) -> bool {
+    let fits = !name.is_empty() && name.len() <= most && name.bytes().all(is_safe);
+    fits && !ends_in_digest(name)
 }
 
 /// The form that people read, if it can be used.
@@ -123,6 +154,35 @@ mod tests {
         }
     }
 
+    #[test]
+    fn names_that_are_wanted_are_had_unless_several_want_them() {
+        let (a, b) = (ServerLabel::new(None, "a"), ServerLabel::new(None, "b"));
+        let all = [
+            (&a, "x"),
+            (&b, "x"),
+            (&b, "y"),
+            (&a, "x"),
+            (&b, "z"),
+            (&a, "z z"),
+        ];
+        let wanted = |server: &ServerLabel, name: &str| match (server.name(), name) {
+            ("a", "x") => Some("b_y".to_owned()),
+            ("b", "x") => Some("fetch".to_owned()),
+            (_, "z z") => Some("z z".to_owned()),
+            _ => None,
+        };
+        let names = exposed_names(&all, wanted);
+        assert_eq!((&*names[1], &*names[4]), ("fetch", "b_z"));
+        assert_eq!(names[0], names[3]);
+        for (name, begin) in [
+            (&names[0], "a_x-"),
+            (&names[2], "b_y-"),
+            (&names[5], "a_z-z-"),
+        ] {
+            assert!(name.starts_with(begin) && ends_in_digest(name), "{name}");
+        }
+    }
+
     fn label() -> impl Strategy<Value = ServerLabel> {
         let dns = "[a-b]([a-b-]{0,4}[a-b0])?|[a-b]{50,63}";
         (prop::option::of(dns), dns)
@@ -136,7 +196,7 @@ mod tests {
             fewer in any::<prop::sample::Index>(),
         ) {
             let all: Vec<_> = all.iter().map(|(server, name)| (server, &**name)).collect();
-            let names = exposed_names(&all);
+            let names = exposed_names(&all, |_, _| None);
             prop_assert_eq!(names.len(), all.len());
             let distinct: BTreeSet<_> = names.iter().collect();
             prop_assert_eq!(distinct.len(), all.len());
@@ -145,7 +205,7 @@ mod tests {
                 prop_assert_eq!(&exposed_name(server, name), exposed);
             }
             let some = &all[..fewer.index(all.len() + 1)];
-            prop_assert_eq!(&exposed_names(some)[..], &names[..some.len()]);
+            prop_assert_eq!(&exposed_names(some, |_, _| None)[..], &names[..some.len()]);
         }
     }
 }

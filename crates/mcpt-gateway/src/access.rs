@@ -10,6 +10,8 @@ mod issuer_metadata;
 mod lock;
 mod tokens;
 
+use std::sync::Arc;
+
 use hyper::{HeaderMap, Request, Response, StatusCode, header::ORIGIN, http::uri::Authority};
 use mcpt_protocol::{AccessRules, Refused, is_preflight};
 
@@ -28,17 +30,19 @@ pub use self::{
     lock::{LockConfig, LockError},
     tokens::{InvalidPublicUrl, PublicUrl, TokenConfig},
 };
-use crate::relay::GatewayBody;
+use crate::{relay::GatewayBody, sets::KnownSets};
 
 /// Rules for all requests but those of probes.
 #[derive(Debug)]
 pub(crate) struct Access {
     rules: AccessRules,
+    sets: Arc<KnownSets>,
 }
 
 impl Access {
-    pub(crate) fn new(rules: AccessRules) -> Self {
-        Self { rules }
+    /// By these rules; hosts at which something is shown are accepted too.
+    pub(crate) fn new(rules: AccessRules, sets: Arc<KnownSets>) -> Self {
+        Self { rules, sets }
     }
 
     /// Whether a request may go on.
@@ -47,12 +51,13 @@ impl Access {
     /// [`Refused`] when its `Host` or `Origin` is not accepted.
     pub(crate) fn check<B>(&self, request: &Request<B>) -> Result<(), Refused> {
         let target = request.uri().authority().map(Authority::as_str);
-        self.rules.check(request.headers(), target)
+        let shown = |host: &str| self.sets.at_host(host).is_some();
+        self.rules.check_with(request.headers(), target, shown)
     }
 
     /// Whether clients may call the gateway by this `HOST[:PORT]`.
     pub(crate) fn is_called(&self, authority: &str) -> bool {
-        self.rules.accepts_host(authority)
+        self.rules.accepts_host(authority) || self.sets.at_host(authority).is_some()
     }
 
     /// The answer to a browser's question whether a page may send a request that [`Access::check`] has let pass.

@@ -8,12 +8,14 @@ mod catalogue;
 mod client;
 mod inner;
 mod legs;
+mod list_changes;
 mod lister;
 mod own;
 mod replicas;
 mod rewritten;
 mod stateless;
 mod stream;
+mod viewer;
 
 use std::{
     collections::HashMap,
@@ -29,7 +31,7 @@ use hyper::{
 };
 use mcpt_access::Permission;
 use mcpt_aggregate::{
-    About, ListKind, ServerLabel, Tag, Target, about, answer_to_server, to_server,
+    About, ListKind, ServerLabel, ServerSet, Tag, Target, about, answer_to_server, to_server,
 };
 use mcpt_core::Namespace;
 use mcpt_protocol::{
@@ -47,19 +49,21 @@ use self::{
     inner::collect,
     legs::{Legs, NoLeg, Session, within},
     stream::Listening,
+    viewer::Viewer,
 };
 pub(crate) use self::{
     replicas::{MAX_TOLD, Replicas},
     rewritten::Rewritten,
 };
 use crate::{
-    access::{Caller, permission, principal_of},
+    access::{permission, principal_of},
     directory::unix_time,
     exchange::{Exchange, judge},
     metrics::Outcome,
     noted::Noted,
     refusal::{Refusal, page},
     relay::{Answer, GatewayBody},
+    sets::KnownSets,
     upstream::Upstream,
 };
 
@@ -77,6 +81,7 @@ struct Parties {
     exchange: Arc<Exchange>,
     catalogue: Arc<Catalogue>,
     legs: Arc<Legs>,
+    sets: Arc<KnownSets>,
 }
 
 impl Aggregate {
@@ -84,6 +89,7 @@ impl Aggregate {
         exchange: &Arc<Exchange>,
         default_namespace: Namespace,
         replicas: Arc<Replicas>,
+        sets: Arc<KnownSets>,
     ) -> Self {
         let closing = exchange.closing.clone();
         let catalogue = Catalogue::new(Arc::clone(exchange), default_namespace, closing);
@@ -92,6 +98,7 @@ impl Aggregate {
                 exchange: Arc::clone(exchange),
                 catalogue: Arc::new(catalogue),
                 legs: Arc::new(Legs::new(Arc::clone(exchange), replicas)),
+                sets,
             }),
             listening: Mutex::default(),
         }
@@ -104,12 +111,18 @@ impl Aggregate {
         self.listening().retain(|_, stream| !stream.is_cancelled());
     }
 
-    /// Answers one request.
-    pub(crate) async fn answer(&self, request: Request<Incoming>, noted: &Noted) -> Answer {
+    /// Answers one request, to a set of servers or to all of them.
+    pub(crate) async fn answer(
+        &self,
+        request: Request<Incoming>,
+        set: Option<Arc<ServerSet>>,
+        noted: &Noted,
+    ) -> Answer {
         self.parties.catalogue.begin();
+        let viewer = Viewer::of(request.extensions(), set);
         match *request.method() {
-            Method::POST => self.post(request, noted).await,
-            Method::GET | Method::DELETE => self.without_message(&request, noted).await,
+            Method::POST => self.post(request, viewer, noted).await,
+            Method::GET | Method::DELETE => self.without_message(request, viewer, noted).await,
             _ => Answer::refusal(
                 &Refusal::Method {
                     allow: "GET, POST, DELETE",
@@ -119,7 +132,7 @@ impl Aggregate {
         }
     }
 
-    async fn post(&self, request: Request<Incoming>, noted: &Noted) -> Answer {
+    async fn post(&self, request: Request<Incoming>, viewer: Viewer, noted: &Noted) -> Answer {
         let (parts, body) = request.into_parts();
         let bodies = &self.parties.exchange.bodies;
         let body = match bodies.read(body).await {
@@ -148,15 +161,18 @@ impl Aggregate {
             Kind::Notification { .. } | Kind::Response { .. } => None,
         };
         match era_of_request(&parts.headers, Some(&message), UnknownVersion::Refuse) {
-            Ok(RequestEra::Initialize) => self.initialize(&message, id, &parts.extensions).await,
-            Ok(RequestEra::Legacy) => match self.session(&parts.headers, &parts.extensions).await {
+            Ok(RequestEra::Initialize) => {
+                self.initialize(&message, id, &parts.extensions, &viewer)
+                    .await
+            }
+            Ok(RequestEra::Legacy) => match self.session(&parts, viewer).await {
                 Ok(session) => {
                     self.in_session(&session, &message, &parts.headers, noted)
                         .await
                 }
                 Err(refusal) => Answer::refusal(&refusal, id.map(Part::raw)),
             },
-            Ok(RequestEra::Modern) => self.stateless(&message, &parts, noted).await,
+            Ok(RequestEra::Modern) => self.stateless(&message, &parts, &viewer, noted).await,
             Err(unknown @ (EraUnknown::Several(_) | EraUnknown::Unsupported)) => own::refused(
                 StatusCode::BAD_REQUEST,
                 id,
@@ -172,6 +188,7 @@ impl Aggregate {
         message: &Message<'_>,
         id: Option<Part<'_>>,
         extensions: &Extensions,
+        viewer: &Viewer,
     ) -> Answer {
         let Some(id) = id else {
             let code = ErrorCode::INVALID_REQUEST;
@@ -182,7 +199,7 @@ impl Aggregate {
                 "initialize without an id",
             );
         };
-        let client = match Client::of(message) {
+        let client = match Client::of(message, viewer.set_name()) {
             Ok(client) => client,
             Err(unfit @ (UnfitClient::Incomplete | UnfitClient::TooMuch)) => {
                 return own::error(id, ErrorCode::INVALID_PARAMS, &unfit.to_string());
@@ -210,24 +227,22 @@ impl Aggregate {
         self.parties.legs.end_all(gone, extensions.get());
         self.parties.legs.replicas.tell(session).await;
         self.parties.catalogue.settled().await;
-        let seen = self.parties.catalogue.seen_by(extensions.get());
+        let seen = self.parties.catalogue.seen_by(viewer);
         own::initialized(id, &client, &seen, sealed)
     }
 
     /// The session that a request names.
-    async fn session(
-        &self,
-        headers: &HeaderMap,
-        extensions: &Extensions,
-    ) -> Result<Session, Refusal> {
-        let sealed = header::single(headers, &SESSION_ID)?;
+    async fn session(&self, parts: &Parts, viewer: Viewer) -> Result<Session, Refusal> {
+        let sealed = header::single(&parts.headers, &SESSION_ID)?;
         let sealed = sealed.ok_or(Refusal::NoSession)?.as_bytes();
         let ticket = self.parties.exchange.keys.open(sealed);
-        let owner = principal_of(extensions);
+        let owner = principal_of(&parts.extensions);
         let ticket = ticket.filter(|ticket| {
             ticket.is_current(unix_time()) && ticket.principal == owner && ticket.legs.is_empty()
         });
         let client = ticket.and_then(|ticket| Client::read(&ticket.client?));
+        // A session is with the servers that it began with.
+        let client = client.filter(|client| client.set.as_deref() == viewer.set_name());
         let client = client.ok_or(Refusal::UnknownSession)?;
         let id = JoinedId::of(sealed);
         let (legs, now) = (&self.parties.legs, self.parties.exchange.directory.now());
@@ -237,11 +252,7 @@ impl Aggregate {
             known = legs.sessions.used(id, now);
         }
         match known {
-            Joined::Open => Ok(Session {
-                id,
-                client,
-                caller: extensions.get::<Caller>().cloned(),
-            }),
+            Joined::Open => Ok(Session { id, client, viewer }),
             Joined::Ended | Joined::Unknown => Err(Refusal::UnknownSession),
         }
     }
@@ -259,8 +270,7 @@ impl Aggregate {
                 method => match ListKind::of_method(method) {
                     Some(kind) => {
                         self.parties.catalogue.settled().await;
-                        let caller = session.caller.as_ref();
-                        own::list(*id, kind, &self.parties.catalogue.seen_by(caller))
+                        own::list(*id, kind, &self.parties.catalogue.seen_by(&session.viewer))
                     }
                     None => self.forward(session, message, *id, headers, noted).await,
                 },
@@ -292,12 +302,13 @@ impl Aggregate {
         headers: &HeaderMap,
         noted: &Noted,
     ) -> Answer {
-        let behalf = session.caller.as_ref();
-        let target = match self.target(message, behalf).await {
+        let viewer = &session.viewer;
+        let behalf = viewer.caller.as_ref();
+        let target = match self.target(message, viewer).await {
             Ok(target) => target,
             Err((code, why)) => return own::error(id, code, &why),
         };
-        let Some(server) = self.parties.catalogue.server_for(&target.server, behalf) else {
+        let Some(server) = self.parties.catalogue.server_for(&target.server, viewer) else {
             let why = format!("no server {}", target.server);
             return own::error(id, ErrorCode::INVALID_PARAMS, &why);
         };
@@ -337,7 +348,7 @@ impl Aggregate {
     async fn target(
         &self,
         message: &Message<'_>,
-        caller: Option<&Caller>,
+        viewer: &Viewer,
     ) -> Result<Target, (ErrorCode, String)> {
         let method = message.method().unwrap_or_default();
         let Some(about) = about(message) else {
@@ -352,7 +363,7 @@ impl Aggregate {
             });
         };
         self.parties.catalogue.settled().await;
-        let seen = self.parties.catalogue.seen_by(caller);
+        let seen = self.parties.catalogue.seen_by(viewer);
         let merged = &seen.merged;
         let (found, sort, name) = match &about {
             About::Tool(name) => (merged.find(ListKind::Tools, name).cloned(), "tool", name),
@@ -413,8 +424,7 @@ impl Aggregate {
 
     /// Tells a server what it has asked for. It may be gone, and then nobody wants to know any more.
     async fn tell(&self, session: &Session, label: &ServerLabel, text: String) {
-        let caller = session.caller.as_ref();
-        if let Some(server) = self.parties.catalogue.server_for(label, caller)
+        if let Some(server) = self.parties.catalogue.server_for(label, &session.viewer)
             && let Some(leg) = self.parties.legs.sessions.leg(session.id, server.key())
         {
             self.parties.tell(&server, session, &leg, text).await;
@@ -424,9 +434,9 @@ impl Aggregate {
     /// Tells all servers that the session has to do with. Which of them a cancelled request went to is known to them: its id
     /// is one that the client has used once.
     fn tell_all(&self, session: &Session, message: &Message<'_>) {
-        let (catalogue, caller) = (&self.parties.catalogue, session.caller.as_ref());
+        let catalogue = &self.parties.catalogue;
         for (key, leg) in self.parties.legs.sessions.legs(session.id) {
-            if let Some(server) = catalogue.server_for(&catalogue.label(&key), caller) {
+            if let Some(server) = catalogue.server_for(&catalogue.label(&key), &session.viewer) {
                 let (parties, text) = (Arc::clone(&self.parties), message.text().to_owned());
                 let session = session.clone();
                 tokio::spawn(async move { parties.tell(&server, &session, &leg, text).await });
@@ -435,7 +445,12 @@ impl Aggregate {
     }
 
     /// GET, which listens, and DELETE.
-    async fn without_message(&self, request: &Request<Incoming>, noted: &Noted) -> Answer {
+    async fn without_message(
+        &self,
+        request: Request<Incoming>,
+        viewer: Viewer,
+        noted: &Noted,
+    ) -> Answer {
         match era_of_request(request.headers(), None, UnknownVersion::Refuse) {
             Ok(RequestEra::Legacy | RequestEra::Initialize) => {}
             Ok(RequestEra::Modern) => {
@@ -446,18 +461,19 @@ impl Aggregate {
                 return own::refused(status, None, code, &unknown.to_string());
             }
         }
-        let session = match self.session(request.headers(), request.extensions()).await {
+        let (parts, _) = request.into_parts();
+        let session = match self.session(&parts, viewer).await {
             Ok(session) => session,
             Err(refusal) => return Answer::refusal(&refusal, None),
         };
-        if request.method() == Method::DELETE {
+        if parts.method == Method::DELETE {
             self.parties.legs.end(&session);
             if let Some(stream) = self.listening().remove(&session.id) {
                 stream.cancel();
             }
             return own::accepted();
         }
-        if let Some(event) = request.headers().get(LAST_EVENT_ID) {
+        if let Some(event) = parts.headers.get(LAST_EVENT_ID) {
             let event = event.to_str().ok().and_then(Tag::read_event_id);
             return match event {
                 Some((server, event)) => self.resume(&session, &server, event, noted).await,
@@ -480,8 +496,7 @@ impl Aggregate {
         event: &str,
         noted: &Noted,
     ) -> Answer {
-        let caller = session.caller.as_ref();
-        let server = self.parties.catalogue.server_for(label, caller);
+        let server = self.parties.catalogue.server_for(label, &session.viewer);
         let leg = server.and_then(|server| {
             let leg = self.parties.legs.sessions.leg(session.id, server.key())?;
             Some((server, leg))
@@ -489,7 +504,7 @@ impl Aggregate {
         let (Some((server, leg)), Ok(event)) = (leg, HeaderValue::from_str(event)) else {
             return Answer::refusal(&Refusal::UnknownEvent, None);
         };
-        let behalf = session.caller.as_ref();
+        let behalf = session.viewer.caller.as_ref();
         let mut parts = inner::parts(Method::GET, behalf, None, Some(within(&leg)));
         parts.headers.insert(LAST_EVENT_ID, event);
         let exchange = &self.parties.exchange;
@@ -524,7 +539,7 @@ impl Parties {
         leg: &JoinedLeg,
         text: String,
     ) {
-        let behalf = session.caller.as_ref();
+        let behalf = session.viewer.caller.as_ref();
         let parts = inner::parts(Method::POST, behalf, None, Some(within(leg)));
         // To who reads it in another way it may be a call.
         if refused(server, &parts, &text).is_some() {

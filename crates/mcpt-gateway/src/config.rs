@@ -33,6 +33,9 @@ pub struct GatewayConfig {
     pub lock: Option<LockConfig>,
     /// File that says how often whoever may call, as [`mcpt_access::Limits::parse`] reads it; followed while the gateway runs.
     pub limits: Option<PathBuf>,
+    /// File of named sets of servers and of what is shown at which host, as [`mcpt_aggregate::Sets::parse`] reads it; followed
+    /// while the gateway runs.
+    pub sets: Option<PathBuf>,
     /// How requests are handled, for servers that say nothing about it: which instances new sessions go to, limits, time.
     pub handling: Handling,
     /// The other replicas, whose sessions count as load too.
@@ -64,6 +67,7 @@ impl GatewayConfig {
             access: AccessRules::for_listener(listen),
             lock: None,
             limits: None,
+            sets: None,
             handling: Handling::default(),
             peers: None,
             max_body: 16 * 1024 * 1024,

@@ -26,6 +26,7 @@ use crate::{
     metrics::Metrics,
     pages::{Pages, Told},
     peers::{self, PeerAddresses},
+    sets::KnownSets,
     sources,
     stages::Stages,
     target::Targets,
@@ -64,6 +65,7 @@ pub struct Gateway {
     admin: Bound,
     lock: (Lock, Vec<Follower>),
     limits: LimitsFile,
+    sets: Arc<KnownSets>,
     config: GatewayConfig,
 }
 
@@ -101,9 +103,15 @@ impl Gateway {
             file: config.limits.clone().unwrap_or_default(),
             source,
         })?;
+        let sets = KnownSets::open(config.sets.as_deref(), &config.default_namespace);
+        let sets = sets.map_err(|source| LockError::Sets {
+            file: config.sets.clone().unwrap_or_default(),
+            source,
+        })?;
         Ok(Self {
             lock,
             limits,
+            sets: Arc::new(sets),
             clients: Bound::to(config.listen)?,
             admin: Bound::to(config.admin)?,
             config,
@@ -140,6 +148,7 @@ impl Gateway {
             self.config,
             self.lock,
             self.limits,
+            self.sets,
             admin.port(),
             &mut background,
         );
@@ -173,7 +182,8 @@ impl Gateway {
 
 /// Serves the gateway's own pages.
 async fn serve_pages(listener: TcpListener, address: SocketAddr, pages: Arc<Pages>) {
-    let access = Arc::new(Access::new(AccessRules::for_listener(address)));
+    let rules = AccessRules::for_listener(address);
+    let access = Arc::new(Access::new(rules, Arc::default()));
     let service = service_fn(move |request: Request<Incoming>| {
         let (pages, access) = (Arc::clone(&pages), Arc::clone(&access));
         async move {
@@ -196,6 +206,7 @@ fn stages(
     config: GatewayConfig,
     (lock, followers): (Lock, Vec<Follower>),
     limits: LimitsFile,
+    sets: Arc<KnownSets>,
     admin_port: u16,
     background: &mut JoinSet<()>,
 ) -> (Arc<Stages>, CancellationToken) {
@@ -232,8 +243,12 @@ fn stages(
         closing: closing.clone(),
         listening: Arc::default(),
     });
-    let aggregate = Aggregate::new(&exchange, default_namespace.clone(), Arc::clone(&replicas));
-    let aggregate = Arc::new(aggregate);
+    let aggregate = Arc::new(Aggregate::new(
+        &exchange,
+        default_namespace.clone(),
+        Arc::clone(&replicas),
+        Arc::clone(&sets),
+    ));
     if let Some(peers) = config.peers {
         let heard = Arc::clone(&peers_heard);
         let (known, directory) = (Arc::clone(&exchange.others), Arc::clone(&directory));
@@ -242,8 +257,9 @@ fn stages(
     }
     background.spawn(sweep(Arc::clone(&exchange), Arc::clone(&aggregate)));
     let stages = Stages {
-        access: Access::new(config.access),
+        access: Access::new(config.access, Arc::clone(&sets)),
         lock,
+        sets,
         targets: Targets::new(Arc::clone(&directory), default_namespace.clone()),
         exchange: Arc::clone(&exchange),
         aggregate,

@@ -13,7 +13,7 @@ use url::Url;
 
 use crate::access::Access;
 
-const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+pub(crate) const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const FORWARDED_PATH: HeaderName = HeaderName::from_static("x-forwarded-path");
 
@@ -65,10 +65,19 @@ impl OuterUrl {
         Some(format!("{}://{authority}{path}", self.scheme()))
     }
 
-    /// Where its metadata is, `query` with it.
+    /// Where its metadata is, `query` with it. A URL without a path has it where one with a path has the begin (RFC 9728).
     pub(crate) fn metadata(&self, query: Option<&str>) -> Option<String> {
         let query = query.map(|query| format!("?{query}")).unwrap_or_default();
-        self.at(&format!("{PROTECTED_RESOURCE}{}{query}", self.uri.path()))
+        let path = Some(self.uri.path()).filter(|path| *path != "/");
+        let path = path.unwrap_or_default();
+        self.at(&format!("{PROTECTED_RESOURCE}{path}{query}"))
+    }
+
+    /// What a token may call it by: its host or itself, with a slash at the end or without.
+    pub(crate) fn names(&self) -> Vec<String> {
+        let path = self.uri.path().trim_end_matches('/');
+        let names = ["", "/", path, &format!("{path}/")].map(|path| self.at(path));
+        names.into_iter().flatten().collect()
     }
 
     /// The URL that it is the metadata of.
@@ -85,13 +94,15 @@ impl OuterUrl {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use mcpt_protocol::AccessRules;
 
     use super::*;
 
     fn outer(headers: &[(&str, &str)], uri: &str) -> Option<OuterUrl> {
         let rules = AccessRules::for_listener("127.0.0.1:8900".parse().unwrap());
-        let access = Access::new(rules.allow_hosts(["mcp.example.com"]));
+        let access = Access::new(rules.allow_hosts(["mcp.example.com"]), Arc::default());
         let mut request = Request::post(uri);
         for (name, value) in headers {
             request = request.header(*name, *value);

@@ -42,6 +42,20 @@ const MAX_ANSWER: usize = 4 * 1024 * 1024;
 pub struct Peers {
     host: String,
     port: u16,
+    /// Whether nobody is asked any more once none of them answers.
+    until_gone: bool,
+}
+
+impl Peers {
+    /// The one gateway that another takes the place of, its own pages at this address: what is known of sessions is taken over from
+    /// it, and it tells of new ones until it ends.
+    pub fn before(pages: SocketAddr) -> Self {
+        Self {
+            host: pages.ip().to_string(),
+            port: pages.port(),
+            until_gone: true,
+        }
+    }
 }
 
 /// A text is not `HOST:PORT`.
@@ -62,6 +76,7 @@ impl FromStr for Peers {
         Ok(Self {
             host: host.to_owned(),
             port,
+            until_gone: false,
         })
     }
 }
@@ -146,7 +161,7 @@ impl PeerAddresses {
     }
 }
 
-/// Asks the others for as long as the gateway runs; `heard` is set once they were asked.
+/// Asks the others for as long as the gateway runs, or there are any; `heard` is set once they were asked.
 pub(crate) async fn exchange(
     peers: Peers,
     known: Arc<PeerAddresses>,
@@ -183,6 +198,9 @@ pub(crate) async fn exchange(
         let all: Vec<_> = reports.values().collect();
         directory.count_elsewhere(&all);
         heard.store(true, Relaxed);
+        if peers.until_gone && alive.is_empty() {
+            return;
+        }
     }
 }
 
@@ -248,6 +266,7 @@ mod tests {
             let wanted = wanted.map(|(host, port)| Peers {
                 host: host.to_owned(),
                 port,
+                until_gone: false,
             });
             assert_eq!(peers, wanted, "{text}");
         }

@@ -46,16 +46,6 @@ impl<'a> Route<'a> {
     }
 }
 
-impl Route<'_> {
-    /// Whether it tells nobody anything that only some may know.
-    pub(crate) fn is_for_all(self) -> bool {
-        matches!(
-            self,
-            Self::Probe(_) | Self::Metadata { .. } | Self::MetadataOfAll | Self::Nothing
-        )
-    }
-}
-
 /// The server that a path means, its namespace first if that is named.
 fn server_at(path: &str) -> Option<(Option<&str>, &str)> {
     let rest = path.strip_prefix("/mcp/")?;

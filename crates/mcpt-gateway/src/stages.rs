@@ -9,6 +9,7 @@ use std::{sync::Arc, time::Instant};
 
 use hyper::{Method, Request, Response, StatusCode, body::Incoming, header::WWW_AUTHENTICATE};
 use mcpt_access::Permission;
+use mcpt_aggregate::ServerSet;
 use mcpt_routing::Server;
 
 use crate::{
@@ -22,10 +23,12 @@ use crate::{
     observed::Observed,
     outer::OuterUrl,
     pages::Pages,
+    place::Place,
     protected,
     refusal::Refusal,
     relay::Answer,
     route::Route,
+    sets::KnownSets,
     target::Targets,
     upstream::Upstream,
     walk::{Walk, trace_of},
@@ -36,6 +39,7 @@ use crate::{
 pub(crate) struct Stages {
     pub(crate) access: Access,
     pub(crate) lock: Lock,
+    pub(crate) sets: Arc<KnownSets>,
     pub(crate) targets: Targets,
     pub(crate) exchange: Arc<Exchange>,
     pub(crate) aggregate: Arc<Aggregate>,
@@ -93,15 +97,18 @@ impl Stages {
 
     /// Answers a request that may come in.
     async fn admitted(&self, request: Request<Incoming>, noted: &Noted) -> Answer {
-        let for_all = Route::of(request.uri().path()).is_for_all();
-        if for_all || !self.lock.is_locked() {
+        if !self.lock.is_locked() || Place::of(&request, &self.sets).is_for_all() {
             return self.routed(request, noted).await;
         }
+        let own_name = self.own_name(&request);
         let (mut parts, body) = request.into_parts();
         let path = parts.uri.path();
-        let admitted = self
-            .lock
-            .admit(path, &mut parts.headers, &mut parts.extensions);
+        let admitted = self.lock.admit(
+            path,
+            own_name.as_ref(),
+            &mut parts.headers,
+            &mut parts.extensions,
+        );
         let admitted = admitted.await;
         let request = Request::from_parts(parts, body);
         if let Err(fault) = admitted {
@@ -115,19 +122,19 @@ impl Stages {
 
     /// Answers a request of somebody who was let in.
     async fn routed(&self, request: Request<Incoming>, noted: &Noted) -> Answer {
-        let route = Route::of(request.uri().path());
-        let target = match route {
-            Route::All => return self.aggregated(request, noted).await,
+        let place = Place::of(&request, &self.sets);
+        let about = matches!(place, Place::Metadata(_));
+        let target = match place {
+            Place::Together(set) => return self.aggregated(request, set, noted).await,
             // What a server says of a login, no client of a locked gateway can act on.
-            Route::Metadata { .. } | Route::MetadataOfAll if self.lock.is_locked() => {
+            Place::Metadata(_) | Place::MetadataTogether if self.lock.is_locked() => {
                 return self.metadata(request).await;
             }
-            Route::Server { namespace, name } | Route::Metadata { namespace, name } => {
-                self.targets.find(namespace, name)
+            Place::Server(named) | Place::Metadata(named) => {
+                self.targets.find(named.namespace.as_deref(), &named.name)
             }
-            Route::Probe(_) | Route::MetadataOfAll | Route::Nothing => Err(Refusal::UnknownPath),
+            Place::MetadataTogether | Place::Nothing => Err(Refusal::UnknownPath),
         };
-        let about = matches!(route, Route::Metadata { .. });
         match target {
             Ok(server) => {
                 noted.note_server(&server);
@@ -144,8 +151,9 @@ impl Stages {
     async fn unrecognised(&self, fault: CredentialFault, request: Request<Incoming>) -> Answer {
         self.metrics.nowhere();
         let outer = OuterUrl::of(&request, &self.access);
+        let own_name = self.sets.called(&request).is_some();
         let path = request.uri().path();
-        let challenge = self.lock.challenge(fault, path, outer.as_ref());
+        let challenge = self.lock.challenge(fault, path, outer.as_ref(), own_name);
         let refusal = Refusal::Credentials(fault);
         let mut answer = self.exchange.refuse(refusal, request).await;
         if let Some(challenge) = challenge {
@@ -155,11 +163,22 @@ impl Stages {
         answer
     }
 
-    /// Answers for all servers as one.
-    async fn aggregated(&self, request: Request<Incoming>, noted: &Noted) -> Answer {
+    /// The URL that a request calls where a host of it is one at which something is shown, which is a name of its own.
+    fn own_name(&self, request: &Request<Incoming>) -> Option<OuterUrl> {
+        self.sets.called(request)?;
+        OuterUrl::of(request, &self.access)
+    }
+
+    /// Answers for several servers as one: those of a set, or all.
+    async fn aggregated(
+        &self,
+        request: Request<Incoming>,
+        set: Option<Arc<ServerSet>>,
+        noted: &Noted,
+    ) -> Answer {
         // On the heap: requests for single servers need no room for it.
         let begin = Instant::now();
-        let answer = Box::pin(self.aggregate.answer(request, noted)).await;
+        let answer = Box::pin(self.aggregate.answer(request, set, noted)).await;
         let latency = (answer.outcome == Outcome::Answered).then(|| begin.elapsed());
         if let Some(server) = noted.server() {
             self.metrics.of(server).record(answer.outcome, latency);
@@ -189,8 +208,9 @@ impl Stages {
     /// Tells how clients of a gateway with a lock get a token.
     async fn metadata(&self, request: Request<Incoming>) -> Answer {
         let outer = OuterUrl::of(&request, &self.access);
+        let own_name = self.sets.called(&request).is_some();
         let path = request.uri().path();
-        let refusal = match self.lock.metadata(path, outer.as_ref()) {
+        let refusal = match self.lock.metadata(path, outer.as_ref(), own_name) {
             Some(_) if request.method() != Method::GET => Refusal::Method { allow: "GET" },
             Some(metadata) => return Answer::page("application/json", metadata),
             None => Refusal::NoMetadata(path.to_owned()),

@@ -308,16 +308,44 @@ fn described(server: Server) -> Server {
     }
 }
 
+/// Where the own pages are of the gateway whose place one takes that a supervisor runs: `IP:PORT`. `None` when there is none that
+/// lives, and for one that somebody runs by hand.
+///
+/// # Errors
+/// When the state folder cannot be read.
+pub fn pages_of_gateway_before() -> io::Result<Option<SocketAddr>> {
+    let Some(run) = own_run() else {
+        return Ok(None);
+    };
+    let before = run.server().current()?;
+    let before = before.filter(|before| before.path() != run.path() && lock::is_alive(before));
+    let Some(before) = before else {
+        return Ok(None);
+    };
+    match own_files::read(&before.pages_file()) {
+        Ok(text) => {
+            let text = String::from_utf8_lossy(&text);
+            let address = text.trim().strip_prefix("http://");
+            Ok(address.and_then(|address| address.parse().ok()))
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// The run of a gateway that this process is, if it is one.
+fn own_run() -> Option<RunFolder> {
+    let run = RunFolder::at(env::var_os(marked::MARK.0).map(PathBuf::from)?)?;
+    run.server().path().ends_with(NAME).then_some(run)
+}
+
 /// Notes where the own pages of a gateway are that a supervisor runs, for the commands that ask it. Does nothing for one that
 /// somebody runs by hand.
 ///
 /// # Errors
 /// When the note cannot be written.
 pub fn note_gateway_pages(address: SocketAddr) -> io::Result<()> {
-    let Some(run) = env::var_os(marked::MARK.0).map(PathBuf::from) else {
-        return Ok(());
-    };
-    match RunFolder::at(run).filter(|run| run.server().path().ends_with(NAME)) {
+    match own_run() {
         Some(run) => {
             own_files::replace(&run.pages_file(), format!("http://{address}\n").as_bytes())
         }

@@ -33,6 +33,6 @@ pub use self::{
     become_server::become_server,
     discovery::ProcessDiscovery,
     driver::ProcessDriver,
-    gateway::{LocalGateway, LocalGatewayOptions, note_gateway_pages},
+    gateway::{LocalGateway, LocalGatewayOptions, note_gateway_pages, pages_of_gateway_before},
     supervisor::supervise,
 };

@@ -100,12 +100,25 @@ impl AccessRules {
     /// # Errors
     /// [`Refused`] when one of them is not accepted, or stands there several times.
     pub fn check(&self, headers: &HeaderMap, target: Option<&str>) -> Result<(), Refused> {
+        self.check_with(headers, target, |_| false)
+    }
+
+    /// The same where `further` says which other hosts are accepted.
+    ///
+    /// # Errors
+    /// [`Refused`].
+    pub fn check_with(
+        &self,
+        headers: &HeaderMap,
+        target: Option<&str>,
+        further: impl Fn(&str) -> bool,
+    ) -> Result<(), Refused> {
         let host = single(headers, &HOST)?;
+        let accepts = |host: &str| self.accepts_host(host) || further(host);
         let accepted = match (host, target) {
             (None, None) => false,
             (host, target) => {
-                host.is_none_or(|h| text(h).is_some_and(|h| self.accepts_host(h)))
-                    && target.is_none_or(|target| self.accepts_host(target))
+                host.is_none_or(|h| text(h).is_some_and(accepts)) && target.is_none_or(accepts)
             }
         };
         if !accepted {

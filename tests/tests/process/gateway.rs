@@ -10,6 +10,7 @@ use mcpt_tests::{
     Mcpt,
     raw::{Session, agent},
 };
+use serde_json::json;
 
 use super::signal;
 
@@ -43,6 +44,12 @@ fn it_goes_on_over_replacements_and_crashes_and_goes_without_a_trace() {
     let demo = format!("{url}/demo");
     let session = Session::open(&agent, &demo);
     assert_eq!(session.count(&demo), 1);
+    let joined = Session::open(&agent, &url);
+    let count_joined = || {
+        let counted = joined.call(&url, "demo_counter", &json!({}));
+        counted.tool_text()
+    };
+    assert_eq!(count_joined(), "1");
     // The same again changes nothing; another way to run replaces it, at the same address and with the same keys.
     let _ = mcpt
         .run(&["gateway", "install"])
@@ -52,6 +59,7 @@ fn it_goes_on_over_replacements_and_crashes_and_goes_without_a_trace() {
     let replaced = mcpt.run(&other).ok();
     assert_eq!(url_of(&replaced.stdout), url);
     assert_eq!(session.count(&demo), 2);
+    assert_eq!(count_joined(), "2");
 
     // What would not run does not take its place.
     let wrong = ["gateway", "install", "--", "--balance", "nonsense"];

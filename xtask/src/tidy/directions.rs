@@ -87,7 +87,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("mcpt-gateway-api", &[]),
     ("mcpt-http", &["mcpt-protocol"]),
     ("mcpt-routing", &["mcpt-core"]),
-    ("mcpt-aggregate", &["mcpt-protocol"]),
+    ("mcpt-aggregate", &["mcpt-access", "mcpt-protocol"]),
     ("mcpt-backend", &["mcpt-core", "mcpt-routing"]),
     (
         "mcpt-catalog",

@@ -23,6 +23,8 @@ pub(crate) struct Caller {
     pub(super) principal: Arc<Principal>,
     /// `None`: whoever was let in may do everything.
     pub(super) rules: Option<Arc<Rules>>,
+    /// The set of servers that he has come by.
+    pub(super) set: Option<Arc<str>>,
     /// By what he was recognised.
     pub(super) shown: Shown,
     pub(super) lock: Arc<Locked>,
@@ -46,6 +48,12 @@ impl Caller {
         self.rules.is_some()
     }
 
+    /// The same, come by a set of servers.
+    pub(crate) fn at_set(mut self, name: &str) -> Self {
+        self.set = Some(Arc::from(name));
+        self
+    }
+
     /// Who he is.
     pub(crate) fn principal(&self) -> &Arc<Principal> {
         &self.principal
@@ -55,8 +63,9 @@ impl Caller {
     pub(crate) fn permission(&self, server: &ServerKey) -> Permission {
         match &self.rules {
             None => Permission::Everything,
-            Some(rules) => rules.permission(
+            Some(rules) => rules.permission_in(
                 &self.principal,
+                self.set.as_deref(),
                 server.namespace.as_str(),
                 server.name.as_str(),
             ),

@@ -9,6 +9,7 @@ use std::{
 
 use arc_swap::ArcSwap;
 use mcpt_access::{InvalidKeys, InvalidLimits, InvalidRules};
+use mcpt_aggregate::InvalidSets;
 use notify::{
     Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher as _,
     event::{AccessKind, AccessMode},
@@ -20,7 +21,7 @@ const MOST_BYTES: u64 = 16 * 1024 * 1024;
 /// The link by which Kubernetes replaces all files of a mounted Secret at once.
 const KUBERNETES_DATA: &str = "..data";
 
-/// Why a file of keys, of rules or of limits is not usable.
+/// Why a file of keys, of rules, of limits or of sets is not usable.
 #[derive(Debug, thiserror::Error)]
 pub enum AccessFileError {
     /// The file cannot be read.
@@ -41,6 +42,9 @@ pub enum AccessFileError {
     /// It has no limits.
     #[error(transparent)]
     Limits(#[from] InvalidLimits),
+    /// It has no sets of servers.
+    #[error(transparent)]
+    Sets(#[from] InvalidSets),
     /// Its changes cannot be followed.
     #[error("cannot watch it for changes")]
     Watch(#[source] notify::Error),

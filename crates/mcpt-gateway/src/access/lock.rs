@@ -67,6 +67,15 @@ pub enum LockError {
         #[source]
         source: AccessFileError,
     },
+    /// The sets of servers are not usable.
+    #[error("cannot use the sets of {}", file.display())]
+    Sets {
+        /// File that was named.
+        file: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        source: AccessFileError,
+    },
     /// The certificates are not usable.
     #[error("cannot use the certificates of {}", file.display())]
     Certificates {
@@ -152,23 +161,26 @@ impl Lock {
     }
 
     /// Recognises who sent a request for a path, notes that in its extensions, and takes the credentials out of its headers.
-    /// Without a lock it stays as it is.
+    /// Without a lock it stays as it is. `own_name` is the URL that was called where that is a further name of the gateway.
     ///
     /// # Errors
     /// [`CredentialFault`] when nobody is recognised.
     pub(crate) async fn admit(
         &self,
         path: &str,
+        own_name: Option<&OuterUrl>,
         headers: &mut HeaderMap,
         extensions: &mut Extensions,
     ) -> Result<(), CredentialFault> {
         if let Some(locked) = &self.0 {
             let presented = credentials::take(headers)?;
             let rules = locked.rules.as_ref().map(|rules| Arc::clone(&rules.now()));
-            let (principal, shown) = locked.owner(&presented, path).await?;
+            let names = own_name.map(OuterUrl::names).unwrap_or_default();
+            let (principal, shown) = locked.owner(&presented, path, &names).await?;
             extensions.insert(Caller {
                 principal,
                 rules,
+                set: None,
                 shown,
                 lock: Arc::clone(locked),
             });
@@ -176,17 +188,22 @@ impl Lock {
         Ok(())
     }
 
-    /// The `WWW-Authenticate` of the answer to somebody who was not recognised, about the URL that he called.
+    /// The `WWW-Authenticate` of the answer to somebody who was not recognised, about the URL that he called; `own_name`:
+    /// which is a further name of the gateway.
     pub(crate) fn challenge(
         &self,
         fault: CredentialFault,
         path: &str,
         outer: Option<&OuterUrl>,
+        own_name: bool,
     ) -> Option<HeaderValue> {
         let error = fault.error();
         let tokens = self.0.as_ref().and_then(|locked| locked.tokens.as_ref());
         let metadata = tokens.and_then(|tokens| {
             let called = outer.and_then(|outer| outer.metadata(None));
+            if own_name {
+                return called;
+            }
             tokens.url_of(&format!("{PROTECTED_RESOURCE}{path}"), called)
         });
         let challenge = Challenge {
@@ -198,10 +215,19 @@ impl Lock {
     }
 
     /// The metadata at a path of such, if clients of this gateway can log in.
-    pub(crate) fn metadata(&self, path: &str, outer: Option<&OuterUrl>) -> Option<String> {
+    pub(crate) fn metadata(
+        &self,
+        path: &str,
+        outer: Option<&OuterUrl>,
+        own_name: bool,
+    ) -> Option<String> {
         let tokens = self.0.as_ref()?.tokens.as_ref()?;
         let called = outer.and_then(OuterUrl::resource);
-        let resource = tokens.url_of(path.strip_prefix(PROTECTED_RESOURCE)?, called)?;
+        let resource = if own_name {
+            called?
+        } else {
+            tokens.url_of(path.strip_prefix(PROTECTED_RESOURCE)?, called)?
+        };
         Some(tokens.metadata(&resource))
     }
 }
@@ -211,6 +237,7 @@ impl Locked {
         &self,
         presented: &HeaderValue,
         path: &str,
+        names: &[String],
     ) -> Result<(Arc<Principal>, Shown), CredentialFault> {
         let presented = presented.as_bytes();
         let keys = self.keys.as_ref();
@@ -220,7 +247,7 @@ impl Locked {
         match &self.tokens {
             // What has no dot is no token.
             Some(tokens) if keys.is_none() || presented.contains(&b'.') => {
-                let (subject, until) = tokens.subject_of(presented, path).await?;
+                let (subject, until) = tokens.subject_of(presented, path, names).await?;
                 Ok((subject, Shown::Token { until }))
             }
             _ => Err(CredentialFault::Unknown),

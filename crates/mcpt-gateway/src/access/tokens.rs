@@ -93,7 +93,7 @@ impl Tokens {
         Ok((tokens, followers))
     }
 
-    /// Whose a token is that was sent to a path of this gateway, and until when it is valid, in seconds since 1970.
+    /// Whose a token is that was sent to a path of this gateway, which `names` are further URLs of, and until when it is valid, in seconds since 1970.
     ///
     /// # Errors
     /// [`CredentialFault`].
@@ -101,10 +101,12 @@ impl Tokens {
         &self,
         token: &[u8],
         path: &str,
+        names: &[String],
     ) -> Result<(Arc<Principal>, u64), CredentialFault> {
         let now = u64::from(unix_time());
         let generation: u64 = self.issuers.iter().map(Issuer::generation).sum();
-        if let Some(known) = self.known(token, path, generation, now) {
+        let accepted = self.accepted(path, names);
+        if let Some(known) = self.known(token, &accepted, generation, now) {
             return known.map_err(Into::into);
         }
         let read = Token::read(token)?;
@@ -113,7 +115,7 @@ impl Tokens {
         let issuer = issuer.ok_or(TokenFault::Issuer)?;
         let verified = issuer.verify(&read, &self.groups_claim, now).await?;
         let owner = (Arc::clone(verified.principal()), verified.until());
-        let judged = verified.is_for(self.accepted(path).iter().map(String::as_str));
+        let judged = verified.is_for(accepted.iter().map(String::as_str));
         let mut cache = self.verified.lock().unwrap_or_else(PoisonError::into_inner);
         if cache.0 == generation {
             cache.1.note(token, verified);
@@ -126,7 +128,7 @@ impl Tokens {
     fn known(
         &self,
         token: &[u8],
-        path: &str,
+        accepted: &[String],
         generation: u64,
         now: u64,
     ) -> Option<Result<(Arc<Principal>, u64), TokenFault>> {
@@ -137,13 +139,14 @@ impl Tokens {
         let verified = cache.1.find(token)?;
         let judged = verified
             .is_current(now)
-            .and_then(|()| verified.is_for(self.accepted(path).iter().map(String::as_str)));
+            .and_then(|()| verified.is_for(accepted.iter().map(String::as_str)));
         Some(judged.map(|()| (Arc::clone(verified.principal()), verified.until())))
     }
 
-    /// What a token for a path may be meant for.
-    fn accepted(&self, path: &str) -> Vec<String> {
+    /// What a token for a path may be meant for; `names` are further URLs that are the gateway's own.
+    fn accepted(&self, path: &str, names: &[String]) -> Vec<String> {
         let mut accepted = self.audiences.clone();
+        accepted.extend_from_slice(names);
         if let Some(PublicUrl(base)) = &self.public_url {
             let path = path.trim_end_matches('/');
             accepted.extend([

@@ -11,7 +11,7 @@ use std::{
 };
 
 use mcpt_access::Permission;
-use mcpt_aggregate::{ListKind, Listing, Merged, ServerLabel};
+use mcpt_aggregate::{Chosen, ListKind, Listing, Merged, ServerLabel, ServerSet};
 use mcpt_core::Namespace;
 use mcpt_routing::{Server, ServerKey};
 use tokio::{
@@ -20,7 +20,8 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{access::Caller, exchange::Exchange, upstream::Upstream};
+use super::viewer::Viewer;
+use crate::{exchange::Exchange, upstream::Upstream};
 
 /// How long a client waits for the lists of a server that has only just come.
 const SETTLES_WITHIN: Duration = Duration::from_secs(1);
@@ -43,8 +44,11 @@ pub(super) struct Catalogue {
 #[derive(Debug, Default)]
 struct Views {
     version: u64,
-    by: HashMap<Vec<Permission>, Arc<State>>,
+    by: HashMap<View, Arc<State>>,
 }
+
+/// What tells views apart: the set, and what somebody may at each server.
+type View = (Option<Arc<ServerSet>>, Vec<Permission>);
 
 /// What is known now.
 #[derive(Debug, Default)]
@@ -53,6 +57,8 @@ pub(super) struct State {
     version: u64,
     servers: BTreeMap<ServerLabel, Known>,
     pub(super) merged: Arc<Merged>,
+    /// The set that it is of; `None`: all servers.
+    pub(super) set: Option<Arc<ServerSet>>,
 }
 
 /// What somebody may know of that.
@@ -119,18 +125,30 @@ impl Catalogue {
     }
 
     /// What somebody may know of what is known now.
-    pub(super) fn seen_by(&self, caller: Option<&Caller>) -> Seen<'_> {
+    pub(super) fn seen_by(&self, viewer: &Viewer) -> Seen<'_> {
         let state = self.state.borrow();
-        match caller.filter(|caller| caller.has_rules()) {
-            None => Seen::All(state),
-            Some(caller) => Seen::Part(self.part_of(&state, caller)),
+        if viewer.sees_all() {
+            return Seen::All(state);
         }
+        Seen::Part(self.part_of(&state, viewer))
+    }
+
+    /// What somebody may know of the lists, as of a moment at which they were others.
+    pub(super) fn lists_of(&self, viewer: &Viewer) -> Arc<Merged> {
+        Arc::clone(&self.seen_by(viewer).merged)
     }
 
     /// The part that somebody may know of: made once for all who may the same.
-    fn part_of(&self, state: &State, caller: &Caller) -> Arc<State> {
-        let known = state.servers.values();
-        let permissions: Vec<_> = known.map(|known| caller.permission(&known.key)).collect();
+    fn part_of(&self, state: &State, viewer: &Viewer) -> Arc<State> {
+        let caller = viewer.caller.as_ref();
+        let permission = |known: &Known| match caller {
+            Some(caller) => caller.permission(&known.key),
+            None => Permission::Everything,
+        };
+        let view: View = (
+            viewer.set.clone(),
+            state.servers.values().map(permission).collect(),
+        );
         let mut parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
         if parts.version != state.version || parts.by.len() >= MOST_VIEWS {
             *parts = Views {
@@ -138,10 +156,11 @@ impl Catalogue {
                 by: HashMap::new(),
             };
         }
-        let part = match parts.by.entry(permissions) {
+        let part = match parts.by.entry(view) {
             hash_map::Entry::Occupied(known) => known.into_mut(),
             hash_map::Entry::Vacant(place) => {
-                let part = Arc::new(state.part(place.key()));
+                let (set, permissions) = place.key();
+                let part = Arc::new(state.part(set.as_ref(), permissions));
                 place.insert(part)
             }
         };
@@ -177,15 +196,14 @@ impl Catalogue {
         self.exchange.directory.server(namespace, label.name())
     }
 
-    /// The same, if somebody may use it: to others it is as if it were not there.
+    /// The same, if it is there for somebody: to others it is as if there were none.
     pub(super) fn server_for(
         &self,
         label: &ServerLabel,
-        caller: Option<&Caller>,
+        viewer: &Viewer,
     ) -> Option<Arc<Server<Upstream>>> {
         let server = self.server(label)?;
-        let may = caller.is_none_or(|caller| caller.permission(server.key()).may_use());
-        may.then_some(server)
+        viewer.has(server.key()).then_some(server)
     }
 
     /// How a server is told from others.
@@ -271,11 +289,22 @@ impl State {
         servers.filter_map(|(label, known)| Some((label, known.instructions.as_deref()?)))
     }
 
-    /// The part that somebody may know of who may this at each server. What things are called in it does not depend on the rest.
-    fn part(&self, permissions: &[Permission]) -> Self {
-        let mut part = Self::default();
+    /// The part that somebody may know of who may this at each server, and has come to this set. What things are called in it
+    /// does not depend on the rest.
+    fn part(&self, set: Option<&Arc<ServerSet>>, permissions: &[Permission]) -> Self {
+        let mut part = Self {
+            set: set.cloned(),
+            ..Self::default()
+        };
         for ((label, known), permission) in self.servers.iter().zip(permissions) {
             let mut known = known.clone();
+            if let Some(set) = set {
+                let Some(chosen) = known.chosen_of(set) else {
+                    continue;
+                };
+                let listing = Arc::make_mut(&mut known.listing);
+                listing.retain(ListKind::Tools, |tool| chosen.has_tool(tool));
+            }
             match permission {
                 Permission::Nothing => continue,
                 Permission::Everything => {}
@@ -293,23 +322,33 @@ impl State {
     fn merge(&mut self) {
         let listings = self.servers.iter();
         let listings = listings.map(|(label, known)| (label.clone(), Arc::clone(&known.listing)));
-        self.merged = Arc::new(Merged::of(&listings.collect()));
+        let set = self.set.as_ref();
+        let chosen = self.servers.iter().filter_map(|(label, known)| {
+            let chosen = known.chosen_of(set?)?;
+            Some((label.clone(), chosen))
+        });
+        self.merged = Arc::new(Merged::in_set(&listings.collect(), &chosen.collect()));
     }
 
     /// Something is known otherwise.
     fn changed(&mut self) {
         self.version += 1;
     }
+}
 
-    /// The lists that differ from those of before, each kind of notification once.
-    pub(super) fn differs(&self, before: &Merged) -> BTreeSet<&'static str> {
-        let kinds = ListKind::ALL.into_iter();
-        let changed = kinds.filter(|kind| self.merged.list(*kind) != before.list(*kind));
-        changed.map(ListKind::changed).collect()
-    }
+/// What tells that lists are others, each kind of notification once.
+pub(super) fn differences(now: &Merged, before: &Merged) -> BTreeSet<&'static str> {
+    let kinds = ListKind::ALL.into_iter();
+    let changed = kinds.filter(|kind| now.list(*kind) != before.list(*kind));
+    changed.map(ListKind::changed).collect()
 }
 
 impl Known {
+    /// What a set has of it.
+    fn chosen_of<'s>(&self, set: &'s ServerSet) -> Option<&'s Chosen> {
+        set.of_server(self.key.namespace.as_str(), self.key.name.as_str())
+    }
+
     fn new(key: ServerKey, gone: CancellationToken) -> Self {
         Self {
             key,

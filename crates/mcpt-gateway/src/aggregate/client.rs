@@ -21,6 +21,9 @@ pub(super) struct Client {
     /// Who it is, as it said.
     #[serde(rename = "clientInfo")]
     who: Box<RawValue>,
+    /// The set of servers that its session is with, which is no server's business.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) set: Option<String>,
 }
 
 /// Why no session can begin with a client.
@@ -37,7 +40,7 @@ impl Client {
     ///
     /// # Errors
     /// [`UnfitClient`] when no server could be told who it is.
-    pub(super) fn of(initialize: &Message<'_>) -> Result<Self, UnfitClient> {
+    pub(super) fn of(initialize: &Message<'_>, set: Option<&str>) -> Result<Self, UnfitClient> {
         let object = |name| {
             let value = initialize.param(name)?.raw();
             value.get().starts_with('{').then(|| value.to_owned())
@@ -51,6 +54,7 @@ impl Client {
             protocol_version: known.map_or(NEWEST_LEGACY.to_owned(), Cow::into_owned),
             capabilities,
             who,
+            set: set.map(str::to_owned),
         };
         if client.kept().len() <= MAX_KEPT {
             return Ok(client);
@@ -67,10 +71,19 @@ impl Client {
         serde_json::from_slice(kept).ok()
     }
 
-    /// What is kept of it: the parameters of its `initialize`.
+    /// What is kept of it.
     pub(super) fn kept(&self) -> String {
         // Raw JSON and texts into memory: it cannot fail.
         serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// The parameters of its `initialize`.
+    pub(super) fn params(&self) -> String {
+        let all = Self {
+            set: None,
+            ..self.clone()
+        };
+        all.kept()
     }
 
     /// Without icons and whatever else it says of itself that servers need not know.
@@ -97,7 +110,10 @@ mod tests {
 
     fn of(params: &serde_json::Value) -> Result<Client, UnfitClient> {
         let text = json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": params});
-        Client::of(&Message::parse(text.to_string().as_bytes()).unwrap())
+        Client::of(
+            &Message::parse(text.to_string().as_bytes()).unwrap(),
+            Some("team"),
+        )
     }
 
     #[test]
@@ -112,7 +128,9 @@ mod tests {
             let kept = of(&params).unwrap().kept();
             let read = Client::read(kept.as_bytes()).unwrap();
             assert_eq!(read.protocol_version, told);
-            let read: serde_json::Value = serde_json::from_str(&read.kept()).unwrap();
+            assert_eq!(read.set.as_deref(), Some("team"));
+            let read: serde_json::Value = serde_json::from_str(&read.params()).unwrap();
+            assert!(read.get("set").is_none(), "{read}");
             assert_eq!(read["capabilities"], params["capabilities"]);
             assert_eq!(read["clientInfo"], params["clientInfo"]);
         }

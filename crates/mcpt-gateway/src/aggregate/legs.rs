@@ -19,6 +19,7 @@ use super::{
     client::Client,
     inner::{self, In},
     replicas::Replicas,
+    viewer::Viewer,
 };
 use crate::{access::Caller, exchange::Exchange, upstream::Upstream};
 
@@ -32,8 +33,8 @@ const BEGIN: &str = "mcpt-gateway: initialize";
 pub(super) struct Session {
     pub(super) id: JoinedId,
     pub(super) client: Client,
-    /// Who has it.
-    pub(super) caller: Option<Caller>,
+    /// Who has it, and of which servers.
+    pub(super) viewer: Viewer,
 }
 
 /// Why there is no session with a server, in words for the client.
@@ -125,8 +126,8 @@ impl Legs {
         if let Some(leg) = self.sessions.leg(session.id, server.key()) {
             return Ok(leg);
         }
-        let behalf = session.caller.as_ref();
-        let params = session.client.kept();
+        let behalf = session.viewer.caller.as_ref();
+        let params = session.client.params();
         let id = json!(BEGIN);
         let hello =
             format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"initialize","params":{params}}}"#);
@@ -169,7 +170,7 @@ impl Legs {
         self.changed.notify_waiters();
         let (this, id) = (Arc::clone(self), session.id);
         tokio::spawn(async move { this.replicas.tell(id).await });
-        self.end_all(legs, session.caller.as_ref());
+        self.end_all(legs, session.viewer.caller.as_ref());
     }
 
     /// Ends sessions with servers, as far as they are this caller's.

@@ -88,7 +88,7 @@ pub(super) fn told(version: &str, state: &State) -> Value {
     json!({
         "protocolVersion": version,
         "capabilities": capabilities(),
-        "serverInfo": server_info(),
+        "serverInfo": server_info(state),
         "instructions": instructions(state),
     })
 }
@@ -116,10 +116,14 @@ fn capabilities() -> Value {
     })
 }
 
-fn server_info() -> Value {
+fn server_info(state: &State) -> Value {
+    let title = match &state.set {
+        Some(set) => format!("The set {} of servers", set.name()),
+        None => "All servers behind the gateway".to_owned(),
+    };
     json!({
         "name": "mcpt-gateway",
-        "title": "All servers behind the gateway",
+        "title": title,
         "version": env!("CARGO_PKG_VERSION"),
     })
 }
@@ -131,8 +135,12 @@ fn meta(state: &State) -> Option<Value> {
 }
 
 fn instructions(state: &State) -> String {
-    let mut text =
-        String::from("Several servers as one: names begin with the name of their server.");
+    let mut text = String::from("Several servers as one");
+    // A set has names of its own.
+    text.push_str(match &state.set {
+        Some(_) => ".",
+        None => ": names begin with the name of their server.",
+    });
     for (server, said) in state.instructions() {
         if text.len() + said.len() > MAX_INSTRUCTIONS {
             break;

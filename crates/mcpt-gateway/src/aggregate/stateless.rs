@@ -6,11 +6,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use bytes::Bytes;
 use futures_util::{FutureExt as _, StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
 use http_body_util::BodyExt as _;
-use hyper::{
-    HeaderMap, Method, StatusCode,
-    header::HeaderName,
-    http::{Extensions, request::Parts},
-};
+use hyper::{HeaderMap, Method, StatusCode, header::HeaderName, http::request::Parts};
 use mcpt_aggregate::{FromServer, ListKind, ServerLabel, from_server, to_server};
 use mcpt_protocol::{
     ErrorCode, Kind, MODERN_VERSION, Message, NEWEST_LEGACY, Part,
@@ -27,12 +23,13 @@ use tokio::sync::mpsc;
 use super::{
     Aggregate, Parties,
     inner::{self, In, MAX_ANSWER, collect},
+    list_changes::ListChanges,
     own, refused,
     rewritten::{self, Rewritten},
     stream::{KEEP_ALIVE, PAUSE, WAITING},
+    viewer::Viewer,
 };
 use crate::{
-    access::Caller,
     metrics::Outcome,
     noted::Noted,
     refusal::page,
@@ -52,6 +49,7 @@ impl Aggregate {
         &self,
         message: &Message<'_>,
         parts: &Parts,
+        viewer: &Viewer,
         noted: &Noted,
     ) -> Answer {
         let id = match message.kind() {
@@ -77,14 +75,16 @@ impl Aggregate {
                 let why = format!("more than {MOST_RESOURCES} resources cannot be listened to");
                 return own::error(id, ErrorCode::INVALID_PARAMS, &why);
             }
-            return self.listen(call, filter, &parts.extensions);
+            return self.listen(call, filter, viewer.clone());
         }
         let own_kind = ListKind::of_method(call.method());
         if own_kind.is_none() && call.method() != DISCOVER {
-            return self.forward_stateless(message, id, parts, noted).await;
+            return self
+                .forward_stateless(message, id, parts, viewer, noted)
+                .await;
         }
         self.parties.catalogue.settled().await;
-        let seen = self.parties.catalogue.seen_by(parts.extensions.get());
+        let seen = self.parties.catalogue.seen_by(viewer);
         let told = own::told(NEWEST_LEGACY, &seen).to_string();
         let Some(kind) = own_kind else {
             let text = call.discovered(&told, &SPOKEN);
@@ -103,17 +103,18 @@ impl Aggregate {
         message: &Message<'_>,
         id: Part<'_>,
         parts: &Parts,
+        viewer: &Viewer,
         noted: &Noted,
     ) -> Answer {
-        let behalf = parts.extensions.get::<Caller>();
-        let target = match self.target(message, behalf).await {
+        let behalf = viewer.caller.as_ref();
+        let target = match self.target(message, viewer).await {
             Ok(target) => target,
             Err((code @ ErrorCode::METHOD_NOT_FOUND, why)) => {
                 return own::refused(StatusCode::NOT_FOUND, Some(id), code, &why);
             }
             Err((code, why)) => return own::error(id, code, &why),
         };
-        let Some(server) = self.parties.catalogue.server_for(&target.server, behalf) else {
+        let Some(server) = self.parties.catalogue.server_for(&target.server, viewer) else {
             let why = format!("no server {}", target.server);
             return own::error(id, ErrorCode::INVALID_PARAMS, &why);
         };
@@ -140,13 +141,13 @@ impl Aggregate {
     }
 
     /// Begins a stream of what a client wants to hear of.
-    fn listen(&self, call: Call, filter: Filter, extensions: &Extensions) -> Answer {
+    fn listen(&self, call: Call, filter: Filter, viewer: Viewer) -> Answer {
         let (to_client, pieces) = mpsc::channel(WAITING);
         let subscription = Subscription {
             parties: Arc::clone(&self.parties),
             filter,
             call,
-            caller: extensions.get::<Caller>().cloned(),
+            viewer,
             to_client,
         };
         tokio::spawn(subscription.run());
@@ -226,7 +227,7 @@ struct Subscription {
     parties: Arc<Parties>,
     call: Call,
     filter: Filter,
-    caller: Option<Caller>,
+    viewer: Viewer,
     to_client: mpsc::Sender<Bytes>,
 }
 
@@ -248,13 +249,12 @@ impl Subscription {
 
     async fn forward(&self) -> Result<(), Gone> {
         self.say(&self.call.acknowledged(&self.filter)).await?;
-        let mut lists = self.parties.catalogue.changes();
-        let mut known = Arc::clone(&lists.borrow_and_update().merged);
+        let mut lists = ListChanges::of(&self.parties, self.viewer.clone());
         let mut servers: BTreeMap<ServerLabel, Vec<String>> = BTreeMap::new();
         for uri in &self.filter.resources {
-            let caller = self.caller.as_ref();
-            let target = known.resource(uri).filter(|target| {
-                let server = self.parties.catalogue.server_for(&target.server, caller);
+            let target = lists.known().resource(uri).filter(|target| {
+                let viewer = &self.viewer;
+                let server = self.parties.catalogue.server_for(&target.server, viewer);
                 server.is_some()
             });
             if let Some(target) = target {
@@ -277,13 +277,7 @@ impl Subscription {
                 }
                 Some(Gone) = heard.next() => return Err(Gone),
                 changed = lists.changed() => {
-                    changed.map_err(|_| Gone)?;
-                    let (changed, now) = {
-                        let state = lists.borrow_and_update();
-                        (state.differs(&known), Arc::clone(&state.merged))
-                    };
-                    known = now;
-                    for method in changed {
+                    for method in changed.ok_or(Gone)? {
                         let text = json!({"jsonrpc": "2.0", "method": method}).to_string();
                         self.tell(&text).await?;
                     }
@@ -303,8 +297,8 @@ impl Subscription {
     }
 
     async fn hear_once(&self, label: &ServerLabel, uris: &[String]) -> Result<(), Gone> {
-        let caller = self.caller.as_ref();
-        let Some(server) = self.parties.catalogue.server_for(label, caller) else {
+        let caller = self.viewer.caller.as_ref();
+        let Some(server) = self.parties.catalogue.server_for(label, &self.viewer) else {
             return Ok(());
         };
         let text = json!({"jsonrpc": "2.0", "id": 0, "method": "subscriptions/listen", "params": {

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Parties, inner,
     legs::{Session, within},
+    list_changes::ListChanges,
     rewritten::Rewritten,
 };
 use crate::noted::Noted;
@@ -71,8 +72,7 @@ impl Listening {
     }
 
     async fn forward(&self) -> Result<(), Over> {
-        let mut lists = self.parties.catalogue.changes();
-        let mut known = Arc::clone(&lists.borrow_and_update().merged);
+        let mut lists = ListChanges::of(&self.parties, self.session.viewer.clone());
         let mut open = HashSet::new();
         let mut streams: FuturesUnordered<BoxFuture<'_, ServerKey>> = FuturesUnordered::new();
         let mut silence = tokio::time::interval(KEEP_ALIVE);
@@ -87,13 +87,7 @@ impl Listening {
             tokio::select! {
                 _ = silence.tick() => self.say(Bytes::from_static(sse::KEEP_ALIVE)).await?,
                 changed = lists.changed() => {
-                    changed.map_err(|_| Over)?;
-                    let (changed, now) = {
-                        let state = lists.borrow_and_update();
-                        (state.differs(&known), Arc::clone(&state.merged))
-                    };
-                    known = now;
-                    for method in changed {
+                    for method in changed.ok_or(Over)? {
                         self.notify(method).await?;
                     }
                 }
@@ -119,8 +113,9 @@ impl Listening {
     async fn leg_stream(&self, leg: &JoinedLeg, label: ServerLabel) -> Option<()> {
         leg.session.as_ref()?;
         let exchange = &self.parties.exchange;
-        let behalf = self.session.caller.as_ref();
-        let server = self.parties.catalogue.server_for(&label, behalf)?;
+        let viewer = &self.session.viewer;
+        let behalf = viewer.caller.as_ref();
+        let server = self.parties.catalogue.server_for(&label, viewer)?;
         let parts = inner::parts(Method::GET, behalf, None, Some(within(leg)));
         let noted = Noted::default();
         let answer = exchange.message(&server, parts, Bytes::new(), &noted).await;

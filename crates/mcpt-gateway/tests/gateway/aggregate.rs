@@ -3,12 +3,13 @@
 use std::net::SocketAddr;
 
 use mcpt_core::{Namespace, ServerName, Sessions};
+use mcpt_gateway::Peers;
 use mcpt_routing::{Address, Change, Conditions, EndpointId, EndpointSpec, ServerKey, ServerSpec};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use crate::{
-    harness::{Demo, PATIENCE, Tellable, demo, gateway, mortal},
+    harness::{Demo, PATIENCE, Tellable, demo, gateway, gateway_like, mortal},
     scripted::{Asked, Said, Scripted, event, scripted},
     wire::{Answer, Wire},
 };
@@ -520,7 +521,7 @@ async fn a_session_outlives_all_replicas_that_it_began_at() {
     }
     assert_eq!(client.at(&second).count("three_counter").await, "1");
 
-    let (third, _third_life) = mortal(Some(&second));
+    let (third, third_life) = mortal(Some(&second));
     servers(&third, &known);
     ready(&third).await;
     second_life.abort();
@@ -534,6 +535,20 @@ async fn a_session_outlives_all_replicas_that_it_began_at() {
         assert_eq!(client.count(tool).await, count);
     }
     assert_eq!(before.at(&third).count("one_counter").await, "3");
+
+    // One that takes its place for good.
+    let pages = third.admin;
+    let fourth = gateway_like(|config| config.peers = Some(Peers::before(pages)));
+    servers(&fourth, &known);
+    ready(&fourth).await;
+    let meanwhile = Client::open(&third).await;
+    assert_eq!(meanwhile.count("one_counter").await, "1");
+    third_life.abort();
+    let _ = third_life.await;
+    assert_eq!(client.at(&fourth).count("three_counter").await, "3");
+    assert_eq!(meanwhile.at(&fourth).count("one_counter").await, "2");
+    let client = Client::open(&fourth).await;
+    assert_eq!(client.count("one_counter").await, "1");
 }
 
 #[tokio::test]

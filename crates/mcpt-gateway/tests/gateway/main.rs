@@ -33,6 +33,7 @@ mod recorded;
 mod rounds;
 mod scripted;
 mod seeing;
+mod sets;
 mod traps;
 mod web_pages;
 mod wire;

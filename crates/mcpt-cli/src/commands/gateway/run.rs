@@ -67,6 +67,10 @@ pub(super) struct Run {
     /// certificates that these or servers of the backend want to see. Files that it names are followed
     #[arg(long = "servers", value_name = "FILE")]
     described: Option<PathBuf>,
+    /// File of named sets of servers, each as one at /mcp/set/NAME with tools and names of its choice, and of hosts at whose
+    /// /mcp a set or a server is shown. Changes of the file hold at once
+    #[arg(long, value_name = "FILE")]
+    sets: Option<PathBuf>,
     /// Servers of all namespaces of the cluster
     #[arg(short = 'A', long)]
     all_namespaces: bool,
@@ -193,9 +197,19 @@ impl Run {
         };
         config.lock = self.lock(global)?;
         config.limits = self.lock.limits();
+        config.sets.clone_from(&self.sets);
         config.admin = self.admin_listen;
         config.max_connections = self.max_connections()?;
-        config.peers.clone_from(&self.peers);
+        config.peers = match &self.peers {
+            Some(peers) => Some(peers.clone()),
+            None => mcpt_process::pages_of_gateway_before()
+                .map_err(|error| {
+                    failed()
+                        .because("the gateway whose place it takes cannot be found")
+                        .caused_by(&error)
+                })?
+                .map(Peers::before),
+        };
         config.drain_grace = self.drain;
         config.access_log = self.access_log()?;
         config.audit = self.audit.log()?;

@@ -1,0 +1,157 @@
+//! [`Place`]: where a request goes: by its path, and by the host that it calls.
+
+use std::{borrow::Cow, sync::Arc};
+
+use hyper::Request;
+use mcpt_aggregate::{AtHost, ServerSet};
+use mcpt_protocol::PROTECTED_RESOURCE;
+
+use crate::{route::Route, sets::KnownSets};
+
+/// What sets of servers have in place of a namespace. A set comes before a server whose namespace has that name.
+const SET: &str = "set";
+
+/// Where a request goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Place<'a> {
+    /// To several servers as one: those of a set, or all.
+    Together(Option<Arc<ServerSet>>),
+    /// To one server.
+    Server(Named<'a>),
+    /// To what a server says of its login.
+    Metadata(Named<'a>),
+    /// To what the gateway says of the login for several servers as one.
+    MetadataTogether,
+    /// Nowhere.
+    Nothing,
+}
+
+/// One server by its name; without a namespace, in the default one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Named<'a> {
+    pub(crate) namespace: Option<Cow<'a, str>>,
+    pub(crate) name: Cow<'a, str>,
+}
+
+impl<'a> Place<'a> {
+    /// That of a request.
+    pub(crate) fn of<B>(request: &'a Request<B>, sets: &KnownSets) -> Self {
+        let path = request.uri().path();
+        if let Some(shown) = sets.called(request)
+            && let Some(place) = Self::at_host(shown, path)
+        {
+            return place;
+        }
+        let set = |namespace: Option<&str>, name| {
+            let named = (namespace == Some(SET)).then(|| sets.named(name));
+            named.flatten()
+        };
+        let named = |namespace: Option<&'a str>, name: &'a str| Named {
+            namespace: namespace.map(Cow::Borrowed),
+            name: Cow::Borrowed(name),
+        };
+        match Route::of(path) {
+            Route::All => Self::Together(None),
+            Route::MetadataOfAll => Self::MetadataTogether,
+            Route::Server { namespace, name } => match set(namespace, name) {
+                Some(set) => Self::Together(Some(set)),
+                None => Self::Server(named(namespace, name)),
+            },
+            Route::Metadata { namespace, name } => match set(namespace, name) {
+                Some(_) => Self::MetadataTogether,
+                None => Self::Metadata(named(namespace, name)),
+            },
+            Route::Probe(_) | Route::Nothing => Self::Nothing,
+        }
+    }
+
+    /// What a path means where something is shown to those who call a host; `None` when it means what it does elsewhere.
+    fn at_host(shown: AtHost, path: &str) -> Option<Self> {
+        let (metadata, path) = match path.strip_prefix(PROTECTED_RESOURCE) {
+            Some(path) => (true, path),
+            None => (false, path),
+        };
+        let here = ["/", "/mcp", "/mcp/"].contains(&path) || (metadata && path.is_empty());
+        if !here {
+            return None;
+        }
+        Some(match (shown, metadata) {
+            (AtHost::Set(set), false) => Self::Together(Some(set)),
+            (AtHost::Set(_), true) => Self::MetadataTogether,
+            (AtHost::Server { namespace, name }, metadata) => {
+                let named = Named {
+                    namespace: Some(namespace.into()),
+                    name: name.into(),
+                };
+                if metadata {
+                    Self::Metadata(named)
+                } else {
+                    Self::Server(named)
+                }
+            }
+        })
+    }
+
+    /// Whether it tells nobody anything that only some may know.
+    pub(crate) fn is_for_all(&self) -> bool {
+        matches!(
+            self,
+            Self::Metadata(_) | Self::MetadataTogether | Self::Nothing
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn hosts_and_sets_come_first_where_they_mean_something() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("sets");
+        let text = "sets: [{name: team, hosts: [team.example], servers: [{server: '*'}]}]\n\
+            hosts: [{host: one.example, server: other/one}]";
+        std::fs::write(&file, text).unwrap();
+        let namespace = mcpt_core::Namespace::new("ns").unwrap();
+        let sets = KnownSets::open(Some(&file), &namespace).unwrap();
+        let team = sets.named("team");
+        let one = |namespace: Option<&'static str>, name: &'static str| Named {
+            namespace: namespace.map(Cow::Borrowed),
+            name: Cow::Borrowed(name),
+        };
+        let well_known = "/.well-known/oauth-protected-resource";
+        let here = one(Some("other"), "one");
+        for (host, path, place) in [
+            ("a.example", "/mcp", Place::Together(None)),
+            ("a.example", "/mcp/set/team", Place::Together(team.clone())),
+            (
+                "a.example",
+                "/mcp/set/none",
+                Place::Server(one(Some("set"), "none")),
+            ),
+            ("a.example", "/mcp/x", Place::Server(one(None, "x"))),
+            ("a.example", "/", Place::Nothing),
+            ("team.example:80", "/", Place::Together(team.clone())),
+            ("Team.example", "/mcp", Place::Together(team)),
+            ("team.example", "/mcp/x", Place::Server(one(None, "x"))),
+            ("one.example", "/mcp/", Place::Server(here.clone())),
+            ("one.example", "/", Place::Server(here.clone())),
+            ("one.example", "/x", Place::Nothing),
+        ] {
+            let request = Request::get(path).header("host", host).body(()).unwrap();
+            assert_eq!(Place::of(&request, &sets), place, "{host}{path}");
+        }
+        for (host, path, place) in [
+            ("a.example", "/mcp", Place::MetadataTogether),
+            ("a.example", "", Place::Nothing),
+            ("a.example", "/mcp/set/team", Place::MetadataTogether),
+            ("team.example", "", Place::MetadataTogether),
+            ("one.example", "", Place::Metadata(here.clone())),
+            ("one.example", "/mcp", Place::Metadata(here)),
+        ] {
+            let path = format!("{well_known}{path}");
+            let request = Request::get(&path).header("host", host).body(()).unwrap();
+            assert_eq!(Place::of(&request, &sets), place, "{host}{path}");
+        }
+    }
+}
