@@ -60,15 +60,23 @@ def npm_package(name, version, text=NODE, **more):
     return manifest, packed.getvalue()
 
 
-def wheel(name, version, tag="py3-none-any", text=PYTHON):
+def wheel(name, version, tag="py3-none-any", text=PYTHON, needs=(), run="script"):
+    """`run` is what of it can be run: a declared `script`, a `file` among its programs, a `module`, or `none`."""
     module = name.replace("-", "_")
     info = f"{module}-{version}.dist-info"
+    needs = "".join(f"Requires-Dist: {other}\n" for other in needs)
     files = {
         f"{module}/__init__.py": f'VERSION = "{version}"\n' + text,
-        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
+        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{needs}",
         f"{info}/WHEEL": f"Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: {tag}\n",
-        f"{info}/entry_points.txt": f"[console_scripts]\n{name} = {module}:main\n",
     }
+    call = f"from {module} import main\nmain()\n"
+    if run == "script":
+        files[f"{info}/entry_points.txt"] = f"[console_scripts]\n{name} = {module}:main\n"
+    elif run == "file":
+        files[f"{module}-{version}.data/scripts/{name}"] = "#!python\n" + call
+    elif run == "module":
+        files[f"{module}/__main__.py"] = call
     def record(path, text):
         digest = base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=").decode()
         return f"{path},sha256={digest},{len(text)}"
@@ -88,7 +96,10 @@ for manifest, packed in (
     npm_package("mcpt-test-platform", "1.0.0", os=["aix"]),
     npm_package("mcpt-test-changed", "1.0.0"),
     npm_package("mcpt-test-script", "1.0.0", scripts={"install": "echo no compiler here >&2; exit 7"}),
-    npm_package("mcpt-test-several", "1.0.0", bin={"one": "server.js", "two": "server.js"}),
+    npm_package("mcpt-test-several", "1.0.0", bin={"one": "server.js", "two": "package.json"}),
+    npm_package("mcpt-test-names", "1.0.0", bin={"one": "server.js", "two": "server.js"}),
+    npm_package("mcpt-test-whole", "1.0.0", bin={}, dependencies={"mcpt-test-server": "1.1.0"}),
+    npm_package("mcpt-test-old", "1.0.0", deprecated="use mcpt-test-server"),
     npm_package("mcpt-test-next", "2.0.0-rc.1"),
     npm_package("mcpt-test-optional", "1.0.0", optionalDependencies={"mcpt-test-none": "1.0.0"}),
 ):
@@ -100,6 +111,10 @@ PYPI = {
     "mcpt-test-python": [wheel("mcpt-test-python", "1.0")],
     "mcpt-test-changed": [wheel("mcpt-test-changed", "1.0")],
     "mcpt-test-next": [wheel("mcpt-test-next", "2.0rc1")],
+    "mcpt-test-file": [wheel("mcpt-test-file", "1.0", run="file")],
+    "mcpt-test-module": [wheel("mcpt-test-module", "1.0", run="module")],
+    "mcpt-test-library": [wheel("mcpt-test-library", "1.0", run="none")],
+    "mcpt-test-whole": [wheel("mcpt-test-whole", "1.0", run="none", needs=["mcpt-test-server==1.1"])],
 }
 
 

@@ -112,19 +112,25 @@ Secret with the settings of the installer, or nothing.
 {{- end }}
 
 {{/*
-The mount of the package's volume. On a claim each lock and runtime image has a folder of its own. Call with (dict "root" $ "readOnly" BOOL).
+The mounts of the package. On a claim each lock and runtime image has a folder of its own, with a tree for each kind of node; what
+is at /mcpt-package then is a link to the one for this node. Call with (dict "root" $ "readOnly" BOOL).
 */}}
-{{- define "mcp-server.packageMount" -}}
+{{- define "mcp-server.packageMounts" -}}
 - name: package
   mountPath: /mcpt-package
-  {{- with .root.Values.package }}
-  {{- if .claim }}
-  subPath: {{ printf "%s %s" .lock (toJson $.root.Values.image) | sha256sum | trunc 16 | quote }}
-  {{- end }}
-  {{- end }}
   {{- if .readOnly }}
   readOnly: true
   {{- end }}
+{{- with .root.Values.package }}
+{{- if .claim }}
+- name: packages
+  mountPath: /mcpt-packages
+  subPath: {{ printf "%s %s" .lock (toJson $.root.Values.image) | sha256sum | trunc 16 | quote }}
+  {{- if $.readOnly }}
+  readOnly: true
+  {{- end }}
+{{- end }}
+{{- end }}
 {{- end }}
 
 {{- define "mcp-server.serviceAccountName" -}}

@@ -55,30 +55,59 @@ pub fn sounds_secret(name: &str) -> bool {
     SECRET_WORDS.iter().any(|word| name.contains(word))
 }
 
-/// Shortest line of a secret that [`redact`] looks for by itself: shorter ones stand in any text by chance.
-const SHORTEST_LINE: usize = 4;
+/// Shortest text that [`redact`] looks for within words, in characters. Shorter ones stand in any text by chance: what is left of a
+/// message without each of its `1` or `a` says nothing, and hides nothing that could not be guessed.
+const SHORTEST_WITHIN: usize = 4;
 
-/// Replaces the secrets in a text that a server wrote: whole ones of any length, and each line of a secret of several lines by
-/// itself, since programs print those one at a time.
+/// Replaces the secrets in a text that a server wrote: whole ones, and each line of a secret of several lines by itself, since
+/// programs print those one at a time. One of fewer than four characters is replaced where it stands as a word of its own, not
+/// as a part of another one; such a line of a longer secret is left.
 pub fn redact<'a>(text: &str, secrets: impl IntoIterator<Item = &'a Secret>) -> String {
     let mut parts: Vec<&str> = Vec::new();
     for secret in secrets {
         let whole = secret.expose();
         parts.push(whole.trim());
-        let lines = whole.lines().map(str::trim);
-        parts.extend(lines.filter(|line| line.chars().count() >= SHORTEST_LINE));
+        parts.extend(whole.lines().map(str::trim).filter(|line| is_long(line)));
     }
     parts.retain(|part| !part.is_empty());
     // A secret may be a part of another one.
     parts.sort_unstable_by_key(|part| std::cmp::Reverse(part.len()));
     parts.dedup();
     parts.into_iter().fold(text.to_owned(), |text, part| {
-        if text.contains(part) {
+        if !text.contains(part) {
+            text
+        } else if is_long(part) {
             text.replace(part, REDACTED)
         } else {
-            text
+            replace_words(&text, part)
         }
     })
+}
+
+fn is_long(text: &str) -> bool {
+    text.chars().count() >= SHORTEST_WITHIN
+}
+
+/// A text with another one in the place of this word, wherever neither a letter nor a digit is beside it.
+fn replace_words(text: &str, word: &str) -> String {
+    let mut replaced = String::with_capacity(text.len());
+    let mut kept = 0;
+    for (at, _) in text.match_indices(word) {
+        let end = at + word.len();
+        let before = text[..at].chars().next_back();
+        let behind = text[end..].chars().next();
+        if ![before, behind]
+            .into_iter()
+            .flatten()
+            .any(char::is_alphanumeric)
+        {
+            replaced.push_str(&text[kept..at]);
+            replaced.push_str(REDACTED);
+            kept = end;
+        }
+    }
+    replaced.push_str(&text[kept..]);
+    replaced
 }
 
 #[cfg(test)]
@@ -101,6 +130,10 @@ mod tests {
             ("key hunter2, hunter2", "key [redacted], [redacted]"),
             ("hunter2-longer", "[redacted]"),
             ("is abc", "is [redacted]"),
+            (
+                "\"abc\": abc, abcd, Xabc",
+                "\"[redacted]\": [redacted], abcd, Xabc",
+            ),
             // A short line of a longer secret cannot be told from other text.
             ("xy\nMIIEsecret\ny", "xy\n[redacted]\ny"),
             (
@@ -108,6 +141,19 @@ mod tests {
                 "<[redacted]>",
             ),
             ("padded!", "[redacted]!"),
+        ] {
+            assert_eq!(redact(text, &secrets), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_secret_of_one_character_leaves_a_text_that_can_be_read() {
+        let secrets = ["a", "1", "-", "é"].map(Secret::new);
+        for (text, expected) in [
+            ("a pod has no port 8123", "[redacted] pod has no port 8123"),
+            ("exit code 1", "exit code [redacted]"),
+            ("aaa-1a é", "aaa-1a [redacted]"),
+            ("", ""),
         ] {
             assert_eq!(redact(text, &secrets), expected, "{text}");
         }

@@ -154,7 +154,7 @@ kind: Deployment
 spec:
   env:
   - name: A
-    value: x[redacted][redacted]
+    value: x-[redacted]
   - name: B
     value: '[redacted]'
   - name: C

@@ -126,12 +126,14 @@ pub enum Cause {
         detail: String,
     },
     /// It has no program, or several and none of them is meant.
-    #[error("{}", programs(package, known))]
+    #[error("{}", programs(package, known, modules))]
     NoProgram {
         /// The package with its version.
         package: String,
         /// The programs that it has.
         known: Vec<String>,
+        /// Modules of Python that can be run, where it has no program.
+        modules: Vec<String>,
         /// How one of them is named.
         choose: String,
     },
@@ -159,10 +161,14 @@ pub enum Cause {
     },
 }
 
-fn programs(package: &str, known: &[String]) -> String {
-    match known {
-        [] => format!("{package} has no program that could be run: it is a library"),
-        known => format!(
+fn programs(package: &str, known: &[String], modules: &[String]) -> String {
+    match (known, modules) {
+        ([], []) => format!("{package} has no program that could be run: it is a library"),
+        ([], modules) => format!(
+            "{package} has no program, but what Python runs as a module: {}",
+            modules.join(", ")
+        ),
+        (known, _) => format!(
             "{package} has several programs, and none is called like it: {}",
             known.join(", ")
         ),
@@ -215,10 +221,10 @@ impl Cause {
             Self::NeedsPython { .. } => {
                 "install a Python that fits, if there is one: uv python install VERSION".to_owned()
             }
-            Self::NoProgram { known, choose, .. } if !known.is_empty() => {
-                format!("choose one: {choose}")
+            Self::NoProgram { known, modules, .. } if known.is_empty() && modules.is_empty() => {
+                return None;
             }
-            Self::NoProgram { .. } => return None,
+            Self::NoProgram { choose, .. } => format!("choose one: {choose}"),
             Self::BuildFailed { .. } => {
                 "install what building it needs (a compiler, make, headers), or name a version that comes built"
                     .to_owned()
@@ -242,9 +248,11 @@ impl Cause {
             | Self::NeedsNode { .. }
             | Self::NeedsPython { .. }
             | Self::BuildFailed { .. } => Some(runtime()),
+            Self::Unreachable { .. } => Some(format!(
+                "{TOLD}; where a network policy restricts what pods reach, networkPolicy.egress must allow the registry"
+            )),
             Self::Unauthorized { .. }
             | Self::UnknownAuthority { .. }
-            | Self::Unreachable { .. }
             | Self::NoSuchPackage { .. } => Some(TOLD.to_owned()),
             other => other.hint(),
         }

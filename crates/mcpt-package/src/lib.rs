@@ -30,7 +30,7 @@ pub use self::{
 
 use std::fmt::Write as _;
 
-use mcpt_core::{Package, Progress, ProgressEvent};
+use mcpt_core::{Ecosystem, Package, Progress, ProgressEvent};
 use sha2::{Digest as _, Sha256};
 
 /// Finds out what a package and all that it needs consist of now, and fixes it. Asks the registry; changes nothing but the
@@ -49,11 +49,20 @@ pub async fn resolve(
         PackageSource::Npm(package) => npm::resolve(package, options, &requested).await,
         PackageSource::Pypi(package) => pypi::resolve(package, &requested).await,
     };
-    resolved.map_err(|cause| PackageError {
+    let package = resolved.map_err(|cause| PackageError {
         package: requested,
         doing: Doing::Resolve,
         cause,
-    })
+    })?;
+    if package.ecosystem == Ecosystem::Npm
+        && let Some(why) = npm::deprecated(&package)
+    {
+        let source = package.source();
+        progress.event(ProgressEvent::Warning(format!(
+            "the authors of {source} advise against it: {why}"
+        )));
+    }
+    Ok(package)
 }
 
 /// What a package was resolved to, for whoever is shown what a deployment would do.

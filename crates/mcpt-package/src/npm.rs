@@ -67,22 +67,7 @@ pub(crate) async fn resolve(
     lock.refuse_what_is_not_fixed()?;
     lock.pin();
     let locked = lock.package(wanted.name.as_str())?;
-    let bins = lock.programs();
-    let program = entry_points::choose(
-        &bins,
-        wanted.bin.as_deref(),
-        wanted.name.unscoped(),
-        |one, other| one == other,
-    )
-    .ok_or_else(|| Cause::NoProgram {
-        package: format!("{}@{}", wanted.name.as_str(), locked.version),
-        choose: format!(
-            "mcpt deploy -- npx -y -p {} {}",
-            wanted.name.as_str(),
-            bins.first().map_or("PROGRAM", String::as_str)
-        ),
-        known: bins.clone(),
-    })?;
+    let program = program(&lock, wanted, &locked.version)?;
     Ok(Package {
         ecosystem: Ecosystem::Npm,
         name: wanted.name.as_str().to_owned(),
@@ -101,6 +86,37 @@ pub(crate) async fn resolve(
             (LOCK.to_owned(), lock.text()),
         ]),
     })
+}
+
+/// The program that is run, as `npx` chooses it: with `--package` it runs any that is installed beside the package's own.
+fn program(lock: &Lock, wanted: &NpmPackage, version: &str) -> Result<String, Cause> {
+    let name = wanted.name.as_str();
+    let known = lock.programs();
+    let chosen = entry_points::choose(
+        &known,
+        wanted.bin.as_deref(),
+        wanted.name.unscoped(),
+        |one, other| one == other,
+    );
+    let otherwise = || match &wanted.bin {
+        Some(named) => lock.has_program(named).then(|| named.clone()),
+        None => lock.only_program(name),
+    };
+    chosen.or_else(otherwise).ok_or_else(|| Cause::NoProgram {
+        package: format!("{name}@{version}"),
+        choose: format!(
+            "mcpt deploy -- npx -y -p {name} {}",
+            known.first().map_or("PROGRAM", String::as_str)
+        ),
+        known,
+        modules: Vec::new(),
+    })
+}
+
+/// Why the authors of a package advise against the version of it that is locked.
+pub(crate) fn deprecated(package: &Package) -> Option<String> {
+    let lock = Lock::read(package.lock.get(LOCK)?).ok()?;
+    lock.deprecated(&package.name)
 }
 
 /// What tells apart the places where a tree works: what is built for one Node.js need not run on another.

@@ -3,6 +3,7 @@
 mod failure;
 mod pythons;
 mod requirements;
+mod scripts;
 
 use std::{collections::BTreeMap, ffi::OsString, path::Path};
 
@@ -12,9 +13,10 @@ use mcpt_source::{PypiPackage, PypiVersion};
 use self::{
     pythons::{Python, Pythons},
     requirements::Requirements,
+    scripts::Scripts,
 };
 use crate::{
-    entry_points::{self, normalized, same_python_name},
+    entry_points::normalized,
     error::Cause,
     tool::{Ran, Tool},
     workshop,
@@ -95,16 +97,13 @@ pub(crate) async fn resolve(wanted: &PypiPackage, requested: &str) -> Result<Pac
     let entry_point = if let Some(module) = &wanted.module {
         EntryPoint::Module(module.clone())
     } else {
-        let known = scripts(&uv, folder, &own.text, &python, pythons.any()).await?;
-        let script = entry_points::choose(&known, wanted.script.as_deref(), name, same_python_name);
-        EntryPoint::Program(script.ok_or_else(|| Cause::NoProgram {
-            package: format!("{name}=={version}"),
-            choose: format!(
-                "mcpt deploy -- uvx --from {name} {}",
-                known.first().map_or("PROGRAM", String::as_str)
-            ),
-            known: known.clone(),
-        })?)
+        let scripts = Scripts {
+            uv: &uv,
+            folder,
+            interpreter: python.path.as_deref().or(pythons.any()),
+            python: &python.version,
+        };
+        EntryPoint::Program(scripts.program(wanted, own, &lock).await?)
     };
     Ok(Package {
         ecosystem: Ecosystem::Pypi,
@@ -253,54 +252,6 @@ async fn near_versions(
         near.push(format!("{version} (the newest)"));
     }
     near
-}
-
-/// The console scripts of the package itself, read off it: which ones it has is known only to who has it.
-async fn scripts(
-    uv: &Uv,
-    folder: &Path,
-    own: &str,
-    python: &Python,
-    any: Option<&Path>,
-) -> Result<Vec<String>, Cause> {
-    write(folder, "own.txt", own)?;
-    let mut arguments = vec![
-        "pip",
-        "install",
-        "--quiet",
-        "--no-deps",
-        "--require-hashes",
-        "--target",
-        "own",
-        "--python-version",
-        &python.version,
-        "-r",
-        "own.txt",
-    ];
-    let interpreter = python
-        .path
-        .as_deref()
-        .or(any)
-        .map(|path| path.to_string_lossy().into_owned());
-    if let Some(interpreter) = &interpreter {
-        arguments.extend(["--python", interpreter]);
-    }
-    let ran = uv.run(folder, &arguments).await?;
-    if !ran.success {
-        return Err(failure::cause(&ran, own.split("==").next().unwrap_or(own)));
-    }
-    let unread = || Cause::io("what uv installed cannot be read");
-    let mut names = Vec::new();
-    for entry in std::fs::read_dir(folder.join("own")).map_err(unread())? {
-        let path = entry.map_err(unread())?.path();
-        if path.extension().is_some_and(|end| end == "dist-info") {
-            match std::fs::read_to_string(path.join("entry_points.txt")) {
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-                text => names.extend(entry_points::console_scripts(&text.map_err(unread())?)),
-            }
-        }
-    }
-    Ok(names)
 }
 
 /// The folder of a tree's programs.

@@ -5,13 +5,21 @@
 //! VOLUME/tree.lock  held by those who make it
 //! VOLUME/cache/     what the tools fetched, until the tree is whole
 //! ```
+//!
+//! Where the containers of several machines share a folder, it has such a tree for each runtime that it works with (a version of
+//! Node.js or Python on one kind of processor), and `VOLUME/tree`, each container's own, is a link to the one that works here:
+//!
+//! ```text
+//! SHARED/npm-NAME-VERSION-DIGEST/tree/
+//! SHARED/npm-NAME-VERSION-DIGEST/tree.lock
+//! ```
 
 use std::{
     collections::BTreeMap,
     ffi::OsString,
     fs::{self, File, Permissions},
     io::{self, ErrorKind},
-    os::unix::fs::PermissionsExt as _,
+    os::unix::fs::{PermissionsExt as _, symlink},
     path::{Path, PathBuf},
 };
 
@@ -48,16 +56,18 @@ pub fn volume_key(package: &Package, runtime: &str) -> String {
 }
 
 /// Installs a package into a volume, unless it is there already: then nobody is asked for anything. Whoever is killed meanwhile
-/// leaves nothing that is taken for a tree, and of several at a time one does it.
+/// leaves nothing that is taken for a tree, and of several at a time one does it. With a `shared` folder the tree is in there, for
+/// all whose runtime is the same, and the volume has a link to it; both must be mounted at the same places wherever it is run.
 ///
 /// # Errors
 /// [`PackageError`] with what went wrong in words of the field, and what mends it.
 pub async fn install_into(
     package: &Package,
     volume: &Path,
+    shared: Option<&Path>,
     progress: &dyn Progress,
 ) -> Result<(), PackageError> {
-    installed(package, volume, progress)
+    installed(package, volume, shared, progress)
         .await
         .map_err(|cause| PackageError {
             package: package.source(),
@@ -66,23 +76,55 @@ pub async fn install_into(
         })
 }
 
-async fn installed(package: &Package, volume: &Path, progress: &dyn Progress) -> Result<(), Cause> {
+async fn installed(
+    package: &Package,
+    volume: &Path,
+    shared: Option<&Path>,
+    progress: &dyn Progress,
+) -> Result<(), Cause> {
     let identity = tree::identity(package, volume).await?;
     let name = store::folder_name(package, &identity);
-    let place = tree_in(volume);
-    let alone = lock(volume).await?;
-    if fs::read_to_string(place.join(NAME)).is_ok_and(|there| there == name) {
-        tree::present(package, &place)?;
-        return Ok(());
+    let home = shared.map_or_else(|| volume.to_owned(), |shared| shared.join(&name));
+    if shared.is_some() {
+        make_folder(&home).map_err(Cause::io(format!("{} cannot be made", home.display())))?;
     }
-    progress.event(ProgressEvent::Step(store::installing(package)));
-    let unremoved = || Cause::io(format!("{} cannot be cleared", volume.display()));
-    for other in names(volume).map_err(unremoved())? {
-        if other.starts_with(PARTIAL) {
-            fs::remove_dir_all(volume.join(other)).map_err(unremoved())?;
+    let alone = lock(&home).await?;
+    if is_there(&home, &name) {
+        tree::present(package, &tree_in(&home))?;
+    } else {
+        progress.event(ProgressEvent::Step(store::installing(package)));
+        make(package, &home, &name).await?;
+        let cache = volume.join(CACHE);
+        match fs::remove_dir_all(&cache) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                return Err(uncleared(volume)(error));
+            }
+            _ => {}
         }
     }
-    let partial = tree::make(package, volume, PARTIAL).await?;
+    drop(alone);
+    if shared.is_some() {
+        let place = tree_in(volume);
+        link(&tree_in(&home), &place)
+            .map_err(Cause::io(format!("{} cannot be linked", place.display())))?;
+    }
+    Ok(())
+}
+
+/// Whether the tree in a folder is this one.
+fn is_there(home: &Path, name: &str) -> bool {
+    fs::read_to_string(tree_in(home).join(NAME)).is_ok_and(|there| there == name)
+}
+
+/// Makes the tree, in place of one of another runtime. The caller holds the lock.
+async fn make(package: &Package, home: &Path, name: &str) -> Result<(), Cause> {
+    let place = tree_in(home);
+    for other in names(home).map_err(uncleared(home))? {
+        if other.starts_with(PARTIAL) {
+            fs::remove_dir_all(home.join(other)).map_err(uncleared(home))?;
+        }
+    }
+    let partial = tree::make(package, home, PARTIAL).await?;
     let finished = || Cause::io(format!("{} cannot be finished", partial.path().display()));
     fs::write(partial.path().join(NAME), name).map_err(finished())?;
     // Others may run from it, too.
@@ -90,18 +132,35 @@ async fn installed(package: &Package, volume: &Path, progress: &dyn Progress) ->
     tree::present(package, partial.path())?;
     if place.exists() {
         // Of another runtime: who still runs from it has read what it needs, or reads the same files of the new one.
-        let doomed = tempfile::Builder::new().prefix(PARTIAL).tempdir_in(volume);
-        let doomed = doomed.map_err(unremoved())?;
-        fs::rename(&place, doomed.path().join(TREE)).map_err(unremoved())?;
+        let doomed = tempfile::Builder::new().prefix(PARTIAL).tempdir_in(home);
+        let doomed = doomed.map_err(uncleared(home))?;
+        fs::rename(&place, doomed.path().join(TREE)).map_err(uncleared(home))?;
     }
-    tree::put(partial, &place)?;
-    let cache = volume.join(CACHE);
-    match fs::remove_dir_all(&cache) {
-        Err(error) if error.kind() != ErrorKind::NotFound => return Err(unremoved()(error)),
-        _ => {}
+    tree::put(partial, &place)
+}
+
+fn uncleared(folder: &Path) -> impl FnOnce(io::Error) -> Cause {
+    Cause::io(format!("{} cannot be cleared", folder.display()))
+}
+
+/// A folder that others may run from, too. Several may make it at a time.
+fn make_folder(folder: &Path) -> io::Result<()> {
+    match fs::create_dir(folder) {
+        Ok(()) => fs::set_permissions(folder, Permissions::from_mode(0o755)),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(error),
     }
-    drop(alone);
-    Ok(())
+}
+
+/// Makes this place a link to there, unless it is.
+fn link(there: &Path, place: &Path) -> io::Result<()> {
+    match fs::read_link(place) {
+        Ok(other) if other == there => return Ok(()),
+        Ok(_) => fs::remove_file(place)?,
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+    }
+    symlink(there, place)
 }
 
 async fn lock(volume: &Path) -> Result<File, Cause> {
@@ -182,6 +241,20 @@ fn is_variable(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_link_leads_to_the_tree_of_this_runtime() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = folder.path().join("tree");
+        for there in ["/shared/one/tree", "/shared/one/tree", "/shared/two/tree"] {
+            link(Path::new(there), &place).unwrap();
+            assert_eq!(fs::read_link(&place).unwrap(), Path::new(there));
+        }
+        // What is no link was not made here.
+        fs::remove_file(&place).unwrap();
+        fs::create_dir(&place).unwrap();
+        assert!(link(Path::new("/shared/one/tree"), &place).is_err());
+    }
 
     #[test]
     fn settings_become_variables() {

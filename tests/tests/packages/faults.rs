@@ -53,6 +53,24 @@ fn every_fault_is_named() {
             ],
         ),
         (
+            "npm:mcpt-test-whole",
+            2,
+            &["mcpt-test-whole@1.0.0 has no program that could be run"],
+        ),
+        (
+            "pypi:mcpt-test-library",
+            2,
+            &["mcpt-test-library==1.0 has no program that could be run"],
+        ),
+        (
+            "pypi:mcpt-test-module",
+            2,
+            &[
+                "as a module: mcpt_test_module",
+                "uvx --from mcpt-test-module python -m mcpt_test_module",
+            ],
+        ),
+        (
             "pypi:mcpt-test-none",
             3,
             &["there is no package mcpt-test-none", "UV_INDEX"],
@@ -101,6 +119,24 @@ fn every_fault_is_named() {
     ] {
         let _ = machine.mcpt.run(&["deploy", source]).ok();
     }
+    // What `npx` and `uvx` run of packages whose program is not called like them, or is that of another package.
+    for pasted in [
+        "npx -y mcpt-test-names",
+        "npx -y -p mcpt-test-whole mcpt-test-server",
+        "uvx mcpt-test-file",
+        "uvx --from mcpt-test-module python -m mcpt_test_module",
+        "uvx --from mcpt-test-whole mcpt-test-server",
+    ] {
+        let words: Vec<&str> = pasted.split(' ').collect();
+        let deploy = ["deploy", "--name", "pasted", "--"];
+        let _ = machine.mcpt.run(&[&deploy[..], &words].concat()).ok();
+        assert_eq!(tools(&machine.mcpt, "pasted").len(), 1, "{pasted}");
+    }
+    let _ = machine
+        .mcpt
+        .run(&["deploy", "npm:mcpt-test-old"])
+        .ok()
+        .says(&["advise against it: use mcpt-test-server"]);
     let partial: Vec<_> = fs::read_dir(machine.mcpt.home().join("state/packages"))
         .expect("the installed packages")
         .map(|entry| entry.expect("an entry").file_name())

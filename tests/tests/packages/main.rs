@@ -10,6 +10,7 @@ mod faults;
 mod index;
 mod machine;
 mod offline;
+mod shared;
 mod template;
 
 use mcpt_tests::Mcpt;

@@ -1,4 +1,4 @@
-//! `mcpt install-package LOCK DIR [SETTINGS]`: installs a package from its lock, unless it is there already. It is what runs in containers of
+//! `mcpt install-package LOCK DIR [SETTINGS] [--shared DIR]`: installs a package from its lock, unless it is there already. It is what runs in containers of
 //! a runtime image before the server does.
 
 use std::{
@@ -26,6 +26,10 @@ pub(crate) struct InstallPackage {
     /// hold; it need not exist
     #[arg(value_name = "SETTINGS")]
     settings: Option<PathBuf>,
+    /// Folder that containers of several machines share: the package is put there for all with the same runtime, and DIR gets
+    /// a link to it
+    #[arg(long, value_name = "DIR")]
+    shared: Option<PathBuf>,
     /// The variables of the installers are set
     #[arg(long)]
     prepared: bool,
@@ -44,8 +48,13 @@ impl InstallPackage {
         let package = read(&self.lock, &failed)?;
         runtime::run(async {
             let progress = progress::display(global);
-            let installed =
-                mcpt_package::install_into(&package, &self.folder, progress.as_ref()).await;
+            let installed = mcpt_package::install_into(
+                &package,
+                &self.folder,
+                self.shared.as_deref(),
+                progress.as_ref(),
+            );
+            let installed = installed.await;
             installed.map_err(|error| Failure::from(error).into())
         })
     }

@@ -71,14 +71,30 @@ impl Lock {
     /// The programs of the packages that were asked for.
     pub(super) fn programs(&self) -> Vec<String> {
         let roots = self.roots();
-        let all = roots.iter().flat_map(|name| {
-            let programs = self.entry(name)["bin"].as_object();
-            programs
-                .into_iter()
-                .flatten()
-                .map(|(program, _)| program.clone())
-        });
-        all.collect()
+        let all = roots.iter().flat_map(|name| programs(self.entry(name)));
+        all.map(|(program, _)| program.clone()).collect()
+    }
+
+    /// The first program of a package of which all are the same file: they are names of one.
+    pub(super) fn only_program(&self, name: &str) -> Option<String> {
+        let mut all = programs(self.entry(name));
+        let (first, file) = all.next()?;
+        all.all(|(_, other)| other == file).then(|| first.clone())
+    }
+
+    /// Whether any package whose programs are beside those that were asked for has this one.
+    pub(super) fn has_program(&self, name: &str) -> bool {
+        let beside = self
+            .entries()
+            .filter(|(path, _)| path.matches("node_modules/").count() == 1);
+        let mut all = beside.flat_map(|(_, entry)| programs(entry));
+        all.any(|(program, _)| program == name)
+    }
+
+    /// Why the authors of a package advise against this version of it.
+    pub(super) fn deprecated(&self, name: &str) -> Option<String> {
+        let why = self.entry(name)["deprecated"].as_str()?.trim();
+        Some(why.to_owned())
     }
 
     /// Names and versions of packages that have programs run when they are installed.
@@ -179,6 +195,11 @@ impl Lock {
     }
 }
 
+/// The programs of a package and their files.
+fn programs(entry: &Value) -> impl Iterator<Item = (&String, &Value)> {
+    entry["bin"].as_object().into_iter().flatten()
+}
+
 /// A package of a lock as people write it. The last folder of its path is its name.
 fn named(path: &str, entry: &Value) -> String {
     let name = path
@@ -246,6 +267,15 @@ mod tests {
             ("1.2.3", Some(">=20"))
         );
         assert!(lock.package("other").is_err());
+        assert_eq!(lock.only_program("@a/b"), None);
+        lock.0["packages"]["node_modules/@a/b"]["bin"]["c"] = json!("b.js");
+        assert_eq!(lock.only_program("@a/b").as_deref(), Some("b"));
+        lock.0["packages"]["node_modules/bundled"]["bin"] = json!({"beside": "x.js"});
+        lock.0["packages"]["node_modules/@a/b/node_modules/native"]["bin"] = json!({"below": "y"});
+        assert!(lock.has_program("b") && lock.has_program("beside") && !lock.has_program("below"));
+        assert_eq!(lock.deprecated("@a/b"), None);
+        lock.0["packages"]["node_modules/@a/b"]["deprecated"] = json!("use c\n");
+        assert_eq!(lock.deprecated("@a/b").as_deref(), Some("use c"));
         lock.refuse_what_is_not_fixed().unwrap();
         lock.pin();
         assert_eq!(lock.manifest()["dependencies"], json!({"@a/b": "1.2.3"}));
