@@ -107,6 +107,8 @@ pub(crate) enum Command {
     /// List the servers
     #[command(alias = "ls")]
     List(commands::list::List),
+    /// Show which servers run from a package of which there is a newer version
+    Outdated(commands::outdated::Outdated),
     /// Show everything about a server
     Status(commands::status::Status),
     /// Change how many instances of a server run, by number or by load

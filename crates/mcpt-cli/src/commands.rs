@@ -22,6 +22,7 @@ pub(crate) mod keep;
 pub(crate) mod list;
 mod listen;
 pub(crate) mod logs;
+pub(crate) mod outdated;
 pub(crate) mod port_forward;
 pub(crate) mod probe;
 pub(crate) mod registry;
@@ -62,6 +63,7 @@ pub(crate) fn run(command: Command, global: &Global) -> Result<(), Ending> {
     match command {
         Command::Deploy(deploy) => deploy.run(global),
         Command::List(list) => list.run(global),
+        Command::Outdated(outdated) => outdated.run(global),
         Command::Status(status) => status.run(global),
         Command::Scale(scale) => scale.run(global),
         Command::History(history) => history.run(global),

@@ -20,6 +20,8 @@ pub struct PackageError {
 /// What is done with a package.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Doing {
+    /// Finding out which version is the newest.
+    LookUp,
     /// Finding out what it consists of.
     Resolve,
     /// Making its folder.
@@ -31,6 +33,7 @@ pub enum Doing {
 impl fmt::Display for Doing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::LookUp => "look up",
             Self::Resolve => "resolve",
             Self::Install | Self::InstallInContainer => "install",
         })
@@ -273,7 +276,7 @@ impl From<PackageError> for Failure {
         let mut failure = Self::new(error.cause.kind(), error.to_string()).caused_by(&error.cause);
         failure.hint = match error.doing {
             Doing::InstallInContainer => error.cause.hint_in_container(),
-            Doing::Resolve | Doing::Install => error.cause.hint(),
+            Doing::LookUp | Doing::Resolve | Doing::Install => error.cause.hint(),
         };
         failure
     }

@@ -65,6 +65,23 @@ pub async fn resolve(
     Ok(package)
 }
 
+/// The newest version of a package, if it is newer than this one; `None` also when the source names no exact version. Asks the
+/// registry and changes nothing.
+///
+/// # Errors
+/// [`PackageError`] with what went wrong in words of the field, and what mends it.
+pub async fn newer(source: &PackageSource) -> Result<Option<String>, PackageError> {
+    let newer = match source {
+        PackageSource::Npm(package) => npm::newer(package).await,
+        PackageSource::Pypi(package) => pypi::newer(package).await,
+    };
+    newer.map_err(|cause| PackageError {
+        package: source.name(),
+        doing: Doing::LookUp,
+        cause,
+    })
+}
+
 /// What a package was resolved to, for whoever is shown what a deployment would do.
 #[must_use]
 pub fn described(package: &Package) -> serde_json::Value {

@@ -113,6 +113,29 @@ fn program(lock: &Lock, wanted: &NpmPackage, version: &str) -> Result<String, Ca
     })
 }
 
+/// The version that the registry calls `latest`, if it is newer than this one.
+pub(crate) async fn newer(wanted: &NpmPackage) -> Result<Option<String>, Cause> {
+    let Some(NpmVersion::Exact(current)) = &wanted.version else {
+        return Ok(None);
+    };
+    let npm = Tool::find("npm")?;
+    let folder = workshop::folder("npm-")?;
+    let arguments = ["view", wanted.name.as_str(), "dist-tags.latest"];
+    let ran = run(&npm, folder.path(), &arguments).await?;
+    if !ran.success {
+        return Err(failure::cause(&ran, wanted.name.as_str()));
+    }
+    let latest: String = serde_json::from_str(&ran.stdout).map_err(|error| Cause::BadOutput {
+        tool: "npm",
+        why: format!("it names no latest version: {error}"),
+    })?;
+    let version = Version::parse(&latest).map_err(|error| Cause::BadOutput {
+        tool: "npm",
+        why: format!("{latest:?} is no version: {error}"),
+    })?;
+    Ok((version > *current).then_some(latest))
+}
+
 /// Why the authors of a package advise against the version of it that is locked.
 pub(crate) fn deprecated(package: &Package) -> Option<String> {
     let lock = Lock::read(package.lock.get(LOCK)?).ok()?;

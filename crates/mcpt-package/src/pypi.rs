@@ -147,6 +147,23 @@ async fn newest(
     Ok(own.version.clone())
 }
 
+/// The newest version, if it is newer than this one.
+pub(crate) async fn newer(wanted: &PypiPackage) -> Result<Option<String>, Cause> {
+    let Some(PypiVersion::Exact(current)) = &wanted.version else {
+        return Ok(None);
+    };
+    let uv = Uv::find()?;
+    let folder = workshop::folder("uv-")?;
+    let folder = folder.path();
+    let pythons = Pythons::installed(&uv, folder, None).await?;
+    // Only Python's own rules say which of two versions is the newer one.
+    match newest(&uv, folder, wanted, &format!(">{current}"), &pythons).await {
+        Ok(newer) => Ok(Some(newer)),
+        Err(Cause::NoSuchVersion { .. }) => Ok(None),
+        Err(other) => Err(other),
+    }
+}
+
 /// The first Python for which there is a solution, and the solution: for every platform if there is one, else for this one.
 async fn compile(
     uv: &Uv,

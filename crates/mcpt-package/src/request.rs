@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use mcpt_source::{NpmPackage, PypiPackage, Source};
+use mcpt_source::{NpmPackage, NpmVersion, PypiPackage, PypiVersion, Source};
 
 /// A package as users name it, not resolved yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +21,30 @@ impl PackageSource {
             Source::Npm(package) => Some(Self::Npm(package.clone())),
             Source::Pypi(package) => Some(Self::Pypi(package.clone())),
             _ => None,
+        }
+    }
+
+    /// The package of any version: `npm:NAME`.
+    #[must_use]
+    pub fn name(&self) -> String {
+        match self {
+            Self::Npm(package) => format!("npm:{}", package.name.as_str()),
+            Self::Pypi(package) => format!("pypi:{}", package.name.as_str()),
+        }
+    }
+
+    /// Its exact version, if that is what it names.
+    #[must_use]
+    pub fn version(&self) -> Option<String> {
+        match self {
+            Self::Npm(package) => match &package.version {
+                Some(NpmVersion::Exact(version)) => Some(version.to_string()),
+                _ => None,
+            },
+            Self::Pypi(package) => match &package.version {
+                Some(PypiVersion::Exact(version)) => Some(version.clone()),
+                _ => None,
+            },
         }
     }
 }

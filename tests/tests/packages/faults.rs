@@ -232,6 +232,11 @@ fn an_update_says_what_it_replaces() {
     ] {
         let _ = machine.mcpt.run(&["deploy", old]).ok();
         assert_eq!(tools(&machine.mcpt, "mcpt-test-server"), [before]);
+        let outdated = ["-b", "process", "outdated"];
+        let behind = machine.mcpt.json(&outdated);
+        let newest = after.trim_start_matches('v').replace('_', ".");
+        assert_eq!(behind[0]["newest"], newest.as_str(), "{behind}");
+        assert_eq!(behind[0]["package"], new, "{behind}");
         let _ = machine
             .mcpt
             .run(&["deploy", new])
@@ -243,7 +248,31 @@ fn an_update_says_what_it_replaces() {
             .run(&["deploy", new])
             .ok()
             .says(&["already runs with this configuration"]);
+        assert_eq!(machine.mcpt.json(&outdated), serde_json::json!([]));
     }
+    // Two servers of one package are one question; what cannot be asked is told, beside what is known.
+    for name in ["mcpt-test-server", "behind"] {
+        let deploy = ["deploy", "npm:mcpt-test-server@1.0.0", "--name", name];
+        let _ = machine.mcpt.run(&deploy).ok();
+    }
+    let names = machine
+        .mcpt
+        .run(&["-b", "process", "outdated", "-o", "name"]);
+    assert_eq!(names.ok().stdout, "behind\nmcpt-test-server\n");
+    let _ = machine
+        .mcpt
+        .run(&["-b", "process", "outdated", "behind", "nobody"])
+        .exits(3)
+        .says(&["there is no server nobody"]);
+    drop(index);
+    let _ = machine
+        .mcpt
+        .run(&["-b", "process", "outdated"])
+        .exits(4)
+        .says(&[
+            "cannot look up npm:mcpt-test-server",
+            "the registry cannot be reached",
+        ]);
 }
 
 /// The trees of a store, and whether each is whole.

@@ -76,6 +76,8 @@ pub(super) fn cause(ran: &Ran, name: &str) -> Cause {
         "there is no version of",
         "there are no versions of",
         "only the following versions",
+        " is available and you require ",
+        " are available and you require ",
     ]) {
         Cause::NoSuchVersion {
             detail,
@@ -183,6 +185,10 @@ mod tests {
             panic!("{version}")
         };
         assert!(is_of(&detail, "SIX") && !is_of(&detail, "si"), "{detail}");
+        let newer = of(
+            "error: x\n  cause: Because only six<=1.17.0 is available and you require six>99, we can conclude that …\n",
+        );
+        assert!(matches!(newer, Cause::NoSuchVersion { .. }), "{newer:?}");
         let away = of(
             "error: Request failed after 3 retries in 11.7s\n  cause: Failed to fetch: http://h/six/\n  cause: \
             client error (Connect)\n  cause: tcp connect error\n",
