@@ -264,7 +264,7 @@ fn an_update_says_what_it_replaces() {
         .run(&["-b", "process", "outdated", "behind", "nobody"])
         .exits(3)
         .says(&["there is no server nobody"]);
-    drop(index);
+    machine.lose_the_registries();
     let _ = machine
         .mcpt
         .run(&["-b", "process", "outdated"])
