@@ -11,7 +11,7 @@
 use std::{
     collections::HashMap,
     hash::{BuildHasher as _, RandomState},
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, Weak},
     time::{Duration, Instant},
 };
 
@@ -29,7 +29,10 @@ use mcpt_protocol::{
 };
 use mcpt_routing::{Endpoint, EndpointId, InFlight, ServerKey};
 use serde_json::json;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::{
+    runtime::Handle,
+    sync::{OwnedSemaphorePermit, Semaphore, oneshot},
+};
 
 use super::{
     ask,
@@ -46,6 +49,8 @@ use crate::{
 const IDLE: Duration = Duration::from_mins(1);
 /// How long a session is waited for that nobody wants any more.
 const ABANDONED: Duration = Duration::from_mins(5);
+/// How long a server may take to end one.
+const ENDED_WITHIN: Duration = Duration::from_secs(20);
 /// Most sessions at once, lent and waiting ones.
 const MOST: usize = 2048;
 /// Headers that differ from request to request of one client.
@@ -93,9 +98,10 @@ struct Waiting {
     since: Instant,
 }
 
-/// A session with a server.
+/// A session with a server. One that nobody keeps or ends is ended when it is dropped: whoever had it may have been dropped too.
 #[derive(Debug)]
 pub(super) struct Lease {
+    exchange: Weak<Exchange>,
     pub(super) sharing: Sharing,
     endpoint: Arc<Endpoint<Upstream>>,
     headers: HeaderMap,
@@ -107,7 +113,25 @@ pub(super) struct Lease {
     used: bool,
     /// What the server says by itself.
     unasked: Option<Messages>,
-    _room: OwnedSemaphorePermit,
+    /// Taken when it ends.
+    room: Option<OwnedSemaphorePermit>,
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        let (Some(exchange), Some(room)) = (self.exchange.upgrade(), self.room.take()) else {
+            return;
+        };
+        if let Ok(runtime) = Handle::try_current()
+            && self.headers.contains_key(SESSION_ID)
+        {
+            let (endpoint, headers) = (Arc::clone(&self.endpoint), self.headers.clone());
+            runtime.spawn(async move {
+                exchange.end_session(&endpoint, headers).await;
+                drop(room);
+            });
+        }
+    }
 }
 
 impl Default for Leases {
@@ -233,6 +257,7 @@ impl Exchange {
             room.try_acquire_owned().map_err(|_| full)?
         };
         let mut lease = Lease {
+            exchange: Arc::downgrade(self),
             sharing,
             endpoint: Arc::clone(endpoint),
             headers: headers.clone(),
@@ -241,7 +266,7 @@ impl Exchange {
             level: None,
             used: false,
             unasked: None,
-            _room: room,
+            room: Some(room),
         };
         let (key, limit) = (lease.sharing.identity.server.clone(), self.limit_of(&lease));
         let (begun, told) = oneshot::channel();
@@ -411,17 +436,30 @@ impl Exchange {
     }
 
     /// Ends a session.
-    pub(super) async fn end_lease(&self, lease: Lease) {
-        if !lease.headers.contains_key(SESSION_ID) {
-            return;
+    pub(super) async fn end_lease(&self, mut lease: Lease) {
+        let room = lease.room.take();
+        if lease.headers.contains_key(SESSION_ID) {
+            self.end_session(&lease.endpoint, lease.headers.clone())
+                .await;
         }
+        drop(room);
+    }
+
+    /// Ends the session that headers name, as far as its server can be reached.
+    async fn end_session(&self, endpoint: &Arc<Endpoint<Upstream>>, headers: HeaderMap) {
         let mut request = Request::new(RequestBody::none());
         *request.method_mut() = Method::DELETE;
-        *request.headers_mut() = lease.headers.clone();
+        *request.headers_mut() = headers;
         crate::headers::without_body(request.headers_mut());
-        let ended = self.exchange_in_lease(&lease, request).await;
-        if let Err(refusal) = ended {
-            tracing::debug!(%refusal, "a session with a server could not be ended");
+        let in_flight = endpoint.begin();
+        let sent = tokio::time::timeout(ENDED_WITHIN, in_flight.link().send(request)).await;
+        match sent {
+            Ok(Ok(_)) => in_flight.answered(),
+            Ok(Err(SendError::Unreachable { reason, .. })) => {
+                drop(self.unreachable(&in_flight, &reason));
+            }
+            Ok(Err(error)) => drop(self.broken(&in_flight, error)),
+            Err(_) => tracing::debug!("a session with a server could not be ended in time"),
         }
     }
 

@@ -6,11 +6,12 @@ use futures_util::FutureExt as _;
 use mcpt_routing::Conditions;
 use serde_json::{Value, json};
 
-use tokio::sync::oneshot;
+use tokio::{sync::oneshot, time::timeout};
 
 use crate::{
-    harness::{Tellable, gateway, gateway_until, modern},
+    harness::{PATIENCE, Tellable, gateway, gateway_until, modern},
     recorded::{Asked, Recorded, Reply},
+    scripted::{Said, scripted},
     wire::{Answer, Wire},
 };
 
@@ -383,6 +384,45 @@ async fn a_gateway_that_ends_leaves_no_session_behind() {
     serving.await.unwrap().unwrap();
     let ended = server.is_asked(|asked| asked.method == "DELETE").await;
     assert_eq!(ended.header("mcp-session-id"), Some("1"));
+}
+
+/// Whatever keeps a call from its answer, its session is ended at the server.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_that_breaks_leaves_no_session_behind() {
+    for broken in ["tools/call", "logging/setLevel", "tools/list"] {
+        let capabilities = json!({"tools": {}, "logging": {}});
+        let mut server = scripted(capabilities, move |asked| match asked.rpc() {
+            "server/discover" => Some(Said::Status(404)),
+            method if method == broken => Some(Said::Broken),
+            "logging/setLevel" => Some(asked.result(&json!({}))),
+            _ => None,
+        })
+        .await;
+        let gateway = gateway();
+        gateway.endpoints(&[("a", server.address, Conditions::READY)]);
+        gateway.shows("condition=\"ready\"} 1").await;
+        let level = json!({"io.modelcontextprotocol/logLevel": "info"});
+        let params = json!({"name": "tool"});
+        let asked = match broken {
+            "tools/list" => (broken, &json!({})),
+            _ => ("tools/call", &params),
+        };
+        let answer = ask(&gateway, asked, &[], &level).await;
+        assert_eq!(answer.status, 502, "{broken}: {answer:?}");
+        let ended = async {
+            loop {
+                let asked = server.asked.recv().await.unwrap();
+                // What was begun by asking for the version is none of these.
+                let named = asked.header("mcp-protocol-version").is_some();
+                if asked.method == "DELETE" && named {
+                    return asked;
+                }
+            }
+        };
+        let ended = timeout(PATIENCE, ended).await;
+        assert!(ended.is_ok(), "{broken}");
+        assert_eq!(ended.unwrap().header("mcp-session-id"), Some("own"));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
