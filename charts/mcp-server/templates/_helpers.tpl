@@ -72,6 +72,16 @@ mcpt.io/template-version: {{ . | quote }}
 {{- end }}
 
 {{/*
+With how many pods a server is started that is stopped while nobody calls it; nothing when it is not, or is to have no pods.
+*/}}
+{{- define "mcp-server.idleReplicas" -}}
+{{- if gt (int64 .Values.idle.timeoutSeconds) 0 }}
+{{- $replicas := int64 (ternary .Values.autoscaling.minReplicas .Values.replicaCount .Values.autoscaling.enabled) }}
+{{- if gt $replicas 0 }}{{ $replicas }}{{ end }}
+{{- end }}
+{{- end }}
+
+{{/*
 The key "annotations" with the common ones and those of the object, or nothing.
 Call with (dict "root" $ "own" MAP).
 */}}

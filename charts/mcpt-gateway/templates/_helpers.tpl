@@ -156,6 +156,48 @@ rendering and kept beside the values, since a random key must be the same wherev
 {{- end }}
 
 {{/*
+Name of the Service that the API server asks for metrics, and of the Secret with its certificate unless that is named.
+*/}}
+{{- define "mcpt-gateway.metricsApiName" -}}
+{{- printf "%s-metrics" (include "mcpt-gateway.fullname" . | trunc 55 | trimSuffix "-") }}
+{{- end }}
+
+{{- define "mcpt-gateway.metricsApiSecret" -}}
+{{- default (include "mcpt-gateway.metricsApiName" .) .Values.metricsApi.existingSecret }}
+{{- end }}
+
+{{/*
+Authority, certificate and key of the metrics API as JSON: those that the Secret has, else new ones. Found once per rendering, since what
+is drawn must be the same wherever it is used.
+*/}}
+{{- define "mcpt-gateway.metricsApiMade" -}}
+{{- if not (hasKey .Values.metricsApi "made") }}
+{{- $name := include "mcpt-gateway.metricsApiName" . }}
+{{- $live := dig "data" dict (lookup "v1" "Secret" .Release.Namespace $name) }}
+{{- $made := dict "ca" (index $live "ca.crt" | default "" | b64dec) "cert" (index $live "tls.crt" | default "" | b64dec) "key" (index $live "tls.key" | default "" | b64dec) }}
+{{- if not (and $made.ca $made.cert $made.key) }}
+{{- $host := printf "%s.%s.svc" $name .Release.Namespace }}
+{{- $ca := genCA (printf "%s-ca" $name) 3650 }}
+{{- $cert := genSignedCert $host nil (list $host) 3650 $ca }}
+{{- $made = dict "ca" $ca.Cert "cert" $cert.Cert "key" $cert.Key }}
+{{- end }}
+{{- $_ := set .Values.metricsApi "made" $made }}
+{{- end }}
+{{- .Values.metricsApi.made | toJson }}
+{{- end }}
+
+{{/*
+The authority by which the API server knows the metrics API.
+*/}}
+{{- define "mcpt-gateway.metricsApiCa" -}}
+{{- if .Values.metricsApi.existingSecret }}
+{{- .Values.metricsApi.caBundle }}
+{{- else }}
+{{- index (include "mcpt-gateway.metricsApiMade" . | fromJson) "ca" }}
+{{- end }}
+{{- end }}
+
+{{/*
 Host names that the gateway answers to, besides those that only private networks know.
 A leading dot stands for every name below a domain.
 */}}

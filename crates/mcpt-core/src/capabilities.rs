@@ -50,6 +50,8 @@ pub enum Capability {
     Instances,
     /// Lets the number of instances follow the load.
     Autoscaling,
+    /// Stops servers that nobody calls, and starts them with the next call.
+    Idling,
     /// Starts the instances of a server anew, as they are configured.
     Restart,
     /// Measures what the instances of a server use.
@@ -84,6 +86,7 @@ impl Capability {
             Self::Chart => "has no chart whose values could be set",
             Self::Instances => "runs exactly one instance of a server",
             Self::Autoscaling => "does not let the number of instances follow the load",
+            Self::Idling => "keeps servers running that nobody calls",
             Self::Restart => "starts no server anew",
             Self::Usage => "does not measure what servers use",
             Self::Forwarding => "has its servers at addresses of this machine",

@@ -20,3 +20,7 @@ pub const BALANCE_ANNOTATION: &str = "mcpt.io/balance";
 pub const MAX_REQUESTS_ANNOTATION: &str = "mcpt.io/max-requests";
 /// Annotation that says within what time an answer must have begun, in seconds.
 pub const ANSWER_WITHIN_ANNOTATION: &str = "mcpt.io/answer-within";
+/// Annotation that says after what time without a call all instances are stopped, in seconds.
+pub const IDLE_TIMEOUT_ANNOTATION: &str = "mcpt.io/idle-timeout";
+/// Annotation that says how many instances are started by the call that comes then.
+pub const IDLE_REPLICAS_ANNOTATION: &str = "mcpt.io/idle-replicas";

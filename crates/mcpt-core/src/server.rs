@@ -69,6 +69,9 @@ pub struct Autoscaling {
     /// Average CPU use to aim at, in percent of what an instance requests; `None` leaves it as it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cpu: Option<u32>,
+    /// Sessions of an instance to aim at; `None` leaves them as they are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sessions: Option<u32>,
 }
 
 /// What an instance uses now.

@@ -6,9 +6,10 @@
 
 mod instances;
 mod picture;
+mod starter;
 mod watching;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use futures_util::stream::{self, BoxStream, StreamExt as _};
 use k8s_openapi::api::{core::v1::Service, discovery::v1::EndpointSlice};
@@ -19,10 +20,10 @@ use kube::{
 };
 use kube_access::{Surroundings, Target, is_final};
 use mcpt_core::{Namespace, marks::SERVER_LABEL};
-use mcpt_routing::{Change, Discovery};
+use mcpt_routing::{Change, Discovery, Starter};
 use serde::de::DeserializeOwned;
 
-use self::picture::Picture;
+use self::{picture::Picture, starter::ClusterStarter};
 
 /// Longest time for the first look, which is only there to show mistakes early.
 const FIRST_LOOK: Duration = Duration::from_secs(5);
@@ -33,6 +34,7 @@ pub struct ClusterDiscovery {
     target: Target,
     namespace: Namespace,
     all_namespaces: bool,
+    starter: Arc<ClusterStarter>,
 }
 
 /// Why servers cannot be found.
@@ -60,6 +62,7 @@ impl ClusterDiscovery {
         all_namespaces: bool,
     ) -> Result<Self, DiscoveryError> {
         let discovery = Self {
+            starter: ClusterStarter::new(target.client.clone()),
             target,
             namespace,
             all_namespaces,
@@ -137,6 +140,10 @@ impl Discovery for ClusterDiscovery {
         "servers of the cluster"
     }
 
+    fn starter(&self) -> Option<Arc<dyn Starter>> {
+        Some(Arc::clone(&self.starter) as Arc<dyn Starter>)
+    }
+
     fn watch(self: Box<Self>) -> BoxStream<'static, Change> {
         let address = &self.target.address;
         let services = watching::follow(self.api(), "services", address);
@@ -146,8 +153,13 @@ impl Discovery for ClusterDiscovery {
             slices.map(picture::Event::Slice),
         );
         let mut picture = Picture::default();
+        let starter = Arc::clone(&self.starter);
         events
-            .flat_map(move |event| stream::iter(picture.take(event)))
+            .flat_map(move |event| {
+                let changes = picture.take(event);
+                starter.take(&picture, &changes);
+                stream::iter(changes)
+            })
             .boxed()
     }
 }

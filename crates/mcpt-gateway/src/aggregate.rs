@@ -92,7 +92,8 @@ impl Aggregate {
         sets: Arc<KnownSets>,
     ) -> Self {
         let closing = exchange.closing.clone();
-        let catalogue = Catalogue::new(Arc::clone(exchange), default_namespace, closing);
+        let own = exchange.for_the_gateway();
+        let catalogue = Catalogue::new(own, default_namespace, closing);
         Self {
             parties: Arc::new(Parties {
                 exchange: Arc::clone(exchange),
@@ -362,19 +363,32 @@ impl Aggregate {
                 )
             });
         };
-        self.parties.catalogue.settled().await;
+        let catalogue = &self.parties.catalogue;
+        catalogue.settled().await;
+        if let Some(found) = self.found(&about, viewer) {
+            return Ok(found);
+        }
+        // A gateway that has only just started does not know it yet, which is no reason to refuse a call.
+        catalogue.heard().await;
+        self.found(&about, viewer).ok_or_else(|| {
+            let (sort, name) = match &about {
+                About::Tool(name) => ("tool", name),
+                About::Prompt(name) => ("prompt", name),
+                About::Resource(uri) => ("resource", uri),
+            };
+            (ErrorCode::INVALID_PARAMS, format!("no {sort} {name}"))
+        })
+    }
+
+    /// What is known of what a request is about.
+    fn found(&self, about: &About, viewer: &Viewer) -> Option<Target> {
         let seen = self.parties.catalogue.seen_by(viewer);
         let merged = &seen.merged;
-        let (found, sort, name) = match &about {
-            About::Tool(name) => (merged.find(ListKind::Tools, name).cloned(), "tool", name),
-            About::Prompt(name) => (
-                merged.find(ListKind::Prompts, name).cloned(),
-                "prompt",
-                name,
-            ),
-            About::Resource(uri) => (merged.resource(uri), "resource", uri),
-        };
-        found.ok_or_else(|| (ErrorCode::INVALID_PARAMS, format!("no {sort} {name}")))
+        match about {
+            About::Tool(name) => merged.find(ListKind::Tools, name).cloned(),
+            About::Prompt(name) => merged.find(ListKind::Prompts, name).cloned(),
+            About::Resource(uri) => merged.resource(uri),
+        }
     }
 
     /// A server's answer as the client gets it.

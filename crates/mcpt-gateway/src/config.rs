@@ -10,7 +10,7 @@ use mcpt_core::Namespace;
 use mcpt_protocol::AccessRules;
 use mcpt_routing::{Discovery, Handling, SessionKeys};
 
-use crate::{AccessLog, AuditLog, LockConfig, Peers};
+use crate::{AccessLog, AuditLog, LockConfig, MetricsApi, Peers};
 
 /// How to run a gateway.
 #[derive(Debug)]
@@ -52,6 +52,8 @@ pub struct GatewayConfig {
     pub access_log: Option<AccessLog>,
     /// Where it is recorded who called what.
     pub audit: Option<AuditLog>,
+    /// Where autoscalers of a cluster are told how many sessions there are.
+    pub metrics_api: Option<MetricsApi>,
 }
 
 impl GatewayConfig {
@@ -76,6 +78,7 @@ impl GatewayConfig {
             unreachable_hint: None,
             access_log: None,
             audit: None,
+            metrics_api: None,
         }
     }
 }

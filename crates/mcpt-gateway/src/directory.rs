@@ -11,7 +11,8 @@ use std::{
 };
 
 use mcpt_routing::{
-    Change, Endpoint, EndpointId, Pinned, RoutingTable, Server, ServerKey, SessionLedger, Sightings,
+    Change, Endpoint, EndpointId, LastUse, Pinned, RoutingTable, Server, ServerKey, SessionLedger,
+    Sightings,
 };
 use tokio::sync::{Notify, futures::Notified};
 
@@ -23,6 +24,7 @@ use crate::upstream::Upstream;
 pub(crate) struct Directory {
     table: RoutingTable<Upstream>,
     ledger: SessionLedger<Upstream>,
+    last_use: LastUse,
     sources: Vec<SourceState>,
     /// Since when endpoints are as they are.
     pub(crate) standings: Standings,
@@ -51,6 +53,7 @@ impl Directory {
         Self {
             table: RoutingTable::new(sources.len()),
             ledger: SessionLedger::new(session_idle.as_millis() as u64),
+            last_use: LastUse::default(),
             sources,
             standings: Standings::default(),
             changed: Notify::new(),
@@ -174,9 +177,28 @@ impl Directory {
         }
     }
 
-    /// What other gateways are told of the sessions here.
+    /// What other gateways are told of the sessions here, and of the last use of servers.
     pub(crate) fn sightings(&self) -> Sightings {
-        self.ledger.sightings(&self.table)
+        self.note_use();
+        let sightings = self.ledger.sightings(&self.table);
+        sightings.with_idle(self.last_use.told(self.now()))
+    }
+
+    /// Looks which servers are in use.
+    pub(crate) fn note_use(&self) {
+        self.last_use.look(&self.table, self.now());
+    }
+
+    /// Takes in when another gateway has seen servers in use, as it says now.
+    pub(crate) fn hear_use(&self, told: &Sightings) {
+        self.last_use.hear(told.idle_ms(), self.now());
+    }
+
+    /// How long nobody has used a server; `None` when nobody cares.
+    pub(crate) fn idle_for(&self, key: &ServerKey) -> Option<Duration> {
+        self.last_use
+            .idle_ms(key, self.now())
+            .map(Duration::from_millis)
     }
 
     /// Counts the sessions that other gateways have seen.

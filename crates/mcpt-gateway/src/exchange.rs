@@ -28,7 +28,7 @@ use mcpt_protocol::{
     sse::Frame,
     subscription_ended,
 };
-use mcpt_routing::{Handling, InFlight, Rounds, Server, SessionKeys};
+use mcpt_routing::{Asker, Handling, InFlight, Rounds, Server, SessionKeys};
 use serde_json::value::RawValue;
 use tokio_util::sync::CancellationToken;
 
@@ -50,12 +50,13 @@ use crate::{
     peers::PeerAddresses,
     refusal::Refusal,
     relay::{Answer, Forwarded, Until},
+    starting::Starters,
     translate::Translation,
     upstream::{Connection, SendError, Upstream, in_words},
 };
 
 /// How requests get to servers.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Exchange {
     pub(crate) directory: Arc<Directory>,
     pub(crate) keys: Arc<SessionKeys>,
@@ -65,7 +66,7 @@ pub(crate) struct Exchange {
     pub(crate) unreachable_hint: Option<&'static str>,
     pub(crate) rounds: Arc<Rounds>,
     /// What is kept for clients and servers of different eras.
-    pub(crate) translation: Translation,
+    pub(crate) translation: Arc<Translation>,
     /// The other replicas of the gateway.
     pub(crate) others: Arc<PeerAddresses>,
     /// Counts calls.
@@ -76,9 +77,21 @@ pub(crate) struct Exchange {
     pub(crate) closing: CancellationToken,
     /// The streams of sessions.
     pub(crate) listening: Arc<Listening>,
+    /// Start servers that are stopped while nobody calls them.
+    pub(crate) starters: Arc<Starters>,
+    /// Whose requests go this way.
+    pub(crate) asker: Asker,
 }
 
 impl Exchange {
+    /// The same for requests of the gateway's own, for which no server is kept running.
+    pub(crate) fn for_the_gateway(&self) -> Arc<Self> {
+        Arc::new(Self {
+            asker: Asker::Gateway,
+            ..self.clone()
+        })
+    }
+
     /// One exchange with a server that exists.
     pub(crate) async fn with(
         self: &Arc<Self>,

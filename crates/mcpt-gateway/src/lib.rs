@@ -17,6 +17,7 @@ mod limits;
 mod lines;
 mod listener;
 mod metrics;
+mod metrics_api;
 mod noted;
 mod observed;
 mod outer;
@@ -31,6 +32,7 @@ mod route;
 mod sets;
 mod sources;
 mod stages;
+mod starting;
 mod target;
 mod trace;
 mod translate;
@@ -49,6 +51,7 @@ pub use self::{
     audit::{AuditLog, AuditOptions},
     config::GatewayConfig,
     listener::{Gateway, GatewayError},
+    metrics_api::{MetricsApi, MetricsApiError},
     peers::{InvalidPeers, Peers},
     sources::{DescribedServers, InvalidServers, InvalidStaticServer, StaticServer, StaticServers},
     upstream::UnusableCredentials,

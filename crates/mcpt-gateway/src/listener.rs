@@ -12,7 +12,8 @@ use std::{
 use hyper::{Method, Request, body::Incoming, service::service_fn};
 use mcpt_http::Connections;
 use mcpt_protocol::AccessRules;
-use mcpt_routing::Rounds;
+use mcpt_routing::{Asker, Rounds};
+use rustls::ServerConfig;
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
@@ -24,11 +25,13 @@ use crate::{
     exchange::{BodyBudget, Exchange},
     limits::LimitsFile,
     metrics::Metrics,
+    metrics_api::{self, MetricsApiError},
     pages::{Pages, Told},
     peers::{self, PeerAddresses},
     sets::KnownSets,
     sources,
     stages::Stages,
+    starting::Starters,
     target::Targets,
     translate::Translation,
 };
@@ -53,6 +56,9 @@ pub enum GatewayError {
     /// What its lock needs is not usable.
     #[error(transparent)]
     Lock(#[from] LockError),
+    /// The API of metrics cannot be served.
+    #[error(transparent)]
+    MetricsApi(#[from] MetricsApiError),
     /// The listener could not be given to the runtime.
     #[error("cannot serve HTTP")]
     Serve(#[source] io::Error),
@@ -63,6 +69,7 @@ pub enum GatewayError {
 pub struct Gateway {
     clients: Bound,
     admin: Bound,
+    metrics_api: Option<(Bound, Arc<ServerConfig>)>,
     lock: (Lock, Vec<Follower>),
     limits: LimitsFile,
     sets: Arc<KnownSets>,
@@ -90,7 +97,7 @@ impl Gateway {
     /// Takes the addresses. Clients can connect from now on; they are answered once [`Gateway::serve`] runs.
     ///
     /// # Errors
-    /// [`GatewayError::Lock`] when a file of its lock is not usable, [`GatewayError::Listen`] when an address cannot be had.
+    /// [`GatewayError::Lock`] and [`GatewayError::MetricsApi`] when a file that they need is not usable, [`GatewayError::Listen`] when an address cannot be had.
     pub fn bind(config: GatewayConfig) -> Result<Self, GatewayError> {
         let lock = Lock::new(config.lock.as_ref(), &config.default_namespace)?;
         let issuers = config.lock.as_ref().map(LockConfig::issuers);
@@ -108,10 +115,16 @@ impl Gateway {
             file: config.sets.clone().unwrap_or_default(),
             source,
         })?;
+        let metrics_api = config.metrics_api.as_ref();
+        let metrics_api = metrics_api.map(|api| {
+            let tls = metrics_api::tls(api)?;
+            Ok::<_, GatewayError>((Bound::to(api.listen)?, tls))
+        });
         Ok(Self {
             lock,
             limits,
             sets: Arc::new(sets),
+            metrics_api: metrics_api.transpose()?,
             clients: Bound::to(config.listen)?,
             admin: Bound::to(config.admin)?,
             config,
@@ -121,6 +134,11 @@ impl Gateway {
     /// Where it listens for clients.
     pub fn address(&self) -> SocketAddr {
         self.clients.address
+    }
+
+    /// Where it listens for those who ask for metrics as an API of Kubernetes.
+    pub fn metrics_api_address(&self) -> Option<SocketAddr> {
+        self.metrics_api.as_ref().map(|(bound, _)| bound.address)
     }
 
     /// Where its own pages are.
@@ -141,6 +159,11 @@ impl Gateway {
         let (clients, admin) = (self.clients.address, self.admin.address);
         let listener = TcpListener::from_std(self.clients.listener).map_err(GatewayError::Serve)?;
         let pages = TcpListener::from_std(self.admin.listener).map_err(GatewayError::Serve)?;
+        let metrics_api = self.metrics_api.map(|(api, tls)| {
+            let listener = TcpListener::from_std(api.listener)?;
+            Ok((listener, tls, api.address))
+        });
+        let metrics_api = metrics_api.transpose().map_err(GatewayError::Serve)?;
         let connections = Connections::at_most(self.config.max_connections);
         let grace = self.config.drain_grace;
         let mut background = JoinSet::new();
@@ -153,9 +176,15 @@ impl Gateway {
             &mut background,
         );
         background.spawn(serve_pages(pages, admin, Arc::clone(&stages.pages)));
+        if let Some((listener, tls, address)) = metrics_api {
+            tracing::info!(%address, "metrics API listens");
+            let pages = Arc::clone(&stages.pages);
+            background.spawn(metrics_api::serve(listener, tls, pages));
+        }
         tracing::info!(address = %clients, %admin, "gateway listens");
 
         let exchange = Arc::clone(&stages.exchange);
+        let replicas = Arc::clone(&stages.pages.replicas);
         let service = service_fn(move |request| {
             let stages = Arc::clone(&stages);
             // On the heap: HTTP keeps room for an answer with each connection, also with those that ask nothing.
@@ -174,6 +203,7 @@ impl Gateway {
             if tokio::time::timeout(grace, drained).await.is_err() {
                 tracing::warn!("requests still in progress are cut off");
             }
+            replicas.leave().await;
         };
         tokio::join!(connections.serve(listener, service), end);
         Ok(())
@@ -217,6 +247,8 @@ fn stages(
     let peers_heard = Arc::new(AtomicBool::new(config.peers.is_none()));
     let closing = CancellationToken::new();
     let (rounds, others) = (Arc::<Rounds>::default(), Arc::<PeerAddresses>::default());
+    let starters = config.sources.iter().filter_map(|source| source.starter());
+    let starters = Arc::new(Starters::new(starters.collect()));
     for (index, source) in config.sources.into_iter().enumerate() {
         let changes = sources::begin(index, source, &directory);
         background.spawn(sources::follow(index, changes, Arc::clone(&directory)));
@@ -236,13 +268,19 @@ fn stages(
         bodies: Arc::clone(&bodies),
         unreachable_hint: config.unreachable_hint,
         rounds: Arc::clone(&rounds),
-        translation: Translation::default(),
+        translation: Arc::<Translation>::default(),
         others,
         limiter: Arc::clone(&limiter),
         audit: audit.clone(),
         closing: closing.clone(),
         listening: Arc::default(),
+        starters,
+        asker: Asker::Client,
     });
+    if !exchange.starters.is_empty() {
+        let exchange = Arc::clone(&exchange);
+        background.spawn(exchange.stop_idle(Arc::clone(&peers_heard)));
+    }
     let aggregate = Arc::new(Aggregate::new(
         &exchange,
         default_namespace.clone(),

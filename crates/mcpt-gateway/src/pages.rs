@@ -250,7 +250,7 @@ impl Pages {
     }
 
     /// Why nothing should be sent here now.
-    fn unready(&self) -> Option<String> {
+    pub(crate) fn unready(&self) -> Option<String> {
         let awaited = self.directory.awaited();
         if self.closing.is_cancelled() {
             Some("shutting down".to_owned())

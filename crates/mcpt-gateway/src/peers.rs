@@ -27,11 +27,14 @@ use mcpt_gateway_api::{ROUNDS_PATH, RoundPage, RoundsPage, SESSIONS_PATH};
 use mcpt_http::client;
 use mcpt_routing::{EndpointId, RoundKey, Sightings};
 use serde::de::DeserializeOwned;
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::{aggregate::Replicas, directory::Directory};
 
 const EVERY: Duration = Duration::from_secs(1);
+/// How long it may take to look up the addresses of peers at a start: before, sessions that others have would be taken for
+/// over. Then it begins alone: a cluster that has no names any more is better served by one gateway than by none.
+const NAMES_WITHIN: Duration = Duration::from_mins(1);
 /// How long a peer may take to answer.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// Largest answer in bytes, far beyond what a gateway tells.
@@ -62,6 +65,37 @@ impl Peers {
 #[derive(Debug, thiserror::Error)]
 #[error("HOST:PORT is wanted, as in mcpt-gateway-peers:8081")]
 pub struct InvalidPeers;
+
+/// What is known of the addresses of peers.
+#[derive(Debug)]
+enum Found {
+    /// They are there.
+    At(BTreeSet<SocketAddr>),
+    /// Nobody is there: as long as no replica is, its name is not known.
+    Nobody(io::Error),
+    /// Nobody could be asked for them, which says nothing.
+    Unknown(io::Error),
+}
+
+impl Peers {
+    async fn look_up(&self) -> Found {
+        let asked = tokio::net::lookup_host((self.host.as_str(), self.port));
+        match tokio::time::timeout(PATIENCE, asked).await {
+            Ok(Ok(addresses)) => Found::At(addresses.collect()),
+            Ok(Err(error)) if is_about_now(&error) => Found::Unknown(error),
+            Ok(Err(error)) => Found::Nobody(error),
+            Err(late) => Found::Unknown(late.into()),
+        }
+    }
+}
+
+/// Whether a name could not be looked up at all, which the system tells in words alone: those of glibc, and of musl.
+fn is_about_now(error: &io::Error) -> bool {
+    let said = error.to_string();
+    ["Temporary failure", "Try again"]
+        .iter()
+        .any(|words| said.contains(words))
+}
 
 impl FromStr for Peers {
     type Err = InvalidPeers;
@@ -174,15 +208,13 @@ pub(crate) async fn exchange(
     let mut reports = BTreeMap::new();
     let mut turns = tokio::time::interval(EVERY);
     turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let begin = Instant::now();
     loop {
         turns.tick().await;
         let before = known.alive();
-        let asked = ask_all(&peers, &before, &mut reports).await;
-        let alive = asked.unwrap_or_else(|error| {
-            // As long as no replica is there, its name is not known.
-            tracing::debug!(%error, host = peers.host, "no addresses of peers");
-            Vec::new()
-        });
+        let found = peers.look_up().await;
+        let unknown = matches!(found, Found::Unknown(_));
+        let alive = ask_all(found, &before, &mut reports).await;
         let mut new = alive.clone();
         new.retain(|address| !before.contains(address));
         known.turn(&before, &alive);
@@ -197,21 +229,32 @@ pub(crate) async fn exchange(
         // Its own answer, if it has asked itself, says nothing new.
         let all: Vec<_> = reports.values().collect();
         directory.count_elsewhere(&all);
-        heard.store(true, Relaxed);
+        for told in alive.iter().filter_map(|address| reports.get(address)) {
+            directory.hear_use(told);
+        }
+        if !unknown || begin.elapsed() >= NAMES_WITHIN {
+            heard.store(true, Relaxed);
+        }
         if peers.until_gone && alive.is_empty() {
             return;
         }
     }
 }
 
-/// Asks those that the name has, and those that are there already: a name tells of new ones late. Gives all that answer.
+/// Asks those that the name has, and those that are there already: a name tells of new ones late, and whoever tells of
+/// names may be away. Gives all that answer.
 async fn ask_all(
-    peers: &Peers,
+    found: Found,
     there: &[SocketAddr],
     reports: &mut BTreeMap<SocketAddr, Sightings>,
-) -> io::Result<Vec<SocketAddr>> {
-    let known = tokio::net::lookup_host((peers.host.as_str(), peers.port));
-    let mut addresses: BTreeSet<_> = tokio::time::timeout(PATIENCE, known).await??.collect();
+) -> Vec<SocketAddr> {
+    let mut addresses = match found {
+        Found::At(addresses) => addresses,
+        Found::Nobody(error) | Found::Unknown(error) => {
+            tracing::debug!(%error, "no addresses of peers");
+            BTreeSet::new()
+        }
+    };
     addresses.extend(there);
     let mut alive = Vec::new();
     reports.retain(|address, _| addresses.contains(address));
@@ -229,7 +272,7 @@ async fn ask_all(
             Err(error) => tracing::debug!(%address, %error, "a peer does not answer"),
         }
     }
-    Ok(alive)
+    alive
 }
 
 async fn ask<T: DeserializeOwned>(address: SocketAddr, path: String) -> io::Result<T> {
@@ -249,7 +292,68 @@ async fn ask<T: DeserializeOwned>(address: SocketAddr, path: String) -> io::Resu
 
 #[cfg(test)]
 mod tests {
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _},
+        net::TcpListener,
+    };
+
     use super::*;
+
+    /// A replica that has seen no sessions.
+    async fn replica() -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let mut read = Vec::new();
+                while !read.ends_with(b"\r\n\r\n") {
+                    stream.read_buf(&mut read).await.unwrap();
+                }
+                let body = serde_json::to_string(&Sightings::default()).unwrap();
+                let length = body.len();
+                let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{body}");
+                stream.write_all(answer.as_bytes()).await.unwrap();
+            }
+        });
+        address
+    }
+
+    #[tokio::test]
+    async fn replicas_go_on_to_know_each_other_while_no_name_can_be_looked_up() {
+        let (one, other) = (replica().await, replica().await);
+        let mut reports = BTreeMap::new();
+        let found = Found::At(BTreeSet::from([one]));
+        assert_eq!(ask_all(found, &[], &mut reports).await, [one]);
+        for away in [Found::Unknown, Found::Nobody] {
+            let mut alive = ask_all(away(io::Error::other("x")), &[one, other], &mut reports).await;
+            alive.sort_unstable();
+            let mut all = vec![one, other];
+            all.sort_unstable();
+            assert_eq!(alive, all);
+            assert_eq!(reports.len(), 2);
+        }
+    }
+
+    #[test]
+    fn a_name_that_could_not_be_asked_for_is_not_one_that_nobody_has() {
+        for (says, is) in [
+            (
+                "failed to lookup address information: Temporary failure in name resolution",
+                true,
+            ),
+            ("failed to lookup address information: Try again", true),
+            (
+                "failed to lookup address information: Name or service not known",
+                false,
+            ),
+            (
+                "failed to lookup address information: Name does not resolve",
+                false,
+            ),
+        ] {
+            assert_eq!(is_about_now(&io::Error::other(says)), is, "{says}");
+        }
+    }
 
     #[test]
     fn names_of_peers() {

@@ -217,6 +217,8 @@ impl Prepared {
         if self.names_size() {
             return;
         }
+        // One that was stopped for want of calls is started again: what is deployed is to be seen running.
+        let live = live.filter(|live| *live > 0 || !stops_when_idle(running));
         let number = live.map(Value::from);
         if let Some(number) = number.or_else(|| running.get(REPLICAS).cloned()) {
             self.values.insert(REPLICAS.to_owned(), number);
@@ -427,6 +429,16 @@ fn broken(what: &str, error: &dyn std::error::Error) -> Failure {
         .because(format!("the built-in chart is broken: {}", chain(error)))
 }
 
+/// Whether by these values a server is stopped while nobody calls it.
+fn stops_when_idle(values: &Values) -> bool {
+    let seconds = values
+        .get("idle")
+        .and_then(|idle| idle.get("timeoutSeconds"));
+    seconds
+        .and_then(Value::as_f64)
+        .is_some_and(|seconds| seconds > 0.0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -541,6 +553,20 @@ mod tests {
                 json!({"replicaCount": 1, "autoscaling": auto(true, 4)}),
                 Some(4),
                 json!({"replicaCount": 4, "autoscaling": auto(false, 4)}),
+            ),
+            // It was stopped because nobody called it.
+            (
+                json!({}),
+                json!({"replicaCount": 3, "idle": {"timeoutSeconds": 60}}),
+                Some(0),
+                json!({"replicaCount": 3}),
+            ),
+            // It was stopped by somebody.
+            (
+                json!({}),
+                json!({"replicaCount": 3, "idle": {"timeoutSeconds": 0}}),
+                Some(0),
+                json!({"replicaCount": 0}),
             ),
             // A number ends it.
             (

@@ -20,6 +20,7 @@ pub(crate) const CAPABILITIES: Capabilities = Capabilities::new(&[
     Capability::Chart,
     Capability::Instances,
     Capability::Autoscaling,
+    Capability::Idling,
     Capability::Restart,
     Capability::Comparison,
     Capability::Forwarding,

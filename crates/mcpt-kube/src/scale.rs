@@ -99,10 +99,18 @@ fn apply(scale: Scale, values: &mut Values) {
                 &Map::from_iter([(AUTOSCALING.to_owned(), json!({"enabled": false}))]),
             );
         }
-        Scale::Auto(Autoscaling { min, max, cpu }) => {
+        Scale::Auto(Autoscaling {
+            min,
+            max,
+            cpu,
+            sessions,
+        }) => {
             let mut autoscaling = json!({"enabled": true, "minReplicas": min, "maxReplicas": max});
             if let Some(cpu) = cpu {
                 autoscaling["targetCPUUtilizationPercentage"] = json!(cpu);
+            }
+            if let Some(sessions) = sessions {
+                autoscaling["targetSessions"] = json!(sessions);
             }
             lay_over(
                 values,
@@ -160,13 +168,15 @@ mod tests {
 
     #[test]
     fn values_of_a_scale() {
-        let auto = |cpu| {
+        let by = |cpu, sessions| {
             Scale::Auto(Autoscaling {
                 min: 1,
                 max: 5,
                 cpu,
+                sessions,
             })
         };
+        let auto = |cpu| by(cpu, None);
         for (scale, before, after) in [
             (
                 Scale::To(3),
@@ -183,6 +193,11 @@ mod tests {
                 json!({"replicaCount": 2, "autoscaling": null}),
                 json!({"replicaCount": 2, "autoscaling": {"enabled": true, "minReplicas": 1, "maxReplicas": 5,
                     "targetCPUUtilizationPercentage": 60}}),
+            ),
+            (
+                by(None, Some(20)),
+                json!({}),
+                json!({"autoscaling": {"enabled": true, "minReplicas": 1, "maxReplicas": 5, "targetSessions": 20}}),
             ),
             (
                 auto(None),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use helm_install::Record;
 use jiff::Timestamp;
 use k8s_openapi::api::{
-    autoscaling::v2::HorizontalPodAutoscaler,
+    autoscaling::v2::{HorizontalPodAutoscaler, MetricSpec},
     core::v1::{ContainerState, ContainerStatus, Pod, Service},
 };
 use kube::core::ObjectMeta;
@@ -283,7 +283,16 @@ pub(crate) fn autoscaling(hpa: &HorizontalPodAutoscaler) -> Option<Autoscaling> 
         min: u32::try_from(spec.min_replicas.unwrap_or(1)).ok()?,
         max: u32::try_from(spec.max_replicas).ok()?,
         cpu,
+        sessions: spec.metrics.iter().flatten().find_map(sessions),
     })
+}
+
+/// The sessions of an instance that a metric aims at, if it is that of the gateway.
+fn sessions(metric: &MetricSpec) -> Option<u32> {
+    let external = metric.external.as_ref();
+    let external = external.filter(|external| external.metric.name == "mcp_sessions")?;
+    let most = external.target.average_value.as_ref()?;
+    most.0.parse().ok()
 }
 
 /// The environment that chart values give the server, secrets by name only.

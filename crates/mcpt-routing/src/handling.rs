@@ -16,6 +16,8 @@ pub struct Handling {
     pub max_requests: Option<NonZeroU32>,
     /// An answer must have begun after this time.
     pub answer_within: Option<Duration>,
+    /// All its instances are stopped when no client has called it for this time, and started by the next call. `None`: never.
+    pub idle_timeout: Option<Duration>,
 }
 
 /// A policy, and what it goes by.
@@ -50,12 +52,14 @@ impl Handling {
         balance: Option<&str>,
         max_requests: Option<&str>,
         answer_within: Option<&str>,
+        idle_timeout: Option<&str>,
     ) -> Result<Self, InvalidHandling> {
         let requests = |text: &str| text.parse().map_err(|_| InvalidHandling::Requests);
         Ok(Self {
             balance: balance.map(str::parse).transpose()?,
             max_requests: max_requests.map(requests).transpose()?,
             answer_within: answer_within.map(seconds).transpose()?,
+            idle_timeout: idle_timeout.map(seconds).transpose()?,
         })
     }
 }
@@ -115,15 +119,22 @@ mod tests {
             );
         }
         for text in ["", "hash:", "hash:a b", "random"] {
-            let read = Handling::read(Some(text), None, None);
+            let read = Handling::read(Some(text), None, None, None);
             assert_eq!(read, Err(InvalidHandling::Balance), "{text}");
         }
-        let read = Handling::read(None, Some("7"), Some("30s")).unwrap();
+        let read = Handling::read(None, Some("7"), Some("30s"), Some("600s")).unwrap();
         assert_eq!(read.max_requests.map(NonZeroU32::get), Some(7));
         assert_eq!(read.answer_within, Some(Duration::from_secs(30)));
+        assert_eq!(read.idle_timeout, Some(Duration::from_mins(10)));
         for text in ["0", "-1", "x", ""] {
-            assert!(Handling::read(None, Some(text), None).is_err(), "{text}");
-            assert!(Handling::read(None, None, Some(text)).is_err(), "{text}");
+            assert!(
+                Handling::read(None, Some(text), None, None).is_err(),
+                "{text}"
+            );
+            for (answer_within, idle_timeout) in [(Some(text), None), (None, Some(text))] {
+                let read = Handling::read(None, None, answer_within, idle_timeout);
+                assert!(read.is_err(), "{text}");
+            }
         }
     }
 }

@@ -9,6 +9,7 @@ mod credentials;
 mod discovery;
 mod endpoint;
 mod handling;
+mod idle;
 mod joined;
 mod ledger;
 mod pick;
@@ -22,15 +23,16 @@ mod table;
 pub use self::{
     address::{Address, InvalidAddress},
     credentials::{CredentialHeader, Credentials, HeaderSource, HiddenText},
-    discovery::{Change, Discovery},
+    discovery::{Change, Discovery, StartError, Starter},
     endpoint::{Endpoint, InFlight},
     handling::{Balance, Handling, InvalidHandling},
+    idle::LastUse,
     joined::{
         InvalidJoinedId, JOINED_PARTS, Joined, JoinedId, JoinedLeg, JoinedSessions, ToldSession,
     },
     ledger::SessionLedger,
     pick::{Policy, Work, key_of},
-    place::Place,
+    place::{Asker, Place},
     rounds::{InvalidRoundKey, RoundKey, Rounds},
     seal::{
         Carried, Leg, MAX_SEALED, MAX_UPSTREAM_SESSION, SealError, SessionKeys, SessionKeysError,

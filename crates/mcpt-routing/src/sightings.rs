@@ -31,9 +31,24 @@ pub struct Sightings {
     /// told neither tell it nor count by it.
     #[serde(default)]
     ended: Vec<u64>,
+    /// For how many milliseconds nobody has used each server that is stopped when nobody does.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    idle_ms: BTreeMap<String, u64>,
 }
 
 impl Sightings {
+    /// With what is known of the last use of servers, see [`crate::LastUse::told`].
+    #[must_use]
+    pub fn with_idle(mut self, idle_ms: BTreeMap<String, u64>) -> Self {
+        self.idle_ms = idle_ms;
+        self
+    }
+
+    /// What was told of the last use of servers.
+    pub fn idle_ms(&self) -> &BTreeMap<String, u64> {
+        &self.idle_ms
+    }
+
     /// Whether a gateway can have told this. One that thins has still about [`MOST_TOLD`] hashes to tell, or half as many. All
     /// are thinned as much as the one that thins most, so one that only says so would make the sessions of all others
     /// count for nothing.
@@ -74,6 +89,7 @@ impl<L: for<'a> From<&'a Address>> SessionLedger<L> {
             thinned,
             servers,
             ended: self.ended(),
+            idle_ms: BTreeMap::new(),
         }
     }
 

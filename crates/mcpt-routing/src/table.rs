@@ -11,8 +11,9 @@ use arc_swap::ArcSwap;
 use mcpt_core::Sessions;
 
 use crate::{
-    Address, Change, Conditions, Endpoint, EndpointId, Handling, Place, ServerKey, ServerSpec,
-    place::Busy,
+    Address, Asker, Change, Conditions, Endpoint, EndpointId, Handling, Place, ServerKey,
+    ServerSpec,
+    place::{Busy, Demand},
 };
 
 /// Servers by namespace and name. `L` is what the transport keeps per endpoint.
@@ -90,8 +91,19 @@ impl<L> Server<L> {
     }
 
     /// Takes one of so many places for requests in progress.
-    pub fn place(&self, most: NonZeroU32) -> Option<Place> {
-        self.busy.take(most)
+    pub fn place(&self, most: NonZeroU32, asker: Asker) -> Option<Place> {
+        self.busy.take(most, asker)
+    }
+
+    /// Requests of clients for which places were taken.
+    pub(crate) fn demand(&self) -> Demand {
+        self.busy.demand()
+    }
+
+    /// Whether it may be stopped for want of calls and now has no instance that takes new work: somebody must start it.
+    pub fn must_be_started(&self) -> bool {
+        let takes_new = |(_, conditions): &(_, Conditions)| conditions.take_new();
+        self.handling().idle_timeout.is_some() && !self.endpoints.iter().any(takes_new)
     }
 
     /// Its endpoints with what may be sent to them.

@@ -6,8 +6,8 @@ use std::{collections::BTreeMap, num::NonZeroU32, sync::Arc};
 
 use mcpt_core::{Namespace, ServerName, Sessions};
 use mcpt_routing::{
-    Address, Change, Conditions, Endpoint, EndpointId, EndpointSpec, Handling, Pinned, Policy,
-    RoutingTable, ServerKey, ServerSpec, SessionLedger, Work, key_of,
+    Address, Asker, Change, Conditions, Endpoint, EndpointId, EndpointSpec, Handling, Pinned,
+    Policy, RoutingTable, ServerKey, ServerSpec, SessionLedger, Work, key_of,
 };
 use proptest::prelude::*;
 
@@ -348,7 +348,7 @@ fn handled(balance: &str, weights: &[(&str, u32)]) -> Table {
         .map(|(id, _)| (*id, Conditions::READY))
         .collect();
     let mut spec = spec("demo", &ids);
-    spec.handling = Handling::read(Some(balance), None, None).unwrap();
+    spec.handling = Handling::read(Some(balance), None, None, None).unwrap();
     for (endpoint, (_, weight)) in spec.endpoints.iter_mut().zip(weights) {
         endpoint.weight = NonZeroU32::new(*weight).unwrap();
     }
@@ -436,11 +436,14 @@ fn places_are_given_back_and_outlive_a_change() {
     let (table, two) = (table(&ready(&["a"])), NonZeroU32::new(2).unwrap());
     let server = |table: &Table| Arc::clone(table.current().get("ns", "demo").unwrap());
     let demo = server(&table);
-    let (first, second) = (demo.place(two), demo.place(two));
+    let (first, second) = (
+        demo.place(two, Asker::Client),
+        demo.place(two, Asker::Client),
+    );
     assert!(first.is_some() && second.is_some());
     table.apply(0, Change::Snapshot(vec![spec("demo", &ready(&["a", "b"]))]));
     let changed = server(&table);
-    assert!(changed.place(two).is_none());
+    assert!(changed.place(two, Asker::Client).is_none());
     drop(first);
-    assert!(changed.place(two).is_some());
+    assert!(changed.place(two, Asker::Client).is_some());
 }

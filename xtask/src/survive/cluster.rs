@@ -81,7 +81,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         again_within: arguments.told.again_within,
         ..Knowledge::default()
     };
-    let outcome = happen(&stage, arguments, &mut knowledge);
+    let outcome = happen(&stage, arguments, &executions, &mut knowledge);
     let calls = load.finish()?;
     knowledge.executed = executions.finish()?;
     // A change that fails says more than what became of the calls then.
@@ -128,6 +128,7 @@ fn calls_of<'a>(event: Event, happened: &[Happened], calls: &'a [Call]) -> Vec<&
 fn happen(
     stage: &Stage,
     arguments: &Arguments,
+    executions: &Executions,
     knowledge: &mut Knowledge,
 ) -> anyhow::Result<Vec<Happened>> {
     let mut happened = Vec::new();
@@ -144,10 +145,7 @@ fn happen(
                 .with_context(|| event.words().to_owned())?;
             stage.settle()?;
             let after = stage.pods(stage::SERVER)?;
-            let gone = before.into_iter().filter(|pod| !after.contains(pod));
-            knowledge
-                .deaths
-                .extend(gone.map(|pod| (pod, Instant::now())));
+            knowledge.pods_are_gone(before, executions.pods(), &after);
             if let Some(Killed { pod, from, to }) = kill {
                 knowledge.deaths.insert(pod, to);
                 knowledge.kills.push((from, to));

@@ -21,6 +21,8 @@ const SHOWN: usize = 20;
 pub(crate) struct Knowledge {
     /// When instances ended that took their sessions with them.
     pub(crate) deaths: BTreeMap<String, Instant>,
+    /// Those of them that have not come back by the same name.
+    pub(crate) gone: BTreeSet<String>,
     /// From when to when each kill of a process was under way: calls that were in flight there broke.
     pub(crate) kills: Vec<(Instant, Instant)>,
     /// How often a server ran the call with that id.
@@ -30,6 +32,23 @@ pub(crate) struct Knowledge {
 }
 
 impl Knowledge {
+    /// Takes in which pods an event left: of those from before it that are not there any more, and of those that came and
+    /// went while it happened, the sessions have ended now at the latest.
+    pub(crate) fn pods_are_gone(
+        &mut self,
+        before: Vec<String>,
+        seen: BTreeSet<String>,
+        after: &[String],
+    ) {
+        let now = Instant::now();
+        let new = seen.into_iter().filter(|pod| !self.gone.contains(pod));
+        let gone: Vec<_> = before.into_iter().chain(new).collect();
+        for pod in gone.into_iter().filter(|pod| !after.contains(pod)) {
+            self.gone.insert(pod.clone());
+            self.deaths.insert(pod, now);
+        }
+    }
+
     /// Concludes from the calls alone which instances ended: those with sessions that were over, when from then on none of
     /// the sessions that they had was answered any more.
     pub(crate) fn conclude_deaths(&mut self, calls: &[Call]) {
@@ -301,6 +320,26 @@ mod tests {
         // It began on the instance that took the place of the dead one.
         assert!(!judged(&gone, &died_at(0)).holds);
         assert!(!judged(&gone, &Knowledge::default()).holds);
+    }
+
+    #[test]
+    fn pods_that_came_and_went_within_an_event_are_gone_too() {
+        let pods = |text: &str| {
+            text.split_whitespace()
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
+        };
+        let mut known = Knowledge::default();
+        let seen = |text| pods(text).into_iter().collect();
+        known.pods_are_gone(pods("a b"), seen("a b c d"), &pods("a d"));
+        let deaths: Vec<_> = known.deaths.keys().cloned().collect();
+        assert_eq!(deaths, ["b", "c"]);
+        let first = known.deaths["c"];
+        known.pods_are_gone(pods("a d"), seen("a b c d e"), &pods("d e"));
+        let deaths: Vec<_> = known.deaths.keys().cloned().collect();
+        assert_eq!(deaths, ["a", "b", "c"]);
+        // When it happened does not change any more.
+        assert_eq!(known.deaths["c"], first);
     }
 
     #[test]

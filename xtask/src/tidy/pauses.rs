@@ -93,9 +93,19 @@ pub(super) const PAUSES: &[(&str, usize, &str)] = &[
         "that a silent stream lives is a matter of time",
     ),
     (
+        "crates/mcpt-gateway/src/metrics_api.rs",
+        1,
+        "a listener that could take no connection says nothing when it can again",
+    ),
+    (
         "crates/mcpt-gateway/src/peers.rs",
         1,
         "neither the name service nor other gateways tell of changes",
+    ),
+    (
+        "crates/mcpt-gateway/src/starting.rs",
+        1,
+        "that nobody calls a server is seen by looking from time to time",
     ),
     (
         "crates/mcpt-http/src/connections.rs",

@@ -5,7 +5,10 @@ mod jobs;
 mod packages;
 mod targets;
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use clap::Args;
 use helm_chart::Overrides;
@@ -18,6 +21,7 @@ use crate::{
     args::{Format, Global},
     backends, changed,
     deployment::Deployment,
+    duration,
     ending::Ending,
     messages,
     user_config::UserConfig,
@@ -100,6 +104,10 @@ pub(crate) struct Deploy {
     /// Number of instances
     #[arg(long, value_name = "N", help_heading = "Settings")]
     replicas: Option<u32>,
+    /// Stop all instances when nobody has called for this time, and start them with the next call, which waits (Kubernetes, with the
+    /// gateway installed)
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse, help_heading = "Settings")]
+    idle_timeout: Option<Duration>,
     /// Container image instead of the template's (Kubernetes)
     #[arg(long, value_name = "IMAGE", help_heading = "Settings")]
     image: Option<Image>,
@@ -186,6 +194,10 @@ impl Deploy {
             let text = format!("replicaCount: {replicas}\n");
             overrides.files.push(("--replicas".to_owned(), text));
         }
+        if let Some(idle) = self.idle_timeout {
+            let text = format!("idle: {{timeoutSeconds: {}}}\n", whole_seconds(idle));
+            overrides.files.push(("--idle-timeout".to_owned(), text));
+        }
         overrides.set.clone_from(&self.set);
         merged(&overrides)
     }
@@ -211,6 +223,11 @@ impl Deploy {
             .chain([
                 ("--image", self.image.is_some(), Capability::Images),
                 ("--replicas", several, Capability::Instances),
+                (
+                    "--idle-timeout",
+                    self.idle_timeout.is_some(),
+                    Capability::Idling,
+                ),
             ])
             .filter(|(_, given, needed)| *given && !can.has(*needed))
             .map(|(option, _, needed)| (option, needed))
@@ -236,6 +253,11 @@ impl Deploy {
         }
         Err(failure)
     }
+}
+
+/// A time in seconds, none of it lost.
+fn whole_seconds(time: Duration) -> u64 {
+    time.as_secs() + u64::from(time.subsec_nanos() > 0)
 }
 
 /// A file with chart values: its name and its text.

@@ -5,6 +5,7 @@ mod here;
 mod install;
 mod key;
 mod lock;
+mod metrics_api;
 mod pages;
 mod run;
 mod status;

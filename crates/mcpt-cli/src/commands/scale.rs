@@ -16,6 +16,7 @@ use crate::{
 Examples:
   mcpt -b kubernetes scale demo --replicas 3
   mcpt -b kubernetes scale demo --min 1 --max 5 --cpu 70
+  mcpt -b kubernetes scale demo --min 2 --max 10 --sessions 50
   mcpt -b kubernetes scale demo --replicas 0"
 )]
 pub(crate) struct Scale {
@@ -26,7 +27,7 @@ pub(crate) struct Scale {
         long,
         value_name = "N",
         required_unless_present_any = ["min", "max"],
-        conflicts_with_all = ["min", "max", "cpu"]
+        conflicts_with_all = ["min", "max", "cpu", "sessions"]
     )]
     replicas: Option<u32>,
     /// Least number of instances, when it follows the load
@@ -38,6 +39,9 @@ pub(crate) struct Scale {
     /// Average CPU use to aim at, in percent of what an instance requests [default: as it is, else 80]
     #[arg(long, value_name = "PERCENT", requires = "max", value_parser = value_parser!(u32).range(1..))]
     cpu: Option<u32>,
+    /// Sessions of an instance to aim at; the gateway counts them, if it was installed with --metrics-api [default: as it is]
+    #[arg(long, value_name = "N", requires = "max", value_parser = value_parser!(u32).range(1..))]
+    sessions: Option<u32>,
     #[command(flatten)]
     changing: Changing,
 }
@@ -78,6 +82,7 @@ impl Scale {
                 min,
                 max,
                 cpu: self.cpu,
+                sessions: self.sessions,
             })),
             _ => Err(wrong("neither --replicas nor --min and --max".to_owned())),
         }

@@ -89,10 +89,17 @@ fn text(server: &Server) -> String {
 
 /// How the number of instances follows the load.
 fn scaling(bounds: Autoscaling) -> String {
-    let aim = bounds
-        .cpu
-        .map_or_else(String::new, |cpu| format!(" at {cpu}% CPU"));
-    format!("{} to {}{aim}", bounds.min, bounds.max)
+    let cpu = bounds.cpu.map(|cpu| format!("{cpu}% CPU"));
+    let sessions = bounds
+        .sessions
+        .map(|sessions| format!("{sessions} sessions"));
+    let aims: Vec<_> = cpu.into_iter().chain(sessions).collect();
+    let aims = if aims.is_empty() {
+        String::new()
+    } else {
+        format!(" at {}", aims.join(", "))
+    };
+    format!("{} to {}{aims}", bounds.min, bounds.max)
 }
 
 /// When it was changed, and how long ago that is.

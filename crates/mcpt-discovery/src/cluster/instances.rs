@@ -10,8 +10,9 @@ use kube::{ResourceExt as _, core::PartialObjectMeta};
 use mcpt_core::{
     Namespace, ServerName, Sessions,
     marks::{
-        ANSWER_WITHIN_ANNOTATION, BALANCE_ANNOTATION, DEFAULT_PATH, MAX_REQUESTS_ANNOTATION,
-        PATH_ANNOTATION, SERVER_LABEL, SESSIONS_ANNOTATION,
+        ANSWER_WITHIN_ANNOTATION, BALANCE_ANNOTATION, DEFAULT_PATH, IDLE_REPLICAS_ANNOTATION,
+        IDLE_TIMEOUT_ANNOTATION, MAX_REQUESTS_ANNOTATION, PATH_ANNOTATION, SERVER_LABEL,
+        SESSIONS_ANNOTATION,
     },
 };
 use mcpt_routing::{
@@ -31,6 +32,8 @@ pub(super) struct Service {
     path: String,
     sessions: Sessions,
     handling: Handling,
+    /// With how many instances it is started that was stopped for want of calls.
+    started_with: Option<NonZeroU32>,
 }
 
 /// One slice of the endpoints of a Service.
@@ -70,15 +73,18 @@ impl Service {
             annotation(BALANCE_ANNOTATION),
             annotation(MAX_REQUESTS_ANNOTATION),
             annotation(ANSWER_WITHIN_ANNOTATION),
+            annotation(IDLE_TIMEOUT_ANNOTATION),
         );
         // A server that is served in another way than it was meant to be is better than one that is not served.
         let handling = handling.unwrap_or_else(|error| {
-            tracing::warn!(server = %key, %error, "annotation not understood: none about balancing, limits and time count");
+            tracing::warn!(server = %key, %error, "annotation not understood: none about balancing, limits and times count");
             Handling::default()
         });
         Some(Self {
             key,
             handling,
+            started_with: annotation(IDLE_REPLICAS_ANNOTATION)
+                .and_then(|number| number.parse().ok()),
             path: annotation(PATH_ANNOTATION)
                 .unwrap_or(DEFAULT_PATH)
                 .to_owned(),
@@ -87,6 +93,14 @@ impl Service {
                 _ => Sessions::Stateful,
             },
         })
+    }
+}
+
+impl Service {
+    /// With how many instances it is started, if it is one that is stopped when nobody calls it.
+    pub(super) fn started_with(&self) -> Option<NonZeroU32> {
+        self.handling.idle_timeout?;
+        Some(self.started_with.unwrap_or(NonZeroU32::MIN))
     }
 }
 
@@ -267,10 +281,28 @@ mod tests {
     #[test]
     fn services_say_how_requests_are_handled() {
         let said = service(
-            &json!({"mcpt.io/balance": "round-robin", "mcpt.io/max-requests": "7", "mcpt.io/answer-within": "30s"}),
+            &json!({"mcpt.io/balance": "round-robin", "mcpt.io/max-requests": "7", "mcpt.io/answer-within": "30s",
+                "mcpt.io/idle-timeout": "600s", "mcpt.io/idle-replicas": "3"}),
         );
-        let read = Handling::read(Some("round-robin"), Some("7"), Some("30s"));
+        let read = Handling::read(Some("round-robin"), Some("7"), Some("30s"), Some("600s"));
         assert_eq!(said.handling, read.unwrap());
+        assert_eq!(said.started_with(), NonZeroU32::new(3));
+        for (annotations, number) in [
+            (json!({}), None),
+            (json!({"mcpt.io/idle-replicas": "3"}), None),
+            (json!({"mcpt.io/idle-timeout": "5s"}), Some(1)),
+            (
+                json!({"mcpt.io/idle-timeout": "5s", "mcpt.io/idle-replicas": "0"}),
+                Some(1),
+            ),
+        ] {
+            let number = number.and_then(NonZeroU32::new);
+            assert_eq!(
+                service(&annotations).started_with(),
+                number,
+                "{annotations}"
+            );
+        }
         let wrong =
             service(&json!({"mcpt.io/balance": "round-robin", "mcpt.io/max-requests": "many"}));
         assert_eq!(wrong.handling, Handling::default());

@@ -6,7 +6,10 @@ use k8s_openapi::api::{core::v1::Service as CoreService, discovery::v1::Endpoint
 use kube::{Resource, core::PartialObjectMeta, runtime::watcher};
 use mcpt_routing::{Change, ServerKey, ServerSpec};
 
-use super::instances::{self, Service, Slice};
+use super::{
+    instances::{self, Service, Slice},
+    starter::Workload,
+};
 
 /// An event of one of the two watches.
 #[derive(Debug)]
@@ -151,18 +154,32 @@ impl Picture {
         keys.into_iter().filter_map(|key| self.spec(key)).collect()
     }
 
+    /// What is to be scaled of a server that is stopped while nobody calls it.
+    pub(super) fn workload(&self, key: &ServerKey) -> Option<Workload> {
+        let (name, service) = self.service(key)?;
+        Some(Workload {
+            name: name.to_owned(),
+            replicas: service.started_with()?,
+        })
+    }
+
+    /// The Service that is named like the server; where there is none, the first that carries its label.
+    fn service(&self, key: &ServerKey) -> Option<(&str, &Service)> {
+        let services = || {
+            self.services
+                .in_namespace(key.namespace.as_str())
+                .filter(|(_, s)| s.key == *key)
+        };
+        services()
+            .find(|(name, _)| *name == key.name.as_str())
+            .or_else(|| services().next())
+    }
+
     /// A server by the Service that is named like it; where there is none, by the first that carries its label. Others do
     /// not count: the label alone must not add pods to somebody's server.
     fn spec(&self, key: &ServerKey) -> Option<ServerSpec> {
         let namespace = key.namespace.as_str();
-        let services = || {
-            self.services
-                .in_namespace(namespace)
-                .filter(|(_, s)| s.key == *key)
-        };
-        let (name, service) = services()
-            .find(|(name, _)| *name == key.name.as_str())
-            .or_else(|| services().next())?;
+        let (name, service) = self.service(key)?;
         let slices = self.slices.in_namespace(namespace).map(|(_, slice)| slice);
         Some(instances::spec(
             service,
@@ -253,6 +270,38 @@ mod tests {
             let changes: Vec<_> = picture.take(event).iter().map(shown).collect();
             assert_eq!(changes.join(", "), expected, "{what}");
         }
+    }
+
+    #[test]
+    fn what_is_started_is_what_the_service_is_called() {
+        let mut picture = Picture::default();
+        let mut idle = service("demo-2", "demo");
+        let annotations = [
+            ("mcpt.io/idle-timeout", "5s"),
+            ("mcpt.io/idle-replicas", "2"),
+        ];
+        idle.metadata.annotations = Some(
+            annotations
+                .map(|(k, v)| (k.to_owned(), v.to_owned()))
+                .into(),
+        );
+        for event in [
+            Event::Service(Apply(service("always", "always"))),
+            Event::Service(Apply(idle)),
+        ] {
+            picture.take(event);
+        }
+        let workload = |name: &str| {
+            let key = ServerKey {
+                namespace: mcpt_core::Namespace::new("ns").unwrap(),
+                name: mcpt_core::ServerName::new(name).unwrap(),
+            };
+            let found = picture.workload(&key);
+            found.map(|workload| (workload.name, workload.replicas.get()))
+        };
+        assert_eq!(workload("demo"), Some(("demo-2".to_owned(), 2)));
+        assert_eq!(workload("always"), None);
+        assert_eq!(workload("demo-2"), None);
     }
 
     #[test]

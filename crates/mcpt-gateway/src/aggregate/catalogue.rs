@@ -26,6 +26,9 @@ use crate::{exchange::Exchange, upstream::Upstream};
 /// How long a client waits for the lists of a server that has only just come.
 const SETTLES_WITHIN: Duration = Duration::from_secs(1);
 
+/// How long a call waits that is of a server's whose lists have never come: longer than they may take.
+const HEARD_WITHIN: Duration = Duration::from_secs(25);
+
 /// Most different views of the lists that are kept.
 const MOST_VIEWS: usize = 256;
 
@@ -87,6 +90,8 @@ struct Known {
     since: Instant,
     /// Whether its first lists have come, or failed to.
     tried: bool,
+    /// Whether its lists have come once.
+    listed: bool,
     listing: Arc<Listing>,
     instructions: Option<String>,
     /// Why its lists are not what they are now.
@@ -169,12 +174,21 @@ impl Catalogue {
 
     /// Waits until each server has been heard or has had time enough.
     pub(super) async fn settled(&self) {
+        self.heard_within(SETTLES_WITHIN).await;
+    }
+
+    /// The same with all the time that a server may take for its lists.
+    pub(super) async fn heard(&self) {
+        self.heard_within(HEARD_WITHIN).await;
+    }
+
+    async fn heard_within(&self, time: Duration) {
         let mut states = self.state.subscribe();
         loop {
             let until = {
                 let state = self.state.borrow();
                 let pending = state.servers.values().filter(|known| !known.tried);
-                let until = pending.map(|known| known.since + SETTLES_WITHIN).max();
+                let until = pending.map(|known| known.since + time).max();
                 match until.filter(|until| *until > Instant::now()) {
                     Some(until) => until,
                     None => return,
@@ -354,6 +368,7 @@ impl Known {
             key,
             since: Instant::now(),
             tried: false,
+            listed: false,
             listing: Arc::default(),
             instructions: None,
             fault: None,

@@ -40,6 +40,9 @@ struct Told {
     /// Where its own pages are, if it is new and has to be told of sessions from now on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     at: Option<SocketAddr>,
+    /// Where they were, if it is about to end: nobody waits for it any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    left: Option<SocketAddr>,
     #[serde(default)]
     sessions: Vec<ToldSession>,
 }
@@ -121,6 +124,28 @@ impl Replicas {
         .await;
     }
 
+    /// Tells all others that this one ends, so that none of them waits for an address that nobody answers at any more.
+    pub(crate) async fn leave(&self) {
+        let left = *self.own.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(text) = left.and_then(|left| {
+            self.sealed_told(&Told {
+                by: self.by,
+                left: Some(left),
+                ..Told::default()
+            })
+        }) else {
+            return;
+        };
+        join_all(self.others().into_iter().map(async |address| {
+            let told = async { send(&mut connected(address).await?.0, address, post(&text)).await };
+            let told = tokio::time::timeout(PATIENCE, told).await;
+            if let Err(error) = told.unwrap_or(Err(Untold::Late)) {
+                tracing::debug!(%address, %error, "another replica of the gateway was not told of the end of this one");
+            }
+        }))
+        .await;
+    }
+
     /// Asks all others for what they know of a session.
     pub(crate) async fn ask(&self, id: JoinedId, now: u64) {
         let path = format!("{LEGS_PATH}/of/{id}");
@@ -189,6 +214,9 @@ impl Replicas {
         for session in told.sessions {
             self.sessions.merge(session, now);
         }
+        if let Some(left) = told.left {
+            self.others.lost(left);
+        }
         if let Some(at) = told.at {
             if told.by == self.by {
                 *self.own.lock().unwrap_or_else(PoisonError::into_inner) = Some(at);
@@ -210,12 +238,16 @@ impl Replicas {
     }
 
     fn sealed(&self, at: Option<SocketAddr>, sessions: Vec<ToldSession>) -> Option<String> {
-        let told = Told {
+        self.sealed_told(&Told {
             by: self.by,
             at,
+            left: None,
             sessions,
-        };
-        let text = serde_json::to_vec(&told).ok()?;
+        })
+    }
+
+    fn sealed_told(&self, told: &Told) -> Option<String> {
+        let text = serde_json::to_vec(told).ok()?;
         match self.keys.seal_carried(Carried::Legs, &text) {
             Ok(sealed) => Some(sealed),
             Err(error) => {
@@ -272,4 +304,32 @@ async fn send(
         return Err(Untold::Status(answer.status()));
     }
     Ok(client::body(answer, MAX_TOLD).await?)
+}
+
+#[cfg(test)]
+mod tests {
+    use mcpt_core::Secret;
+
+    use super::*;
+
+    #[test]
+    fn nobody_is_told_of_sessions_who_has_said_that_it_ends() {
+        let keys = Secret::new("the key that all replicas of this test have");
+        let keys = Arc::new(SessionKeys::parse(&keys).unwrap());
+        let replica = || Replicas::new(Arc::clone(&keys), Arc::default(), 8081);
+        let (one, other) = (replica(), replica());
+        let addresses: [SocketAddr; 2] =
+            ["192.0.2.1:8081", "192.0.2.2:8081"].map(|a| a.parse().unwrap());
+        for address in addresses {
+            one.others.met(address);
+        }
+        let left = Told {
+            by: other.by,
+            left: Some(addresses[0]),
+            ..Told::default()
+        };
+        let told = other.sealed_told(&left).unwrap();
+        assert_eq!(one.take(told.as_bytes(), 0), Some(()));
+        assert_eq!(one.others(), addresses[1..]);
+    }
 }

@@ -70,6 +70,15 @@ impl Exchange {
             },
             ReadBody::Large { .. } => RequestClass::unread(era),
         };
+        let awake = match parts.method {
+            Method::POST => self.awake(server).await,
+            _ => Ok(None),
+        };
+        let awake = match awake {
+            Ok(awake) => awake,
+            Err(refusal) => return Answer::refusal(&refusal, class.id.as_deref()),
+        };
+        let server = awake.as_ref().unwrap_or(server);
         tell_caller(&mut parts, server.key());
         if let ReadBody::Whole(body) = &read {
             trace::tell(body, &mut parts.headers);

@@ -1,6 +1,6 @@
 //! How requests for a server are handled: as it says itself, else as the gateway was told.
 
-use std::time::Duration;
+use std::{num::NonZeroU32, time::Duration};
 
 use hyper::{Method, Request, Response, body::Incoming, http::request::Parts};
 use mcpt_protocol::{Kind, Message, header::METHOD};
@@ -92,11 +92,15 @@ impl Exchange {
     }
 
     fn place(&self, server: &Server<Upstream>) -> Result<Option<Place>, Refusal> {
-        let most = server.handling().max_requests;
-        let Some(most) = most.or(self.handling.max_requests) else {
-            return Ok(None);
+        let handling = server.handling();
+        let Some(most) = handling.max_requests.or(self.handling.max_requests) else {
+            // Where there may be any number it is only of interest whether there are any.
+            let counted = handling.idle_timeout.is_some();
+            return Ok(counted
+                .then(|| server.place(NonZeroU32::MAX, self.asker))
+                .flatten());
         };
-        match server.place(most) {
+        match server.place(most, self.asker) {
             Some(place) => Ok(Some(place)),
             None => Err(Refusal::Busy {
                 server: server.key().to_string(),

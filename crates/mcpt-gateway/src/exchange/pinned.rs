@@ -74,7 +74,16 @@ impl Exchange {
         noted: &Noted,
     ) -> Answer {
         let owner = principal_of(request.extensions());
-        let opened = match self.opened(server, &sealed, owner) {
+        let opened = self.opened(server, &sealed, owner);
+        let awake = match self
+            .awake_for(server, request.method(), opened.as_ref())
+            .await
+        {
+            Ok(awake) => awake,
+            Err(refusal) => return self.refuse(refusal, request).await,
+        };
+        let server = awake.as_ref().unwrap_or(server);
+        let opened = match opened {
             Some(Opened::AtServer(opened)) => opened,
             Some(Opened::Kept(client)) => {
                 let (mut parts, body) = request.into_parts();
@@ -115,12 +124,18 @@ impl Exchange {
         noted: &Noted,
     ) -> Answer {
         let refused = |refusal| Answer::refusal(&refusal, request_id(&message).as_deref());
+        let opened = self.opened(server, &sealed, principal_of(&parts.extensions));
+        let awake = match self.awake_for(server, &parts.method, opened.as_ref()).await {
+            Ok(awake) => awake,
+            Err(refusal) => return refused(refusal),
+        };
+        let server = awake.as_ref().unwrap_or(server);
         let read = ReadBody::Whole(message.clone());
         let place = match self.place_of(server, &parts.method, &read) {
             Ok(place) => place,
             Err(busy) => return refused(busy),
         };
-        let opened = match self.opened(server, &sealed, principal_of(&parts.extensions)) {
+        let opened = match opened {
             Some(Opened::AtServer(opened)) => opened,
             Some(Opened::Kept(client)) => {
                 let session = OldClient { sealed, client };
@@ -137,6 +152,26 @@ impl Exchange {
                     .await
             }
             Err(refusal) => refused(refusal),
+        }
+    }
+
+    /// The server once it can be asked, where a session needs none of its instances in particular. That of another session is
+    /// gone with its instance, whoever would start one.
+    async fn awake_for(
+        &self,
+        server: &Arc<Server<Upstream>>,
+        method: &Method,
+        opened: Option<&Opened>,
+    ) -> Result<Option<Arc<Server<Upstream>>>, Refusal> {
+        let by_any = match opened {
+            Some(Opened::AtServer(_)) => server.sessions() == Sessions::Stateless,
+            Some(Opened::Kept(_)) => true,
+            None => false,
+        };
+        if by_any && *method == Method::POST {
+            self.awake(server).await
+        } else {
+            Ok(None)
         }
     }
 

@@ -12,6 +12,7 @@ use futures_util::stream::{BoxStream, StreamExt as _};
 use mcpt_core::{InvalidId, Namespace, ServerName};
 use mcpt_routing::{
     Address, Change, CredentialHeader, Credentials, Discovery, HeaderSource, ServerKey, ServerSpec,
+    Starter,
 };
 use serde::Deserialize;
 
@@ -281,6 +282,10 @@ struct Around {
 impl Discovery for Around {
     fn name(&self) -> &'static str {
         self.source.name()
+    }
+
+    fn starter(&self) -> Option<Arc<dyn Starter>> {
+        self.source.starter()
     }
 
     fn watch(self: Box<Self>) -> BoxStream<'static, Change> {

@@ -1,13 +1,15 @@
 //! `/mcp` in front of very many servers.
 
-use std::{collections::BTreeSet, net::SocketAddr};
+use std::{collections::BTreeSet, net::SocketAddr, sync::Arc};
 
 use serde_json::json;
+use tokio::{sync::Semaphore, time::timeout};
 
 use crate::{
     aggregate::{Client, nobody, servers},
-    harness::gateway,
+    harness::{PATIENCE, gateway},
     scripted::{Said, scripted},
+    wire::Wire,
 };
 
 /// A server with so many tools, told in pages of a hundred.
@@ -57,4 +59,32 @@ async fn fifty_servers_of_which_one_hangs_one_is_dead_and_one_is_huge() {
     servers(&gateway, &more);
     client.has_so_many(47 * 3 + 500 + 2).await;
     drop(hung);
+}
+
+/// A gateway that has only just started knows no lists yet.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_waits_for_the_first_lists_of_its_server() {
+    let let_through = Arc::new(Semaphore::new(0));
+    let held = Arc::clone(&let_through);
+    let server = scripted(json!({"tools": {}}), move |asked| match asked.rpc() {
+        "tools/list" => match asked.result(&json!({"tools": [{"name": "tool"}]})) {
+            Said::Json(text) => Some(Said::Held(Arc::clone(&held), text)),
+            other => Some(other),
+        },
+        "tools/call" => Some(asked.result(&json!({"content": []}))),
+        _ => None,
+    })
+    .await;
+    let gateway = gateway();
+    servers(&gateway, &[("late", server.address)]);
+    gateway.shows("condition=\"ready\"} 1").await;
+    let client = Client::open(&gateway).await;
+    let mut wire = Wire::open(gateway.address).await.unwrap();
+    client.begin_call(&mut wire, "late_tool").await;
+    // By then nobody waits for lists any more who asks for what there is.
+    let (tools, unavailable) = client.tools().await;
+    assert!(tools.is_empty() && unavailable["late"].is_string());
+    let_through.add_permits(100);
+    let answer = timeout(PATIENCE, wire.answer()).await.unwrap().unwrap();
+    assert!(answer.text.contains("\"result\""), "{answer:?}");
 }

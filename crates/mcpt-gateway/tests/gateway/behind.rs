@@ -25,16 +25,16 @@ use crate::{
     wire::Answer,
 };
 
-type Authority = CertifiedIssuer<'static, KeyPair>;
+pub(crate) type Authority = CertifiedIssuer<'static, KeyPair>;
 
-fn authority() -> Authority {
+pub(crate) fn authority() -> Authority {
     let mut params = CertificateParams::new(Vec::<String>::new()).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     Authority::self_signed(params, KeyPair::generate().unwrap()).unwrap()
 }
 
 /// A certificate of that name, and its key.
-fn signed(by: &Authority, name: &str) -> (rcgen::Certificate, KeyPair) {
+pub(crate) fn signed(by: &Authority, name: &str) -> (rcgen::Certificate, KeyPair) {
     let key = KeyPair::generate().unwrap();
     let params = CertificateParams::new([name.to_owned()]).unwrap();
     (params.signed_by(&key, by).unwrap(), key)

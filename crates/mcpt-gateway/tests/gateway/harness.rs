@@ -91,6 +91,8 @@ pub(crate) struct Tellable {
     pub(crate) address: SocketAddr,
     /// Where its own pages are.
     pub(crate) admin: SocketAddr,
+    /// Where autoscalers ask.
+    pub(crate) metrics_api: Option<SocketAddr>,
     pub(crate) tell: UnboundedSender<Change>,
 }
 
@@ -159,6 +161,7 @@ fn gateway_with(
     let tellable = Tellable {
         address,
         admin,
+        metrics_api: gateway.metrics_api_address(),
         tell,
     };
     (tellable, gateway.serve(shutdown).boxed())

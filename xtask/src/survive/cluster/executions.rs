@@ -34,6 +34,8 @@ struct Shared {
     lines: Mutex<BTreeSet<(String, String)>>,
     /// What reads a pod's log.
     reading: Mutex<BTreeMap<String, Child>>,
+    /// All pods that were there at any time.
+    seen: Mutex<BTreeSet<String>>,
 }
 
 impl Executions {
@@ -43,10 +45,17 @@ impl Executions {
             stop: AtomicBool::new(false),
             lines: Mutex::default(),
             reading: Mutex::default(),
+            seen: Mutex::default(),
         });
         let looking = Arc::clone(&shared);
         let looking = thread::spawn(move || looking.look());
         Self { shared, looking }
+    }
+
+    /// All pods of the server that were there so far, also those that came and went since anybody asked.
+    pub(super) fn pods(&self) -> BTreeSet<String> {
+        let seen = self.shared.seen.lock();
+        seen.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// How often each call was made, by its id.
@@ -74,6 +83,9 @@ impl Shared {
         while !self.stop.load(Relaxed) {
             // Without the API server nothing is learned until it is back.
             for pod in self.access.pods(SERVER).unwrap_or_default() {
+                let seen = self.seen.lock();
+                seen.unwrap_or_else(PoisonError::into_inner)
+                    .insert(pod.clone());
                 if readers.get(&pod).is_none_or(JoinHandle::is_finished)
                     && let Some(log) = self.begin(&pod)
                 {

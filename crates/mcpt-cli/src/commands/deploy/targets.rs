@@ -138,6 +138,7 @@ impl Deploy {
             ("--ca-file", self.ca_file.is_some()),
             ("--transport", self.transport.is_some()),
             ("--replicas", self.replicas.is_some()),
+            ("--idle-timeout", self.idle_timeout.is_some()),
             ("--image", self.image.is_some()),
         ]
         .into_iter()
@@ -276,6 +277,12 @@ impl Deploy {
             if let Some(Value::Object(autoscaling)) = values.get_mut("autoscaling") {
                 autoscaling.insert("enabled".to_owned(), json!(false));
             }
+        }
+        if let Some(idle) = self.idle_timeout
+            && can.has(Capability::Idling)
+        {
+            let idle = json!({"timeoutSeconds": super::whole_seconds(idle)});
+            values.insert("idle".to_owned(), idle);
         }
         Ok(Job {
             driver,

@@ -51,6 +51,9 @@ pub(super) struct Install {
     /// Whoever reaches the gateway may call, and that is meant: do not warn of it
     #[arg(long, conflicts_with = "keys")]
     open: bool,
+    /// Serve the external metrics API of the cluster, for `mcpt scale --sessions`. A cluster has one: not beside another adapter of it
+    #[arg(long)]
+    metrics_api: bool,
     /// Number of pods [default: as many as there are, at first 2]
     #[arg(long, value_name = "N")]
     replicas: Option<u32>,
@@ -131,6 +134,11 @@ impl Install {
                 self.replicas.is_some(),
                 Capability::InstalledGateway,
             ),
+            (
+                "--metrics-api",
+                self.metrics_api,
+                Capability::InstalledGateway,
+            ),
             ("--values", !self.values.is_empty(), Capability::Chart),
             ("--set", !self.set.is_empty(), Capability::Chart),
         ];
@@ -178,6 +186,10 @@ impl Install {
         if self.all_namespaces {
             let scope = ("--all-namespaces".to_owned(), "scope: cluster\n".to_owned());
             overrides.files.push(scope);
+        }
+        if self.metrics_api {
+            let text = "metricsApi: {enabled: true}\n".to_owned();
+            overrides.files.push(("--metrics-api".to_owned(), text));
         }
         if let Some(file) = &self.keys {
             let text = json!({"access": {"keys": key_lines(file)?}}).to_string();

@@ -17,7 +17,7 @@ use mcpt_gateway::{
 };
 use mcpt_routing::{Balance, Handling, ServerKey, SessionKeys};
 
-use super::{audit::AuditOptions, lock::LockOptions};
+use super::{audit::AuditOptions, lock::LockOptions, metrics_api::MetricsApiOptions};
 use crate::{
     args::Global,
     backends,
@@ -120,6 +120,8 @@ pub(super) struct Run {
     access_log: Option<PathBuf>,
     #[command(flatten)]
     audit: AuditOptions,
+    #[command(flatten)]
+    metrics_api: Box<MetricsApiOptions>,
     /// How long requests in progress may go on once it is told to end
     #[arg(long, value_name = "DURATION", default_value = "20s", value_parser = duration::parse)]
     drain: Duration,
@@ -194,6 +196,7 @@ impl Run {
             balance: Some(self.balance.clone()),
             max_requests: self.max_requests,
             answer_within: self.answer_within,
+            ..Handling::default()
         };
         config.lock = self.lock(global)?;
         config.limits = self.lock.limits();
@@ -213,6 +216,7 @@ impl Run {
         config.drain_grace = self.drain;
         config.access_log = self.access_log()?;
         config.audit = self.audit.log()?;
+        config.metrics_api = self.metrics_api.api();
         Ok((config, named))
     }
 
@@ -225,7 +229,7 @@ impl Run {
         let namespace = config.default_namespace.clone();
         let gateway = Gateway::bind(config).map_err(|error| match &error {
             GatewayError::Lock(LockError::Keys { .. }) => failed_by_keys().caused_by(&error),
-            GatewayError::Lock(_) => {
+            GatewayError::Lock(_) | GatewayError::MetricsApi(_) => {
                 Failure::new(FailureKind::Usage, "cannot start the gateway").caused_by(&error)
             }
             _ => failed().caused_by(&error),

@@ -42,33 +42,72 @@ impl Keeper {
     pub(super) async fn keep(self) {
         let mut pause = FIRST_PAUSE;
         while let Some(server) = self.catalogue.server(&self.label) {
-            let listed = lister::list(&self.catalogue.exchange, &server).await;
-            let (session, wait) = match listed {
-                Ok(listed) => {
-                    pause = FIRST_PAUSE;
-                    (self.publish(listed), RENEW)
-                }
-                Err(fault) => {
-                    self.failed(&fault);
-                    let wait = pause;
-                    pause = (pause * 2).min(MAX_PAUSE);
-                    (None, wait)
-                }
-            };
-            {
-                let mut told = pin!(self.told(&server, session.as_ref()));
-                tokio::select! {
-                    () = tokio::time::sleep(wait) => {}
-                    () = self.again.notified() => {}
-                    () = self.changed(&server) => pause = FIRST_PAUSE,
-                    () = &mut told => {}
-                }
-            }
-            if let Some(session) = session {
-                inner::end(&self.catalogue.exchange, &server, None, session.within()).await;
+            if server.must_be_started() && self.is_stopped_as_known() {
+                // Nobody starts it to hear what is known: its lists are those of before.
+                self.changed(&server).await;
+            } else {
+                pause = self.keep_lists(&server, pause).await;
             }
             tokio::time::sleep(GATHER).await;
         }
+    }
+
+    /// Asks for its lists and waits until they may be others. `pause` is how long that is if they cannot be had; with the next one.
+    async fn keep_lists(&self, server: &Arc<Server<Upstream>>, mut pause: Duration) -> Duration {
+        let (session, wait) = match self.list(server).await {
+            Ok(listed) => {
+                pause = FIRST_PAUSE;
+                (self.publish(listed), RENEW)
+            }
+            Err(fault) => {
+                self.failed(&fault);
+                let wait = pause;
+                pause = (pause * 2).min(MAX_PAUSE);
+                (None, wait)
+            }
+        };
+        {
+            let mut told = pin!(self.told(server, session.as_ref()));
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                () = self.again.notified() => {}
+                () = self.changed(server) => pause = FIRST_PAUSE,
+                () = &mut told => {}
+            }
+        }
+        if let Some(session) = session {
+            inner::end(&self.catalogue.exchange, server, None, session.within()).await;
+        }
+        pause
+    }
+
+    /// Asks a server. One that is stopped while nobody calls it is started once, since nobody knows yet what it has.
+    async fn list(&self, server: &Arc<Server<Upstream>>) -> Result<Listed, NotListed> {
+        let exchange = &self.catalogue.exchange;
+        if !server.must_be_started() {
+            return lister::list(exchange, server).await;
+        }
+        let started = exchange.started(server).await;
+        let server = started.map_err(|refusal| NotListed::Refused(refusal.to_string()))?;
+        lister::list(exchange, &server).await
+    }
+
+    /// Notes of a server that must be started that its lists are known, if they are: they will be the same.
+    fn is_stopped_as_known(&self) -> bool {
+        let mut listed = false;
+        self.catalogue.state.send_if_modified(|state| {
+            let known = state.servers.get_mut(&self.label);
+            let Some(known) = known.filter(|known| known.listed) else {
+                return false;
+            };
+            listed = true;
+            let told = known.fault.take().is_some();
+            if told {
+                state.changed();
+            }
+            told
+        });
+        listed
     }
 
     /// Makes lists known; with the session in which the server tells of changes.
@@ -82,7 +121,7 @@ impl Keeper {
             let Some(known) = state.servers.get_mut(&self.label) else {
                 return false;
             };
-            (known.tried, known.fault) = (true, None);
+            (known.tried, known.listed, known.fault) = (true, true, None);
             known.instructions = instructions;
             if *known.listing != listing {
                 known.listing = Arc::new(listing);
