@@ -144,6 +144,8 @@ fn what_is_stored_is_told_as_helm_tells_it() {
         "list -m 2 --offset 1",
         "list --offset 9",
         "list --filter r$",
+        "list -l own=label -q",
+        "list --selector own!=label,status=deployed -q",
         "list --filter [",
         "list --time-format 2006-01-02T15:04:05.000Z07:00",
         "history four --max 2",

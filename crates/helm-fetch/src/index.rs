@@ -40,6 +40,21 @@ impl IndexEntry {
         self.text("version")
     }
 
+    /// The version of what is in the chart; empty where the index does not say.
+    pub fn app_version(&self) -> &str {
+        self.text("appVersion")
+    }
+
+    /// What the chart is, in a line; empty where the index does not say.
+    pub fn description(&self) -> &str {
+        self.text("description")
+    }
+
+    /// Words by which it is found.
+    pub fn keywords(&self) -> Vec<&str> {
+        self.texts("keywords")
+    }
+
     /// SHA-256 of the archive in hexadecimal digits; empty where the index does not say.
     pub fn digest(&self) -> &str {
         let digest = self.text("digest");
@@ -48,8 +63,12 @@ impl IndexEntry {
 
     /// Where the archive is: absolute, or below the repository.
     pub fn urls(&self) -> Vec<&str> {
-        let urls = self.0.get("urls").and_then(Value::as_array);
-        urls.into_iter()
+        self.texts("urls")
+    }
+
+    fn texts(&self, key: &str) -> Vec<&str> {
+        let all = self.0.get(key).and_then(Value::as_array);
+        all.into_iter()
             .flatten()
             .filter_map(Value::as_str)
             .collect()

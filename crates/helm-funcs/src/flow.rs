@@ -41,7 +41,10 @@ pub(crate) fn register(r: &mut Registry, sources: &Sources) {
             found?.iter().map(|(key, value)| (key, from_json(value))),
         ))
     });
-    r.add("getHostByName", &[STR], STR, |_| Ok(Value::from("")));
+    let host = Rc::clone(&sources.host);
+    r.add("getHostByName", &[STR], STR, move |a| {
+        Ok(Value::from(host(&a.text(0))))
+    });
 }
 
 /// `fail` and `required` that end nothing.

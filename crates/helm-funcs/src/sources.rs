@@ -48,6 +48,8 @@ pub struct Sources {
     pub random: RandomSource,
     /// The cluster.
     pub lookup: Rc<dyn Lookup>,
+    /// The address of a host, for `getHostByName`; empty when it is not known, or not to be asked for.
+    pub host: Rc<dyn Fn(&str) -> String>,
 }
 
 impl Sources {
@@ -60,6 +62,17 @@ impl Sources {
                 getrandom::fill(buffer).map_err(|e| Error::call(e.to_string()))
             }),
             lookup: Rc::new(NoLookup),
+            host: Rc::new(|_| String::new()),
+        }
+    }
+
+    /// The same, and somebody who knows the addresses of hosts, as with Helm's `--enable-dns`. A chart may tell things to others by
+    /// what it asks for.
+    #[must_use]
+    pub fn asking(self, host: impl Fn(&str) -> String + 'static) -> Self {
+        Self {
+            host: Rc::new(host),
+            ..self
         }
     }
 }

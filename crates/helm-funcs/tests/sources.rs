@@ -47,6 +47,7 @@ fn sources() -> Sources {
             Ok(())
         }),
         lookup: Rc::new(OneSecret),
+        host: Rc::new(|name| format!("address of {name}")),
     }
 }
 
@@ -84,6 +85,16 @@ fn randomness_is_that_given() {
         "true",
     );
     assert_eq!(run("{{ bcrypt \"p\" }}"), run("{{ bcrypt \"p\" }}"));
+}
+
+#[test]
+fn hosts_are_asked_for_only_when_that_is_wanted() {
+    let found = run("{{ getHostByName \"a.b\" }}");
+    assert_eq!(found.as_deref(), Ok("address of a.b"));
+    let host = |sources: Sources| (sources.host)("localhost");
+    assert_eq!(host(Sources::system()), "");
+    let asking = Sources::system().asking(|name| format!("{name} is at 192.0.2.1"));
+    assert_eq!(host(asking), "localhost is at 192.0.2.1");
 }
 
 #[test]

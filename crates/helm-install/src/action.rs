@@ -3,6 +3,8 @@
 //! The results are those of Helm 4: the same objects, records and words. What is better than there: a release has one command at
 //! a time, which is known by its heartbeat, and what a dead one left is taken over.
 
+mod cancellation;
+mod comparing;
 mod conduct;
 mod crds;
 mod error;
@@ -21,6 +23,8 @@ use kube::api::PropagationPolicy;
 use kube_access::{Cluster, Progress};
 
 pub use self::{
+    cancellation::Cancellation,
+    comparing::Changed,
     conduct::{Conduct, Wait},
     error::{ActionError, HookPoint},
     install::Install,
@@ -51,7 +55,7 @@ impl std::fmt::Debug for Told<'_> {
 }
 
 /// Work on one release of the cluster's namespace.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Action<'a> {
     cluster: &'a Cluster,
     records: Records,
@@ -59,6 +63,7 @@ pub struct Action<'a> {
     name: &'a str,
     conduct: &'a Conduct,
     told: Told<'a>,
+    cancellation: Option<&'a Cancellation>,
 }
 
 impl<'a> Action<'a> {
@@ -81,6 +86,7 @@ impl<'a> Action<'a> {
             name,
             conduct,
             told,
+            cancellation: None,
         }
     }
 

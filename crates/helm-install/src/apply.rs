@@ -362,6 +362,29 @@ impl Applier {
         }
     }
 
+    /// What applying an object would make of it: a dry run, in which fields of others are taken over.
+    ///
+    /// # Errors
+    /// When the API server refuses it.
+    pub async fn tried(&self, object: &Object) -> Result<DynamicObject> {
+        let api = self.api(object).await?;
+        let tried = self
+            .cluster
+            .answer(self.patch(&api, object, true, true))
+            .await;
+        tried.map_err(|error| self.refused(object, error))
+    }
+
+    /// The live object, `None` when it is not there.
+    ///
+    /// # Errors
+    /// When its kind is not served, or the API server refuses to tell.
+    pub async fn found(&self, object: &Object) -> Result<Option<DynamicObject>> {
+        let api = self.api(object).await?;
+        let live = self.cluster.answer(api.get_opt(&object.name)).await;
+        live.map_err(|error| self.refused(object, error))
+    }
+
     /// The live object's metadata, `None` when it is gone, also with all of its kind.
     ///
     /// # Errors

@@ -42,3 +42,8 @@ pub use self::{
     tool::{FIELD_MANAGER, Tool},
     until_ready::{NotReady, until_ready},
 };
+
+/// The examples of the page for people are tests, too.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -81,6 +81,8 @@ pub struct Rendered {
     pub hooks: Vec<Hook>,
     /// The text of the chart's own `NOTES.txt`; empty if it has none.
     pub notes: String,
+    /// The texts of those of the charts in it, in the order of their paths.
+    pub subchart_notes: Vec<String>,
     /// What Helm logs on the way.
     pub warnings: Vec<String>,
 }
@@ -159,12 +161,14 @@ pub fn render_within(
     let notes = files
         .remove(&format!("{}/templates/NOTES.txt", chart.name()))
         .unwrap_or_default();
-    files.retain(|path, _| !path.ends_with("NOTES.txt"));
+    let of_subcharts = files.extract_if(.., |path, _| path.ends_with("NOTES.txt"));
+    let subchart_notes = of_subcharts.map(|(_, text)| text).collect();
     let (manifests, hooks) = manifests::sort(&files)?;
     Ok(Rendered {
         manifests,
         hooks,
         notes,
+        subchart_notes,
         warnings,
     })
 }

@@ -13,11 +13,15 @@ use crate::{args::Format, ending::Ending, messages, readable};
 /// The exit code of a comparison that found differences, as `kubectl diff` and `diff` have it.
 const DIFFERENT: u8 = 1;
 
+/// As the diff plugin of helm has it.
+const DIFFERENT_IN_DETAIL: u8 = 2;
+
 /// Reports how a command ended and gives the exit code of the process.
 pub(crate) fn exit(outcome: Result<(), Ending>, format: Format) -> ExitCode {
     match outcome {
         Ok(()) | Err(Ending::ReaderGone) => ExitCode::SUCCESS,
         Err(Ending::Different) => ExitCode::from(DIFFERENT),
+        Err(Ending::DifferentInDetail) => ExitCode::from(DIFFERENT_IN_DETAIL),
         Err(Ending::AboveOne(failure)) => {
             let code = exit_code(FailureKind::Usage);
             tell_with(&failure, code, format);

@@ -28,6 +28,32 @@ pub(crate) fn run<T>(work: impl Future<Output = Result<T, Ending>>) -> Result<T,
     outcome
 }
 
+/// As [`run`], but the first signal is handed to `told`, which says whether the work ends by itself then. A second one drops it.
+pub(crate) fn run_to_an_end<T>(
+    work: impl Future<Output = Result<T, Ending>>,
+    told: impl FnOnce() -> bool,
+) -> Result<T, Ending> {
+    let runtime = built(Builder::new_current_thread().enable_all().build())?;
+    let outcome = runtime.block_on(async {
+        let mut work = std::pin::pin!(work);
+        let (first, second) = (termination(), insistence());
+        let ends = tokio::select! {
+            outcome = &mut work => return outcome,
+            () = first => told(),
+        };
+        let interrupted = || Err(Failure::new(FailureKind::Interrupted, "interrupted").into());
+        if !ends {
+            return interrupted();
+        }
+        tokio::select! {
+            outcome = work => outcome,
+            () = second => interrupted(),
+        }
+    });
+    runtime.shutdown_background();
+    outcome
+}
+
 /// Runs a server on all cores until it ends by itself; `serve` gets what to await for the order to shut down.
 pub(crate) fn serve<E: std::error::Error + 'static, F: Future<Output = Result<(), E>>>(
     what: &str,

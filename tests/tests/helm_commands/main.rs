@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod fetched;
+mod flags;
 mod lint;
 
 use std::path::Path;

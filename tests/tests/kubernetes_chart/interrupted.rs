@@ -1,8 +1,11 @@
 //! A command that is killed at a step, and one that meets another: what is left is taken over, and nothing is lost.
 
-use std::{process::Stdio, time::Duration};
+use std::{
+    process::{Child, Stdio},
+    time::Duration,
+};
 
-use mcpt_tests::{Helm, Mcpt, TestNamespace, eventually, kubectl};
+use mcpt_tests::{Helm, TestNamespace, eventually, kubectl};
 
 use crate::{
     charts::hooked,
@@ -10,14 +13,14 @@ use crate::{
 };
 
 /// Starts a command that its hook holds, and waits until the hook's job is there.
-fn held(namespace: &TestNamespace, arguments: &[&str]) -> std::process::Child {
+pub(crate) fn held(tool: Tool, namespace: &TestNamespace, arguments: &[&str]) -> Child {
     // That of an earlier command says nothing of this one.
     let (name, gone) = (namespace.name(), "--ignore-not-found");
     kubectl(&["delete", "-n", name, "job/web-held", gone]);
-    let mcpt = Mcpt::new(&["--namespace", namespace.name()]);
-    let child = mcpt
-        .command(&[&["chart"], arguments].concat())
-        .stdout(Stdio::null())
+    let child = tool
+        .command(namespace, arguments)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
         .spawn()
         .unwrap();
     kubectl(&[
@@ -31,7 +34,7 @@ fn held(namespace: &TestNamespace, arguments: &[&str]) -> std::process::Child {
     child
 }
 
-fn statuses(namespace: &TestNamespace) -> Vec<String> {
+pub(crate) fn statuses(namespace: &TestNamespace) -> Vec<String> {
     let lines = history(namespace, "web");
     let status = |line: String| line.split('"').nth(1).unwrap().to_owned();
     lines.into_iter().map(status).collect()
@@ -44,6 +47,7 @@ fn what_a_killed_command_left_is_taken_over() {
     let namespace = TestNamespace::new("chart-killed");
     let holds = ["--set", "holds=true"];
     let mut killed = held(
+        Tool::Mcpt,
         &namespace,
         &[&["install", "web", &chart], &holds[..]].concat(),
     );
@@ -68,7 +72,7 @@ fn what_a_killed_command_left_is_taken_over() {
     assert_eq!(statuses(&namespace), ["failed", "deployed"]);
 
     let upgrade = [&["upgrade", "web", &chart], &holds[..]].concat();
-    let mut killed = held(&namespace, &upgrade);
+    let mut killed = held(Tool::Mcpt, &namespace, &upgrade);
     killed.kill().unwrap();
     killed.wait().unwrap();
     assert_eq!(statuses(&namespace).last().unwrap(), "pending-upgrade");
@@ -88,7 +92,7 @@ fn what_a_killed_command_left_is_taken_over() {
         "holds=true",
     ];
     Tool::Mcpt.succeeds(&namespace, &set);
-    let mut killed = held(&namespace, &["uninstall", "web"]);
+    let mut killed = held(Tool::Mcpt, &namespace, &["uninstall", "web"]);
     killed.kill().unwrap();
     killed.wait().unwrap();
     assert_eq!(statuses(&namespace).last().unwrap(), "uninstalling");
@@ -108,21 +112,8 @@ fn what_helm_left_pending_is_ended() {
     let chart = hooked(folder.path());
     let namespace = TestNamespace::new("chart-foreign");
     Tool::Mcpt.succeeds(&namespace, &["install", "web", &chart]);
-    let mut helm = Helm::V4
-        .command(&namespace)
-        .args(["upgrade", "web", &chart, "--set", "holds=true"])
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    kubectl(&[
-        "wait",
-        "-n",
-        namespace.name(),
-        "--for=create",
-        "job/web-held",
-        "--timeout=60s",
-    ]);
+    let upgrade = ["upgrade", "web", &chart, "--set", "holds=true"];
+    let mut helm = held(Tool::Helm(Helm::V4), &namespace, &upgrade);
     helm.kill().unwrap();
     helm.wait().unwrap();
     let busy = Tool::Mcpt.run(&namespace, &["upgrade", "web", &chart]);

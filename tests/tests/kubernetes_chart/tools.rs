@@ -1,6 +1,6 @@
 //! The programs that work on releases, and what is recorded after them.
 
-use std::process::Output;
+use std::process::{Command, Output};
 
 use mcpt_tests::{Helm, Mcpt, TestNamespace};
 use serde_json::Value;
@@ -13,17 +13,25 @@ pub(crate) enum Tool {
 }
 
 impl Tool {
-    /// Runs it in a namespace.
-    pub(crate) fn run(self, namespace: &TestNamespace, arguments: &[&str]) -> Output {
+    /// The program in a namespace, ready to be started.
+    pub(crate) fn command(self, namespace: &TestNamespace, arguments: &[&str]) -> Command {
         match self {
-            Self::Helm(helm) => helm.command(namespace).args(arguments).output(),
+            Self::Helm(helm) => {
+                let mut command = helm.command(namespace);
+                command.args(arguments);
+                command
+            }
             Self::Mcpt => {
                 // What is dropped here removes the servers that it knows of; a release of a chart is none.
                 let mcpt = Mcpt::new(&["--namespace", namespace.name()]);
-                mcpt.command(&[&["chart"], arguments].concat()).output()
+                mcpt.command(&[&["chart"], arguments].concat())
             }
         }
-        .unwrap()
+    }
+
+    /// Runs it in a namespace.
+    pub(crate) fn run(self, namespace: &TestNamespace, arguments: &[&str]) -> Output {
+        self.command(namespace, arguments).output().unwrap()
     }
 
     /// Runs it, and it must succeed.

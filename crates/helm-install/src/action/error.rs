@@ -1,6 +1,6 @@
 //! [`ActionError`]: why a command on a release failed, in helm's words.
 
-use crate::{Error, NotReady, manifest::ManifestError};
+use crate::{Error, NotReady, Object, manifest::ManifestError};
 
 /// When hooks failed: how helm says it depends on the command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,6 +63,14 @@ pub enum ActionError {
     /// What was rendered are no objects.
     #[error("unable to build kubernetes objects from release manifest: {}", kube_access::chain(.0))]
     Manifest(#[from] ManifestError),
+    /// The cluster does not serve the kinds of objects. Nothing was made.
+    #[error("unable to build kubernetes objects from {manifest}: {}", unserved(.objects))]
+    Unserved {
+        /// `release manifest` or `new release manifest`
+        manifest: &'static str,
+        /// Those objects, of which there is one at least.
+        objects: Vec<Object>,
+    },
     /// A definition of a kind could not be installed.
     #[error("failed to install CRD {file}: {source}")]
     Definition {
@@ -142,6 +150,18 @@ pub enum ActionError {
         /// Why that could not be undone.
         also: Box<ActionError>,
     },
+    /// It failed, and what it had made could not be deleted.
+    #[error(
+        "an error occurred while cleaning up resources. original {command} error: {source}: {also}"
+    )]
+    NotCleanedUp {
+        /// `upgrade` or `rollback`
+        command: &'static str,
+        /// Why it failed.
+        source: Box<ActionError>,
+        /// Why that could not be deleted.
+        also: Box<ActionError>,
+    },
     /// It failed, and nothing ran before.
     #[error(
         "unable to find a previously successful release when attempting to rollback. original upgrade error: {0}"
@@ -166,6 +186,9 @@ pub enum ActionError {
         /// Why.
         source: Box<Error>,
     },
+    /// The work was ended from outside, and Helm says so as Go does.
+    #[error("context canceled")]
+    Cancelled,
     /// The record of the work was taken over by another command.
     #[error("another command took the release over")]
     TakenOver,
@@ -179,7 +202,38 @@ fn joined(errors: &[ActionError]) -> String {
     errors.join("; ")
 }
 
+/// What the API machinery says of objects whose kinds nobody serves, several as Go joins them.
+fn unserved(objects: &[Object]) -> String {
+    let mut all: Vec<String> = Vec::new();
+    for object in objects {
+        let text = format!(
+            "resource mapping not found for name: {:?} namespace: {:?} from \"\": no matches for kind {:?} in version {:?}\n\
+             ensure CRDs are installed first",
+            object.name,
+            object.namespace.as_deref().unwrap_or_default(),
+            object.kind,
+            object.api_version
+        );
+        if !all.contains(&text) {
+            all.push(text);
+        }
+    }
+    match all.as_slice() {
+        [one] => one.clone(),
+        several => format!("[{}]", several.join(", ")),
+    }
+}
+
 impl ActionError {
+    /// Whether the work was ended from outside.
+    pub fn is_cancelled(&self) -> bool {
+        match self {
+            Self::Cancelled => true,
+            Self::NotCleanedUp { source, .. } => source.is_cancelled(),
+            _ => false,
+        }
+    }
+
     /// In a hook of a command.
     pub(super) fn at(self, point: HookPoint) -> Self {
         Self::Hook {

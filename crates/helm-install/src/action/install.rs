@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use super::{
     Action, ActionError, HookPoint, Rendering, Result, Source, Uninstall,
     crds::definitions,
-    performing::{Revision, method},
+    performing::{Checked, INSTALL, Revision, method},
 };
 use crate::{
     Record,
@@ -39,6 +39,43 @@ impl Install<'_> {
     /// When a release of that name is there, the chart cannot be rendered, an object is not the release's or is refused, a hook
     /// fails, or what is waited for is not ready in time.
     pub async fn run(&self, action: &Action<'_>) -> Result<Release> {
+        let checked = Box::pin(self.prepared(action)).await?;
+        let (cluster, tool) = (action.cluster, action.records.tool());
+        let progress = action.told.progress;
+        let entered = namespace::enter(cluster, tool, self.create_namespace, progress).await?;
+        let outcome = Box::pin(action.perform(checked)).await;
+        // The namespace stays, whatever comes of the release, as with helm.
+        match &entered {
+            Entered::Counted(seen) => namespace::settle(cluster, tool, Some(seen), progress).await,
+            Entered::Marked => namespace::settle(cluster, tool, None, progress).await,
+            Entered::Unmarked | Entered::Unknown(_) => {}
+        }
+        let broken = match outcome? {
+            Ok(release) => return Ok(release),
+            Err(broken) => broken,
+        };
+        if !action.conduct.rollback_on_failure || !broken.recorded {
+            return Err(broken.error);
+        }
+        action.step("removing what was made".to_owned());
+        let source = Box::new(broken.error);
+        match Box::pin(Uninstall::default().run(&action.to_its_end())).await {
+            Ok(_) => Err(ActionError::Undone {
+                name: action.name.to_owned(),
+                undone: "uninstalled",
+                source,
+            }),
+            Err(also) => Err(ActionError::NotUndone {
+                undoing: "uninstalling",
+                command: "install",
+                source,
+                also: Box::new(also),
+            }),
+        }
+    }
+
+    /// All that comes before the record of the release.
+    async fn prepared(&self, action: &Action<'_>) -> Result<Checked> {
         let history = action.settled().await.map_err(|error| match error {
             ActionError::Pending => ActionError::NameInUse,
             other => other,
@@ -67,39 +104,7 @@ impl Install<'_> {
                 (HookEvent::PostInstall, HookPoint::Install("post-install")),
             ],
         };
-        let checked = action.checked(revision, "install").await?;
-        let (cluster, tool) = (action.cluster, action.records.tool());
-        let progress = action.told.progress;
-        let entered = namespace::enter(cluster, tool, self.create_namespace, progress).await?;
-        let outcome = Box::pin(action.perform(checked)).await;
-        // The namespace stays, whatever comes of the release, as with helm.
-        match &entered {
-            Entered::Counted(seen) => namespace::settle(cluster, tool, Some(seen), progress).await,
-            Entered::Marked => namespace::settle(cluster, tool, None, progress).await,
-            Entered::Unmarked | Entered::Unknown(_) => {}
-        }
-        let broken = match outcome? {
-            Ok(release) => return Ok(release),
-            Err(broken) => broken,
-        };
-        if !action.conduct.rollback_on_failure || !broken.recorded {
-            return Err(broken.error);
-        }
-        action.step("removing what was made".to_owned());
-        let source = Box::new(broken.error);
-        match Box::pin(Uninstall::default().run(action)).await {
-            Ok(_) => Err(ActionError::Undone {
-                name: action.name.to_owned(),
-                undone: "uninstalled",
-                source,
-            }),
-            Err(also) => Err(ActionError::NotUndone {
-                undoing: "uninstalling",
-                command: "install",
-                source,
-                also: Box::new(also),
-            }),
-        }
+        action.checked(revision, INSTALL).await
     }
 
     /// What it would make, without a cluster.
@@ -131,7 +136,7 @@ impl Install<'_> {
             keeps: 0,
             hooks: [(HookEvent::PreInstall, HookPoint::Other); 2],
         };
-        action.checked(revision, "install").await?;
+        action.checked(revision, INSTALL).await?;
         Ok((dry(release), rendering))
     }
 

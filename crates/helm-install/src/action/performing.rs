@@ -16,6 +16,10 @@ use crate::{
     revisions, until_ready,
 };
 
+/// What helm calls an installation, and what every other revision is, where an object is in the way.
+pub(super) const INSTALL: &str = "install";
+pub(super) const UPDATE: &str = "update";
+
 /// Live objects that are looked at at once.
 const AT_ONCE: usize = 8;
 
@@ -64,6 +68,7 @@ impl Action<'_> {
         let Difference {
             mut objects, gone, ..
         } = Difference::of(&revision.history, &revision.release)?;
+        self.served(&objects, command).await?;
         let unsure = objects.iter().filter(|(_, expected)| !expected.ours);
         let looks: Vec<_> = unsure
             .map(|(object, _)| self.applier.live(object))
@@ -73,8 +78,7 @@ impl Action<'_> {
         let unsure = objects.iter_mut().filter(|(_, expected)| !expected.ours);
         for ((object, expected), live) in unsure.zip(lives) {
             match live {
-                // Its kind may come with this revision.
-                Ok(None) | Err(Error::UnknownKind { .. }) => made.push(object.clone()),
+                Ok(None) => made.push(object.clone()),
                 Ok(Some(_)) if self.conduct.take_ownership => expected.by_update = true,
                 Ok(Some(live)) => {
                     self.owned(object, &live, command).await?;
@@ -88,6 +92,33 @@ impl Action<'_> {
             objects,
             gone,
             made,
+        })
+    }
+
+    /// Finds out whether the cluster serves the kinds of all objects, before the first of them is made.
+    pub(super) async fn served(
+        &self,
+        objects: &[(Object, Expected)],
+        command: &'static str,
+    ) -> Result<()> {
+        let mut unserved = Vec::new();
+        for (object, _) in objects {
+            match self.applier.namespace(object).await {
+                Ok(_) => {}
+                Err(Error::UnknownKind { .. }) => unserved.push(object.clone()),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        if unserved.is_empty() {
+            return Ok(());
+        }
+        Err(ActionError::Unserved {
+            manifest: if command == INSTALL {
+                "release manifest"
+            } else {
+                "new release manifest"
+            },
+            objects: unserved,
         })
     }
 
@@ -116,6 +147,7 @@ impl Action<'_> {
         let Revision {
             release, labels, ..
         } = revision;
+        self.is_recorded();
         let Some(record) = self.records.create(release.clone(), labels).await? else {
             return Err(ActionError::LostRace(release.version));
         };
@@ -130,7 +162,8 @@ impl Action<'_> {
             }
             // Only now: this may forget the last one too, by which the look back tells whether it stands.
             self.forget_oldest(revision).await?;
-            Ok(Some(self.roll_out(&checked, &mut release.hooks).await))
+            let work = self.roll_out(&checked, &mut release.hooks);
+            Ok(Some(self.unless_cancelled(work).await))
         });
         let outcome = heartbeat.during(work).await.and_then(|outcome| outcome);
         let outcome = match outcome {
@@ -155,12 +188,26 @@ impl Action<'_> {
                 self.supersede(&revision.history).await?;
                 Ok(Ok(release))
             }
-            Some(Err(error)) => {
+            Some(Err(mut error)) => {
+                let command = match release.info.status {
+                    Status::PendingRollback => "rollback",
+                    _ => "upgrade",
+                };
                 release.info.description = failure_of(&release, &error);
                 release.info.status = Status::Failed;
                 let recorded = self.finish(&record, release, version).await;
-                if self.conduct.cleanup_on_fail {
-                    self.clean_up(&checked.made).await?;
+                if let Err(error) = &recorded {
+                    let text = format!("that it failed is not recorded: {error}");
+                    self.told.progress.warning(text);
+                }
+                if self.conduct.cleanup_on_fail
+                    && let Err(also) = self.clean_up(&checked.made).await
+                {
+                    error = ActionError::NotCleanedUp {
+                        command,
+                        source: Box::new(error),
+                        also: Box::new(also),
+                    };
                 }
                 Ok(Err(Broken {
                     error,

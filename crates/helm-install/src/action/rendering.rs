@@ -24,6 +24,10 @@ pub struct Source {
     pub limits: Limits,
     /// Does not check the values against the chart's schema.
     pub skip_schema: bool,
+    /// The notes of the charts in it belong to its own.
+    pub subchart_notes: bool,
+    /// Who tells templates the address of a host, if they may ask for it.
+    pub resolver: Option<fn(&str) -> String>,
 }
 
 /// What a chart became.
@@ -76,7 +80,7 @@ impl Source {
         let chart = self.checked_chart();
         let Some(cluster) = cluster else {
             let can = Capabilities::default();
-            let rendered = self.once(&chart, release, &can, &Sources::system())?;
+            let rendered = self.once(&chart, release, &can, &self.sources())?;
             return Ok(rendered.into());
         };
         let can = capabilities::of(cluster, &chart, &self.values).await?;
@@ -86,7 +90,7 @@ impl Source {
                 let answers = Rc::new(Answers::new(found.clone()));
                 let sources = Sources {
                     lookup: Rc::<Answers>::clone(&answers),
-                    ..Sources::system()
+                    ..self.sources()
                 };
                 let rendered = self.once(&chart, release, &can, &sources);
                 (rendered, answers.missing())
@@ -105,14 +109,21 @@ impl Source {
         can: &Capabilities,
         sources: &Sources,
     ) -> Result<Rendered> {
-        Ok(render_within(
-            self.limits,
-            chart,
-            &self.values,
-            release,
-            can,
-            sources,
-        )?)
+        let mut rendered = render_within(self.limits, chart, &self.values, release, can, sources)?;
+        if self.subchart_notes {
+            let own = Some(rendered.notes).filter(|notes| !notes.is_empty());
+            let all = own.into_iter().chain(rendered.subchart_notes.drain(..));
+            rendered.notes = all.collect::<Vec<_>>().join("\n");
+        }
+        Ok(rendered)
+    }
+
+    fn sources(&self) -> Sources {
+        let sources = Sources::system();
+        match self.resolver {
+            Some(resolver) => sources.asking(resolver),
+            None => sources,
+        }
     }
 
     /// The chart with the schemas that its values are checked against.

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::{
     Action, ActionError, HookPoint, Result,
-    performing::{Revision, method},
+    performing::{Revision, UPDATE, method},
 };
 use crate::{Record, custom_labels, revisions::ROLLBACK_REVISION};
 
@@ -30,7 +30,7 @@ impl Rollback {
     pub async fn run(&self, action: &Action<'_>) -> Result<()> {
         let history = action.settled_or_foreign().await?;
         let revision = self.revision(action, history)?;
-        let checked = action.checked(revision, "update").await?;
+        let checked = action.checked(revision, UPDATE).await?;
         let name = action.name.to_owned();
         let done = Box::pin(action.perform(checked)).await?;
         done.map(drop).map_err(|broken| match broken.error {

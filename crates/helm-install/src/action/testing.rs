@@ -10,7 +10,7 @@ use super::{
     Action, ActionError, Result,
     hooks::{Leftovers, containers},
 };
-use crate::{Work, takeover};
+use crate::Work;
 
 /// Which tests run.
 #[derive(Debug, Clone, Default)]
@@ -47,16 +47,13 @@ impl Tested {
 }
 
 impl Action<'_> {
-    /// Runs the tests, and records how they ended.
+    /// Runs the tests, and records how they ended. What a dead command left is taken over first.
     ///
     /// # Errors
     /// When there is no such release, or another command works on it.
     pub async fn test(&self, chosen: &Chosen) -> Result<Tested> {
-        let history = self.records.all().await?;
+        let history = self.settled_or_foreign().await?;
         let last = history.last().ok_or(ActionError::NotFound)?;
-        if takeover::under_way(last.release.info.status) {
-            return Err(ActionError::Pending);
-        }
         let mut release = last.release.clone();
         let (mut hooks, mut skipped): (Vec<Hook>, Vec<Hook>) =
             release.hooks.drain(..).partition(|hook| chosen.has(hook));

@@ -67,6 +67,7 @@ impl Uninstall {
         revisions::begin_deletion(&mut release.info);
         let version = last.resource_version();
         let records = &action.records;
+        action.is_recorded();
         let marked = records.replace(last, release.clone(), Work::UnderWay, version);
         let record = marked.await?.ok_or(ActionError::Pending)?;
         // An upgrade makes its record and then looks at the last one, as this looks for a newer one: at least one sees the other.
@@ -76,7 +77,8 @@ impl Uninstall {
             return Err(ActionError::Pending);
         }
         let mut heartbeat = Heartbeat::start(action.cluster, records.tool(), &record);
-        let work = Box::pin(self.remove(action, &history, &mut release.hooks));
+        let work = self.remove(action, &history, &mut release.hooks);
+        let work = Box::pin(action.unless_cancelled(work));
         let removed = heartbeat.during(work).await?;
         let version = heartbeat.stop().await?;
         let mut removed = match removed {

@@ -9,7 +9,7 @@ use super::{
     Action, ActionError, HookPoint, Rendering, Result, Rollback, Source,
     install::{DRY_RUN, done, labels, warn},
     is_absent,
-    performing::{Revision, current, last_success, method},
+    performing::{Checked, Revision, UPDATE, current, last_success, method},
 };
 use crate::{Record, custom_labels};
 
@@ -42,10 +42,7 @@ impl Upgrade<'_> {
     /// # Errors
     /// As [`Install::run`](super::Install::run), and when there is nothing to upgrade.
     pub async fn run(&self, action: &Action<'_>) -> Result<Release> {
-        let history = action.settled().await?;
-        let (revision, rendering) = self.revision(action, history).await?;
-        warn(action, &rendering);
-        let checked = action.checked(revision, "update").await?;
+        let checked = Box::pin(self.prepared(action)).await?;
         let broken = match Box::pin(action.perform(checked)).await? {
             Ok(release) => return Ok(release),
             Err(broken) => broken,
@@ -64,7 +61,7 @@ impl Upgrade<'_> {
             to: i64::from(to),
             describes: false,
         };
-        match Box::pin(rollback.run(action)).await {
+        match Box::pin(rollback.run(&action.to_its_end())).await {
             Ok(()) => Err(ActionError::Undone {
                 name: action.name.to_owned(),
                 undone: "rolled back",
@@ -79,6 +76,14 @@ impl Upgrade<'_> {
         }
     }
 
+    /// All that comes before the record of the new revision.
+    async fn prepared(&self, action: &Action<'_>) -> Result<Checked> {
+        let history = action.settled().await?;
+        let (revision, rendering) = self.revision(action, history).await?;
+        warn(action, &rendering);
+        action.checked(revision, UPDATE).await
+    }
+
     /// What it would make on the cluster.
     ///
     /// # Errors
@@ -88,12 +93,12 @@ impl Upgrade<'_> {
         let (revision, rendering) = self.revision(action, history).await?;
         warn(action, &rendering);
         let mut release = revision.release.clone();
-        action.checked(revision, "update").await?;
+        action.checked(revision, UPDATE).await?;
         release.info.description = done(action, DRY_RUN);
         Ok((release, rendering))
     }
 
-    async fn revision(
+    pub(super) async fn revision(
         &self,
         action: &Action<'_>,
         history: Vec<Record>,
@@ -165,7 +170,6 @@ impl Upgrade<'_> {
 
 impl Action<'_> {
     /// Whether there is no release of that name, or one that was uninstalled with its history kept: then an upgrade may install.
-    /// What a dead command left is taken over first.
     ///
     /// # Errors
     /// When its records cannot be read.

@@ -2,6 +2,8 @@
 
 mod columns;
 mod dependency;
+mod diff;
+mod environment;
 mod flags;
 mod get;
 mod history;
@@ -20,6 +22,8 @@ mod releases;
 mod repo;
 mod resources;
 mod rollback;
+mod search;
+mod selector;
 mod session;
 mod show;
 mod status;
@@ -27,12 +31,14 @@ mod template;
 mod testing;
 mod uninstall;
 mod upgrade;
+mod version;
 
 use clap::{Args, Subcommand};
 use helm_chart::Chart as Loaded;
 use mcpt_core::{Failure, FailureKind};
 
-use crate::{args::Global, ending::Ending};
+use self::flags::HelmFlags;
+use crate::{args::Global, commands::completion::Completion, ending::Ending};
 
 /// Arguments of `mcpt chart`.
 #[derive(Debug, Args)]
@@ -45,6 +51,8 @@ Examples:
   mcpt chart package ./chart --version 1.2.3"
 )]
 pub(crate) struct Chart {
+    #[command(flatten)]
+    of_helm: HelmFlags,
     #[command(subcommand)]
     action: Action,
 }
@@ -58,7 +66,7 @@ enum Action {
     /// Print a chart's metadata, values, readme or custom resource definitions
     Show(Box<show::Show>),
     /// Pack a chart's folder into an archive
-    Package(package::Package),
+    Package(Box<package::Package>),
     /// Fetch charts from repositories and registries
     #[command(alias = "fetch")]
     Pull(Box<pull::Pull>),
@@ -88,15 +96,26 @@ enum Action {
     /// List the revisions of a release
     #[command(alias = "hist")]
     History(history::History),
+    /// Show what an upgrade would change, what others have changed, or what differs between revisions
+    Diff(Box<diff::Diff>),
     /// Print what is stored of a release
     Get(get::Get),
     /// Add, list, update and remove repositories, and make their indexes
     Repo(repo::Repo),
+    /// Find charts by words
+    Search(Box<search::Search>),
+    /// Print where helm's files are, and its other settings
+    Env(environment::Environment),
+    /// Print the version of helm that all of this is like
+    Version(version::Version),
+    /// Print a completion script for a shell
+    Completion(Completion),
 }
 
 impl Chart {
     /// Does it.
     pub(crate) fn run(&self, global: &Global) -> Result<(), Ending> {
+        let global = &self.of_helm.over(global)?;
         match &self.action {
             Action::Template(template) => template.run(global),
             Action::Lint(lint) => lint.run(global),
@@ -114,8 +133,13 @@ impl Chart {
             Action::Test(test) => test.run(global),
             Action::List(list) => list.run(global),
             Action::History(history) => history.run(global),
+            Action::Diff(diff) => diff.run(global),
             Action::Get(get) => get.run(global),
             Action::Repo(repo) => repo.run(global),
+            Action::Search(search) => search.run(global),
+            Action::Env(environment) => environment.run(global),
+            Action::Version(version) => version.run(),
+            Action::Completion(completion) => completion.run(),
         }
     }
 }

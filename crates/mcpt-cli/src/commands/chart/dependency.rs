@@ -8,7 +8,7 @@ use std::{
 
 use clap::{Args, Subcommand};
 use helm_chart::{Chart, Constraint, Dependency as Wish, Version};
-use helm_fetch::{Dependencies, Registry};
+use helm_fetch::{Dependencies, Http, Registry};
 
 use super::{
     columns, load,
@@ -89,15 +89,49 @@ impl Fetch {
             skip_refresh: self.skip_refresh,
             registry,
         };
-        let mut said = Ok(());
-        let mut say = |line: &str| {
-            if said.is_ok() {
-                said = output::text(&format!("{line}\n"));
-            }
-        };
-        work(&dependencies, &mut say).map_err(|error| fetching(&error))?;
-        said
+        telling(work, &dependencies)
     }
+}
+
+/// Works, and prints the lines that helm prints.
+fn telling(work: Work, dependencies: &Dependencies) -> Result<(), Ending> {
+    let mut said = Ok(());
+    let mut say = |line: &str| {
+        if said.is_ok() {
+            said = output::text(&format!("{line}\n"));
+        }
+    };
+    work(dependencies, &mut say).map_err(|error| fetching(&error))?;
+    said
+}
+
+/// Chooses what a chart's folder depends on anew, locks and fetches it; by `shows` with the lines that helm prints.
+pub(super) fn update(
+    chart: &Path,
+    access: &AccessFlags,
+    plain: &PlainFlag,
+    places: &PlaceFlags,
+    shows: bool,
+) -> Result<(), Ending> {
+    let (http, places) = (Http::default(), places.places());
+    let registry = Registry::new(
+        &http,
+        &access.access(),
+        plain.plain_http,
+        &places.credentials,
+    );
+    let dependencies = Dependencies {
+        chart: chart.components().collect(),
+        places,
+        http,
+        skip_refresh: false,
+        registry,
+    };
+    if shows {
+        return telling(Dependencies::update, &dependencies);
+    }
+    let updated = dependencies.update(&mut |_| {});
+    Ok(updated.map_err(|error| fetching(&error))?)
 }
 
 impl List {

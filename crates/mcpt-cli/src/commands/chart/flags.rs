@@ -1,14 +1,14 @@
 //! Flags that several of helm's commands share.
 
-use std::{path::Path, time::Duration};
+use std::{env, net::ToSocketAddrs as _, path::Path, time::Duration};
 
 use clap::Args;
 use helm_chart::{Overrides, Values};
-use helm_render::Limits;
+use helm_render::{Limits, Sources};
 use mcpt_core::Failure;
 
 use super::failed;
-use crate::user_file;
+use crate::{args::Global, user_file};
 
 /// The values of the user.
 #[derive(Debug, Args)]
@@ -67,6 +67,45 @@ impl ValueFlags {
     }
 }
 
+/// Flags of all of helm's commands, besides those that mcpt has for its own.
+#[derive(Debug, Args)]
+pub(super) struct HelmFlags {
+    #[arg(long, global = true, hide = true)]
+    debug: bool,
+    // How fast it asks, and how it looks: requests are few, and colours are nowhere.
+    #[arg(long, global = true, hide = true)]
+    burst_limit: Option<i64>,
+    #[arg(long, global = true, hide = true)]
+    qps: Option<f32>,
+    #[arg(long, alias = "colour", global = true, hide = true)]
+    color: Option<String>,
+    #[arg(long, global = true, hide = true)]
+    content_cache: Option<String>,
+}
+
+impl HelmFlags {
+    /// The global options with what helm's flags and variables of the environment say.
+    ///
+    /// # Errors
+    /// When `HELM_NAMESPACE` is no name of a namespace.
+    pub(super) fn over(&self, global: &Global) -> Result<Global, Failure> {
+        let mut global = global.clone();
+        let variable = |name: &str| env::var(name).ok().filter(|value| !value.is_empty());
+        if global.namespace.is_none()
+            && let Some(name) = variable("HELM_NAMESPACE")
+        {
+            let namespace = name.parse();
+            global.namespace =
+                Some(namespace.map_err(|error| failed(format!("HELM_NAMESPACE: {error}")))?);
+        }
+        global.context = global.context.or_else(|| variable("HELM_KUBECONTEXT"));
+        if self.debug {
+            global.verbose = global.verbose.max(1);
+        }
+        Ok(global)
+    }
+}
+
 /// What the templates may take.
 #[derive(Debug, Clone, Copy, Args)]
 #[command(next_help_heading = "Limits")]
@@ -88,6 +127,36 @@ impl RenderFlags {
     }
 }
 
+/// Whether templates may ask for the addresses of names.
+#[derive(Debug, Clone, Copy, Args)]
+pub(super) struct DnsFlag {
+    /// Let the templates look up the addresses of hosts, by getHostByName
+    #[arg(long)]
+    enable_dns: bool,
+}
+
+impl DnsFlag {
+    /// Who tells templates the address of a host, if they may ask for it.
+    pub(super) fn resolver(self) -> Option<fn(&str) -> String> {
+        self.enable_dns.then_some(address)
+    }
+
+    /// What is asked for by templates that see no cluster.
+    pub(super) fn sources(self) -> Sources {
+        match self.resolver() {
+            Some(resolver) => Sources::system().asking(resolver),
+            None => Sources::system(),
+        }
+    }
+}
+
+/// An address of a host by the system's resolver; nothing where none is known, as with helm.
+fn address(host: &str) -> String {
+    let found = (host, 0).to_socket_addrs();
+    let first = found.ok().and_then(|mut all| all.next());
+    first.map_or_else(String::new, |address| address.ip().to_string())
+}
+
 /// Flags of helm's installation that change nothing of what is rendered.
 #[derive(Debug, Args)]
 pub(super) struct WithoutEffect {
@@ -97,6 +166,15 @@ pub(super) struct WithoutEffect {
     description: Option<String>,
     #[arg(long, hide = true)]
     disable_openapi_validation: bool,
+    #[arg(
+        long,
+        hide = true,
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "client",
+        value_parser = ["client", "none", "true"]
+    )]
+    dry_run: Option<String>,
     #[arg(long, hide = true)]
     force_conflicts: bool,
     #[arg(long, hide = true)]
@@ -153,12 +231,18 @@ fn pairs(line: &str) -> Vec<&str> {
 
 #[cfg(test)]
 mod tests {
-    use super::pairs;
+    use super::{address, pairs};
 
     #[test]
     fn commas_part_pairs() {
         assert_eq!(pairs("a=b"), ["a=b"]);
         assert_eq!(pairs("a=b,c=d"), ["a=b", "c=d"]);
         assert_eq!(pairs("a=b,c,d=e"), ["a=b,c", "d=e"]);
+    }
+
+    #[test]
+    fn hosts_have_addresses() {
+        assert!(address("localhost").parse::<std::net::IpAddr>().is_ok());
+        assert_eq!(address("no such host"), "");
     }
 }

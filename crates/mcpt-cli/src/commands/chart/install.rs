@@ -7,15 +7,15 @@ use mcpt_core::Failure;
 
 use super::{
     LONGEST_NAME, failed,
-    flags::{RenderFlags, ValueFlags},
+    flags::{DnsFlag, RenderFlags, ValueFlags},
     is_release_name,
-    location::ChartFlags,
+    location::{ChartFlags, UpdateFlag},
     operation_flags::{DryRun, DryRunFlag, ForceFlags, JobsFlag, WaitFlags, labels},
     printed::{self, Extra, manifest},
     session::{Teller, connect, refused_as},
     template::{from_template, generated},
 };
-use crate::{args::Global, ending::Ending, runtime};
+use crate::{args::Global, ending::Ending};
 
 /// What helm says before errors.
 const FAILED: &str = "INSTALLATION FAILED: ";
@@ -43,14 +43,32 @@ pub(crate) struct Install {
     of_both: RevisionFlags,
 }
 
-/// What an installation and an upgrade have in common.
+/// The chart, its values, and how it is rendered.
 #[derive(Debug, Args)]
-pub(super) struct RevisionFlags {
+pub(super) struct SourceFlags {
     #[command(flatten)]
     values: ValueFlags,
     /// Values are not checked against the chart's schema
     #[arg(long)]
     skip_schema_validation: bool,
+    /// The notes of the charts in it too
+    #[arg(long)]
+    render_subchart_notes: bool,
+    #[command(flatten)]
+    render: RenderFlags,
+    #[command(flatten)]
+    dns: DnsFlag,
+    #[command(flatten)]
+    update: UpdateFlag,
+    #[command(flatten)]
+    from: ChartFlags,
+}
+
+/// What an installation and an upgrade have in common.
+#[derive(Debug, Args)]
+pub(super) struct RevisionFlags {
+    #[command(flatten)]
+    pub(super) source: SourceFlags,
     /// Make the namespace when it is not there
     #[arg(long)]
     pub(super) create_namespace: bool,
@@ -82,23 +100,23 @@ pub(super) struct RevisionFlags {
     jobs: JobsFlag,
     #[command(flatten)]
     force: ForceFlags,
-    #[command(flatten)]
-    render: RenderFlags,
-    #[command(flatten)]
-    from: ChartFlags,
 }
 
-impl RevisionFlags {
+impl SourceFlags {
     /// The chart and the values.
     pub(super) fn source(&self, chart: &str) -> Result<Source, Ending> {
         Ok(Source {
-            chart: self.from.load(chart)?,
+            chart: self.from.load_whole(chart, self.update)?,
             values: self.values.merged()?,
             limits: self.render.limits(),
             skip_schema: self.skip_schema_validation,
+            subchart_notes: self.render_subchart_notes,
+            resolver: self.dns.resolver(),
         })
     }
+}
 
+impl RevisionFlags {
     pub(super) fn dry_run(&self, global: &Global) -> Result<DryRun, Failure> {
         self.dry_run.meant(global)
     }
@@ -136,7 +154,7 @@ impl Install {
         };
         let name = self.release_name(named, chart);
         let name = name.map_err(|failure| prefixed(FAILED, failure.into()))?;
-        let source = self.of_both.source(chart);
+        let source = self.of_both.source.source(chart);
         let source = source.map_err(|ending| prefixed(FAILED, ending))?;
         let work = Work {
             source: &source,
@@ -180,7 +198,7 @@ pub(super) fn install(
     }
     let failed = refused_as(prefix);
     let teller = Teller::new(global);
-    let (mut release, shown): (Release, Option<String>) = runtime::run(async {
+    let (mut release, shown): (Release, Option<String>) = teller.run(Some(name), async {
         if dry_run == DryRun::Client {
             let namespace = global.namespace.as_ref().map(ToString::to_string);
             let namespace = namespace.unwrap_or_else(|| "default".to_owned());

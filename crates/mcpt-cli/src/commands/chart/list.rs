@@ -11,6 +11,7 @@ use serde::Serialize;
 use super::{
     columns, failed,
     releases::{app_version, chart_name, go_json, last_deployed, stored},
+    selector::Selector,
 };
 use crate::{
     args::{Format, Global},
@@ -39,6 +40,9 @@ pub(crate) struct List {
     /// Those whose names match this regular expression of Go's
     #[arg(short, long, value_name = "EXPRESSION")]
     filter: Option<String>,
+    /// Those whose labels are so, as key=value,key!=value
+    #[arg(short = 'l', long, value_name = "LABELS")]
+    selector: Option<Selector>,
     /// By time, the oldest first
     #[arg(short = 'd', long)]
     date: bool,
@@ -170,6 +174,14 @@ impl List {
         }
         if let Some(statuses) = statuses {
             records.retain(|record| statuses.contains(&record.release.info.status));
+        }
+        // After the rest, as with helm: of the last revision alone.
+        if let Some(selector) = &self.selector {
+            let none = BTreeMap::new();
+            let labels = |record: &Record| {
+                selector.matches(record.metadata.labels.as_ref().unwrap_or(&none))
+            };
+            records.retain(labels);
         }
         let name = |record: &Record| record.release.name.clone();
         let deployed =

@@ -7,7 +7,7 @@ use helm_chart::Chart;
 use helm_fetch::{Http, Wanted, pull};
 
 use super::{
-    failed,
+    dependency, failed,
     places::{AccessFlags, PlaceFlags, fetching},
 };
 use crate::{ending::Ending, messages};
@@ -33,6 +33,15 @@ pub(super) struct ChartFlags {
     places: PlaceFlags,
 }
 
+/// Whether what a chart depends on is fetched.
+#[derive(Debug, Clone, Copy, Args)]
+#[command(next_help_heading = "Chart")]
+pub(super) struct UpdateFlag {
+    /// Fetch the charts that it depends on into its folder, when some are missing
+    #[arg(long)]
+    dependency_update: bool,
+}
+
 /// Whether registries are spoken to without TLS.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Access")]
@@ -52,6 +61,20 @@ pub(super) fn version(version: Option<&str>, devel: bool) -> String {
 }
 
 impl ChartFlags {
+    /// As [`Self::load`], with what it depends on, if that is wanted.
+    pub(super) fn load_whole(&self, chart: &str, update: UpdateFlag) -> Result<Chart, Ending> {
+        let loaded = self.load(chart)?;
+        if !update.dependency_update || loaded.missing_dependencies().is_empty() {
+            return Ok(loaded);
+        }
+        let folder = Path::new(chart);
+        if self.repo.is_some() || !folder.is_dir() {
+            return Err(failed("only unpacked charts can be updated".to_owned()).into());
+        }
+        dependency::update(folder, &self.access, &self.plain, &self.places, true)?;
+        self.load(chart)
+    }
+
     /// The chart that a user names: what is at that path, else what a repository or a registry has.
     pub(super) fn load(&self, chart: &str) -> Result<Chart, Ending> {
         let path = Path::new(chart);

@@ -9,7 +9,11 @@ use std::{
 use clap::Args;
 use helm_chart::Version;
 
-use super::{failed, load};
+use super::{
+    dependency, failed, load,
+    location::PlainFlag,
+    places::{AccessFlags, PlaceFlags},
+};
 use crate::{ending::Ending, output};
 
 /// Arguments of `mcpt chart package`.
@@ -27,6 +31,15 @@ pub(crate) struct Package {
     /// Folder for the archives
     #[arg(short, long, value_name = "FOLDER", default_value = ".")]
     destination: PathBuf,
+    /// Choose and fetch the charts that each depends on before
+    #[arg(short = 'u', long)]
+    dependency_update: bool,
+    #[command(flatten)]
+    access: AccessFlags,
+    #[command(flatten)]
+    plain: PlainFlag,
+    #[command(flatten)]
+    places: PlaceFlags,
 }
 
 impl Package {
@@ -43,6 +56,10 @@ impl Package {
     }
 
     fn pack(&self, path: &str) -> Result<PathBuf, Ending> {
+        if self.dependency_update {
+            let (access, plain) = (&self.access, &self.plain);
+            dependency::update(Path::new(path), access, plain, &self.places, false)?;
+        }
         let mut chart = load(path)?;
         if let Some(version) = &self.version {
             Version::parse(version).map_err(|error| failed(error.to_string()))?;

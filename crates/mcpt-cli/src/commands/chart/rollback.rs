@@ -8,7 +8,7 @@ use super::{
     operation_flags::{DryRun, DryRunFlag, ForceFlags, JobsFlag, WaitFlags},
     session::{Teller, connect, refused},
 };
-use crate::{args::Global, ending::Ending, output, runtime};
+use crate::{args::Global, ending::Ending, output};
 
 /// Arguments of `mcpt chart rollback`.
 #[derive(Debug, Args)]
@@ -74,7 +74,7 @@ impl Rollback {
             describes: true,
         };
         let teller = Teller::new(global);
-        runtime::run(async {
+        teller.run(None, async {
             let cluster = connect(global).await?;
             let action = teller.action(&cluster, &self.release, &conduct);
             let done = if dry_run == DryRun::No {

@@ -2,14 +2,14 @@
 
 use std::io::{self, IsTerminal as _};
 
-use helm_install::action::{Action, ActionError, Conduct, Told};
+use helm_install::action::{Action, ActionError, Cancellation, Conduct, Told};
 use http::HeaderValue;
 use kube_access::{Cluster, ConnectOptions, Progress, Target, chain};
-use mcpt_core::{Progress as Display, ProgressEvent};
+use mcpt_core::{Failure, FailureKind, Progress as Display, ProgressEvent};
 use mcpt_kube::TOOL;
 
 use super::failed;
-use crate::{args::Global, ending::Ending, messages, progress};
+use crate::{args::Global, ending::Ending, messages, output, progress, runtime};
 
 /// How mcpt calls itself towards the API server.
 const USER_AGENT: &str = concat!("mcpt/", env!("CARGO_PKG_VERSION"));
@@ -36,6 +36,10 @@ pub(super) async fn connect(global: &Global) -> Result<Cluster, Ending> {
 
 /// A failure of work on a release.
 pub(super) fn refused(error: &ActionError) -> Ending {
+    if error.is_cancelled() {
+        // Helm lets the signal end it, which a shell tells as this code.
+        return Failure::new(FailureKind::Interrupted, "interrupted").into();
+    }
     failed(error.to_string()).into()
 }
 
@@ -48,6 +52,7 @@ pub(super) fn refused_as(prefix: &str) -> impl Fn(ActionError) -> Ending {
 pub(super) struct Teller<'a> {
     global: &'a Global,
     display: Option<Box<dyn Display>>,
+    cancellation: Cancellation,
 }
 
 impl<'a> Teller<'a> {
@@ -57,6 +62,7 @@ impl<'a> Teller<'a> {
         Self {
             global,
             display: shows.then(|| progress::display(global)),
+            cancellation: Cancellation::default(),
         }
     }
 
@@ -71,7 +77,24 @@ impl<'a> Teller<'a> {
             progress: self,
             logs: &messages::line,
         };
-        Action::new(cluster, TOOL, name, conduct, told)
+        Action::new(cluster, TOOL, name, conduct, told).ended_by(&self.cancellation)
+    }
+
+    /// Runs work on a release that a signal ends as a failure, which its record tells. As helm does, that of an installation or
+    /// an upgrade is told; then `cancelled` is the release's name.
+    pub(super) fn run<T>(
+        &self,
+        cancelled: Option<&str>,
+        work: impl Future<Output = Result<T, Ending>>,
+    ) -> Result<T, Ending> {
+        runtime::run_to_an_end(work, || {
+            let ends = self.cancellation.order();
+            if let Some(name) = cancelled.filter(|_| ends) {
+                // That nobody reads it must not keep the work from its end.
+                drop(output::line(&format!("Release {name} has been cancelled.")));
+            }
+            ends
+        })
     }
 
     fn event(&self, event: ProgressEvent) {

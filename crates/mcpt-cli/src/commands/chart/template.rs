@@ -18,10 +18,10 @@ use mcpt_core::Failure;
 
 use super::{
     failed,
-    flags::{RenderFlags, ValueFlags, WithoutEffect},
+    flags::{DnsFlag, RenderFlags, ValueFlags, WithoutEffect},
     install::invalid_name,
     is_release_name,
-    location::ChartFlags,
+    location::{ChartFlags, UpdateFlag},
 };
 use crate::{args::Global, ending::Ending, messages, output};
 
@@ -80,6 +80,10 @@ pub(crate) struct Template {
     #[command(flatten)]
     limits: RenderFlags,
     #[command(flatten)]
+    dns: DnsFlag,
+    #[command(flatten)]
+    update: UpdateFlag,
+    #[command(flatten)]
     from: ChartFlags,
     #[command(flatten)]
     _accepted: WithoutEffect,
@@ -93,7 +97,7 @@ impl Template {
             [chart] => (None, chart),
             _ => return Err(failed("name a chart".to_owned()).into()),
         };
-        let mut chart = self.from.load(path)?;
+        let mut chart = self.from.load_whole(path, self.update)?;
         let user = self.values.merged()?;
         if self.skip_schema_validation {
             without_schemas(&mut chart);
@@ -110,7 +114,7 @@ impl Template {
             &user,
             &release,
             &self.capabilities()?,
-            &Sources::system(),
+            &self.dns.sources(),
         )
         .map_err(|error| failed(error.to_string()))?;
         for warning in &rendered.warnings {

@@ -8,7 +8,7 @@ use super::{
     operation_flags::WaitFlags,
     session::{Teller, connect, refused},
 };
-use crate::{args::Global, ending::Ending, output, runtime};
+use crate::{args::Global, ending::Ending, output};
 
 /// Arguments of `mcpt chart uninstall`.
 #[derive(Debug, Args)]
@@ -75,7 +75,7 @@ impl Uninstall {
             cascade: self.cascade.into(),
         };
         let teller = Teller::new(global);
-        let removed = runtime::run(async {
+        let removed = teller.run(None, async {
             let cluster = connect(global).await?;
             let action = teller.action(&cluster, release, &conduct);
             let removed = if self.dry_run {

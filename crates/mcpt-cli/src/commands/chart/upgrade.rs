@@ -27,15 +27,8 @@ pub(crate) struct Upgrade {
     /// Install it when there is no such release
     #[arg(short, long)]
     install: bool,
-    /// Forget the values of the release
-    #[arg(long)]
-    reset_values: bool,
-    /// Lay the given values over those of the release
-    #[arg(long)]
-    reuse_values: bool,
-    /// The same, over the values of the new chart
-    #[arg(long)]
-    reset_then_reuse_values: bool,
+    #[command(flatten)]
+    reuse: ReuseFlags,
     /// When it fails, delete what it made
     #[arg(long)]
     cleanup_on_fail: bool,
@@ -58,7 +51,7 @@ impl Upgrade {
         if self.install
             && let Some(replace) = self.to_be_installed(global)?
         {
-            let source = flags.source(&self.chart)?;
+            let source = flags.source.source(&self.chart)?;
             let work = Installation {
                 source: &source,
                 create_namespace: flags.create_namespace,
@@ -81,18 +74,19 @@ impl Upgrade {
         let hides = flags
             .hides_secrets(dry_run)
             .map_err(|failure| prefixed(FAILED, failure.into()))?;
-        let source = flags.source(&self.chart)?;
+        let source = flags.source.source(&self.chart)?;
         if !is_release_name(&self.release) {
             let what = format!("{FAILED}release name is invalid: {}", self.release);
             return Err(failed(what).into());
         }
         let work = Work {
             source: &source,
-            reuse: self.reuse(),
+            reuse: self.reuse.meant(),
         };
         let failed = refused_as(FAILED);
         let teller = Teller::new(global);
-        let (mut release, shown): (Release, Option<String>) = runtime::run(async {
+        let cancelled = Some(self.release.as_str());
+        let (mut release, shown): (Release, Option<String>) = teller.run(cancelled, async {
             let cluster = connect(global).await?;
             let action = teller.action(&cluster, &self.release, &conduct);
             // What it lies over is on the cluster, which is asked in any case.
@@ -136,8 +130,24 @@ impl Upgrade {
             there.map_err(|error| refused(&error))
         })
     }
+}
 
-    fn reuse(&self) -> Reuse {
+/// What becomes of the values of the release before.
+#[derive(Debug, Clone, Copy, Args)]
+pub(super) struct ReuseFlags {
+    /// Forget the values of the release
+    #[arg(long)]
+    reset_values: bool,
+    /// Lay the given values over those of the release
+    #[arg(long)]
+    reuse_values: bool,
+    /// The same, over the values of the new chart
+    #[arg(long)]
+    reset_then_reuse_values: bool,
+}
+
+impl ReuseFlags {
+    pub(super) fn meant(self) -> Reuse {
         if self.reset_values {
             Reuse::Reset
         } else if self.reuse_values {
