@@ -4,7 +4,7 @@ use std::{path::PathBuf, process::Command};
 
 use anyhow::Context;
 
-use crate::{cache, command, report, tidy};
+use crate::{cache, command, publishable, report, tidy};
 
 /// Checks licences, bans and sources of dependencies.
 const CARGO_DENY: &str = "0.20.2";
@@ -47,6 +47,8 @@ pub(crate) fn run() -> anyhow::Result<std::process::ExitCode> {
             .env("RUSTDOCFLAGS", "--deny warnings");
         command::show(&mut cargo).with_context(|| name.to_owned())?;
     }
+    report::progress("== packages");
+    publishable::check()?;
     report::progress("== dependencies");
     let mut deny = Command::new(cargo_deny()?);
     // The list of advisories lies outside the package registries; `cargo deny check` alone asks for it too.

@@ -19,6 +19,7 @@ mod goldens;
 mod image;
 mod lock;
 mod packages;
+mod publishable;
 mod python_sdk;
 mod report;
 mod survive;
