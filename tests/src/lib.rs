@@ -15,6 +15,7 @@ mod binary;
 pub mod calls;
 mod cluster;
 mod engine;
+mod executing;
 pub mod in_flight;
 mod lossy;
 pub mod processes;
@@ -29,5 +30,6 @@ pub use self::{
         Helm, TestNamespace, eventually, kill_container, kubectl, kubectl_json, kubectl_with_input,
     },
     engine::{engine, engine_command, engine_objects, inspect},
+    executing::commands_run_beside,
     lossy::LossyWay,
 };

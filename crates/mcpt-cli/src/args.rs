@@ -117,6 +117,8 @@ pub(crate) enum Command {
     History(commands::history::History),
     /// Show what differs between two revisions of a server
     Diff(commands::diff::Diff),
+    /// Show the values of a server's chart, and who said each
+    Values(commands::values::Values),
     /// Make an earlier revision of a server run again
     Rollback(commands::rollback::Rollback),
     /// Start the instances of a server anew, as they are configured
@@ -125,7 +127,7 @@ pub(crate) enum Command {
     Top(commands::top::Top),
     /// Print what a server wrote to its log
     Logs(commands::logs::Logs),
-    /// Show what the cluster told about a server
+    /// Show what happened to a server, as its platform tells it
     Events(commands::events::Events),
     /// End a server and remove everything of it
     #[command(alias = "rm")]
@@ -136,6 +138,8 @@ pub(crate) enum Command {
     Tools(commands::tools::Tools),
     /// Speak MCP to a server, and tell each step
     Test(commands::test::Test),
+    /// Run a command in the container of a server
+    Exec(commands::exec::Exec),
     /// Let a port of this machine lead to a server on a cluster
     PortForward(commands::port_forward::PortForward),
     /// Call a tool

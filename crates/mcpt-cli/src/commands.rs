@@ -10,6 +10,7 @@ pub(crate) mod demo;
 pub(crate) mod deploy;
 pub(crate) mod diff;
 pub(crate) mod events;
+pub(crate) mod exec;
 pub(crate) mod front;
 pub(crate) mod gateway;
 pub(crate) mod gc;
@@ -37,6 +38,7 @@ pub(crate) mod template;
 pub(crate) mod test;
 pub(crate) mod tools;
 pub(crate) mod top;
+pub(crate) mod values;
 mod version;
 
 use mcpt_catalog::Catalog;
@@ -68,9 +70,11 @@ pub(crate) fn run(command: Command, global: &Global) -> Result<(), Ending> {
         Command::Scale(scale) => scale.run(global),
         Command::History(history) => history.run(global),
         Command::Diff(diff) => diff.run(global),
+        Command::Values(values) => values.run(global),
         Command::Test(test) => test.run(global),
         Command::Top(top) => top.run(global),
         Command::PortForward(forward) => forward.run(global),
+        Command::Exec(exec) => exec.run(global),
         Command::Rollback(rollback) => rollback.run(global),
         Command::Restart(restart) => restart.run(global),
         Command::Logs(logs) => logs.run(global),

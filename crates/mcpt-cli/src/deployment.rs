@@ -1,12 +1,10 @@
 //! The options of commands that make or update a release.
 
+use crate::{chart_values::ChartValues, user_config::UserConfig, waiting::Changing};
 use clap::{Args, ValueEnum};
 use mcpt_catalog::ChartSource;
 use mcpt_core::{Capabilities, Capability, ChangeOptions, DeployOptions, DryRun, PlatformOptions};
 use mcpt_kube::ClusterOptions;
-use serde_json::{Map, Value};
-
-use crate::{user_config::UserConfig, waiting::Changing};
 
 /// How it is made.
 #[derive(Debug, Clone, Args)]
@@ -85,7 +83,7 @@ impl Deployment {
         &self,
         config: &UserConfig,
         can: Capabilities,
-        values: Map<String, Value>,
+        values: ChartValues,
         chart: Option<ChartSource>,
     ) -> DeployOptions {
         let ChangeOptions {
@@ -105,7 +103,8 @@ impl Deployment {
                 PlatformOptions::new(ClusterOptions {
                     create_namespace: self.create_namespace,
                     force_conflicts,
-                    values,
+                    values: values.values,
+                    origins: values.origins,
                     chart,
                     own_image: config.image.clone(),
                     pull_secrets: if self.image_pull_secret.is_empty() {

@@ -15,6 +15,8 @@ pub(crate) enum Ending {
     Different,
     /// The same, and the user wants to be told by the exit code that `helm diff --detailed-exitcode` has.
     DifferentInDetail,
+    /// What it ran elsewhere ended with this exit code, which is its own.
+    Exited(u8),
     /// The reader of standard output went away (`mcpt list | head`): nobody is left to tell, and nothing is wrong.
     ReaderGone,
     /// The user ended what would go on for ever (`mcpt logs -f`): that is how it ends, and nobody needs to be told.

@@ -7,6 +7,7 @@
 mod args;
 mod backends;
 mod changed;
+mod chart_values;
 mod commands;
 mod compared;
 mod deletion;
@@ -27,6 +28,7 @@ mod since;
 mod speak;
 mod stdin;
 mod table;
+mod terminal;
 mod tool_arguments;
 mod usage;
 mod user_config;

@@ -15,8 +15,13 @@ use crate::{args::Format, ending::Ending, messages, readable};
 
 /// Writes a text, or a document, exactly as it is.
 pub(crate) fn exact(text: &str) -> Result<(), Ending> {
+    bytes(text.as_bytes())
+}
+
+/// Writes bytes exactly as they are: what a command wrote that the user named.
+pub(crate) fn bytes(bytes: &[u8]) -> Result<(), Ending> {
     let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes())?;
+    out.write_all(bytes)?;
     out.flush()?;
     Ok(())
 }

@@ -22,6 +22,7 @@ pub(crate) fn exit(outcome: Result<(), Ending>, format: Format) -> ExitCode {
         Ok(()) | Err(Ending::ReaderGone) => ExitCode::SUCCESS,
         Err(Ending::Different) => ExitCode::from(DIFFERENT),
         Err(Ending::DifferentInDetail) => ExitCode::from(DIFFERENT_IN_DETAIL),
+        Err(Ending::Exited(code)) => ExitCode::from(code),
         Err(Ending::AboveOne(failure)) => {
             let code = exit_code(FailureKind::Usage);
             tell_with(&failure, code, format);

@@ -10,9 +10,9 @@ use futures_util::stream::BoxStream;
 use serde::Serialize;
 
 use crate::{
-    Autoscaling, BackendName, Capabilities, Capability, Comparison, Failure, FailureKind, Garbage,
-    InstanceUsage, Plan, PlatformOptions, Progress, Revision, RevisionEntry, Server, ServerEvent,
-    ServerName,
+    Autoscaling, BackendName, Capabilities, Capability, Comparison, Exec, ExecStream, Failure,
+    FailureKind, Garbage, InstanceUsage, Plan, PlatformOptions, Progress, Revision, RevisionEntry,
+    Server, ServerEvent, ServerName, ServerValue,
 };
 
 /// How long a server may always take until it first answers: one that is fetched at its first start takes minutes. A deploy
@@ -322,6 +322,17 @@ pub trait Backend: Send + Sync {
         ))
     }
 
+    /// The values of its chart and who said each, by their paths.
+    ///
+    /// # Errors
+    /// [`crate::FailureKind::NotFound`] when there is none of that name, [`crate::FailureKind::Usage`] on backends without charts.
+    async fn values(&self, name: &ServerName) -> Result<Vec<ServerValue>, Failure> {
+        Err(self.unsupported(
+            format!("cannot show the values of {name}"),
+            Capability::Chart,
+        ))
+    }
+
     /// Makes an earlier revision run again, all of it together: image, configuration, secrets, number of instances. That is a
     /// new revision. `None` means the newest one before the current one that ran.
     ///
@@ -373,6 +384,18 @@ pub trait Backend: Send + Sync {
             "the {} backend {}",
             self.name(),
             lacking.lacking()
+        ))
+    }
+
+    /// Runs a command in the container of one of its instances.
+    ///
+    /// # Errors
+    /// [`crate::FailureKind::NotFound`] when there is no such server or instance, [`crate::FailureKind::Usage`] on backends
+    /// without containers.
+    async fn exec(&self, name: &ServerName, _exec: Exec) -> Result<ExecStream, Failure> {
+        Err(self.unsupported(
+            format!("cannot run a command beside {name}"),
+            Capability::Exec,
         ))
     }
 

@@ -56,6 +56,8 @@ pub enum Capability {
     Restart,
     /// Measures what the instances of a server use.
     Usage,
+    /// Runs a command in the container of an instance.
+    Exec,
     /// Reaches its servers by forwarded ports: they have no address of this machine.
     Forwarding,
     /// Tells what a deploy would change.
@@ -89,6 +91,7 @@ impl Capability {
             Self::Idling => "keeps servers running that nobody calls",
             Self::Restart => "starts no server anew",
             Self::Usage => "does not measure what servers use",
+            Self::Exec => "runs no commands beside a server",
             Self::Forwarding => "has its servers at addresses of this machine",
             Self::Comparison => "does not tell what a deploy would change",
             Self::History => "keeps no revisions",

@@ -8,6 +8,7 @@ mod capabilities;
 mod command_line;
 mod command_option;
 mod comparison;
+mod exec;
 mod failure;
 mod ids;
 mod image;
@@ -20,6 +21,7 @@ mod progress;
 mod remote;
 mod secret;
 mod server;
+mod value;
 
 pub use self::{
     backend::{
@@ -31,6 +33,7 @@ pub use self::{
     command_line::{command_line, shell_word},
     command_option::CommandOption,
     comparison::{Comparison, Difference},
+    exec::{Exec, ExecEvent, ExecStream, TerminalSize},
     failure::{Failure, FailureKind, chain},
     ids::{InvalidId, Namespace, Revision, ServerName, TemplateId},
     image::{Image, InvalidImage},
@@ -44,4 +47,5 @@ pub use self::{
         Autoscaling, Garbage, InstanceUsage, Replica, RevisionEntry, Server, ServerEvent,
         ServerState, Usage,
     },
+    value::{ServerValue, leaves},
 };

@@ -15,15 +15,16 @@ use kube::{ResourceExt, api::ListParams};
 use kube_observe::Observed;
 use mcpt_core::{
     Backend, BackendName, Capabilities, ChangeOptions, Comparison, Connection, DeleteOptions,
-    Deleted, Deployed, EventStream, Failure, Garbage, GcOptions, InstanceUsage, LogOptions, Logs,
-    Plan, Progress, Revision, RevisionEntry, Scale, Server, ServerName,
+    Deleted, Deployed, EventStream, Exec, ExecStream, Failure, Garbage, GcOptions, InstanceUsage,
+    LogOptions, Logs, Plan, Progress, Revision, RevisionEntry, Scale, Server, ServerName,
+    ServerValue,
 };
 
 use crate::{
     ConnectOptions,
     absent::no_server,
     cluster::{Cluster, TOOL},
-    compare, connect, delete, deploy, driver, events,
+    compare, connect, delete, deploy, driver, events, exec,
     failure::{OrFail as _, failure},
     gc, history, logs,
     options::DeployOptions,
@@ -31,7 +32,7 @@ use crate::{
     release_kind::ReleaseKind,
     restart, rollback, scale,
     server::{self, DEFAULT_PATH, ReleaseFacts, SERVER_LABEL},
-    status, tunnel, usage,
+    status, tunnel, usage, values,
 };
 
 /// A connected cluster and a namespace in it, where each server is one Helm release.
@@ -359,6 +360,10 @@ impl Backend for Kubernetes {
         rollback::rollback(&self.cluster, name, to, *options, progress).await
     }
 
+    async fn values(&self, name: &ServerName) -> Result<Vec<ServerValue>, Failure> {
+        values::of(&self.cluster, name).await
+    }
+
     async fn usage(&self, name: Option<&ServerName>) -> Result<Vec<InstanceUsage>, Failure> {
         usage::of(&self.cluster, name).await
     }
@@ -369,6 +374,12 @@ impl Backend for Kubernetes {
         progress: &dyn Progress,
     ) -> Result<Vec<Garbage>, Failure> {
         gc::gc(&self.cluster, options, progress).await
+    }
+
+    async fn exec(&self, name: &ServerName, exec: Exec) -> Result<ExecStream, Failure> {
+        let what = format!("cannot run a command beside {name}");
+        let (_, selector) = self.selector(name, &what).await?;
+        Box::pin(exec::run(&self.cluster, name, &selector, exec, what)).await
     }
 
     async fn connect(&self, name: &ServerName) -> Result<Connection, Failure> {

@@ -20,6 +20,7 @@ use crate::{
     release_kind::ReleaseKind,
     server,
     trouble::Secrets,
+    values,
 };
 
 /// What is to become of a release.
@@ -70,7 +71,7 @@ impl Change {
         };
         let rendered = prepared.render_for(cluster, when).await?;
         let now = Timestamp::now().to_string();
-        let release = Release {
+        let mut release = Release {
             name: name.to_owned(),
             namespace: cluster.namespace.to_string(),
             version: when.revision(),
@@ -89,6 +90,7 @@ impl Change {
             },
             ..Release::default()
         };
+        values::record(&mut release, &prepared.origins);
         let mut all = history
             .last()
             .map(|last| custom_labels(&last.metadata))
@@ -379,6 +381,7 @@ mod tests {
                 endpoint_known: false,
             }),
             own_image: None,
+            origins: BTreeMap::new(),
             pull_secrets: Vec::new(),
         };
         let prepared = Prepared::new(&plan, &options, "x").unwrap();

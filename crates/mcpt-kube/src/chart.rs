@@ -10,7 +10,7 @@ use helm_render::{Limits, ReleaseOptions, Sources};
 use mcpt_catalog::ChartSource;
 use mcpt_core::{
     CommandOption, Failure, FailureKind, Namespace, Plan, START_TIMEOUT, Secret, ServerName,
-    Transport, chain, redact,
+    Transport, chain, leaves, redact,
 };
 use serde_json::{Map, Value};
 
@@ -27,6 +27,7 @@ use crate::{
     release_kind::ReleaseKind,
     secrecy,
     third_party::{ThirdParty, refuse_hooks},
+    values::{self, Origins},
 };
 
 /// Value that says how many pods run.
@@ -45,6 +46,8 @@ pub(crate) struct Prepared {
     third_party: Option<ThirdParty>,
     /// The user's values: those of the plan with the given ones over them.
     values: Values,
+    /// Who said which of them.
+    pub(crate) origins: Origins,
     /// What no text that is shown may contain.
     secrets: Vec<Secret>,
 }
@@ -71,6 +74,8 @@ impl Prepared {
                 )));
         }
         let mut values = options.beneath(ReleaseKind::Server);
+        let mut origins = Origins::new();
+        values::note(&mut origins, &values, "configuration of mcpt");
         let mut of_plan = mcpt_catalog::chart_values(plan);
         if let (Some(wanted), Some(own)) = (&plan.image, &options.own_image)
             && wanted.reference() == mcpt_image::reference()
@@ -81,12 +86,15 @@ impl Prepared {
             );
         }
         lay_over(&mut values, &of_plan);
+        let template = format!("template {} and its settings", plan.template);
+        values::note(&mut origins, &of_plan, &template);
         if options.timeout > START_TIMEOUT
             && let Some(mcp) = values.get_mut("mcp")
         {
             mcp["startTimeoutSeconds"] = options.timeout.as_secs().into();
         }
         lay_over(&mut values, &options.values);
+        origins.extend(options.said());
         let chart = match &options.chart {
             None => builtin_chart(ReleaseKind::Server, what)?,
             Some(source) => loaded(source, what)?,
@@ -94,7 +102,7 @@ impl Prepared {
         // The values have the plan's secrets, unless something else replaces them.
         let mut secrets = secrecy::of_values(&values);
         secrets.extend(secrecy::of_plan(plan));
-        Self::checked(&plan.name, chart, None, values, what, secrets)
+        Self::checked(&plan.name, chart, None, (values, origins), what, secrets)
     }
 
     /// The built-in chart of a kind of release with the user's values, which are checked.
@@ -109,6 +117,7 @@ impl Prepared {
     ) -> Result<Self, Failure> {
         let chart = builtin_chart(kind, what)?;
         let secrets = secrecy::of_values(&values);
+        let values = (values, Origins::new());
         Self::checked(name, chart, None, values, what, secrets)
     }
 
@@ -116,7 +125,7 @@ impl Prepared {
         name: &ServerName,
         chart: Chart,
         third_party: Option<ThirdParty>,
-        values: Values,
+        (values, origins): (Values, Origins),
         what: &str,
         secrets: Vec<Secret>,
     ) -> Result<Self, Failure> {
@@ -126,6 +135,7 @@ impl Prepared {
             chart,
             third_party,
             values,
+            origins,
             secrets,
         };
         prepared.check()?;
@@ -145,7 +155,7 @@ impl Prepared {
         };
         let third_party = Some(ThirdParty { path });
         let chart = loaded(source, what)?;
-        let values = options.values.clone();
+        let values = (options.values.clone(), options.said());
         let secrets = secrecy::disguised(secrecy::of_plan(plan));
         Self::checked(&plan.name, chart, third_party, values, what, secrets)
     }
@@ -178,16 +188,27 @@ impl Prepared {
                 .then(|| ThirdParty::of(&release.manifest)),
             chart: record.to_chart(),
             secrets: secrecy::of_values(&values),
+            origins: values::recorded(release),
             values,
         })
     }
 
-    /// Changes the values and checks them.
+    /// Changes the values and checks them; `origin` is who changes them.
     ///
     /// # Errors
     /// [`FailureKind::Usage`] with everything that is wrong with the values.
-    pub(crate) fn change(&mut self, change: impl FnOnce(&mut Values)) -> Result<(), Failure> {
+    pub(crate) fn change(
+        &mut self,
+        origin: &str,
+        change: impl FnOnce(&mut Values),
+    ) -> Result<(), Failure> {
+        let before = self.values.clone();
         change(&mut self.values);
+        let before = leaves(&before);
+        let changed = leaves(&self.values).into_iter();
+        let changed = changed.filter(|leaf| !before.contains(leaf));
+        let changed = changed.map(|(path, _)| (path, origin.to_owned()));
+        self.origins.extend(changed);
         self.check()
     }
 
@@ -219,12 +240,18 @@ impl Prepared {
         }
         // One that was stopped for want of calls is started again: what is deployed is to be seen running.
         let live = live.filter(|live| *live > 0 || !stops_when_idle(running));
+        let kept = "what ran before";
         let number = live.map(Value::from);
         if let Some(number) = number.or_else(|| running.get(REPLICAS).cloned()) {
             self.values.insert(REPLICAS.to_owned(), number);
+            self.origins.insert(REPLICAS.to_owned(), kept.to_owned());
         }
-        if let Some(kept) = running.get(AUTOSCALING) {
-            let mut kept = Map::from_iter([(AUTOSCALING.to_owned(), kept.clone())]);
+        if let Some(autoscaling) = running.get(AUTOSCALING) {
+            let autoscaling = Map::from_iter([(AUTOSCALING.to_owned(), autoscaling.clone())]);
+            let named_now = std::mem::take(&mut self.origins);
+            values::note(&mut self.origins, &autoscaling, kept);
+            self.origins.extend(named_now);
+            let mut kept = autoscaling;
             let named = self.values.remove(AUTOSCALING);
             lay_over(
                 &mut kept,
@@ -440,156 +467,4 @@ fn stops_when_idle(values: &Values) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use helm_install::{Object, manifest};
-    use serde_json::json;
-
-    #[test]
-    fn given_values_win_at_all_depths() {
-        let mut base = json!({"a": {"b": 1, "c": 2}, "l": [1], "n": {"x": 1}})
-            .as_object()
-            .unwrap()
-            .clone();
-        let over = json!({"a": {"b": 3, "d": 4}, "l": [2], "n": null});
-        lay_over(&mut base, over.as_object().unwrap());
-        assert_eq!(
-            Value::Object(base),
-            json!({"a": {"b": 3, "c": 2, "d": 4}, "l": [2], "n": null})
-        );
-    }
-
-    /// What a release of mcpt with the same chart and the same values does to pods that run: nothing.
-    #[test]
-    fn a_new_version_of_the_chart_alone_replaces_no_pod() {
-        let pod = |version: &str, word: &str| {
-            let values = json!({"image": {"repository": "i", "tag": "1"}, "env": {"WORD": word},
-                "configFiles": {"file": "text"}, "secrets": {"TOKEN": "t"}, "annotations": {"a": "b"}});
-            let values = values.as_object().unwrap().clone();
-            let name = ServerName::new("demo").unwrap();
-            let mut prepared = Prepared::builtin(ReleaseKind::Server, &name, values, "x").unwrap();
-            version.clone_into(&mut prepared.chart.metadata.version);
-            let rendered = prepared
-                .offline(&Namespace::new("n").unwrap(), Limits::default())
-                .unwrap();
-            assert!(rendered.manifest.contains(&format!("mcp-server-{version}")));
-            let objects = manifest::parse(&rendered.manifest).unwrap();
-            let deployment = objects.into_iter().find(Object::has_scale).unwrap();
-            deployment.body["spec"]["template"].clone()
-        };
-        assert_eq!(pod("1.0.0", "a"), pod("2.0.0", "a"));
-        assert_ne!(pod("1.0.0", "a"), pod("1.0.0", "b"));
-    }
-
-    #[test]
-    fn values_of_other_charts_say_no_size() {
-        for (new, running, expected) in [
-            ("mcp-server", "mcp-server", true),
-            ("mcpt-gateway", "mcpt-gateway", true),
-            ("little", "little", false),
-            ("little", "mcp-server", false),
-            ("mcp-server", "little", false),
-        ] {
-            let chart = |name: &str| {
-                let mut chart = Chart::default();
-                name.clone_into(&mut chart.metadata.name);
-                chart
-            };
-            let prepared = Prepared {
-                name: "demo".into(),
-                what: String::new(),
-                chart: chart(new),
-                third_party: None,
-                values: Values::new(),
-                secrets: Vec::new(),
-            };
-            let record = Record {
-                release: Release {
-                    chart: Some(ChartRecord::from(&chart(running))),
-                    ..Release::default()
-                },
-                metadata: kube::core::ObjectMeta::default(),
-            };
-            assert_eq!(
-                prepared.is_sized_as(&record),
-                expected,
-                "{new} over {running}"
-            );
-        }
-    }
-
-    #[test]
-    fn the_scale_stays_unless_it_is_named() {
-        let auto = |enabled: bool, max: u32| json!({"enabled": enabled, "maxReplicas": max});
-        for (values, running, live, expected) in [
-            (
-                json!({}),
-                json!({"replicaCount": 3}),
-                None,
-                json!({"replicaCount": 3}),
-            ),
-            (
-                json!({}),
-                json!({"replicaCount": 3}),
-                Some(5),
-                json!({"replicaCount": 5}),
-            ),
-            (
-                json!({"replicaCount": 1}),
-                json!({"replicaCount": 3}),
-                Some(3),
-                json!({"replicaCount": 1}),
-            ),
-            (json!({}), json!({}), None, json!({})),
-            // Autoscaling stays on, with what the new values say about it.
-            (
-                json!({"autoscaling": {"maxReplicas": 9}}),
-                json!({"replicaCount": 3, "autoscaling": auto(true, 4)}),
-                Some(4),
-                json!({"replicaCount": 4, "autoscaling": auto(true, 9)}),
-            ),
-            (
-                json!({"autoscaling": {"enabled": false}}),
-                json!({"replicaCount": 1, "autoscaling": auto(true, 4)}),
-                Some(4),
-                json!({"replicaCount": 4, "autoscaling": auto(false, 4)}),
-            ),
-            // It was stopped because nobody called it.
-            (
-                json!({}),
-                json!({"replicaCount": 3, "idle": {"timeoutSeconds": 60}}),
-                Some(0),
-                json!({"replicaCount": 3}),
-            ),
-            // It was stopped by somebody.
-            (
-                json!({}),
-                json!({"replicaCount": 3, "idle": {"timeoutSeconds": 0}}),
-                Some(0),
-                json!({"replicaCount": 0}),
-            ),
-            // A number ends it.
-            (
-                json!({"replicaCount": 2}),
-                json!({"autoscaling": auto(true, 4)}),
-                Some(4),
-                json!({"replicaCount": 2}),
-            ),
-        ] {
-            let mut prepared = Prepared {
-                name: "demo".into(),
-                what: String::new(),
-                chart: Chart::default(),
-                third_party: None,
-                values: values.as_object().unwrap().clone(),
-                secrets: Vec::new(),
-            };
-            prepared.keep_scale(running.as_object().unwrap(), live);
-            assert_eq!(
-                Value::Object(prepared.values),
-                expected,
-                "{values} over {running}"
-            );
-        }
-    }
-}
+mod tests;

@@ -25,6 +25,7 @@ pub(crate) const CAPABILITIES: Capabilities = Capabilities::new(&[
     Capability::Comparison,
     Capability::Forwarding,
     Capability::Usage,
+    Capability::Exec,
     Capability::History,
     Capability::Events,
     Capability::Volumes,

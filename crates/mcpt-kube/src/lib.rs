@@ -12,6 +12,7 @@ mod deploy;
 mod driver;
 mod events;
 mod exchange;
+mod exec;
 mod failure;
 mod gateway;
 mod gc;
@@ -34,6 +35,7 @@ mod third_party;
 mod trouble;
 mod tunnel;
 mod usage;
+mod values;
 
 pub use self::{
     backend::Kubernetes,

@@ -1,9 +1,9 @@
 //! How a release is made: what every backend is told, and what only a release has.
 
-use std::{fmt, time::Duration};
+use std::{collections::BTreeMap, fmt, time::Duration};
 
 use mcpt_catalog::ChartSource;
-use mcpt_core::{DryRun, Failure, Image};
+use mcpt_core::{DryRun, Failure, Image, leaves};
 use serde_json::{Map, Value, json};
 
 use crate::release_kind::ReleaseKind;
@@ -18,6 +18,8 @@ pub struct ClusterOptions {
     /// Chart values that win over those made from the plan, already merged from files, a profile and single values;
     /// an empty object when there are none.
     pub values: Map<String, Value>,
+    /// Who said them, by their paths as [`mcpt_core::leaves`] has them: a file, an option. No secret is in it.
+    pub origins: BTreeMap<String, String>,
     /// Chart to deploy with instead of the built-in one.
     pub chart: Option<ChartSource>,
     /// mcpt's own image where the nodes can have it; `None` means `localhost/mcpt`, which somebody loaded into them. Values
@@ -49,6 +51,7 @@ pub(crate) struct DeployOptions {
     pub(crate) create_namespace: bool,
     pub(crate) force_conflicts: bool,
     pub(crate) values: Map<String, Value>,
+    pub(crate) origins: BTreeMap<String, String>,
     pub(crate) chart: Option<ChartSource>,
     pub(crate) own_image: Option<Image>,
     pub(crate) pull_secrets: Vec<String>,
@@ -65,6 +68,7 @@ impl DeployOptions {
             create_namespace,
             force_conflicts,
             values,
+            origins,
             chart,
             own_image,
             pull_secrets,
@@ -77,10 +81,21 @@ impl DeployOptions {
             create_namespace,
             force_conflicts,
             values,
+            origins,
             chart,
             own_image,
             pull_secrets,
         })
+    }
+
+    /// Who said the given values.
+    pub(crate) fn said(&self) -> BTreeMap<String, String> {
+        let given = leaves(&self.values).into_iter();
+        let said = given.map(|(path, _)| {
+            let origin = self.origins.get(&path).cloned();
+            (path, origin.unwrap_or_else(|| "the deploy".to_owned()))
+        });
+        said.collect()
     }
 
     /// The values of a built-in chart that lie beneath all others: where mcpt's own image is, and who may pull. The image is in

@@ -55,7 +55,7 @@ pub(crate) fn redact(manifest: &str, secrets: &[Secret]) -> Result<String, Manif
 }
 
 /// Replaces secrets in all values below, and tells in how many.
-fn redact_values(value: &mut Value, secrets: &[Secret]) -> usize {
+pub(crate) fn redact_values(value: &mut Value, secrets: &[Secret]) -> usize {
     let replaced = match value {
         Value::Null => return 0,
         Value::Array(items) => {

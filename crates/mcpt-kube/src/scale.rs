@@ -46,7 +46,7 @@ pub(crate) async fn scale(
         progress.event(ProgressEvent::Warning(warning));
     }
     let mut prepared = Prepared::of_release(&running.release, what)?;
-    prepared.change(|values| apply(scale, values))?;
+    prepared.change("mcpt scale", |values| apply(scale, values))?;
     let labels = [(SERVER_LABEL, name.as_str())];
     let done = done(scale);
     let (change, _) =

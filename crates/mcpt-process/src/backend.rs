@@ -6,9 +6,9 @@ use async_trait::async_trait;
 use mcpt_client::ClientError;
 use mcpt_core::{
     Backend, BackendName, Capabilities, Capability, ChangeOptions, CommandOption, Comparison,
-    Connection, DeleteOptions, Deleted, DeployOptions, Deployed, DryRun, Failure, FailureKind,
-    Garbage, GcOptions, InstanceUsage, LogOptions, Logs, Plan, Progress, ProgressEvent, Server,
-    ServerName, ServerState, command_line, near,
+    Connection, DeleteOptions, Deleted, DeployOptions, Deployed, DryRun, EventStream, Failure,
+    FailureKind, Garbage, GcOptions, InstanceUsage, LogOptions, Logs, Plan, Progress,
+    ProgressEvent, Server, ServerName, ServerState, command_line, near,
 };
 
 use crate::{
@@ -16,7 +16,7 @@ use crate::{
     compare,
     configuration::{manifest, server_spec},
     deploy::{self, change_lock, end_run, state_failure},
-    driver,
+    driver, events,
     folder::{RunFolder, StateFolder},
     gc, logs, packages, restart,
     state::{RunState, unreadable},
@@ -263,6 +263,12 @@ impl Backend for Processes {
             several: false,
             lines,
         })
+    }
+
+    async fn events(&self, name: &ServerName, follow: bool) -> Result<EventStream, Failure> {
+        let (run, _) = self.existing(name)?;
+        events::stream(&run, follow)
+            .map_err(|error| logs::failure(&format!("cannot show the events of {name}"), &error))
     }
 
     async fn delete(

@@ -15,6 +15,7 @@ pub(crate) const CAPABILITIES: Capabilities = Capabilities::new(&[
     Capability::Restart,
     Capability::Comparison,
     Capability::Usage,
+    Capability::Events,
 ]);
 
 /// Servers as processes of this user.

@@ -7,6 +7,7 @@
 //!   servers/NAME/lock        held by the command that changes the server
 //!   servers/NAME/current     number of the run that is the server
 //!   servers/NAME/ending      there once a deletion was asked for
+//!   servers/NAME/events      what happened to its process, of which servers/NAME/events.1 has the older part
 //!   servers/NAME/work/       the server's working directory
 //!   servers/NAME/run-N/      alive (process id of the supervisor, which holds it as long as it lives), state.json, server.log, …
 //! ```
@@ -110,6 +111,11 @@ impl ServerFolder {
     /// The file whose presence says that the server is being deleted.
     pub(crate) fn ending_file(&self) -> PathBuf {
         self.path.join("ending")
+    }
+
+    /// What happened to the server's process, over all of its runs.
+    pub(crate) fn events_file(&self) -> PathBuf {
+        self.path.join("events")
     }
 
     pub(crate) fn work(&self) -> PathBuf {
@@ -230,7 +236,14 @@ impl ServerFolder {
             let known = name.to_str().is_some_and(|name| {
                 matches!(
                     name,
-                    "lock" | "current" | "current.partial" | "ending" | "ending.partial" | "work"
+                    "lock"
+                        | "current"
+                        | "current.partial"
+                        | "ending"
+                        | "ending.partial"
+                        | "events"
+                        | "events.1"
+                        | "work"
                 ) || name.starts_with("run-")
             });
             if !known {

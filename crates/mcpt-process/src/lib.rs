@@ -13,6 +13,7 @@ mod deploy;
 mod discovery;
 mod driver;
 mod environment;
+mod events;
 mod folder;
 mod gateway;
 mod gc;

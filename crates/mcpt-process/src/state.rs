@@ -222,7 +222,8 @@ pub(crate) fn now() -> String {
     to_the_second(jiff::Timestamp::now())
 }
 
-fn to_the_second(time: jiff::Timestamp) -> String {
+/// RFC 3339 in UTC.
+pub(crate) fn to_the_second(time: jiff::Timestamp) -> String {
     jiff::Timestamp::from_second(time.as_second())
         .unwrap_or(time)
         .to_string()

@@ -33,6 +33,7 @@ use self::{
 };
 use crate::{
     compare::secrets_digest,
+    events::{self, Happened},
     folder::RunFolder,
     lock::{self, AliveLock, ChangeLock},
     state::{Phase, Renewals, RunState, now},
@@ -207,6 +208,7 @@ impl Supervisor {
             Some("it has not answered yet".to_owned()),
             Some(server.pid()),
         );
+        self.happened(false, "Started", Some(server.pid()), "it was started");
         voice.tell(&Event::Started);
         // Whom the last start had may be somebody else's by now.
         self.forward.set_target(None);
@@ -341,6 +343,8 @@ impl Supervisor {
         match self.commit() {
             Ok(()) => {
                 self.committed = true;
+                let said = "it is the server from now on";
+                self.happened(false, "Deployed", self.state.process, said);
                 voice.tell(&Event::Committed);
                 None
             }
@@ -353,6 +357,29 @@ impl Supervisor {
         }
     }
 
+    /// Tells of what begins, for those who look later.
+    fn note(&self, phase: Phase, reason: Option<&str>, process: Option<u32>) {
+        let Some((warning, word)) = events::of(phase, self.state.phase) else {
+            return;
+        };
+        let said = reason.unwrap_or(match phase {
+            Phase::Ready => "it answers",
+            _ => "it was ended on order",
+        });
+        self.happened(warning, word, process.or(self.state.process), said);
+    }
+
+    /// Writes down what happened to the server's process.
+    fn happened(&self, warning: bool, word: &str, process: Option<u32>, said: &str) {
+        let object = match process {
+            Some(id) => format!("process/{id}"),
+            None => self.state.name.to_string(),
+        };
+        let event = Happened::now(warning, word, object, said.to_owned());
+        // A full disk must not end the server.
+        drop(events::add(&self.run.server(), &event));
+    }
+
     fn commit(&mut self) -> io::Result<()> {
         self.forward.open()?;
         self.run.server().set_current(&self.run)?;
@@ -363,6 +390,7 @@ impl Supervisor {
     }
 
     fn enter(&mut self, phase: Phase, reason: Option<String>, process: Option<u32>) {
+        self.note(phase, reason.as_deref(), process);
         self.state.phase = phase;
         self.state.reason = reason;
         self.state.process = process;

@@ -18,11 +18,13 @@ pub(crate) fn calls_for_a_look(event: &notify::Result<Event>) -> bool {
     })
 }
 
-/// Whether an event is about logs and nothing else.
+/// Whether an event is about what is only read by people, logs and the events of servers, and nothing else.
 pub(crate) fn is_about_logs(event: &notify::Result<Event>) -> bool {
     let is_log = |path: &Path| {
-        path.file_name()
-            .is_some_and(|name| name.to_string_lossy().contains(".log"))
+        path.file_name().is_some_and(|name| {
+            let name = name.to_string_lossy();
+            name.contains(".log") || name == "events" || name == "events.1"
+        })
     };
     event
         .as_ref()
@@ -68,6 +70,8 @@ mod tests {
             ("/s/demo/run-1/server.log", true),
             ("/s/demo/run-1/server.log.1", true),
             ("/s/demo/run-1/previous.log", true),
+            ("/s/demo/events", true),
+            ("/s/demo/events.1", true),
             ("/s/demo/run-1/state.json", false),
             ("/s/a.log/run-1", false),
         ] {

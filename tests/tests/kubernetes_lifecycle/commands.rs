@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use mcpt_tests::{Mcpt, TestNamespace, calls, eventually};
+use mcpt_tests::{Mcpt, TestNamespace, calls, commands_run_beside, eventually};
 use serde_json::json;
 
 use crate::{deploy, mcpt, replicas, revisions};
@@ -125,6 +125,17 @@ fn a_port_leads_to_it_over_a_restart(mcpt: &Mcpt) {
     let history = mcpt.json(&["history", "demo"]);
     let last = revisions(&history).pop().expect("a revision");
     assert_eq!(last.0, 4, "a restart is no revision");
+}
+
+/// Commands in a pod, with input, at a terminal, and those that cannot be run.
+#[test]
+fn commands_run_beside_a_server() {
+    let namespace = TestNamespace::new("beside");
+    let mcpt = mcpt(&namespace);
+    let _ = mcpt
+        .run(&["deploy", "time", "--set", "drainSeconds=0"])
+        .ok();
+    commands_run_beside(&mcpt, "time");
 }
 
 #[test]

@@ -253,6 +253,49 @@ fn a_server_that_ends_is_started_again_at_the_same_url() {
     let _ = mcpt.run(&["delete", "demo"]).ok();
 }
 
+/// What happened to a server: its starts, its ends with their reasons, over its updates; followed until it is deleted.
+#[test]
+fn events_tell_what_happened() {
+    let mcpt = Mcpt::new(&[]);
+    let deploy = ["deploy", "demo", "-c", "token=hunter2"];
+    let _ = mcpt.run(&deploy).ok();
+    let mut follow = mcpt.spawn(&["events", "demo", "-f", "-o", "json"]);
+    let output = follow.stdout.take().expect("stdout");
+    let mut lines = BufReader::new(output).lines();
+    let mut until = |reason: &str| -> Value {
+        loop {
+            let line = lines.next().expect("an event").expect("a line");
+            let event: Value = serde_json::from_str(&line).expect("JSON");
+            if event["reason"] == reason {
+                return event;
+            }
+        }
+    };
+    let started = until("Started");
+    let process = pid(&mcpt.json(&["status", "demo"]));
+    assert_eq!(started["object"], format!("process/{process}"));
+    until("Deployed");
+    signal(&process, "KILL");
+    let ended = until("Ended");
+    assert_eq!(ended["warning"], true);
+    let said = ended["message"].as_str().expect("words");
+    assert!(said.contains("ended with signal 9 (SIGKILL)"), "{said}");
+    assert_eq!(ended["object"], format!("process/{process}"));
+    until("Started");
+    until("Ready");
+    let _ = mcpt.run(&["deploy", "demo", "-c", "greeting=Two"]).ok();
+    until("Deployed");
+    let all = mcpt.run(&["events", "demo"]).ok();
+    for reason in ["Started", "Ready", "Deployed", "Ended"] {
+        assert!(all.stdout.contains(reason), "{}", all.stdout);
+    }
+    assert!(!all.stdout.contains("hunter2"), "{}", all.stdout);
+    let _ = mcpt.run(&["delete", "demo"]).ok();
+    assert!(follow.wait().expect("its end").success());
+    assert_eq!(servers(&mcpt), 0);
+    let _ = mcpt.run(&["events", "demo"]).exits(3);
+}
+
 #[test]
 fn an_update_keeps_the_url_and_an_equal_deploy_changes_nothing() {
     let mcpt = Mcpt::new(&[]);
@@ -520,6 +563,15 @@ fn options_of_kubernetes() {
         .exits(2)
         .says(&["exactly one instance"]);
     let _ = mcpt.run(&["deploy", "demo", "--replicas", "1"]).ok();
+    for (refused, why) in [
+        (
+            &["exec", "demo", "--", "true"][..],
+            "runs no commands beside a server",
+        ),
+        (&["values", "demo", "--origin"], "no chart"),
+    ] {
+        let _ = mcpt.run(refused).exits(2).says(&[why]);
+    }
     let _ = mcpt.run(&["delete", "demo"]).ok();
 }
 

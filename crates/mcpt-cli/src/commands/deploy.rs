@@ -15,11 +15,12 @@ use helm_chart::Overrides;
 use mcpt_backend::Driver;
 use mcpt_catalog::{Settings, profile_values};
 use mcpt_core::{Capability, Failure, FailureKind, Image, Server, ServerName, ServerState};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::{
     args::{Format, Global},
     backends, changed,
+    chart_values::ChartValues,
     deployment::Deployment,
     duration,
     ending::Ending,
@@ -174,7 +175,7 @@ impl Deploy {
     }
 
     /// The user's chart values as Helm merges them: profile, then files, then `--set`.
-    fn chart_values(&self) -> Result<Map<String, Value>, Failure> {
+    fn chart_values(&self) -> Result<ChartValues, Failure> {
         let mut overrides = Overrides::default();
         if let Some(profile) = &self.profile {
             let text = profile_values(profile).ok_or_else(|| {
@@ -199,7 +200,7 @@ impl Deploy {
             overrides.files.push(("--idle-timeout".to_owned(), text));
         }
         overrides.set.clone_from(&self.set);
-        merged(&overrides)
+        ChartValues::merged(overrides)
     }
 
     /// Refuses, with all reasons at once, options that the backend of one server does not have; those that are values of a chart
@@ -263,13 +264,6 @@ fn whole_seconds(time: Duration) -> u64 {
 /// A file with chart values: its name and its text.
 pub(super) fn values_file(path: &Path) -> Result<(String, String), Failure> {
     Ok((path.display().to_string(), read(path)?))
-}
-
-/// Chart values as Helm merges them.
-pub(super) fn merged(overrides: &Overrides) -> Result<Map<String, Value>, Failure> {
-    overrides.merge().map_err(|error| {
-        Failure::new(FailureKind::Usage, "the chart values cannot be read").caused_by(&error)
-    })
 }
 
 /// Settings from a file: a map of names to values. Lists and maps become JSON, which settings of these types read.

@@ -19,7 +19,11 @@ use crate::{
     after_help = "The oldest come first. A table is cut to the width of the terminal; -o wide is not. With -f, -o json prints one JSON \
         document per line.
 
+Of a process they are what its supervisor did and saw: starts, ends with their reasons, restarts. Of containers they are the engine's, on \
+        Kubernetes those of all objects of the server.
+
 Examples:
+  mcpt events demo
   mcpt -b kubernetes events demo
   mcpt -b kubernetes events demo -f"
 )]

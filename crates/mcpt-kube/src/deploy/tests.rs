@@ -47,6 +47,7 @@ fn options(values: &Value, chart: Option<ChartSource>) -> DeployOptions {
         values: values.as_object().unwrap().clone(),
         chart,
         own_image: None,
+        origins: BTreeMap::new(),
         pull_secrets: Vec::new(),
     }
 }

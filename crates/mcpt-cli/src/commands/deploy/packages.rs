@@ -9,7 +9,6 @@ use mcpt_package::{
     PackageSource, ResolveOptions, VOLUME, command_in, of_this_machine, resolve, tree_in,
 };
 use mcpt_source::{Recipe, Source, Text, Transport, pasted};
-use serde_json::Map;
 use tokio::time::timeout;
 
 use super::{
@@ -17,8 +16,8 @@ use super::{
     jobs::{AT_ONCE, Job},
 };
 use crate::{
-    args::Global, backends, ending::Ending, messages, place, progress, runtime,
-    user_config::UserConfig,
+    args::Global, backends, chart_values::ChartValues, ending::Ending, messages, place, progress,
+    runtime, user_config::UserConfig,
 };
 
 /// The package that a name of the command means, with the server's arguments; `None` when it means something else.
@@ -122,7 +121,7 @@ impl Deploy {
         let values = if can.has(Capability::Chart) {
             self.chart_values()?
         } else {
-            Map::new()
+            ChartValues::default()
         };
         let mut plan = compile_recipe(recipe, settings)?;
         if let Some(image) = &self.image {

@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{
     args::Global,
+    chart_values::ChartValues,
     commands::{
         catalog,
         registry::{files::Registries, user_values},
@@ -220,7 +221,7 @@ impl Deploy {
         let values = if can.has(Capability::Chart) {
             self.chart_values()?
         } else {
-            Map::new()
+            ChartValues::default()
         };
         let template = catalog.get(name)?;
         let mut plan = compile(&template, settings)?;
@@ -288,7 +289,12 @@ impl Deploy {
             driver,
             place: place::place_for(global, config, driver, entry),
             plan,
-            options: self.deployment.options(config, can, values, chart),
+            options: self.deployment.options(
+                config,
+                can,
+                ChartValues::of(values, &format!("entry {}", entry.name)),
+                chart,
+            ),
             to_resolve: package.as_ref().and_then(PackageSource::of),
         })
     }

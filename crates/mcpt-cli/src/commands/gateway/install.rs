@@ -18,7 +18,8 @@ use super::{Installed, cluster, here, installed};
 use crate::{
     args::{Format, Global},
     backends::unsupported,
-    commands::deploy::{merged, values_file},
+    chart_values::{self, ChartValues},
+    commands::deploy::values_file,
     deployment::Deployment,
     ending::Ending,
     messages, output, place, progress, runtime,
@@ -97,7 +98,12 @@ impl Install {
         let can = place::driver(global, &config)?.capabilities();
         let values = self.chart_values()?;
         warn_if_open(global, &values);
-        let options = self.deployment.options(&config, can, values, None);
+        let options = self.deployment.options(
+            &config,
+            can,
+            ChartValues::of(values, "gateway install"),
+            None,
+        );
         if options.dry_run == Some(DryRun::Client) {
             // Needs no cluster, and so asks for none.
             let namespace = place.namespace.as_ref();
@@ -171,7 +177,9 @@ impl Install {
         arguments.extend(self.arguments.iter().cloned());
         let port = self.port;
         let wanted = LocalGatewayOptions { port, arguments };
-        let options = self.deployment.options(config, can, Map::new(), None);
+        let options = self
+            .deployment
+            .options(config, can, ChartValues::default(), None);
         let installed =
             runtime::run(async { Ok(here::install(global, local, &wanted, &options).await?) })?;
         show(global, &installed)
@@ -204,7 +212,7 @@ impl Install {
             overrides.files.push(("--replicas".to_owned(), text));
         }
         overrides.set.clone_from(&self.set);
-        merged(&overrides)
+        chart_values::merge(&overrides)
     }
 }
 

@@ -1,0 +1,120 @@
+//! `mcpt exec` as a user meets it on a backend that has containers.
+
+use std::{
+    io::Write as _,
+    process::{Command, Stdio},
+};
+
+use crate::Mcpt;
+
+/// Reads all of its input, writes to both outputs, bytes that are no text too, and ends with a code of its own.
+const READS_AND_WRITES: &str = "import sys, os
+given = sys.stdin.buffer.read()
+sys.stdout.buffer.write(given + bytes([0, 255]) + sys.argv[1].encode())
+sys.stderr.write('to the other one')
+sys.exit(7)";
+
+/// Waits until its terminal is as large as the one that it was started at, then asks for a line and ends.
+const AT_A_TERMINAL: &str = "import os, signal
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGWINCH])
+while tuple(os.get_terminal_size()) != (97, 33):
+    signal.sigtimedwait([signal.SIGWINCH], 1)
+print('as large', os.isatty(0), os.isatty(1))
+print('said ' + input('? '))
+raise SystemExit(5)";
+
+/// Runs commands beside a server in whose container Python is.
+///
+/// # Panics
+/// When one of them does not do what it should.
+pub fn commands_run_beside(mcpt: &Mcpt, server: &str) {
+    let python = ["--", "/usr/bin/python3", "-c"];
+    let script = [READS_AND_WRITES, "an argument; $HOME"];
+    let exec = ["exec", server, "-i"];
+    let mut child = mcpt
+        .command(&[&exec[..], &python, &script].concat())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("starting mcpt");
+    // More than any buffer on the way.
+    let given: Vec<u8> = (0..=250).cycle().take(3_000_000).collect();
+    let mut input = child.stdin.take().expect("stdin");
+    let sent = given.clone();
+    let writer = std::thread::spawn(move || input.write_all(&sent));
+    let output = child.wait_with_output().expect("its end");
+    writer.join().expect("a thread").expect("writing all of it");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(7), "{said}");
+    assert!(said.ends_with("to the other one"), "{said}");
+    let expected = [&given[..], &[0, 255], b"an argument; $HOME"].concat();
+    assert!(output.stdout == expected, "{} bytes", output.stdout.len());
+
+    // Without -i there is no input.
+    let none = ["exec", server];
+    let outcome = mcpt.run(
+        &[
+            &none[..],
+            &python,
+            &["import sys; print(repr(sys.stdin.read()))"],
+        ]
+        .concat(),
+    );
+    assert_eq!(outcome.ok().stdout, "''\n");
+
+    at_a_terminal(mcpt, server);
+
+    let tty = ["exec", server, "-it"];
+    let _ = mcpt
+        .run(&[&tty[..], &python, &["pass"]].concat())
+        .exits(2)
+        .says(&["standard input is no terminal"]);
+    let instances = mcpt.json(&["status", server])["replicas"].take();
+    let instance = instances[0]["name"].as_str().expect("an instance");
+    let named = ["exec", server, "--instance", instance];
+    let _ = mcpt.run(&[&named[..], &python, &["pass"]].concat()).ok();
+    let named = ["exec", server, "--instance", "nobody"];
+    let _ = mcpt
+        .run(&[&named[..], &python, &["pass"]].concat())
+        .exits(3)
+        .says(&["nobody"]);
+    let absent = mcpt.run(&["exec", server, "--", "/no/such/program"]);
+    assert!(absent.code != Some(0), "{absent:?}");
+    assert!(
+        format!("{}{}", absent.stdout, absent.stderr).contains("/no/such/program"),
+        "{absent:?}"
+    );
+}
+
+/// The same at a terminal, which `script` makes.
+fn at_a_terminal(mcpt: &Mcpt, server: &str) {
+    let exec = ["exec", server, "-it", "--", "/usr/bin/python3", "-c"];
+    let exec = mcpt.command(&[&exec[..], &[AT_A_TERMINAL]].concat());
+    let mut line = String::from("stty rows 33 cols 97; exec");
+    for word in std::iter::once(exec.get_program()).chain(exec.get_args()) {
+        let word = word.to_str().expect("UTF-8").replace('\'', "'\\''");
+        line.extend([" '", word.as_str(), "'"]);
+    }
+    let mut script = Command::new("script");
+    script.args(["--quiet", "--return", "--command", &line, "/dev/null"]);
+    for (name, value) in exec.get_envs() {
+        match value {
+            Some(value) => script.env(name, value),
+            None => script.env_remove(name),
+        };
+    }
+    let mut child = script
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("starting script, of util-linux");
+    let mut keys = child.stdin.take().expect("stdin");
+    keys.write_all(b"hello\r").expect("pressing keys");
+    let output = child.wait_with_output().expect("its end");
+    drop(keys);
+    let shown = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(shown.contains("as large True True"), "{shown}");
+    assert!(shown.contains("said hello"), "{shown}");
+    assert_eq!(output.status.code(), Some(5), "{shown}");
+}
