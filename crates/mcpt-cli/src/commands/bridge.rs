@@ -12,8 +12,8 @@ use crate::{args::Global, duration, ending::Ending, log, runtime};
 /// Arguments of `mcpt bridge`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "The MCP endpoint is at --path, and for clients of the older HTTP transport
-(HTTP+SSE) at /sse; /healthz and /readyz tell how the bridge is.
+    after_help = "The MCP endpoint is at --path; clients of the older HTTP transport find it at /sse.
+/healthz and /readyz tell how the bridge is.
 
 Example:
   mcpt bridge --listen 127.0.0.1:9000 -- npx -y @modelcontextprotocol/server-everything"
