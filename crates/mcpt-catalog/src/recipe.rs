@@ -104,13 +104,19 @@ pub fn compile_recipe(recipe: &Recipe, settings: &Settings) -> Result<Plan, Reci
     } else if !settings.headers.is_empty() || settings.authority.is_some() {
         problems.push("headers and authorities are for servers at an address".to_owned());
     }
-    if let Transport::Http { .. } = recipe.transport {
-        problems.push(
-            "it speaks HTTP at an address of its own, which cannot be deployed yet".to_owned(),
-        );
+    let mut transport = mcpt_core::Transport::Stdio;
+    if let Transport::Http { url } = &recipe.transport {
+        let filled = url.fill(value).ok();
+        match filled.as_deref().and_then(own_address) {
+            Some(own) if matches!(recipe.source, Source::Oci(_)) => transport = own,
+            _ => problems.push(
+                "it speaks HTTP at an address of its own, which cannot be deployed yet".to_owned(),
+            ),
+        }
     }
     if let Some(transport) = settings.transport.as_deref()
         && transport != "stdio"
+        && !matches!(recipe.transport, Transport::Http { .. })
         && recipe.transport != Transport::Remote
     {
         problems.push(format!(
@@ -145,7 +151,7 @@ pub fn compile_recipe(recipe: &Recipe, settings: &Settings) -> Result<Plan, Reci
                     port_env: Some("PORT".to_owned()),
                 }
             } else {
-                mcpt_core::Transport::Stdio
+                transport
             },
             package: None,
             package_settings: BTreeMap::new(),
@@ -174,6 +180,18 @@ pub fn compile_recipe(recipe: &Recipe, settings: &Settings) -> Result<Plan, Reci
             problems,
         }),
     }
+}
+
+/// Where a server listens in its container, by its address there: `http://localhost:8080/mcp`.
+fn own_address(url: &str) -> Option<mcpt_core::Transport> {
+    let rest = url.strip_prefix("http://")?;
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let port = authority.rsplit_once(':').map_or("80", |(_, port)| port);
+    Some(mcpt_core::Transport::Http {
+        port: port.parse().ok().filter(|port| *port != 0)?,
+        path: if path.is_empty() { "/" } else { path }.to_owned(),
+        port_env: None,
+    })
 }
 
 /// The values of the recipe's settings.
@@ -281,6 +299,11 @@ fn derived_name(source: &Source) -> Option<String> {
         }
         Source::Pypi(package) => (None, package.name.normalized()),
         Source::Remote(remote) => (None, elsewhere::host(remote)?),
+        Source::Oci(image) => {
+            let mut parts = image.repository.rsplit('/');
+            let name = parts.next()?.to_owned();
+            (parts.next(), name)
+        }
         _ => return None,
     };
     let slug = |text: &str| {
@@ -332,9 +355,37 @@ mod tests {
                 "awslabs-aws-documentation-mcp-server",
             ),
             ("pypi:Mcp_Server_Time==1", "mcp-server-time"),
+            ("oci:ghcr.io/github/github-mcp-server", "github-mcp-server"),
+            ("oci:r.example/playwright/mcp:1", "playwright-mcp"),
         ] {
             let plan = compile_recipe(&recipe(source), &Settings::default()).unwrap();
             assert_eq!(plan.name.as_str(), expected);
+        }
+    }
+
+    #[test]
+    fn an_image_may_speak_http() {
+        let mut recipe = recipe("oci:r.example/team/server");
+        for (url, expected) in [
+            ("http://localhost:9000/mcp", Some((9000, "/mcp"))),
+            ("http://0.0.0.0:8080", Some((8080, "/"))),
+            ("https://localhost:1/mcp", None),
+            ("http://localhost:0/mcp", None),
+            ("http://localhost:x/mcp", None),
+        ] {
+            recipe.transport = Transport::Http {
+                url: Text::plain(url),
+            };
+            let transport = match compile_recipe(&recipe, &Settings::default()) {
+                Ok(plan) => Some(plan.transport),
+                Err(_) => None,
+            };
+            let expected = expected.map(|(port, path)| mcpt_core::Transport::Http {
+                port,
+                path: path.to_owned(),
+                port_env: None,
+            });
+            assert_eq!(transport, expected, "{url}");
         }
     }
 

@@ -51,6 +51,11 @@ impl Deployment {
         self.diff
     }
 
+    /// Whether nothing is to be changed.
+    pub(crate) fn is_dry_run(&self) -> bool {
+        self.dry_run.is_some()
+    }
+
     /// The options that a backend with these capabilities does not have: each with what is lacking.
     pub(crate) fn lacking(&self, can: Capabilities) -> Vec<(&'static str, Capability)> {
         [

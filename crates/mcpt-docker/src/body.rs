@@ -102,6 +102,19 @@ impl Template {
                     .map_or_else(String::new, |mount| mount.container.clone()),
             })
             .collect();
+        // A bridge must be told what it is to start.
+        let own = plan.transport == Transport::Stdio && plan.container_command.is_empty();
+        let (command, args) = if own {
+            (facts.words(args), Vec::new())
+        } else {
+            (plan.container_command.clone(), args)
+        };
+        if own && command.is_empty() && !facts.id.is_empty() {
+            faults.why.push(format!(
+                "image {} names no program that it starts",
+                image.reference()
+            ));
+        }
         let limit = |name: &str, read: fn(&str) -> Option<i64>, faults: &mut Failure| {
             let text = plan.resources.limits.get(name)?;
             let amount = read(text);
@@ -115,7 +128,7 @@ impl Template {
         let body = ContainerCreateBody {
             image: Some(image.reference()),
             user: owner,
-            entrypoint: entrypoint(plan),
+            entrypoint: entrypoint(plan, command),
             cmd: (!args.is_empty()).then_some(args),
             env: Some(environment(plan)),
             working_dir: plan.package.as_ref().map(|_| package::HOME.to_owned()),
@@ -393,7 +406,7 @@ pub(crate) fn usual_host() -> HostConfig {
     }
 }
 
-fn entrypoint(plan: &Plan) -> Option<Vec<String>> {
+fn entrypoint(plan: &Plan, command: Vec<String>) -> Option<Vec<String>> {
     let mut words = Vec::new();
     if plan.transport == Transport::Stdio {
         words.push(format!("/{BRIDGE_FOLDER}{}", own_image::PROGRAM));
@@ -401,7 +414,7 @@ fn entrypoint(plan: &Plan) -> Option<Vec<String>> {
         words.push(format!("0.0.0.0:{BRIDGE_PORT}"));
         words.push("--".to_owned());
     }
-    words.extend(plan.container_command.iter().cloned());
+    words.extend(command);
     (!words.is_empty()).then_some(words)
 }
 

@@ -25,6 +25,23 @@ pub(crate) struct Facts {
     pub(crate) entrypoint: Option<Vec<String>>,
     /// The arguments that it starts with when none are given.
     pub(crate) command: Option<Vec<String>>,
+    /// The program that speaks over standard input and output and its first arguments, where the image says it in a label, since
+    /// it starts another one.
+    pub(crate) stdio: Option<Vec<String>>,
+}
+
+impl Facts {
+    /// What a server over standard input and output is run by, with these arguments or else the image's: what an engine would
+    /// start. Empty when the image starts nothing.
+    pub(crate) fn words(&self, arguments: Vec<String>) -> Vec<String> {
+        let entrypoint = self.stdio.as_ref().or(self.entrypoint.as_ref());
+        let mut words = entrypoint.cloned().unwrap_or_default();
+        if arguments.is_empty() {
+            words.extend(self.command.iter().flatten().cloned());
+        }
+        words.extend(arguments);
+        words
+    }
 }
 
 /// Makes sure that the engine has an image, and tells about it.
@@ -63,11 +80,15 @@ pub(crate) async fn look(
     match engine.api.inspect_image(reference).await {
         Ok(image) => {
             let config = image.config.unwrap_or_default();
+            let labels = config.labels.unwrap_or_default();
+            let stdio = labels.get(mcpt_image::COMMAND_LABEL);
             Ok(Some(Facts {
                 id: image.id.unwrap_or_default(),
                 user: config.user.unwrap_or_default(),
                 entrypoint: config.entrypoint,
                 command: config.cmd,
+                // Another's label of that name is no command of ours.
+                stdio: stdio.and_then(|text| serde_json::from_str(text).ok()),
             }))
         }
         Err(error) if is_missing(&error) => Ok(None),
@@ -187,6 +208,29 @@ mod tests {
     use bollard::models::ProgressDetail;
 
     use super::*;
+
+    #[test]
+    fn an_image_is_run_as_engines_do() {
+        let words = |text: &str| -> Option<Vec<String>> {
+            (!text.is_empty()).then(|| text.split(' ').map(str::to_owned).collect())
+        };
+        for (entrypoint, command, stdio, arguments, expected) in [
+            ("/e x", "c", "", "", "/e x c"),
+            ("/e x", "c", "", "a b", "/e x a b"),
+            ("", "c d", "", "", "c d"),
+            ("/mcpt bridge", "c", "/s", "", "/s c"),
+            ("", "", "", "", ""),
+        ] {
+            let facts = Facts {
+                entrypoint: words(entrypoint),
+                command: words(command),
+                stdio: words(stdio),
+                ..Facts::default()
+            };
+            let found = facts.words(words(arguments).unwrap_or_default());
+            assert_eq!(found.join(" "), expected);
+        }
+    }
 
     #[test]
     fn layers_are_counted() {

@@ -6,6 +6,7 @@
 
 mod entry_points;
 mod error;
+mod for_image;
 mod node_range;
 mod npm;
 mod pypi;
@@ -20,6 +21,7 @@ mod workshop;
 
 pub use self::{
     error::{Cause, Doing, PackageError},
+    for_image::{ImageTree, Target, tree_for_image},
     request::{PackageSource, ResolveOptions},
     runtime::{NoRuntime, Runtimes},
     settings::{credentials, of_this_machine},

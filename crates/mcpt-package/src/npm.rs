@@ -14,6 +14,7 @@ use self::lock::Lock;
 use crate::{
     entry_points,
     error::Cause,
+    for_image::Target,
     node_range,
     request::ResolveOptions,
     tool::{Ran, Tool},
@@ -185,8 +186,12 @@ pub(crate) fn check_engine(package: &Package, identity: &str) -> Result<(), Caus
     Ok(())
 }
 
-/// Installs a lock into a folder that has its files.
-pub(crate) async fn install(package: &Package, folder: &Path) -> Result<(), Cause> {
+/// Installs a lock into a folder that has its files, for this machine or for an image.
+pub(crate) async fn install(
+    package: &Package,
+    folder: &Path,
+    target: Option<&Target>,
+) -> Result<(), Cause> {
     let npm = Tool::find("npm")?;
     let lock = Lock::read(package.lock.get(LOCK).map_or("", String::as_str))?;
     let holes = lock.has_holes();
@@ -201,7 +206,10 @@ pub(crate) async fn install(package: &Package, folder: &Path) -> Result<(), Caus
     if package.install_scripts.is_empty() {
         arguments.push("--ignore-scripts");
     }
-    let ran = run(&npm, folder, &arguments).await?;
+    let flags = target.map(Target::npm_flags).unwrap_or_default();
+    arguments.extend(flags.iter().map(String::as_str));
+    let variables = target.map(Target::npm_variables).unwrap_or_default();
+    let ran = run_with(&npm, folder, &arguments, &variables).await?;
     if !ran.success {
         return Err(failure::cause(&ran, &package.name));
     }
@@ -218,6 +226,15 @@ pub(crate) async fn install(package: &Package, folder: &Path) -> Result<(), Caus
 pub(crate) const PROGRAMS: &str = "node_modules/.bin";
 
 async fn run(npm: &Tool, folder: &Path, arguments: &[&str]) -> Result<Ran, Cause> {
+    run_with(npm, folder, arguments, &[]).await
+}
+
+async fn run_with(
+    npm: &Tool,
+    folder: &Path,
+    arguments: &[&str],
+    variables: &[(&str, OsString)],
+) -> Result<Ran, Cause> {
     let always = [
         "--json",
         "--loglevel=error",
@@ -225,9 +242,10 @@ async fn run(npm: &Tool, folder: &Path, arguments: &[&str]) -> Result<Ran, Cause
         "--no-fund",
         "--no-progress",
     ];
-    let quiet = [("npm_config_update_notifier", OsString::from("false"))];
+    let mut all = vec![("npm_config_update_notifier", OsString::from("false"))];
+    all.extend(variables.iter().cloned());
     let arguments = arguments.iter().chain(&always);
-    npm.run(folder, arguments, &quiet).await
+    npm.run(folder, arguments, &all).await
 }
 
 /// What npm takes for a version.

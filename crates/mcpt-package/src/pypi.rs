@@ -1,6 +1,7 @@
 //! Packages of `PyPI`, by uv: `uv pip compile` resolves, `uv venv` and `uv pip sync` install.
 
 mod failure;
+pub(crate) mod for_image;
 mod pythons;
 mod requirements;
 mod scripts;

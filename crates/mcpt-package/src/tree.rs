@@ -60,6 +60,20 @@ pub(crate) async fn identity(package: &Package, folder: &Path) -> Result<String,
 
 /// Makes a tree in a new folder of `parent` whose name begins so. It is removed with what is returned.
 pub(crate) async fn make(package: &Package, parent: &Path, prefix: &str) -> Result<TempDir, Cause> {
+    let partial = begin(package, parent, prefix)?;
+    match package.ecosystem {
+        Ecosystem::Npm => npm::install(package, partial.path(), None).await?,
+        Ecosystem::Pypi => pypi::install(package, partial.path()).await?,
+    }
+    make_read_only(partial.path()).map_err(Cause::io(format!(
+        "{} cannot be made read-only",
+        partial.path().display()
+    )))?;
+    Ok(partial)
+}
+
+/// A new folder of `parent` whose name begins so, with the files of a package's lock.
+pub(crate) fn begin(package: &Package, parent: &Path, prefix: &str) -> Result<TempDir, Cause> {
     let partial = tempfile::Builder::new().prefix(prefix).tempdir_in(parent);
     let partial = partial.map_err(Cause::io(format!(
         "no folder can be made in {}",
@@ -70,14 +84,6 @@ pub(crate) async fn make(package: &Package, parent: &Path, prefix: &str) -> Resu
         fs::write(&path, text)
             .map_err(Cause::io(format!("{} cannot be written", path.display())))?;
     }
-    match package.ecosystem {
-        Ecosystem::Npm => npm::install(package, partial.path()).await?,
-        Ecosystem::Pypi => pypi::install(package, partial.path()).await?,
-    }
-    make_read_only(partial.path()).map_err(Cause::io(format!(
-        "{} cannot be made read-only",
-        partial.path().display()
-    )))?;
     Ok(partial)
 }
 

@@ -1,73 +1,138 @@
-//! [`Base`]: the image that another one stands upon, read from its registry.
+//! [`Base`]: the image that another one stands upon, read from its registry or from an archive.
 
-use oci_registry::{Descriptor, INDEX, MANIFEST, Reference, Registry, check_digest};
-use serde_json::Value;
+mod archived;
+mod parts;
 
-use crate::{Error, Layer, architecture};
+use std::path::Path;
 
-/// The media types of manifests and of lists of them: the OCI's and Docker's.
-const ACCEPTED: &[&str] = &[MANIFEST, INDEX, DOCKER_MANIFEST, DOCKER_INDEX];
-const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
-const DOCKER_INDEX: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
+use oci_registry::{Reference, Registry, check_digest};
+use serde_json::{Map, Value};
 
-/// An image in a registry: its settings, and where its layers are.
+use self::parts::{ACCEPTED, Config, Manifest, Selected};
+use crate::{Error, Files, Layer};
+
+/// An image that is there: its settings, and where its layers are.
 #[derive(Debug, Clone)]
 pub struct Base {
-    pub(crate) config: Value,
+    pub(crate) config: Map<String, Value>,
     pub(crate) layers: Vec<Layer>,
+    name: String,
+    digest: String,
 }
 
 impl Base {
-    /// Reads an image by its reference; of one for several machines that for Linux on one like this. A digest holds.
+    /// Reads an image by its reference; of one for several machines that for Linux on `architecture`, as images call it
+    /// (`amd64`). A digest holds.
     ///
     /// # Errors
     /// When it is not there, is no image for such a machine, or the registry refuses or does not answer.
-    pub fn fetch(registry: &Registry, reference: &Reference) -> Result<Self, Error> {
-        let unusable = |why: &str| Error::unusable(reference.to_string(), why);
+    pub fn fetch(
+        registry: &Registry,
+        reference: &Reference,
+        architecture: &str,
+    ) -> Result<Self, Error> {
+        let name = reference.to_string();
         let pinned = (!reference.digest.is_empty()).then_some(reference.digest.as_str());
-        let version = pinned.unwrap_or_else(|| reference.version());
+        let version = pinned.unwrap_or_else(|| match reference.version() {
+            "" => "latest",
+            version => version,
+        });
         let found = registry.manifest(reference, version, ACCEPTED, pinned)?;
-        let mut manifest: Value =
-            serde_json::from_slice(&found.data).map_err(|error| unusable(&error.to_string()))?;
-        if let Some(several) = manifest["manifests"].as_array() {
-            let fits = |entry: &&Value| {
-                let platform = &entry["platform"];
-                platform["os"] == "linux" && platform["architecture"] == architecture()
-            };
-            let digest = several
-                .iter()
-                .find(fits)
-                .and_then(|entry| entry["digest"].as_str())
-                .ok_or_else(|| unusable(&format!("it has none for linux/{}", architecture())))?;
-            // It becomes a part of an address.
-            check_digest(digest)?;
-            let found = registry.manifest(reference, digest, ACCEPTED, Some(digest))?;
-            manifest = serde_json::from_slice(&found.data)
-                .map_err(|error| unusable(&error.to_string()))?;
+        let Selected { manifest, digest } =
+            parts::select(&name, found.data, architecture, &|digest| {
+                // It becomes a part of an address.
+                check_digest(digest)?;
+                Ok(registry
+                    .manifest(reference, digest, ACCEPTED, Some(digest))?
+                    .data)
+            })?;
+        let Manifest { config, layers } = Manifest::read(&name, &manifest)?;
+        let config = Config::read(&name, &registry.blob(reference, &config)?, architecture)?;
+        let mut all = Vec::new();
+        for (layer, diff_id) in config.beside(&name, layers)? {
+            all.push(Layer::there(layer, diff_id, registry, reference)?);
         }
-        let descriptor = |value: &Value| {
-            serde_json::from_value::<Descriptor>(value.clone())
-                .map_err(|error| unusable(&error.to_string()))
+        Ok(Self {
+            config: config.fields,
+            layers: all,
+            name,
+            digest,
+        })
+    }
+
+    /// Reads the image of an archive, as `docker save`, `podman save` and [`crate::Image::write_archive`] write them; of one
+    /// with several that for Linux on `architecture`.
+    ///
+    /// # Errors
+    /// When it cannot be read, or has no image for such a machine.
+    pub fn of_archive(path: &Path, architecture: &str) -> Result<Self, Error> {
+        archived::read(path, architecture)
+    }
+
+    /// What it is called, as it was asked for or as its archive says.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The digest of its manifest; of an archive without one, that of its settings.
+    pub fn digest(&self) -> &str {
+        &self.digest
+    }
+
+    /// The value of a variable of its environment.
+    pub fn variable(&self, name: &str) -> Option<&str> {
+        let run = self.config.get("config")?;
+        let variables = run.get("Env")?.as_array()?;
+        let mut pairs = variables
+            .iter()
+            .filter_map(|line| line.as_str()?.split_once('='));
+        pairs
+            .find(|(known, _)| *known == name)
+            .map(|(_, value)| value)
+    }
+
+    /// What it tells about itself under this name.
+    pub fn label(&self, name: &str) -> Option<&str> {
+        let run = self.config.get("config")?;
+        run.get("Labels")?.get(name)?.as_str()
+    }
+
+    /// The program that it starts with its first arguments, and those that whoever runs it may replace.
+    pub fn program(&self) -> (Vec<String>, Vec<String>) {
+        let words = |name: &str| {
+            let run = self.config.get("config");
+            let list = run.and_then(|run| run.get(name)?.as_array());
+            let words = list.into_iter().flatten().filter_map(Value::as_str);
+            words.map(str::to_owned).collect()
         };
-        let config = registry.blob(reference, &descriptor(&manifest["config"])?)?;
-        let config: Value =
-            serde_json::from_slice(&config).map_err(|error| unusable(&error.to_string()))?;
-        let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
-        let descriptors = list(&manifest["layers"]);
-        let diff_ids = list(&config["rootfs"]["diff_ids"]);
-        if descriptors.len() != diff_ids.len() {
-            return Err(unusable("its settings name another number of layers"));
+        (words("Entrypoint"), words("Cmd"))
+    }
+
+    /// The files of all layers together. Layers that are elsewhere are fetched for it, and kept in a file of this machine that
+    /// nobody else can open, so that they need not be fetched again.
+    ///
+    /// # Errors
+    /// When a layer cannot be had, is broken, or is compressed in a way that is not read.
+    pub fn files(&mut self) -> Result<Files, Error> {
+        let mut files = Files::default();
+        for layer in &mut self.layers {
+            layer.keep()?;
+            let what = &self.name;
+            layer.with(|data| files.add(what, &layer.descriptor.media_type, data))?;
         }
-        let mut layers = Vec::new();
-        for (layer, diff_id) in descriptors.iter().zip(&diff_ids) {
-            let diff_id = diff_id.as_str().unwrap_or_default().to_owned();
-            layers.push(Layer::there(
-                descriptor(layer)?,
-                diff_id,
-                registry,
-                reference,
-            )?);
+        Ok(files)
+    }
+}
+
+#[cfg(test)]
+impl Base {
+    /// One of settings alone.
+    pub(crate) fn of_nothing(config: Map<String, Value>) -> Self {
+        Self {
+            config,
+            layers: Vec::new(),
+            name: String::new(),
+            digest: String::new(),
         }
-        Ok(Self { config, layers })
     }
 }

@@ -46,7 +46,8 @@ impl Image {
     /// # Errors
     /// [`Error::Write`], which never happens: the settings are text.
     pub fn new(settings: &Settings, layers: Vec<Layer>) -> Result<Self, Error> {
-        Self::made(json!({ "os": "linux" }), settings, layers, Vec::new())
+        let linux = Map::from_iter([("os".to_owned(), json!("linux"))]);
+        Self::made(linux, settings, layers, Vec::new())
     }
 
     /// An image of the base's layers and these above them.
@@ -58,7 +59,7 @@ impl Image {
     }
 
     fn made(
-        mut config: Value,
+        mut config: Map<String, Value>,
         settings: &Settings,
         own: Vec<Layer>,
         below: Vec<Layer>,
@@ -66,25 +67,27 @@ impl Image {
         let number = own.len();
         let mut layers = below;
         layers.extend(own);
-        if config["architecture"].as_str().is_none() {
-            config["architecture"] = match settings.architecture.as_str() {
-                "" => architecture().into(),
-                named => named.into(),
+        if !config.get("architecture").is_some_and(Value::is_string) {
+            let architecture = match settings.architecture.as_str() {
+                "" => architecture(),
+                named => named,
             };
+            config.insert("architecture".to_owned(), json!(architecture));
         }
-        let mut run = match config["config"].take() {
-            Value::Object(run) => run,
+        let mut run = match config.remove("config") {
+            Some(Value::Object(run)) => run,
             _ => Map::new(),
         };
         lay_over(&mut run, settings);
-        config["config"] = Value::Object(run);
+        config.insert("config".to_owned(), Value::Object(run));
         let diff_ids: Vec<&str> = layers.iter().map(|layer| layer.diff_id.as_str()).collect();
-        config["rootfs"] = json!({ "type": "layers", "diff_ids": diff_ids });
+        let root = json!({ "type": "layers", "diff_ids": diff_ids });
+        config.insert("rootfs".to_owned(), root);
         // Where the base tells of its layers, so must we of ours: as many entries as layers.
-        if let Some(history) = config["history"].as_array_mut() {
+        if let Some(Value::Array(history)) = config.get_mut("history") {
             history.extend((0..number).map(|_| json!({ "created_by": "mcpt" })));
-        } else if let Some(fields) = config.as_object_mut() {
-            fields.remove("history");
+        } else {
+            config.remove("history");
         }
         let config = text(&config)?;
         let config_descriptor = Descriptor::of(CONFIG, &config);
@@ -141,8 +144,9 @@ fn lay_over(run: &mut Map<String, Value>, settings: &Settings) {
     run.insert("Env".into(), json!(environment));
     if !settings.entrypoint.is_empty() {
         run.insert("Entrypoint".into(), json!(settings.entrypoint));
-        // The base's arguments are for its own program.
+        // The base's arguments are for its own program, and so are its checks.
         run.remove("Cmd");
+        run.remove("Healthcheck");
     }
     if !settings.arguments.is_empty() {
         run.insert("Cmd".into(), json!(settings.arguments));
@@ -172,7 +176,7 @@ fn strings(value: Option<&Value>) -> Vec<String> {
     items.filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
-pub(crate) fn text(value: &Value) -> Result<Vec<u8>, Error> {
+pub(crate) fn text(value: &impl serde::Serialize) -> Result<Vec<u8>, Error> {
     serde_json::to_vec(value).map_err(|error| Error::Write(error.into()))
 }
 
@@ -186,14 +190,14 @@ mod tests {
         let config = json!({
             "architecture": "arm64", "os": "linux", "created": "2026-01-02T03:04:05Z",
             "config": {"Env": ["PATH=/x", "A=1"], "Entrypoint": ["/e"], "Cmd": ["c"], "User": "9",
-                "Labels": {"a": "1"}, "StopSignal": "SIGINT"},
+                "Labels": {"a": "1"}, "StopSignal": "SIGINT", "Healthcheck": {"Test": ["CMD", "c"]}},
             "rootfs": {"type": "layers", "diff_ids": []},
             "history": [{"created_by": "them", "empty_layer": true}],
         });
-        let base = Base {
-            config,
-            layers: Vec::new(),
+        let Value::Object(config) = config else {
+            panic!("no object")
         };
+        let base = Base::of_nothing(config);
         let mut tree = Tree::default();
         tree.file("a", "b", 0o644);
         let settings = Settings {
@@ -208,7 +212,7 @@ mod tests {
         let run = &config["config"];
         assert_eq!(run["Env"], json!(["PATH=/x", "A=2", "B=3"]));
         assert_eq!(run["Entrypoint"], json!(["/mine"]));
-        assert!(run.get("Cmd").is_none());
+        assert!(run.get("Cmd").is_none() && run.get("Healthcheck").is_none());
         assert_eq!(
             (&run["User"], &run["StopSignal"]),
             (&json!("9"), &json!("SIGINT"))

@@ -1,11 +1,12 @@
 //! Images as the OCI image specification 1.1 has them, made of files without an engine.
 //!
 //! Equal files and settings give equal bytes. What an image is made of is held in memory, compressed where that is wished;
-//! layers of a base stay in its registry until they are needed.
+//! layers of a base stay in its registry, or its archive, until they are needed.
 
 mod archive;
 mod base;
 mod error;
+mod files;
 mod image;
 mod layer;
 mod push;
@@ -14,6 +15,7 @@ mod tree;
 pub use archive::{Archived, references};
 pub use base::Base;
 pub use error::Error;
+pub use files::Files;
 pub use image::{Image, Settings, architecture};
 pub use layer::{Compression, Layer};
 pub use push::Step;

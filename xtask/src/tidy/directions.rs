@@ -65,7 +65,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ),
     ("oci-registry", &[]),
     ("oci-image", &["oci-registry"]),
-    ("mcpt-image", &["oci-image"]),
+    ("mcpt-image", &["mcpt-core", "mcpt-package", "oci-image"]),
     ("helm-fetch", &["goyaml", "helm-chart", "oci-registry"]),
     ("kube-access", &[]),
     ("kube-observe", &["kube-access"]),

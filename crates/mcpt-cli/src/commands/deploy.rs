@@ -1,6 +1,7 @@
 //! `mcpt deploy NAME…`: makes servers or updates them, from templates and from entries of registries.
 
 mod described;
+mod images;
 mod jobs;
 mod packages;
 mod targets;
@@ -21,6 +22,7 @@ use crate::{
     args::{Format, Global},
     backends, changed,
     chart_values::ChartValues,
+    commands::image::package::Ingredients,
     deployment::Deployment,
     duration,
     ending::Ending,
@@ -45,13 +47,15 @@ Examples:
   mcpt deploy npm:@modelcontextprotocol/server-filesystem -- /data
   mcpt deploy pypi:mcp-server-time==2026.10.19 --name time
   mcpt deploy -- uvx mcp-server-time --local-timezone UTC
+  mcpt -b docker deploy oci:ghcr.io/owner/server:1.2 -e TOKEN=@env:TOKEN
+  mcpt -b kubernetes deploy pypi:mcp-server-time --build registry.example/team/time
   mcpt deploy https://mcp.example.com/mcp --header Authorization=@token.txt
   mcpt deploy github search --registry servers.json -f secrets.yaml
   mcpt deploy --all --registry servers.json -f secrets.yaml --create-namespace"
 )]
 pub(crate) struct Deploy {
     /// Template id, path of a template's folder or file (with a slash: ./my-template), package (npm:NAME,
-    /// npm:NAME@VERSION, pypi:NAME, pypi:NAME==VERSION, ./server.json), name in a registry of MCP servers (io.github.owner/name,
+    /// npm:NAME@VERSION, pypi:NAME, pypi:NAME==VERSION, ./server.json), container image (oci:IMAGE), name in a registry of MCP servers (io.github.owner/name,
     /// io.github.owner/name@VERSION), address of a server that runs elsewhere (https://…), or entry of a registry file; several are deployed at the same time
     #[arg(value_name = "NAME", required_unless_present_any = ["all", "arguments"])]
     names: Vec<String>,
@@ -62,6 +66,17 @@ pub(crate) struct Deploy {
     /// Do not run what npm packages have for their installation; native modules may be missing then
     #[arg(long, help_heading = "Packages")]
     no_install_scripts: bool,
+    /// Make an image of the package, put it into a registry under this name (HOST[:PORT]/PATH[:TAG]) and run that: where it runs
+    /// nothing is fetched from npm or PyPI
+    #[arg(
+        long,
+        value_name = "IMAGE",
+        conflicts_with = "image",
+        help_heading = "Packages"
+    )]
+    build: Option<Image>,
+    #[command(flatten)]
+    ingredients: Ingredients,
     /// Registry whose entries the names are [default: those of the configuration file, and templates]; may be repeated
     #[arg(long, value_name = "FILE", help_heading = "Registries")]
     registry: Vec<PathBuf>,
@@ -137,10 +152,11 @@ impl Deploy {
         let config = UserConfig::load()?;
         let work = self.work(global, &config)?;
         if self.deployment.is_diff() {
-            let compared = jobs::compare(global, &config, work, self.resolve_options());
+            let compared = jobs::compare(global, &config, work, &self.resolving(false));
             return compared.map_err(Ending::above_one);
         }
-        jobs::run(global, &config, work, self.resolve_options())
+        let changes = !self.deployment.is_dry_run();
+        jobs::run(global, &config, work, &self.resolving(changes))
     }
 
     /// What the command says about the settings of one server.
@@ -223,6 +239,7 @@ impl Deploy {
             .into_iter()
             .chain([
                 ("--image", self.image.is_some(), Capability::Images),
+                ("--build", self.build.is_some(), Capability::Images),
                 ("--replicas", several, Capability::Instances),
                 (
                     "--idle-timeout",

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use mcp_registry::Status;
-use mcpt_core::{Failure, FailureKind};
+use mcpt_core::{Capabilities, Capability, Failure, FailureKind};
 use mcpt_package::PackageSource;
 use mcpt_source::{
     Recipe, RegistryName, RemoteKind, Source, Transport, server_json, server_json::ServerJson,
@@ -33,7 +33,7 @@ pub(super) fn registry_name(name: &str) -> Option<RegistryName> {
 }
 
 /// What to run of the server that a file describes.
-pub(super) fn recipe(name: &str) -> Result<Recipe, Failure> {
+pub(super) fn recipe(name: &str, can: Capabilities) -> Result<Recipe, Failure> {
     let text = user_file::read(Path::new(name)).map_err(|error| {
         let kind = if error.is_missing() {
             FailureKind::NotFound
@@ -42,7 +42,7 @@ pub(super) fn recipe(name: &str) -> Result<Recipe, Failure> {
         };
         Failure::new(kind, refused(name).what).caused_by(&error)
     })?;
-    usable(name, server_json::read(&text))
+    usable(name, server_json::read(&text), can)
 }
 
 /// What to run of the server that a registry has under that name.
@@ -50,6 +50,7 @@ pub(super) fn of_registry(
     name: &RegistryName,
     config: &UserConfig,
     global: &Global,
+    can: Capabilities,
 ) -> Result<Recipe, Failure> {
     let known = McpRegistries::open(config)?.find(name)?;
     let version = format!("{}@{}", known.record.name, known.record.version);
@@ -65,7 +66,7 @@ pub(super) fn of_registry(
     }
     warn_of_status(global, &known);
     let document = Value::Object(known.record.document);
-    usable(&version, server_json::read_value(&document))
+    usable(&version, server_json::read_value(&document), can)
 }
 
 fn refused(name: &str) -> Failure {
@@ -75,6 +76,7 @@ fn refused(name: &str) -> Failure {
 fn usable(
     name: &str,
     server: Result<ServerJson, server_json::InvalidServerJson>,
+    can: Capabilities,
 ) -> Result<Recipe, Failure> {
     let mut refused = refused(name);
     let server = match server {
@@ -92,6 +94,17 @@ fn usable(
                 older.get_or_insert(recipe);
             }
             Ok(recipe) if recipe.transport == Transport::Remote => return Ok(*recipe),
+            Ok(recipe)
+                if matches!(recipe.source, Source::Oci(_)) && can.has(Capability::Images) =>
+            {
+                return Ok(*recipe);
+            }
+            Ok(recipe) if matches!(recipe.source, Source::Oci(_)) => {
+                refused = refused.because(format!(
+                    "{}: {} is an image, which an engine or a cluster runs and this backend does not",
+                    offer.place, recipe.source
+                ));
+            }
             Ok(recipe) if recipe.transport != Transport::Stdio => {
                 refused = refused.because(format!(
                     "{}: {} speaks HTTP at an address, and packages can be deployed that speak stdio",
@@ -101,7 +114,7 @@ fn usable(
             Ok(recipe) if PackageSource::of(&recipe.source).is_some() => return Ok(*recipe),
             Ok(recipe) => {
                 refused = refused.because(format!(
-                    "{}: it is {}, and only packages of npm and PyPI can be deployed so",
+                    "{}: it is {}, and only packages of npm and PyPI and images can be deployed so",
                     offer.place, recipe.source
                 ));
             }

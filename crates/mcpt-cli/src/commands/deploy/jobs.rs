@@ -8,9 +8,12 @@ use mcpt_backend::{Driver, Place};
 use mcpt_core::{
     Backend, DeployOptions, Deployed, Failure, Plan, Progress, ProgressEvent, Server, ServerName,
 };
-use mcpt_package::{PackageSource, ResolveOptions};
+use mcpt_package::PackageSource;
 
-use super::{packages, show};
+use super::{
+    packages::{self, Resolving},
+    show,
+};
 use crate::{
     args::{Format, Global},
     changed, compared,
@@ -65,7 +68,7 @@ pub(super) fn run(
     global: &Global,
     config: &UserConfig,
     work: Work,
-    options: ResolveOptions,
+    resolving: &Resolving,
 ) -> Result<(), Ending> {
     let Work {
         mut jobs,
@@ -75,7 +78,7 @@ pub(super) fn run(
     let several = number > 1;
     if faults.is_empty() {
         // What is wrong without asking anybody is told without asking anybody.
-        faults = packages::resolve_all(global, &mut jobs, options, config)?;
+        faults = packages::resolve_all(global, &mut jobs, resolving, config)?;
     }
     jobs.retain(|job| job.to_resolve.is_none() || job.plan.package.is_some());
     let mut outcomes = Vec::new();
@@ -143,7 +146,7 @@ pub(super) fn compare(
     global: &Global,
     config: &UserConfig,
     work: Work,
-    options: ResolveOptions,
+    resolving: &Resolving,
 ) -> Result<(), Ending> {
     let Work {
         mut jobs,
@@ -151,7 +154,7 @@ pub(super) fn compare(
     } = work;
     let number = jobs.len() + faults.len();
     if faults.is_empty() {
-        faults = packages::resolve_all(global, &mut jobs, options, config)?;
+        faults = packages::resolve_all(global, &mut jobs, resolving, config)?;
     }
     refuse(global, faults, number)?;
     let jobs: Vec<&Job> = jobs.iter().collect();

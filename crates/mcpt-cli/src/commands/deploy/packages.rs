@@ -4,7 +4,7 @@ use std::path::Path;
 
 use futures_util::{StreamExt as _, stream};
 use mcpt_catalog::{Settings, compile_recipe};
-use mcpt_core::{Capability, Failure, FailureKind, Package};
+use mcpt_core::{Capability, Failure, FailureKind, Image, Package};
 use mcpt_package::{
     PackageSource, ResolveOptions, VOLUME, command_in, of_this_machine, resolve, tree_in,
 };
@@ -12,12 +12,17 @@ use mcpt_source::{Recipe, Source, Text, Transport, pasted};
 use tokio::time::timeout;
 
 use super::{
-    Deploy, described,
+    Deploy, described, images,
     jobs::{AT_ONCE, Job},
 };
 use crate::{
-    args::Global, backends, chart_values::ChartValues, ending::Ending, messages, place, progress,
-    runtime, user_config::UserConfig,
+    args::Global,
+    backends,
+    chart_values::ChartValues,
+    commands::image::{package::Ingredients, way::Way},
+    ending::Ending,
+    messages, place, progress, runtime,
+    user_config::UserConfig,
 };
 
 /// The package that a name of the command means, with the server's arguments; `None` when it means something else.
@@ -27,10 +32,11 @@ pub(super) fn named(
     config: &UserConfig,
     global: &Global,
 ) -> Result<Option<Recipe>, Failure> {
+    let can = || Ok::<_, Failure>(place::driver(global, config)?.capabilities());
     let described = if described::is_file(name) {
-        Some(described::recipe(name)?)
+        Some(described::recipe(name, can()?)?)
     } else if let Some(name) = described::registry_name(name) {
-        Some(described::of_registry(&name, config, global)?)
+        Some(described::of_registry(&name, config, global, can()?)?)
     } else {
         None
     };
@@ -38,7 +44,7 @@ pub(super) fn named(
         recipe.args.extend(arguments.iter().map(Text::plain));
         return Ok(Some(recipe));
     }
-    let kinds = ["npm:", "pypi:", "https://", "http://", "mcpb:"];
+    let kinds = ["npm:", "pypi:", "oci:", "https://", "http://", "mcpb:"];
     if !kinds.iter().any(|kind| name.starts_with(kind)) {
         return Ok(None);
     }
@@ -78,9 +84,12 @@ pub(super) fn pasted(global: &Global, words: &[String]) -> Result<Recipe, Failur
         )
     };
     let recipe = pasted::command(words).map_err(|error| failure().caused_by(&error))?;
-    if PackageSource::of(&recipe.source).is_none() && recipe.transport != Transport::Remote {
+    let known = PackageSource::of(&recipe.source).is_some()
+        || matches!(recipe.source, Source::Oci(_))
+        || recipe.transport == Transport::Remote;
+    if !known {
         return Err(failure().because(format!(
-            "it is {}, and only packages of npm and PyPI and servers at an address can be deployed so",
+            "it is {}, and only packages of npm and PyPI, images and servers at an address can be deployed so",
             recipe.source
         )));
     }
@@ -108,6 +117,8 @@ impl Deploy {
                     .because("a process of this machine stands for a server that runs elsewhere")
                     .hint("deploy it with --backend process"));
             }
+        } else if let Source::Oci(_) = &recipe.source {
+            images::refuse_without_engine(global, driver, recipe)?;
         } else if !can.has(Capability::Packages) {
             let what = format!("cannot deploy {} here", recipe.source);
             return Err(backends::unsupported(
@@ -127,6 +138,9 @@ impl Deploy {
         if let Some(image) = &self.image {
             plan.image = Some(image.clone());
         }
+        if let Source::Oci(image) = &recipe.source {
+            images::give(&mut plan, recipe, image, can)?;
+        }
         if recipe.transport == Transport::Remote {
             let text = format!(
                 "{} runs elsewhere: its owner sees what is sent to it",
@@ -143,25 +157,80 @@ impl Deploy {
         })
     }
 
-    /// How packages are resolved.
-    pub(super) fn resolve_options(&self) -> ResolveOptions {
-        ResolveOptions {
-            install_scripts: !self.no_install_scripts,
+    /// How packages are resolved, and what they become. Nothing is put into a registry unless it `changes` anything.
+    pub(super) fn resolving(&self, changes: bool) -> Resolving {
+        Resolving {
+            options: ResolveOptions {
+                install_scripts: !self.no_install_scripts,
+            },
+            build: self.build.clone().map(|to| Build {
+                to,
+                ingredients: self.ingredients.clone(),
+                push: changes,
+            }),
         }
     }
+
+    /// Refuses what is said about an image that is to be made where none is.
+    pub(super) fn refuse_unused_ingredients(&self, jobs: &[Job]) -> Result<(), Failure> {
+        let wrong = |option: &str| {
+            Failure::new(FailureKind::Usage, format!("{option} cannot be used here"))
+        };
+        if self.build.is_some() {
+            let other = jobs.iter().find(|job| job.to_resolve.is_none());
+            return match other {
+                Some(job) => Err(wrong("--build").because(format!(
+                    "{} is no package of npm or PyPI, and an image is made of these",
+                    job.plan.name
+                ))),
+                None => Ok(()),
+            };
+        }
+        for (option, given) in [
+            ("--base", self.ingredients.base.is_some()),
+            ("--platform", self.ingredients.platform.is_some()),
+        ] {
+            if given {
+                return Err(wrong(option).because("it is for the image that --build makes"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// How packages are resolved, and what they become.
+pub(super) struct Resolving {
+    options: ResolveOptions,
+    build: Option<Build>,
+}
+
+/// An image that is made of a package and run in its place.
+pub(super) struct Build {
+    pub(super) to: Image,
+    pub(super) ingredients: Ingredients,
+    /// Whether it is put there, too.
+    pub(super) push: bool,
 }
 
 /// Resolves the packages of all jobs that have one, several at a time, each within the time that its deploy has.
 pub(super) fn resolve_all(
     global: &Global,
     jobs: &mut [Job],
-    options: ResolveOptions,
+    resolving: &Resolving,
     config: &UserConfig,
 ) -> Result<Vec<Failure>, Ending> {
     if jobs.iter().all(|job| job.to_resolve.is_none()) {
         return Ok(Vec::new());
     }
+    let options = resolving.options;
     for job in jobs.iter_mut() {
+        if let (Some(build), Some(source)) = (&resolving.build, &mut job.to_resolve) {
+            let way = Way::default();
+            build
+                .ingredients
+                .prepare(source, &config.runtimes(), &way)?;
+            continue;
+        }
         // What it is resolved for must be what runs it.
         if job.driver.capabilities().has(Capability::Images)
             && let Some(PackageSource::Pypi(package)) = &mut job.to_resolve
@@ -205,7 +274,12 @@ pub(super) fn resolve_all(
     for (index, outcome) in resolved {
         match outcome {
             Ok(package) => {
-                if let Some(job) = jobs.get_mut(index) {
+                let Some(job) = jobs.get_mut(index) else {
+                    continue;
+                };
+                if let Some(build) = &resolving.build {
+                    images::build(build, job, &package, config, progress.as_ref())?;
+                } else {
                     faults.extend(give(job, package, config).err());
                 }
             }

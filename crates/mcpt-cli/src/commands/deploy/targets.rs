@@ -82,10 +82,9 @@ impl Deploy {
             }
         }
         refuse_same(&jobs)?;
-        Ok(Work {
-            jobs: jobs.into_iter().map(|(_, job)| job).collect(),
-            faults,
-        })
+        let jobs: Vec<Job> = jobs.into_iter().map(|(_, job)| job).collect();
+        self.refuse_unused_ingredients(&jobs)?;
+        Ok(Work { jobs, faults })
     }
 
     fn targets<'a>(
@@ -141,6 +140,7 @@ impl Deploy {
             ("--replicas", self.replicas.is_some()),
             ("--idle-timeout", self.idle_timeout.is_some()),
             ("--image", self.image.is_some()),
+            ("--build", self.build.is_some()),
         ]
         .into_iter()
         .filter_map(|(option, given)| given.then_some(option))

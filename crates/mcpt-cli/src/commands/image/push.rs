@@ -1,17 +1,15 @@
 //! `mcpt image push REGISTRY/NAME`: the image in a registry.
 
-use std::{path::PathBuf, time::Duration};
-
 use clap::Args;
-use helm_fetch::Places;
 use mcpt_core::{Failure, FailureKind, Image, ProgressEvent};
-use oci_registry::{Access, Http, Reference, Registry, Tls};
+use oci_image::Step;
+use oci_registry::Reference;
 
-use super::{Binary, made, show};
+use super::{
+    Binary, made, show,
+    way::{self, Way},
+};
 use crate::{args::Global, ending::Ending, progress, user_config::UserConfig};
-
-/// How long one layer may take: some people have slow lines.
-const LAYER: Duration = Duration::from_mins(30);
 
 /// Arguments of `mcpt image push`.
 #[derive(Debug, Args)]
@@ -23,12 +21,8 @@ pub(super) struct Push {
     image: Image,
     #[command(flatten)]
     binary: Binary,
-    /// The registry has no TLS; one on this machine needs none
-    #[arg(long)]
-    plain_http: bool,
-    /// Certificates to trust instead of the system's
-    #[arg(long, value_name = "FILE")]
-    ca_file: Option<PathBuf>,
+    #[command(flatten)]
+    way: Way,
     /// Do not write the name into the configuration file, from where deploys take it
     #[arg(long)]
     no_remember: bool,
@@ -57,25 +51,12 @@ impl Push {
         let image = made(&self.binary)?;
         let display = progress::display(global);
         display.event(ProgressEvent::Step(format!("pushing {name}")));
-        let push = |plain_http| {
-            image.push(&self.registry(plain_http), &reference, &mut |step| {
-                let megabytes = step.size as f64 / 1e6;
-                display.event(ProgressEvent::Waiting(format!(
-                    "layer {} of {}, {megabytes:.1} MB",
-                    step.layer, step.layers
-                )));
+        let pushed = self.way.ask(&reference, &mut |registry| {
+            image.push(registry, &reference, &mut |step| {
+                display.event(ProgressEvent::Waiting(progress_of(step)));
             })
-        };
-        let pushed = match push(self.plain_http) {
-            // On this machine nobody can listen; Docker does the same.
-            Err(oci_image::Error::Registry(error))
-                if error.is_without_tls() && is_here(&reference.registry) =>
-            {
-                push(true)
-            }
-            pushed => pushed,
-        };
-        pushed.map_err(|error| self.failed(&what, &error))?;
+        });
+        pushed.map_err(|error| way::failure(&what, &reference.registry, &error))?;
         drop(display);
         let file = if self.no_remember {
             None
@@ -87,54 +68,18 @@ impl Push {
                 pull_policy: None,
             })?)
         };
-        show(global, &image, &name, file)
-    }
-
-    fn registry(&self, plain_http: bool) -> Registry {
-        let access = Access {
-            tls: Tls {
-                ca_file: self.ca_file.clone(),
-                ..Tls::default()
-            },
-            ..Access::default()
-        };
-        let credentials = Places::of_environment(|name| std::env::var_os(name)).credentials;
-        Registry::new(&Http::new(LAYER), &access, plain_http, &credentials)
-    }
-
-    fn failed(&self, what: &str, error: &oci_image::Error) -> Failure {
-        let failure = Failure::new(FailureKind::Failed, what).caused_by(error);
-        let oci_image::Error::Registry(error) = error else {
-            return failure;
-        };
-        let host = self.image.repository.split('/').next().unwrap_or_default();
-        match error {
-            error if error.is_without_tls() => {
-                failure.hint("a registry without TLS is taken with --plain-http")
-            }
-            oci_registry::Error::NoLogin { .. }
-            | oci_registry::Error::Answer { status: 401 | 403, .. } => failure.hint(format!(
-                "docker login {host}, or mcpt chart registry login {host} --username NAME --password-stdin"
-            )),
-            _ => failure,
-        }
+        show(global, &image, &name, file, None)
     }
 }
 
-/// Whether `HOST:PORT` is on this machine's loopback.
-fn is_here(host: &str) -> bool {
-    let is_port = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-    let name = match host.rsplit_once(':') {
-        Some((name, port)) if is_port(port) => name,
-        _ => host,
-    };
-    let name = name.trim_start_matches('[').trim_end_matches(']');
-    let address = name.parse::<std::net::IpAddr>();
-    name == "localhost" || address.is_ok_and(|address| address.is_loopback())
+/// Which layer is sent, for people.
+pub(super) fn progress_of(step: Step) -> String {
+    let megabytes = step.size as f64 / 1e6;
+    format!("layer {} of {}, {megabytes:.1} MB", step.layer, step.layers)
 }
 
 /// Whether a name begins with the host of a registry, as Docker tells it from a part of a path.
-fn is_registry(repository: &str) -> bool {
+pub(super) fn is_registry(repository: &str) -> bool {
     let first = repository.split_once('/').map(|(first, _)| first);
     first.is_some_and(|first| first.contains(['.', ':']) || first == "localhost")
 }
@@ -153,16 +98,6 @@ mod tests {
             ("mcpt", false),
         ] {
             assert_eq!(is_registry(name), is, "{name}");
-        }
-        for (host, here) in [
-            ("localhost", true),
-            ("localhost:5000", true),
-            ("127.0.0.1:5000", true),
-            ("[::1]:5000", true),
-            ("localhost.example", false),
-            ("192.0.2.1:5000", false),
-        ] {
-            assert_eq!(is_here(host), here, "{host}");
         }
     }
 }

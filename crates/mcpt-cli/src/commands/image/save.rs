@@ -37,23 +37,28 @@ impl Save {
         };
         let image = made(&self.binary)?;
         write(&image, &name, &self.file)?;
-        show(global, &image, &name, None)?;
-        if matches!(global.output, Format::Table | Format::Wide) {
-            let file = self.file.display();
-            messages::hint(
-                global,
-                &format!(
-                    "nodes get it by: ctr -n k8s.io images import {file}, k3s ctr images import {file}, \
-                     kind load image-archive {file}, or minikube image load {file}"
-                ),
-            );
-        }
+        show(global, &image, &name, None, None)?;
+        tell_nodes(global, &self.file);
         Ok(())
     }
 }
 
+/// Says how an archive gets to where it is run.
+pub(super) fn tell_nodes(global: &Global, file: &Path) {
+    if matches!(global.output, Format::Table | Format::Wide) {
+        let file = file.display();
+        messages::hint(
+            global,
+            &format!(
+                "nodes get it by: ctr -n k8s.io images import {file}, k3s ctr images import {file}, \
+                 kind load image-archive {file}, or minikube image load {file}; engines by docker load or podman load"
+            ),
+        );
+    }
+}
+
 /// Whole or not at all: it is written beside its place, if that is one for a file.
-fn write(image: &oci_image::Image, name: &str, file: &Path) -> Result<(), Failure> {
+pub(super) fn write(image: &oci_image::Image, name: &str, file: &Path) -> Result<(), Failure> {
     let failed = |error: &(dyn std::error::Error + 'static)| {
         Failure::new(
             FailureKind::Failed,

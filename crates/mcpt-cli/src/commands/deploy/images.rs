@@ -1,0 +1,141 @@
+//! Images as what runs: those that users name, and those that are made of packages for a deploy.
+
+use std::path::PathBuf;
+
+use mcpt_backend::Driver;
+use mcpt_core::{
+    Capabilities, Capability, Failure, FailureKind, Image, Mount, Package, Plan, Progress, Transport,
+};
+use mcpt_image::{Built, COMMAND_LABEL, PackageImage};
+use mcpt_source::Recipe;
+use oci_image::{Base, architecture};
+use oci_registry::Reference;
+
+use super::{jobs::Job, packages::Build};
+use crate::{
+    args::Global,
+    backends,
+    commands::image::{
+        build::pushed,
+        package::{full, tag},
+        way::{self, Way},
+    },
+    ending::Ending,
+    user_config::UserConfig,
+};
+
+/// Refuses an image where nothing runs images.
+pub(super) fn refuse_without_engine(
+    global: &Global,
+    driver: &dyn Driver,
+    recipe: &Recipe,
+) -> Result<(), Failure> {
+    if driver.capabilities().has(Capability::Images) {
+        return Ok(());
+    }
+    let what = format!("cannot deploy {} here", recipe.source);
+    Err(backends::unsupported(
+        global.backends,
+        driver,
+        Capability::Images,
+        what,
+    ))
+}
+
+/// Gives a plan the image of its recipe. An engine knows what an image starts; for a cluster its registry is asked, since the
+/// bridge must be told.
+pub(super) fn give(
+    plan: &mut Plan,
+    recipe: &Recipe,
+    image: &Image,
+    can: Capabilities,
+) -> Result<(), Failure> {
+    let image = plan.image.get_or_insert_with(|| image.clone()).clone();
+    plan.container_command = recipe.entrypoint.iter().cloned().collect();
+    let mut folders = Vec::new();
+    for folder in &recipe.folders {
+        let value = |name: &str| {
+            let setting = recipe.settings.get(name)?;
+            setting.given.as_ref().map(mcpt_core::Secret::expose)
+        };
+        let host = folder.host.fill(value).map_err(|missing| {
+            let what = format!("cannot deploy {}", recipe.source);
+            Failure::new(FailureKind::Usage, what)
+                .because(format!("{}: the folder is not known", missing.0))
+        })?;
+        folders.push(Mount {
+            setting: folder.container.clone(),
+            host: (!can.has(Capability::Chart)).then(|| PathBuf::from(host)),
+            container: folder.container.clone(),
+        });
+    }
+    plan.mounts = folders;
+    if can.has(Capability::Chart)
+        && plan.transport == Transport::Stdio
+        && plan.container_command.is_empty()
+    {
+        plan.container_command = started(&image, plan.args.is_empty())?;
+    }
+    Ok(())
+}
+
+/// What an image starts, as its registry says; with its arguments where none are given.
+fn started(image: &Image, whole: bool) -> Result<Vec<String>, Failure> {
+    let what = format!("cannot find out what {} starts", image.reference());
+    let failure = || {
+        Failure::new(FailureKind::Failed, &what).hint(format!(
+            "say it yourself: mcpt deploy -- docker run -i --entrypoint PROGRAM {} ARGUMENT…",
+            image.reference()
+        ))
+    };
+    let reference =
+        Reference::parse(&full(image)).map_err(|error| failure().caused_by(&error))?;
+    let base = Way::default().ask(&reference, &mut |registry| {
+        Base::fetch(registry, &reference, architecture())
+    });
+    let base = base.map_err(|error| match way::failure(&what, &reference.registry, &error) {
+        told if told.hint.is_some() => told,
+        _ => failure().caused_by(&error),
+    })?;
+    let (entrypoint, arguments) = base.program();
+    let stdio = base.label(COMMAND_LABEL);
+    // Another's label of that name is no command of ours.
+    let stdio = stdio.and_then(|text| serde_json::from_str(text).ok());
+    let mut words = stdio.unwrap_or(entrypoint);
+    if whole {
+        words.extend(arguments);
+    }
+    if words.is_empty() {
+        return Err(failure().because("it names no program that it starts"));
+    }
+    Ok(words)
+}
+
+/// Makes an image of a job's package, puts it where it is to be and gives it to the job in the package's place.
+pub(super) fn build(
+    build: &Build,
+    job: &mut Job,
+    package: &Package,
+    config: &UserConfig,
+    progress: &dyn Progress,
+) -> Result<(), Ending> {
+    let way = Way::default();
+    let image = PackageImage::default();
+    let runtimes = config.runtimes();
+    let Built { image, command, .. } =
+        build
+            .ingredients
+            .build(package, &image, &runtimes, &way, progress)?;
+    if build.push {
+        pushed(&image, &build.to, &tag(package), &way, progress)?;
+    }
+    job.plan.image = Some(Image {
+        repository: build.to.repository.clone(),
+        tag: None,
+        digest: Some(image.digest().to_owned()),
+        pull_policy: None,
+    });
+    job.plan.container_command = command;
+    job.to_resolve = None;
+    Ok(())
+}

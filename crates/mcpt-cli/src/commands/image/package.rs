@@ -1,0 +1,197 @@
+//! Images of packages, for `image build` and for deploys that run one.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use mcpt_core::{Failure, FailureKind, Image, Package, Progress, ProgressEvent};
+use mcpt_image::{BuildError, Built, PackageImage};
+use mcpt_package::{PackageSource, Runtimes};
+use oci_image::{Base, architecture};
+use oci_registry::Reference;
+
+use super::{push, way, way::Way};
+use crate::{ending::Ending, runtime};
+
+/// Docker's own registry, and the path there of names of one part.
+const DOCKER: &str = "docker.io";
+const LIBRARY: &str = "library";
+
+/// What images of packages are made of.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct Ingredients {
+    /// Image with Node.js or Python that it stands upon, or its archive (./FILE.tar) [default: runtimes.node or runtimes.python
+    /// of the configuration]
+    #[arg(long, value_name = "IMAGE|FILE", help_heading = "Packages")]
+    pub(crate) base: Option<String>,
+    /// The machine that it is for: linux/amd64 or linux/arm64 [default: this one's]
+    #[arg(long, value_name = "PLATFORM", value_parser = platform, help_heading = "Packages")]
+    pub(crate) platform: Option<String>,
+}
+
+/// The processor of a platform, as images call it.
+fn platform(text: &str) -> Result<String, String> {
+    match text {
+        "linux/amd64" => Ok("amd64".to_owned()),
+        "linux/arm64" | "linux/arm64/v8" => Ok("arm64".to_owned()),
+        _ => Err("the platforms are linux/amd64 and linux/arm64".to_owned()),
+    }
+}
+
+impl Ingredients {
+    fn architecture(&self) -> &str {
+        self.platform.as_deref().unwrap_or(architecture())
+    }
+
+    /// Has a package of `PyPI` resolved for the Python that it will run with, where that is known before.
+    pub(crate) fn prepare(
+        &self,
+        source: &mut PackageSource,
+        runtimes: &Runtimes,
+        way: &Way,
+    ) -> Result<(), Failure> {
+        let PackageSource::Pypi(package) = source else {
+            return Ok(());
+        };
+        if package.python.is_some() {
+            return Ok(());
+        }
+        package.python = match &self.base {
+            None => runtimes.python_version(),
+            Some(base) => {
+                let mut base = self.read(base, way)?;
+                let version = mcpt_image::python_version(&mut base);
+                version.map_err(|error| unusable(base.name(), &error))?
+            }
+        };
+        Ok(())
+    }
+
+    /// Makes the image of a package.
+    pub(crate) fn build(
+        &self,
+        package: &Package,
+        image: &PackageImage,
+        runtimes: &Runtimes,
+        way: &Way,
+        progress: &dyn Progress,
+    ) -> Result<Built, Ending> {
+        let base = match &self.base {
+            Some(base) => base.clone(),
+            None => runtimes
+                .image(package)
+                .map_err(|error| {
+                    let what = format!("there is no image to put {} upon", package.source());
+                    Failure::new(FailureKind::Failed, what)
+                        .caused_by(&error)
+                        .hint("name one with --base")
+                })?
+                .reference(),
+        };
+        progress.event(ProgressEvent::Step(format!("reading {base}")));
+        let base = self.read(&base, way)?;
+        runtime::run(async {
+            let built = image.build(package, base, self.architecture(), progress);
+            built.await.map_err(|error| failed(package, error).into())
+        })
+    }
+
+    /// An image by its name, or the one of an archive.
+    fn read(&self, base: &str, way: &Way) -> Result<Base, Failure> {
+        let architecture = self.architecture();
+        if is_file(base) {
+            let read = Base::of_archive(Path::new(base), architecture);
+            return read.map_err(|error| unusable(base, &error));
+        }
+        let what = format!("cannot read the base {base}");
+        let wrong = |error: &(dyn std::error::Error + 'static)| {
+            Failure::new(FailureKind::Usage, &what).caused_by(error)
+        };
+        let image: Image = base.parse().map_err(|error| wrong(&error))?;
+        let reference = Reference::parse(&full(&image)).map_err(|error| wrong(&error))?;
+        let read = way.ask(&reference, &mut |registry| {
+            Base::fetch(registry, &reference, architecture)
+        });
+        read.map_err(|error| {
+            let failure = way::failure(&what, &reference.registry, &error);
+            match &failure.hint {
+                Some(_) => failure,
+                None => failure.hint(
+                    "name an image with --base, or save one that an engine has: docker save -o base.tar IMAGE, and --base \
+                     ./base.tar",
+                ),
+            }
+        })
+    }
+}
+
+/// Whether a base is a file: it is a path, or called like an archive.
+fn is_file(base: &str) -> bool {
+    let is_path = ["./", "../", "/", "~/"]
+        .iter()
+        .any(|start| base.starts_with(start));
+    is_path || PathBuf::from(base).extension().is_some_and(|end| end == "tar")
+}
+
+/// The name of an image with its registry, as Docker completes it.
+pub(crate) fn full(image: &Image) -> String {
+    let name = image.reference();
+    if push::is_registry(&image.repository) {
+        name
+    } else if image.repository.contains('/') {
+        format!("{DOCKER}/{name}")
+    } else {
+        format!("{DOCKER}/{LIBRARY}/{name}")
+    }
+}
+
+fn unusable(base: &str, error: &oci_image::Error) -> Failure {
+    Failure::new(
+        FailureKind::Failed,
+        format!("cannot read the base {base}"),
+    )
+    .caused_by(error)
+}
+
+fn failed(package: &Package, error: BuildError) -> Failure {
+    const ELSEWHERE: &str = "run this command on a machine like it, with the same Node.js or Python, or choose another base";
+    const BASE: &str = "name an image that has it with --base, or for all in the configuration: runtimes.node, runtimes.python";
+    let hint = match error {
+        BuildError::Package(error) => return Failure::from(error),
+        BuildError::Image(_) => None,
+        BuildError::NoInterpreter { .. } => Some(BASE),
+        BuildError::Native { .. } => Some(ELSEWHERE),
+    };
+    let what = format!("cannot make an image of {}", package.source());
+    let failure = Failure::new(FailureKind::Failed, what).caused_by(&error);
+    match hint {
+        Some(hint) => failure.hint(hint),
+        None => failure,
+    }
+}
+
+/// The tag of an image of a package, where none is chosen: its version, as far as a tag can say it.
+pub(crate) fn tag(package: &Package) -> String {
+    let fits = |c: char| if c.is_ascii_alphanumeric() || ".-_".contains(c) { c } else { '-' };
+    package.version.chars().map(fits).take(128).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_completed_as_docker_does() {
+        for (name, expected) in [
+            ("node:24", "docker.io/library/node:24"),
+            ("team/x", "docker.io/team/x:latest"),
+            ("localhost:5000/x:1", "localhost:5000/x:1"),
+            ("ghcr.io/a/b", "ghcr.io/a/b:latest"),
+        ] {
+            assert_eq!(full(&name.parse().unwrap()), expected);
+        }
+        assert!(is_file("./a") && is_file("a.tar") && is_file("/x/a"));
+        assert!(!is_file("node:24") && !is_file("r.example/a"));
+        assert_eq!(platform("linux/arm64").as_deref(), Ok("arm64"));
+        assert!(platform("windows/amd64").is_err());
+    }
+}
