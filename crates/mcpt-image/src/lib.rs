@@ -10,9 +10,7 @@ mod package;
 pub use elf::is_static;
 pub use oci_image::Compression;
 pub use own::{PROGRAM, USER, Unfit, image, program, program_at, reference, settings};
-pub use package::{
-    BuildError, Built, COMMAND_LABEL, Misfit, PORT, PackageImage, python_version,
-};
+pub use package::{BuildError, Built, COMMAND_LABEL, Misfit, PORT, PackageImage, python_version};
 
 /// The examples of the page for people are tests, too.
 #[cfg(doctest)]

@@ -121,7 +121,11 @@ impl PackageImage {
             arguments: self.arguments.clone(),
             environment: vec![
                 format!("HOME={HOME}"),
-                format!("PATH={}:{}", programs_in(package, &root).display(), place.path),
+                format!(
+                    "PATH={}:{}",
+                    programs_in(package, &root).display(),
+                    place.path
+                ),
             ],
             user: format!("{USER}:{USER}"),
             working_directory: HOME.to_owned(),
@@ -165,7 +169,10 @@ fn labels(package: &Package, base: &Base, command: &[String], lock: &str) -> Vec
         ("org.opencontainers.image.title", package.name.clone()),
         ("org.opencontainers.image.version", package.version.clone()),
         ("org.opencontainers.image.base.name", base.name().to_owned()),
-        ("org.opencontainers.image.base.digest", base.digest().to_owned()),
+        (
+            "org.opencontainers.image.base.digest",
+            base.digest().to_owned(),
+        ),
         (PACKAGE_LABEL, package.source()),
         (LOCK_LABEL, lock.to_owned()),
         (COMMAND_LABEL, command),

@@ -250,7 +250,10 @@ mod tests {
     fn scripts_of_node() {
         for (line, expected) in [
             ("#!/usr/bin/env node\n", Some(&[][..])),
-            ("#! /usr/bin/env -S node --no-warnings --x=1\r\n", Some(&["--no-warnings", "--x=1"])),
+            (
+                "#! /usr/bin/env -S node --no-warnings --x=1\r\n",
+                Some(&["--no-warnings", "--x=1"]),
+            ),
             ("#!/usr/local/bin/node", Some(&[])),
             ("#!/usr/bin/env bun", None),
             ("#!/bin/sh", None),
@@ -268,7 +271,10 @@ mod tests {
         let folder = Path::new("/t");
         let link = Path::new("/t/node_modules/.bin/x");
         let found = |to: &str| within(folder, link, Path::new(to));
-        assert_eq!(found("../a/cli.js").unwrap(), Path::new("/t/node_modules/a/cli.js"));
+        assert_eq!(
+            found("../a/cli.js").unwrap(),
+            Path::new("/t/node_modules/a/cli.js")
+        );
         assert_eq!(found("../../../etc/passwd"), None);
         assert_eq!(found("/etc/passwd"), None);
     }
@@ -299,7 +305,13 @@ mod tests {
         };
         let flags = target("arm64", true).npm_flags();
         assert_eq!(flags, ["--os=linux", "--cpu=arm64", "--libc=musl"]);
-        assert_eq!(target("amd64", false).uv_platform(), "x86_64-manylinux_2_28");
-        assert_eq!(target("arm64", true).uv_platform(), "aarch64-unknown-linux-musl");
+        assert_eq!(
+            target("amd64", false).uv_platform(),
+            "x86_64-manylinux_2_28"
+        );
+        assert_eq!(
+            target("arm64", true).uv_platform(),
+            "aarch64-unknown-linux-musl"
+        );
     }
 }

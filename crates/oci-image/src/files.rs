@@ -274,7 +274,10 @@ mod tests {
             ("application/vnd.oci.image.layer.v1.tar+zstd", b""),
         ] {
             let refused = files.add("it", media_type, data).unwrap_err().to_string();
-            assert!(refused.starts_with("it is no image that can be used"), "{refused}");
+            assert!(
+                refused.starts_with("it is no image that can be used"),
+                "{refused}"
+            );
         }
     }
 }

@@ -52,7 +52,10 @@ impl fmt::Display for Misfit {
                 file,
                 has,
                 wanted: None,
-            } => write!(f, "{file} was built for {has}, and the base does not say its version (NODE_VERSION)"),
+            } => write!(
+                f,
+                "{file} was built for {has}, and the base does not say its version (NODE_VERSION)"
+            ),
         }
     }
 }
@@ -167,9 +170,16 @@ mod tests {
         assert_eq!(text(&one, Some("24.11.1")), Ok(()));
         assert_eq!(text(&all, None), Ok(()));
         let refused = text(&one, Some("22.0.0")).unwrap_err();
-        assert!(refused.ends_with("built for Node.js v24.1.0 and not for 22.0.0"), "{refused}");
+        assert!(
+            refused.ends_with("built for Node.js v24.1.0 and not for 22.0.0"),
+            "{refused}"
+        );
         assert!(text(&one, None).unwrap_err().contains("NODE_VERSION"));
-        assert!(text(&other, None).unwrap_err().contains("for arm64 and not for amd64"));
+        assert!(
+            text(&other, None)
+                .unwrap_err()
+                .contains("for arm64 and not for amd64")
+        );
         let module = "venv/lib/python3.11/site-packages/a.cpython-312-x86_64-linux-gnu.so";
         assert!(fits(module, &program(62, ""), None, &target(Some("3.12"))).is_ok());
         assert!(fits(module, &program(62, ""), None, &target(Some("3.1"))).is_err());
@@ -180,7 +190,10 @@ mod tests {
         for (path, built) in [
             ("/t/node_modules/a/build/Release/a.node", true),
             ("/t/node_modules/a/prebuilds/darwin-x64/a.node", false),
-            ("/t/venv/lib/python3.11/site-packages/a.cpython-311-x86_64-linux-gnu.so", true),
+            (
+                "/t/venv/lib/python3.11/site-packages/a.cpython-311-x86_64-linux-gnu.so",
+                true,
+            ),
             ("/t/venv/lib/python3.11/site-packages/a.abi3.so", false),
         ] {
             assert_eq!(was_built(Path::new(path)), built, "{path}");

@@ -83,9 +83,7 @@ fn python(files: &Files, path: &str, wanted: Option<&str>) -> Option<(String, Op
                 let minor = version.strip_prefix("3.")?.parse().ok()?;
                 Some((minor, version))
             })
-            .filter(|(_, version)| {
-                wanted.is_none_or(|wanted| wanted == *version || wanted == "3")
-            })
+            .filter(|(_, version)| wanted.is_none_or(|wanted| wanted == *version || wanted == "3"))
             .collect();
         versions.sort_unstable();
         for (_, version) in versions.into_iter().rev() {

@@ -106,9 +106,8 @@ fn environment(target: &Target, version: &str, folder: &Path, place: &Path) -> R
     symlink("python", programs.join("python3")).map_err(failed())?;
     let home = Path::new(&target.interpreter).parent();
     let home = home.map_or("/usr/bin".into(), Path::to_string_lossy);
-    let text = format!(
-        "home = {home}\ninclude-system-site-packages = false\nversion_info = {version}\n"
-    );
+    let text =
+        format!("home = {home}\ninclude-system-site-packages = false\nversion_info = {version}\n");
     write(&venv, "pyvenv.cfg", &text)
 }
 

@@ -23,7 +23,10 @@ const MOST_OF_TEXT: u64 = 16 << 20;
 /// The most parts of an archive.
 const MOST_PARTS: usize = 100_000;
 /// The annotations by which images are named in an index: containerd's and the OCI's.
-const NAMES: [&str; 2] = ["io.containerd.image.name", "org.opencontainers.image.ref.name"];
+const NAMES: [&str; 2] = [
+    "io.containerd.image.name",
+    "org.opencontainers.image.ref.name",
+];
 
 /// An archive, and where each part is in it.
 struct Archive {
@@ -49,7 +52,10 @@ impl Archive {
         let length = file.read_at(&mut begin, 0).map_err(unread)?;
         let what = path.display().to_string();
         if begin[..length] == layer::GZIP {
-            return Err(Error::unusable(what, "it is compressed: unpack it with gunzip"));
+            return Err(Error::unusable(
+                what,
+                "it is compressed: unpack it with gunzip",
+            ));
         }
         let mut parts = BTreeMap::new();
         let mut tar = tar::Archive::new(io::BufReader::new(&file));
@@ -98,7 +104,10 @@ impl Archive {
         if digest(&text) == named {
             Ok(text)
         } else {
-            Err(Error::unusable(self.what(), format!("it has another {named}")))
+            Err(Error::unusable(
+                self.what(),
+                format!("it has another {named}"),
+            ))
         }
     }
 
@@ -124,7 +133,9 @@ impl Archive {
                 let why = format!("{} has another size", descriptor.digest);
                 return Err(Error::unusable(what, why));
             }
-            all.push(Layer::within(&what, descriptor, diff_id, &self.file, begin)?);
+            all.push(Layer::within(
+                &what, descriptor, diff_id, &self.file, begin,
+            )?);
         }
         Ok(Base {
             config: config.fields,
@@ -155,14 +166,16 @@ impl Archive {
             let name = name.as_str().unwrap_or_default();
             let (begin, size) = self.place(name)?;
             let mut hashed = layer::Section::new(&self.file, begin, size);
-            let (digest, media_type) =
-                layer::identify(&mut hashed).map_err(|error| Error::Read(self.path.clone(), error))?;
+            let (digest, media_type) = layer::identify(&mut hashed)
+                .map_err(|error| Error::Read(self.path.clone(), error))?;
             let descriptor = Descriptor {
                 media_type: media_type.to_owned(),
                 digest,
                 size,
             };
-            all.push(Layer::within(&what, descriptor, diff_id, &self.file, begin)?);
+            all.push(Layer::within(
+                &what, descriptor, diff_id, &self.file, begin,
+            )?);
         }
         let name = image["RepoTags"][0].as_str().map_or(what, str::to_owned);
         Ok(Base {

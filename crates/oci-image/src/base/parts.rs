@@ -145,7 +145,10 @@ impl Config {
 pub(super) fn object(what: &str, text: &[u8]) -> Result<Map<String, Value>, Error> {
     match serde_json::from_slice(text) {
         Ok(Value::Object(fields)) => Ok(fields),
-        Ok(_) => Err(Error::unusable(what, "what should describe it is no object")),
+        Ok(_) => Err(Error::unusable(
+            what,
+            "what should describe it is no object",
+        )),
         Err(error) => Err(Error::unusable(what, error.to_string())),
     }
 }

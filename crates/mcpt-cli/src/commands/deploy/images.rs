@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use mcpt_backend::Driver;
 use mcpt_core::{
-    Capabilities, Capability, Failure, FailureKind, Image, Mount, Package, Plan, Progress, Transport,
+    Capabilities, Capability, Failure, FailureKind, Image, Mount, Package, Plan, Progress,
+    Transport,
 };
 use mcpt_image::{Built, COMMAND_LABEL, PackageImage};
 use mcpt_source::Recipe;
@@ -88,15 +89,16 @@ fn started(image: &Image, whole: bool) -> Result<Vec<String>, Failure> {
             image.reference()
         ))
     };
-    let reference =
-        Reference::parse(&full(image)).map_err(|error| failure().caused_by(&error))?;
+    let reference = Reference::parse(&full(image)).map_err(|error| failure().caused_by(&error))?;
     let base = Way::default().ask(&reference, &mut |registry| {
         Base::fetch(registry, &reference, architecture())
     });
-    let base = base.map_err(|error| match way::failure(&what, &reference.registry, &error) {
-        told if told.hint.is_some() => told,
-        _ => failure().caused_by(&error),
-    })?;
+    let base = base.map_err(
+        |error| match way::failure(&what, &reference.registry, &error) {
+            told if told.hint.is_some() => told,
+            _ => failure().caused_by(&error),
+        },
+    )?;
     let (entrypoint, arguments) = base.program();
     let stdio = base.label(COMMAND_LABEL);
     // Another's label of that name is no command of ours.
@@ -122,10 +124,9 @@ pub(super) fn build(
     let way = Way::default();
     let image = PackageImage::default();
     let runtimes = config.runtimes();
-    let Built { image, command, .. } =
-        build
-            .ingredients
-            .build(package, &image, &runtimes, &way, progress)?;
+    let Built { image, command, .. } = build
+        .ingredients
+        .build(package, &image, &runtimes, &way, progress)?;
     if build.push {
         pushed(&image, &build.to, &tag(package), &way, progress)?;
     }

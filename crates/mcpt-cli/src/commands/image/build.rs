@@ -151,8 +151,7 @@ impl Build {
             .parse()
             .map_err(|error| usage().caused_by(&error))?;
         let mut source = PackageSource::of(&source).ok_or_else(|| {
-            usage()
-                .because("it is neither a package (npm:NAME, pypi:NAME) nor the file of a lock")
+            usage().because("it is neither a package (npm:NAME, pypi:NAME) nor the file of a lock")
         })?;
         self.ingredients.prepare(&mut source, runtimes, &self.way)?;
         let options = ResolveOptions {
@@ -216,8 +215,7 @@ fn read_lock(path: &Path, failure: Failure) -> Result<Package, Failure> {
     match fs::read(path) {
         Err(error) => Err(failure.caused_by(&error)),
         Ok(text) => serde_json::from_slice(&text).map_err(|error| {
-            failure
-                .because(format!("{} is no lock of mcpt's: {error}", path.display()))
+            failure.because(format!("{} is no lock of mcpt's: {error}", path.display()))
         }),
     }
 }
@@ -239,14 +237,20 @@ mod tests {
     #[test]
     fn paths_of_packages() {
         for (name, expected) in [
-            ("@modelcontextprotocol/server-time", "modelcontextprotocol/server-time"),
+            (
+                "@modelcontextprotocol/server-time",
+                "modelcontextprotocol/server-time",
+            ),
             ("mcp-server-time", "mcp-server-time"),
             ("@Scope/A__b.", "scope/a-b"),
         ] {
             assert_eq!(repository(name), expected);
         }
         let image: Image = "r.example/team/x".parse().unwrap();
-        assert_eq!(place(&image, "1.2").unwrap().to_string(), "r.example/team/x:1.2");
+        assert_eq!(
+            place(&image, "1.2").unwrap().to_string(),
+            "r.example/team/x:1.2"
+        );
         assert!(place(&"team/x".parse().unwrap(), "1").is_err());
     }
 }

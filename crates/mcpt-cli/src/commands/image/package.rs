@@ -129,7 +129,10 @@ fn is_file(base: &str) -> bool {
     let is_path = ["./", "../", "/", "~/"]
         .iter()
         .any(|start| base.starts_with(start));
-    is_path || PathBuf::from(base).extension().is_some_and(|end| end == "tar")
+    is_path
+        || PathBuf::from(base)
+            .extension()
+            .is_some_and(|end| end == "tar")
 }
 
 /// The name of an image with its registry, as Docker completes it.
@@ -145,11 +148,7 @@ pub(crate) fn full(image: &Image) -> String {
 }
 
 fn unusable(base: &str, error: &oci_image::Error) -> Failure {
-    Failure::new(
-        FailureKind::Failed,
-        format!("cannot read the base {base}"),
-    )
-    .caused_by(error)
+    Failure::new(FailureKind::Failed, format!("cannot read the base {base}")).caused_by(error)
 }
 
 fn failed(package: &Package, error: BuildError) -> Failure {
@@ -171,7 +170,13 @@ fn failed(package: &Package, error: BuildError) -> Failure {
 
 /// The tag of an image of a package, where none is chosen: its version, as far as a tag can say it.
 pub(crate) fn tag(package: &Package) -> String {
-    let fits = |c: char| if c.is_ascii_alphanumeric() || ".-_".contains(c) { c } else { '-' };
+    let fits = |c: char| {
+        if c.is_ascii_alphanumeric() || ".-_".contains(c) {
+            c
+        } else {
+            '-'
+        }
+    };
     package.version.chars().map(fits).take(128).collect()
 }
 
