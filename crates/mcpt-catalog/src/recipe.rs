@@ -124,7 +124,7 @@ pub fn compile_recipe(recipe: &Recipe, settings: &Settings) -> Result<Plan, Reci
         ));
     }
     let is_elsewhere = recipe.transport == Transport::Remote;
-    let derived = derived_name(&recipe.source);
+    let derived = derived_name(recipe);
     let name = match (&settings.name, &derived) {
         (Some(name), _) => Some(name.clone()),
         (None, Some(derived)) => ServerName::new(derived.as_str()).ok(),
@@ -288,8 +288,8 @@ const SAY_NOTHING: [&str; 5] = ["mcp", "server", "mcp-server", "server-mcp", "cl
 
 /// The name that a server of a source has when nobody gives it one: that of the package, with its scope when it alone says
 /// nothing.
-fn derived_name(source: &Source) -> Option<String> {
-    let (scope, name) = match source {
+fn derived_name(recipe: &Recipe) -> Option<String> {
+    let (scope, name) = match &recipe.source {
         Source::Npm(package) => {
             let full = package.name.as_str();
             let scope = full
@@ -304,6 +304,7 @@ fn derived_name(source: &Source) -> Option<String> {
             let name = parts.next()?.to_owned();
             (parts.next(), name)
         }
+        Source::Mcpb(_) => (None, recipe.name.clone()?),
         _ => return None,
     };
     let slug = |text: &str| {

@@ -65,6 +65,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ),
     ("oci-registry", &[]),
     ("oci-image", &["oci-registry"]),
+    ("mcpt-bundle", &["mcpt-source"]),
     ("mcpt-image", &["mcpt-core", "mcpt-package", "oci-image"]),
     ("helm-fetch", &["goyaml", "helm-chart", "oci-registry"]),
     ("kube-access", &[]),

@@ -1,5 +1,6 @@
 //! `mcpt deploy NAME…`: makes servers or updates them, from templates and from entries of registries.
 
+mod bundles;
 mod described;
 mod images;
 mod jobs;
@@ -55,7 +56,7 @@ Examples:
 )]
 pub(crate) struct Deploy {
     /// Template id, path of a template's folder or file (with a slash: ./my-template), package (npm:NAME,
-    /// npm:NAME@VERSION, pypi:NAME, pypi:NAME==VERSION, ./server.json), container image (oci:IMAGE), name in a registry of MCP servers (io.github.owner/name,
+    /// npm:NAME@VERSION, pypi:NAME, pypi:NAME==VERSION, ./server.json), container image (oci:IMAGE), bundle (mcpb:FILE, mcpb:URL), name in a registry of MCP servers (io.github.owner/name,
     /// io.github.owner/name@VERSION), address of a server that runs elsewhere (https://…), or entry of a registry file; several are deployed at the same time
     #[arg(value_name = "NAME", required_unless_present_any = ["all", "arguments"])]
     names: Vec<String>,

@@ -105,6 +105,11 @@ fn usable(
                     offer.place, recipe.source
                 ));
             }
+            Ok(recipe)
+                if matches!(recipe.source, Source::Mcpb(_)) && !can.has(Capability::Images) =>
+            {
+                return Ok(*recipe);
+            }
             Ok(recipe) if recipe.transport != Transport::Stdio => {
                 refused = refused.because(format!(
                     "{}: {} speaks HTTP at an address, and packages can be deployed that speak stdio",

@@ -12,7 +12,9 @@ use mcpt_source::{Recipe, Source, Text, Transport, pasted};
 use tokio::time::timeout;
 
 use super::{
-    Deploy, described, images,
+    Deploy,
+    bundles::{self, Bundles},
+    described, images,
     jobs::{AT_ONCE, Job},
 };
 use crate::{
@@ -31,6 +33,7 @@ pub(super) fn named(
     arguments: &[String],
     config: &UserConfig,
     global: &Global,
+    bundles: &Bundles<'_>,
 ) -> Result<Option<Recipe>, Failure> {
     let can = || Ok::<_, Failure>(place::driver(global, config)?.capabilities());
     let described = if described::is_file(name) {
@@ -41,6 +44,9 @@ pub(super) fn named(
         None
     };
     if let Some(mut recipe) = described {
+        if let Source::Mcpb(bundle) = recipe.source.clone() {
+            recipe = bundles.beside(recipe, bundle, global)?;
+        }
         recipe.args.extend(arguments.iter().map(Text::plain));
         return Ok(Some(recipe));
     }
@@ -53,12 +59,12 @@ pub(super) fn named(
     let source: Source = name
         .parse()
         .map_err(|error| Failure::new(FailureKind::Usage, what()).caused_by(&error))?;
-    if let Source::Mcpb(_) = source {
-        let failure = Failure::new(FailureKind::Usage, what());
-        return Err(failure.because("bundles (MCPB) cannot be deployed yet"));
-    }
-    let mut recipe = Recipe::new(source);
-    recipe.args = arguments.iter().map(Text::plain).collect();
+    let mut recipe = match source {
+        Source::Mcpb(bundle) => bundles.recipe(bundle, global)?,
+        source => Recipe::new(source),
+    };
+    let arguments = arguments.iter().map(Text::plain);
+    recipe.args.extend(arguments);
     Ok(Some(recipe))
 }
 
@@ -119,6 +125,8 @@ impl Deploy {
             }
         } else if let Source::Oci(_) = &recipe.source {
             images::refuse_without_engine(global, driver, recipe)?;
+        } else if let Source::Mcpb(_) = &recipe.source {
+            bundles::refuse_in_containers(driver, recipe)?;
         } else if !can.has(Capability::Packages) {
             let what = format!("cannot deploy {} here", recipe.source);
             return Err(backends::unsupported(
@@ -140,6 +148,9 @@ impl Deploy {
         }
         if let Source::Oci(image) = &recipe.source {
             images::give(&mut plan, recipe, image, can)?;
+        }
+        if let Source::Mcpb(_) = &recipe.source {
+            plan.local_command = recipe.entrypoint.iter().cloned().collect();
         }
         if recipe.transport == Transport::Remote {
             let text = format!(

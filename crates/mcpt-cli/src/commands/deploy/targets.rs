@@ -13,6 +13,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     Deploy,
+    bundles::Bundles,
     jobs::{Job, Work},
     packages,
 };
@@ -45,7 +46,12 @@ impl Deploy {
         } else {
             Registries::open(&self.registry, known)?
         };
-        let targets = self.targets(&registries, &catalog, global, config)?;
+        let settings = self.settings()?;
+        let bundles = Bundles {
+            config: &settings.config,
+            write: !self.deployment.is_dry_run() && !self.deployment.is_diff(),
+        };
+        let targets = self.targets(&registries, &catalog, global, config, &bundles)?;
         if targets.len() != 1 {
             self.refuse_what_is_for_one()?;
         }
@@ -63,7 +69,6 @@ impl Deploy {
             user_values::refuse_unread(&self.set, &entries)?;
             user = user_values::merged(config, &self.values, &self.set)?;
         }
-        let settings = self.settings()?;
         let mut jobs = Vec::new();
         let mut faults = Vec::new();
         for target in &targets {
@@ -93,6 +98,7 @@ impl Deploy {
         catalog: &Catalog,
         global: &Global,
         config: &UserConfig,
+        bundles: &Bundles<'_>,
     ) -> Result<Vec<Target<'a>>, Failure> {
         if self.all {
             // Each name means one, as it must when it is named.
@@ -114,7 +120,7 @@ impl Deploy {
                     format!("{name} is named twice"),
                 ));
             }
-            if let Some(recipe) = packages::named(name, &self.arguments, config, global)? {
+            if let Some(recipe) = packages::named(name, &self.arguments, config, global, bundles)? {
                 targets.push(Target::Package(Box::new(recipe)));
                 continue;
             }
