@@ -226,41 +226,42 @@ fn an_image_that_was_made_of_a_package_fetches_nothing() {
     // The user u with the password w.
     let login = format!("{{\"auths\": {{\"{host}\": {{\"auth\": \"dTp3\"}}}}}}");
     std::fs::write(&config, login).expect("writing the login");
-    for (kind, version, tool) in [("npm", "@1.0.0", "v1_0_0"), ("pypi", "==1.0", "v1_0")] {
-        let index = Index::start(&[]);
-        let machine = machine()
-            .env("DOCKER_CONFIG", folder.path().display().to_string())
-            .env("REGISTRY_AUTH_FILE", config.display().to_string());
-        index.tell(&machine, "", "");
-        let mcpt = &machine.mcpt;
-        let runtime = if kind == "npm" { "node" } else { "python" };
-        let base = format!(
-            "{}/../target/images/runtime-{runtime}.tar",
-            env!("CARGO_MANIFEST_DIR")
-        );
-        let server = format!("built-{kind}");
-        let image = format!("{host}/team/{server}");
-        let source = format!("{kind}:mcpt-test-server{version}");
-        let deploy = [
-            "deploy", &source, "--name", &server, "--build", &image, "--base", &base,
-        ];
-        let deployed = mcpt.run(&deploy).ok();
-        let _ = deployed.says(&["packing the image", &format!("pushing {image}")]);
-        drop(index);
-        assert_eq!(tools(mcpt, &server), [tool]);
-        let container = format!("mcpt-{server}.r1.1");
-        let found = inspect(&name(), &container);
-        assert_eq!(found["Config"]["User"], "65532:65532", "{found}");
-        assert_eq!(volumes(), before);
-        engine(&name(), &["restart", &container]);
-        assert_eq!(tools(mcpt, &server), [tool]);
-        let _ = mcpt.run(&["delete", &server]).ok();
+    // Docker has the one kind and Podman the other: what differs between them is none of the engines'.
+    let kinds = [("npm", "@1.0.0", "v1_0_0"), ("pypi", "==1.0", "v1_0")];
+    let (kind, version, tool) = kinds[usize::from(name() == "podman")];
+    let index = Index::start(&[]);
+    let machine = machine()
+        .env("DOCKER_CONFIG", folder.path().display().to_string())
+        .env("REGISTRY_AUTH_FILE", config.display().to_string());
+    index.tell(&machine, "", "");
+    let mcpt = &machine.mcpt;
+    let runtime = if kind == "npm" { "node" } else { "python" };
+    let base = format!(
+        "{}/../target/images/runtime-{runtime}.tar",
+        env!("CARGO_MANIFEST_DIR")
+    );
+    let server = format!("built-{kind}");
+    let image = format!("{host}/team/{server}");
+    let source = format!("{kind}:mcpt-test-server{version}");
+    let deploy = [
+        "deploy", &source, "--name", &server, "--build", &image, "--base", &base,
+    ];
+    let deployed = mcpt.run(&deploy).ok();
+    let _ = deployed.says(&["packing the image", &format!("pushing {image}")]);
+    drop(index);
+    assert_eq!(tools(mcpt, &server), [tool]);
+    let container = format!("mcpt-{server}.r1.1");
+    let found = inspect(&name(), &container);
+    assert_eq!(found["Config"]["User"], "65532:65532", "{found}");
+    assert_eq!(volumes(), before);
+    engine(&name(), &["restart", &container]);
+    assert_eq!(tools(mcpt, &server), [tool]);
+    let _ = mcpt.run(&["delete", &server]).ok();
 
-        // As an image like any other.
-        let named = format!("oci:{image}:{}", version.trim_start_matches(['@', '=']));
-        let _ = mcpt.run(&["deploy", &named, "--name", &server]).ok();
-        assert_eq!(tools(mcpt, &server), [tool]);
-        let _ = mcpt.run(&["delete", &server]).ok();
-        assert_eq!(engine_objects(&name(), &format!("mcpt-{server}")), [""; 0]);
-    }
+    // As an image like any other.
+    let named = format!("oci:{image}:{}", version.trim_start_matches(['@', '=']));
+    let _ = mcpt.run(&["deploy", &named, "--name", &server]).ok();
+    assert_eq!(tools(mcpt, &server), [tool]);
+    let _ = mcpt.run(&["delete", &server]).ok();
+    assert_eq!(engine_objects(&name(), &format!("mcpt-{server}")), [""; 0]);
 }
