@@ -9,17 +9,9 @@
     reason = "a test fails by panicking"
 )]
 
-#[path = "packages/index.rs"]
-mod index;
-#[path = "packages/machine.rs"]
-#[expect(dead_code, reason = "the registries are lost with the index here")]
-mod machine;
-
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Child, Command, Stdio};
 
-use index::Index;
-use machine::Machine;
 use mcpt_tests::{Mcpt, TestNamespace, kubectl, mcpt_binary};
 
 /// The user `u` with the password `w`.
@@ -228,55 +220,4 @@ fn a_registry_with_a_login_is_pulled_from_with_a_secret() {
         .ok();
     assert!(called.stdout.contains("ahoy"), "{}", called.stdout);
     drop(mcpt.run(&["delete", "demo"]).ok());
-}
-
-/// A package becomes an image, and the pods of its server need nothing but that: none of them installs anything, and new ones
-/// answer when its registry of packages is gone.
-#[test]
-fn an_image_that_was_made_of_a_package_is_all_that_pods_need() {
-    let namespace = TestNamespace::new("built");
-    let registry = Registry::start(&namespace, "");
-    let index = Index::start(&[]);
-    let mcpt = Mcpt::new(&["--backend", "kubernetes", "--namespace", namespace.name()]);
-    // The cluster's network is told to ask nobody; there is an index in it.
-    let machine = Machine::with(mcpt).env("npm_config_offline", "false");
-    index.tell(&machine, "", "");
-    let mcpt = &machine.mcpt;
-    let image = format!("localhost:{}/team/server", registry.port);
-    let folder = env!("CARGO_MANIFEST_DIR");
-    let base = format!("{folder}/../target/images/runtime-node.tar");
-    let source = "npm:mcpt-test-server@1.0.0";
-    let deploy = [
-        "deploy", source, "--name", "built", "--build", &image, "--base", &base,
-    ];
-    drop(mcpt.run(&deploy).ok());
-    drop(index);
-    let answers = || {
-        let tools = mcpt.json(&["tools", "built"]);
-        assert_eq!(tools[0]["name"], "v1_0_0", "{tools}");
-    };
-    answers();
-    let pods = "app.kubernetes.io/instance=built";
-    let found = images(namespace.name(), pods);
-    assert!(
-        found
-            .iter()
-            .any(|name| name.starts_with(&format!("{image}@sha256:"))),
-        "{found:?}"
-    );
-    let path = "jsonpath={.items[*].spec.initContainers[*].name}";
-    let first = kubectl(&[
-        "get",
-        "pods",
-        "-n",
-        namespace.name(),
-        "-l",
-        pods,
-        "-o",
-        path,
-    ]);
-    assert!(!first.contains("install-package"), "{first}");
-    drop(mcpt.run(&["restart", "built"]).ok());
-    answers();
-    drop(mcpt.run(&["delete", "built"]).ok());
 }

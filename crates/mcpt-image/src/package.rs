@@ -34,7 +34,7 @@ const HOME: &str = "/tmp";
 pub enum BuildError {
     /// The package cannot be installed.
     #[error(transparent)]
-    Package(#[from] PackageError),
+    Package(Box<PackageError>),
     /// The base cannot be had, or what was made cannot be packed.
     #[error(transparent)]
     Image(#[from] oci_image::Error),
@@ -56,8 +56,14 @@ pub enum BuildError {
         /// The base.
         base: String,
         /// What does not fit.
-        misfit: Misfit,
+        misfit: Box<Misfit>,
     },
+}
+
+impl From<PackageError> for BuildError {
+    fn from(error: PackageError) -> Self {
+        Self::Package(Box::new(error))
+    }
 }
 
 /// What is to be made of a package.
@@ -102,7 +108,7 @@ impl PackageImage {
             native::Unfit::Misfit(misfit) => BuildError::Native {
                 package: package.source(),
                 base: base.name().to_owned(),
-                misfit,
+                misfit: Box::new(misfit),
             },
             native::Unfit::Unread(path, error) => oci_image::Error::Read(path, error).into(),
         })?;

@@ -8,9 +8,6 @@ mod index;
 #[expect(dead_code, reason = "the registries are lost with the index here")]
 #[path = "../packages/machine.rs"]
 mod machine;
-#[path = "../helm_registries/registry.rs"]
-#[expect(dead_code, reason = "the suite of charts has it speak TLS, too")]
-mod registry;
 
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
@@ -20,7 +17,6 @@ use std::{
 use index::Index;
 use machine::Machine;
 use mcpt_tests::{Mcpt, engine, engine_objects, eventually, inspect};
-use registry::{Certificates, Registry, Way};
 
 const USER: &str = "builder";
 const PASSWORD: &str = "s3cr3t-of-the-index";
@@ -210,58 +206,4 @@ fn what_npm_and_uv_are_told_reaches_the_installer() {
         );
         let _ = machine.mcpt.run(&["delete", &server]).ok();
     }
-}
-
-/// A package becomes an image, which runs, is started again and is deployed by its name without any registry of packages, and
-/// without a volume.
-#[test]
-fn an_image_that_was_made_of_a_package_fetches_nothing() {
-    let _alone = alone();
-    let before = volumes();
-    let folder = tempfile::tempdir().expect("a folder");
-    let certificates = Certificates::make(folder.path());
-    let registry = Registry::start(&folder.path().join("registry"), Way::Login, &certificates);
-    let host = &registry.address;
-    let config = folder.path().join("config.json");
-    // The user u with the password w.
-    let login = format!("{{\"auths\": {{\"{host}\": {{\"auth\": \"dTp3\"}}}}}}");
-    std::fs::write(&config, login).expect("writing the login");
-    // Docker has the one kind and Podman the other: what differs between them is none of the engines'.
-    let kinds = [("npm", "@1.0.0", "v1_0_0"), ("pypi", "==1.0", "v1_0")];
-    let (kind, version, tool) = kinds[usize::from(name() == "podman")];
-    let index = Index::start(&[]);
-    let machine = machine()
-        .env("DOCKER_CONFIG", folder.path().display().to_string())
-        .env("REGISTRY_AUTH_FILE", config.display().to_string());
-    index.tell(&machine, "", "");
-    let mcpt = &machine.mcpt;
-    let runtime = if kind == "npm" { "node" } else { "python" };
-    let base = format!(
-        "{}/../target/images/runtime-{runtime}.tar",
-        env!("CARGO_MANIFEST_DIR")
-    );
-    let server = format!("built-{kind}");
-    let image = format!("{host}/team/{server}");
-    let source = format!("{kind}:mcpt-test-server{version}");
-    let deploy = [
-        "deploy", &source, "--name", &server, "--build", &image, "--base", &base,
-    ];
-    let deployed = mcpt.run(&deploy).ok();
-    let _ = deployed.says(&["packing the image", &format!("pushing {image}")]);
-    drop(index);
-    assert_eq!(tools(mcpt, &server), [tool]);
-    let container = format!("mcpt-{server}.r1.1");
-    let found = inspect(&name(), &container);
-    assert_eq!(found["Config"]["User"], "65532:65532", "{found}");
-    assert_eq!(volumes(), before);
-    engine(&name(), &["restart", &container]);
-    assert_eq!(tools(mcpt, &server), [tool]);
-    let _ = mcpt.run(&["delete", &server]).ok();
-
-    // As an image like any other.
-    let named = format!("oci:{image}:{}", version.trim_start_matches(['@', '=']));
-    let _ = mcpt.run(&["deploy", &named, "--name", &server]).ok();
-    assert_eq!(tools(mcpt, &server), [tool]);
-    let _ = mcpt.run(&["delete", &server]).ok();
-    assert_eq!(engine_objects(&name(), &format!("mcpt-{server}")), [""; 0]);
 }

@@ -39,6 +39,35 @@ const OF_OTHERS: &[(&str, &[&str], &str)] = &[
         "kubectl's, in commands of kubectl",
     ),
     (
+        "crates/mcpt-bundle/src/manifest.rs",
+        &["--directory"],
+        "uv's, which runs bundles",
+    ),
+    (
+        "crates/mcpt-image/src/package.rs",
+        &["--listen"],
+        "mcpt's own, in what an image starts",
+    ),
+    (
+        "crates/mcpt-package/src/for_image.rs",
+        &["--cpu", "--libc", "--os"],
+        "npm's, which is run with them",
+    ),
+    (
+        "crates/mcpt-package/src/pypi/for_image.rs",
+        &[
+            "--link-mode",
+            "--no-compile-bytecode",
+            "--prefix",
+            "--python",
+            "--python-platform",
+            "--python-version",
+            "--quiet",
+            "--require-hashes",
+        ],
+        "uv's, which is run with them",
+    ),
+    (
         "crates/mcpt-package/src/npm.rs",
         &[
             "--ignore-scripts",

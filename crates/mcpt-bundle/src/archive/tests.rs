@@ -15,7 +15,7 @@ const MANIFEST_TEXT: &str = r#"{"manifest_version": "0.3", "name": "@a/b", "vers
 fn archive(entries: &[(&str, &[u8])]) -> Vec<u8> {
     let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
     for (name, contents) in entries {
-        let method = if name.ends_with(".raw") {
+        let method = if name.contains(".raw") {
             CompressionMethod::Stored
         } else {
             CompressionMethod::Deflated

@@ -13,6 +13,7 @@ const DOCKER_INDEX: &str = "application/vnd.docker.distribution.manifest.list.v2
 const DEPTH: usize = 3;
 
 /// The manifest of one image.
+#[derive(Debug)]
 pub(super) struct Selected {
     pub(super) manifest: Vec<u8>,
     pub(super) digest: String,
@@ -58,6 +59,7 @@ pub(super) fn select(
 }
 
 /// What a manifest names.
+#[derive(Debug)]
 pub(super) struct Manifest {
     pub(super) config: Descriptor,
     pub(super) layers: Vec<Descriptor>,
@@ -78,6 +80,7 @@ impl Manifest {
 }
 
 /// The settings of an image, in the form that they must have to be used.
+#[derive(Debug)]
 pub(super) struct Config {
     pub(super) fields: Map<String, Value>,
     diff_ids: Vec<String>,
