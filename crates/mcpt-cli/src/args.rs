@@ -103,7 +103,7 @@ pub(crate) enum Format {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Make a server or update it
-    Deploy(commands::deploy::Deploy),
+    Deploy(Box<commands::deploy::Deploy>),
     /// List the servers
     #[command(alias = "ls")]
     List(commands::list::List),

@@ -68,7 +68,7 @@ pub(crate) struct Deploy {
     #[arg(long, help_heading = "Packages")]
     no_install_scripts: bool,
     /// Make an image of the package, put it into a registry under this name (HOST[:PORT]/PATH[:TAG]) and run that: where it runs
-    /// nothing is fetched from npm or PyPI
+    /// nothing is fetched from a registry of packages
     #[arg(
         long,
         value_name = "IMAGE",

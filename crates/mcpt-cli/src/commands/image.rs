@@ -46,8 +46,8 @@ enum Action {
     Push(push::Push),
     /// Write the image as an archive, for docker load, podman load and ctr images import
     Save(save::Save),
-    /// Make an image of a package of npm or PyPI, without an engine, and put it into a registry or an archive
-    Build(build::Build),
+    /// Make an image of an npm or Python package, without an engine, and put it into a registry or an archive
+    Build(Box<build::Build>),
 }
 
 impl ImageCommand {
