@@ -150,7 +150,7 @@ fn what_is_hostile_is_refused_and_leaves_nothing() {
     let described = json!({
         "$schema": "https://static.modelcontextprotocol.io/schemas/2025-12-11/server.schema.json",
         "name": "io.github.owner/bundled", "description": "It", "version": "1.0.0",
-        "packages": [{"registryType": "mcpb", "identifier": "http://127.0.0.1:9/it.mcpb",
+        "packages": [{"registryType": "mcpb", "identifier": "https://127.0.0.1:9/it.mcpb",
             "fileSha256": "0".repeat(64), "transport": {"type": "stdio"}}],
     });
     fs::write(&server, described.to_string()).unwrap();
