@@ -200,6 +200,6 @@ fn what_cannot_be_put_behind_a_port_says_why() {
         .says(&["a process of this machine stands for a server that runs elsewhere"]);
     let _ = mcpt
         .run(&["deploy", "mcpb:x.mcpb"])
-        .exits(2)
-        .says(&["cannot be deployed yet"]);
+        .exits(3)
+        .says(&["cannot deploy mcpb:x.mcpb", "No such file"]);
 }
