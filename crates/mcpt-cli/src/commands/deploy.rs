@@ -67,7 +67,7 @@ pub(crate) struct Deploy {
     /// Do not run what npm packages have for their installation; native modules may be missing then
     #[arg(long, help_heading = "Packages")]
     no_install_scripts: bool,
-    /// Make an image of the package, put it into a registry under this name (HOST[:PORT]/PATH[:TAG]) and run that: where it runs
+    /// Make an image of the package, put it into a registry under this name (HOST/PATH or HOST/PATH:TAG) and run that: where it runs
     /// nothing is fetched from a registry of packages
     #[arg(
         long,

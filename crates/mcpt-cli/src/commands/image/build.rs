@@ -65,7 +65,7 @@ pub(super) struct Build {
 #[derive(Debug, Args)]
 #[group(required = true, multiple = true)]
 struct To {
-    /// Put it into a registry: HOST[:PORT]/PATH, with :TAG if it shall not be the package's version
+    /// Put it into a registry: HOST/PATH, with :TAG if it shall not be the package's version
     #[arg(long, value_name = "IMAGE")]
     push: Option<Image>,
     /// Write it as an archive, for docker load, podman load and ctr images import
