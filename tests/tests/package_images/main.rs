@@ -9,6 +9,7 @@
 #[path = "../packages/index.rs"]
 mod index;
 #[path = "../packages/machine.rs"]
+#[expect(dead_code, reason = "the registries are not lost here")]
 mod machine;
 #[path = "../helm_registries/registry.rs"]
 #[expect(dead_code, reason = "the suite of charts has it speak TLS, too")]
