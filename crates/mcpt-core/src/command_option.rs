@@ -28,6 +28,8 @@ pub enum CommandOption {
     Name,
     /// Names the namespace.
     Namespace,
+    /// Has no programs run at the installation of a package.
+    NoInstallScripts,
     /// How many instances there shall be.
     Replicas,
     /// Sets one value.
@@ -38,7 +40,7 @@ pub enum CommandOption {
 
 impl CommandOption {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::AllNamespaces,
         Self::Atomic,
         Self::Backend,
@@ -50,6 +52,7 @@ impl CommandOption {
         Self::Kubeconfig,
         Self::Name,
         Self::Namespace,
+        Self::NoInstallScripts,
         Self::Replicas,
         Self::Set,
         Self::Timeout,
@@ -70,6 +73,7 @@ impl fmt::Display for CommandOption {
             Self::Kubeconfig => "--kubeconfig",
             Self::Name => "--name",
             Self::Namespace => "--namespace",
+            Self::NoInstallScripts => "--no-install-scripts",
             Self::Replicas => "--replicas",
             Self::Set => "--set",
             Self::Timeout => "--timeout",

@@ -2,6 +2,11 @@
 
 use std::fmt;
 
+use crate::last_words;
+
+/// Lines of a log that are shown.
+const TAIL: usize = 15;
+
 /// What sort of failure it is; the command line maps each to one exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FailureKind {
@@ -59,6 +64,42 @@ impl Failure {
     #[must_use]
     pub fn caused_by(self, error: &(dyn std::error::Error + 'static)) -> Self {
         self.because(chain(error))
+    }
+
+    /// Adds what a server's log tells of it: its last lines, and as causes what it complains of and what it can be given. The log must
+    /// have no secrets any more. `given` says which environment variables the server has from its settings.
+    #[must_use]
+    pub fn with_log(mut self, log: &str, given: impl Fn(&str) -> bool) -> Self {
+        let lines: Vec<&str> = log.lines().collect();
+        let tail = &lines[lines.len().saturating_sub(TAIL)..];
+        self.log_tail = tail.iter().map(|line| (*line).to_owned()).collect();
+        if let Some(complaint) = last_words::complaint(log) {
+            let mut wanted = last_words::variables(&complaint);
+            wanted.retain(|name| !given(name));
+            self.why.push(format!("it says: {complaint}"));
+            if !wanted.is_empty() {
+                let options: Vec<String> = wanted
+                    .iter()
+                    .map(|name| format!("-e {name}=VALUE"))
+                    .collect();
+                self.why.push(format!(
+                    "settings are given to it with {}",
+                    options.join(" ")
+                ));
+            }
+        }
+        if last_words::wants_older_sdk(log) {
+            self.why.push(
+                "it was written for version 1 of its MCP library, and does not say so: mcpt deploy -- uvx --with 'mcp<2' PACKAGE"
+                    .to_owned(),
+            );
+        }
+        if let Some(way) = last_words::way_to_serve(log) {
+            self.why.push(format!(
+                "its usage names {way:?}: a program that can do more than serve MCP is given that behind --, as in -- {way}"
+            ));
+        }
+        self
     }
 
     /// Sets what to do next.

@@ -12,6 +12,7 @@ mod exec;
 mod failure;
 mod ids;
 mod image;
+mod last_words;
 pub mod marks;
 pub mod near;
 mod package;

@@ -28,8 +28,8 @@ use crate::{
 
 /// Revisions before the current one that are kept, one stopped replica of each.
 const KEPT: usize = 5;
-/// Log lines that a failure shows.
-const TAIL: u32 = 15;
+/// Log lines that a failure looks at.
+const TAIL: u32 = 120;
 
 /// What shall be made, and how.
 #[derive(Debug)]
@@ -251,11 +251,8 @@ impl Change<'_> {
                     CommandOption::Timeout
                 )),
         };
-        let mut failed = failed;
         let tail = logs::tail(self.engine, &tried.id, TAIL).await.join("\n");
-        let shown = redact(&tail, &self.secrets);
-        failed.log_tail = shown.lines().map(str::to_owned).collect();
-        Err(failed)
+        Err(failed.with_log(&redact(&tail, &self.secrets), |_| false))
     }
 
     /// After a failure: takes away what was tried, or leaves a first deployment for inspection.

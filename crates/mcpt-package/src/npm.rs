@@ -208,7 +208,14 @@ pub(crate) async fn install(
     }
     let flags = target.map(Target::npm_flags).unwrap_or_default();
     arguments.extend(flags.iter().map(String::as_str));
-    let variables = target.map(Target::npm_variables).unwrap_or_default();
+    let mut variables = target.map(Target::npm_variables).unwrap_or_default();
+    // An image has a Node.js of its own.
+    if target.is_none()
+        && !package.install_scripts.is_empty()
+        && let Some(headers) = headers(folder).await?
+    {
+        variables.push(("npm_config_nodedir", headers));
+    }
     let ran = run_with(&npm, folder, &arguments, &variables).await?;
     if !ran.success {
         return Err(failure::cause(&ran, &package.name));
@@ -224,6 +231,17 @@ pub(crate) async fn install(
 
 /// The folder of a tree's programs.
 pub(crate) const PROGRAMS: &str = "node_modules/.bin";
+
+/// The folder whose `include` has the headers of the Node.js that is there, if it came with them: what builds native modules has
+/// no need to fetch them then, and takes none of another version.
+async fn headers(folder: &Path) -> Result<Option<OsString>, Cause> {
+    let node = Tool::find("node")?;
+    let ran = node.run(folder, ["-p", "process.execPath"], &[]).await?;
+    let program = Path::new(ran.stdout.trim());
+    let installed = program.parent().and_then(Path::parent);
+    let with = installed.filter(|folder| folder.join("include/node/node.h").is_file());
+    Ok(with.map(|folder| folder.as_os_str().to_owned()))
+}
 
 async fn run(npm: &Tool, folder: &Path, arguments: &[&str]) -> Result<Ran, Cause> {
     run_with(npm, folder, arguments, &[]).await

@@ -25,8 +25,6 @@ use crate::{
 
 /// Longest time for a supervisor to end its server and itself; longer than it gives the server.
 pub(crate) const END_OF_RUN: Duration = Duration::from_secs(45);
-/// Log lines that a failure shows.
-const TAIL: usize = 15;
 
 /// Takes the right to change a server.
 ///
@@ -274,8 +272,8 @@ fn stands_aside(phase: Phase) -> bool {
 fn shown(mut failure: Failure, what: &str, run: &RunFolder, plan: &Plan) -> Failure {
     what.clone_into(&mut failure.what);
     let secrets: Vec<Secret> = plan.secrets.values().cloned().collect();
-    failure.log_tail = last_lines(run, &secrets);
     let given = |name: &str| plan.env.contains_key(name) || plan.secrets.contains_key(name);
+    let mut failure = failure.with_log(&own_log(run, &secrets), given);
     let is_set = |name: &str| std::env::var_os(name).is_some();
     let missed = environment::missed(&failure.log_tail, given, is_set);
     if !missed.is_empty() {
@@ -288,8 +286,8 @@ fn shown(mut failure: Failure, what: &str, run: &RunFolder, plan: &Plan) -> Fail
     failure
 }
 
-/// The last lines that a server itself wrote in a run, without its secrets.
-pub(crate) fn last_lines(run: &RunFolder, secrets: &[Secret]) -> Vec<String> {
+/// What a server itself wrote in a run, without its secrets.
+pub(crate) fn own_log(run: &RunFolder, secrets: &[Secret]) -> String {
     let text = own_files::read(&run.log_file()).unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
     let own: Vec<&str> = text
@@ -297,9 +295,7 @@ pub(crate) fn last_lines(run: &RunFolder, secrets: &[Secret]) -> Vec<String> {
         .filter(|line| !line.starts_with("[mcpt] "))
         .collect();
     // Before anything is cut off: of a secret of several lines, all must be seen to be known.
-    let shown = redact(&own.join("\n"), secrets);
-    let lines: Vec<String> = shown.lines().map(str::to_owned).collect();
-    lines[lines.len().saturating_sub(TAIL)..].to_vec()
+    redact(&own.join("\n"), secrets)
 }
 
 /// Ends and removes every run but the current one, and a server whose deletion was begun; each run by force when it takes

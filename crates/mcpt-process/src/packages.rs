@@ -2,7 +2,9 @@
 
 use std::{collections::BTreeSet, io, path::PathBuf};
 
-use mcpt_core::{CommandOption, DeployOptions, Failure, FailureKind, Garbage, Plan, Progress};
+use mcpt_core::{
+    CommandOption, DeployOptions, Failure, FailureKind, Garbage, Package, Plan, Progress,
+};
 use mcpt_package::{Store, Tree};
 use mcpt_workload::own_files;
 use tokio::time::timeout;
@@ -40,14 +42,25 @@ pub(crate) async fn installed(
     let installing = async { store(state).install(package, progress).await };
     match timeout(options.timeout, installing).await {
         Ok(tree) => Ok(Some(tree?)),
-        Err(_) => Err(Failure::new(FailureKind::TimedOut, what)
-            .because(format!(
-                "{} was not installed within {} s",
-                package.source(),
-                options.timeout.as_secs()
-            ))
-            .hint(format!("give it more time with {}", CommandOption::Timeout))),
+        Err(_) => Err(late(package, options, &what)),
     }
+}
+
+/// A package was not installed in time. What its authors have run may build for long, or wait for something that is not there.
+fn late(package: &Package, options: &DeployOptions, what: &str) -> Failure {
+    let mut failure = Failure::new(FailureKind::TimedOut, what).because(format!(
+        "{} was not installed within {} s",
+        package.source(),
+        options.timeout.as_secs()
+    ));
+    if !package.install_scripts.is_empty() {
+        failure = failure.because(format!(
+            "install scripts run for it, which may build or fetch something: those of {}; {} leaves them out",
+            package.install_scripts.join(", "),
+            CommandOption::NoInstallScripts
+        ));
+    }
+    failure.hint(format!("give it more time with {}", CommandOption::Timeout))
 }
 
 /// Installed packages that no run names, removed unless it is a dry run. None of them while the state of any run cannot be

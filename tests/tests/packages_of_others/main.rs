@@ -92,14 +92,10 @@ const PACKAGES: [Package; 12] = [
     package("pypi:duckduckgo-mcp-server", &[], "search"),
     // Pre-releases alone.
     package("pypi:markitdown-mcp", &[], "convert_to_markdown"),
-    // Python 3.12 or newer, and C.
+    // Python 3.12 or newer.
     Package {
         python: Some(12),
-        ..package(
-            "pypi:postgres-mcp",
-            &["postgresql://u:p@127.0.0.1:1/d"],
-            "execute_sql",
-        )
+        ..package("pypi:basic-memory", &["mcp"], "write_note")
     },
 ];
 

@@ -68,6 +68,16 @@ const OF_OTHERS: &[(&str, &[&str], &str)] = &[
         "uv's, which is run with them",
     ),
     (
+        "crates/mcpt-core/src/failure.rs",
+        &["--with"],
+        "uvx's, in a command line as people paste it",
+    ),
+    (
+        "crates/mcpt-core/src/last_words.rs",
+        &["--mcp", "--stdio"],
+        "of servers that others wrote, as their usages name them",
+    ),
+    (
         "crates/mcpt-package/src/npm.rs",
         &[
             "--ignore-scripts",

@@ -8,7 +8,7 @@ use mcpt_workload::own_files;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    configuration::salted_digest, deploy::last_lines, folder::RunFolder, lock, state::now,
+    configuration::salted_digest, deploy::own_log, folder::RunFolder, lock, state::now,
     trial::Trial, wire::Spec,
 };
 
@@ -106,11 +106,12 @@ async fn try_out(mut spec: Spec, run: &RunFolder, port: u16) -> io::Result<NotRe
     let Err(failure) = outcome else {
         return std::future::pending().await;
     };
-    let log_tail = last_lines(&new, &secrets);
+    // What it was given has started it before.
+    let failure = failure.with_log(&own_log(&new, &secrets), |_| true);
     trial.undo().await;
     drop(over);
     Ok(NotRenewed {
         why: failure.why,
-        log_tail,
+        log_tail: failure.log_tail,
     })
 }

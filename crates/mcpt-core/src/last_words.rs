@@ -1,0 +1,218 @@
+//! What of a server's log tells why it did not start: the line that says so is often not the last, behind a usage or a trace. Pure.
+
+/// Lines of a log that are looked at, the last ones.
+const LOOKED_AT: usize = 120;
+/// Longest that is told of a line, in characters.
+const LONGEST: usize = 300;
+/// Lines behind one about settings that were checked, which say what is wrong with each.
+const DETAILS: usize = 4;
+
+/// Commands and options by which programs that can do more are told to serve MCP, as their usage lists them.
+const WAYS_TO_SERVE: [&str; 9] = [
+    "mcp",
+    "mcp-server",
+    "start-mcp-server",
+    "serve",
+    "server",
+    "start",
+    "stdio",
+    "--mcp",
+    "--stdio",
+];
+
+/// Words of complaints that do not call themselves errors.
+const COMPLAINTS: [&str; 10] = [
+    "required",
+    "missing",
+    "must be",
+    "must set",
+    "not set",
+    "not provided",
+    "not found",
+    "unknown",
+    "invalid",
+    "please set",
+];
+
+/// The line in which a server says what it fails for, without what the bridge puts before it.
+pub(crate) fn complaint(log: &str) -> Option<String> {
+    let lines = said(log);
+    let at = |test: &dyn Fn(&str) -> bool| lines.iter().rposition(|line| test(line));
+    let found = at(&is_error).or_else(|| at(&is_complaint))?;
+    let line = lines.get(found)?;
+    let mut told = (*line).to_owned();
+    if line.contains("validation error") {
+        for detail in lines.iter().skip(found + 1).take(DETAILS) {
+            told.push_str("; ");
+            told.push_str(detail);
+        }
+    }
+    Some(match told.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", &told[..end]),
+        None => told,
+    })
+}
+
+/// The environment variables that a text names.
+pub(crate) fn variables(text: &str) -> Vec<String> {
+    let is_part = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
+    let mut names: Vec<String> = Vec::new();
+    for word in text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_') {
+        let is_name = word.starts_with(|c: char| c.is_ascii_uppercase())
+            && word.contains('_')
+            && word.chars().all(is_part);
+        if is_name && !names.iter().any(|name| name == word) {
+            names.push(word.to_owned());
+        }
+    }
+    names
+}
+
+/// The command or option in a usage that has a program serve MCP.
+pub(crate) fn way_to_serve(log: &str) -> Option<&'static str> {
+    let lines = said(log);
+    let listed = |way: &&&str| {
+        let is_it = |line: &&str| {
+            let line = line.trim_start_matches(['│', '|', '•', '*']).trim_start();
+            // In a list there are two spaces between a name and what it is for.
+            let behind = line.strip_prefix(**way);
+            behind.is_some_and(|behind| behind.starts_with("  ") || behind.starts_with("\t"))
+        };
+        lines.iter().any(is_it)
+    };
+    WAYS_TO_SERVE.iter().find(listed).copied()
+}
+
+/// Whether a Python program misses what version 2 of the MCP library does not have any more.
+pub(crate) fn wants_older_sdk(log: &str) -> bool {
+    let gone = ["No module named 'mcp.", "from 'mcp"];
+    said(log)
+        .iter()
+        .any(|line| gone.iter().any(|text| line.contains(text)))
+}
+
+/// The last lines that a server wrote itself, without those of the bridge around it and without empty ones.
+fn said(log: &str) -> Vec<&str> {
+    let mut lines: Vec<&str> = log.lines().rev().take(LOOKED_AT).collect();
+    lines.reverse();
+    let own = lines.into_iter().filter_map(own_words);
+    own.filter(|line| !line.is_empty()).collect()
+}
+
+/// What of a line of the log is the server's own; `None` for the bridge's.
+fn own_words(line: &str) -> Option<&str> {
+    let Some((_, told)) = line.split_once(" mcpt_bridge::") else {
+        return Some(line.trim());
+    };
+    let (_, told) = told.split_once(": ")?;
+    let words = told.strip_prefix("its last words: ").or_else(|| {
+        let (_, words) = told.strip_prefix("server[")?.split_once("]: ")?;
+        Some(words)
+    })?;
+    Some(words.strip_prefix("on stdout: ").unwrap_or(words).trim())
+}
+
+/// `Error: …`, `ValueError: …`, `program: error: …`, `[ERROR] …`.
+fn is_error(line: &str) -> bool {
+    let mut parts: Vec<&str> = line.split(": ").collect();
+    // What is behind the last colon is what is said.
+    parts.pop();
+    let names_one = |part: &&str| {
+        let word = part.rsplit([' ', '.', ']']).next().unwrap_or_default();
+        let lower = word.to_ascii_lowercase();
+        word.ends_with("Error")
+            || word.ends_with("Exception")
+            || matches!(lower.as_str(), "error" | "fatal" | "panic" | "err")
+    };
+    let lower = line.to_ascii_lowercase();
+    parts.iter().any(names_one) || lower.starts_with("[error]") || line.starts_with("ERROR ")
+}
+
+fn is_complaint(line: &str) -> bool {
+    let lower = line.to_lowercase();
+    COMPLAINTS.iter().any(|word| lower.contains(word))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BRIDGE: &str = "2026-11-30T17:26:01.475227Z ERROR mcpt_bridge::";
+
+    #[test]
+    fn what_real_servers_say() {
+        let node = format!(
+            "{BRIDGE}readiness: not ready: no answer to initialize: exit code 1\n\
+             {BRIDGE}readiness: its last words:     throw new Error('HubSpot access token is required.');\n\
+             {BRIDGE}readiness: its last words: Error: Set PRIVATE_APP_ACCESS_TOKEN and retry.\n\
+             {BRIDGE}readiness: its last words:     at new Client (file:///x.js:12:19)\n\
+             {BRIDGE}readiness: its last words: Node.js v24.19.0\n"
+        );
+        let cobra = format!(
+            "{BRIDGE}child: server[1]: Error: invalid configuration: no kubeconfig\n\
+             {BRIDGE}child: server[1]: Usage:\n{}",
+            format!("{BRIDGE}child: server[1]:   --x string   required by none\n").repeat(30)
+        );
+        for (log, expected) in [
+            (
+                &*node,
+                Some("Error: Set PRIVATE_APP_ACCESS_TOKEN and retry."),
+            ),
+            (&cobra, Some("Error: invalid configuration: no kubeconfig")),
+            (
+                "usage: x [-h] --db DB\nx: error: the following arguments are required: --db\n",
+                Some("x: error: the following arguments are required: --db"),
+            ),
+            (
+                "Traceback (most recent call last):\n  File \"x.py\", line 1\n\
+                 pydantic_core._pydantic_core.ValidationError: 1 validation error for Settings\n\
+                 api_url\n  Field required [type=missing]\n",
+                Some(
+                    "pydantic_core._pydantic_core.ValidationError: 1 validation error for Settings; \
+                     api_url; Field required [type=missing]",
+                ),
+            ),
+            (
+                "BRAVE_API_KEY environment variable is required\n",
+                Some("BRAVE_API_KEY environment variable is required"),
+            ),
+            ("ready\nlistening\n", None),
+            ("", None),
+        ] {
+            assert_eq!(complaint(log).as_deref(), expected, "{log}");
+        }
+        let long = format!("Error: {}", "é".repeat(1000));
+        assert_eq!(complaint(&long).unwrap().chars().count(), LONGEST + 1);
+    }
+
+    #[test]
+    fn what_a_server_of_an_older_library_misses() {
+        for (log, expected) in [
+            (
+                "ModuleNotFoundError: No module named 'mcp.server.fastmcp'. This is mcp 2.x",
+                true,
+            ),
+            (
+                "ImportError: cannot import name 'FastMCP' from 'mcp.server' (/x.py)",
+                true,
+            ),
+            ("ModuleNotFoundError: No module named 'mcpx'", false),
+        ] {
+            assert_eq!(wants_older_sdk(log), expected, "{log}");
+        }
+    }
+
+    #[test]
+    fn what_a_text_names() {
+        let names = variables("Set A_KEY or `B2_URL` (A_KEY, HTTP, x_Y, _Z, JSON-RPC)");
+        assert_eq!(names, ["A_KEY", "B2_URL"]);
+        for (log, expected) in [
+            ("Commands:\n  run   Runs\n  mcp   Serve MCP\n", Some("mcp")),
+            ("│ stdio      Run in stdio mode.  │\n", Some("stdio")),
+            ("Options:\n  --mcp  run as MCP server", Some("--mcp")),
+            ("mcp is nice\nserver started", None),
+        ] {
+            assert_eq!(way_to_serve(log), expected, "{log}");
+        }
+    }
+}
