@@ -76,7 +76,7 @@ pub(crate) fn way_to_serve(log: &str) -> Option<&'static str> {
             let line = line.trim_start_matches(['│', '|', '•', '*']).trim_start();
             // In a list there are two spaces between a name and what it is for.
             let behind = line.strip_prefix(**way);
-            behind.is_some_and(|behind| behind.starts_with("  ") || behind.starts_with("\t"))
+            behind.is_some_and(|behind| behind.starts_with("  ") || behind.starts_with('\t'))
         };
         lines.iter().any(is_it)
     };
