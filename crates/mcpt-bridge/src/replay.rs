@@ -33,6 +33,9 @@ const KEPT_WHEN_READ: Duration = Duration::from_mins(1);
 /// Events that may wait for a client that reads; at more, the server waits.
 const UNREAD: u64 = 16;
 
+/// The number of who reads a stream first.
+const FIRST_READER: u64 = 1;
+
 /// The streams of one session.
 #[derive(Debug, Default)]
 pub(crate) struct Replay {
@@ -82,7 +85,7 @@ fn numbers(event: &str) -> Option<(u64, u64)> {
 
 impl Replay {
     /// A stream for the call of this number; what its recorder takes, and its first reader.
-    pub(crate) fn begin(&self, call: u64, away: Arc<AtomicBool>) -> Arc<Recorded> {
+    pub(crate) fn begin(&self, call: u64, away: Arc<AtomicBool>) -> (Arc<Recorded>, Reader) {
         let recorded = Arc::new(Recorded {
             call,
             state: Mutex::new(State {
@@ -90,13 +93,17 @@ impl Replay {
                 bytes: 0,
                 first: 1,
                 read: 1,
-                reader: 0,
+                reader: FIRST_READER,
                 ended: false,
                 last: Instant::now(),
             }),
             changed: Notify::new(),
             away,
         });
+        let reader = Reader {
+            stream: Arc::clone(&recorded),
+            number: FIRST_READER,
+        };
         self.sweep();
         let mut streams = locked(&self.streams);
         while streams.len() >= MOST {
@@ -108,7 +115,7 @@ impl Replay {
             streams.remove(&call);
         }
         streams.insert(call, Arc::clone(&recorded));
-        recorded
+        (recorded, reader)
     }
 
     /// Forgets those that are too old, and of those that have ended the oldest of too many bytes.
@@ -130,14 +137,7 @@ impl Replay {
     pub(crate) fn after(&self, event: &str) -> Option<Reader> {
         let (call, number) = numbers(event)?;
         let stream = locked(&self.streams).get(&call).cloned()?;
-        let next = number.checked_add(1)?;
-        {
-            let state = stream.state();
-            if next < state.first || next > state.next() {
-                return None;
-            }
-        }
-        Some(stream.reader(next))
+        stream.reader_after(number)
     }
 
     /// Forgets all of them, with the session.
@@ -229,19 +229,25 @@ impl Recorded {
         state.ended && state.last.elapsed() > kept
     }
 
-    /// Who reads it from now on, from that event on. One that has read it before reads no more.
-    pub(crate) fn reader(self: &Arc<Self>, from: u64) -> Reader {
+    /// Who reads it from now on, from the event after that on; `None` when that is not there any more, or not there yet. One
+    /// that has read it before reads no more.
+    pub(crate) fn reader_after(self: &Arc<Self>, number: u64) -> Option<Reader> {
+        let next = number.checked_add(1)?;
+        // Until it is taken over, what it lacks may still be forgotten: all of this at once.
         let mut state = self.state();
+        if next < state.first || next > state.next() {
+            return None;
+        }
         state.reader += 1;
-        state.read = from;
+        state.read = next;
         let number = state.reader;
         self.away.store(false, Relaxed);
         drop(state);
         self.changed.notify_waiters();
-        Reader {
+        Some(Reader {
             stream: Arc::clone(self),
             number,
-        }
+        })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -313,4 +319,38 @@ impl Drop for Reader {
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_stream_is_taken_up_where_it_still_is_or_not_at_all() {
+        let replay = Replay::default();
+        let away = Arc::new(AtomicBool::new(true));
+        let (recorded, reader) = replay.begin(7, away);
+        drop(reader);
+        let (say, events) = mpsc::channel(4);
+        for _ in 0..3 {
+            let event = Event::error(None, mcpt_protocol::ErrorCode::SERVER_ERROR, "x");
+            say.send(event).await.unwrap();
+        }
+        drop(say);
+        Arc::clone(&recorded).record(None, events).await;
+        assert!(recorded.reader_after(3).is_some(), "at its end");
+        assert!(recorded.reader_after(4).is_none(), "not there yet");
+        assert!(recorded.reader_after(u64::MAX).is_none());
+        assert!(recorded.reader_after(0).is_some(), "from its beginning");
+        recorded.away.store(true, Relaxed);
+        // As happens between the question for a stream and the answer.
+        assert!(recorded.forget_oldest());
+        assert!(recorded.reader_after(0).is_none(), "forgotten");
+        assert!(replay.after("7-0").is_none());
+        let reader = replay.after("7-1").unwrap();
+        for wanted in ["7-2", "7-3"] {
+            assert_eq!(reader.next().await.unwrap().0, wanted);
+        }
+        assert!(reader.next().await.is_none());
+    }
 }

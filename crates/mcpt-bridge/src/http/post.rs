@@ -223,8 +223,7 @@ impl Kept {
         events: mpsc::Receiver<sse::Event>,
         held: impl Send + 'static,
     ) -> Response {
-        let recorded = self.session.replay().begin(self.call, self.away);
-        let reader = recorded.reader(1);
+        let (recorded, reader) = self.session.replay().begin(self.call, self.away);
         tokio::spawn(recorded.record(first, events));
         let told_at_once = self.session.version() == NEWEST_LEGACY;
         let beginning = told_at_once.then(|| reader.beginning());
