@@ -1,8 +1,11 @@
 //! [`Adapter`]: a server of the older transport as streamable HTTP, for one who speaks that within the same process.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt, io,
+    sync::{Arc, Mutex, PoisonError},
+};
 
-use axum::Router;
+use axum::{Extension, Router};
 use hyper::server::conn::http1;
 use hyper_util::{rt::TokioIo, service::TowerToHyperService};
 use tokio::{
@@ -22,6 +25,22 @@ pub struct Adapter {
     bridge: Arc<Bridge>,
     router: Router,
     idle: AbortHandle,
+}
+
+/// Why the server could not be reached for a session that was to begin, if that is why there is none: nothing of the request
+/// was sent to it.
+#[derive(Debug, Clone, Default)]
+pub struct Unreached(Arc<Mutex<Option<io::Error>>>);
+
+impl Unreached {
+    pub(crate) fn note(&self, reason: io::Error) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason);
+    }
+
+    /// What kept it from being reached. Known once the answer has come.
+    pub fn take(&self) -> Option<io::Error> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
 }
 
 impl Adapter {
@@ -49,17 +68,20 @@ impl Adapter {
         self.bridge.sessions.get(session).is_some()
     }
 
-    /// A connection to it, on which HTTP/1.1 is spoken.
-    pub fn connect(&self) -> DuplexStream {
+    /// A connection to it, on which HTTP/1.1 is spoken, and where it says that the server could not be reached for a session
+    /// that was to begin on it.
+    pub fn connect(&self) -> (DuplexStream, Unreached) {
         let (near, far) = duplex(PIPE);
-        let service = TowerToHyperService::new(self.router.clone());
+        let unreached = Unreached::default();
+        let router = self.router.clone().layer(Extension(unreached.clone()));
+        let service = TowerToHyperService::new(router);
         tokio::spawn(async move {
             let served = http1::Builder::new().serve_connection(TokioIo::new(far), service);
             if let Err(error) = served.await {
                 tracing::trace!(%error, "a connection within the process ended");
             }
         });
-        near
+        (near, unreached)
     }
 }
 

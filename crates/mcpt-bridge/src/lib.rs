@@ -30,7 +30,7 @@ use std::{future::Future, sync::Arc};
 use tokio::net::TcpListener;
 
 pub use self::{
-    adapter::Adapter,
+    adapter::{Adapter, Unreached},
     config::BridgeConfig,
     error::BridgeError,
     older::{Asked, OlderServer},

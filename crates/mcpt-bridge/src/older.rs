@@ -10,14 +10,15 @@ use bytes::Bytes;
 use hyper::{Response, StatusCode, body::Incoming};
 use mcpt_protocol::header::{LAST_EVENT_ID, METHOD, NAME, PROTOCOL_VERSION, SESSION_ID};
 
-pub(crate) use self::link::{Link, connect};
+pub(crate) use self::link::{Link, Opened, Unopened, connect, open};
 
 /// What comes of asking such a server.
 pub type Asked<T> = Pin<Box<dyn Future<Output = io::Result<T>> + Send>>;
 
 /// How a server of the older transport is reached. Each session has one stream, and ends with it.
 pub trait OlderServer: fmt::Debug + Send + Sync + 'static {
-    /// Opens the stream on which the server says all that it has to say. `headers` go with it.
+    /// Opens the stream on which the server says all that it has to say. `headers` go with it. An error means that the server
+    /// cannot be reached.
     fn listen(&self, headers: HeaderMap) -> Asked<Response<Incoming>>;
 
     /// Posts a message where the server has said by its `endpoint` event, a URL that may be relative to that of the stream;

@@ -19,7 +19,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     BridgeConfig,
     begin::{Begun, begin, shown},
-    child, older,
+    child,
+    older::{self, Opened, Unopened},
     readiness::{Readiness, StartFailure, State},
     session::{Session, Takes},
     sse::Event,
@@ -81,6 +82,8 @@ pub(crate) enum NoSession {
     TooMany(usize),
     #[error("{}", .0.reason)]
     Failing(StartFailure),
+    #[error(transparent)]
+    Unopened(Unopened),
     #[error("no randomness for a session id: {0}")]
     Random(getrandom::Error),
 }
@@ -126,7 +129,14 @@ impl Sessions {
         }
         let slot = self.slot().await;
         let slot = slot.ok_or(NoSession::TooMany(self.config.max_sessions))?;
-        self.start_in(Some(slot), headers).inspect_err(|error| {
+        let opened = match &self.config.older {
+            Some(server) => {
+                let opened = older::open(server, headers).await;
+                Some(opened.map_err(NoSession::Unopened)?)
+            }
+            None => None,
+        };
+        self.start_in(Some(slot), opened).inspect_err(|error| {
             if let NoSession::Failing(failure) = error {
                 self.readiness.doubt(failure);
             }
@@ -191,13 +201,13 @@ impl Sessions {
     fn start_in(
         self: &Arc<Self>,
         slot: Option<OwnedSemaphorePermit>,
-        headers: &HeaderMap,
+        opened: Option<Opened>,
     ) -> Result<NewSession, NoSession> {
         let id = new_id().map_err(NoSession::Random)?;
         let owner = id.get(..16).unwrap_or(&id);
         let account = self.budget.account();
-        let started = match &self.config.older {
-            Some(server) => older::connect(server, headers, self.config.max_message, &account),
+        let started = match opened {
+            Some(opened) => older::connect(opened, self.config.max_message, &account),
             None => child::start(&self.config, owner, &account).map_err(|cannot| {
                 NoSession::Failing(StartFailure {
                     reason: cannot.to_string(),
@@ -259,7 +269,14 @@ impl Sessions {
         } else {
             None
         };
-        let session = match self.start_in(slot, &HeaderMap::new()) {
+        let opened = match &self.config.older {
+            Some(server) => {
+                let opened = older::open(server, &HeaderMap::new()).await;
+                Some(opened.map_err(|why| failed(because(why.to_string())))?)
+            }
+            None => None,
+        };
+        let session = match self.start_in(slot, opened) {
             Ok(session) => session,
             Err(NoSession::Failing(failure)) => return Err(failed(failure)),
             Err(other) => return Err(failed(because(other.to_string()))),

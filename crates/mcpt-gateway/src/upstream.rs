@@ -109,7 +109,11 @@ impl Upstream {
         mut request: Request<RequestBody>,
     ) -> Result<(Response<Incoming>, Connection), SendError> {
         if let Some(adapter) = self.older.takes(&request) {
-            return Box::pin(older::exchange(&adapter, request)).await;
+            let exchanged = Box::pin(older::exchange(&adapter, request)).await;
+            if matches!(exchanged, Err(SendError::Unreachable { .. })) {
+                self.older.forget();
+            }
+            return exchanged;
         }
         let query = request.uri().query().map(str::to_owned);
         for _ in 0..=REDIRECTS_MAX {

@@ -6,6 +6,7 @@ use std::{
 };
 
 use axum::{
+    Extension,
     body::Body,
     extract::State,
     http::{HeaderMap, HeaderValue, StatusCode, header::RETRY_AFTER},
@@ -28,7 +29,9 @@ use super::{
 };
 use crate::{
     BridgeConfig,
+    adapter::Unreached,
     begin::{Begun, begin},
+    older::Unopened,
     readiness,
     session::{Outgoing, Over, Session, Stream, Takes},
     sessions::NoSession,
@@ -51,6 +54,7 @@ const BATCH_VERSION: &str = "2025-03-26";
 /// Answers one POST.
 pub(super) async fn post(
     State(bridge): State<Arc<Bridge>>,
+    unreached: Option<Extension<Unreached>>,
     headers: HeaderMap,
     mut body: Body,
 ) -> Response {
@@ -106,7 +110,8 @@ pub(super) async fn post(
         && !stateless
     {
         let id = id.to_owned();
-        return initialize(&bridge, &headers, &id, read).await;
+        let begun = initialize(&bridge, &headers, &id, read).await;
+        return begun.unwrap_or_else(|none| no_session(&id, none, unreached));
     }
     match era_of_request(&headers, Some(&message), UnknownVersion::Refuse) {
         Ok(RequestEra::Modern) => return stateless::answer(&bridge, headers, read).await,
@@ -282,29 +287,44 @@ fn unanswered(id: &RawValue, why: &dyn std::fmt::Display) -> sse::Event {
     sse::Event::error(id, ErrorCode::SERVER_ERROR, &why.to_string())
 }
 
+/// What a client is told when no session could begin. Who asks within the process is told apart when nobody was reached.
+fn no_session(id: &RawValue, none: NoSession, asks: Option<Extension<Unreached>>) -> Response {
+    let id = Part::alone(id);
+    let NoSession::Unopened(why) = none else {
+        return refuse_session(id, &none);
+    };
+    let (status, code) = (StatusCode::BAD_GATEWAY, ErrorCode::INTERNAL_ERROR);
+    let response = error(status, Some(id), code, &why.to_string(), None);
+    tracing::warn!("a session could not begin: {why}");
+    if let (Unopened::Unreachable(reason), Some(Extension(asks))) = (why, asks) {
+        asks.note(reason);
+    }
+    response
+}
+
 /// Starts a child for a new session and has it answer.
+///
+/// # Errors
+/// [`NoSession`] when none could begin.
 async fn initialize(
     bridge: &Bridge,
     headers: &HeaderMap,
     id: &RawValue,
     read: ReadBody,
-) -> Response {
+) -> Result<Response, NoSession> {
     let id = Part::alone(id);
     let _in_progress = bridge.requests.token();
     if headers.contains_key(SESSION_ID) {
         let text = "initialize begins a session and cannot be sent in one";
-        return error(
+        return Ok(error(
             StatusCode::BAD_REQUEST,
             Some(id),
             ErrorCode::INVALID_REQUEST,
             text,
             None,
-        );
+        ));
     }
-    let mut session = match bridge.sessions.start(headers).await {
-        Ok(session) => session,
-        Err(none) => return refuse_session(id, &none),
-    };
+    let mut session = bridge.sessions.start(headers).await?;
     let (stream, answers) = Session::stream();
     let request = Message::parse(&read.bytes).map(|message| {
         session.request(
@@ -316,36 +336,38 @@ async fn initialize(
     });
     let request = match request {
         Ok(request) => request,
-        Err(malformed) => return refuse_message(&malformed),
+        Err(malformed) => return Ok(refuse_message(&malformed)),
     };
     let request = match read.free(|charge| request.charged(charge)) {
         Ok(request) => request,
-        Err(over) => return refuse_body(&over.into()),
+        Err(over) => return Ok(refuse_body(&over.into())),
     };
     let limit = bridge.config.initialize_timeout;
     let (answer, version) = match begin(&session, request, answers, limit).await {
         Ok(Begun::Agreed { answer, version }) => (answer, version),
-        Ok(Begun::Refused { answer }) => return json_response(StatusCode::OK, answer.json()),
+        Ok(Begun::Refused { answer }) => {
+            return Ok(json_response(StatusCode::OK, answer.json()));
+        }
         Err(_) if bridge.readiness.state() == readiness::State::Draining => {
-            return refuse_session(id, &NoSession::Draining);
+            return Err(NoSession::Draining);
         }
         Err(failure) => {
             bridge.readiness.doubt(&failure);
             let (status, code) = (StatusCode::BAD_GATEWAY, ErrorCode::INTERNAL_ERROR);
-            return error(status, Some(id), code, &failure.reason, None);
+            return Ok(error(status, Some(id), code, &failure.reason, None));
         }
     };
     bridge.readiness.succeeded();
     session.agree_on(version);
     bridge.sessions.publish(&mut session);
     let mut response = json_response(StatusCode::OK, answer.json());
-    match HeaderValue::from_str(session.id()) {
+    Ok(match HeaderValue::from_str(session.id()) {
         Ok(id) => {
             response.headers_mut().insert(SESSION_ID, id);
             response
         }
         Err(e) => refuse(StatusCode::INTERNAL_SERVER_ERROR, &e.to_string()),
-    }
+    })
 }
 
 /// Refuses a session for now.

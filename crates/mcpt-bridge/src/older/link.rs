@@ -9,7 +9,7 @@ use axum::http::{
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use http_body_util::BodyExt as _;
-use hyper::{Response, body::Incoming};
+use hyper::body::Incoming;
 use mcpt_http::Account;
 use mcpt_protocol::{
     ErrorCode, Kind, Message, error_response, media,
@@ -46,21 +46,48 @@ pub(crate) struct Link {
     task: JoinHandle<String>,
 }
 
-/// Begins a session on behalf of who has sent these headers. What it says is held by `account`, in messages of at most `max`
-/// bytes.
-pub(crate) fn connect(
+/// The stream of a session that is to begin.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    server: Arc<dyn OlderServer>,
+    headers: HeaderMap,
+    stream: Incoming,
+}
+
+/// Opens the stream of a session on behalf of who has sent these headers.
+///
+/// # Errors
+/// [`Unopened`].
+pub(crate) async fn open(
     server: &Arc<dyn OlderServer>,
     headers: &HeaderMap,
-    max: usize,
-    account: &Account,
-) -> Started {
+) -> Result<Opened, Unopened> {
+    let headers = carried(headers);
+    let mut asked = headers.clone();
+    asked.insert(ACCEPT, HeaderValue::from_static(media::EVENT_STREAM));
+    let opened = tokio::time::timeout(BEGIN, server.listen(asked)).await;
+    let response = opened
+        .map_err(|_| Unopened::Late)?
+        .map_err(Unopened::Unreachable)?;
+    if !response.status().is_success() || !media::is_type(response.headers(), media::EVENT_STREAM) {
+        return Err(Unopened::NoStream(response.status()));
+    }
+    Ok(Opened {
+        server: Arc::clone(server),
+        headers,
+        stream: response.into_body(),
+    })
+}
+
+/// Begins the session of a stream. What it says is held by `account`, in messages of at most `max` bytes.
+pub(crate) fn connect(opened: Opened, max: usize, account: &Account) -> Started {
     let (near, far) = duplex(PIPE);
     let wire = Wire {
-        server: Arc::clone(server),
-        headers: carried(headers),
+        server: opened.server,
+        headers: opened.headers,
         max,
     };
-    let task = tokio::spawn(wire.run(far));
+    let task = tokio::spawn(wire.run(opened.stream, far));
     let (stdout, stdin) = tokio::io::split(near);
     let stdout: Box<dyn AsyncRead + Send + Sync + Unpin> = Box::new(stdout);
     Started {
@@ -86,9 +113,11 @@ impl Drop for Link {
     }
 }
 
-/// There is no stream.
+/// Why there is no stream, and so no session: nothing was said in it.
 #[derive(Debug, thiserror::Error)]
-enum Unopened {
+pub(crate) enum Unopened {
+    #[error("the server did not begin its stream of events in time")]
+    Late,
     #[error("the server cannot be reached: {0}")]
     Unreachable(io::Error),
     #[error("the server answers {0} where its stream of events should be")]
@@ -108,12 +137,7 @@ struct Wire {
 
 impl Wire {
     /// Passes messages on both ways until one of them ends; why it has ended.
-    async fn run(self, session: DuplexStream) -> String {
-        let stream = match tokio::time::timeout(BEGIN, self.open()).await {
-            Ok(Ok(stream)) => stream,
-            Ok(Err(why)) => return why.to_string(),
-            Err(_) => return "the server did not begin its stream of events in time".to_owned(),
-        };
+    async fn run(self, stream: Incoming, session: DuplexStream) -> String {
         let (input, output) = tokio::io::split(session);
         let output = Mutex::new(output);
         let (told, endpoint) = watch::channel(None);
@@ -121,18 +145,6 @@ impl Wire {
             why = self.hear(stream, &told, &output) => why,
             why = self.post_all(input, endpoint, &output) => why,
         }
-    }
-
-    async fn open(&self) -> Result<Incoming, Unopened> {
-        let mut headers = self.headers.clone();
-        headers.insert(ACCEPT, HeaderValue::from_static(media::EVENT_STREAM));
-        let opened = self.server.listen(headers).await;
-        let response: Response<Incoming> = opened.map_err(Unopened::Unreachable)?;
-        let status = response.status();
-        if !status.is_success() || !media::is_type(response.headers(), media::EVENT_STREAM) {
-            return Err(Unopened::NoStream(status));
-        }
-        Ok(response.into_body())
     }
 
     /// Hears the server. What it says first is where messages go.

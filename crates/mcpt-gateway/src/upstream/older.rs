@@ -26,7 +26,7 @@ use mcpt_protocol::{header::SESSION_ID, media, sse::Reader};
 use tokio::sync::Mutex;
 use url::Url;
 
-use super::{SendError, in_words, pool::Connection, wire::Wire};
+use super::{SendError, in_words, moved::Again, pool::Connection, wire::Wire};
 use crate::exchange::RequestBody;
 
 /// How long it is believed that an endpoint speaks the older transport, and that one does not which has answered nothing well
@@ -172,17 +172,28 @@ impl Older {
     }
 }
 
-/// Sends a request to sessions with a server of the older transport.
+/// Sends a request to sessions with a server of the older transport. One that was to begin a session comes back when the server
+/// cannot be reached.
 pub(super) async fn exchange(
     adapter: &Adapter,
     request: Request<RequestBody>,
 ) -> Result<(Response<Incoming>, Connection), SendError> {
-    let mut sender = match mcpt_http::client::speak(adapter.connect()).await {
+    let (stream, unreached) = adapter.connect();
+    let mut sender = match mcpt_http::client::speak(stream).await {
         Ok(sender) => sender,
         Err(error) => return Err(SendError::unreachable(request, io::Error::other(error))),
     };
+    let begins = !request.headers().contains_key(SESSION_ID);
+    let again = begins.then(|| (request.uri().clone(), Again::of(&request)));
     let response = sender.send_request(request).await;
     let response = response.map_err(SendError::sent)?;
+    if let Some(reason) = unreached.take()
+        && let Some((uri, again)) = again
+        && let Some(mut request) = again.into_request()
+    {
+        *request.uri_mut() = uri;
+        return Err(SendError::not_connected(request, reason));
+    }
     Ok((response, Connection::new(sender, false)))
 }
 
@@ -251,20 +262,27 @@ impl OlderEndpoint {
     }
 }
 
-/// A request to the server; nothing of it reaches who asks but what became of it.
+/// A request to the server.
 async fn send(
     wire: &Wire,
     method: Method,
     uri: Uri,
     headers: HeaderMap,
     body: RequestBody,
-) -> io::Result<(Response<Incoming>, Connection)> {
+) -> Result<(Response<Incoming>, Connection), SendError> {
     let mut request = Request::new(body);
     *request.method_mut() = method;
     *request.uri_mut() = uri;
     *request.headers_mut() = headers;
-    wire.show(request.headers_mut())?;
-    wire.exchange(request).await.map_err(|error| match error {
+    if let Err(reason) = wire.show(request.headers_mut()) {
+        return Err(SendError::unreachable(request, reason));
+    }
+    wire.exchange(request).await
+}
+
+/// What who asks is told of an error: no address, and no more than what became of the request.
+fn in_short(error: SendError) -> io::Error {
+    match error {
         SendError::Unreachable { reason, .. } | SendError::Exhausted(reason) => {
             io::Error::new(reason.kind(), in_words(&reason))
         }
@@ -272,7 +290,7 @@ async fn send(
         SendError::Broken(_) | SendError::Body { .. } | SendError::Late(_) | SendError::Moved => {
             io::Error::other("the connection broke")
         }
-    })
+    }
 }
 
 impl OlderServer for OlderEndpoint {
@@ -280,7 +298,13 @@ impl OlderServer for OlderEndpoint {
         let (wire, uri) = (Arc::clone(&self.wire), self.uri.clone());
         Box::pin(async move {
             let none = RequestBody::none();
-            let (response, _) = send(&wire, Method::GET, uri, headers, none).await?;
+            let (response, _) = match send(&wire, Method::GET, uri, headers, none).await {
+                // As it is: it decides what becomes of the request.
+                Err(SendError::Unreachable { reason, .. } | SendError::Exhausted(reason)) => {
+                    return Err(reason);
+                }
+                sent => sent.map_err(in_short)?,
+            };
             Ok(response)
         })
     }
@@ -289,7 +313,9 @@ impl OlderServer for OlderEndpoint {
         let (wire, uri) = (Arc::clone(&self.wire), self.endpoint(endpoint));
         Box::pin(async move {
             let message = RequestBody::whole(message);
-            let (response, connection) = send(&wire, Method::POST, uri?, headers, message).await?;
+            let (response, connection) = send(&wire, Method::POST, uri?, headers, message)
+                .await
+                .map_err(in_short)?;
             let status = response.status();
             // The answer comes on the stream; what stands here says nothing more.
             let rest = Limited::new(response.into_body(), SHORT).collect().await;

@@ -12,6 +12,7 @@ use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _, BufReader},
     net::{TcpListener, TcpStream},
     sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
+    task::JoinHandle,
 };
 
 use crate::{
@@ -40,6 +41,7 @@ struct Older {
     asked: UnboundedReceiver<Asked>,
     /// Sessions whose clients have gone away.
     left: UnboundedReceiver<String>,
+    serving: JoinHandle<()>,
 }
 
 impl Older {
@@ -51,7 +53,7 @@ impl Older {
         let (note, asked) = unbounded_channel();
         let (leaves, left) = unbounded_channel();
         let shared = Arc::clone(&sessions);
-        tokio::spawn(async move {
+        let serving = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let (sessions, note, leaves) = (Arc::clone(&shared), note.clone(), leaves.clone());
                 tokio::spawn(async move {
@@ -76,7 +78,15 @@ impl Older {
             sessions,
             asked,
             left,
+            serving,
         }
+    }
+
+    /// Ends it: from now on nobody answers there.
+    async fn end(self) {
+        self.serving.abort();
+        drop(self.serving.await);
+        self.sessions.lock().unwrap().alive.clear();
     }
 
     /// Ends all its sessions, as a server that is started anew does.
@@ -256,6 +266,25 @@ async fn a_session_that_the_server_has_given_up_is_a_404() {
     assert!(tokio::time::timeout(PATIENCE, gone).await.is_ok());
     let session = gateway.open().await;
     assert_eq!(text(&gateway.call(&session, "count").await.text), "1");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sessions_begin_elsewhere_when_such_a_server_is_gone() {
+    let (gateway, gone) = before(beside).await;
+    let other = Older::start(beside).await;
+    drop(gateway.open().await);
+    let endpoints = [
+        ("a", gone.address, Conditions::READY),
+        ("b", other.address, Conditions::READY),
+    ];
+    gone.end().await;
+    gateway.endpoints(&endpoints);
+    gateway.shows("condition=\"ready\"} 2").await;
+    // Each begins where fewer are, so that the one that is gone has its turn.
+    for _ in 0..4 {
+        let session = gateway.open().await;
+        assert_eq!(text(&gateway.call(&session, "count").await.text), "1");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
