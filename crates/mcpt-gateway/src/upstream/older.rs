@@ -33,8 +33,8 @@ use crate::exchange::RequestBody;
 /// yet, in milliseconds.
 const BELIEVED_MS: u64 = 5 * 60 * 1000;
 const DISBELIEVED_MS: u64 = 60 * 1000;
-/// How long a stream may take to begin.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a stream may take to begin. Whoever waits for the answer to a request waits for this as well.
+const PATIENCE: Duration = Duration::from_secs(2);
 /// Longest beginning of a stream, and longest answer to a message that was posted.
 const SHORT: usize = 64 * 1024;
 
@@ -153,7 +153,8 @@ impl Older {
         let mut found = self.found();
         if found == Found::Nothing {
             let looked = tokio::time::timeout(PATIENCE, server.looks_older(headers.clone()));
-            found = looked.await.unwrap_or(Found::Nothing);
+            // Servers of the older transport say at once where messages go.
+            found = looked.await.unwrap_or(Found::Neither);
             tracing::debug!(?found, "looked whether a server is of the older transport");
             if found != Found::Nothing {
                 self.note(found);

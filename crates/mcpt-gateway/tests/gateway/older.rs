@@ -17,7 +17,7 @@ use tokio::{
 
 use crate::{
     harness::{PATIENCE, Tellable, call, gateway},
-    scripted::{Asked, read},
+    scripted::{Asked, Said, read, scripted},
 };
 
 /// One session: what it says goes to its stream, and its count of calls.
@@ -328,9 +328,21 @@ async fn messages_go_to_no_other_address() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_refuses_is_looked_at_once() {
+    looked_at_once(|_| Said::Status(405)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_with_a_silent_stream_is_looked_at_once() {
+    looked_at_once(|asked| match &*asked.method {
+        "GET" => Said::Open(Vec::new()),
+        _ => Said::Status(405),
+    })
+    .await;
+}
+
+async fn looked_at_once(script: fn(&Asked) -> Said) {
     let gateway = gateway();
-    let mut server =
-        crate::scripted::scripted(json!({}), |_| Some(crate::scripted::Said::Status(405))).await;
+    let mut server = scripted(json!({}), move |asked| Some(script(asked))).await;
     gateway.endpoints(&[("a", server.address, Conditions::READY)]);
     gateway.shows("condition=\"ready\"} 1").await;
     let message = json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {}});
