@@ -24,7 +24,7 @@ use futures_util::{
 use http_body_util::Empty;
 use hyper::{Request, StatusCode, header::HOST};
 use mcpt_gateway_api::{ROUNDS_PATH, RoundPage, RoundsPage, SESSIONS_PATH};
-use mcpt_http::client;
+use mcpt_http::client::{self, ExchangeError};
 use mcpt_routing::{EndpointId, RoundKey, Sightings};
 use serde::de::DeserializeOwned;
 use tokio::time::{Instant, MissedTickBehavior};
@@ -37,6 +37,8 @@ const EVERY: Duration = Duration::from_secs(1);
 const NAMES_WITHIN: Duration = Duration::from_mins(1);
 /// How long a peer may take to answer.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// After how many turns without an answer the gateway before this one is gone, although somebody listens there.
+const MISSES: u32 = 10;
 /// Largest answer in bytes, far beyond what a gateway tells.
 const MAX_ANSWER: usize = 4 * 1024 * 1024;
 
@@ -45,7 +47,7 @@ const MAX_ANSWER: usize = 4 * 1024 * 1024;
 pub struct Peers {
     host: String,
     port: u16,
-    /// Whether nobody is asked any more once none of them answers.
+    /// Whether nobody is asked any more once none of them is there.
     until_gone: bool,
 }
 
@@ -209,16 +211,21 @@ pub(crate) async fn exchange(
     let mut turns = tokio::time::interval(EVERY);
     turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let begin = Instant::now();
+    let mut missed = Missed::default();
     loop {
         turns.tick().await;
         let before = known.alive();
         let found = peers.look_up().await;
         let unknown = matches!(found, Found::Unknown(_));
-        let alive = ask_all(found, &before, &mut reports).await;
+        let Asked { alive, refused } = ask_all(found, &before, &mut reports).await;
         let mut new = alive.clone();
         new.retain(|address| !before.contains(address));
         known.turn(&before, &alive);
         if heard.load(Relaxed) {
+            if peers.until_gone {
+                // It was late once, and may tell this one nothing since.
+                replicas.join(&new, directory.now()).await;
+            }
             for address in new {
                 let replicas = Arc::clone(&replicas);
                 tokio::spawn(async move { replicas.give_all(address).await });
@@ -235,19 +242,40 @@ pub(crate) async fn exchange(
         if !unknown || begin.elapsed() >= NAMES_WITHIN {
             heard.store(true, Relaxed);
         }
-        if peers.until_gone && alive.is_empty() {
+        if peers.until_gone && missed.is_gone(&alive, refused) {
             return;
         }
     }
 }
 
+/// How often in a row nobody has answered.
+#[derive(Debug, Default)]
+struct Missed(u32);
+
+impl Missed {
+    /// Takes in a turn; whether nobody is there any more.
+    fn is_gone(&mut self, alive: &[SocketAddr], refused: bool) -> bool {
+        self.0 = if alive.is_empty() { self.0 + 1 } else { 0 };
+        alive.is_empty() && refused || self.0 == MISSES
+    }
+}
+
+/// What came of asking.
+#[derive(Debug, PartialEq, Eq)]
+struct Asked {
+    /// All that answer.
+    alive: Vec<SocketAddr>,
+    /// Whether nobody listens at any of the others.
+    refused: bool,
+}
+
 /// Asks those that the name has, and those that are there already: a name tells of new ones late, and whoever tells of
-/// names may be away. Gives all that answer.
+/// names may be away.
 async fn ask_all(
     found: Found,
     there: &[SocketAddr],
     reports: &mut BTreeMap<SocketAddr, Sightings>,
-) -> Vec<SocketAddr> {
+) -> Asked {
     let mut addresses = match found {
         Found::At(addresses) => addresses,
         Found::Nobody(error) | Found::Unknown(error) => {
@@ -256,7 +284,7 @@ async fn ask_all(
         }
     };
     addresses.extend(there);
-    let mut alive = Vec::new();
+    let (mut alive, mut refused) = (Vec::new(), true);
     reports.retain(|address, _| addresses.contains(address));
     let asked = addresses.into_iter().map(async |address| {
         let asked = ask(address, SESSIONS_PATH.to_owned());
@@ -269,10 +297,13 @@ async fn ask_all(
                 reports.insert(address, sightings);
                 alive.push(address);
             }
-            Err(error) => tracing::debug!(%address, %error, "a peer does not answer"),
+            Err(error) => {
+                refused &= error.kind() == io::ErrorKind::ConnectionRefused;
+                tracing::debug!(%address, %error, "a peer does not answer");
+            }
         }
     }
-    alive
+    Asked { alive, refused }
 }
 
 async fn ask<T: DeserializeOwned>(address: SocketAddr, path: String) -> io::Result<T> {
@@ -282,7 +313,10 @@ async fn ask<T: DeserializeOwned>(address: SocketAddr, path: String) -> io::Resu
         .map_err(io::Error::other)?;
     let host = address.ip().to_string();
     let answer = client::exchange(&host, address.port(), request).await;
-    let answer = answer.map_err(io::Error::other)?;
+    let answer = answer.map_err(|error| match error {
+        ExchangeError::Connect(reason) => reason,
+        other => io::Error::other(other),
+    })?;
     if answer.status() != StatusCode::OK {
         return Err(io::Error::other(format!("it answered {}", answer.status())));
     }
@@ -323,15 +357,38 @@ mod tests {
         let (one, other) = (replica().await, replica().await);
         let mut reports = BTreeMap::new();
         let found = Found::At(BTreeSet::from([one]));
-        assert_eq!(ask_all(found, &[], &mut reports).await, [one]);
+        assert_eq!(ask_all(found, &[], &mut reports).await.alive, [one]);
         for away in [Found::Unknown, Found::Nobody] {
-            let mut alive = ask_all(away(io::Error::other("x")), &[one, other], &mut reports).await;
+            let found = away(io::Error::other("x"));
+            let mut alive = ask_all(found, &[one, other], &mut reports).await.alive;
             alive.sort_unstable();
             let mut all = vec![one, other];
             all.sort_unstable();
             assert_eq!(alive, all);
             assert_eq!(reports.len(), 2);
         }
+    }
+
+    #[tokio::test]
+    async fn the_gateway_before_is_gone_once_nobody_listens_there_and_not_when_it_is_late() {
+        let there = replica().await;
+        let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let late = silent.local_addr().unwrap();
+        let mut reports = BTreeMap::new();
+        let mut missed = Missed::default();
+        let mut turn = async |address| {
+            let found = Found::At(BTreeSet::from([address]));
+            let Asked { alive, refused } = ask_all(found, &[], &mut reports).await;
+            missed.is_gone(&alive, refused)
+        };
+        assert!(!turn(late).await);
+        assert!(!turn(there).await);
+        assert!(!turn(late).await, "one that is late again");
+        drop(silent);
+        assert!(turn(late).await, "nobody listens");
+        let mut missed = Missed::default();
+        let turns = (0..MISSES).map(|_| missed.is_gone(&[], false));
+        assert_eq!(turns.filter(|gone| *gone).count(), 1, "after the last");
     }
 
     #[test]

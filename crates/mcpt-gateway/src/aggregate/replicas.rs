@@ -104,7 +104,7 @@ impl Replicas {
     }
 
     /// Tells all others of a session, and waits until they know, but for no one for long.
-    pub(crate) async fn tell(&self, id: JoinedId) {
+    pub(crate) async fn tell(self: &Arc<Self>, id: JoinedId) {
         let others = self.others();
         if others.is_empty() {
             return;
@@ -119,9 +119,30 @@ impl Replicas {
                 tracing::warn!(%address, %error, "another replica of the gateway was not told of a session");
                 // It is told of all of them once it answers again.
                 self.others.lost(address);
+                if matches!(error, Untold::Late) {
+                    let this = Arc::clone(self);
+                    tokio::spawn(async move { this.take_back(address).await });
+                }
             }
         }))
         .await;
+    }
+
+    /// Waits for one that was late, which need not be asked by anybody else: once it answers it is told of all sessions, and of
+    /// new ones as before.
+    async fn take_back(&self, address: SocketAddr) {
+        let path = format!("{LEGS_PATH}/0");
+        let answers = async { send(&mut connected(address).await?.0, address, get(&path)).await };
+        let answers = tokio::time::timeout(ALL_WITHIN, answers).await;
+        match answers.unwrap_or(Err(Untold::Late)) {
+            Ok(_) => {
+                self.others.met(address);
+                self.give_all(address).await;
+            }
+            Err(error) => {
+                tracing::warn!(%address, %error, "another replica of the gateway is not told of sessions any more");
+            }
+        }
     }
 
     /// Tells all others that this one ends, so that none of them waits for an address that nobody answers at any more.
@@ -309,8 +330,45 @@ async fn send(
 #[cfg(test)]
 mod tests {
     use mcpt_core::Secret;
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _},
+        net::TcpListener,
+    };
 
     use super::*;
+
+    #[tokio::test]
+    async fn one_that_was_late_once_is_told_of_sessions_again() {
+        let keys = Secret::new("the key that all replicas of this test have");
+        let keys = Arc::new(SessionKeys::parse(&keys).unwrap());
+        let one = Replicas::new(keys, Arc::default(), 8081);
+        let other = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = other.local_addr().unwrap();
+        let (answer, answers) = tokio::sync::oneshot::channel::<()>();
+        tokio::spawn(async move {
+            // It takes what is said to it first, and does not answer in time.
+            let _late = other.accept().await.unwrap();
+            answers.await.unwrap();
+            while let Ok((mut stream, _)) = other.accept().await {
+                let mut read = Vec::new();
+                while !read.ends_with(b"\r\n\r\n") {
+                    stream.read_buf(&mut read).await.unwrap();
+                }
+                let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+                stream.write_all(answer).await.unwrap();
+            }
+        });
+        one.others.met(address);
+        one.tell(JoinedId::of(b"a session")).await;
+        assert!(one.others().is_empty(), "nobody waits for it");
+        answer.send(()).unwrap();
+        let again = async {
+            while one.others() != [address] {
+                tokio::task::yield_now().await;
+            }
+        };
+        assert!(tokio::time::timeout(ALL_WITHIN, again).await.is_ok());
+    }
 
     #[test]
     fn nobody_is_told_of_sessions_who_has_said_that_it_ends() {
