@@ -1,4 +1,4 @@
-//! [`Listening`]: the streams that clients of sessions have open by GET.
+//! [`Listening`]: the streams that clients of sessions have open by GET, those of calls that are taken up again apart.
 //!
 //! Some servers have one stream for a session, and refuse another one with 409 while it is there. A client that has lost its
 //! stream and comes back may be faster than the news of that: so the one that it had here is ended, and it is asked again

@@ -12,7 +12,11 @@ use hyper::{
     http::request::Parts,
 };
 use mcpt_core::Sessions;
-use mcpt_protocol::{header::SESSION_ID, means_unknown_session, translate::Client};
+use mcpt_protocol::{
+    header::{LAST_EVENT_ID, SESSION_ID},
+    means_unknown_session,
+    translate::Client,
+};
 use mcpt_routing::{Endpoint, InFlight, Leg, Pinned, Place, Server, Work};
 
 use super::{
@@ -205,6 +209,7 @@ impl Exchange {
         let method = request.method().clone();
         noted.note_sent(&request.body().sent());
         let again = (method == Method::GET).then(|| request.headers().clone());
+        let resumes = request.headers().contains_key(LAST_EVENT_ID);
         let sending = self.send_in(server, &session, in_flight, request).await;
         let taken = match (sending, again) {
             (Ok(taken), Some(headers)) if taken.response.status() == StatusCode::CONFLICT => {
@@ -213,7 +218,7 @@ impl Exchange {
             (sent, _) => sent,
         };
         match taken {
-            Ok(taken) => self.answer_in(&session, taken, &method).await,
+            Ok(taken) => self.answer_in(&session, taken, &method, resumes).await,
             Err(Unanswered { refusal, unsent }) => match unsent {
                 Some(unsent) => self.refuse(refusal, *unsent).await,
                 None => Answer::refusal(&refusal, None),
@@ -350,7 +355,13 @@ impl Exchange {
     }
 
     /// What the server's answer means for the session, on its way to the client.
-    async fn answer_in(&self, session: &Named, mut taken: Taken, method: &Method) -> Answer {
+    async fn answer_in(
+        &self,
+        session: &Named,
+        mut taken: Taken,
+        method: &Method,
+        resumes: bool,
+    ) -> Answer {
         let headers = taken.response.headers_mut();
         headers::remove_hop_by_hop(headers);
         if headers.contains_key(SESSION_ID) {
@@ -366,6 +377,8 @@ impl Exchange {
             self.directory.session_ended(session.sealed.as_bytes());
         }
         let stream = match *method {
+            // What is taken up again may be the stream of a call, of which there are several.
+            Method::GET if resumes => Stream::Endless,
             Method::GET => Stream::OfSession(session.sealed.as_bytes()),
             _ => Stream::Ends,
         };

@@ -152,6 +152,14 @@ async fn with_one_stream() -> std::net::SocketAddr {
                 let mut stream = stream.into_inner();
                 let head = "HTTP/1.1 200 OK\r\nConnection: close\r\nMcp-Session-Id: s\r\n";
                 let text = match (&*asked.method, asked.rpc()) {
+                    ("GET", _) if asked.header("last-event-id").is_some() => {
+                        let begins =
+                            format!("{head}Content-Type: text/event-stream\r\n\r\n: a call\n\n");
+                        stream.write_all(begins.as_bytes()).await.ok()?;
+                        // It goes on until its client is gone.
+                        while stream.read(&mut [0]).await.is_ok_and(|read| read > 0) {}
+                        return Some(());
+                    }
                     ("GET", _) if open.swap(true, SeqCst) => {
                         "HTTP/1.1 409 Conflict\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
                             .to_owned()
@@ -197,6 +205,11 @@ async fn trap_14_a_client_that_comes_back_for_its_stream_gets_it() {
     };
     // The first one is not closed: a client that has lost its network cannot do that.
     let mut first = listen().await;
+    // The stream of a call, taken up again, is another one.
+    let mut call = crate::wire::Wire::open(gateway.address).await.unwrap();
+    let resumed = [headers[0], ("Last-Event-ID", "7")];
+    call.send("GET", "/mcp/demo", &resumed, "").await.unwrap();
+    call.until("a call\n\n").await.unwrap();
     let _second = listen().await;
     assert!(first.until("never").await.is_err(), "the first has ended");
 }
