@@ -176,13 +176,20 @@ impl Upstream {
         let (Some(request), Some(uri)) = (again, &self.target) else {
             return Ok((response, connection));
         };
+        let uri = self
+            .moved
+            .to()
+            .map_or_else(|| uri.clone(), |to| (*to).clone());
+        let mut called = self.called.clone();
+        if let Some(called) = &mut called {
+            // What it says of where messages go is relative to where its stream is.
+            called.set_path(uri.path());
+            called.set_query(uri.query());
+        }
         let server = OlderEndpoint {
             wire: Arc::clone(&self.wire),
-            uri: self
-                .moved
-                .to()
-                .map_or_else(|| uri.clone(), |to| (*to).clone()),
-            called: self.called.clone(),
+            uri,
+            called,
         };
         let mut headers = request.headers().clone();
         crate::headers::without_body(&mut headers);

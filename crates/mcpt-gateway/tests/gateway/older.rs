@@ -47,6 +47,11 @@ struct Older {
 impl Older {
     /// One that says of where messages go what `endpoint` says of a session.
     async fn start(endpoint: fn(&str) -> String) -> Self {
+        Self::start_at("/mcp", endpoint).await
+    }
+
+    /// The same at another path than it is reached at, from which it redirects.
+    async fn start_at(path: &'static str, endpoint: fn(&str) -> String) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let sessions = Arc::<Mutex<Sessions>>::default();
@@ -63,12 +68,20 @@ impl Older {
                     };
                     // The test may have no interest in it any more.
                     drop(note.send(asked.clone()));
-                    let stream = stream.into_inner();
-                    if asked.method == "GET" {
+                    let mut stream = stream.into_inner();
+                    if asked.target == "/mcp" && path != "/mcp" {
+                        let moved = format!(
+                            "HTTP/1.1 307 Temporary Redirect\r\nLocation: {path}\r\n\
+                             Content-Length: 0\r\nConnection: close\r\n\r\n"
+                        );
+                        // The client may be gone.
+                        drop(stream.write_all(moved.as_bytes()).await);
+                    } else if asked.method == "GET" {
                         let session = listened(stream, &sessions, endpoint).await;
                         drop(leaves.send(session));
                     } else {
-                        posted(stream, &asked, &sessions).await;
+                        let beside = path.strip_suffix("mcp").unwrap_or(path);
+                        posted(stream, &asked, &sessions, beside).await;
                     }
                 });
             }
@@ -132,10 +145,11 @@ async fn listened(
 }
 
 /// Takes a message; its answer goes to the stream.
-async fn posted(mut stream: TcpStream, asked: &Asked, sessions: &Mutex<Sessions>) {
+async fn posted(mut stream: TcpStream, asked: &Asked, sessions: &Mutex<Sessions>, beside: &str) {
     let status = {
         let mut sessions = sessions.lock().unwrap();
-        let id = asked.target.strip_prefix("/at/messages?sessionId=");
+        let id = asked.target.strip_prefix(beside);
+        let id = id.and_then(|rest| rest.strip_prefix("at/messages?sessionId="));
         match id.map(|id| sessions.alive.get_mut(id)) {
             None => "405 Method Not Allowed",
             Some(None) => "404 Not Found",
@@ -313,6 +327,15 @@ async fn a_message_that_does_not_arrive_is_answered() {
     assert_eq!(message["id"], "c");
     let why = message["error"]["message"].as_str().unwrap();
     assert!(why.contains("answers 500"), "{why}");
+    assert_eq!(text(&gateway.call(&session, "count").await.text), "1");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn messages_go_beside_the_stream_where_that_is_redirected_to() {
+    let (gateway, server) = (gateway(), Older::start_at("/mcp/", beside).await);
+    gateway.endpoints(&[("a", server.address, Conditions::READY)]);
+    gateway.shows("condition=\"ready\"} 1").await;
+    let session = gateway.open().await;
     assert_eq!(text(&gateway.call(&session, "count").await.text), "1");
 }
 
