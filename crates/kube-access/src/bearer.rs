@@ -101,7 +101,7 @@ where
 
 #[cfg(test)]
 mod tests {
-    use std::{convert::Infallible, os::unix::fs::PermissionsExt};
+    use std::convert::Infallible;
 
     use kube::config::AuthInfo;
     use tower::{ServiceExt, service_fn};
@@ -111,21 +111,25 @@ mod tests {
 
     /// The plugin that runs these lines of a shell.
     fn plugin(folder: &tempfile::TempDir, lines: &str) -> Plugin {
-        let program = folder.path().join("plugin");
-        std::fs::write(&program, format!("#!/bin/sh\n{lines}\n")).unwrap();
-        std::fs::set_permissions(&program, PermissionsExt::from_mode(0o755)).unwrap();
         let mut user: AuthInfo = serde_json::from_value(serde_json::json!({"exec": {
             "apiVersion": "client.authentication.k8s.io/v1",
-            "command": program,
-            "args": ["first"],
+            "command": "/bin/sh",
+            "args": ["-c", lines, "plugin", "first"],
             "env": [{"name": "MARK", "value": folder.path().join("runs")}],
             "interactiveMode": "Never",
-            "installHint": " get it ",
         }}))
         .unwrap();
         let plugin = Plugin::of(&mut user).unwrap();
         assert!(user.exec.is_none());
         plugin
+    }
+
+    /// What becomes of running this exec section, where standard input is no terminal.
+    async fn error_of(exec: serde_json::Value) -> Error {
+        let mut user: AuthInfo =
+            serde_json::from_value(serde_json::json!({ "exec": exec })).unwrap();
+        let plugin = Plugin::of(&mut user).unwrap();
+        Error::from(Box::new(plugin.run_aside().await.unwrap_err()))
     }
 
     /// Prints a token that counts the runs: `t1`, `t2`, …
@@ -179,10 +183,9 @@ printf '{"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredentia
             let told = format!("{error} {error:?} {plugin:?}");
             assert!(told.contains(why) && !told.contains("hunter2"), "{told}");
         }
-        let program = folder.path().join("plugin");
-        let plugin = plugin(&folder, "");
-        std::fs::remove_file(program).unwrap();
-        let error = Error::from(Box::new(plugin.run_aside().await.unwrap_err()));
+        let nowhere = folder.path().join("nowhere");
+        let error =
+            error_of(serde_json::json!({"command": nowhere, "installHint": " get it "})).await;
         assert_eq!(error.explain().advice.as_deref(), Some("get it"));
     }
 }

@@ -268,6 +268,10 @@ fn explain_plugin(error: &PluginError) -> Explanation {
         PluginError::Answer { program, fault } => {
             unreachable(format!("{} {fault}", named(program)))
         }
+        PluginError::NoTerminal { program } => unreachable(format!(
+            "{} asks questions, and standard input is not a terminal",
+            named(program)
+        )),
         PluginError::GivenUp { .. } => unreachable(error.to_string()),
     }
 }

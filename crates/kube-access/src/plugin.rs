@@ -2,11 +2,13 @@
 //!
 //! What counts is what client-go does: the program is run once, its token is kept until it expires or the server refuses it, what it
 //! prints may be JSON or YAML, and an answer in another version than the asked one is refused. `kube` has this too, but ends
-//! the program on a token that no header can carry, runs the plugin twice, and never asks it again after a 401.
+//! the program on a token that no header can carry, runs the plugin twice, hands on what is piped into the command, and never
+//! asks it again after a 401. A certificate is had once: connections that are made later than it is valid are refused.
 
 use std::{
     collections::HashMap,
     fmt,
+    io::IsTerminal,
     process::{Command, ExitStatus, Stdio},
     sync::Arc,
 };
@@ -57,6 +59,12 @@ pub enum PluginError {
         program: String,
         /// What is wrong with it.
         fault: AnswerFault,
+    },
+    /// It wants to ask somebody, and nobody is there.
+    #[error("{program:?} asks questions, and standard input is not a terminal")]
+    NoTerminal {
+        /// The program.
+        program: String,
     },
     /// The program's run was given up.
     #[error("the run of {program:?} was given up")]
@@ -174,7 +182,15 @@ impl Plugin {
         let exec = &*self.0;
         let program = exec.command.clone().filter(|name| !name.is_empty());
         let program = program.ok_or(PluginError::NoCommand)?;
-        let interactive = exec.interactive_mode != Some(ExecInteractiveMode::Never);
+        let mode = exec.interactive_mode.as_ref();
+        let asks = std::io::stdin().is_terminal();
+        let interactive = match mode {
+            Some(ExecInteractiveMode::Never) => false,
+            Some(ExecInteractiveMode::Always) if !asks => {
+                return Err(PluginError::NoTerminal { program });
+            }
+            Some(ExecInteractiveMode::Always | ExecInteractiveMode::IfAvailable) | None => asks,
+        };
         let asked = ExecCredential {
             api_version: exec.api_version.clone(),
             kind: Some("ExecCredential".to_owned()),
@@ -189,11 +205,19 @@ impl Plugin {
         command.envs(exec.env.iter().flatten().filter_map(variable));
         // A map of texts, numbers and booleans can always be written.
         command.env(ASKED, serde_json::to_string(&asked).unwrap_or_default());
-        if interactive {
-            command.stdin(Stdio::inherit()).stderr(Stdio::inherit());
+        // What is piped into the command is not for the plugin.
+        command.stdin(if interactive {
+            Stdio::inherit()
         } else {
-            command.stdin(Stdio::null()).stderr(Stdio::piped());
-        }
+            Stdio::null()
+        });
+        // Where somebody may be asked to do something, he must see it at once.
+        let silent = mode == Some(&ExecInteractiveMode::Never);
+        command.stderr(if silent {
+            Stdio::piped()
+        } else {
+            Stdio::inherit()
+        });
         let output = command.output().map_err(|source| PluginError::Start {
             program: program.clone(),
             hint: exec.install_hint.clone(),
