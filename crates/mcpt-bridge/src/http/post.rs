@@ -9,7 +9,10 @@ use axum::{
     Extension,
     body::Body,
     extract::State,
-    http::{HeaderMap, HeaderValue, StatusCode, header::RETRY_AFTER},
+    http::{
+        HeaderMap, HeaderValue, StatusCode,
+        header::{RETRY_AFTER, WWW_AUTHENTICATE},
+    },
     response::{IntoResponse, Response},
 };
 use http_body_util::{BodyExt, Limited};
@@ -293,11 +296,26 @@ fn no_session(id: &RawValue, none: NoSession, asks: Option<Extension<Unreached>>
     let NoSession::Unopened(why) = none else {
         return refuse_session(id, &none);
     };
-    let (status, code) = (StatusCode::BAD_GATEWAY, ErrorCode::INTERNAL_ERROR);
-    let response = error(status, Some(id), code, &why.to_string(), None);
+    let status = match &why {
+        // It is the client who can do something about it.
+        Unopened::NoStream { status, .. }
+            if matches!(*status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) =>
+        {
+            *status
+        }
+        _ => StatusCode::BAD_GATEWAY,
+    };
+    let text = why.to_string();
+    let mut response = error(status, Some(id), ErrorCode::INTERNAL_ERROR, &text, None);
     tracing::warn!("a session could not begin: {why}");
-    if let (Unopened::Unreachable(reason), Some(Extension(asks))) = (why, asks) {
-        asks.note(reason);
+    match (why, asks) {
+        (Unopened::Unreachable(reason), Some(Extension(asks))) => asks.note(reason),
+        (Unopened::NoStream { challenges, .. }, _) if status != StatusCode::BAD_GATEWAY => {
+            for challenge in challenges {
+                response.headers_mut().append(WWW_AUTHENTICATE, challenge);
+            }
+        }
+        _ => {}
     }
     response
 }

@@ -4,7 +4,7 @@ use std::{io, sync::Arc, time::Duration};
 
 use axum::http::{
     HeaderMap, StatusCode,
-    header::{ACCEPT, CONTENT_TYPE, HeaderValue},
+    header::{ACCEPT, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE},
 };
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
@@ -70,7 +70,11 @@ pub(crate) async fn open(
         .map_err(|_| Unopened::Late)?
         .map_err(Unopened::Unreachable)?;
     if !response.status().is_success() || !media::is_type(response.headers(), media::EVENT_STREAM) {
-        return Err(Unopened::NoStream(response.status()));
+        let challenges = response.headers().get_all(WWW_AUTHENTICATE);
+        return Err(Unopened::NoStream {
+            status: response.status(),
+            challenges: challenges.iter().cloned().collect(),
+        });
     }
     Ok(Opened {
         server: Arc::clone(server),
@@ -120,8 +124,12 @@ pub(crate) enum Unopened {
     Late,
     #[error("the server cannot be reached: {0}")]
     Unreachable(io::Error),
-    #[error("the server answers {0} where its stream of events should be")]
-    NoStream(StatusCode),
+    #[error("the server answers {status} where its stream of events should be")]
+    NoStream {
+        status: StatusCode,
+        /// How it wants to be told who asks.
+        challenges: Vec<HeaderValue>,
+    },
 }
 
 /// What the session says and hears.

@@ -76,6 +76,11 @@ impl Older {
                         );
                         // The client may be gone.
                         drop(stream.write_all(moved.as_bytes()).await);
+                    } else if asked.method == "GET" && asked.header("x-user") == Some("nobody") {
+                        let refused = "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Bearer a\r\n\
+                             Content-Length: 0\r\nConnection: close\r\n\r\n";
+                        // The client may be gone.
+                        drop(stream.write_all(refused.as_bytes()).await);
                     } else if asked.method == "GET" {
                         let session = listened(stream, &sessions, endpoint).await;
                         drop(leaves.send(session));
@@ -316,6 +321,27 @@ async fn what_such_a_server_asks_reaches_the_client() {
     assert_eq!(gateway.post(&headers, &answer).await.status, 202);
     let rest = wire.until("content").await.unwrap();
     assert!(rest.contains("\"c\""), "its own id: {rest}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_login_that_such_a_server_wants_is_asked_for() {
+    let (gateway, _server) = before(beside).await;
+    drop(gateway.open().await);
+    let mut wire = crate::wire::Wire::open(gateway.address).await.unwrap();
+    let message = json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params":
+        {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}});
+    wire.send(
+        "POST",
+        "/mcp/demo",
+        &[("X-User", "nobody")],
+        &message.to_string(),
+    )
+    .await
+    .unwrap();
+    let answer = wire.until("should be").await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 401"), "{answer}");
+    let answer = answer.to_ascii_lowercase();
+    assert!(answer.contains("www-authenticate: bearer a"), "{answer}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
