@@ -9,6 +9,8 @@ use std::{
     time::Duration,
 };
 
+use axum::http::HeaderMap;
+use bytes::Bytes;
 use mcpt_http::Account;
 use nix::{
     sys::signal::{Signal, killpg},
@@ -18,6 +20,7 @@ use process_tree::{ExitWords, Keeper, Mark, cannot_start};
 use tokio::{
     io::{AsyncRead, AsyncWrite, BufReader},
     process::{Child, ChildStderr, Command},
+    sync::mpsc,
     task::JoinHandle,
 };
 
@@ -133,10 +136,26 @@ impl fmt::Display for Ended {
 /// What a server writes.
 pub(crate) type Output = LineReader<BufReader<Box<dyn AsyncRead + Send + Sync + Unpin>>>;
 
-/// A started child and its pipes, or what stands in its place. Dropping `stdin` asks it to end.
+/// Where messages for a server go. Dropping it asks that to end.
+pub(crate) enum Input {
+    /// The standard input of a child, one line each.
+    Lines(Box<dyn AsyncWrite + Send + Unpin>),
+    /// What posts them.
+    Posts(mpsc::Sender<Said>),
+}
+
+/// A message of a session.
+#[derive(Debug)]
+pub(crate) struct Said {
+    pub(crate) message: Bytes,
+    /// The headers by which its client says who it is; `None` for what the bridge says by itself.
+    pub(crate) headers: Option<HeaderMap>,
+}
+
+/// A started child and its pipes, or what stands in its place.
 pub(crate) struct Started {
     pub(crate) process: Process,
-    pub(crate) stdin: Box<dyn AsyncWrite + Send + Unpin>,
+    pub(crate) input: Input,
     pub(crate) stdout: Output,
 }
 
@@ -274,7 +293,7 @@ pub(crate) fn start(
     let stdout: Box<dyn AsyncRead + Send + Sync + Unpin> = Box::new(stdout);
     Ok(Started {
         process: Process::Here(Box::new(process)),
-        stdin: Box::new(stdin),
+        input: Input::Lines(Box::new(stdin)),
         stdout: LineReader::new(
             BufReader::with_capacity(64 * 1024, stdout),
             config.max_message,

@@ -49,7 +49,7 @@ const OF_A_MESSAGE: [HeaderName; 18] = [
 ];
 
 /// The headers of a client's request that go with all that is said for it.
-fn carried(headers: &HeaderMap) -> HeaderMap {
+pub(crate) fn carried(headers: &HeaderMap) -> HeaderMap {
     let mut carried = headers.clone();
     for name in OF_A_MESSAGE {
         carried.remove(name);

@@ -25,7 +25,7 @@ use tokio_util::{sync::CancellationToken, task::task_tracker::TaskTrackerToken};
 use self::outgoing::Queued;
 pub(crate) use self::{outgoing::Outgoing, stateless::GivenUpWithThis, stream::Stream};
 use crate::{
-    child::{Ended, Started, Tail},
+    child::{Ended, Input, Started, Tail},
     replay::Replay,
     sse::Event,
 };
@@ -65,6 +65,8 @@ pub(crate) struct Session {
     tail: Tail,
     /// Longest message of the child, in bytes.
     max_message: usize,
+    /// Whether who says something is told with each message.
+    is_told_who: bool,
 }
 
 #[derive(Debug)]
@@ -172,6 +174,7 @@ impl Session {
             stateless: OnceLock::new(),
             tail: started.process.tail().clone(),
             max_message,
+            is_told_who: matches!(started.input, Input::Posts(_)),
         });
         let running = Running { started, lines };
         (session, running)

@@ -88,7 +88,7 @@ pub(super) async fn post(
         }
         None => session.other(&message),
     };
-    let Some(outgoing) = outgoing else {
+    let Some(outgoing) = outgoing.map(|outgoing| outgoing.on_behalf_of(&headers)) else {
         return StatusCode::ACCEPTED.into_response();
     };
     let sent = match read.free(|charge| outgoing.charged(charge)) {

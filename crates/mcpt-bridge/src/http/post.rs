@@ -134,6 +134,7 @@ pub(super) async fn post(
         let Some(other) = session.other(&message) else {
             return StatusCode::ACCEPTED.into_response();
         };
+        let other = other.on_behalf_of(&headers);
         let charged = read.free(|charge| other.charged(charge));
         let sent = match charged {
             Ok(other) => other.send().await,
@@ -147,6 +148,7 @@ pub(super) async fn post(
     let (stream, events) = Session::stream();
     let away = stream.away();
     let request = session.request(&message, id, stream, Takes::All);
+    let request = request.on_behalf_of(&headers);
     let id = id.to_owned();
     match read.free(|charge| request.charged(charge)) {
         Ok(request) => {
@@ -417,7 +419,7 @@ async fn batch(
         Err(malformed) => return refuse_message(&malformed),
     };
     let (stream, events) = Session::stream();
-    let sending = send_batch(session, read, stream);
+    let sending = send_batch(session, read, stream, headers.clone());
     if requests == 0 {
         return match sending.await {
             Ok(()) => StatusCode::ACCEPTED.into_response(),
@@ -448,7 +450,12 @@ fn check_batch(bytes: &[u8]) -> Result<usize, MalformedMessage> {
 }
 
 /// Passes the messages of a checked batch on, one after the other.
-async fn send_batch(session: Arc<Session>, read: ReadBody, stream: Stream) -> Result<(), Over> {
+async fn send_batch(
+    session: Arc<Session>,
+    read: ReadBody,
+    stream: Stream,
+    headers: HeaderMap,
+) -> Result<(), Over> {
     let mut ended = None;
     for text in split_batch(&read.bytes, BATCH_MAX).unwrap_or_default() {
         let Ok(message) = Message::parse(text) else {
@@ -460,7 +467,7 @@ async fn send_batch(session: Arc<Session>, read: ReadBody, stream: Stream) -> Re
             (None, None) => session.other(&message),
             (_, Some(_)) => None,
         };
-        if let Some(outgoing) = outgoing {
+        if let Some(outgoing) = outgoing.map(|outgoing| outgoing.on_behalf_of(&headers)) {
             let room = session.account().take_when_free(outgoing.size());
             let sent = match tokio::time::timeout(ROOM_PATIENCE, room).await {
                 Ok(charge) => match outgoing.charged(charge) {

@@ -16,17 +16,14 @@ use mcpt_protocol::{
     sse::{Event, Reader},
 };
 use tokio::{
-    io::{
-        AsyncBufReadExt as _, AsyncRead, AsyncWriteExt as _, BufReader, DuplexStream, ReadHalf,
-        WriteHalf, duplex,
-    },
-    sync::{Mutex, watch},
+    io::{AsyncRead, AsyncWriteExt as _, BufReader, DuplexStream, duplex},
+    sync::{Mutex, mpsc, watch},
     task::JoinHandle,
 };
 
 use super::{OlderServer, carried};
 use crate::{
-    child::{Ended, Process, Started},
+    child::{Ended, Input, Process, Said, Started},
     lines::LineReader,
 };
 
@@ -85,18 +82,17 @@ pub(crate) async fn open(
 
 /// Begins the session of a stream. What it says is held by `account`, in messages of at most `max` bytes.
 pub(crate) fn connect(opened: Opened, max: usize, account: &Account) -> Started {
-    let (near, far) = duplex(PIPE);
+    let (stdout, output) = duplex(PIPE);
+    let (posts, said) = mpsc::channel(1);
     let wire = Wire {
         server: opened.server,
-        headers: opened.headers,
         max,
     };
-    let task = tokio::spawn(wire.run(opened.stream, far));
-    let (stdout, stdin) = tokio::io::split(near);
+    let task = tokio::spawn(wire.run(opened.stream, said, opened.headers, output));
     let stdout: Box<dyn AsyncRead + Send + Sync + Unpin> = Box::new(stdout);
     Started {
         process: Process::elsewhere(Link { task }),
-        stdin: Box::new(stdin),
+        input: Input::Posts(posts),
         stdout: LineReader::new(BufReader::new(stdout), max, account),
     }
 }
@@ -133,25 +129,29 @@ pub(crate) enum Unopened {
 }
 
 /// What the session says and hears.
-type Output = Mutex<WriteHalf<DuplexStream>>;
+type Output = Mutex<DuplexStream>;
 
 /// The way to the server.
 #[derive(Debug)]
 struct Wire {
     server: Arc<dyn OlderServer>,
-    headers: HeaderMap,
     max: usize,
 }
 
 impl Wire {
     /// Passes messages on both ways until one of them ends; why it has ended.
-    async fn run(self, stream: Incoming, session: DuplexStream) -> String {
-        let (input, output) = tokio::io::split(session);
+    async fn run(
+        self,
+        stream: Incoming,
+        said: mpsc::Receiver<Said>,
+        headers: HeaderMap,
+        output: DuplexStream,
+    ) -> String {
         let output = Mutex::new(output);
         let (told, endpoint) = watch::channel(None);
         tokio::select! {
             why = self.hear(stream, &told, &output) => why,
-            why = self.post_all(input, endpoint, &output) => why,
+            why = self.post_all(said, headers, endpoint, &output) => why,
         }
     }
 
@@ -201,10 +201,12 @@ impl Wire {
         }
     }
 
-    /// Posts what the session says, in its order.
+    /// Posts what the session says, in its order, each message with the headers of its client; what the bridge says by itself
+    /// with those that came last, at first `latest`.
     async fn post_all(
         &self,
-        input: ReadHalf<DuplexStream>,
+        mut said: mpsc::Receiver<Said>,
+        mut latest: HeaderMap,
         mut endpoint: watch::Receiver<Option<String>>,
         output: &Output,
     ) -> String {
@@ -215,23 +217,22 @@ impl Wire {
         let Ok(Some(endpoint)) = tokio::time::timeout(BEGIN, known).await else {
             return "the server did not say in time where messages go".to_owned();
         };
-        let mut lines = BufReader::new(input);
-        let mut line = Vec::new();
         let mut posting = FuturesUnordered::new();
         loop {
-            // What is not a whole line yet stays in its place.
-            tokio::select! {
-                read = lines.read_until(b'\n', &mut line) => match read {
-                    Ok(0) | Err(_) => return "the session was ended".to_owned(),
-                    Ok(_) => {}
+            let Said { message, headers } = tokio::select! {
+                said = said.recv() => match said {
+                    None => return "the session was ended".to_owned(),
+                    Some(said) => said,
                 },
                 Some(over) = posting.next() => match over {
                     Some(why) => return why,
                     None => continue,
                 },
+            };
+            if let Some(headers) = headers {
+                latest = headers;
             }
-            let message = Bytes::from(std::mem::take(&mut line));
-            let mut post = Box::pin(self.post(&endpoint, message, output));
+            let mut post = Box::pin(self.post(&endpoint, latest.clone(), message, output));
             match tokio::time::timeout(TAKEN, &mut post).await {
                 Ok(Some(why)) => return why,
                 Ok(None) => {}
@@ -246,8 +247,13 @@ impl Wire {
     }
 
     /// Posts one message. When it does not arrive, who waits for its answer is told; why the session is over, if it is.
-    async fn post(&self, endpoint: &str, message: Bytes, output: &Output) -> Option<String> {
-        let mut headers = self.headers.clone();
+    async fn post(
+        &self,
+        endpoint: &str,
+        mut headers: HeaderMap,
+        message: Bytes,
+        output: &Output,
+    ) -> Option<String> {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(media::JSON));
         let posted = self.server.post(endpoint, headers, message.clone());
         let why = match posted.await {

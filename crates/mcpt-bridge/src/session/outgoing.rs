@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use axum::http::HeaderMap;
 use mcpt_http::{Charge, OverBudget};
 use mcpt_protocol::{Message, MessageId, Part};
 use tokio::{sync::OwnedSemaphorePermit, time::Instant};
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::{Over, Pending, Session, Stream, Takes};
+use crate::{child::Said, older::carried};
 
 /// Bytes of lines that wait for the child to read them; more make clients wait. One line that is longer waits alone.
 pub(super) const STDIN_BYTES: usize = 256 * 1024;
@@ -20,6 +22,8 @@ const PENDING_BYTES: usize = 256;
 pub(crate) struct Outgoing {
     session: Arc<Session>,
     line: Vec<u8>,
+    /// Of its client, where the server is told who that is.
+    headers: Option<HeaderMap>,
     charge: Charge,
     /// The number of a request that the child does not have yet.
     unsent: Option<u64>,
@@ -29,6 +33,7 @@ pub(crate) struct Outgoing {
 #[derive(Debug)]
 pub(crate) struct Queued {
     line: Vec<u8>,
+    headers: Option<HeaderMap>,
     _charge: Charge,
     _room: Option<OwnedSemaphorePermit>,
 }
@@ -36,6 +41,14 @@ pub(crate) struct Queued {
 impl Queued {
     pub(super) fn bytes(&self) -> &[u8] {
         &self.line
+    }
+
+    /// The message without its charge: what is being posted is bounded by itself.
+    pub(super) fn into_said(self) -> Said {
+        Said {
+            message: self.line.into(),
+            headers: self.headers,
+        }
     }
 }
 
@@ -119,6 +132,7 @@ impl Session {
         Outgoing {
             session: Arc::clone(self),
             line,
+            headers: None,
             charge: self.account.nothing(),
             unsent: None,
         }
@@ -134,6 +148,7 @@ impl Session {
         };
         let queued = Queued {
             line,
+            headers: None,
             _charge: charge,
             _room: None,
         };
@@ -161,6 +176,12 @@ impl Outgoing {
             let token = pending.progress_token.as_ref();
             PENDING_BYTES + pending.id.get().len() + token.map_or(0, |token| token.get().len())
         })
+    }
+
+    /// It is said by who has sent these headers, if the server is told that.
+    pub(crate) fn on_behalf_of(mut self, headers: &HeaderMap) -> Self {
+        self.headers = self.session.is_told_who.then(|| carried(headers));
+        self
     }
 
     /// It holds this charge, and what it takes besides.
@@ -204,6 +225,7 @@ impl Outgoing {
         }
         place.send(Queued {
             line: std::mem::take(&mut self.line),
+            headers: self.headers.take(),
             _charge: self.charge.split(usize::MAX),
             _room: room,
         });

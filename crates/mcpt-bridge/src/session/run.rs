@@ -1,15 +1,12 @@
 //! The life of a session beside its child: pumping lines both ways until one of them ends.
 
-use std::time::Duration;
+use std::{io::ErrorKind, time::Duration};
 
-use tokio::{
-    io::{AsyncWrite, AsyncWriteExt},
-    sync::mpsc,
-};
+use tokio::{io::AsyncWriteExt as _, sync::mpsc};
 
 use super::{Over, Running, Session, outgoing::Queued};
 use crate::{
-    child::{Output, Started},
+    child::{Input, Output, Started},
     lines::Line,
 };
 
@@ -23,10 +20,10 @@ impl Session {
         let Running { started, lines } = running;
         let Started {
             mut process,
-            stdin,
+            input,
             stdout,
         } = started;
-        let writer = tokio::spawn(write(stdin, lines));
+        let writer = tokio::spawn(write(input, lines));
         let over = {
             let mut reading = std::pin::pin!(self.read(stdout));
             tokio::select! {
@@ -41,7 +38,7 @@ impl Session {
         };
         closing();
         self.finish(&over);
-        // With the writer goes stdin, which asks the child to leave.
+        // With the writer goes the input, which asks the child to leave.
         writer.abort();
         drop(writer.await);
         process.end().await;
@@ -73,9 +70,16 @@ impl Session {
     }
 }
 
-async fn write(mut stdin: Box<dyn AsyncWrite + Send + Unpin>, mut lines: mpsc::Receiver<Queued>) {
+async fn write(mut input: Input, mut lines: mpsc::Receiver<Queued>) {
     while let Some(line) = lines.recv().await {
-        if let Err(error) = stdin.write_all(line.bytes()).await {
+        let written = match &mut input {
+            Input::Lines(stdin) => stdin.write_all(line.bytes()).await,
+            Input::Posts(posts) => {
+                let sent = posts.send(line.into_said()).await;
+                sent.map_err(|_| ErrorKind::BrokenPipe.into())
+            }
+        };
+        if let Err(error) = written {
             tracing::debug!(%error, "cannot write to the server process");
             return;
         }

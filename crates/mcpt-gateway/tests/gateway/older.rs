@@ -260,6 +260,20 @@ async fn trap_18_a_server_of_the_older_transport_is_one_like_any_other() {
         }
     }
     assert_eq!(of_ann, (true, true));
+    // Each message by itself: a session is not its first request.
+    let call = call("count").to_string();
+    for user in [Some("bob"), None] {
+        let headers = [("Mcp-Session-Id", &*one), ("X-User", user.unwrap_or("-"))];
+        let headers = &headers[..=user.iter().count()];
+        gateway.exchange("POST", "/mcp/demo", headers, &call).await;
+        let asked = loop {
+            let asked = server.asked.recv().await.unwrap();
+            if asked.rpc() == "tools/call" {
+                break asked;
+            }
+        };
+        assert_eq!((asked.rpc(), asked.header("x-user")), ("tools/call", user));
+    }
     // A session ends with its DELETE, and then its stream.
     let headers = [("Mcp-Session-Id", &*other)];
     let ended = gateway.exchange("DELETE", "/mcp/demo", &headers, "").await;
@@ -267,7 +281,7 @@ async fn trap_18_a_server_of_the_older_transport_is_one_like_any_other() {
     let left = async { while server.left.recv().await.is_some_and(|id| id != "3") {} };
     assert!(tokio::time::timeout(PATIENCE, left).await.is_ok());
     assert_eq!(gateway.call(&other, "count").await.status, 404);
-    assert_eq!(text(&gateway.call(&one, "count").await.text), "3");
+    assert_eq!(text(&gateway.call(&one, "count").await.text), "5");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
