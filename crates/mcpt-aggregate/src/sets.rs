@@ -205,19 +205,21 @@ impl Sets {
         self.sets.get(name)
     }
 
-    /// What is shown to those who call by this `HOST[:PORT]`: what is named with the port, else what is named without one.
-    pub fn at_host(&self, authority: &str) -> Option<&AtHost> {
+    /// What is shown to those who call by this `HOST[:PORT]`: what is named with the port, else what is named without one. With
+    /// it comes the `HOST[:PORT]` as the file names it, in lower case: what was called may have another port.
+    pub fn at_host(&self, authority: &str) -> Option<(&str, &AtHost)> {
         if self.hosts.is_empty() {
             return None;
         }
         let authority = authority.to_ascii_lowercase();
-        let with_port = self.hosts.get(&authority);
-        with_port.or_else(|| {
+        let with_port = self.hosts.get_key_value(&authority);
+        let found = with_port.or_else(|| {
             let host = mcpt_protocol::host_of(&authority)?;
             let end = authority.find(host)? + host.len();
             let bracket = usize::from(authority.starts_with('['));
-            self.hosts.get(authority.get(..end + bracket)?)
-        })
+            self.hosts.get_key_value(authority.get(..end + bracket)?)
+        });
+        found.map(|(host, shown)| (host.as_str(), shown))
     }
 }
 
@@ -337,29 +339,25 @@ hosts:
         let any = team.of_server("tools", "anything").unwrap();
         assert!(any.has_tool("x") && any.tool("x").is_none());
         assert!(team.of_server("other", "demo").is_none());
+        let at_team = AtHost::Set(Arc::clone(team));
+        let [files, at_demo] = [("other", "files"), ("ns", "demo")].map(|(namespace, name)| {
+            let (namespace, name) = (namespace.to_owned(), name.to_owned());
+            AtHost::Server { namespace, name }
+        });
         for (host, shown) in [
-            ("team.example.com", Some(AtHost::Set(Arc::clone(team)))),
-            ("TEAM.example.com:80", Some(AtHost::Set(Arc::clone(team)))),
-            ("team.example.com:8443", Some(AtHost::Set(Arc::clone(team)))),
+            ("team.example.com", Some(("team.example.com", &at_team))),
+            ("TEAM.example.com:80", Some(("team.example.com", &at_team))),
             (
-                "one.example.com:1",
-                Some(AtHost::Server {
-                    namespace: "other".to_owned(),
-                    name: "files".to_owned(),
-                }),
+                "team.example.com:8443",
+                Some(("team.example.com:8443", &at_team)),
             ),
-            (
-                "[::1]:7",
-                Some(AtHost::Server {
-                    namespace: "ns".to_owned(),
-                    name: "demo".to_owned(),
-                }),
-            ),
+            ("one.example.com:1", Some(("one.example.com", &files))),
+            ("[::1]:7", Some(("[::1]:7", &at_demo))),
             ("[::1]:8", None),
             ("example.com", None),
             ("", None),
         ] {
-            assert_eq!(sets.at_host(host), shown.as_ref(), "{host}");
+            assert_eq!(sets.at_host(host), shown, "{host}");
         }
         assert!(Sets::parse("{}", "ns").unwrap().named("team").is_none());
     }

@@ -51,13 +51,13 @@ impl Access {
     /// [`Refused`] when its `Host` or `Origin` is not accepted.
     pub(crate) fn check<B>(&self, request: &Request<B>) -> Result<(), Refused> {
         let target = request.uri().authority().map(Authority::as_str);
-        let shown = |host: &str| self.sets.at_host(host).is_some();
+        let shown = |host: &str| self.sets.is_called(host);
         self.rules.check_with(request.headers(), target, shown)
     }
 
     /// Whether clients may call the gateway by this `HOST[:PORT]`.
     pub(crate) fn is_called(&self, authority: &str) -> bool {
-        self.rules.accepts_host(authority) || self.sets.at_host(authority).is_some()
+        self.rules.accepts_host(authority) || self.sets.is_called(authority)
     }
 
     /// The answer to a browser's question whether a page may send a request that [`Access::check`] has let pass.

@@ -55,6 +55,11 @@ impl OuterUrl {
         }
     }
 
+    /// Whether it is one of https.
+    pub(crate) fn is_https(&self) -> bool {
+        self.https
+    }
+
     fn scheme(&self) -> &'static str {
         if self.https { "https" } else { "http" }
     }
@@ -71,13 +76,6 @@ impl OuterUrl {
         let path = Some(self.uri.path()).filter(|path| *path != "/");
         let path = path.unwrap_or_default();
         self.at(&format!("{PROTECTED_RESOURCE}{path}{query}"))
-    }
-
-    /// What a token may call it by: its host or itself, with a slash at the end or without.
-    pub(crate) fn names(&self) -> Vec<String> {
-        let path = self.uri.path().trim_end_matches('/');
-        let names = ["", "/", path, &format!("{path}/")].map(|path| self.at(path));
-        names.into_iter().flatten().collect()
     }
 
     /// The URL that it is the metadata of.

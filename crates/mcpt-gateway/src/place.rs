@@ -1,25 +1,28 @@
 //! [`Place`]: where a request goes: by its path, and by the host that it calls.
 
-use std::{borrow::Cow, sync::Arc};
+use std::sync::Arc;
 
 use hyper::Request;
 use mcpt_aggregate::{AtHost, ServerSet};
 use mcpt_protocol::PROTECTED_RESOURCE;
 
-use crate::{route::Route, sets::KnownSets};
+use crate::{
+    route::Route,
+    sets::{KnownSets, NamedHost},
+};
 
 /// What sets of servers have in place of a namespace. A set comes before a server whose namespace has that name.
 const SET: &str = "set";
 
 /// Where a request goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Place<'a> {
+pub(crate) enum Place {
     /// To several servers as one: those of a set, or all.
     Together(Option<Arc<ServerSet>>),
     /// To one server.
-    Server(Named<'a>),
+    Server(Named),
     /// To what a server says of its login.
-    Metadata(Named<'a>),
+    Metadata(Named),
     /// To what the gateway says of the login for several servers as one.
     MetadataTogether,
     /// Nowhere.
@@ -28,27 +31,42 @@ pub(crate) enum Place<'a> {
 
 /// One server by its name; without a namespace, in the default one.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Named<'a> {
-    pub(crate) namespace: Option<Cow<'a, str>>,
-    pub(crate) name: Cow<'a, str>,
+pub(crate) struct Named {
+    pub(crate) namespace: Option<String>,
+    pub(crate) name: String,
 }
 
-impl<'a> Place<'a> {
-    /// That of a request.
-    pub(crate) fn of<B>(request: &'a Request<B>, sets: &KnownSets) -> Self {
+/// Whom a request has called. It is found once for each request: sets may change while it is looked at.
+#[derive(Debug)]
+pub(crate) struct Called {
+    pub(crate) place: Place,
+    /// The host of the file of sets by which it was called, which is a name of the gateway's own.
+    pub(crate) host: Option<NamedHost>,
+}
+
+impl Called {
+    /// By a request.
+    pub(crate) fn by<B>(request: &Request<B>, sets: &KnownSets) -> Self {
         let path = request.uri().path();
-        if let Some(shown) = sets.called(request)
-            && let Some(place) = Self::at_host(shown, path)
-        {
-            return place;
+        let (host, shown) = sets.called(request).unzip();
+        let at_host = shown.and_then(|shown| Place::at_host(shown, path));
+        Self {
+            place: at_host.unwrap_or_else(|| Place::at(path, sets)),
+            host,
         }
+    }
+}
+
+impl Place {
+    /// That of a path.
+    fn at(path: &str, sets: &KnownSets) -> Self {
         let set = |namespace: Option<&str>, name| {
             let named = (namespace == Some(SET)).then(|| sets.named(name));
             named.flatten()
         };
-        let named = |namespace: Option<&'a str>, name: &'a str| Named {
-            namespace: namespace.map(Cow::Borrowed),
-            name: Cow::Borrowed(name),
+        let named = |namespace: Option<&str>, name: &str| Named {
+            namespace: namespace.map(str::to_owned),
+            name: name.to_owned(),
         };
         match Route::of(path) {
             Route::All => Self::Together(None),
@@ -80,8 +98,8 @@ impl<'a> Place<'a> {
             (AtHost::Set(_), true) => Self::MetadataTogether,
             (AtHost::Server { namespace, name }, metadata) => {
                 let named = Named {
-                    namespace: Some(namespace.into()),
-                    name: name.into(),
+                    namespace: Some(namespace),
+                    name,
                 };
                 if metadata {
                     Self::Metadata(named)
@@ -115,9 +133,9 @@ mod tests {
         let namespace = mcpt_core::Namespace::new("ns").unwrap();
         let sets = KnownSets::open(Some(&file), &namespace).unwrap();
         let team = sets.named("team");
-        let one = |namespace: Option<&'static str>, name: &'static str| Named {
-            namespace: namespace.map(Cow::Borrowed),
-            name: Cow::Borrowed(name),
+        let one = |namespace: Option<&str>, name: &str| Named {
+            namespace: namespace.map(str::to_owned),
+            name: name.to_owned(),
         };
         let well_known = "/.well-known/oauth-protected-resource";
         let here = one(Some("other"), "one");
@@ -139,7 +157,7 @@ mod tests {
             ("one.example", "/x", Place::Nothing),
         ] {
             let request = Request::get(path).header("host", host).body(()).unwrap();
-            assert_eq!(Place::of(&request, &sets), place, "{host}{path}");
+            assert_eq!(Called::by(&request, &sets).place, place, "{host}{path}");
         }
         for (host, path, place) in [
             ("a.example", "/mcp", Place::MetadataTogether),
@@ -151,7 +169,7 @@ mod tests {
         ] {
             let path = format!("{well_known}{path}");
             let request = Request::get(&path).header("host", host).body(()).unwrap();
-            assert_eq!(Place::of(&request, &sets), place, "{host}{path}");
+            assert_eq!(Called::by(&request, &sets).place, place, "{host}{path}");
         }
     }
 }

@@ -12,6 +12,10 @@ use crate::{
     outer::FORWARDED_HOST,
 };
 
+/// A `HOST[:PORT]` as the file names it: whatever a request says, this is what the gateway is called.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct NamedHost(pub(crate) String);
+
 /// The sets as they are now; none without a file.
 #[derive(Debug, Default)]
 pub(crate) struct KnownSets(Option<Followed<Sets>>);
@@ -36,20 +40,23 @@ impl KnownSets {
         self.0.as_ref()?.now().named(name).cloned()
     }
 
-    /// What is shown to those who call by this `HOST[:PORT]`.
-    pub(crate) fn at_host(&self, authority: &str) -> Option<AtHost> {
-        self.0.as_ref()?.now().at_host(authority).cloned()
+    /// Whether something is shown to those who call by this `HOST[:PORT]`.
+    pub(crate) fn is_called(&self, authority: &str) -> bool {
+        let sets = self.0.as_ref().map(Followed::now);
+        sets.is_some_and(|sets| sets.at_host(authority).is_some())
     }
 
-    /// The same for a request. Whom it calls says a proxy before the gateway that has changed it, else its target or its `Host`.
-    pub(crate) fn called<B>(&self, request: &Request<B>) -> Option<AtHost> {
-        self.0.as_ref()?;
+    /// What is shown to whoever sent a request, and the host of the file that he called for it. Whom a request calls says a
+    /// proxy before the gateway that has changed it, else its target or its `Host`.
+    pub(crate) fn called<B>(&self, request: &Request<B>) -> Option<(NamedHost, AtHost)> {
+        let sets = self.0.as_ref()?.now();
         let header = |name| request.headers().get(name)?.to_str().ok();
-        let forwarded = header(FORWARDED_HOST).and_then(|host| self.at_host(host));
-        forwarded.or_else(|| {
+        let forwarded = header(FORWARDED_HOST).and_then(|host| sets.at_host(host));
+        let (host, shown) = forwarded.or_else(|| {
             let target = request.uri().authority().map(Authority::as_str);
-            self.at_host(target.or_else(|| header(HOST))?)
-        })
+            sets.at_host(target.or_else(|| header(HOST))?)
+        })?;
+        Some((NamedHost(host.to_owned()), shown.clone()))
     }
 
     /// Tells of each change; `None` when there can be none.

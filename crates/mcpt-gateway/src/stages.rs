@@ -23,12 +23,12 @@ use crate::{
     observed::Observed,
     outer::OuterUrl,
     pages::Pages,
-    place::Place,
+    place::{Called, Place},
     protected,
     refusal::Refusal,
     relay::Answer,
     route::Route,
-    sets::KnownSets,
+    sets::{KnownSets, NamedHost},
     target::Targets,
     upstream::Upstream,
     walk::{Walk, trace_of},
@@ -97,38 +97,45 @@ impl Stages {
 
     /// Answers a request that may come in.
     async fn admitted(&self, request: Request<Incoming>, noted: &Noted) -> Answer {
-        if !self.lock.is_locked() || Place::of(&request, &self.sets).is_for_all() {
-            return self.routed(request, noted).await;
+        let called = Called::by(&request, &self.sets);
+        if !self.lock.is_locked() || called.place.is_for_all() {
+            return self.routed(called, request, noted).await;
         }
-        let own_name = self.own_name(&request);
         let (mut parts, body) = request.into_parts();
         let path = parts.uri.path();
         let admitted = self.lock.admit(
             path,
-            own_name.as_ref(),
+            called.host.as_ref(),
             &mut parts.headers,
             &mut parts.extensions,
         );
         let admitted = admitted.await;
         let request = Request::from_parts(parts, body);
         if let Err(fault) = admitted {
-            return self.unrecognised(fault, request).await;
+            return self
+                .unrecognised(fault, called.host.as_ref(), request)
+                .await;
         }
         if let Some(caller) = request.extensions().get::<Caller>() {
             noted.note_caller(caller.clone());
         }
-        self.routed(request, noted).await
+        self.routed(called, request, noted).await
     }
 
-    /// Answers a request of somebody who was let in.
-    async fn routed(&self, request: Request<Incoming>, noted: &Noted) -> Answer {
-        let place = Place::of(&request, &self.sets);
+    /// Answers a request of somebody who was let in, or one that anybody may send.
+    async fn routed(&self, called: Called, request: Request<Incoming>, noted: &Noted) -> Answer {
+        let Called { place, host } = called;
+        let recognised = !self.lock.is_locked() || request.extensions().get::<Caller>().is_some();
+        if !recognised && !place.is_for_all() {
+            let fault = CredentialFault::Missing;
+            return self.unrecognised(fault, host.as_ref(), request).await;
+        }
         let about = matches!(place, Place::Metadata(_));
         let target = match place {
             Place::Together(set) => return self.aggregated(request, set, noted).await,
             // What a server says of a login, no client of a locked gateway can act on.
             Place::Metadata(_) | Place::MetadataTogether if self.lock.is_locked() => {
-                return self.metadata(request).await;
+                return self.metadata(host.as_ref(), request).await;
             }
             Place::Server(named) | Place::Metadata(named) => {
                 self.targets.find(named.namespace.as_deref(), &named.name)
@@ -148,12 +155,16 @@ impl Stages {
     }
 
     /// Answers somebody who has no credentials that would let him in.
-    async fn unrecognised(&self, fault: CredentialFault, request: Request<Incoming>) -> Answer {
+    async fn unrecognised(
+        &self,
+        fault: CredentialFault,
+        host: Option<&NamedHost>,
+        request: Request<Incoming>,
+    ) -> Answer {
         self.metrics.nowhere();
         let outer = OuterUrl::of(&request, &self.access);
-        let own_name = self.sets.called(&request).is_some();
         let path = request.uri().path();
-        let challenge = self.lock.challenge(fault, path, outer.as_ref(), own_name);
+        let challenge = self.lock.challenge(fault, path, outer.as_ref(), host);
         let refusal = Refusal::Credentials(fault);
         let mut answer = self.exchange.refuse(refusal, request).await;
         if let Some(challenge) = challenge {
@@ -161,12 +172,6 @@ impl Stages {
             headers.insert(WWW_AUTHENTICATE, challenge);
         }
         answer
-    }
-
-    /// The URL that a request calls where a host of it is one at which something is shown, which is a name of its own.
-    fn own_name(&self, request: &Request<Incoming>) -> Option<OuterUrl> {
-        self.sets.called(request)?;
-        OuterUrl::of(request, &self.access)
     }
 
     /// Answers for several servers as one: those of a set, or all.
@@ -206,11 +211,10 @@ impl Stages {
     }
 
     /// Tells how clients of a gateway with a lock get a token.
-    async fn metadata(&self, request: Request<Incoming>) -> Answer {
+    async fn metadata(&self, host: Option<&NamedHost>, request: Request<Incoming>) -> Answer {
         let outer = OuterUrl::of(&request, &self.access);
-        let own_name = self.sets.called(&request).is_some();
         let path = request.uri().path();
-        let refusal = match self.lock.metadata(path, outer.as_ref(), own_name) {
+        let refusal = match self.lock.metadata(path, outer.as_ref(), host) {
             Some(_) if request.method() != Method::GET => Refusal::Method { allow: "GET" },
             Some(metadata) => return Answer::page("application/json", metadata),
             None => Refusal::NoMetadata(path.to_owned()),

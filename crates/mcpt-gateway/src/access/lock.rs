@@ -15,7 +15,7 @@ use super::{
     issuer_metadata::CertificatesError,
     tokens::{TokenConfig, Tokens},
 };
-use crate::outer::OuterUrl;
+use crate::{outer::OuterUrl, sets::NamedHost};
 
 /// What a gateway takes as credentials: whoever has one of them comes in.
 #[derive(Debug, Clone, Default)]
@@ -161,22 +161,21 @@ impl Lock {
     }
 
     /// Recognises who sent a request for a path, notes that in its extensions, and takes the credentials out of its headers.
-    /// Without a lock it stays as it is. `own_name` is the URL that was called where that is a further name of the gateway.
+    /// Without a lock it stays as it is. `host` is the one of the file of sets that was called, a further name of the gateway.
     ///
     /// # Errors
     /// [`CredentialFault`] when nobody is recognised.
     pub(crate) async fn admit(
         &self,
         path: &str,
-        own_name: Option<&OuterUrl>,
+        host: Option<&NamedHost>,
         headers: &mut HeaderMap,
         extensions: &mut Extensions,
     ) -> Result<(), CredentialFault> {
         if let Some(locked) = &self.0 {
             let presented = credentials::take(headers)?;
             let rules = locked.rules.as_ref().map(|rules| Arc::clone(&rules.now()));
-            let names = own_name.map(OuterUrl::names).unwrap_or_default();
-            let (principal, shown) = locked.owner(&presented, path, &names).await?;
+            let (principal, shown) = locked.owner(&presented, path, host).await?;
             extensions.insert(Caller {
                 principal,
                 rules,
@@ -188,22 +187,23 @@ impl Lock {
         Ok(())
     }
 
-    /// The `WWW-Authenticate` of the answer to somebody who was not recognised, about the URL that he called; `own_name`:
-    /// which is a further name of the gateway.
+    /// The `WWW-Authenticate` of the answer to somebody who was not recognised, about the URL that he called, or
+    /// that of the host of the file of sets.
     pub(crate) fn challenge(
         &self,
         fault: CredentialFault,
         path: &str,
         outer: Option<&OuterUrl>,
-        own_name: bool,
+        host: Option<&NamedHost>,
     ) -> Option<HeaderValue> {
         let error = fault.error();
         let tokens = self.0.as_ref().and_then(|locked| locked.tokens.as_ref());
         let metadata = tokens.and_then(|tokens| {
-            let called = outer.and_then(|outer| outer.metadata(None));
-            if own_name {
-                return called;
+            if let Some(host) = host {
+                let path = if path == "/" { "" } else { path };
+                return Some(tokens.url_at(host, &format!("{PROTECTED_RESOURCE}{path}"), outer));
             }
+            let called = outer.and_then(|outer| outer.metadata(None));
             tokens.url_of(&format!("{PROTECTED_RESOURCE}{path}"), called)
         });
         let challenge = Challenge {
@@ -219,14 +219,13 @@ impl Lock {
         &self,
         path: &str,
         outer: Option<&OuterUrl>,
-        own_name: bool,
+        host: Option<&NamedHost>,
     ) -> Option<String> {
         let tokens = self.0.as_ref()?.tokens.as_ref()?;
-        let called = outer.and_then(OuterUrl::resource);
-        let resource = if own_name {
-            called?
-        } else {
-            tokens.url_of(path.strip_prefix(PROTECTED_RESOURCE)?, called)?
+        let path = path.strip_prefix(PROTECTED_RESOURCE)?;
+        let resource = match host {
+            Some(host) => tokens.url_at(host, path, outer),
+            None => tokens.url_of(path, outer.and_then(OuterUrl::resource))?,
         };
         Some(tokens.metadata(&resource))
     }
@@ -237,7 +236,7 @@ impl Locked {
         &self,
         presented: &HeaderValue,
         path: &str,
-        names: &[String],
+        host: Option<&NamedHost>,
     ) -> Result<(Arc<Principal>, Shown), CredentialFault> {
         let presented = presented.as_bytes();
         let keys = self.keys.as_ref();
@@ -247,7 +246,7 @@ impl Locked {
         match &self.tokens {
             // What has no dot is no token.
             Some(tokens) if keys.is_none() || presented.contains(&b'.') => {
-                let (subject, until) = tokens.subject_of(presented, path, names).await?;
+                let (subject, until) = tokens.subject_of(presented, path, host).await?;
                 Ok((subject, Shown::Token { until }))
             }
             _ => Err(CredentialFault::Unknown),

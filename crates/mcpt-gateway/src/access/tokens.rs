@@ -15,7 +15,7 @@ use super::{
     issuer::{Follower, Issuer, IssuerUrl},
     issuer_metadata::{CertificatesError, Client},
 };
-use crate::directory::unix_time;
+use crate::{directory::unix_time, outer::OuterUrl, sets::NamedHost};
 
 /// A text is not the URL of a gateway.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -93,7 +93,8 @@ impl Tokens {
         Ok((tokens, followers))
     }
 
-    /// Whose a token is that was sent to a path of this gateway, which `names` are further URLs of, and until when it is valid, in seconds since 1970.
+    /// Whose a token is that was sent to a path of this gateway, maybe by a `host` of the file of sets, and until when it is
+    /// valid, in seconds since 1970.
     ///
     /// # Errors
     /// [`CredentialFault`].
@@ -101,11 +102,11 @@ impl Tokens {
         &self,
         token: &[u8],
         path: &str,
-        names: &[String],
+        host: Option<&NamedHost>,
     ) -> Result<(Arc<Principal>, u64), CredentialFault> {
         let now = u64::from(unix_time());
         let generation: u64 = self.issuers.iter().map(Issuer::generation).sum();
-        let accepted = self.accepted(path, names);
+        let accepted = self.accepted(path, host);
         if let Some(known) = self.known(token, &accepted, generation, now) {
             return known.map_err(Into::into);
         }
@@ -143,12 +144,13 @@ impl Tokens {
         Some(judged.map(|()| (Arc::clone(verified.principal()), verified.until())))
     }
 
-    /// What a token for a path may be meant for; `names` are further URLs that are the gateway's own.
-    fn accepted(&self, path: &str, names: &[String]) -> Vec<String> {
+    /// What a token for a path may be meant for: it is all configured, and nothing of it is what a request says.
+    fn accepted(&self, path: &str, host: Option<&NamedHost>) -> Vec<String> {
         let mut accepted = self.audiences.clone();
-        accepted.extend_from_slice(names);
-        if let Some(PublicUrl(base)) = &self.public_url {
-            let path = path.trim_end_matches('/');
+        let public = self.public_url.iter().map(|PublicUrl(base)| base.clone());
+        let named = host.into_iter().flat_map(|host| self.bases(host));
+        let path = path.trim_end_matches('/');
+        for base in public.chain(named) {
             accepted.extend([
                 base.clone(),
                 format!("{base}/"),
@@ -157,6 +159,28 @@ impl Tokens {
             ]);
         }
         accepted
+    }
+
+    /// Whether URLs of a host of the file of sets may be of http, beside https: where that cannot leave this machine, or where
+    /// clients call the gateway so as configured.
+    fn may_be_plain(&self, NamedHost(host): &NamedHost) -> bool {
+        let local = mcpt_protocol::host_of(host).is_some_and(mcpt_protocol::is_loopback_host);
+        let public = self.public_url.as_ref();
+        local || public.is_some_and(|PublicUrl(base)| base.starts_with("http:"))
+    }
+
+    /// What the URLs of such a host begin with.
+    fn bases(&self, host: &NamedHost) -> impl Iterator<Item = String> {
+        let plain = self.may_be_plain(host).then_some("http");
+        let schemes = ["https"].into_iter().chain(plain);
+        schemes.map(|scheme| format!("{scheme}://{}", host.0))
+    }
+
+    /// The URL of a path at such a host. Of `outer`, which was called, it is of interest only whether it was of https.
+    pub(super) fn url_at(&self, host: &NamedHost, path: &str, outer: Option<&OuterUrl>) -> String {
+        let secure = outer.is_some_and(OuterUrl::is_https) || !self.may_be_plain(host);
+        let scheme = if secure { "https" } else { "http" };
+        format!("{scheme}://{}{path}", host.0)
     }
 
     /// The URL of a path, as clients call it: the one that is configured, else by `called`.
@@ -185,7 +209,91 @@ impl Tokens {
 
 #[cfg(test)]
 mod tests {
+    use hyper::Request;
+    use mcpt_core::Namespace;
+
     use super::*;
+    use crate::{place::Called, sets::KnownSets};
+
+    /// What tokens may be for, that are sent with a request.
+    fn accepted(tokens: &Tokens, sets: &KnownSets, headers: &[(&str, &str)]) -> Vec<String> {
+        let mut request = Request::post("/mcp");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let called = Called::by(&request.body(()).unwrap(), sets);
+        tokens.accepted("/mcp", called.host.as_ref())
+    }
+
+    fn tokens(public_url: Option<&str>) -> Tokens {
+        let config = TokenConfig {
+            issuers: Vec::new(),
+            public_url: public_url.map(|url| url.parse().unwrap()),
+            audiences: vec!["configured".to_owned()],
+            groups_claim: "groups".to_owned(),
+            authority: None,
+        };
+        Tokens::new(&config).unwrap().0
+    }
+
+    #[tokio::test]
+    async fn what_a_token_must_be_for_says_the_configuration_and_never_a_request() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("sets");
+        let hosts =
+            "hosts: [{host: Team.example, server: one}, {host: 'a.example:8443', server: one},
+            {host: 'localhost:80', server: one}]";
+        std::fs::write(&file, hosts).unwrap();
+        let sets = KnownSets::open(Some(&file), &Namespace::new("ns").unwrap()).unwrap();
+        let urls = |base: &str| ["", "/", "/mcp", "/mcp/"].map(|path| format!("{base}{path}"));
+        let own = ["configured".to_owned()];
+        let team = [&own[..], &urls("https://team.example")].concat();
+        let local = [
+            &own[..],
+            &urls("https://localhost:80"),
+            &urls("http://localhost:80"),
+        ];
+        for (headers, wanted) in [
+            (&[("host", "team.example")][..], &team),
+            // Another service may listen at another port.
+            (&[("host", "team.example:9999")], &team),
+            (
+                &[("host", "TEAM.example"), ("x-forwarded-proto", "http")],
+                &team,
+            ),
+            // It may be another host by which the gateway is called too, or any.
+            (
+                &[("host", "team.example"), ("x-forwarded-host", "other")],
+                &team,
+            ),
+            (
+                &[("host", "other"), ("x-forwarded-host", "team.example:1")],
+                &team,
+            ),
+            (
+                &[("host", "a.example:8443")],
+                &[&own[..], &urls("https://a.example:8443")].concat(),
+            ),
+            (&[("host", "a.example:8444")], &own.to_vec()),
+            (&[("host", "other")], &own.to_vec()),
+            (&[("host", "localhost:80")], &local.concat()),
+        ] {
+            assert_eq!(
+                &accepted(&tokens(None), &sets, headers),
+                wanted,
+                "{headers:?}"
+            );
+        }
+        let plain = tokens(Some("http://mcp.example"));
+        let wanted = [
+            "http://mcp.example",
+            "https://team.example",
+            "http://team.example",
+        ];
+        let wanted = wanted.map(urls).concat();
+        let plain = accepted(&plain, &sets, &[("host", "team.example")]);
+        assert_eq!(plain, [&own[..], &wanted].concat());
+    }
 
     #[test]
     fn urls_of_gateways_and_issuers() {
