@@ -35,8 +35,8 @@ use mcpt_aggregate::{
 };
 use mcpt_core::Namespace;
 use mcpt_protocol::{
-    EraUnknown, ErrorCode, Kind, MalformedMessage, Message, Part, RequestEra, UnknownVersion,
-    era_of_request,
+    EraUnknown, ErrorCode, Kind, MalformedMessage, Message, Part, RequestEra, ToolRequest,
+    UnknownVersion, era_of_request,
     header::{self, LAST_EVENT_ID, SESSION_ID},
     media,
 };
@@ -326,7 +326,7 @@ impl Aggregate {
         let parts = inner::parts(Method::POST, behalf, Some(headers), Some(within(&leg)));
         let text = to_server(message, &target.own);
         let exchange = &self.parties.exchange;
-        let kept = refused(&server, &parts, &text);
+        let kept = refused(&server, &parts, &text, viewer);
         let kept = match kept {
             None => {
                 exchange
@@ -556,7 +556,7 @@ impl Parties {
         let behalf = session.viewer.caller.as_ref();
         let parts = inner::parts(Method::POST, behalf, None, Some(within(leg)));
         // To who reads it in another way it may be a call.
-        if refused(server, &parts, &text).is_some() {
+        if refused(server, &parts, &text, &session.viewer).is_some() {
             tracing::debug!(server = %server.key(), "what the client said is not passed on");
             return;
         }
@@ -572,11 +572,25 @@ fn gone(outcome: Outcome) -> bool {
     matches!(outcome, Outcome::SessionGone | Outcome::UnknownSession)
 }
 
-/// Why the caller may not send a server such a message, if so. Those who may do everything are not asked about it.
-fn refused(server: &Server<Upstream>, parts: &Parts, text: &str) -> Option<Refusal> {
-    match permission(&parts.extensions, server.key()) {
-        Permission::Everything => None,
-        permission => judge(&permission, server.key(), &parts.headers, text.as_bytes()).err(),
+/// Why the caller may not send a server such a message, if so. Those who may do everything at all servers as one are not asked
+/// about it; at a set they may call the tools that it has.
+fn refused(
+    server: &Server<Upstream>,
+    parts: &Parts,
+    text: &str,
+    viewer: &Viewer,
+) -> Option<Refusal> {
+    let key = server.key();
+    let permission = permission(&parts.extensions, key);
+    if permission == Permission::Everything && viewer.set.is_none() {
+        return None;
+    }
+    match judge(&permission, key, &parts.headers, text.as_bytes()) {
+        Ok(ToolRequest::Call(tool)) if !viewer.shows(key, &tool) => {
+            Some(Refusal::NotPermitted(format!("{tool:?} of {key}")))
+        }
+        Ok(ToolRequest::Call(_) | ToolRequest::List | ToolRequest::Other) => None,
+        Err(refusal) => Some(refusal),
     }
 }
 

@@ -122,7 +122,7 @@ impl Aggregate {
         let text = to_server(message, &target.own);
         let head = head(&text, behalf, Some(&parts.headers));
         let exchange = &self.parties.exchange;
-        let kept = match refused(&server, &head, &text) {
+        let kept = match refused(&server, &head, &text, viewer) {
             None => {
                 exchange
                     .counted(&server, &head.extensions, text.as_bytes(), noted)

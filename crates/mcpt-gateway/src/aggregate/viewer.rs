@@ -36,6 +36,15 @@ impl Viewer {
             && caller.is_none_or(|caller| caller.permission(server).may_use())
     }
 
+    /// Whether what he has come to has a tool of a server, by what that calls it.
+    pub(super) fn shows(&self, server: &ServerKey, tool: &str) -> bool {
+        let (namespace, name) = (server.namespace.as_str(), server.name.as_str());
+        self.set.as_ref().is_none_or(|set| {
+            let chosen = set.of_server(namespace, name);
+            chosen.is_some_and(|chosen| chosen.has_tool(tool))
+        })
+    }
+
     /// Whether he sees all there is.
     pub(super) fn sees_all(&self) -> bool {
         self.set.is_none() && !self.caller.as_ref().is_some_and(Caller::has_rules)
