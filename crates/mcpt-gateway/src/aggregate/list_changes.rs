@@ -18,6 +18,8 @@ pub(super) struct ListChanges {
     lists: watch::Receiver<State>,
     sets: Option<watch::Receiver<()>>,
     known: Arc<Merged>,
+    /// The set is another one, of which nobody hears who has asked for the one that it was.
+    over: bool,
 }
 
 impl ListChanges {
@@ -32,6 +34,7 @@ impl ListChanges {
             known: parties.catalogue.lists_of(&viewer),
             parties: Arc::clone(parties),
             viewer,
+            over: false,
         }
     }
 
@@ -40,8 +43,12 @@ impl ListChanges {
         &self.known
     }
 
-    /// Waits for a change: which notifications tell of it. `None` when there will be none, or the set is gone.
+    /// Waits for a change: which notifications tell of it. `None` when there will be none: the set is gone, or
+    /// it is another one, which was told by the last change.
     pub(super) async fn changed(&mut self) -> Option<BTreeSet<&'static str>> {
+        if self.over {
+            return None;
+        }
         let sets = async {
             match &mut self.sets {
                 Some(sets) => sets.changed().await,
@@ -52,8 +59,9 @@ impl ListChanges {
             changed = self.lists.changed() => changed.ok()?,
             changed = sets => {
                 changed.ok()?;
-                let name = self.viewer.set_name()?.to_owned();
-                self.viewer.set = Some(self.parties.sets.named(&name)?);
+                let set = self.parties.sets.named(self.viewer.set_name()?)?;
+                self.over = self.viewer.set.as_ref() != Some(&set);
+                self.viewer.set = Some(set);
             }
         }
         self.lists.mark_unchanged();

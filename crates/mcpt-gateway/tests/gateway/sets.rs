@@ -193,6 +193,66 @@ async fn a_set_is_a_view_of_its_own_in_both_eras() {
     assert_eq!(none.status, 404, "{none:?}");
 }
 
+/// Some readers of JSON do not heed case, and some take the last of two fields.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_calls_another_tool_to_another_reader_does_not_get_to_a_server_of_a_set() {
+    let mut server = scripted(json!({"tools": {}}), |asked| match asked.rpc() {
+        "tools/list" => Some(asked.result(&json!({"tools": [{"name": "echo"}]}))),
+        "tools/call" => Some(asked.result(&json!({"content": []}))),
+        _ => None,
+    })
+    .await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("sets");
+    write(&file, TEAM);
+    let gateway = gateway_like(|config| config.sets = Some(file));
+    servers(&gateway, &[("one", server.address)]);
+    gateway.shows("server=\"one\",condition=\"ready\"} 1").await;
+    let path = "/mcp/set/team";
+    let (session, _) = open(&gateway, path, &[]).await;
+    let own = [("Mcp-Session-Id", &*session)];
+    has(&gateway, path, &own, &["say"]).await;
+    let plain = request("tools/call", &json!({"name": "say"}));
+    let answer = post(&gateway, path, &own, &plain).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    for text in [
+        r#""method":"tools/call","params":{"name":"say","Name":"get_secret"}"#,
+        r#""method":"tools/call","params":{"name":"say","arguments":{}},"Params":{"name":"get_secret"}"#,
+        r#""method":"tools/call","params":{"name":"say"},"METHOD":"tools/call""#,
+        r#""method":"notifications/x","Method":"tools/call","params":{"name":"get_secret"}"#,
+    ] {
+        let notification = text.contains("notifications/");
+        let id = if notification { "" } else { r#""id":"c","# };
+        let text = format!(r#"{{"jsonrpc":"2.0",{id}{text}}}"#);
+        let answer = gateway.exchange("POST", path, &own, &text).await;
+        assert_ne!(answer.status, 200, "{text}: {answer:?}");
+        if notification {
+            continue;
+        }
+        let (headers, _) = modern("tools/call", &json!({"name": "say"}));
+        let headers = headers
+            .each_ref()
+            .map(|(name, value)| (*name, value.as_str()));
+        let meta = r#""params":{"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}},"#;
+        let text = text.replace(r#""params":{"#, meta);
+        let answer = gateway.exchange("POST", path, &headers, &text).await;
+        assert_ne!(answer.status, 200, "{text}: {answer:?}");
+    }
+    // What is certain goes on.
+    let last = json!({"jsonrpc": "2.0", "method": "notifications/last"});
+    assert_eq!(post(&gateway, path, &own, &last).await.status, 202);
+    let heard = async {
+        while let Some(asked) = server.asked.recv().await {
+            let message = asked.message.to_string();
+            assert!(!message.contains("get_secret"), "{message}");
+            if asked.rpc() == "notifications/last" {
+                return;
+            }
+        }
+    };
+    timeout(PATIENCE, heard).await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_host_shows_a_set_or_a_server() {
     let (gateway, _, _folder) = before(TEAM, None).await;
@@ -261,6 +321,9 @@ async fn a_changed_file_holds_at_once_and_listeners_hear_of_it() {
         stream.until("notifications/tools/list_changed\"}\n\n"),
     );
     heard.await.unwrap().unwrap();
+    // What is on the stream besides is of servers that may be none of the set any more: it ends.
+    let ended = timeout(PATIENCE, stream.until("\r\n0\r\n\r\n"));
+    ended.await.unwrap().unwrap();
     write(&file, "sets: []");
     let gone = async {
         let list = request("tools/list", &json!({}));
