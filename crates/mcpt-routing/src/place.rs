@@ -41,6 +41,8 @@ pub(crate) struct Demand {
 pub struct Place {
     busy: Busy,
     asker: Asker,
+    /// Whether it is one of so many.
+    counts: bool,
 }
 
 impl Busy {
@@ -52,9 +54,25 @@ impl Busy {
             self.0.begun.fetch_add(1, Relaxed);
         }
         // Given back when it is one too many.
-        let busy = self.clone();
-        let place = Place { busy, asker };
+        let place = Place {
+            busy: self.clone(),
+            asker,
+            counts: true,
+        };
         (before < most.get()).then_some(place)
+    }
+
+    /// A place that is none of so many.
+    pub(crate) fn keep(&self, asker: Asker) -> Place {
+        if asker == Asker::Client {
+            self.0.of_clients.fetch_add(1, Relaxed);
+            self.0.begun.fetch_add(1, Relaxed);
+        }
+        Place {
+            busy: self.clone(),
+            asker,
+            counts: false,
+        }
     }
 
     pub(crate) fn demand(&self) -> Demand {
@@ -68,7 +86,9 @@ impl Busy {
 impl Drop for Place {
     fn drop(&mut self) {
         let counters = &self.busy.0;
-        counters.all.fetch_sub(1, Relaxed);
+        if self.counts {
+            counters.all.fetch_sub(1, Relaxed);
+        }
         if self.asker == Asker::Client {
             counters.of_clients.fetch_sub(1, Relaxed);
         }

@@ -95,6 +95,12 @@ impl<L> Server<L> {
         self.busy.take(most, asker)
     }
 
+    /// A place for what is in progress without being one of the requests that a server may have at once: it keeps the server
+    /// in use, as if it were asked all the time.
+    pub fn keep(&self, asker: Asker) -> Place {
+        self.busy.keep(asker)
+    }
+
     /// Requests of clients for which places were taken.
     pub(crate) fn demand(&self) -> Demand {
         self.busy.demand()

@@ -2,8 +2,11 @@
 
 use std::{num::NonZeroU32, time::Duration};
 
-use hyper::{Method, Request, Response, body::Incoming, http::request::Parts};
-use mcpt_protocol::{Kind, Message, header::METHOD};
+use hyper::{HeaderMap, Method, Request, Response, body::Incoming, http::request::Parts};
+use mcpt_protocol::{
+    Kind, Message,
+    header::{LAST_EVENT_ID, METHOD},
+};
 use mcpt_routing::{Balance, InFlight, Place, Policy, Server, key_of};
 
 use super::{
@@ -89,6 +92,24 @@ impl Exchange {
             ReadBody::Whole(body) if !asks(body) => Ok(None),
             ReadBody::Whole(_) | ReadBody::Large { .. } => self.place(server),
         }
+    }
+
+    /// What keeps a server running, if it may be stopped, for what is in progress and takes no place of a request: a call that
+    /// waits for its client.
+    pub(crate) fn kept_running(&self, server: &Server<Upstream>) -> Option<Place> {
+        let may_be_stopped = server.handling().idle_timeout.is_some();
+        may_be_stopped.then(|| server.keep(self.asker))
+    }
+
+    /// The same for a GET that takes the stream of a call up again: its answer may come by it.
+    pub(super) fn kept_for_stream(
+        &self,
+        server: &Server<Upstream>,
+        method: &Method,
+        headers: &HeaderMap,
+    ) -> Option<Place> {
+        let resumed = method == Method::GET && headers.contains_key(LAST_EVENT_ID);
+        resumed.then(|| self.kept_running(server)).flatten()
     }
 
     fn place(&self, server: &Server<Upstream>) -> Result<Option<Place>, Refusal> {

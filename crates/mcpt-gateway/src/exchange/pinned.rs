@@ -136,7 +136,9 @@ impl Exchange {
         let server = awake.as_ref().unwrap_or(server);
         let read = ReadBody::Whole(message.clone());
         let place = match self.place_of(server, &parts.method, &read) {
-            Ok(place) => place,
+            Ok(place) => {
+                place.or_else(|| self.kept_for_stream(server, &parts.method, &parts.headers))
+            }
             Err(busy) => return refused(busy),
         };
         let opened = match opened {
@@ -274,8 +276,9 @@ impl Exchange {
         let (body, place) = if parts.method == Method::POST {
             self.place_inside(server, body).await?
         } else {
+            let place = self.kept_for_stream(server, &parts.method, &parts.headers);
             headers::without_body(&mut parts.headers);
-            (RequestBody::none(), None)
+            (RequestBody::none(), place)
         };
         Ok((for_session(server, parts, body, own_id), place))
     }

@@ -27,7 +27,7 @@ use mcpt_protocol::{
     header::{LAST_EVENT_ID, PROTOCOL_VERSION, SESSION_ID},
     translate::{Client, new},
 };
-use mcpt_routing::{Endpoint, EndpointId, InFlight, ServerKey};
+use mcpt_routing::{Endpoint, EndpointId, InFlight, Server, ServerKey};
 use serde_json::json;
 use tokio::{
     runtime::Handle,
@@ -300,11 +300,15 @@ impl Exchange {
 
     /// How long the server of a session may take until an answer begins.
     fn limit_of(&self, lease: &Lease) -> Option<Duration> {
-        let key = &lease.sharing.identity.server;
-        let server = self
-            .directory
-            .server(key.namespace.as_str(), key.name.as_str());
+        let server = self.server_of(lease);
         server.and_then(|server| self.answer_within(&server))
+    }
+
+    /// The server of a session, if it is still known.
+    pub(super) fn server_of(&self, lease: &Lease) -> Option<Arc<Server<Upstream>>> {
+        let key = &lease.sharing.identity.server;
+        self.directory
+            .server(key.namespace.as_str(), key.name.as_str())
     }
 
     async fn shake_hands(&self, lease: &mut Lease, client: &Client) -> Result<(), Unopened> {

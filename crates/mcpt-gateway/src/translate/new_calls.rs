@@ -10,6 +10,7 @@ use mcpt_protocol::{
         new::{self, Call, Filter, Said},
     },
 };
+use mcpt_routing::Place;
 use serde_json::json;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
@@ -59,6 +60,8 @@ struct InSession {
     messages: Messages,
     id: u64,
     questions: Questions,
+    /// Keeps its server running since it has waited for its client.
+    place: Option<Place>,
     /// After which event its stream was last taken up again, and how often after that one.
     resumed: Option<(String, u32)>,
 }
@@ -129,6 +132,7 @@ impl Running {
                 messages,
                 id,
                 questions: Questions::default(),
+                place: None,
                 resumed: None,
             });
         }
@@ -145,6 +149,7 @@ impl Running {
             messages,
             id,
             questions,
+            place,
             ..
         } = parked;
         for answer in answers {
@@ -157,6 +162,7 @@ impl Running {
             messages,
             id,
             questions,
+            place,
             resumed: None,
         })
     }
@@ -180,14 +186,20 @@ impl Running {
                     messages,
                     id,
                     questions,
+                    place,
                     ..
                 } = in_session;
+                let place = place.or_else(|| {
+                    let server = self.exchange.server_of(&lease)?;
+                    self.exchange.kept_running(&server)
+                });
                 self.park(Parked {
                     lease,
                     messages,
                     id,
                     subject: self.call.subject(),
                     questions,
+                    place,
                 })
                 .await;
             }

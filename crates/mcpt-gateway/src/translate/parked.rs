@@ -14,7 +14,7 @@ use std::{
 };
 
 use mcpt_protocol::translate::Questions;
-use mcpt_routing::{Carried, SealError, SessionKeys};
+use mcpt_routing::{Carried, Place, SealError, SessionKeys};
 use tokio::sync::Semaphore;
 
 use super::{leases::Lease, messages::Messages, old_sessions::locked};
@@ -80,6 +80,8 @@ pub(super) struct Parked {
     /// What the call is about: an answer to another one is none to this.
     pub(super) subject: String,
     pub(super) questions: Questions,
+    /// Keeps its server running.
+    pub(super) place: Option<Place>,
 }
 
 /// All of them.

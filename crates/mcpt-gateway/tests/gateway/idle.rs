@@ -11,6 +11,7 @@ use mcpt_routing::{
     Address, Change, Conditions, Discovery, EndpointId, EndpointSpec, Handling, ServerKey,
     ServerSpec, StartError, Starter,
 };
+use serde_json::json;
 use tokio::{
     sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
     task::JoinSet,
@@ -20,7 +21,8 @@ use tokio::{
 use crate::{
     aggregate::Client,
     handling::held,
-    harness::{PATIENCE, Tellable, call, demo, gateway_like},
+    harness::{PATIENCE, Tellable, call, demo, gateway_like, modern},
+    scripted::{Asked, Said, event, scripted},
     wire::Wire,
 };
 
@@ -161,11 +163,11 @@ async fn calls_start_a_server_and_wait_for_it() {
     let mut calls = JoinSet::new();
     for number in 0..10 {
         let (headers, body) = if number % 2 == 0 {
-            crate::harness::modern("tools/call", &serde_json::json!({"name": "whoami"}))
+            modern("tools/call", &json!({"name": "whoami"}))
         } else {
             let mut message = call("ignored");
             message["method"] = "initialize".into();
-            message["params"] = serde_json::json!({"protocolVersion": "2025-11-25",
+            message["params"] = json!({"protocolVersion": "2025-11-25",
                 "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}});
             let headers = ["MCP-Protocol-Version", "X-A", "X-B"];
             (
@@ -214,14 +216,19 @@ async fn a_server_without_calls_is_stopped_whatever_streams_are_open() {
     let headers = [("Mcp-Session-Id", &*session)];
     stream.send("GET", "/mcp/demo", &headers, "").await.unwrap();
     assert_eq!(stage.wants().await, stopped("demo"));
-    stage.has(1, &[("demo", None)]);
+    stage.has(NEVER, &[("demo", None)]);
     stage.gateway.shows("condition=\"ready\"} 0").await;
     // That session is gone, which starts nothing.
     let gone = stage.gateway.call(&session, "counter").await;
     assert_eq!(gone.status, 404, "{gone:?}");
     let gateway = Arc::clone(&stage.gateway);
     let opened = tokio::spawn(async move { gateway.open().await });
-    assert_eq!(stage.wants().await, started("demo"));
+    let mut wanted = stage.wants().await;
+    while wanted == stopped("demo") {
+        // It was stopped again before it was gone.
+        wanted = stage.wants().await;
+    }
+    assert_eq!(wanted, started("demo"));
     stage.has(NEVER, &[("demo", Some(address))]);
     let session = timeout(PATIENCE, opened).await.unwrap().unwrap();
     assert_eq!(stage.gateway.call(&session, "counter").await.status, 200);
@@ -236,7 +243,7 @@ async fn a_call_in_progress_keeps_its_server_running_at_all_replicas() {
     let mut second = Stage::new(Ok(true), Some(&first));
     let servers = [("demo", Some(demo_address)), ("other", Some(other))];
     for stage in [&first, &second] {
-        stage.has(6, &servers);
+        stage.has(NEVER, &servers);
         stage
             .gateway
             .shows("server=\"demo\",condition=\"ready\"} 1")
@@ -251,9 +258,14 @@ async fn a_call_in_progress_keeps_its_server_running_at_all_replicas() {
         .unwrap();
     first
         .gateway
-        .shows("requests_in_flight{namespace=\"ns\",server=\"demo\"")
+        .shows(&format!(
+            "requests_in_flight{{namespace=\"ns\",server=\"demo\",endpoint=\"{demo_address}\"}} 1"
+        ))
         .await;
+    // The call is in progress from here on, however long all this has taken; the second has heard of it before the first stops
+    // anything.
     for stage in [&mut first, &mut second] {
+        stage.has(6, &servers);
         assert_eq!(stage.wants().await, stopped("other"));
     }
     first.has(6, &servers[..1]);
@@ -264,6 +276,58 @@ async fn a_call_in_progress_keeps_its_server_running_at_all_replicas() {
         // It may have been stopped again before it was gone.
         while stage.wants().await == stopped("other") {}
     }
+}
+
+/// Neither takes a place of a request.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn calls_that_wait_for_their_client_and_streams_taken_up_again_keep_servers_running() {
+    let question = json!({"jsonrpc": "2.0", "id": 0, "method": "elicitation/create",
+        "params": {"message": "Who?"}});
+    let script = move |asked: &Asked| match (asked.rpc(), &*asked.method) {
+        ("tools/call", _) => Some(Said::Open(vec![event(&question)])),
+        ("server/discover", _) => Some(Said::Status(404)),
+        (_, "GET") => Some(Said::Open(vec![": resumed\r\n\r\n".to_owned()])),
+        _ => None,
+    };
+    let asks = scripted(json!({"tools": {}}), script.clone()).await;
+    let streams = scripted(json!({"tools": {}}), script).await;
+    let (other, _) = held().await;
+    let mut stage = Stage::new(Ok(true), None);
+    let servers = [
+        ("asks", Some(asks.address)),
+        ("demo", Some(streams.address)),
+        ("other", Some(other)),
+    ];
+    stage.has(NEVER, &servers);
+    stage
+        .gateway
+        .shows("server=\"other\",condition=\"ready\"} 1")
+        .await;
+    let (headers, body) = modern("tools/call", &json!({"name": "tool"}));
+    let asked = body.replace(
+        "clientCapabilities\":{}",
+        "clientCapabilities\":{\"elicitation\":{}}",
+    );
+    let headers = headers
+        .each_ref()
+        .map(|(name, value)| (*name, value.as_str()));
+    let parked = stage
+        .gateway
+        .exchange("POST", "/mcp/asks", &headers, &asked)
+        .await;
+    assert!(parked.text.contains("input_required"), "{parked:?}");
+    let session = stage.gateway.open().await;
+    let mut stream = Wire::open(stage.gateway.address).await.unwrap();
+    let headers = [("Mcp-Session-Id", &*session), ("Last-Event-ID", "7")];
+    stream.send("GET", "/mcp/demo", &headers, "").await.unwrap();
+    stream.until(": resumed\r\n\r\n").await.unwrap();
+    stage.has(1, &servers);
+    // The other one is stopped again and again, which shows that time enough has gone by for all.
+    for _ in 0..2 {
+        assert_eq!(stage.wants().await, stopped("other"));
+    }
+    drop(stream);
+    while stage.wants().await != stopped("demo") {}
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
