@@ -29,14 +29,13 @@ use hyper::{
     header::HeaderValue,
     http::{Extensions, request::Parts},
 };
-use mcpt_access::Permission;
 use mcpt_aggregate::{
     About, ListKind, ServerLabel, ServerSet, Tag, Target, about, answer_to_server, to_server,
 };
 use mcpt_core::Namespace;
 use mcpt_protocol::{
-    EraUnknown, ErrorCode, Kind, MalformedMessage, Message, Part, RequestEra, ToolRequest,
-    UnknownVersion, era_of_request,
+    EraUnknown, ErrorCode, Kind, MalformedMessage, Message, Part, RequestEra, UnknownVersion,
+    era_of_request,
     header::{self, LAST_EVENT_ID, SESSION_ID},
     media,
 };
@@ -56,9 +55,9 @@ pub(crate) use self::{
     rewritten::Rewritten,
 };
 use crate::{
-    access::{permission, principal_of},
+    access::principal_of,
     directory::unix_time,
-    exchange::{Exchange, judge},
+    exchange::Exchange,
     metrics::Outcome,
     noted::Noted,
     refusal::{Refusal, page},
@@ -326,7 +325,7 @@ impl Aggregate {
         let parts = inner::parts(Method::POST, behalf, Some(headers), Some(within(&leg)));
         let text = to_server(message, &target.own);
         let exchange = &self.parties.exchange;
-        let kept = refused(&server, &parts, &text, viewer);
+        let kept = viewer.refused(&server, &parts, &text);
         let kept = match kept {
             None => {
                 exchange
@@ -556,7 +555,7 @@ impl Parties {
         let behalf = session.viewer.caller.as_ref();
         let parts = inner::parts(Method::POST, behalf, None, Some(within(leg)));
         // To who reads it in another way it may be a call.
-        if refused(server, &parts, &text, &session.viewer).is_some() {
+        if session.viewer.refused(server, &parts, &text).is_some() {
             tracing::debug!(server = %server.key(), "what the client said is not passed on");
             return;
         }
@@ -570,28 +569,6 @@ impl Parties {
 /// Whether an answer says that the session with its server is over.
 fn gone(outcome: Outcome) -> bool {
     matches!(outcome, Outcome::SessionGone | Outcome::UnknownSession)
-}
-
-/// Why the caller may not send a server such a message, if so. Those who may do everything at all servers as one are not asked
-/// about it; at a set they may call the tools that it has.
-fn refused(
-    server: &Server<Upstream>,
-    parts: &Parts,
-    text: &str,
-    viewer: &Viewer,
-) -> Option<Refusal> {
-    let key = server.key();
-    let permission = permission(&parts.extensions, key);
-    if permission == Permission::Everything && viewer.set.is_none() {
-        return None;
-    }
-    match judge(&permission, key, &parts.headers, text.as_bytes()) {
-        Ok(ToolRequest::Call(tool)) if !viewer.shows(key, &tool) => {
-            Some(Refusal::NotPermitted(format!("{tool:?} of {key}")))
-        }
-        Ok(ToolRequest::Call(_) | ToolRequest::List | ToolRequest::Other) => None,
-        Err(refusal) => Some(refusal),
-    }
 }
 
 /// Whether a message is a notification, by its method too.

@@ -24,7 +24,7 @@ use super::{
     Aggregate, Parties,
     inner::{self, In, MAX_ANSWER, collect},
     list_changes::ListChanges,
-    own, refused,
+    own,
     rewritten::{self, Rewritten},
     stream::{KEEP_ALIVE, PAUSE, WAITING},
     viewer::Viewer,
@@ -122,7 +122,7 @@ impl Aggregate {
         let text = to_server(message, &target.own);
         let head = head(&text, behalf, Some(&parts.headers));
         let exchange = &self.parties.exchange;
-        let kept = match refused(&server, &head, &text, viewer) {
+        let kept = match viewer.refused(&server, &head, &text) {
             None => {
                 exchange
                     .counted(&server, &head.extensions, text.as_bytes(), noted)

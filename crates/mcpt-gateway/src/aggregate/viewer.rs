@@ -1,12 +1,19 @@
-//! [`Viewer`]: who asks, and which set of servers he has come to.
+//! [`Viewer`]: who asks, which set of servers he has come to, and what he may send to them.
 
 use std::sync::Arc;
 
-use hyper::http::Extensions;
+use hyper::http::{Extensions, request::Parts};
+use mcpt_access::Permission;
 use mcpt_aggregate::ServerSet;
-use mcpt_routing::ServerKey;
+use mcpt_protocol::ToolRequest;
+use mcpt_routing::{Server, ServerKey};
 
-use crate::access::Caller;
+use crate::{
+    access::{Caller, permission},
+    exchange::judge,
+    refusal::Refusal,
+    upstream::Upstream,
+};
 
 /// Whose view of the servers is meant.
 #[derive(Debug, Clone, Default)]
@@ -36,8 +43,30 @@ impl Viewer {
             && caller.is_none_or(|caller| caller.permission(server).may_use())
     }
 
+    /// Why he may not send a server such a message, if so. Of those who may do everything at all servers as one it is not read; at
+    /// a set they may call the tools that it has.
+    pub(super) fn refused(
+        &self,
+        server: &Server<Upstream>,
+        parts: &Parts,
+        text: &str,
+    ) -> Option<Refusal> {
+        let key = server.key();
+        let permission = permission(&parts.extensions, key);
+        if permission == Permission::Everything && self.set.is_none() {
+            return None;
+        }
+        match judge(&permission, key, &parts.headers, text.as_bytes()) {
+            Ok(ToolRequest::Call(tool)) if !self.shows(key, &tool) => {
+                Some(Refusal::NotPermitted(format!("{tool:?} of {key}")))
+            }
+            Ok(ToolRequest::Call(_) | ToolRequest::List | ToolRequest::Other) => None,
+            Err(refusal) => Some(refusal),
+        }
+    }
+
     /// Whether what he has come to has a tool of a server, by what that calls it.
-    pub(super) fn shows(&self, server: &ServerKey, tool: &str) -> bool {
+    fn shows(&self, server: &ServerKey, tool: &str) -> bool {
         let (namespace, name) = (server.namespace.as_str(), server.name.as_str());
         self.set.as_ref().is_none_or(|set| {
             let chosen = set.of_server(namespace, name);
