@@ -11,6 +11,9 @@ use crate::{REDACTED, Secret, sounds_secret};
 const BEFORE: &str = "[redacted, before]";
 const AFTER: &str = "[redacted, after]";
 
+/// The annotation in which kubectl keeps a whole object.
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
 /// Shortest secret, in characters, that is looked for inside of texts.
 const SHORTEST: usize = 4;
 
@@ -40,8 +43,8 @@ pub struct Difference {
 
 impl Difference {
     /// Compares an object of both; `None` when there is no difference. Secrets are replaced in both, so that one can tell whether
-    /// they are equal and not what they are: the given ones wherever they are, the values of a Kubernetes Secret, and variables and
-    /// configuration whose names sound secret.
+    /// they are equal and not what they are: the given ones wherever they are, the values and annotations of a Kubernetes
+    /// Secret, what kubectl keeps in an annotation, and variables and configuration whose names sound secret.
     #[must_use]
     pub fn of(
         object: String,
@@ -68,6 +71,8 @@ enum Under {
     Object,
     /// It is a map of names to values that people choose, as an environment.
     Names,
+    /// It is the metadata of a Kubernetes Secret, whose annotations may say what is in it.
+    OfSecret,
     /// It is secret, whatever it is.
     Secret,
 }
@@ -131,6 +136,9 @@ fn maps(
         let below = match key.as_str() {
             _ if under == Under::Secret => Under::Secret,
             "data" | "stringData" if is_secret => Under::Secret,
+            "metadata" if is_secret => Under::OfSecret,
+            "annotations" if under == Under::OfSecret => Under::Secret,
+            LAST_APPLIED => Under::Secret,
             "data" if is_configuration => Under::Names,
             "env" => Under::Names,
             "secrets" => Under::Secret,
@@ -237,6 +245,28 @@ mod tests {
             after["data"],
             json!({"A": AFTER, "B": REDACTED, "D": AFTER})
         );
+    }
+
+    /// kubectl keeps there what was applied, with all values, and other tools do alike.
+    #[test]
+    fn annotations_tell_no_secrets() {
+        let of = |kind: &str, value: &str| {
+            let applied = format!("{{\"stringData\":{{\"A\":\"{value}\"}}}}");
+            json!({"kind": kind, "metadata": {"name": "a", "annotations": {
+                "kubectl.kubernetes.io/last-applied-configuration": applied, "own": value,
+            }}})
+        };
+        let (before, after) = compared(of("Secret", "hunter2"), of("Secret", "hunter3"), &[]);
+        let shown = format!("{before} {after}");
+        assert!(!shown.contains("hunter"), "{shown}");
+        assert_eq!(after["metadata"]["name"], "a");
+        let (before, after) = compared(of("Deployment", "x"), of("Deployment", "y"), &[]);
+        let applied = |value: &Value| value["metadata"]["annotations"][LAST_APPLIED].clone();
+        assert_eq!([applied(&before), applied(&after)], [BEFORE, AFTER]);
+        assert_eq!(after["metadata"]["annotations"]["own"], "y");
+        let gone = Difference::of("x".to_owned(), Some(of("Secret", "hunter2")), None, &[]);
+        let shown = format!("{gone:?}");
+        assert!(!shown.contains("hunter"), "{shown}");
     }
 
     /// Those of charts that put them elsewhere: of the old value nobody may know that it is one but by its place.

@@ -20,6 +20,13 @@ const OF_THE_SERVER: [&str; 6] = [
     "uid",
 ];
 
+/// Annotations that say what is elsewhere: of its revision, which the server counts, and the whole object as kubectl applied it,
+/// with what of it is secret.
+const SAID_ELSEWHERE: [&str; 2] = [
+    "deployment.kubernetes.io/revision",
+    "kubectl.kubernetes.io/last-applied-configuration",
+];
+
 /// An object that would be changed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Changed {
@@ -131,7 +138,7 @@ fn configured(live: DynamicObject) -> Result<Value> {
         metadata.retain(|field, _| !OF_THE_SERVER.contains(&field.as_str()));
         let annotations = metadata.get_mut("annotations");
         if let Some(annotations) = annotations.and_then(Value::as_object_mut) {
-            annotations.remove("deployment.kubernetes.io/revision");
+            annotations.retain(|name, _| !SAID_ELSEWHERE.contains(&name.as_str()));
             if annotations.is_empty() {
                 metadata.remove("annotations");
             }
@@ -151,7 +158,8 @@ mod tests {
         let live = json!({
             "apiVersion": "v1", "kind": "ConfigMap",
             "metadata": {"name": "a", "uid": "x", "managedFields": [], "generation": 2,
-                "annotations": {"deployment.kubernetes.io/revision": "1"}},
+                "annotations": {"deployment.kubernetes.io/revision": "1",
+                    "kubectl.kubernetes.io/last-applied-configuration": "{\"data\":{\"a\":\"b\"}}"}},
             "data": {"a": "b"}, "status": {"ready": 1},
         });
         let live: DynamicObject = serde_json::from_value(live).unwrap();
