@@ -36,7 +36,7 @@ pub(crate) fn full(folder: &Path, group: &str) -> String {
     );
     put(
         "values.yaml",
-        "word: first\nnumber: 1000000\nextra: false\nbroken: false\nkeep: true\nsub: {on: true}\n",
+        "word: first\nsecret: veiled-first\nnumber: 1000000\nextra: false\nbroken: false\nkeep: true\nsub: {on: true}\n",
     );
     put(
         "crds/things.yaml",
@@ -54,7 +54,7 @@ pub(crate) fn full(folder: &Path, group: &str) -> String {
              ---\napiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {{{{ .Release.Name }}}}}}\ndata:\n  \
              word: {{{{ .Values.word }}}}\n  number: {{{{ .Values.number | quote }}}}\n  upgrade: '{{{{ .Release.IsUpgrade }}}}'\n\
              {{{{- if .Values.extra }}}}\n  extra: more\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {{{{ .Release.Name }}}}-extra}}\n\
-             {{{{- end }}}}\n---\napiVersion: v1\nkind: Secret\nmetadata: {{name: {{{{ .Release.Name }}}}}}\nstringData: {{word: {{{{ .Values.word }}}}}}\n\
+             {{{{- end }}}}\n---\napiVersion: v1\nkind: Secret\nmetadata: {{name: {{{{ .Release.Name }}}}}}\nstringData: {{word: {{{{ .Values.secret }}}}}}\n\
              ---\napiVersion: v1\nkind: Service\nmetadata: {{name: {{{{ .Release.Name }}}}}}\nspec:\n  selector: {{app: {{{{ .Release.Name }}}}}}\n  \
              ports: [{{port: 80, name: {{{{ .Values.word }}}}}}]\n\
              ---\napiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {{{{ .Release.Name }}}}-kept\n  annotations: {{helm.sh/resource-policy: keep}}\n\
