@@ -7,6 +7,7 @@
 mod entry_points;
 mod error;
 mod for_image;
+mod lock_file;
 mod node_range;
 mod npm;
 mod pypi;
@@ -22,6 +23,7 @@ mod workshop;
 pub use self::{
     error::{Cause, Doing, PackageError},
     for_image::{ImageTree, Target, tree_for_image},
+    lock_file::{LockFault, read_lock},
     request::{PackageSource, ResolveOptions},
     runtime::{NoRuntime, Runtimes},
     settings::{credentials, of_this_machine},

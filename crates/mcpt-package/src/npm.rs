@@ -25,6 +25,8 @@ use crate::{
 const MANIFEST: &str = "package.json";
 /// The file that fixes it.
 const LOCK: &str = "package-lock.json";
+/// The files of a lock, in order.
+pub(crate) const FILES: [&str; 2] = [LOCK, MANIFEST];
 /// The file in which npm writes down what it has installed.
 const INSTALLED: &str = "node_modules/.package-lock.json";
 
@@ -87,6 +89,15 @@ pub(crate) async fn resolve(
             (LOCK.to_owned(), lock.text()),
         ]),
     })
+}
+
+/// Whether the lock of a package says of each what it is.
+///
+/// # Errors
+/// [`Cause`] when it is no lock, or leaves that open.
+pub(crate) fn check_fixed(package: &Package) -> Result<(), Cause> {
+    let lock = Lock::read(package.lock.get(LOCK).map_or("", String::as_str))?;
+    lock.refuse_what_is_not_fixed()
 }
 
 /// The program that is run, as `npx` chooses it: with `--package` it runs any that is installed beside the package's own.

@@ -25,6 +25,8 @@ use crate::{
 
 /// The file that fixes the tree: all packages with their hashes, as pip and uv read it.
 const LOCK: &str = "requirements.txt";
+/// The files of a lock.
+pub(crate) const FILES: [&str; 1] = [LOCK];
 /// A version of Python that is newer than all that packages know: by it the newest version of a package is found.
 const NEWEST: &str = "3.14";
 

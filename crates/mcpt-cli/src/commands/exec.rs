@@ -1,6 +1,6 @@
 //! `mcpt exec NAME -- COMMAND`: a command in the container of a server.
 
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 
 use clap::Args;
 use futures_util::StreamExt as _;
@@ -32,7 +32,7 @@ pub(crate) struct Exec {
     #[arg(short = 'i', long)]
     stdin: bool,
     /// Give the command a terminal, which is this one
-    #[arg(short = 't', long)]
+    #[arg(short = 't', long, requires = "stdin")]
     tty: bool,
     /// Instance, as status names it [default: one that is ready]
     #[arg(long, value_name = "NAME")]
@@ -55,22 +55,17 @@ impl Exec {
             let unusable = |error: io::Error| {
                 Failure::new(FailureKind::Failed, "cannot use the terminal").caused_by(&error)
             };
-            // The terminal is as before when this block ends, however it ends.
-            let raw = if self.tty {
-                Raw::begin().map_err(unusable)?
-            } else {
-                None
-            };
-            if self.tty && raw.is_none() {
+            if self.tty && !io::stdin().is_terminal() {
                 let failure = Failure::new(FailureKind::Usage, what);
                 return Err(failure
                     .because("standard input is no terminal that it could be given")
                     .hint("leave -t out")
                     .into());
             }
-            let terminal = match &raw {
-                Some(_) => Some(terminal::sizes().map_err(unusable)?),
-                None => None,
+            let terminal = if self.tty {
+                Some(terminal::sizes().map_err(unusable)?)
+            } else {
+                None
             };
             let exec = mcpt_core::Exec {
                 instance: self.instance.clone(),
@@ -79,6 +74,12 @@ impl Exec {
                 terminal,
             };
             let mut events = backend.exec(&self.name, exec).await?;
+            // Not before there is somebody to whom a Ctrl-C goes. The terminal is as before when this block ends, however it ends.
+            let _raw = if self.tty {
+                Raw::begin().map_err(unusable)?
+            } else {
+                None
+            };
             while let Some(event) = events.next().await {
                 match event? {
                     ExecEvent::Output(bytes) => output::bytes(&bytes)?,

@@ -84,5 +84,5 @@ fn read(
     failed: &dyn Fn(&(dyn std::error::Error + 'static)) -> Failure,
 ) -> Result<Package, Failure> {
     let text = std::fs::read(path).map_err(|error| failed(&error))?;
-    serde_json::from_slice(&text).map_err(|error| failed(&error))
+    mcpt_package::read_lock(&text).map_err(|error| failed(&error))
 }

@@ -214,7 +214,7 @@ fn repository(package: &str) -> String {
 fn read_lock(path: &Path, failure: Failure) -> Result<Package, Failure> {
     match fs::read(path) {
         Err(error) => Err(failure.caused_by(&error)),
-        Ok(text) => serde_json::from_slice(&text).map_err(|error| {
+        Ok(text) => mcpt_package::read_lock(&text).map_err(|error| {
             failure.because(format!("{} is no lock of mcpt's: {error}", path.display()))
         }),
     }
