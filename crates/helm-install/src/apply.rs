@@ -375,12 +375,14 @@ impl Applier {
         tried.map_err(|error| self.refused(object, error))
     }
 
-    /// The live object, `None` when it is not there.
+    /// The live object, in any version that is served; `None` when it is not there, also with all of its kind.
     ///
     /// # Errors
-    /// When its kind is not served, or the API server refuses to tell.
+    /// When the API server refuses to tell.
     pub async fn found(&self, object: &Object) -> Result<Option<DynamicObject>> {
-        let api = self.api(object).await?;
+        let Some(api) = self.api_of_old(object).await? else {
+            return Ok(None);
+        };
         let live = self.cluster.answer(api.get_opt(&object.name)).await;
         live.map_err(|error| self.refused(object, error))
     }

@@ -8,7 +8,7 @@ use super::{
     Action, ActionError, Result, Upgrade,
     performing::{UPDATE, current},
 };
-use crate::{Difference, Error, Object};
+use crate::{Difference, Error, Object, manifest::kept_alive};
 
 /// What the API server writes into each object, and what controllers tell of it: nobody's configuration.
 const OF_THE_SERVER: [&str; 6] = [
@@ -84,19 +84,18 @@ impl Action<'_> {
 
     /// How applying an object would change it.
     async fn changed(&self, object: &Object) -> Result<Option<Changed>> {
-        let before = match self.applier.found(object).await {
-            // Kinds may be gone since.
-            Err(Error::UnknownKind { .. }) => None,
-            other => other?,
-        };
-        let Some(before) = before else {
+        let Some(before) = self.applier.found(object).await? else {
             return Ok(Some(Changed {
                 object: label(object),
                 before: None,
                 after: Some(object.body.clone()),
             }));
         };
-        let after = configured(self.applier.tried(object).await?)?;
+        let after = match self.applier.tried(object).await {
+            // It is there in another version: nobody can tell more.
+            Err(Error::UnknownKind { .. }) => return Ok(None),
+            tried => configured(tried?)?,
+        };
         let before = configured(before)?;
         Ok((before != after).then(|| Changed {
             object: label(object),
@@ -105,21 +104,22 @@ impl Action<'_> {
         }))
     }
 
-    /// An object that would go, if it is there and the release's.
+    /// An object that would go, if it is there, the release's, and not kept by what others wrote into it.
     async fn going(&self, object: &Object) -> Result<Option<Changed>> {
-        let found = match self.applier.found(object).await {
-            Err(Error::UnknownKind { .. }) => None,
-            other => other?,
+        let found = self.applier.found(object).await?;
+        let goes = |live: &DynamicObject| {
+            self.applier.not_of_release(&live.metadata).is_none() && !kept_alive(&live.metadata)
         };
-        let own = found.filter(|live| self.applier.not_of_release(&live.metadata).is_none());
-        own.map(|live| {
-            Ok(Changed {
-                object: label(object),
-                before: Some(configured(live)?),
-                after: None,
+        found
+            .filter(goes)
+            .map(|live| {
+                Ok(Changed {
+                    object: label(object),
+                    before: Some(configured(live)?),
+                    after: None,
+                })
             })
-        })
-        .transpose()
+            .transpose()
     }
 }
 
