@@ -20,6 +20,7 @@ use crate::{args::Global, compared, ending::Ending, runtime};
 #[derive(Debug, Args)]
 #[command(
     after_help = "Nothing is changed. Secrets are never shown, only whether they are the same.
+A conflict with others who own fields is not shown: it is told what would be if they were taken over.
 
 Exit codes are those of the diff plugin of helm: 0, also when something differs; with --detailed-exitcode 2 then.
 
