@@ -256,6 +256,12 @@ impl Manifest {
             let usual = texts::defaults(&setting.default, home);
             values.entry(name.clone()).or_insert(usual);
         }
+        // A secret stays a setting, which is seen to be one, and never becomes plain text of an argument.
+        let secret = |name: &String| {
+            let setting = self.settings.get(name);
+            setting.is_some_and(|setting| setting.sensitive)
+        };
+        values.retain(|name, _| !secret(name));
         let texts = Texts {
             folder,
             home,

@@ -2,10 +2,10 @@
 
 mod elsewhere;
 
-use std::{collections::BTreeMap, fmt};
+use std::{collections::BTreeMap, fmt, path::PathBuf};
 
 use mcpt_core::{
-    Arg, CommandOption, Failure, FailureKind, Plan, Resources, Secret, ServerName, Sessions,
+    Arg, CommandOption, Failure, FailureKind, Mount, Plan, Resources, Secret, ServerName, Sessions,
     TemplateId, near, sounds_secret,
 };
 use mcpt_source::{Format, Recipe, Setting, Source, Text, Transport};
@@ -87,6 +87,23 @@ pub fn compile_recipe(recipe: &Recipe, settings: &Settings) -> Result<Plan, Reci
             text.is_some_and(|text| holds_secret(recipe, text)),
         );
     }
+    for name in recipe.args.iter().flat_map(Text::settings) {
+        if recipe.settings.get(name).is_some_and(|known| known.secret) {
+            problems.push(format!(
+                "{name}: it is a secret in an argument, which others can read: the server must take it from its environment (-e NAME=VALUE)"
+            ));
+        }
+    }
+    // What is missing has been told.
+    let mounts = recipe.folders.iter().filter_map(|folder| {
+        Some(Mount {
+            setting: folder.container.clone(),
+            host: Some(PathBuf::from(folder.host.fill(value).ok()?)),
+            container: folder.container.clone(),
+            read_only: folder.read_only,
+        })
+    });
+    let mounts = mounts.collect();
     let args = recipe.args.iter().filter_map(|text| text.fill(value).ok());
     let args: Vec<Arg> = args.map(Arg::Text).collect();
     if let Source::Remote(remote) = &recipe.source {
@@ -166,7 +183,7 @@ pub fn compile_recipe(recipe: &Recipe, settings: &Settings) -> Result<Plan, Reci
             args,
             env,
             secrets,
-            mounts: Vec::new(),
+            mounts,
             replicas: settings.replicas,
             resources: Resources {
                 requests: settings.resources.requests.clone(),
@@ -237,8 +254,9 @@ fn values(
             None => {}
         }
     }
-    // An argument cannot be left out without moving those behind it.
-    for text in &recipe.args {
+    // An argument cannot be left out without moving those behind it, and a folder is part of what the server is.
+    let folders = recipe.folders.iter().map(|folder| &folder.host);
+    for text in recipe.args.iter().chain(folders) {
         for name in text.settings().filter(|name| !values.contains_key(*name)) {
             let setting = recipe.settings.get(name);
             if setting.is_none_or(|setting| !setting.required) {
@@ -473,6 +491,62 @@ mod tests {
                 "transport \"http\" is not supported: it is run over stdio, and served as HTTP",
             ]
         );
+    }
+
+    #[test]
+    fn folders_are_what_users_say_and_how_they_say_it() {
+        let mut recipe = recipe("oci:r.example/x");
+        let setting = Setting {
+            default: Some("/usual".to_owned()),
+            ..Setting::default()
+        };
+        recipe.settings.insert("usual".to_owned(), setting);
+        recipe
+            .settings
+            .insert("docs".to_owned(), Setting::default());
+        for (name, read_only) in [("docs", true), ("usual", false)] {
+            recipe.folders.push(mcpt_source::SharedFolder {
+                host: Text::setting(name),
+                container: format!("/in/{name}"),
+                read_only,
+            });
+        }
+        let error = compile_recipe(&recipe, &Settings::default()).unwrap_err();
+        assert_eq!(error.problems, ["docs: it is required: add -c docs=VALUE"]);
+        let settings = Settings {
+            config: pairs(&[("docs", "/my/docs")]),
+            ..Settings::default()
+        };
+        let plan = compile_recipe(&recipe, &settings).unwrap();
+        let mount = |name: &str, host: &str, read_only| Mount {
+            setting: format!("/in/{name}"),
+            host: Some(host.into()),
+            container: format!("/in/{name}"),
+            read_only,
+        };
+        let expected = [
+            mount("docs", "/my/docs", true),
+            mount("usual", "/usual", false),
+        ];
+        assert_eq!(plan.mounts, expected);
+    }
+
+    #[test]
+    fn a_secret_in_an_argument_is_refused_without_its_value() {
+        let mut recipe = recipe("npm:x");
+        let secret = Setting {
+            secret: true,
+            given: Some(Secret::new("hunter2".to_owned())),
+            ..Setting::default()
+        };
+        recipe.settings.insert("key".to_owned(), secret);
+        recipe.args.push(Text::plain("--key=").and_setting("key"));
+        let error = compile_recipe(&recipe, &Settings::default()).unwrap_err();
+        assert!(
+            error.problems[0].starts_with("key: it is a secret in an argument"),
+            "{error}"
+        );
+        assert!(!error.to_string().contains("hunter2"), "{error}");
     }
 
     #[test]

@@ -95,7 +95,8 @@ fn defaults_alone() {
         [Mount {
             setting: "plates".into(),
             host: Some("/tmp".into()),
-            container: "/mnt/tmp".into()
+            container: "/mnt/tmp".into(),
+            read_only: false,
         }]
     );
     assert_eq!(plan.args, [Arg::Mount(0)]);

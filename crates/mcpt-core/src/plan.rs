@@ -82,6 +82,8 @@ pub struct Mount {
     pub host: Option<PathBuf>,
     /// Absolute path inside a container.
     pub container: String,
+    /// Whether the server may not write there.
+    pub read_only: bool,
 }
 
 /// Compute resources in Kubernetes' notation (`100m`, `128Mi`).

@@ -558,6 +558,7 @@ fn mounts(
             typ: Some(typ),
             source: Some(source),
             target: Some(mount.container.clone()),
+            read_only: mount.read_only.then_some(true),
             ..Mount::default()
         });
     }

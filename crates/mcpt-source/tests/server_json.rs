@@ -119,6 +119,20 @@ fn what_packages_and_remotes_become() {
                (PORT?) (token!) (from) note options that are a matter of the place are left out: --network",
             ],
         ),
+        (
+            json!({"packages": [
+                {"registryType": "oci", "identifier": "r.test/x:1", "transport": stdio, "runtimeArguments": [
+                    {"type": "named", "name": "-v", "value": "/:/host"}]},
+                {"registryType": "oci", "identifier": "r.test/x:1", "transport": stdio, "runtimeArguments": [
+                    {"type": "named", "name": "--mount", "value": "type=bind,src={a}/../..,dst=/d", "variables": {"a": {}}}]},
+                {"registryType": "oci", "identifier": "r.test/x:1", "transport": stdio, "runtimeArguments": [
+                    {"type": "named", "name": "-v", "value": "{a}:/d:ro", "variables": {"a": {"default": "/"}}}]}]}),
+            &[
+                "packages[0]: it chooses a folder of this machine itself, /, which is for whoever deploys it to choose",
+                "packages[1]: it chooses a folder of this machine itself, {a}/../.., which is for whoever deploys it to choose",
+                "oci:r.test/x:1 {a}->/d (a)",
+            ],
+        ),
         // The registry and the tag were fields of their own once.
         (
             json!({"packages": [{"registry_type": "oci", "registry_base_url": "https://docker.io", "identifier": "owner/name",

@@ -102,6 +102,17 @@ fn what_users_set_goes_where_it_is_named() {
 }
 
 #[test]
+fn secrets_with_several_values_stay_settings() {
+    let server = json!({"type": "node", "entry_point": "a.js", "mcp_config": {"command": "node",
+        "args": ["--key=${user_config.keys}"]}});
+    let settings = json!({"user_config": {
+        "keys": {"type": "string", "sensitive": true, "multiple": true, "default": ["a"]}}});
+    let read = manifest(&server, &settings).unwrap();
+    let (_, args, _) = run(&read, &[("keys", &["hunter2", "b"])]);
+    assert_eq!(args, ["--key={keys}"]);
+}
+
+#[test]
 fn what_cannot_be_used_is_told() {
     let node = json!({"type": "node", "entry_point": "a.js"});
     for (server, more, why) in [

@@ -137,6 +137,7 @@ impl Sink<'_> {
                     setting: name.to_owned(),
                     host,
                     container,
+                    read_only: false,
                 });
                 Some(self.mounts.len() - 1)
             }

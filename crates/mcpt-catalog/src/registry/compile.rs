@@ -485,6 +485,7 @@ impl<'a> Attempt<'a> {
                     setting: "persistence.path".to_owned(),
                     host: None,
                     container: path.clone(),
+                    read_only: false,
                 });
             }
             None if plan.mounts.is_empty() => {

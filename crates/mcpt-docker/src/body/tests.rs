@@ -54,3 +54,43 @@ fn folders_of_a_container_are_those_that_it_has() {
         ]
     );
 }
+
+#[test]
+fn a_folder_that_is_read_only_is_mounted_so() {
+    let folder = std::env::temp_dir();
+    let of = |container: &str, read_only| mcpt_core::Mount {
+        setting: container.to_owned(),
+        host: Some(folder.clone()),
+        container: container.to_owned(),
+        read_only,
+    };
+    let plan = Plan {
+        name: ServerName::new("demo").unwrap(),
+        template: mcpt_core::TemplateId::new("demo").unwrap(),
+        template_version: String::new(),
+        transport: Transport::Stdio,
+        package: None,
+        package_settings: std::collections::BTreeMap::new(),
+        image: None,
+        container_command: Vec::new(),
+        local_command: Vec::new(),
+        args: Vec::new(),
+        env: std::collections::BTreeMap::new(),
+        secrets: std::collections::BTreeMap::new(),
+        mounts: vec![of("/docs", true), of("/work", false)],
+        replicas: None,
+        resources: mcpt_core::Resources::default(),
+        sessions: Sessions::Stateful,
+    };
+    let facts = Facts {
+        id: String::new(),
+        user: String::new(),
+        entrypoint: None,
+        command: None,
+        stdio: None,
+    };
+    let mut faults = Failure::new(mcpt_core::FailureKind::Usage, "x");
+    let (mounts, ..) = mounts(&plan, &facts, &mut faults);
+    let said: Vec<_> = mounts.iter().map(|mount| mount.read_only).collect();
+    assert_eq!(said, [Some(true), None]);
+}

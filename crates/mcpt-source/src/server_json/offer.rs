@@ -11,8 +11,8 @@ use super::{
     runtime,
 };
 use crate::{
-    Bundle, Format, Note, NpmPackage, NpmVersion, PypiPackage, PypiVersion, Recipe, Remote,
-    RemoteKind, Source, Text, Transport,
+    Bundle, Format, Note, NpmPackage, NpmVersion, Part, PypiPackage, PypiVersion, Recipe, Remote,
+    RemoteKind, SharedFolder, Source, Text, Transport,
 };
 
 /// A package.
@@ -72,6 +72,14 @@ fn package_recipe(fields: &Fields<'_>, problems: &mut Vec<String>) -> Result<Rec
     let words = runtime::words(fields, "packageArguments", &mut settings, problems);
     recipe.args.extend(words.iter().map(|word| decoded(word)));
     runtime::apply(fields, &mut recipe, &mut settings, problems);
+    // Whoever wrote the file has no say in what of this machine the server sees.
+    let chosen = |folder: &&SharedFolder| !matches!(folder.host.parts(), [Part::Setting(_)]);
+    if let Some(folder) = recipe.folders.iter().find(chosen) {
+        return Err(Unusable(format!(
+            "it chooses a folder of this machine itself, {}, which is for whoever deploys it to choose",
+            folder.host
+        )));
+    }
     transport(fields, &mut recipe, &mut settings, problems);
     recipe.settings = settings.all;
     keep_used(&mut recipe);

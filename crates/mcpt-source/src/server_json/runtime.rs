@@ -207,11 +207,6 @@ fn share(
     read_only: bool,
 ) {
     let host = decoded(host);
-    for name in host.settings() {
-        if let Some(setting) = settings.all.get_mut(name) {
-            setting.format = Format::Path;
-        }
-    }
     let value = |name: &str| settings.all.get(name)?.default.as_deref();
     let Ok(container) = decoded(container).fill(value) else {
         recipe.notes.push(Note(
@@ -219,6 +214,14 @@ fn share(
         ));
         return;
     };
+    for name in host.settings() {
+        if let Some(setting) = settings.all.get_mut(name) {
+            setting.format = Format::Path;
+            // Only whoever deploys it says what of this machine it sees.
+            setting.default = None;
+            setting.required = true;
+        }
+    }
     recipe.folders.push(SharedFolder {
         host,
         container,

@@ -1,11 +1,8 @@
 //! Images as what runs: those that users name, and those that are made of packages for a deploy.
 
-use std::path::PathBuf;
-
 use mcpt_backend::Driver;
 use mcpt_core::{
-    Capabilities, Capability, Failure, FailureKind, Image, Mount, Package, Plan, Progress,
-    Transport,
+    Capabilities, Capability, Failure, FailureKind, Image, Package, Plan, Progress, Transport,
 };
 use mcpt_image::{Built, COMMAND_LABEL, PackageImage};
 use mcpt_source::Recipe;
@@ -44,33 +41,25 @@ pub(super) fn refuse_without_engine(
 }
 
 /// Gives a plan the image of its recipe. An engine knows what an image starts; for a cluster its registry is asked, since the
-/// bridge must be told.
+/// bridge must be told. Folders of this machine are not there, which is said with `warn`.
 pub(super) fn give(
     plan: &mut Plan,
     recipe: &Recipe,
     image: &Image,
     can: Capabilities,
+    warn: &dyn Fn(&str),
 ) -> Result<(), Failure> {
     let image = plan.image.get_or_insert_with(|| image.clone()).clone();
     plan.container_command = recipe.entrypoint.iter().cloned().collect();
-    let mut folders = Vec::new();
-    for folder in &recipe.folders {
-        let value = |name: &str| {
-            let setting = recipe.settings.get(name)?;
-            setting.given.as_ref().map(mcpt_core::Secret::expose)
-        };
-        let host = folder.host.fill(value).map_err(|missing| {
-            let what = format!("cannot deploy {}", recipe.source);
-            Failure::new(FailureKind::Usage, what)
-                .because(format!("{}: the folder is not known", missing.0))
-        })?;
-        folders.push(Mount {
-            setting: folder.container.clone(),
-            host: (!can.has(Capability::Chart)).then(|| PathBuf::from(host)),
-            container: folder.container.clone(),
-        });
+    if can.has(Capability::Chart) {
+        for mount in &mut plan.mounts {
+            mount.host = None;
+            warn(&format!(
+                "the folder of this machine for {} is not in the cluster: the server finds an empty one there",
+                mount.container
+            ));
+        }
     }
-    plan.mounts = folders;
     if can.has(Capability::Chart)
         && plan.transport == Transport::Stdio
         && plan.container_command.is_empty()

@@ -147,7 +147,8 @@ impl Deploy {
             plan.image = Some(image.clone());
         }
         if let Source::Oci(image) = &recipe.source {
-            images::give(&mut plan, recipe, image, can)?;
+            let warn = |text: &str| messages::warning(global, text);
+            images::give(&mut plan, recipe, image, can, &warn)?;
         }
         if let Source::Mcpb(_) = &recipe.source {
             plan.local_command = recipe.entrypoint.iter().cloned().collect();
