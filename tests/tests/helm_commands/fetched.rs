@@ -63,6 +63,10 @@ fn charts_of_repositories_are_found_as_helm_finds_them() {
         "web -l --version >=1",
         "web --version one",
         "-r web$",
+        "-r Proxy",
+        "-r proxy",
+        "-r (?i)PROXY",
+        "-r A.Web",
         "-r [",
         "-l --max-col-width 12",
     ] {
@@ -109,11 +113,22 @@ fn charts_at_a_hub_are_told_as_helm_tells_them() {
          "attributes": {"name": "b", "description": "one & two", "repo": {"name": "a", "url": "https://a.example.com"}},
          "relationships": {"latestChartVersion": {"data": {"version": "1.0.0", "app_version": "9"}}}},
         {"id": "c/d", "attributes": {"description": "a text that is longer than any column of fifty letters can be"}}]}"#;
+    let nulls = r#"{"data": [null,
+        {"id": null, "artifactHub": null, "attributes": null, "relationships": null},
+        {"id": "a", "artifactHub": {"packageUrl": null}, "attributes": {"description": null, "repo": null},
+         "relationships": {"latestChartVersion": null}},
+        {"id": "b", "attributes": {"repo": {"name": null, "url": null}},
+         "relationships": {"latestChartVersion": {"data": null}}},
+        {"id": "c", "relationships": {"latestChartVersion": {"data": {"version": null, "app_version": null}}}}]}"#;
     for (answer, flags) in [
         (full, &[][..]),
         (full, &["--list-repo-url"]),
         (full, &["-o", "json"]),
         (full, &["-o", "yaml", "--max-col-width", "9"]),
+        (nulls, &["-o", "json"]),
+        (nulls, &["--list-repo-url"]),
+        (r#"{"data": null}"#, &[]),
+        ("null", &["-o", "yaml"]),
         (r#"{"data": []}"#, &[]),
         (r#"{"data": []}"#, &["--fail-on-no-result"]),
     ] {

@@ -2,7 +2,7 @@
 
 use clap::Args;
 use helm_fetch::{Access, Http};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{ShownFlags, failed};
 use crate::{args::Global, ending::Ending};
@@ -25,58 +25,72 @@ pub(super) struct AtHub {
     shown: ShownFlags,
 }
 
-/// What a hub answers; what is not said is empty.
-#[derive(Debug, Deserialize)]
+/// What a hub answers; what is not said, or null, is empty, as for helm.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
 struct Answer {
-    #[serde(default)]
-    data: Vec<Found>,
+    #[serde(deserialize_with = "empty_of_null")]
+    data: Vec<Option<Found>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct Found {
+    #[serde(deserialize_with = "empty_of_null")]
     id: String,
+    #[serde(deserialize_with = "empty_of_null")]
     artifact_hub: Package,
+    #[serde(deserialize_with = "empty_of_null")]
     attributes: Attributes,
+    #[serde(deserialize_with = "empty_of_null")]
     relationships: Relationships,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct Package {
+    #[serde(deserialize_with = "empty_of_null")]
     package_url: String,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Attributes {
+    #[serde(deserialize_with = "empty_of_null")]
     description: String,
+    #[serde(deserialize_with = "empty_of_null")]
     repo: Place,
 }
 
 #[derive(Debug, Default, Clone, Deserialize, Serialize)]
 #[serde(default)]
 struct Place {
+    #[serde(deserialize_with = "empty_of_null")]
     url: String,
+    #[serde(deserialize_with = "empty_of_null")]
     name: String,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct Relationships {
+    #[serde(deserialize_with = "empty_of_null")]
     latest_chart_version: Latest,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Latest {
+    #[serde(deserialize_with = "empty_of_null")]
     data: Versions,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Versions {
+    #[serde(deserialize_with = "empty_of_null")]
     version: String,
+    #[serde(deserialize_with = "empty_of_null")]
     app_version: String,
 }
 
@@ -103,7 +117,9 @@ impl AtHub {
         };
         let answer = Http::default().get(&address, &self.endpoint, &Access::default());
         let answer = answer.map_err(|error| refused(&error))?;
-        let answer: Answer = serde_json::from_slice(&answer).map_err(|error| refused(&error))?;
+        let answer: Option<Answer> =
+            serde_json::from_slice(&answer).map_err(|error| refused(&error))?;
+        let answer = answer.unwrap_or_default();
         let of_hub = |found: &Found| match found.artifact_hub.package_url.as_str() {
             "" => format!("{endpoint}/charts/{}", found.id),
             url => url.to_owned(),
@@ -111,6 +127,7 @@ impl AtHub {
         let elements: Vec<Element> = answer
             .data
             .into_iter()
+            .map(Option::unwrap_or_default)
             .map(|found| Element {
                 url: of_hub(&found),
                 version: found.relationships.latest_chart_version.data.version,
@@ -136,6 +153,14 @@ impl AtHub {
             cells
         })
     }
+}
+
+fn empty_of_null<'de, D, T>(value: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Default + Deserialize<'de>,
+{
+    Option::deserialize(value).map(Option::unwrap_or_default)
 }
 
 /// Words as the value of a query.

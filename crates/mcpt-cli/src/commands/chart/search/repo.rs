@@ -40,7 +40,7 @@ struct Candidate {
     /// `repository/chart`
     name: String,
     entry: IndexEntry,
-    /// What is searched: the entry's name, description, full name and keywords, in lower case.
+    /// What is searched: the entry's name, description, full name and keywords.
     fields: [String; 4],
     /// The first of them that the words are in.
     found_in: usize,
@@ -121,10 +121,13 @@ impl InRepositories {
         let words = words.to_lowercase();
         let found = candidates.into_iter().filter_map(|mut candidate| {
             // As helm, over all fields at once: an expression may go over the end of one.
-            let line = candidate.fields.join("\u{b}");
+            let mut line = candidate.fields.join("\u{b}");
             let at = match &expression {
                 Some(expression) => expression.find(&line)?.start(),
-                None => line.find(&words)?,
+                None => {
+                    line = line.to_lowercase();
+                    line.find(&words)?
+                }
             };
             candidate.found_in = line[..at].matches('\u{b}').count();
             Some(candidate)
@@ -166,7 +169,7 @@ impl Candidate {
         Self {
             name: format!("{repository}/{chart}"),
             entry: entry.clone(),
-            fields: texts.map(|text| text.to_lowercase()),
+            fields: texts,
             found_in: 0,
         }
     }
