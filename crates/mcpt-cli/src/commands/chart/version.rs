@@ -1,9 +1,8 @@
 //! `mcpt chart version`: which helm it takes the place of.
 
 use clap::Args;
-use gotmpl::{MissingKey, TemplateSet};
+use gotmpl::{FuncMap, MissingKey, TemplateSet};
 use helm_chart::{Capabilities, HelmVersion};
-use helm_render::Sources;
 use serde_json::json;
 
 use super::failed;
@@ -49,8 +48,8 @@ impl Version {
 }
 
 fn templated(template: &str, fields: &serde_json::Value) -> Result<String, Ending> {
-    let functions = helm_funcs::functions(&Sources::system());
-    let mut set = TemplateSet::new("_", functions, MissingKey::Default);
+    // As helm: with Go's own functions alone, and a field that is not there is a mistake.
+    let mut set = TemplateSet::new("_", FuncMap::new(), MissingKey::Error);
     let text = set
         .parse("_", template)
         .and_then(|()| set.execute("_", &helm_funcs::from_json(fields)));
