@@ -4,10 +4,14 @@ use std::{
     io::{BufRead as _, BufReader, Write as _},
     net::TcpListener,
     path::Path,
+    process::Command,
     thread,
 };
 
-use mcpt_tests::beside_helm::{helm, mcpt, said, tree};
+use mcpt_tests::{
+    Mcpt,
+    beside_helm::{helm, mcpt, mcpt_command, program, said, tree},
+};
 
 use crate::{helm_as, write};
 
@@ -213,9 +217,11 @@ fn the_version_is_that_of_the_helm_that_it_is_like() {
         &["version", "--short"],
         &["version", "--template", "{{ .Version }} {{ .GoVersion }}"],
         &["version", "--template", "{{"],
+        &["version", "--template", "{{ .Version | printf \"%.2s\" }}"],
+        &["version", "--template", "{{ .Nothing }}"],
+        &["version", "--template", "{{ upper .Version }}"],
         &["env", "HELM_REPOSITORY_CONFIG"],
         &["env", "HELM_CACHE_HOME"],
-        &["env", "HELM_NAMESPACE"],
         &["env", "HELM_MAX_HISTORY"],
         &["env", "NONE"],
     ] {
@@ -223,5 +229,65 @@ fn the_version_is_that_of_the_helm_that_it_is_like() {
         let theirs = helm(case, folder.path());
         assert_eq!(ours.stdout, theirs.stdout, "{case:?}");
         assert_eq!(ours.status.code(), theirs.status.code(), "{case:?}");
+    }
+}
+
+/// What a helm says of its settings, with variables of the environment.
+fn settings(mut command: Command, variables: &[(&str, &str)]) -> Vec<String> {
+    let output = command.envs(variables.iter().copied()).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    text.lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn settings_are_those_that_the_commands_use() {
+    let folder = tempfile::tempdir().unwrap();
+    let kubeconfig = "apiVersion: v1\nkind: Config\nclusters: [{name: c, cluster: {server: 'https://127.0.0.1:1'}}]\n\
+         users: [{name: u, user: {token: x}}]\ncurrent-context: one\ncontexts:\n\
+         - {name: one, context: {cluster: c, user: u, namespace: of-context}}\n\
+         - {name: two, context: {cluster: c, user: u}}\n";
+    write(folder.path(), &[("config", kubeconfig)]);
+    let compared = [
+        "HELM_DEBUG",
+        "HELM_KUBECONTEXT",
+        "HELM_MAX_HISTORY",
+        "HELM_NAMESPACE",
+    ];
+    for (variables, flags) in [
+        (&[][..], &["--kubeconfig", "config"][..]),
+        (&[("KUBECONFIG", "config")], &[]),
+        (&[("KUBECONFIG", "none")], &[]),
+        (&[("KUBECONFIG", "config")], &["-n", "of-flag"]),
+        (&[("KUBECONFIG", "config")], &["--kube-context", "two"]),
+        (
+            &[("KUBECONFIG", "config"), ("HELM_KUBECONTEXT", "none")],
+            &[],
+        ),
+        (&[("KUBECONFIG", "config"), ("HELM_NAMESPACE", "said")], &[]),
+        (&[("KUBECONFIG", "config"), ("HELM_DEBUG", "1")], &[]),
+        (&[("KUBECONFIG", "config"), ("HELM_DEBUG", "yes")], &[]),
+        (&[("KUBECONFIG", "config"), ("HELM_MAX_HISTORY", "x")], &[]),
+        (&[("KUBECONFIG", "config"), ("HELM_MAX_HISTORY", "-3")], &[]),
+        (&[("KUBECONFIG", "config"), ("HELM_MAX_HISTORY", "07")], &[]),
+    ] {
+        let arguments = [&["env"], flags].concat();
+        let ours = mcpt_command(&Mcpt::default(), &arguments, folder.path());
+        let mut theirs = Command::new(program("MCPT_HELM4", "helm4"));
+        theirs.env_clear().env("HOME", folder.path().join("home"));
+        theirs.args(&arguments).current_dir(folder.path());
+        let (ours, theirs) = (settings(ours, variables), settings(theirs, variables));
+        let name = |line: &String| line.split('=').next().unwrap().to_owned();
+        let names: Vec<String> = ours.iter().map(name).collect();
+        assert!(names.is_sorted(), "{names:?}");
+        for line in theirs
+            .iter()
+            .filter(|line| compared.contains(&name(line).as_str()))
+        {
+            assert!(
+                ours.contains(line),
+                "{variables:?} {flags:?} {line}: {ours:?}"
+            );
+        }
     }
 }

@@ -4,8 +4,11 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::places::PlaceFlags;
-use crate::{args::Global, ending::Ending, output};
+use super::{flags::max_history, places::PlaceFlags, session::namespace_of_context};
+use crate::{args::Global, ending::Ending, output, runtime};
+
+/// The variable that is looked for in the kubeconfig, when nobody says.
+const NAMESPACE: &str = "HELM_NAMESPACE";
 
 /// Arguments of `mcpt chart env`.
 #[derive(Debug, Args)]
@@ -19,7 +22,15 @@ pub(crate) struct Environment {
 impl Environment {
     /// Prints it.
     pub(super) fn run(&self, global: &Global) -> Result<(), Ending> {
-        let all = self.all(global);
+        let mut all = self.all(global);
+        if self.name.as_deref().is_none_or(|name| name == NAMESPACE) {
+            let namespace = match &global.namespace {
+                Some(namespace) => namespace.to_string(),
+                None => runtime::run(namespace_of_context(global))?,
+            };
+            all.push((NAMESPACE, namespace));
+        }
+        all.sort_unstable();
         if let Some(name) = &self.name {
             // Of one that is not known helm prints nothing.
             let found = all.iter().find(|(known, _)| known == name);
@@ -28,6 +39,7 @@ impl Environment {
         output::lines(all.iter().map(|(name, value)| format!("{name}={value:?}")))
     }
 
+    /// All but the namespace, for which the kubeconfig is looked at.
     fn all(&self, global: &Global) -> Vec<(&'static str, String)> {
         let places = self.places.places();
         let text = |path: PathBuf| path.display().to_string();
@@ -43,7 +55,6 @@ impl Environment {
             })
         };
         let data = home("HELM_DATA_HOME", "XDG_DATA_HOME", ".local/share");
-        let namespace = global.namespace.as_ref().map(ToString::to_string);
         vec![
             ("HELM_BIN", "mcpt chart".to_owned()),
             (
@@ -59,14 +70,7 @@ impl Environment {
                 "HELM_KUBECONTEXT",
                 global.context.clone().unwrap_or_default(),
             ),
-            ("HELM_MAX_HISTORY", {
-                let set = variable("HELM_MAX_HISTORY");
-                if set.is_empty() { "10".to_owned() } else { set }
-            }),
-            (
-                "HELM_NAMESPACE",
-                namespace.unwrap_or_else(|| "default".to_owned()),
-            ),
+            ("HELM_MAX_HISTORY", max_history().to_string()),
             ("HELM_DATA_HOME", data),
             ("HELM_REGISTRY_CONFIG", text(places.credentials.helm)),
             ("HELM_REPOSITORY_CACHE", text(places.repository_cache)),

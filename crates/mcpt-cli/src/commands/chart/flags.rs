@@ -99,10 +99,37 @@ impl HelmFlags {
                 Some(namespace.map_err(|error| failed(format!("HELM_NAMESPACE: {error}")))?);
         }
         global.context = global.context.or_else(|| variable("HELM_KUBECONTEXT"));
-        if self.debug {
+        if self.debug || variable("HELM_DEBUG").is_some_and(|set| is_true(&set)) {
             global.verbose = global.verbose.max(1);
         }
         Ok(global)
+    }
+}
+
+/// Whether a text is true to Go; one that is neither true nor false is not.
+fn is_true(text: &str) -> bool {
+    ["1", "t", "T", "TRUE", "true", "True"].contains(&text)
+}
+
+/// How many revisions are kept when no flag says so: `HELM_MAX_HISTORY`, or 10 when that is no number, as with helm.
+pub(super) fn max_history() -> i64 {
+    let set = env::var("HELM_MAX_HISTORY").ok();
+    set.and_then(|set| set.parse().ok()).unwrap_or(10)
+}
+
+/// How many revisions are kept.
+#[derive(Debug, Clone, Copy, Args)]
+pub(super) struct HistoryFlag {
+    /// How many revisions are kept; 0 for all [default: HELM_MAX_HISTORY, or 10]
+    #[arg(long, value_name = "NUMBER", allow_negative_numbers = true)]
+    history_max: Option<i64>,
+}
+
+impl HistoryFlag {
+    /// The most that are kept; 0, as for helm whatever is below it, for all.
+    pub(super) fn most(self) -> usize {
+        let most = self.history_max.unwrap_or_else(max_history);
+        usize::try_from(most).unwrap_or(0)
     }
 }
 

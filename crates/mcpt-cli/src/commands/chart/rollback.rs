@@ -4,7 +4,9 @@ use clap::Args;
 use helm_install::action::{Conduct, LONGEST_DESCRIPTION, Rollback as Work};
 
 use super::{
-    failed, is_release_name,
+    failed,
+    flags::HistoryFlag,
+    is_release_name,
     operation_flags::{DryRun, DryRunFlag, ForceFlags, JobsFlag, WaitFlags},
     session::{Teller, connect, refused},
 };
@@ -21,14 +23,8 @@ pub(crate) struct Rollback {
     /// When it fails, delete what it made
     #[arg(long)]
     cleanup_on_fail: bool,
-    /// How many revisions are kept; 0 for all
-    #[arg(
-        long,
-        value_name = "NUMBER",
-        env = "HELM_MAX_HISTORY",
-        default_value_t = 10
-    )]
-    history_max: usize,
+    #[command(flatten)]
+    history: HistoryFlag,
     #[command(flatten)]
     dry_run: DryRunFlag,
     #[command(flatten)]
@@ -52,7 +48,7 @@ impl Rollback {
         };
         let conduct = Conduct {
             cleanup_on_fail: self.cleanup_on_fail,
-            max_history: self.history_max,
+            max_history: self.history.most(),
             force_conflicts: self.force.force_conflicts,
             ..self.waits.conduct(global, self.jobs.waits())?
         };

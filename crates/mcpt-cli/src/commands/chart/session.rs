@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal as _};
 
 use helm_install::action::{Action, ActionError, Cancellation, Conduct, Told};
 use http::HeaderValue;
-use kube_access::{Cluster, ConnectOptions, Progress, Target, chain};
+use kube_access::{Cluster, ConnectOptions, Error, Progress, Target, chain};
 use mcpt_core::{Failure, FailureKind, Progress as Display, ProgressEvent};
 use mcpt_kube::TOOL;
 
@@ -16,15 +16,7 @@ const USER_AGENT: &str = concat!("mcpt/", env!("CARGO_PKG_VERSION"));
 
 /// The cluster, with the namespace to work in: the context's or `default` when nobody says.
 pub(super) async fn connect(global: &Global) -> Result<Cluster, Ending> {
-    let options = ConnectOptions {
-        kubeconfig: global.kubeconfig.clone(),
-        context: global.context.clone(),
-        user_agent: Some(HeaderValue::from_static(USER_AGENT)),
-    };
-    let unreachable = |error: &dyn std::error::Error| {
-        failed(format!("kubernetes cluster unreachable: {}", chain(error)))
-    };
-    let target = Target::find(&options).await;
+    let target = Target::find(&options(global)).await;
     let target = target.map_err(|error| unreachable(&error))?;
     let of_context = target.namespace.clone();
     let namespace = global.namespace.as_ref().map(ToString::to_string);
@@ -32,6 +24,28 @@ pub(super) async fn connect(global: &Global) -> Result<Cluster, Ending> {
     let namespace = namespace.unwrap_or_else(|| "default".to_owned());
     let cluster = target.connect(&namespace).await;
     Ok(cluster.map_err(|error| unreachable(&error))?)
+}
+
+/// The namespace that [`connect`] takes when nobody says; `default` also when no kubeconfig can be used, as with helm.
+pub(super) async fn namespace_of_context(global: &Global) -> Result<String, Ending> {
+    let namespace = match Target::find(&options(global)).await {
+        Ok(target) => target.namespace,
+        Err(Error::Kubeconfig(_)) => None,
+        Err(error) => return Err(unreachable(&error).into()),
+    };
+    Ok(namespace.unwrap_or_else(|| "default".to_owned()))
+}
+
+fn options(global: &Global) -> ConnectOptions {
+    ConnectOptions {
+        kubeconfig: global.kubeconfig.clone(),
+        context: global.context.clone(),
+        user_agent: Some(HeaderValue::from_static(USER_AGENT)),
+    }
+}
+
+fn unreachable(error: &dyn std::error::Error) -> Failure {
+    failed(format!("kubernetes cluster unreachable: {}", chain(error)))
 }
 
 /// A failure of work on a release.

@@ -6,6 +6,7 @@ use helm_release::Release;
 
 use super::{
     failed,
+    flags::HistoryFlag,
     install::{RevisionFlags, install, prefixed},
     is_release_name,
     operation_flags::DryRun,
@@ -32,14 +33,8 @@ pub(crate) struct Upgrade {
     /// When it fails, delete what it made
     #[arg(long)]
     cleanup_on_fail: bool,
-    /// How many revisions are kept; 0 for all
-    #[arg(
-        long,
-        value_name = "NUMBER",
-        env = "HELM_MAX_HISTORY",
-        default_value_t = 10
-    )]
-    history_max: usize,
+    #[command(flatten)]
+    history: HistoryFlag,
     #[command(flatten)]
     of_both: RevisionFlags,
 }
@@ -67,7 +62,7 @@ impl Upgrade {
         }
         let conduct = Conduct {
             cleanup_on_fail: self.cleanup_on_fail,
-            max_history: self.history_max,
+            max_history: self.history.most(),
             ..flags.conduct(global)?
         };
         let dry_run = flags.dry_run(global)?;
