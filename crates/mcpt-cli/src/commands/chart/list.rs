@@ -6,6 +6,7 @@ use clap::Args;
 use helm_funcs::{format_time, go_regex};
 use helm_install::Record;
 use helm_release::Status;
+use mcpt_core::Failure;
 use serde::Serialize;
 
 use super::{
@@ -42,7 +43,7 @@ pub(crate) struct List {
     filter: Option<String>,
     /// Those whose labels are so, as key=value,key!=value
     #[arg(short = 'l', long, value_name = "LABELS")]
-    selector: Option<Selector>,
+    selector: Option<String>,
     /// By time, the oldest first
     #[arg(short = 'd', long)]
     date: bool,
@@ -94,7 +95,7 @@ impl List {
             let filter = go_regex(filter).map_err(|error| failed(error.to_string()))?;
             records.retain(|record| filter.is_match(&record.release.name));
         }
-        let records = self.chosen(records);
+        let records = self.chosen(records)?;
         if self.short || global.quiet {
             let names: Vec<&str> = records.iter().map(|r| r.release.name.as_str()).collect();
             return match global.output {
@@ -157,7 +158,7 @@ impl List {
     }
 
     /// Those that are wanted, in the order in which they are shown.
-    fn chosen(&self, mut records: Vec<Record>) -> Vec<Record> {
+    fn chosen(&self, mut records: Vec<Record>) -> Result<Vec<Record>, Failure> {
         let statuses = self.statuses();
         // Of each release the last revision, unless it is the earlier ones that are wanted.
         if statuses.as_deref() != Some(&[Status::Superseded]) {
@@ -177,6 +178,9 @@ impl List {
         }
         // After the rest, as with helm: of the last revision alone.
         if let Some(selector) = &self.selector {
+            let selector: Selector = selector
+                .parse()
+                .map_err(|error| failed(format!("unable to parse requirement: {error}")))?;
             let none = BTreeMap::new();
             let labels = |record: &Record| {
                 selector.matches(record.metadata.labels.as_ref().unwrap_or(&none))
@@ -193,7 +197,7 @@ impl List {
             (true, true) => records.sort_by_key(|record| std::cmp::Reverse(deployed(record))),
         }
         let most = if self.max == 0 { usize::MAX } else { self.max };
-        records.into_iter().skip(self.offset).take(most).collect()
+        Ok(records.into_iter().skip(self.offset).take(most).collect())
     }
 
     /// Statuses that are asked for; none for all.
