@@ -288,7 +288,7 @@ fn keep_used(recipe: &mut Recipe) {
 /// Something in braces that no variable stands for.
 fn undescribed(text: &Text) -> Option<String> {
     text.parts().iter().find_map(|part| {
-        let crate::Part::Plain(plain) = part else {
+        let Part::Plain(plain) = part else {
             return None;
         };
         let (_, behind) = plain.split_once('{')?;
