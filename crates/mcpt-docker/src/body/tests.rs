@@ -70,13 +70,13 @@ fn a_folder_that_is_read_only_is_mounted_so() {
         template_version: String::new(),
         transport: Transport::Stdio,
         package: None,
-        package_settings: std::collections::BTreeMap::new(),
+        package_settings: BTreeMap::new(),
         image: None,
         container_command: Vec::new(),
         local_command: Vec::new(),
         args: Vec::new(),
-        env: std::collections::BTreeMap::new(),
-        secrets: std::collections::BTreeMap::new(),
+        env: BTreeMap::new(),
+        secrets: BTreeMap::new(),
         mounts: vec![of("/docs", true), of("/work", false)],
         replicas: None,
         resources: mcpt_core::Resources::default(),
@@ -89,7 +89,7 @@ fn a_folder_that_is_read_only_is_mounted_so() {
         command: None,
         stdio: None,
     };
-    let mut faults = Failure::new(mcpt_core::FailureKind::Usage, "x");
+    let mut faults = Failure::new(FailureKind::Usage, "x");
     let (mounts, ..) = mounts(&plan, &facts, &mut faults);
     let said: Vec<_> = mounts.iter().map(|mount| mount.read_only).collect();
     assert_eq!(said, [Some(true), None]);
