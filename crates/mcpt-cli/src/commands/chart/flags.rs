@@ -120,8 +120,12 @@ pub(super) fn max_history() -> i64 {
 /// How many revisions are kept.
 #[derive(Debug, Clone, Copy, Args)]
 pub(super) struct HistoryFlag {
-    /// How many revisions are kept; 0 for all [default: HELM_MAX_HISTORY, or 10]
-    #[arg(long, value_name = "NUMBER", allow_negative_numbers = true)]
+    #[arg(
+        long,
+        value_name = "NUMBER",
+        allow_negative_numbers = true,
+        help = "How many revisions are kept; 0 for all [default: HELM_MAX_HISTORY, or 10]"
+    )]
     history_max: Option<i64>,
 }
 
