@@ -87,8 +87,9 @@ pub fn compile_recipe(recipe: &Recipe, settings: &Settings) -> Result<Plan, Reci
             text.is_some_and(|text| holds_secret(recipe, text)),
         );
     }
+    let bundle = matches!(recipe.source, Source::Mcpb(_));
     for name in recipe.args.iter().flat_map(Text::settings) {
-        if recipe.settings.get(name).is_some_and(|known| known.secret) {
+        if bundle && recipe.settings.get(name).is_some_and(|known| known.secret) {
             problems.push(format!(
                 "{name}: it is a secret in an argument, which others can read: the server must take it from its environment (-e NAME=VALUE)"
             ));
@@ -532,8 +533,8 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_in_an_argument_is_refused_without_its_value() {
-        let mut recipe = recipe("npm:x");
+    fn a_secret_of_a_bundle_in_an_argument_is_refused_without_its_value() {
+        let mut recipe = recipe("mcpb:./x.mcpb");
         let secret = Setting {
             secret: true,
             given: Some(Secret::new("hunter2".to_owned())),
