@@ -172,7 +172,7 @@ impl<'t> Tokens<'t> {
                 Ok(word.to_owned())
             }
             Token::End | Token::Sign(",") => Ok(String::new()),
-            other => Err(other.instead_of("a value")),
+            other @ Token::Sign(_) => Err(other.instead_of("a value")),
         }
     }
 

@@ -122,12 +122,11 @@ impl InRepositories {
         let found = candidates.into_iter().filter_map(|mut candidate| {
             // As helm, over all fields at once: an expression may go over the end of one.
             let mut line = candidate.fields.join("\u{b}");
-            let at = match &expression {
-                Some(expression) => expression.find(&line)?.start(),
-                None => {
-                    line = line.to_lowercase();
-                    line.find(&words)?
-                }
+            let at = if let Some(expression) = &expression {
+                expression.find(&line)?.start()
+            } else {
+                line = line.to_lowercase();
+                line.find(&words)?
             };
             candidate.found_in = line[..at].matches('\u{b}').count();
             Some(candidate)
