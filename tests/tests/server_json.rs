@@ -29,10 +29,14 @@ fn what_cannot_be_run_says_why() {
             "packages[0].identifier: a name is no path",
         ),
         (
-            json!({"packages": [{"registryType": "nuget", "identifier": "x", "transport": {"type": "stdio"}}],
-                   "remotes": [{"type": "sse", "url": "https://x.test/\u{1b}[2J"}]}),
+            json!({"packages": [{"registryType": "nuget", "identifier": "x", "transport": {"type": "stdio"}}]}),
             2,
             "packages[0]: NuGet packages cannot be run yet",
+        ),
+        (
+            json!({"remotes": [{"type": "sse", "url": "https://x.test/\u{1b}[2J"}]}),
+            2,
+            "its address has blanks or control characters",
         ),
         (
             json!({"packages": [{"registryType": "pypi", "identifier": "x", "version": "1", "transport": {"type": "stdio"},
