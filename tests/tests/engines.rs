@@ -11,9 +11,11 @@
 #[expect(dead_code, reason = "the suite of charts has it speak TLS, too")]
 mod registry;
 
-use std::time::Duration;
+use std::{process::Stdio, time::Duration};
 
-use mcpt_tests::{Mcpt, engine, engine_objects, eventually, inspect, processes::Process};
+use mcpt_tests::{
+    Mcpt, engine, engine_command, engine_objects, eventually, inspect, processes::Process,
+};
 use registry::{Certificates, Registry, Way};
 use serde_json::Value;
 
@@ -80,6 +82,32 @@ fn a_killed_deploy_leaves_nothing_that_is_not_finished_or_undone() {
     let _ = mcpt.run(&["delete", server]);
     let _ = mcpt.run(&["gc"]).ok();
     assert_eq!(objects(server), [""; 0]);
+}
+
+/// A removal that an engine goes on with, or begins, for somebody else while mcpt removes the same thing.
+#[test]
+fn what_others_remove_at_the_same_time_is_gone_as_well() {
+    let mcpt = mcpt();
+    for _ in 0..3 {
+        let deploy = ["deploy", "demo", "--name", "raced", "--replicas", "3"];
+        let _ = mcpt.run(&deploy).ok();
+        let others: Vec<_> = (1..=3)
+            .map(|number| {
+                let container = format!("mcpt-raced.r1.{number}");
+                engine_command(&name(), &["rm", "--force", &container])
+                    .stdout(Stdio::null())
+                    .stderr(Stdio::null())
+                    .spawn()
+                    .unwrap()
+            })
+            .collect();
+        // The front is ours alone, so that there is a server to delete.
+        let _ = mcpt.run(&["delete", "raced"]).ok();
+        for mut other in others {
+            let _ = other.wait().unwrap();
+        }
+        assert_eq!(objects("raced"), [""; 0]);
+    }
 }
 
 /// A restart that is killed half-way, and the same command again; and what two revisions differ in.

@@ -20,7 +20,10 @@ impl Engine {
         let groups = self.groups("").await.unwrap_or_default();
         let hint = near::hint(
             name.as_str(),
-            groups.iter().map(|group| group.name.as_str()),
+            groups
+                .iter()
+                .filter(|group| group.is_there())
+                .map(|group| group.name.as_str()),
         );
         Failure::new(
             FailureKind::NotFound,

@@ -8,15 +8,15 @@ use bollard::{
     models::ContainerInspectResponse,
     query_parameters::{
         InspectContainerOptions, ListContainersOptions, RemoveContainerOptions,
-        StopContainerOptions, UploadToContainerOptions,
+        StopContainerOptions, UploadToContainerOptions, WaitContainerOptions,
     },
 };
 use bytes::Bytes;
-use futures_util::future::try_join_all;
+use futures_util::{StreamExt as _, future::try_join_all};
 use mcpt_core::{BackendName, Failure, ServerName};
 
 use crate::{
-    failure::{failure, is_missing},
+    failure::{failure, is_being_removed, is_missing},
     marks, states,
     unit::{Group, Unit, groups},
 };
@@ -46,6 +46,9 @@ impl fmt::Display for Kind {
         })
     }
 }
+
+/// How often a container is removed whose removal by others fails.
+const REMOVALS: usize = 5;
 
 /// A connected engine.
 #[derive(Debug, Clone)]
@@ -134,18 +137,44 @@ impl Engine {
         try_join_all(stops).await.map(drop)
     }
 
-    /// Removes containers with the volumes that have no name, running ones by force.
+    /// Removes containers with the volumes that have no name, running ones by force. They are gone when this returns, whoever
+    /// removed them.
     pub(crate) async fn remove(&self, ids: &[&str], what: &str) -> Result<(), Failure> {
+        let removals = ids.iter().map(|id| self.remove_one(id, what));
+        try_join_all(removals).await.map(drop)
+    }
+
+    async fn remove_one(&self, id: &str, what: &str) -> Result<(), Failure> {
         let options = RemoveContainerOptions {
             force: true,
             v: true,
             ..RemoveContainerOptions::default()
         };
-        let removals = ids.iter().map(|id| {
-            let options = options.clone();
-            async move { done_or_gone(self.api.remove_container(id, Some(options)).await, what) }
-        });
-        try_join_all(removals).await.map(drop)
+        for _ in 1..REMOVALS {
+            let removed = self.api.remove_container(id, Some(options.clone())).await;
+            match removed {
+                Err(error) if is_being_removed(&error) => self.removed(id, what).await?,
+                removed => return done_or_gone(removed, what),
+            }
+        }
+        done_or_gone(self.api.remove_container(id, Some(options)).await, what)
+    }
+
+    /// Waits for the end of a removal that another command asked for. Docker goes on with it when that command is dead, and
+    /// refuses a second one.
+    async fn removed(&self, id: &str, what: &str) -> Result<(), Failure> {
+        let options = WaitContainerOptions {
+            condition: "removed".to_owned(),
+        };
+        let ended: Vec<_> = self.api.wait_container(id, Some(options)).collect().await;
+        for end in ended {
+            match end {
+                // The code that it ended with, or the words of a removal that failed: the next one tells.
+                Ok(_) | Err(Error::DockerContainerWaitError { .. }) => {}
+                Err(error) => done_or_gone(Err(error), what)?,
+            }
+        }
+        Ok(())
     }
 }
 

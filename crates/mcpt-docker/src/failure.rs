@@ -36,7 +36,14 @@ pub(crate) fn status(error: &Error) -> Option<u16> {
 
 /// Whether what was asked for is not there, or is as it should become already.
 pub(crate) fn is_missing(error: &Error) -> bool {
+    // Podman says it with a status for faults of its own, when another removes the same thing at that moment.
     matches!(status(error), Some(404 | 304))
+        || status(error) == Some(500) && words(error).contains("no such ")
+}
+
+/// Whether another command's removal of it is under way.
+pub(crate) fn is_being_removed(error: &Error) -> bool {
+    status(error) == Some(409) && words(error).contains("is already in progress")
 }
 
 /// Whether there is something of that name already.
