@@ -33,7 +33,7 @@ pub use self::{
     adapter::{Adapter, Unreached},
     config::BridgeConfig,
     error::BridgeError,
-    older::{Asked, OlderServer},
+    older::{Asked, OlderServer, OlderStream},
 };
 
 /// Serves the command of `config` until `shutdown` completes, then drains: no new sessions, requests in progress

@@ -7,7 +7,8 @@ use std::{fmt, future::Future, io, pin::Pin};
 
 use axum::http::{HeaderMap, HeaderName, header};
 use bytes::Bytes;
-use hyper::{Response, StatusCode, body::Incoming};
+use http_body_util::combinators::BoxBody;
+use hyper::{Response, StatusCode};
 use mcpt_protocol::header::{LAST_EVENT_ID, METHOD, NAME, PROTOCOL_VERSION, SESSION_ID};
 
 pub(crate) use self::link::{Link, Opened, Unopened, connect, open};
@@ -15,11 +16,14 @@ pub(crate) use self::link::{Link, Opened, Unopened, connect, open};
 /// What comes of asking such a server.
 pub type Asked<T> = Pin<Box<dyn Future<Output = io::Result<T>> + Send>>;
 
+/// The body of the stream of such a server.
+pub type OlderStream = BoxBody<Bytes, hyper::Error>;
+
 /// How a server of the older transport is reached. Each session has one stream, and ends with it.
 pub trait OlderServer: fmt::Debug + Send + Sync + 'static {
     /// Opens the stream on which the server says all that it has to say. `headers` go with it. An error means that the server
     /// cannot be reached.
-    fn listen(&self, headers: HeaderMap) -> Asked<Response<Incoming>>;
+    fn listen(&self, headers: HeaderMap) -> Asked<Response<OlderStream>>;
 
     /// Posts a message where the server has said by its `endpoint` event, a URL that may be relative to that of the stream;
     /// whether it was taken. `headers` go with it.

@@ -52,7 +52,7 @@ use crate::{
     relay::{Answer, Forwarded, Until},
     starting::Starters,
     translate::Translation,
-    upstream::{Connection, SendError, Upstream, in_words},
+    upstream::{SendError, ServerBody, Upstream, in_words},
 };
 
 /// How requests get to servers.
@@ -218,12 +218,9 @@ impl Exchange {
         };
         let Taken {
             response,
-            connection,
             in_flight,
         } = taken;
-        Answer::forwarded(
-            response.map(|body| Forwarded::new(body, in_flight, connection, until, watch)),
-        )
+        Answer::forwarded(response.map(|body| Forwarded::new(body, in_flight, until, watch)))
     }
 }
 
@@ -240,10 +237,9 @@ enum Stream<'a> {
     Subscription(Option<&'a RawValue>),
 }
 
-/// An answer that has begun: what of it is there, what the rest comes over, and where it is counted.
+/// An answer that has begun: what of it is there and what is still to come, and where it is counted.
 pub(crate) struct Taken {
-    pub(crate) response: Response<Incoming>,
-    pub(crate) connection: Connection,
+    pub(crate) response: Response<ServerBody>,
     pub(crate) in_flight: InFlight<Upstream>,
 }
 

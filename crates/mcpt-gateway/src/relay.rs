@@ -26,7 +26,7 @@ use crate::{
     metrics::Outcome,
     refusal::Refusal,
     translate::Streamed,
-    upstream::{Connection, Upstream},
+    upstream::{ServerBody, Upstream},
 };
 
 /// An answer on its way to a client, and how it counts.
@@ -164,11 +164,9 @@ pub(crate) enum GatewayBody {
 /// sessions goes on and keeps the events for a client that resumes.
 #[derive(Debug)]
 pub(crate) struct Forwarded {
-    inner: Incoming,
+    inner: ServerBody,
     /// Counted as load until the end.
     in_flight: InFlight<Upstream>,
-    /// Given back for the next request once the body is complete.
-    connection: Option<Connection>,
     /// For streams that have no end of their own: when the gateway ends them.
     until: Option<Box<Until>>,
     /// For answers by which a server may ask for more.
@@ -228,24 +226,16 @@ impl Until {
 
 impl Forwarded {
     pub(crate) fn new(
-        inner: Incoming,
+        inner: ServerBody,
         in_flight: InFlight<Upstream>,
-        connection: Connection,
         until: Option<Until>,
         watch: Option<Watch>,
     ) -> Self {
         Self {
             inner,
             in_flight,
-            connection: Some(connection),
             until: until.map(Box::new),
             watch: watch.map(Box::new),
-        }
-    }
-
-    fn give_back(&mut self) {
-        if let Some(connection) = self.connection.take() {
-            Upstream::give_back(self.in_flight.endpoint(), connection);
         }
     }
 }
@@ -266,7 +256,6 @@ impl Body for Forwarded {
         let this = &mut *self;
         let frame = Pin::new(&mut this.inner).poll_frame(context);
         match &frame {
-            Poll::Ready(None) => this.give_back(),
             Poll::Ready(Some(Ok(frame))) => {
                 let piece = frame.data_ref();
                 if let (Some(watch), Some(piece)) = (&mut this.watch, piece) {
@@ -276,7 +265,7 @@ impl Body for Forwarded {
                     until.place.take(piece);
                 }
             }
-            Poll::Ready(Some(Err(_))) | Poll::Pending => {}
+            Poll::Ready(None | Some(Err(_))) | Poll::Pending => {}
         }
         frame
     }
@@ -287,15 +276,6 @@ impl Body for Forwarded {
 
     fn size_hint(&self) -> SizeHint {
         self.inner.size_hint()
-    }
-}
-
-/// A body of known length is not polled past its last byte.
-impl Drop for Forwarded {
-    fn drop(&mut self) {
-        if self.inner.is_end_stream() {
-            self.give_back();
-        }
     }
 }
 

@@ -7,6 +7,7 @@ mod older;
 mod pool;
 mod rotated;
 mod send_error;
+mod server_body;
 mod shown;
 mod tls;
 mod wire;
@@ -15,16 +16,16 @@ use std::{fmt, io, sync::Arc};
 
 use bytes::Bytes;
 use http_body_util::Empty;
-use hyper::{Request, Response, Uri, Version, body::Incoming};
+use hyper::{Request, Response, Uri, Version};
 use mcpt_protocol::{REDIRECTS_MAX, host_header};
-use mcpt_routing::{Address, Endpoint};
+use mcpt_routing::Address;
 use url::Url;
 
 pub use self::rotated::UnusableCredentials;
 pub(crate) use self::{
     eras::{Eras, Sessions, Stateless},
-    pool::Connection,
     send_error::SendError,
+    server_body::ServerBody,
     tls::in_words,
 };
 use self::{
@@ -107,7 +108,7 @@ impl Upstream {
     pub(crate) async fn send(
         &self,
         mut request: Request<RequestBody>,
-    ) -> Result<(Response<Incoming>, Connection), SendError> {
+    ) -> Result<Response<ServerBody>, SendError> {
         if let Some(adapter) = self.older.takes(&request) {
             let exchanged = Box::pin(older::exchange(&adapter, request)).await;
             if matches!(exchanged, Err(SendError::Unreachable { .. })) {
@@ -127,12 +128,12 @@ impl Upstream {
             let method = request.method().clone();
             let kept = self.moved.may_be() || self.older.may_be(&request);
             let again = kept.then(|| Again::of(&request));
-            let (response, connection) = self.wire.exchange(request).await?;
+            let response = self.wire.exchange(request).await?;
             match self.moved.by(&asked, &response) {
                 Moving::Stays if self.older.is_suspected(&method, response.status()) => {
-                    return Box::pin(self.older_or(response, connection, again)).await;
+                    return Box::pin(self.older_or(response, again)).await;
                 }
-                Moving::Stays => return Ok((response, connection)),
+                Moving::Stays => return Ok(response),
                 Moving::Elsewhere => {
                     return Err(SendError::Unusable("it redirects to another address"));
                 }
@@ -168,13 +169,12 @@ impl Upstream {
     /// What becomes of an answer that servers of the older transport give: it is sent `again` as they want it, if this is one.
     async fn older_or(
         &self,
-        response: Response<Incoming>,
-        connection: Connection,
+        response: Response<ServerBody>,
         again: Option<Again>,
-    ) -> Result<(Response<Incoming>, Connection), SendError> {
+    ) -> Result<Response<ServerBody>, SendError> {
         let again = again.and_then(Again::into_request);
         let (Some(request), Some(uri)) = (again, &self.target) else {
-            return Ok((response, connection));
+            return Ok(response);
         };
         let uri = self
             .moved
@@ -196,13 +196,8 @@ impl Upstream {
         crate::headers::without_sessions(&mut headers);
         match self.older.look(server, &headers).await {
             Some(adapter) => older::exchange(&adapter, request).await,
-            None => Ok((response, connection)),
+            None => Ok(response),
         }
-    }
-
-    /// Takes a connection back once its response was read to the end.
-    pub(crate) fn give_back(endpoint: &Arc<Endpoint<Self>>, connection: Connection) {
-        endpoint.link().wire.give_back(connection);
     }
 
     /// The path of its MCP endpoint.

@@ -24,7 +24,7 @@ use tokio::{
 };
 
 /// Most bytes of a connection that wait to be read or to be written; a head must fit into it.
-const BUFFER: usize = 64 * 1024;
+pub(crate) const BUFFER: usize = 64 * 1024;
 
 /// Why an exchange has no answer.
 #[derive(Debug, thiserror::Error)]

@@ -14,6 +14,7 @@ pub mod client;
 mod connections;
 mod count;
 mod descriptors;
+mod driven;
 mod listener;
 mod ready_state;
 mod room;
@@ -23,6 +24,7 @@ pub use self::{
     body::{BodyError, ReadBody, read_body},
     budget::{Account, Budget, Charge, OverBudget},
     connections::Connections,
+    driven::{Driven, Unanswered},
     descriptors::{connections_within, descriptor_limit, raise_descriptor_limit},
     listener::listen,
     ready_state::{ReadyState, UnknownState},

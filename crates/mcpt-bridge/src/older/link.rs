@@ -9,7 +9,6 @@ use axum::http::{
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use http_body_util::BodyExt as _;
-use hyper::body::Incoming;
 use mcpt_http::Account;
 use mcpt_protocol::{
     ErrorCode, Kind, Message, error_response, media,
@@ -21,7 +20,7 @@ use tokio::{
     task::JoinHandle,
 };
 
-use super::{OlderServer, carried};
+use super::{OlderServer, OlderStream, carried};
 use crate::{
     child::{Ended, Input, Process, Said, Started},
     lines::LineReader,
@@ -48,7 +47,7 @@ pub(crate) struct Link {
 pub(crate) struct Opened {
     server: Arc<dyn OlderServer>,
     headers: HeaderMap,
-    stream: Incoming,
+    stream: OlderStream,
 }
 
 /// Opens the stream of a session on behalf of who has sent these headers.
@@ -142,7 +141,7 @@ impl Wire {
     /// Passes messages on both ways until one of them ends; why it has ended.
     async fn run(
         self,
-        stream: Incoming,
+        stream: OlderStream,
         said: mpsc::Receiver<Said>,
         headers: HeaderMap,
         output: DuplexStream,
@@ -158,7 +157,7 @@ impl Wire {
     /// Hears the server. What it says first is where messages go.
     async fn hear(
         &self,
-        mut stream: Incoming,
+        mut stream: OlderStream,
         told: &watch::Sender<Option<String>>,
         output: &Output,
     ) -> String {

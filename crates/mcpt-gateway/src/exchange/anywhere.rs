@@ -198,11 +198,10 @@ impl Exchange {
                 );
             };
             match self.send_within(server, &in_flight, request).await {
-                Ok((response, connection)) => {
+                Ok(response) => {
                     in_flight.answered();
                     return Ok(Taken {
                         response,
-                        connection,
                         in_flight,
                     });
                 }

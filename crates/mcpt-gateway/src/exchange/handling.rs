@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     refusal::Refusal,
-    upstream::{Connection, SendError, Upstream},
+    upstream::{SendError, ServerBody, Upstream},
 };
 
 impl Exchange {
@@ -143,7 +143,7 @@ impl Exchange {
         server: &Server<Upstream>,
         in_flight: &InFlight<Upstream>,
         request: Request<RequestBody>,
-    ) -> Result<(Response<Incoming>, Connection), SendError> {
+    ) -> Result<Response<ServerBody>, SendError> {
         let limit = self.answer_within(server);
         // A server may begin to answer a stream when it first has something to say.
         let limit = limit.filter(|_| request.method() != Method::GET);

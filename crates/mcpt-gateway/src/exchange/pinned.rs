@@ -32,7 +32,7 @@ use crate::{
     refusal::Refusal,
     relay::Answer,
     translate::OldClient,
-    upstream::{SendError, Upstream},
+    upstream::{SendError, ServerBody, Upstream},
 };
 
 /// How old a session may be for its unknown endpoint to be a new one.
@@ -294,11 +294,10 @@ impl Exchange {
         let mut tried = Vec::new();
         loop {
             let (unsent, reason) = match self.send_within(server, &in_flight, request).await {
-                Ok((response, connection)) => {
+                Ok(response) => {
                     in_flight.answered();
                     return Ok(Taken {
                         response,
-                        connection,
                         in_flight,
                     });
                 }
@@ -398,7 +397,6 @@ impl Exchange {
         let Ok(body) = body.collect().await.map(Collected::to_bytes) else {
             return Answer::refusal(&Refusal::Broken, None);
         };
-        Upstream::give_back(taken.in_flight.endpoint(), taken.connection);
         let unknown = means_unknown_session(&body);
         let mut response = Response::from_parts(parts, body);
         if unknown {
@@ -466,7 +464,7 @@ fn for_session(
     Request::from_parts(parts, body)
 }
 
-fn has_short_body(response: &Response<Incoming>) -> bool {
+fn has_short_body(response: &Response<ServerBody>) -> bool {
     response.headers().contains_key(CONTENT_LENGTH)
         && response
             .body()

@@ -398,12 +398,11 @@ impl Exchange {
                 .unwrap_or(Err(SendError::Late(limit))),
         };
         match sent {
-            Ok((response, connection)) => {
+            Ok(response) => {
                 in_flight.answered();
                 let session = response.headers().get(SESSION_ID).cloned();
                 let taken = Taken {
                     response,
-                    connection,
                     in_flight,
                 };
                 Ok((Messages::of(taken, self.bodies.max_body()), session))

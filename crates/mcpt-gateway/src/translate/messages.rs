@@ -5,7 +5,6 @@ use std::{collections::VecDeque, time::Duration};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::{
     StatusCode,
-    body::Incoming,
     header::{HeaderValue, WWW_AUTHENTICATE},
 };
 use mcpt_protocol::{
@@ -16,7 +15,7 @@ use mcpt_routing::InFlight;
 
 use crate::{
     exchange::Taken,
-    upstream::{Connection, Upstream},
+    upstream::{ServerBody, Upstream},
 };
 
 /// An answer on its way in.
@@ -24,7 +23,7 @@ use crate::{
 pub(super) struct Messages {
     status: StatusCode,
     challenge: Option<HeaderValue>,
-    body: Limited<Incoming>,
+    body: Limited<ServerBody>,
     /// The reader of a stream; `None` when it is one message or none.
     events: Option<Reader>,
     waiting: VecDeque<Event>,
@@ -34,7 +33,6 @@ pub(super) struct Messages {
     /// What has come of an answer that is one message.
     gathered: Vec<u8>,
     over: bool,
-    connection: Option<Connection>,
     in_flight: InFlight<Upstream>,
 }
 
@@ -59,7 +57,6 @@ impl Messages {
     pub(super) fn of(taken: Taken, max: usize) -> Self {
         let Taken {
             response,
-            connection,
             in_flight,
         } = taken;
         let (parts, body) = response.into_parts();
@@ -75,7 +72,6 @@ impl Messages {
             retry: None,
             gathered: Vec::new(),
             over: false,
-            connection: Some(connection),
             in_flight,
         }
     }
@@ -142,12 +138,7 @@ impl Messages {
                     self.waiting.extend(events);
                 }
                 Some(Err(_)) => return Err(Unreadable::Broken),
-                None => {
-                    self.over = true;
-                    if let Some(connection) = self.connection.take() {
-                        Upstream::give_back(self.in_flight.endpoint(), connection);
-                    }
-                }
+                None => self.over = true,
             }
         }
     }
@@ -169,9 +160,6 @@ impl Messages {
             }
         }
         self.over = true;
-        if let Some(connection) = self.connection.take() {
-            Upstream::give_back(self.in_flight.endpoint(), connection);
-        }
         let text = String::from_utf8(std::mem::take(&mut self.gathered))
             .map_err(|_| Unreadable::Broken)?;
         Ok((!text.trim().is_empty()).then_some(text))

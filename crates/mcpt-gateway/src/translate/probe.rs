@@ -60,7 +60,7 @@ impl Exchange {
         }
         let request = ask::post(headers.clone(), Bytes::from(body));
         let in_flight = endpoint.endpoint().begin();
-        let (response, connection) = match in_flight.link().send(request).await {
+        let response = match in_flight.link().send(request).await {
             Ok(answered) => answered,
             Err(error) => {
                 if matches!(error, SendError::Unreachable { .. } | SendError::Broken(_)) {
@@ -85,7 +85,6 @@ impl Exchange {
         }
         let taken = Taken {
             response,
-            connection,
             in_flight,
         };
         let mut messages = Messages::of(taken, self.bodies.max_body());

@@ -18,15 +18,16 @@ use bytes::Bytes;
 use http_body_util::{BodyExt as _, Limited};
 use hyper::{
     HeaderMap, Method, Request, Response, StatusCode, Uri,
-    body::Incoming,
     header::{ACCEPT, HeaderValue},
 };
-use mcpt_bridge::{Adapter, Asked, OlderServer};
+use mcpt_bridge::{Adapter, Asked, OlderServer, OlderStream};
 use mcpt_protocol::{header::SESSION_ID, media, sse::Reader};
 use tokio::sync::Mutex;
 use url::Url;
 
-use super::{SendError, in_words, moved::Again, pool::Connection, wire::Wire};
+use mcpt_http::Driven;
+
+use super::{SendError, ServerBody, in_words, moved::Again, wire::Wire};
 use crate::exchange::RequestBody;
 
 /// How long it is believed that an endpoint speaks the older transport, and that one does not which has answered nothing well
@@ -178,16 +179,16 @@ impl Older {
 pub(super) async fn exchange(
     adapter: &Adapter,
     request: Request<RequestBody>,
-) -> Result<(Response<Incoming>, Connection), SendError> {
+) -> Result<Response<ServerBody>, SendError> {
     let (stream, unreached) = adapter.connect();
-    let mut sender = match mcpt_http::client::speak(stream).await {
-        Ok(sender) => sender,
+    let mut driven = match Driven::over(stream).await {
+        Ok(driven) => driven,
         Err(error) => return Err(SendError::unreachable(request, io::Error::other(error))),
     };
     let begins = !request.headers().contains_key(SESSION_ID);
     let again = begins.then(|| (request.uri().clone(), Again::of(&request)));
-    let response = sender.send_request(request).await;
-    let response = response.map_err(SendError::sent)?;
+    let response = driven.send(request).await;
+    let response = response.map_err(|error| SendError::sent(error.into_error()))?;
     if let Some(reason) = unreached.take()
         && let Some((uri, again)) = again
         && let Some(mut request) = again.into_request()
@@ -195,7 +196,7 @@ pub(super) async fn exchange(
         *request.uri_mut() = uri;
         return Err(SendError::not_connected(request, reason));
     }
-    Ok((response, Connection::new(sender, false)))
+    Ok(response.map(|body| ServerBody::new(body, driven, None)))
 }
 
 /// An endpoint of the older transport.
@@ -265,12 +266,12 @@ impl OlderEndpoint {
 
 /// A request to the server.
 async fn send(
-    wire: &Wire,
+    wire: &Arc<Wire>,
     method: Method,
     uri: Uri,
     headers: HeaderMap,
     body: RequestBody,
-) -> Result<(Response<Incoming>, Connection), SendError> {
+) -> Result<Response<ServerBody>, SendError> {
     let mut request = Request::new(body);
     *request.method_mut() = method;
     *request.uri_mut() = uri;
@@ -295,18 +296,18 @@ fn in_short(error: SendError) -> io::Error {
 }
 
 impl OlderServer for OlderEndpoint {
-    fn listen(&self, headers: HeaderMap) -> Asked<Response<Incoming>> {
+    fn listen(&self, headers: HeaderMap) -> Asked<Response<OlderStream>> {
         let (wire, uri) = (Arc::clone(&self.wire), self.uri.clone());
         Box::pin(async move {
             let none = RequestBody::none();
-            let (response, _) = match send(&wire, Method::GET, uri, headers, none).await {
+            let response = match send(&wire, Method::GET, uri, headers, none).await {
                 // As it is: it decides what becomes of the request.
                 Err(SendError::Unreachable { reason, .. } | SendError::Exhausted(reason)) => {
                     return Err(reason);
                 }
                 sent => sent.map_err(in_short)?,
             };
-            Ok(response)
+            Ok(response.map(http_body_util::BodyExt::boxed))
         })
     }
 
@@ -314,15 +315,12 @@ impl OlderServer for OlderEndpoint {
         let (wire, uri) = (Arc::clone(&self.wire), self.endpoint(endpoint));
         Box::pin(async move {
             let message = RequestBody::whole(message);
-            let (response, connection) = send(&wire, Method::POST, uri?, headers, message)
+            let response = send(&wire, Method::POST, uri?, headers, message)
                 .await
                 .map_err(in_short)?;
             let status = response.status();
             // The answer comes on the stream; what stands here says nothing more.
-            let rest = Limited::new(response.into_body(), SHORT).collect().await;
-            if rest.is_ok() {
-                wire.give_back(connection);
-            }
+            drop(Limited::new(response.into_body(), SHORT).collect().await);
             Ok(status)
         })
     }

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use hyper::client::conn::http1::SendRequest;
+use mcpt_http::Driven;
 
 use crate::exchange::RequestBody;
 
@@ -29,51 +29,32 @@ pub(super) struct Pool {
 
 #[derive(Debug)]
 struct Idle {
-    sender: SendRequest<RequestBody>,
+    driven: Driven<RequestBody>,
     since: Instant,
 }
 
-/// A connection whose response is still being read.
-#[derive(Debug)]
-pub(crate) struct Connection {
-    sender: SendRequest<RequestBody>,
-    /// Whether it may carry another request after this response.
-    again: bool,
-}
-
-impl Connection {
-    pub(super) fn new(sender: SendRequest<RequestBody>, again: bool) -> Self {
-        Self { sender, again }
-    }
-
-    /// What the next request may be sent over, now that the response is over.
-    pub(super) fn reusable(self) -> Option<SendRequest<RequestBody>> {
-        self.again.then_some(self.sender)
-    }
-}
 
 impl Pool {
     /// One that was used lately.
-    pub(super) fn take(&self) -> Option<SendRequest<RequestBody>> {
-        let mut idle = self.idle();
-        while let Some(last) = idle.pop() {
+    pub(super) fn take(&self) -> Option<Driven<RequestBody>> {
+        loop {
+            let mut last = self.idle().pop()?;
             if last.since.elapsed() > IDLE_TIMEOUT {
                 // All others are older.
-                idle.clear();
+                self.idle().clear();
                 return None;
             }
-            if last.sender.is_ready() {
-                return Some(last.sender);
+            if last.driven.is_ready() {
+                return Some(last.driven);
             }
         }
-        None
     }
 
-    pub(super) fn keep(&self, sender: SendRequest<RequestBody>) {
+    pub(super) fn keep(&self, driven: Driven<RequestBody>) {
         let mut idle = self.idle();
         if idle.len() < MAX_IDLE && !self.retired.load(Relaxed) {
             idle.push(Idle {
-                sender,
+                driven,
                 since: Instant::now(),
             });
         }

@@ -6,11 +6,9 @@ use bytes::Bytes;
 use http_body_util::Empty;
 use hyper::{
     HeaderMap, Request, Response, Version,
-    body::Incoming,
-    client::conn::http1::SendRequest,
     header::{HOST, HeaderValue},
 };
-use mcpt_http::client;
+use mcpt_http::{Driven, client};
 use mcpt_protocol::is_loopback_host;
 use mcpt_routing::Address;
 use tokio_util::sync::CancellationToken;
@@ -19,8 +17,9 @@ use url::{Host, Url};
 use super::{
     UnusableCredentials,
     interim::Interim,
-    pool::{Connection, Pool},
+    pool::Pool,
     send_error::SendError,
+    server_body::ServerBody,
     shown::Shown,
     tls::Tls,
 };
@@ -91,23 +90,23 @@ impl Wire {
 
     /// One exchange, over a connection that was kept or a new one.
     pub(super) async fn exchange(
-        &self,
+        self: &Arc<Self>,
         mut request: Request<RequestBody>,
-    ) -> Result<(Response<Incoming>, Connection), SendError> {
+    ) -> Result<Response<ServerBody>, SendError> {
         let sent = request.body().sent();
         let interim = Interim::watch(&mut request);
         loop {
             let kept = self.pool.take();
             let fresh = kept.is_none();
-            let mut sender = match kept {
-                Some(sender) => sender,
+            let mut driven = match kept {
+                Some(driven) => driven,
                 None => match self.connect().await {
-                    Ok(sender) => sender,
+                    Ok(driven) => driven,
                     Err(reason) => return Err(SendError::not_connected(request, reason)),
                 },
             };
             let answered = tokio::select! {
-                answered = sender.try_send_request(request) => answered,
+                answered = driven.send(request) => answered,
                 () = interim.endless() => {
                     return Err(SendError::Unusable("it is preceded by ever more interim ones"));
                 }
@@ -119,7 +118,8 @@ impl Wire {
                     }
                     let again = reuse::may_carry_another(&sent, interim.any(), &response);
                     *response.version_mut() = Version::HTTP_11;
-                    return Ok((response, Connection::new(sender, again)));
+                    let kept_by = again.then(|| Arc::clone(self));
+                    return Ok(response.map(|body| ServerBody::new(body, driven, kept_by)));
                 }
                 Err(mut error) => match error.take_message() {
                     // An unused connection that the server had closed: nothing was sent.
@@ -136,7 +136,7 @@ impl Wire {
 
     /// A connection to it. One that leaves may still take some: but where nobody is any more packets vanish, and whoever waits
     /// for an answer to them waits for nothing.
-    pub(super) async fn connect(&self) -> io::Result<SendRequest<RequestBody>> {
+    pub(super) async fn connect(&self) -> io::Result<Driven<RequestBody>> {
         let mut connecting = pin!(self.connected());
         tokio::select! {
             connected = &mut connecting => return connected,
@@ -149,14 +149,14 @@ impl Wire {
         })
     }
 
-    async fn connected(&self) -> io::Result<SendRequest<RequestBody>> {
+    async fn connected(&self) -> io::Result<Driven<RequestBody>> {
         let connecting = client::connect(&self.host, self.port);
         let stream = tokio::time::timeout(CONNECT_TIMEOUT, connecting).await??;
         let spoken = match &self.tls {
-            None => client::speak(stream).await,
+            None => Driven::over(stream).await,
             // On the heap: requests to servers without TLS need no room for it.
             Some(tls) => {
-                Box::pin(async { Ok::<_, io::Error>(client::speak(tls.over(stream).await?).await) })
+                Box::pin(async { Ok::<_, io::Error>(Driven::over(tls.over(stream).await?).await) })
                     .await?
             }
         };
@@ -174,21 +174,10 @@ impl Wire {
         self.tls.as_ref().map_or(Ok(()), Tls::check)
     }
 
-    /// Takes a connection back once its response was read to the end.
-    pub(super) fn give_back(self: &Arc<Self>, connection: Connection) {
-        let Some(mut sender) = connection.reusable() else {
-            return;
-        };
-        if sender.is_ready() {
-            self.pool.keep(sender);
-        } else if !sender.is_closed() {
-            // The task of the connection has yet to see that the response is over.
-            let wire = Arc::clone(self);
-            tokio::spawn(async move {
-                if sender.ready().await.is_ok() {
-                    wire.pool.keep(sender);
-                }
-            });
+    /// Takes a connection back whose last response was read to the end.
+    pub(super) fn keep(&self, mut driven: Driven<RequestBody>) {
+        if driven.is_ready() {
+            self.pool.keep(driven);
         }
     }
 

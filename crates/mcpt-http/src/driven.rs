@@ -1,0 +1,135 @@
+//! [`Driven`]: an HTTP/1.1 connection to a server that whoever uses it drives, in the same task.
+//!
+//! With a task of its own a connection costs each exchange several changes of tasks, and what has come at once leaves in
+//! pieces, each by a system call: the head of an answer goes on before its body is looked at.
+
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll, Waker},
+};
+
+use bytes::Bytes;
+use hyper::{
+    Request, Response,
+    body::{Body, Frame, Incoming},
+    client::conn::{
+        TrySendError,
+        http1::{self, SendRequest},
+    },
+};
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use crate::client::BUFFER;
+
+/// Why an exchange has no answer; with the request if nothing of it was sent.
+pub type Unanswered<B> = TrySendError<Request<B>>;
+
+/// A connection, and what sends over it. It makes progress only while it is used: within [`send`](Self::send),
+/// [`poll_body`](Self::poll_body) and [`is_ready`](Self::is_ready). Dropped, it is closed.
+pub struct Driven<B> {
+    sender: SendRequest<B>,
+    /// `None` once it has ended.
+    connection: Option<Ending>,
+}
+
+/// A connection as what comes of it.
+type Ending = Pin<Box<dyn Future<Output = hyper::Result<()>> + Send + Sync>>;
+
+impl<B> fmt::Debug for Driven<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Driven")
+            .field("ended", &self.connection.is_none())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<B> Driven<B>
+where
+    B: Body<Data: Send + Sync, Error: Into<Box<dyn std::error::Error + Send + Sync>>>
+        + Send
+        + Sync
+        + 'static,
+{
+    /// Speaks HTTP/1.1 over a stream.
+    ///
+    /// # Errors
+    /// When the stream is of no use.
+    pub async fn over<S>(stream: S) -> hyper::Result<Self>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + Sync + 'static,
+    {
+        let (sender, connection) = http1::Builder::new()
+            .max_buf_size(BUFFER)
+            .handshake(TokioIo::new(stream))
+            .await?;
+        let mut driven = Self {
+            sender,
+            connection: Some(Box::pin(connection)),
+        };
+        // It says that it takes a request when it is looked at.
+        driven.is_ready();
+        Ok(driven)
+    }
+
+    /// Sends a request and waits for the head of its answer, whose body comes by [`poll_body`](Self::poll_body) alone.
+    ///
+    /// # Errors
+    /// When there is no answer: with the request itself if nothing of it was sent.
+    pub async fn send(
+        &mut self,
+        request: Request<B>,
+    ) -> Result<Response<Incoming>, Unanswered<B>> {
+        let Self { sender, connection } = self;
+        let mut sending = std::pin::pin!(sender.try_send_request(request));
+        std::future::poll_fn(|context| {
+            // Nobody but the connection, which is driven here, has anything to say to it.
+            let quiet = &mut Context::from_waker(Waker::noop());
+            if let Poll::Ready(answered) = sending.as_mut().poll(quiet) {
+                return Poll::Ready(answered);
+            }
+            drive(connection, context);
+            sending.as_mut().poll(quiet)
+        })
+        .await
+    }
+
+    /// The next piece of the body of the last answer.
+    pub fn poll_body(
+        &mut self,
+        body: &mut Incoming,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let quiet = &mut Context::from_waker(Waker::noop());
+        if let Poll::Ready(piece) = Pin::new(&mut *body).poll_frame(quiet) {
+            return Poll::Ready(piece);
+        }
+        drive(&mut self.connection, context);
+        Pin::new(body).poll_frame(quiet)
+    }
+
+    /// Whether it takes another request: the last exchange is over, and as far as the system has told, the server has not
+    /// closed it.
+    pub fn is_ready(&mut self) -> bool {
+        let quiet = &mut Context::from_waker(Waker::noop());
+        drive(&mut self.connection, quiet);
+        self.sender.is_ready()
+    }
+}
+
+/// Lets a connection go on. One that has ended is dropped, which tells whoever waits for its answers.
+fn drive(connection: &mut Option<Ending>, context: &mut Context<'_>) {
+    let Some(driven) = connection else {
+        return;
+    };
+    let Poll::Ready(ended) = driven.as_mut().poll(context) else {
+        return;
+    };
+    // Whoever waits for an answer is told; without anyone, the connection was merely closed.
+    if let Err(error) = ended {
+        tracing::trace!(%error, "connection to a server ended");
+    }
+    *connection = None;
+}
