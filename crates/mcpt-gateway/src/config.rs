@@ -38,6 +38,9 @@ pub struct GatewayConfig {
     pub sets: Option<PathBuf>,
     /// How requests are handled, for servers that say nothing about it: which instances new sessions go to, limits, time.
     pub handling: Handling,
+    /// How many threads serve clients, each client by one of them; 0: the runtime that [`Gateway::serve`](crate::Gateway::serve) is
+    /// called in does.
+    pub workers: usize,
     /// The other replicas, whose sessions count as load too.
     pub peers: Option<Peers>,
     /// Largest request body in bytes.
@@ -71,6 +74,7 @@ impl GatewayConfig {
             limits: None,
             sets: None,
             handling: Handling::default(),
+            workers: 0,
             peers: None,
             max_body: 16 * 1024 * 1024,
             session_idle: Duration::from_mins(30),

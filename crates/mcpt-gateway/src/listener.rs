@@ -5,12 +5,13 @@ use std::{
     future::Future,
     io,
     net::SocketAddr,
+    num::NonZeroUsize,
     sync::{Arc, atomic::AtomicBool},
     time::Duration,
 };
 
 use hyper::{Method, Request, body::Incoming, service::service_fn};
-use mcpt_http::Connections;
+use mcpt_http::{Connections, Workers};
 use mcpt_protocol::AccessRules;
 use mcpt_routing::{Asker, Rounds};
 use rustls::ServerConfig;
@@ -164,6 +165,10 @@ impl Gateway {
             Ok((listener, tls, api.address))
         });
         let metrics_api = metrics_api.transpose().map_err(GatewayError::Serve)?;
+        let workers = match NonZeroUsize::new(self.config.workers) {
+            Some(count) => Workers::start(count).map_err(GatewayError::Serve)?,
+            None => Workers::default(),
+        };
         let connections = Connections::at_most(self.config.max_connections);
         let grace = self.config.drain_grace;
         let mut background = JoinSet::new();
@@ -205,7 +210,7 @@ impl Gateway {
             }
             replicas.leave().await;
         };
-        tokio::join!(connections.serve(listener, service), end);
+        tokio::join!(connections.serve_on(&workers, listener, service), end);
         Ok(())
     }
 }

@@ -32,6 +32,7 @@ use crate::{
     count::{Count, Open},
     room::Room,
     unclosed::Unclosed,
+    workers::Workers,
 };
 
 /// How long connections are still served once clients were asked to leave.
@@ -97,11 +98,25 @@ impl Connections {
         S::Future: Send,
         B: Body<Data: Send, Error: Into<Box<dyn Error + Send + Sync>>> + Unpin + Send + 'static,
     {
+        self.serve_on(&Workers::default(), listener, service).await;
+    }
+
+    /// The same, each connection by one of the workers; without any, by the runtime that this is called in.
+    pub async fn serve_on<S, B>(&self, workers: &Workers, listener: TcpListener, service: S)
+    where
+        S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>
+            + Clone
+            + Send
+            + Unpin
+            + 'static,
+        S::Future: Send,
+        B: Body<Data: Send, Error: Into<Box<dyn Error + Send + Sync>>> + Unpin + Send + 'static,
+    {
         let _listening = self.count.listener();
         let accept_all = async {
             loop {
                 match listener.accept().await {
-                    Ok((stream, _)) => self.serve_one(stream, service.clone()),
+                    Ok((stream, _)) => self.serve_one(workers, stream, service.clone()),
                     Err(error) => {
                         tracing::warn!(%error, "cannot accept a connection");
                         tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -113,13 +128,13 @@ impl Connections {
             () = accept_all => {}
             () = self.stopping.cancelled() => {}
         }
-        self.serve_the_rest(listener, &service);
+        self.serve_the_rest(workers, listener, &service);
     }
 
     /// Whoever is connected already but not accepted yet would find the connection broken, and the request on it lost. The
     /// system itself is asked: the runtime knows of connections only since it last looked, which where there is much to do is a
     /// while ago.
-    fn serve_the_rest<S, B>(&self, listener: TcpListener, service: &S)
+    fn serve_the_rest<S, B>(&self, workers: &Workers, listener: TcpListener, service: &S)
     where
         S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>
             + Clone
@@ -142,7 +157,7 @@ impl Connections {
                 TcpStream::from_std(stream)
             });
             match accepted {
-                Ok(stream) => self.serve_one(stream, service.clone()),
+                Ok(stream) => self.serve_one(workers, stream, service.clone()),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 // Its client has left already, or a signal came.
                 Err(error) if is_of_one_connection(&error) => {}
@@ -154,7 +169,7 @@ impl Connections {
         }
     }
 
-    fn serve_one<S, B>(&self, stream: TcpStream, service: S)
+    fn serve_one<S, B>(&self, workers: &Workers, stream: TcpStream, service: S)
     where
         S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>
             + Send
@@ -192,12 +207,25 @@ impl Connections {
                 }
             })
         };
-        let served = until_closed(stream, service, open, self.stopping.clone());
-        tokio::spawn(async move {
+        let stopping = self.stopping.clone();
+        let served = async move |stream| {
             // Clients may leave at any moment.
-            if let Err(error) = served.await {
+            if let Err(error) = until_closed(stream, service, open, stopping).await {
                 tracing::trace!(%error, "connection of a client ended");
             }
+        };
+        let Some((worker, assigned)) = workers.assign() else {
+            tokio::spawn(served(stream));
+            return;
+        };
+        // From now on its own runtime hears of it, and this one no longer.
+        let stream = stream.into_std();
+        worker.spawn(async move {
+            match stream.and_then(TcpStream::from_std) {
+                Ok(stream) => served(stream).await,
+                Err(error) => tracing::warn!(%error, "a connection cannot be served"),
+            }
+            drop(assigned);
         });
     }
 
@@ -336,7 +364,10 @@ fn is_stream(headers: &HeaderMap) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::io::{Read as _, Write as _};
+    use std::{
+        io::{Read as _, Write as _},
+        num::NonZeroUsize,
+    };
 
     use bytes::Bytes;
     use http_body_util::Full;
@@ -346,6 +377,12 @@ mod tests {
     /// They come when the runtime is busy with something else, and it ends before it has looked again.
     #[tokio::test]
     async fn connections_that_wait_at_the_end_are_served() {
+        wait_at_the_end(Workers::default()).await;
+        let workers = Workers::start(NonZeroUsize::new(2).unwrap());
+        wait_at_the_end(workers.unwrap()).await;
+    }
+
+    async fn wait_at_the_end(workers: Workers) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let connections = Connections::default();
@@ -353,7 +390,10 @@ mod tests {
             Ok::<_, Infallible>(Response::new(Full::new(Bytes::from_static(b"answered"))))
         });
         let serving = connections.clone();
-        let serving = tokio::spawn(async move { serving.serve(listener, service).await });
+        let serving = tokio::spawn(async move {
+            serving.serve_on(&workers, listener, service).await;
+            workers
+        });
         tokio::task::yield_now().await;
         let clients: Vec<_> = (0..5)
             .map(|_| {
@@ -365,7 +405,7 @@ mod tests {
             })
             .collect();
         connections.stop();
-        serving.await.unwrap();
+        let workers = serving.await.unwrap();
         for mut client in clients {
             let answer = tokio::task::spawn_blocking(move || {
                 let mut answer = String::new();
@@ -374,5 +414,6 @@ mod tests {
             let answer = answer.await.unwrap().unwrap();
             assert!(answer.ends_with("answered"), "{answer}");
         }
+        drop(workers);
     }
 }

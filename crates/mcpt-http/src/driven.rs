@@ -78,10 +78,7 @@ where
     ///
     /// # Errors
     /// When there is no answer: with the request itself if nothing of it was sent.
-    pub async fn send(
-        &mut self,
-        request: Request<B>,
-    ) -> Result<Response<Incoming>, Unanswered<B>> {
+    pub async fn send(&mut self, request: Request<B>) -> Result<Response<Incoming>, Unanswered<B>> {
         let Self { sender, connection } = self;
         let mut sending = std::pin::pin!(sender.try_send_request(request));
         std::future::poll_fn(|context| {
@@ -132,4 +129,67 @@ fn drive(connection: &mut Option<Ending>, context: &mut Context<'_>) {
         tracing::trace!(%error, "connection to a server ended");
     }
     *connection = None;
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::{BodyExt as _, Full};
+    use hyper::header::HOST;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
+
+    use super::*;
+
+    /// A request to whoever reads it.
+    fn request() -> Request<Full<Bytes>> {
+        let request = Request::get("/").header(HOST, "a");
+        request.body(Full::new(Bytes::from("x"))).unwrap()
+    }
+
+    /// Reads a request with its body.
+    async fn read_request(server: &mut tokio::io::DuplexStream) {
+        let mut read = Vec::new();
+        while !read.ends_with(b"\r\n\r\nx") {
+            assert_ne!(server.read_buf(&mut read).await.unwrap(), 0);
+        }
+    }
+
+    #[tokio::test]
+    async fn exchanges_follow_each_other_until_the_server_closes() {
+        let (client, mut server) = duplex(1024);
+        let mut driven = Driven::over(client).await.unwrap();
+        for _ in 0..2 {
+            assert!(driven.is_ready());
+            let answering = async {
+                read_request(&mut server).await;
+                let answer = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n";
+                server.write_all(answer).await.unwrap();
+            };
+            let (answer, ()) = tokio::join!(driven.send(request()), answering);
+            let mut body = answer.unwrap().into_body();
+            let piece = std::future::poll_fn(|cx| driven.poll_body(&mut body, cx)).await;
+            assert_eq!(piece.unwrap().unwrap().into_data().unwrap(), "abc");
+            assert!(!driven.is_ready(), "the answer is not over");
+            server.write_all(b"0\r\n\r\n").await.unwrap();
+            let end = std::future::poll_fn(|cx| driven.poll_body(&mut body, cx)).await;
+            assert!(end.is_none());
+        }
+        assert!(driven.is_ready());
+        drop(server);
+        assert!(!driven.is_ready());
+        let unsent = driven.send(request()).await.unwrap_err().take_message();
+        let body = unsent.unwrap().into_body().collect().await.unwrap();
+        assert_eq!(body.to_bytes(), "x", "nothing of it was sent");
+    }
+
+    #[tokio::test]
+    async fn a_request_that_was_sent_does_not_come_back() {
+        let (client, mut server) = duplex(1024);
+        let mut driven = Driven::over(client).await.unwrap();
+        let closing = async {
+            read_request(&mut server).await;
+            drop(server);
+        };
+        let (answer, ()) = tokio::join!(driven.send(request()), closing);
+        assert!(answer.unwrap_err().take_message().is_none());
+    }
 }

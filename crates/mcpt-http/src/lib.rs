@@ -19,13 +19,15 @@ mod listener;
 mod ready_state;
 mod room;
 mod unclosed;
+mod workers;
 
 pub use self::{
     body::{BodyError, ReadBody, read_body},
     budget::{Account, Budget, Charge, OverBudget},
     connections::Connections,
-    driven::{Driven, Unanswered},
     descriptors::{connections_within, descriptor_limit, raise_descriptor_limit},
+    driven::{Driven, Unanswered},
     listener::listen,
     ready_state::{ReadyState, UnknownState},
+    workers::{Workers, worker_number},
 };

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use mcpt_http::Driven;
+use mcpt_http::{Driven, worker_number};
 
 use crate::exchange::RequestBody;
 
@@ -18,11 +18,14 @@ const IDLE_TIMEOUT: Duration = Duration::from_millis(1500);
 /// Most unused connections to one endpoint.
 const MAX_IDLE: usize = 256;
 
-/// Unused connections.
+/// For so many workers there are connections apart. Further ones share theirs: that works too, at the cost of a change of threads.
+const APART: usize = 16;
+
+/// Unused connections. Each stays with the thread that has made it, whose runtime hears of what comes over it.
 #[derive(Debug, Default)]
 pub(super) struct Pool {
-    /// The last used one last.
-    idle: Mutex<Vec<Idle>>,
+    /// By worker; the last used one last.
+    idle: [Mutex<Vec<Idle>>; APART],
     /// Whether none is kept any more.
     retired: AtomicBool,
 }
@@ -32,7 +35,6 @@ struct Idle {
     driven: Driven<RequestBody>,
     since: Instant,
 }
-
 
 impl Pool {
     /// One that was used lately.
@@ -62,15 +64,23 @@ impl Pool {
 
     pub(super) fn retire(&self) {
         self.retired.store(true, Relaxed);
-        self.idle().clear();
+        for idle in &self.idle {
+            locked(idle).clear();
+        }
     }
 
     pub(super) fn close_idle(&self) {
-        self.idle()
-            .retain(|kept| kept.since.elapsed() <= IDLE_TIMEOUT);
+        for idle in &self.idle {
+            locked(idle).retain(|kept| kept.since.elapsed() <= IDLE_TIMEOUT);
+        }
     }
 
+    /// Those of this thread.
     fn idle(&self) -> MutexGuard<'_, Vec<Idle>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.idle[worker_number() % APART])
     }
+}
+
+fn locked(idle: &Mutex<Vec<Idle>>) -> MutexGuard<'_, Vec<Idle>> {
+    idle.lock().unwrap_or_else(PoisonError::into_inner)
 }

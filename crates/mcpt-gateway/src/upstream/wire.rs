@@ -15,13 +15,8 @@ use tokio_util::sync::CancellationToken;
 use url::{Host, Url};
 
 use super::{
-    UnusableCredentials,
-    interim::Interim,
-    pool::Pool,
-    send_error::SendError,
-    server_body::ServerBody,
-    shown::Shown,
-    tls::Tls,
+    UnusableCredentials, interim::Interim, pool::Pool, send_error::SendError,
+    server_body::ServerBody, shown::Shown, tls::Tls,
 };
 use crate::{exchange::RequestBody, reuse};
 

@@ -6,6 +6,7 @@ use std::{
     num::{NonZeroU32, NonZeroUsize},
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
+    thread,
     time::Duration,
 };
 
@@ -203,6 +204,8 @@ impl Run {
         config.sets.clone_from(&self.sets);
         config.admin = self.admin_listen;
         config.max_connections = self.max_connections()?;
+        // Where the system does not say how many it has, one does the work.
+        config.workers = thread::available_parallelism().map_or(1, NonZeroUsize::get);
         config.peers = match &self.peers {
             Some(peers) => Some(peers.clone()),
             None => mcpt_process::pages_of_gateway_before()
