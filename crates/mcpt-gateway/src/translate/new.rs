@@ -116,7 +116,7 @@ impl Exchange {
             gone,
         };
         tokio::spawn(async move {
-            running.run(beginning).await;
+            Box::pin(running.run(beginning)).await;
             drop(room);
         });
         inlet.response(Some(guard)).await
