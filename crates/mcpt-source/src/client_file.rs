@@ -150,7 +150,7 @@ fn inputs(document: &Value) -> Vec<Map<String, Value>> {
 }
 
 /// Lays what a client says of an input over the setting that stands for it.
-fn describe(recipe: &mut Recipe, inputs: &[Map<String, Value>]) {
+pub(crate) fn describe(recipe: &mut Recipe, inputs: &[Map<String, Value>]) {
     for input in inputs {
         let text = |field: &str| input.get(field).and_then(Value::as_str);
         let Some(id) = text("id") else { continue };

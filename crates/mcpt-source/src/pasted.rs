@@ -7,9 +7,12 @@ mod adders;
 mod carriers;
 mod containers;
 mod javascript;
+mod links;
 mod options;
 mod prefix;
 mod python;
+mod snippet;
+mod starters;
 mod words;
 
 pub(crate) use self::containers::{container_port, volume};
@@ -76,19 +79,37 @@ pub enum PastedError {
     /// A client's notation of a server is wrong.
     #[error("the server in JSON cannot be read: {0}")]
     Json(String),
+    /// A part of a client's file with several servers, or with none.
+    #[error(
+        "it has {} servers{}: give one of them, or write it into a file, which mcpt import FILE reads",
+        .0.len(),
+        listed(.0)
+    )]
+    Servers(Vec<String>),
     /// Commands in commands in commands.
     #[error("a command that starts a command that starts a command: give the innermost one alone")]
     TooDeep,
 }
 
+fn listed(names: &[String]) -> String {
+    match names {
+        [] => String::new(),
+        names => format!(" ({})", names.join(", ")),
+    }
+}
+
 /// Most commands in one another.
 const DEEPEST: usize = 6;
 
-/// The server that a command line starts, as one pastes it.
+/// The server that a command line starts, as one pastes it; or that a part of a client's file has, or a link with which clients
+/// are told to add one.
 ///
 /// # Errors
 /// [`PastedError`] with why it starts none that could be run, and what would be right.
 pub fn line(text: &str) -> Result<Recipe, PastedError> {
+    if let Some(recipe) = snippet::recipe(text).or_else(|| links::recipe(text)) {
+        return recipe;
+    }
     let mut draft = Draft::default();
     let source = in_text(text, &mut draft, 0)?;
     Ok(draft.end(source))
@@ -172,22 +193,24 @@ fn start(
         "npx" | "bunx" | "pnpx" | "npm" | "pnpm" | "yarn" | "bun" | "deno" => {
             javascript::source(&program, words, draft, depth)
         }
-        "uvx" | "uv" | "pipx" | "pip" | "pip3" | "conda" | "poetry" => {
+        "uvx" | "uv" | "pipx" | "pip" | "pip3" | "conda" | "mamba" | "micromamba" | "poetry"
+        | "pipenv" | "hatch" | "pdm" | "rye" | "pixi" => {
             python::source(&program, words, draft, depth)
         }
-        "docker" | "podman" | "nerdctl" | "finch" => containers::source(&program, words, draft),
-        "claude" | "codex" | "gemini" | "copilot" | "qwen" | "code" | "code-insiders"
-        | "cursor" | "codium" | "windsurf" | "kiro" | "amp" => {
-            adders::source(&program, words, draft, depth)
+        "docker" | "podman" | "nerdctl" | "finch" | "container" => {
+            containers::source(&program, words, draft, depth)
         }
+        "claude" | "codex" | "gemini" | "copilot" | "qwen" | "code" | "code-insiders"
+        | "cursor" | "cursor-agent" | "codium" | "windsurf" | "kiro" | "kiro-cli" | "q" | "amp"
+        | "droid" | "auggie" | "opencode" | "goose" | "cline" | "openhands" | "iflow" | "kimi"
+        | "crush" | "vibe" => adders::source(&program, words, draft, depth),
         "mcpt" | "mcp-remote" | "mcp-proxy" | "supergateway" | "mcpo" | "mcp-inspector" => {
             carriers::program(&program, words, draft, depth)
         }
         _ if python::is_interpreter(&program) => python::interpreter(&word, words, draft),
-        "cd" | "pushd" | "git" | "curl" | "wget" | "brew" | "apt" | "apt-get" | "make"
-        | "cargo" | "go" | "kubectl" | "helm" | "ssh" | "gem" | "dotnet" | "thv" | "smithery" => {
-            Err(not_a_server(&program))
-        }
+        "cd" | "pushd" | "git" | "gh" | "curl" | "wget" | "brew" | "apt" | "apt-get" | "winget"
+        | "choco" | "make" | "cargo" | "go" | "kubectl" | "helm" | "ssh" | "gem" | "dotnet"
+        | "dnx" | "thv" | "smithery" | "mcpm" | "nix" | "nix-shell" => Err(not_a_server(&program)),
         _ => {
             if word.starts_with('-') {
                 return Err(PastedError::Missing {
@@ -197,6 +220,12 @@ fn start(
             }
             if placeholder::is_blank(&word) && words.is_empty() {
                 return Err(PastedError::Placeholder(word));
+            }
+            if names_source(&word) {
+                let source = word.parse()?;
+                draft.pass_all();
+                draft.args(words);
+                return Ok(source);
             }
             draft.pass_all();
             draft.args(words);
@@ -210,10 +239,11 @@ fn not_a_server(program: &str) -> PastedError {
         "cd" | "pushd" => {
             "servers are not run in a folder of their own: give the command alone, with whole paths"
         }
-        "git" | "make" | "cargo" | "go" | "dotnet" => {
+        "git" | "gh" | "make" | "cargo" | "go" | "nix" | "nix-shell" => {
             "servers are not built here: name the package or image that it publishes"
         }
-        "thv" | "smithery" => {
+        "dotnet" | "dnx" => "NuGet packages cannot be run yet: name an image of the server",
+        "thv" | "smithery" | "mcpm" => {
             "this is another program that runs servers: name the package or image that it runs"
         }
         "kubectl" | "helm" | "ssh" => {
@@ -231,6 +261,13 @@ fn refused(program: &str, why: impl Into<String>) -> PastedError {
         program: program.chars().take(60).collect(),
         why: why.into(),
     }
+}
+
+/// Whether a word is a source as `deploy` takes it, or nearly: `npm:NAME`, `@scope/name`.
+fn names_source(word: &str) -> bool {
+    ["npm:", "pypi:", "oci:", "mcpb:", "@"]
+        .iter()
+        .any(|start| word.starts_with(start))
 }
 
 /// The name of a program without its folder and what Windows has behind it.

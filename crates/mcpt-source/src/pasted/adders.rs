@@ -1,13 +1,16 @@
-//! Commands of clients that add a server: `claude mcp add … -- npx …`, `code --add-mcp '{…}'`.
+//! Commands of clients that add a server: `claude mcp add … -- npx …`, `code --add-mcp '{…}'`, and programs that write a server
+//! into clients' files: `npx add-mcp …`.
 
 use std::collections::VecDeque;
 
-use super::{PastedError, carriers::Found, options::Known, refused, start};
+use serde_json::Value;
+
+use super::{PastedError, carriers::Found, in_text, javascript, options::Known, refused, start};
 use crate::{RemoteKind, Source, client_entry, draft::Draft};
 
 const ADD: Known = Known {
     program: "mcp add",
-    flags: &["trust", "no-trust", "all"],
+    flags: &["trust", "no-trust", "all", "force", "disabled"],
     values: &[
         "s",
         "scope",
@@ -27,8 +30,51 @@ const ADD: Known = Known {
         "callback-port",
         "client-id",
         "tools",
+        "name",
+        "command",
+        "args",
+        "agent",
     ],
 };
+
+/// What programs know that write a server into the files of clients.
+const INSTALL: Known = Known {
+    program: "the installer",
+    flags: &[
+        "g", "global", "y", "yes", "f", "force", "all", "local", "project",
+    ],
+    values: &[
+        "n",
+        "name",
+        "c",
+        "client",
+        "clients",
+        "a",
+        "agent",
+        "t",
+        "transport",
+        "type",
+        "scope",
+        "s",
+        "e",
+        "env",
+        "H",
+        "h",
+        "header",
+        "headers",
+        "oauth",
+        "command",
+        "url",
+        "args",
+    ],
+};
+
+/// Options of Goose that a server stands behind.
+const EXTENSIONS: [&str; 3] = [
+    "--with-extension",
+    "--with-streamable-http-extension",
+    "--with-remote-extension",
+];
 
 /// The server that a client is told to add.
 pub(super) fn source(
@@ -48,10 +94,16 @@ pub(super) fn source(
         })?;
         return client_entry::pasted(None, &json, draft);
     }
+    let extension = words
+        .iter()
+        .position(|word| EXTENSIONS.contains(&word.as_str()));
+    if let Some(text) = extension.and_then(|at| words.get(at + 1)) {
+        return in_text(text, draft, depth + 1);
+    }
     let first = words.pop_front();
     let second = words.pop_front();
     match (first.as_deref(), second.as_deref()) {
-        (Some("mcp"), Some("add")) => add(words, draft, depth),
+        (Some("mcp"), Some("add")) => Adding::new(&ADD).read(words, draft, depth),
         (Some("mcp"), Some("add-json")) => {
             let mut rest: Vec<String> = Vec::new();
             while !words.is_empty() {
@@ -74,83 +126,200 @@ pub(super) fn source(
     }
 }
 
-fn add(
-    mut words: VecDeque<String>,
+/// The server that a program is told to write into the files of clients: an address, a package, or a command in one word.
+pub(super) fn installer(
+    name: &str,
+    words: VecDeque<String>,
     draft: &mut Draft,
     depth: usize,
 ) -> Result<Source, PastedError> {
-    let mut found = Found::default();
-    let mut name = None;
-    loop {
-        let ended = words.front().is_some_and(|word| word == "--");
-        if let Some(given) = ADD.next(&mut words)? {
-            match given.name {
-                "e" | "env" => {
-                    if let Some((name, value)) = given.value.split_once('=') {
-                        draft.outer(name, value);
-                    }
-                    // Several may follow one option.
-                    while let Some((name, value)) =
-                        words.front().and_then(|word| word.split_once('='))
-                    {
-                        draft.outer(name, value);
-                        words.pop_front();
-                    }
-                }
-                "H" | "header" => found.headers.push(given.value),
-                "url" => found.url = Some(given.value),
-                "t" | "transport" | "type" => {
-                    found.kind = match given.value.as_str() {
-                        "sse" => Some(RemoteKind::Sse),
-                        "http" | "streamable-http" => Some(RemoteKind::StreamableHttp),
-                        _ => None,
-                    };
-                }
-                "bearer-token-env-var" => {
-                    found
-                        .headers
-                        .push(format!("Authorization: Bearer ${{{}}}", given.value));
-                }
-                _ => {}
+    draft.note(format!(
+        "{name} is left out: the server is run here, and no client's file is written"
+    ));
+    Adding::new(&INSTALL).read(words, draft, depth)
+}
+
+/// A command that adds a server, while it is read.
+struct Adding {
+    known: &'static Known,
+    found: Found,
+    name: Option<String>,
+    command: Option<String>,
+    args: Vec<String>,
+}
+
+impl Adding {
+    fn new(known: &'static Known) -> Self {
+        Self {
+            known,
+            found: Found::default(),
+            name: None,
+            command: None,
+            args: Vec::new(),
+        }
+    }
+
+    fn read(
+        mut self,
+        mut words: VecDeque<String>,
+        draft: &mut Draft,
+        depth: usize,
+    ) -> Result<Source, PastedError> {
+        // The name that clients ask for stands before the server; installers take it as an option.
+        let mut names = usize::from(self.known.program == ADD.program);
+        loop {
+            let ended = words.front().is_some_and(|word| word == "--");
+            if let Some(given) = self.known.next(&mut words)? {
+                given.note_unknown(self.known, draft);
+                self.take(given.name, given.value, &mut words, draft)?;
+                continue;
             }
-            continue;
+            if ended || names == 0 || self.name.is_some() {
+                break;
+            }
+            names -= 1;
+            match words.pop_front() {
+                Some(word) => self.name = Some(word),
+                None => break,
+            }
         }
-        if ended || name.is_some() {
-            break;
+        draft.name = self.name.take();
+        if self.found.url.is_some() {
+            return self.found.end(self.known.program, draft);
         }
-        match words.pop_front() {
-            Some(word) => name = Some(word),
-            None => break,
+        if let Some(command) = self.command.take() {
+            let mut all = VecDeque::from(self.args);
+            if command.contains(' ') && all.is_empty() {
+                return in_text(&command, draft, depth + 1);
+            }
+            all.push_front(command);
+            return start(all, draft, depth + 1);
         }
+        self.target(words, draft, depth)
     }
-    draft.name = name;
-    if found.url.is_some() {
-        return found.end(ADD.program, draft);
-    }
-    let Some(word) = words.front().cloned() else {
-        return Err(PastedError::Missing {
-            program: ADD.program,
-            what: "the command or the address of the server",
+
+    /// What is to be added, and the options that may follow it.
+    fn target(
+        mut self,
+        mut words: VecDeque<String>,
+        draft: &mut Draft,
+        depth: usize,
+    ) -> Result<Source, PastedError> {
+        let Some(word) = words.front().cloned() else {
+            return Err(PastedError::Missing {
+                program: self.known.program,
+                what: "the command or the address of the server",
+            });
+        };
+        let installs = self.known.program == INSTALL.program;
+        let address = word.starts_with("http://") || word.starts_with("https://");
+        let only_options = words.get(1).is_none_or(|word| {
+            ["--env", "-e", "--type", "--header", "--timeout", "--scope"].contains(&word.as_str())
         });
-    };
-    if word.starts_with("http://") || word.starts_with("https://") {
-        found.url = words.pop_front();
+        let line = word.contains(' ') && (installs || only_options);
+        if !address && !line && !installs {
+            return start(words, draft, depth + 1);
+        }
+        words.pop_front();
         while !words.is_empty() {
-            match ADD.next(&mut words)? {
-                Some(given) if matches!(given.name, "H" | "header") => {
-                    found.headers.push(given.value);
+            match self.known.next(&mut words)? {
+                Some(given) => {
+                    given.note_unknown(self.known, draft);
+                    self.take(given.name, given.value, &mut words, draft)?;
                 }
-                Some(_) => {}
-                None => {
+                None => drop(words.pop_front()),
+            }
+        }
+        if let Some(name) = self.name.take() {
+            draft.name.get_or_insert(name);
+        }
+        if address {
+            self.found.url = Some(word);
+            return self.found.end(self.known.program, draft);
+        }
+        if line {
+            return in_text(&word, draft, depth + 1);
+        }
+        let package = javascript::package(&word)?;
+        draft.pass_all();
+        draft.args(self.args);
+        Ok(Source::Npm(package))
+    }
+
+    fn take(
+        &mut self,
+        name: &str,
+        value: String,
+        words: &mut VecDeque<String>,
+        draft: &mut Draft,
+    ) -> Result<(), PastedError> {
+        match name {
+            "e" | "env" => {
+                variables(&value, draft);
+                // Several may follow one option.
+                while let Some(word) = words.front().filter(|word| is_variable(word)) {
+                    variables(word, draft);
                     words.pop_front();
                 }
             }
+            "H" | "header" | "headers" => self.found.headers.push(value),
+            "url" => self.found.url = Some(value),
+            "t" | "transport" | "type" => {
+                self.found.kind = match value.as_str() {
+                    "sse" => Some(RemoteKind::Sse),
+                    "http" | "streamable-http" => Some(RemoteKind::StreamableHttp),
+                    _ => None,
+                };
+            }
+            "bearer-token-env-var" => self
+                .found
+                .headers
+                .push(format!("Authorization: Bearer ${{{value}}}")),
+            "n" | "name" => self.name = Some(value),
+            "command" => self.command = Some(value),
+            "args" => self.args.extend(arguments(&value)?),
+            _ => {}
         }
-        return found.end(ADD.program, draft);
+        Ok(())
     }
-    // The whole command in one pair of quotes.
-    if words.len() == 1 && word.contains(' ') {
-        return super::in_text(&word, draft, depth + 1);
+}
+
+/// Whether a word is `NAME=VALUE`.
+fn is_variable(word: &str) -> bool {
+    word.split_once('=').is_some_and(|(name, _)| {
+        !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+    })
+}
+
+/// `NAME=VALUE`, or several with commas between them.
+fn variables(text: &str, draft: &mut Draft) {
+    let parts: Vec<&str> = text.split(',').collect();
+    // A comma may belong to a value.
+    let all = if parts.iter().all(|part| is_variable(part.trim())) {
+        parts
+    } else {
+        vec![text]
+    };
+    for (name, value) in all.iter().filter_map(|part| part.split_once('=')) {
+        let value = if name.ends_with(' ') {
+            value.trim()
+        } else {
+            value
+        };
+        draft.outer(name, value);
     }
-    start(words, draft, depth + 1)
+}
+
+/// Arguments in one word: a list in JSON, or with commas or blanks between them.
+fn arguments(text: &str) -> Result<Vec<String>, PastedError> {
+    if text.starts_with('[')
+        && let Ok(Value::Array(items)) = serde_json::from_str(text)
+    {
+        let words = items.iter().filter_map(Value::as_str);
+        return Ok(words.map(str::to_owned).collect());
+    }
+    if text.contains(' ') {
+        return super::split(text);
+    }
+    Ok(text.split(',').map(str::to_owned).collect())
 }

@@ -7,7 +7,7 @@ use crate::{RemoteKind, Source, draft::Draft};
 
 const MCP_REMOTE: Known = Known {
     program: "mcp-remote",
-    flags: &["allow-http", "debug", "enable-proxy", "silent"],
+    flags: &["allow-http", "debug", "enable-proxy", "silent", "verbose"],
     values: &[
         "header",
         "transport",
@@ -182,7 +182,7 @@ fn mcp_remote(mut words: VecDeque<String>, draft: &mut Draft) -> Result<Source, 
                 "static-oauth-client-info" | "static-oauth-client-metadata" | "resource" => {
                     draft.note("what the command says about signing in is left out");
                 }
-                _ => {}
+                _ => given.note_unknown(&MCP_REMOTE, draft),
             }
             continue;
         }
@@ -221,7 +221,7 @@ fn supergateway(
             "oauth2Bearer" => found
                 .headers
                 .push(format!("Authorization: Bearer {}", given.value)),
-            _ => {}
+            _ => given.note_unknown(&SUPERGATEWAY, draft),
         }
     }
     match inner {
@@ -236,6 +236,7 @@ fn mcp_proxy(
     depth: usize,
 ) -> Result<Source, PastedError> {
     let mut found = Found::default();
+    let mut named = Vec::new();
     while let Some(given) = MCP_PROXY.next(&mut words)? {
         match given.name {
             // A name and a value.
@@ -249,7 +250,10 @@ fn mcp_proxy(
             }
             "transport" => found.kind = kind(&given.value),
             "sse-url" => found.url = Some(given.value),
-            _ => {}
+            // A name and a whole command.
+            "named-server" => named.push((given.value, words.pop_front())),
+            "named-server-config" => return Err(in_a_file(MCP_PROXY.program)),
+            _ => given.note_unknown(&MCP_PROXY, draft),
         }
     }
     let url = words.front().filter(|word| word.contains("://")).cloned();
@@ -257,7 +261,19 @@ fn mcp_proxy(
         found.url = Some(url);
         return found.end(MCP_PROXY.program, draft);
     }
+    if !named.is_empty() && (named.len() > 1 || !words.is_empty()) {
+        let names = named.into_iter().map(|(name, _)| name);
+        return Err(PastedError::Servers(names.collect()));
+    }
+    if let Some((name, command)) = named.pop() {
+        draft.name.get_or_insert(name);
+        return in_text(&command.unwrap_or_default(), draft, depth + 1);
+    }
     start(words, draft, depth + 1)
+}
+
+fn in_a_file(program: &'static str) -> PastedError {
+    refused(program, "a client's file is read with mcpt import FILE")
 }
 
 /// A carrier whose command follows its own options.
@@ -268,16 +284,14 @@ fn behind(
     depth: usize,
 ) -> Result<Source, PastedError> {
     while let Some(given) = known.next(&mut words)? {
+        given.note_unknown(known, draft);
         if matches!(given.name, "e" | "env")
             && let Some((name, value)) = given.value.split_once('=')
         {
             draft.outer(name, value);
         }
         if matches!(given.name, "config" | "c") {
-            return Err(refused(
-                known.program,
-                "a client's file is read with mcpt import FILE",
-            ));
+            return Err(in_a_file(known.program));
         }
     }
     if words.is_empty() {

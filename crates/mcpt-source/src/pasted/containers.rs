@@ -4,7 +4,11 @@ use std::collections::VecDeque;
 
 use mcpt_core::Image;
 
-use super::{PastedError, options::Known, refuse_blank, refused};
+use super::{
+    PastedError, carriers,
+    options::{Known, UNKNOWN},
+    refuse_blank, refused,
+};
 use crate::{InvalidSource, SharedFolder, Source, SourceKind, Text, Transport, draft::Draft};
 
 const RUN: Known = Known {
@@ -30,6 +34,11 @@ const RUN: Known = Known {
         "it",
         "disable-content-trust",
         "tls-verify",
+        "no-hosts",
+        "replace",
+        "rmi",
+        "use-api-socket",
+        "env-host",
     ],
     values: &[
         "e",
@@ -90,20 +99,92 @@ const RUN: Known = Known {
         "ip",
         "link",
         "volumes-from",
+        "annotation",
+        "authfile",
+        "blkio-weight",
+        "cgroup-parent",
+        "cpu-period",
+        "cpu-quota",
+        "cpuset-cpus",
+        "creds",
+        "detach-keys",
+        "dns-option",
+        "dns-search",
+        "domainname",
+        "health-interval",
+        "health-retries",
+        "health-timeout",
+        "health-start-period",
+        "ip6",
+        "isolation",
+        "label-file",
+        "mac-address",
+        "memory-reservation",
+        "memory-swappiness",
+        "oom-score-adj",
+        "pids-limit",
+        "pod",
+        "secret",
+        "storage-opt",
+        "sysctl",
+        "systemd",
+        "timeout",
+        "tz",
+        "umask",
+        "uts",
+        "volume-driver",
+        "arch",
+        "os",
     ],
 };
+
+/// Options before the word that says what an engine is to do.
+const ENGINE: Known = Known {
+    program: "docker",
+    flags: &["D", "debug", "tls", "tlsverify", "remote", "r"],
+    values: &[
+        "H",
+        "host",
+        "context",
+        "c",
+        "connection",
+        "l",
+        "log-level",
+        "config",
+        "url",
+        "n",
+        "namespace",
+    ],
+};
+
+/// Images that carry the messages of another server, which their arguments name.
+fn carrier(repository: &str) -> Option<&'static str> {
+    let name = repository
+        .strip_prefix("docker.io/")
+        .unwrap_or(repository);
+    Some(match name {
+        "supercorp/supergateway" | "ghcr.io/supercorp-ai/supergateway" => "supergateway",
+        "ghcr.io/sparfenyuk/mcp-proxy" => "mcp-proxy",
+        "ghcr.io/open-webui/mcpo" => "mcpo",
+        _ => return None,
+    })
+}
 
 /// What a command of a container engine starts.
 pub(super) fn source(
     program: &str,
     mut words: VecDeque<String>,
     draft: &mut Draft,
+    depth: usize,
 ) -> Result<Source, PastedError> {
+    while let Some(given) = ENGINE.next(&mut words)? {
+        given.note_unknown(&ENGINE, draft);
+    }
     if words.front().is_some_and(|word| word == "container") {
         words.pop_front();
     }
     match words.pop_front().as_deref() {
-        Some("run") => run(words, draft),
+        Some("run") => run(words, draft, depth),
         Some("exec" | "start" | "attach") => Err(refused(
             program,
             "this enters a container that is there already: give the command that makes it, or name its image as oci:IMAGE",
@@ -127,12 +208,17 @@ pub(super) fn source(
     }
 }
 
-fn run(mut words: VecDeque<String>, draft: &mut Draft) -> Result<Source, PastedError> {
+fn run(
+    mut words: VecDeque<String>,
+    draft: &mut Draft,
+    depth: usize,
+) -> Result<Source, PastedError> {
     let mut left_out = Vec::new();
     let mut interactive = false;
     let mut port = None;
     let mut entrypoint = None;
     while let Some(given) = RUN.next(&mut words)? {
+        given.note_unknown(&RUN, draft);
         let value = given.value;
         match given.name {
             "i" | "interactive" | "it" => interactive = value != "false",
@@ -147,7 +233,7 @@ fn run(mut words: VecDeque<String>, draft: &mut Draft) -> Result<Source, PastedE
             "entrypoint" => entrypoint = Some(value),
             "t" | "tty" | "d" | "detach" | "rm" | "init" | "q" | "quiet" | "pull" | "name"
             | "restart" | "log-driver" | "log-opt" | "l" | "label" | "a" | "attach"
-            | "sig-proxy" => {}
+            | "sig-proxy" | "replace" | "rmi" | UNKNOWN => {}
             name => left_out.push(name),
         }
     }
@@ -172,6 +258,11 @@ fn run(mut words: VecDeque<String>, draft: &mut Draft) -> Result<Source, PastedE
         };
         InvalidSource::new(SourceKind::Oci, &word, reason)
     })?;
+    if let Some(carrier) = carrier(&image.repository)
+        && entrypoint.is_none()
+    {
+        return carriers::program(carrier, words, draft, depth + 1);
+    }
     draft.entrypoint = entrypoint;
     draft.args(words);
     if let Some(port) = port.filter(|_| !interactive) {

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::{PastedError, carriers, options::Known, refuse_blank, refused, words};
+use super::{PastedError, adders, carriers, options::Known, refuse_blank, refused, words};
 use crate::{NpmPackage, Source, draft::Draft};
 
 const NPX: Known = Known {
@@ -30,6 +30,13 @@ const NPX: Known = Known {
         "f",
         "ignore-scripts",
         "no-color",
+        "no-progress",
+        "no-save",
+        "no-package-lock",
+        "foreground-scripts",
+        "g",
+        "global",
+        "d",
     ],
     values: &[
         "p",
@@ -45,6 +52,12 @@ const NPX: Known = Known {
         "node-arg",
         "prefix",
         "fetch-timeout",
+        "omit",
+        "include",
+        "location",
+        "tag",
+        "w",
+        "workspace",
     ],
 };
 
@@ -65,13 +78,13 @@ const BUNX: Known = Known {
 
 const PNPM: Known = Known {
     program: "pnpm dlx",
-    flags: &["silent", "s", "c", "shell-mode", "quiet"],
+    flags: &["silent", "s", "c", "shell-mode", "quiet", "y", "yes"],
     values: &["package", "p", "allow-build", "registry", "reporter"],
 };
 
 const YARN: Known = Known {
     program: "yarn dlx",
-    flags: &["q", "quiet"],
+    flags: &["q", "quiet", "y", "yes"],
     values: &["p", "package"],
 };
 
@@ -100,8 +113,26 @@ const DENO: Known = Known {
         "reload",
         "r",
         "unstable",
+        "unstable-kv",
+        "unstable-cron",
+        "unstable-net",
+        "unstable-sloppy-imports",
+        "unstable-node-globals",
+        "allow-import",
+        "allow-scripts",
+        "allow-hrtime",
+        "I",
+        "S",
+        "P",
+        "permission-set",
+        "no-config",
+        "no-npm",
+        "no-remote",
+        "cached-only",
+        "y",
+        "yes",
     ],
-    values: &["config", "c", "import-map", "lock", "env-file"],
+    values: &["config", "c", "import-map", "lock", "env-file", "location", "preload"],
 };
 
 /// Packages that run a file of this machine and are no server themselves.
@@ -114,24 +145,22 @@ pub(super) fn source(
     draft: &mut Draft,
     depth: usize,
 ) -> Result<Source, PastedError> {
-    let known = match (program, words.front().map(String::as_str)) {
-        ("npx" | "pnpx", _) => &NPX,
-        ("bunx", _) => &BUNX,
-        ("npm", Some("exec" | "x")) => {
+    let known = match program {
+        "npx" | "pnpx" | "npm" => &NPX,
+        "bunx" | "bun" => &BUNX,
+        "pnpm" => &PNPM,
+        "yarn" => &YARN,
+        _ => &DENO,
+    };
+    let mut asked = Asked::default();
+    if matches!(program, "npm" | "pnpm" | "yarn" | "deno") {
+        // These take options before the word that says what they do, too.
+        asked.take(known, &mut words, draft)?;
+    }
+    match (program, words.front().map(String::as_str)) {
+        ("npx" | "pnpx" | "bunx", _) => {}
+        ("npm", Some("exec" | "x")) | ("bun", Some("x")) | ("pnpm" | "yarn", Some("dlx")) => {
             words.pop_front();
-            &NPX
-        }
-        ("bun", Some("x")) => {
-            words.pop_front();
-            &BUNX
-        }
-        ("pnpm", Some("dlx")) => {
-            words.pop_front();
-            &PNPM
-        }
-        ("yarn", Some("dlx")) => {
-            words.pop_front();
-            &YARN
         }
         ("deno", Some("run" | "x")) => {
             words.pop_front();
@@ -154,29 +183,49 @@ pub(super) fn source(
                 "this starts a script of a project of this machine: give the command that the script runs, or name its package as npm:NAME",
             ));
         }
-    };
-    run(known, words, draft, depth)
+    }
+    asked.take(known, &mut words, draft)?;
+    run(known, asked, words, draft, depth)
+}
+
+/// What options say of a package.
+#[derive(Default)]
+struct Asked {
+    packages: Vec<NpmPackage>,
+    call: Option<String>,
+}
+
+impl Asked {
+    /// Takes the options before the first word that is none.
+    fn take(
+        &mut self,
+        known: &Known,
+        words: &mut VecDeque<String>,
+        draft: &mut Draft,
+    ) -> Result<(), PastedError> {
+        while let Some(given) = known.next(words)? {
+            match given.name {
+                "p" | "package" => self.packages.push(package(&given.value)?),
+                "c" | "call" if known.program == "npx" => self.call = Some(given.value),
+                "registry" | "userconfig" => draft.note(
+                    "the registry that the command names is left out: packages come from the one that this machine is set to",
+                ),
+                _ => given.note_unknown(known, draft),
+            }
+        }
+        Ok(())
+    }
 }
 
 fn run(
     known: &Known,
+    asked: Asked,
     mut words: VecDeque<String>,
     draft: &mut Draft,
     depth: usize,
 ) -> Result<Source, PastedError> {
-    let mut packages = Vec::new();
-    let mut call = None;
-    while let Some(given) = known.next(&mut words)? {
-        match given.name {
-            "p" | "package" => packages.push(package(&given.value)?),
-            "c" | "call" if known.program == "npx" => call = Some(given.value),
-            "registry" | "userconfig" => draft.note(
-                "the registry that the command names is left out: packages come from the one that this machine is set to",
-            ),
-            _ => {}
-        }
-    }
-    if let Some(call) = call {
+    let mut packages = asked.packages;
+    if let Some(call) = asked.call {
         let (_, mut commands) = words::commands(&call)?;
         if commands.len() != 1 {
             return Err(PastedError::Several(String::new()));
@@ -196,10 +245,11 @@ fn run(
         let package = package(&word)?;
         return started(package, words, draft, depth);
     }
-    // The package that is called like its program is the one that is run; the others are there with it.
-    let main = packages
-        .iter()
-        .position(|package| package.name.unscoped() == word);
+    // The package that is called like its program is the one that is run; the others are there with it, as a Node.js is.
+    let called = |package: &NpmPackage| package.name.unscoped() == word;
+    let runtime = |package: &NpmPackage| matches!(package.name.as_str(), "node" | "npm" | "bun");
+    let main = packages.iter().position(called);
+    let main = main.or_else(|| packages.iter().position(|package| !runtime(package)));
     let mut package = packages.remove(main.unwrap_or(0));
     if package.name.unscoped() != word {
         package.bin = Some(word);
@@ -224,11 +274,17 @@ fn started(
         draft.args(words);
         return Ok(Source::Program(name.to_owned()));
     }
-    if name == "@smithery/cli" {
-        return Err(refused(
-            name,
-            "this is another program that runs servers: name the package that it runs",
-        ));
+    match name {
+        "@smithery/cli" | "smithery" | "mcp-get" | "@michaellatman/mcp-get" => {
+            return Err(refused(
+                name,
+                "this is another program that runs servers: name the package that it runs",
+            ));
+        }
+        "add-mcp" | "install-mcp" | "mcp-add" => {
+            return adders::installer(name, words, draft, depth);
+        }
+        _ => {}
     }
     draft.pass_all();
     draft.args(words);
@@ -236,7 +292,7 @@ fn started(
 }
 
 /// A package as these programs take it: nothing but a name of a registry can be run.
-fn package(word: &str) -> Result<NpmPackage, PastedError> {
+pub(super) fn package(word: &str) -> Result<NpmPackage, PastedError> {
     refuse_blank(word)?;
     let elsewhere = [
         "github:",
@@ -266,7 +322,9 @@ fn package(word: &str) -> Result<NpmPackage, PastedError> {
 }
 
 fn deno(mut words: VecDeque<String>, draft: &mut Draft) -> Result<Source, PastedError> {
-    while DENO.next(&mut words)?.is_some() {}
+    while let Some(given) = DENO.next(&mut words)? {
+        given.note_unknown(&DENO, draft);
+    }
     let Some(word) = words.pop_front() else {
         return Err(PastedError::Missing {
             program: DENO.program,

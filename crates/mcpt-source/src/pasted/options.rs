@@ -3,6 +3,10 @@
 use std::collections::VecDeque;
 
 use super::PastedError;
+use crate::draft::Draft;
+
+/// The name of an option of which nothing is known but where it ends; its value is what it is called.
+pub(super) const UNKNOWN: &str = "";
 
 /// What a program knows, without dashes; names of one letter are short options.
 #[derive(Debug, Clone, Copy)]
@@ -25,10 +29,11 @@ pub(super) struct Given {
 }
 
 impl Known {
-    /// The next option before the first word that is none; `None` at that word, or behind the sign that no more follow.
+    /// The next option before the first word that is none; `None` at that word, or behind the sign that no more follow. One that
+    /// the program is not known to have, but that has its value behind a `=`, is [`UNKNOWN`].
     ///
     /// # Errors
-    /// [`PastedError`] for an option that the program is not known to have, or one without its value.
+    /// [`PastedError`] for an option of which nobody knows whether a value follows, or one without its value.
     pub(super) fn next(&self, words: &mut VecDeque<String>) -> Result<Option<Given>, PastedError> {
         let Some(word) = words.front() else {
             return Ok(None);
@@ -64,7 +69,13 @@ impl Known {
             return Ok(Some(Given { name, value }));
         }
         if long.is_some() {
-            return Err(unknown());
+            return match value {
+                Some(_) => Ok(Some(Given {
+                    name: UNKNOWN,
+                    value: name.chars().take(40).collect(),
+                })),
+                None => Err(unknown()),
+            };
         }
         self.short(&word, words).ok_or_else(unknown).map(Some)
     }
@@ -84,6 +95,18 @@ impl Known {
             name,
             value: String::new(),
         })
+    }
+}
+
+impl Given {
+    /// Says that an option of which nothing is known is left out.
+    pub(super) fn note_unknown(&self, known: &Known, draft: &mut Draft) {
+        if self.name == UNKNOWN {
+            draft.note(format!(
+                "{} is given the option {:?}, of which nothing is known here: it is left out",
+                known.program, self.value
+            ));
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::{
-    PastedError, name_of, refused,
+    PastedError, name_of, refused, starters,
     words::{Shell, Words},
 };
 use crate::draft::Draft;
@@ -23,7 +23,24 @@ pub(super) fn only_sets(shell: Shell, words: &Words, draft: &mut Draft) -> Resul
         {
             return only_sets(Shell::Cmd, &rest[1..].to_vec(), draft);
         }
-        "cd" | "pushd" => return Err(super::not_a_server(first)),
+        "cd" | "pushd" | "git" | "gh" | "make" => return Err(super::not_a_server(first)),
+        "source" | "." | "conda" | "workon" => {
+            return Err(refused(
+                first,
+                "files and environments of this machine are not read: give the command alone, and its variables with -e NAME=VALUE",
+            ));
+        }
+        // Which Node.js runs it is chosen by what the package says.
+        "nvm" | "fnm" | "volta" | "corepack"
+            if rest
+                .first()
+                .is_some_and(|word| matches!(word.as_str(), "use" | "install" | "enable")) =>
+        {
+            draft.note(format!(
+                "{first} is left out: the version of Node.js is chosen by what the package says"
+            ));
+            return Ok(());
+        }
         "export" if !rest.is_empty() => {
             for word in rest {
                 set(word, draft).ok_or_else(|| several(words))?;
@@ -63,7 +80,8 @@ pub(super) fn only_sets(shell: Shell, words: &Words, draft: &mut Draft) -> Resul
     }
     if matches!(
         first,
-        "npm" | "pip" | "pip3" | "pipx" | "uv" | "brew" | "git" | "docker" | "curl"
+        "npm" | "pnpm" | "yarn" | "bun" | "pip" | "pip3" | "pipx" | "uv" | "brew" | "docker"
+            | "podman" | "curl" | "apt" | "apt-get" | "winget" | "choco"
     ) {
         return Err(refused(
             first,
@@ -121,7 +139,7 @@ pub(super) fn strip(
                 words.pop_front();
                 env_options(words);
             }
-            "exec" | "command" | "nohup" | "time" | "winpty" | "wsl" => {
+            "exec" | "command" | "nohup" | "time" | "winpty" => {
                 words.pop_front();
             }
             "sudo" => {
@@ -135,7 +153,11 @@ pub(super) fn strip(
                     return Ok(Some(text));
                 }
             }
-            _ => return Ok(None),
+            name => {
+                if !starters::strip(name, words, draft)? {
+                    return Ok(None);
+                }
+            }
         }
     }
 }

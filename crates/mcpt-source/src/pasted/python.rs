@@ -154,7 +154,8 @@ pub(super) fn source(
             words.pop_front();
             runner("pipx run", &PIPX, words, draft, depth)
         }
-        "conda" | "poetry" => Err(refused(
+        "conda" | "mamba" | "micromamba" | "poetry" | "pipenv" | "hatch" | "pdm" | "rye"
+        | "pixi" => Err(refused(
             program,
             "this starts something of an environment of this machine: name the package as pypi:NAME",
         )),
@@ -274,6 +275,7 @@ impl Asked {
                     "files of this machine cannot be installed with a package: name packages of an index",
                 ));
             }
+            // What is unknown was said to be left out.
             _ => {}
         }
         Ok(())
@@ -312,6 +314,7 @@ fn runner(
 ) -> Result<Source, PastedError> {
     let mut asked = Asked::default();
     while let Some(given) = options.next(&mut words)? {
+        given.note_unknown(options, draft);
         asked.take(name, given.name, given.value, draft)?;
     }
     tool(name, asked, words, draft, depth)
@@ -349,8 +352,40 @@ fn tool(
         }
     }
     found.with = asked.with;
-    found.python = asked.python;
+    found.python = version_of_python(program, asked.python.as_deref())?;
     started(found, words, draft, depth)
+}
+
+/// The version of Python that is meant: `3.12` of `3.12`, `3.12.4`, `python3.12`, `cpython@3.12`, `312`; none when any will do.
+fn version_of_python(
+    program: &'static str,
+    said: Option<&str>,
+) -> Result<Option<String>, PastedError> {
+    let Some(said) = said else { return Ok(None) };
+    let name = said.trim().to_lowercase();
+    let bare = ["cpython", "python"]
+        .iter()
+        .find_map(|start| name.strip_prefix(start))
+        .unwrap_or(&name)
+        .trim_start_matches(['@', '-']);
+    if matches!(bare, "" | "3") {
+        return Ok(None);
+    }
+    let minor = match bare.strip_prefix("3.") {
+        Some(rest) => rest.split('.').next(),
+        None => bare.strip_prefix('3'),
+    };
+    let minor = minor.and_then(|minor| minor.parse::<u8>().ok());
+    match minor {
+        Some(minor) => Ok(Some(format!("3.{minor}"))),
+        None => Err(refused(
+            program,
+            format!(
+                "{:?} is no version of Python that can be had: say one as 3.12",
+                said.chars().take(40).collect::<String>()
+            ),
+        )),
+    }
 }
 
 fn started(
@@ -372,6 +407,7 @@ fn uv(mut words: VecDeque<String>, draft: &mut Draft, depth: usize) -> Result<So
     let all = words.clone();
     let mut project = false;
     while let Some(given) = UV_RUN.next(&mut words)? {
+        given.note_unknown(&UV_RUN, draft);
         project |= matches!(given.name, "directory" | "project");
     }
     match words.pop_front().as_deref() {
@@ -381,7 +417,12 @@ fn uv(mut words: VecDeque<String>, draft: &mut Draft, depth: usize) -> Result<So
         }
         Some("x") => return uvx(words, draft, depth),
         Some("run") => {}
-        Some(_) => return source("pip", words, draft, depth),
+        Some(_) => {
+            return Err(refused(
+                "uv",
+                "this installs something and starts no server: name the package itself, as pypi:NAME",
+            ));
+        }
         None => {
             return Err(PastedError::Missing {
                 program: "uv",
@@ -410,6 +451,7 @@ fn uv(mut words: VecDeque<String>, draft: &mut Draft, depth: usize) -> Result<So
             break;
         };
         project |= matches!(given.name, "directory" | "project" | "script" | "s");
+        given.note_unknown(&UV_RUN, draft);
         asked.take("uv run", given.name, given.value, draft)?;
     }
     let word = words.front().cloned().unwrap_or_default();
@@ -439,7 +481,7 @@ fn uv(mut words: VecDeque<String>, draft: &mut Draft, depth: usize) -> Result<So
     let main = asked.with.iter().position(same).unwrap_or(0);
     let mut found = asked.with.remove(main);
     found.with = asked.with;
-    found.python = asked.python;
+    found.python = version_of_python("uv run", asked.python.as_deref())?;
     if module.is_some() {
         found.module = module;
     } else if word.is_empty() {

@@ -39,7 +39,10 @@ pub(super) fn commands(text: &str) -> Result<(Shell, Vec<Words>), PastedError> {
 
 /// Without what surrounds a command where people show one: fences, prompts, comments.
 fn without_frame(text: &str) -> String {
-    let text = text.replace("\r\n", "\n");
+    // Pages and word processors put signs of no width between words.
+    let text = text
+        .replace("\r\n", "\n")
+        .replace(['\u{200b}', '\u{2060}', '\u{feff}'], "");
     let mut lines: Vec<&str> = Vec::new();
     for line in text.trim().lines() {
         let trimmed = line.trim();
@@ -57,13 +60,25 @@ fn without_frame(text: &str) -> String {
     {
         text = inside;
     }
-    for prompt in ["$ ", "% ", "> ", "PS> ", "PS C:\\> ", "C:\\> ", "C:\\>"] {
+    for prompt in ["$ ", "% ", "> ", "❯ ", "➜ ", "PS> "] {
         if let Some(rest) = text.strip_prefix(prompt) {
             text = rest;
             break;
         }
     }
-    text.trim().to_owned()
+    without_folder_prompt(text).trim().to_owned()
+}
+
+/// Without a prompt of Windows that names a folder: `C:\Users\me>`, `PS C:\>`.
+fn without_folder_prompt(text: &str) -> &str {
+    let path = text.strip_prefix("PS ").unwrap_or(text);
+    if has_drive(path.get(..3).unwrap_or_default())
+        && let Some((folder, rest)) = path.split_once('>')
+        && !folder.contains(['"', '\'', '\n', '<'])
+    {
+        return rest;
+    }
+    text
 }
 
 fn shell_of(text: &str) -> Shell {
@@ -126,12 +141,16 @@ impl Reader {
             match c {
                 ' ' | '\t' | '\u{a0}' => self.end_word(),
                 '\n' => self.end_command(),
+                // What word processors make of the beginning of an option.
+                '–' | '—' if self.word.is_none() => self.dash(),
                 '\'' if self.shell != Shell::Cmd => self.quoted('\'', '\'')?,
                 '"' => self.quoted('"', '"')?,
                 // What word processors make of quotes.
                 '“' => self.quoted('“', '”')?,
                 '‘' => self.quoted('‘', '’')?,
-                '\\' if self.backslash || self.peek(0) == Some('\n') => self.escaped(),
+                // People leave spaces behind the sign that a line goes on.
+                '\\' if self.ends_line() => self.go_on(),
+                '\\' if self.backslash => self.escaped(),
                 '^' if self.shell == Shell::Cmd => self.escaped(),
                 '`' if self.shell == Shell::Power => self.escaped(),
                 '#' if self.word.is_none() && self.shell != Shell::Cmd => self.skip_line(),
@@ -151,19 +170,15 @@ impl Reader {
             }
             (';', _) if self.shell != Shell::Cmd => self.end_command(),
             // PowerShell calls what stands behind it.
-            ('&', _) if self.shell == Shell::Power && self.words.is_empty() => {}
+            ('&', Some(_)) if self.words.is_empty() && self.word.is_none() => {}
+            ('&', Some(_)) if self.shell == Shell::Cmd => self.end_command(),
             ('&', None) => return Err(PastedError::Shell("a command in the background")),
             ('&', _) => return Err(PastedError::Shell("`&`")),
             ('|', _) => return Err(PastedError::Shell("a pipe")),
             ('>', _) => return Err(PastedError::Shell("a redirection")),
             ('$', Some('(')) => {
-                // The folder where the command is given.
-                let folder: String = self.chars.iter().skip(self.at).take(5).collect();
-                if folder != "(pwd)" {
-                    return Err(PastedError::Shell("`$(…)`"));
-                }
-                self.at += 5;
-                self.word.get_or_insert_default().push_str("${PWD}");
+                let known = self.known_output()?;
+                self.word.get_or_insert_default().push_str(known);
             }
             ('`', _) => return Err(PastedError::Shell("a command in backticks")),
             _ => self.push(c),
@@ -201,17 +216,54 @@ impl Reader {
                     self.word.get_or_insert_default().extend(next);
                 }
                 '$' if open == '"' && self.shell == Shell::Posix && next == Some('(') => {
-                    let folder: String = self.chars.iter().skip(self.at).take(5).collect();
-                    if folder != "(pwd)" {
-                        return Err(PastedError::Shell("`$(…)`"));
-                    }
-                    self.at += 5;
-                    self.word.get_or_insert_default().push_str("${PWD}");
+                    let known = self.known_output()?;
+                    self.word.get_or_insert_default().push_str(known);
                 }
                 _ => self.push(c),
             }
         }
         Err(PastedError::Quote(open))
+    }
+
+    /// The variable that says the same as the command in brackets which follows: the folder where the command is given, and who
+    /// gives it.
+    fn known_output(&mut self) -> Result<&'static str, PastedError> {
+        for (command, variable) in [
+            ("(pwd)", "${PWD}"),
+            ("(id -u)", "${UID}"),
+            ("(id -g)", "${GID}"),
+        ] {
+            let length = command.chars().count();
+            let next: String = self.chars.iter().skip(self.at).take(length).collect();
+            if next == command {
+                self.at += length;
+                return Ok(variable);
+            }
+        }
+        Err(PastedError::Shell("`$(…)`"))
+    }
+
+    /// `–y` is `-y`, `–yes` is `--yes`; the sign has been read.
+    fn dash(&mut self) {
+        let letter = self.peek(0).is_some_and(char::is_alphanumeric);
+        let alone = !self.peek(1).is_some_and(|c| c.is_alphanumeric() || c == '-');
+        let dashes = if letter && !alone { "--" } else { "-" };
+        self.word.get_or_insert_default().push_str(dashes);
+    }
+
+    /// Whether nothing but spaces follows in this line, and a line follows.
+    fn ends_line(&self) -> bool {
+        let mut rest = self.chars.iter().skip(self.at);
+        rest.find(|c| !matches!(c, ' ' | '\t')) == Some(&'\n')
+    }
+
+    /// Goes on behind the end of this line.
+    fn go_on(&mut self) {
+        while self.peek(0).is_some_and(|c| c != '\n') {
+            self.at += 1;
+        }
+        self.at += 1;
+        self.end_word();
     }
 
     /// The character behind an escaping one; a line that ends with it goes on.

@@ -135,7 +135,7 @@ fn runners_of_python_packages() {
         ),
         (
             "uv pip install x",
-            "error: pip: this installs something and starts no server: name the package itself, as pypi:NAME",
+            "error: uv: this installs something and starts no server: name the package itself, as pypi:NAME",
         ),
         (
             "poetry run thing",
