@@ -55,11 +55,39 @@ pub(crate) struct UserConfig {
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct RuntimeImages {
     /// With Node.js and npm; `MCPT_RUNTIME_NODE` says more.
-    node: Option<String>,
+    node: Names,
     /// With Python and uv; `MCPT_RUNTIME_PYTHON` says more.
-    python: Option<String>,
+    python: Names,
     /// Whether installers on a cluster are told what npm and uv are told on this machine, with the credentials in it.
     pub(crate) settings: bool,
+}
+
+/// Names of images, the preferred one first; one alone may stand without a list.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(from = "OneOrMore")]
+struct Names(Vec<String>);
+
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "the name of an image, or a list of such names")]
+enum OneOrMore {
+    One(String),
+    More(Vec<String>),
+}
+
+impl From<OneOrMore> for Names {
+    fn from(said: OneOrMore) -> Self {
+        match said {
+            OneOrMore::One(name) => Self(vec![name]),
+            OneOrMore::More(names) => Self(names),
+        }
+    }
+}
+
+impl Names {
+    /// These, or others where nothing was said.
+    fn or(self, usual: Vec<String>) -> Vec<String> {
+        if self.0.is_empty() { usual } else { self.0 }
+    }
 }
 
 fn image<'de, D: serde::Deserializer<'de>>(source: D) -> Result<Option<Image>, D::Error> {
@@ -146,8 +174,8 @@ impl UserConfig {
         let usual = Runtimes::default();
         let RuntimeImages { node, python, .. } = self.runtimes.clone();
         Runtimes {
-            node: node.unwrap_or(usual.node),
-            python: python.unwrap_or(usual.python),
+            node: node.or(usual.node),
+            python: python.or(usual.python),
         }
     }
 
@@ -213,14 +241,16 @@ impl UserConfig {
 }
 
 impl RuntimeImages {
-    /// What the environment says instead; an empty text says nothing.
+    /// What the environment says instead, names with commas between them; an empty text says nothing.
     fn read(&mut self, variable: impl Fn(&str) -> Option<OsString>) {
-        for (name, image) in [
+        for (name, images) in [
             ("MCPT_RUNTIME_NODE", &mut self.node),
             ("MCPT_RUNTIME_PYTHON", &mut self.python),
         ] {
             if let Some(text) = variable(name).filter(|text| !text.is_empty()) {
-                *image = Some(text.to_string_lossy().into_owned());
+                let text = text.to_string_lossy();
+                let names = text.split(',').map(|name| name.trim().to_owned());
+                *images = Names(names.filter(|name| !name.is_empty()).collect());
             }
         }
     }
@@ -311,11 +341,16 @@ mod tests {
     fn images_of_packages() {
         let path = Path::new("/c/config.yaml");
         let mut config = UserConfig::parse(path, "runtimes: {node: r.example/node:24}\n").unwrap();
-        assert_eq!(config.runtimes().node, "r.example/node:24");
+        assert_eq!(config.runtimes().node, ["r.example/node:24"]);
         assert_eq!(config.runtimes().python, Runtimes::default().python);
-        let variable = |name: &str| (name == "MCPT_RUNTIME_NODE").then(|| "other".into());
+        let variable = |name: &str| (name == "MCPT_RUNTIME_NODE").then(|| "a:24, b:22".into());
         config.runtimes.read(variable);
-        assert_eq!(config.runtimes().node, "other");
+        assert_eq!(config.runtimes().node, ["a:24", "b:22"]);
+        let several = "runtimes: {python: [r.example/python:3.11, r.example/python:3.13]}\n";
+        let config = UserConfig::parse(path, several).unwrap();
+        assert_eq!(config.runtimes().pythons(), ["3.11", "3.13"]);
+        let failure = UserConfig::parse(path, "runtimes: {python: 3}\n").unwrap_err();
+        assert!(failure.to_string().contains("a list of such names"), "{failure}");
     }
 
     #[test]

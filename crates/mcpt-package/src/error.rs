@@ -127,6 +127,8 @@ pub enum Cause {
         tried: Vec<String>,
         /// The tool's words.
         detail: String,
+        /// Whether they are those of the images that it may run in.
+        of_images: bool,
     },
     /// It has no program, or several and none of them is meant.
     #[error("{}", programs(package, known, modules))]
@@ -221,6 +223,13 @@ impl Cause {
                 "install that Node.js (https://nodejs.org/en/download), or name an earlier version of the package"
                     .to_owned()
             }
+            Self::NeedsPython {
+                of_images: true, ..
+            } => format!(
+                "name an image with a Python that fits: {} for this server, or in the configuration runtimes.python, \
+                 which may be a list",
+                CommandOption::Image
+            ),
             Self::NeedsPython { .. } => {
                 "install a Python that fits, if there is one: uv python install VERSION".to_owned()
             }

@@ -51,7 +51,7 @@ pub async fn resolve(
     progress.event(ProgressEvent::Step(format!("resolving {requested}")));
     let resolved = match source {
         PackageSource::Npm(package) => npm::resolve(package, options, &requested).await,
-        PackageSource::Pypi(package) => pypi::resolve(package, &requested).await,
+        PackageSource::Pypi(package) => pypi::resolve(package, &options.pythons, &requested).await,
     };
     let package = resolved.map_err(|cause| PackageError {
         package: requested,

@@ -77,13 +77,34 @@ impl Uv {
     }
 }
 
-/// Resolves a package to a list of packages with hashes. Addresses of indexes are not in it.
-pub(crate) async fn resolve(wanted: &PypiPackage, requested: &str) -> Result<Package, Cause> {
+/// Resolves a package to a list of packages with hashes, for one of these versions of Python if there are any. Addresses of indexes
+/// are not in it.
+pub(crate) async fn resolve(
+    wanted: &PypiPackage,
+    pythons: &[String],
+    requested: &str,
+) -> Result<Package, Cause> {
+    let mut resolved = resolved(wanted, pythons, requested).await;
+    if let Err(Cause::NeedsPython { of_images, .. }) = &mut resolved {
+        *of_images = wanted.python.is_none() && !pythons.is_empty();
+    }
+    resolved
+}
+
+async fn resolved(
+    wanted: &PypiPackage,
+    pythons: &[String],
+    requested: &str,
+) -> Result<Package, Cause> {
     let uv = Uv::find()?;
     let folder = workshop::folder("uv-")?;
     let folder = folder.path();
     let name = wanted.name.as_str();
-    let pythons = Pythons::installed(&uv, folder, wanted.python.as_deref()).await?;
+    let only: Vec<&str> = match &wanted.python {
+        Some(python) => vec![python],
+        None => pythons.iter().map(String::as_str).collect(),
+    };
+    let pythons = Pythons::installed(&uv, folder, &only).await?;
     let wish = match &wanted.version {
         Some(PypiVersion::Exact(version)) => format!("=={version}"),
         Some(PypiVersion::Specifiers(text)) => {
@@ -132,7 +153,7 @@ async fn newest(
 ) -> Result<String, Cause> {
     let name = wanted.name.as_str();
     write(folder, "newest.in", &format!("{name}{specifiers}\n"))?;
-    let version = wanted.python.as_deref().unwrap_or(NEWEST);
+    let version = pythons.newest().unwrap_or(NEWEST);
     let arguments = ["--no-deps", "--python-version", version, "newest.in"];
     let ran = uv.compile(folder, &arguments, pythons.any()).await?;
     if !ran.success {
@@ -158,7 +179,7 @@ pub(crate) async fn newer(wanted: &PypiPackage) -> Result<Option<String>, Cause>
     let uv = Uv::find()?;
     let folder = workshop::folder("uv-")?;
     let folder = folder.path();
-    let pythons = Pythons::installed(&uv, folder, None).await?;
+    let pythons = Pythons::installed(&uv, folder, &[]).await?;
     // Only Python's own rules say which of two versions is the newer one.
     match newest(&uv, folder, wanted, &format!(">{current}"), &pythons).await {
         Ok(newer) => Ok(Some(newer)),
@@ -222,7 +243,10 @@ async fn compile(
         }
     }
     Err(match first {
-        Some(Cause::NeedsPython { detail, .. }) => Cause::NeedsPython {
+        Some(Cause::NeedsPython {
+            detail, of_images, ..
+        }) => Cause::NeedsPython {
+            of_images,
             tried: pythons
                 .all()
                 .iter()

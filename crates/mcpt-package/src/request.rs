@@ -60,11 +60,14 @@ impl fmt::Display for PackageSource {
 }
 
 /// How a package may be resolved.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ResolveOptions {
     /// Let programs run that npm packages have for their installation. Native modules are built by them; they are the
     /// authors' code and can do what the user can, as the server itself can.
     pub install_scripts: bool,
+    /// Versions of Python that a package of `PyPI` may be resolved for, the preferred one first: `3.12`. None when any that can be
+    /// had will do. What the package itself asks for says more.
+    pub pythons: Vec<String>,
 }
 
 impl Default for ResolveOptions {
@@ -72,6 +75,7 @@ impl Default for ResolveOptions {
     fn default() -> Self {
         Self {
             install_scripts: true,
+            pythons: Vec::new(),
         }
     }
 }

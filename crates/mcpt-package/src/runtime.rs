@@ -10,21 +10,24 @@ const VERSION: &str = "{version}";
 /// Major versions of Node.js that are maintained, the preferred one first.
 const NODES: [u64; 3] = [24, 22, 26];
 
-/// The images, by name; `{version}` in one becomes the version that a package needs: `24`, `3.12`.
+/// The images, by name, of each kind the preferred one first; `{version}` in one becomes the version that a package needs: `24`,
+/// `3.12`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Runtimes {
     /// With Node.js and npm.
-    pub node: String,
+    pub node: Vec<String>,
     /// With Python and uv.
-    pub python: String,
+    pub python: Vec<String>,
 }
 
 impl Default for Runtimes {
     /// The public ones of Node.js and of uv.
     fn default() -> Self {
         Self {
-            node: format!("docker.io/library/node:{VERSION}-bookworm-slim"),
-            python: format!("ghcr.io/astral-sh/uv:python{VERSION}-bookworm-slim"),
+            node: vec![format!("docker.io/library/node:{VERSION}-bookworm-slim")],
+            python: vec![format!(
+                "ghcr.io/astral-sh/uv:python{VERSION}-bookworm-slim"
+            )],
         }
     }
 }
@@ -38,62 +41,131 @@ pub enum NoRuntime {
     /// The lock cannot be read.
     #[error(transparent)]
     Lock(#[from] Cause),
-    /// The package wants a Node.js that is not maintained.
-    #[error("{package} needs Node.js {needs}, and of those that are maintained none fits")]
+    /// The package wants a Node.js that is not maintained, or that none of the images has.
+    #[error("{package} needs Node.js {needs}, and {}", without(images))]
     Node {
         /// The package with its version.
         package: String,
         /// The range, in npm's notation.
         needs: String,
+        /// The images; none when it is chosen among the versions that are maintained.
+        images: Vec<String>,
+    },
+    /// None of the images has the Python that the package was resolved for.
+    #[error("{package} was resolved for Python {needs}, and {}", without(images))]
+    Python {
+        /// The package with its version.
+        package: String,
+        /// The version.
+        needs: String,
+        /// The images.
+        images: Vec<String>,
     },
 }
 
+fn without(images: &[String]) -> String {
+    match images {
+        [] => "of those that are maintained none fits".to_owned(),
+        images => format!("none of the images has it: {}", images.join(", ")),
+    }
+}
+
 impl Runtimes {
-    /// The image that this package is installed and run in.
+    /// The image that this package is installed and run in: the first with a version that fits, as far as its tag says one.
     ///
     /// # Errors
-    /// [`NoRuntime`] when the name is no image's, or no version that can be named fits.
+    /// [`NoRuntime`] when a name is no image's, or no version that can be named fits.
     pub fn image(&self, package: &Package) -> Result<Image, NoRuntime> {
-        let pattern = match package.ecosystem {
-            Ecosystem::Npm => &self.node,
-            Ecosystem::Pypi => &self.python,
-        };
-        if !pattern.contains(VERSION) {
-            return Ok(Image::parse(pattern)?);
+        match package.ecosystem {
+            Ecosystem::Npm => self.with_node(package),
+            Ecosystem::Pypi => self.with_python(package),
         }
-        let version = match package.ecosystem {
-            Ecosystem::Npm => node(package)?.to_string(),
-            Ecosystem::Pypi => package.python.clone().unwrap_or_else(|| "3".to_owned()),
+    }
+
+    fn with_node(&self, package: &Package) -> Result<Image, NoRuntime> {
+        let needs = npm::engine(package)?;
+        let fits = |version: &Version| {
+            let needs = needs.as_deref();
+            needs.is_none_or(|needs| node_range::contains(needs, version).unwrap_or(true))
         };
-        Ok(Image::parse(&pattern.replace(VERSION, &version))?)
+        let mut open = false;
+        for pattern in &self.node {
+            if pattern.contains(VERSION) {
+                open = true;
+                // Images are called by their major version alone, and have its newest release.
+                let newest = |major: &&u64| fits(&Version::new(**major, 99, 0));
+                if let Some(major) = NODES.iter().find(newest) {
+                    return Ok(Image::parse(
+                        &pattern.replace(VERSION, &major.to_string()),
+                    )?);
+                }
+                continue;
+            }
+            let image = Image::parse(pattern)?;
+            if node_of(&image).is_none_or(|version| fits(&version)) {
+                return Ok(image);
+            }
+        }
+        Err(NoRuntime::Node {
+            package: format!("{}@{}", package.name, package.version),
+            needs: needs.unwrap_or_default(),
+            images: if open { Vec::new() } else { self.node.clone() },
+        })
     }
-}
 
-impl Runtimes {
-    /// The version of Python that the image with it has, as its tag says: `3.12`. `None` when it is chosen by the package, or not
-    /// said.
+    fn with_python(&self, package: &Package) -> Result<Image, NoRuntime> {
+        let needs = package.python.as_deref().unwrap_or("3");
+        for pattern in &self.python {
+            let image = Image::parse(&pattern.replace(VERSION, needs))?;
+            let has = python_of(&image);
+            if package.python.is_none() || has.is_none_or(|has| has == needs) {
+                return Ok(image);
+            }
+        }
+        Err(NoRuntime::Python {
+            package: format!("{}=={}", package.name, package.version),
+            needs: needs.to_owned(),
+            images: self.python.clone(),
+        })
+    }
+
+    /// The versions of Python that the images with it have, as their tags say, the preferred one first: `3.12`. None when one is
+    /// chosen by the package, or when an image does not say.
     #[must_use]
-    pub fn python_version(&self) -> Option<String> {
-        let image = Image::parse(&self.python).ok()?;
-        let tag = image.tag?;
-        let (_, rest) = tag.split_once("3.")?;
-        let minor: String = rest.chars().take_while(char::is_ascii_digit).collect();
-        (!minor.is_empty()).then(|| format!("3.{minor}"))
+    pub fn pythons(&self) -> Vec<String> {
+        let version = |pattern: &String| {
+            if pattern.contains(VERSION) {
+                return None;
+            }
+            python_of(&Image::parse(pattern).ok()?)
+        };
+        let all: Option<Vec<String>> = self.python.iter().map(version).collect();
+        all.unwrap_or_default()
     }
 }
 
-/// The major version of Node.js for a package.
-fn node(package: &Package) -> Result<u64, NoRuntime> {
-    let Some(needs) = npm::engine(package)? else {
-        return Ok(NODES[0]);
-    };
-    // Images are called by their major version alone, and have its newest release.
-    let fits =
-        |major: &u64| node_range::contains(&needs, &Version::new(*major, 99, 0)).unwrap_or(true);
-    NODES.into_iter().find(fits).ok_or_else(|| NoRuntime::Node {
-        package: format!("{}@{}", package.name, package.version),
-        needs,
-    })
+/// The version of Python that the tag of an image names: `3.12` of `0.9-python3.12-slim`.
+fn python_of(image: &Image) -> Option<String> {
+    let (_, rest) = image.tag.as_deref()?.split_once("3.")?;
+    let minor: String = rest.chars().take_while(char::is_ascii_digit).collect();
+    (!minor.is_empty()).then(|| format!("3.{minor}"))
+}
+
+/// The version of Node.js that the tag of an image begins with: `24`, `v22-slim`, `22.13.0`. Of one that says a part of it the
+/// newest.
+fn node_of(image: &Image) -> Option<Version> {
+    let tag = image.tag.as_deref()?;
+    let end = |c: char| !c.is_ascii_digit() && c != '.';
+    let mut numbers = tag
+        .trim_start_matches('v')
+        .split(end)
+        .next()?
+        .split('.')
+        .map(str::parse);
+    let major = numbers.next()?.ok()?;
+    let minor = numbers.next().and_then(Result::ok).unwrap_or(99);
+    let patch = numbers.next().and_then(Result::ok).unwrap_or(99);
+    Some(Version::new(major, minor, patch))
 }
 
 #[cfg(test)]
@@ -144,8 +216,8 @@ mod tests {
         assert_eq!(python.reference(), expected);
         let digest = format!("r.example/node@sha256:{}", "0".repeat(64));
         let own = Runtimes {
-            node: digest.clone(),
-            python: "No Image".to_owned(),
+            node: vec![digest.clone()],
+            python: vec!["No Image".to_owned()],
         };
         let pinned = own.image(&package(Ecosystem::Npm, Some("^12"))).unwrap();
         assert_eq!(pinned.reference(), digest);
@@ -153,27 +225,53 @@ mod tests {
     }
 
     #[test]
-    fn the_version_of_python_that_an_image_has() {
-        assert_eq!(Runtimes::default().python_version(), None);
-        for (python, expected) in [
-            ("r.example/python:3.11", Some("3.11")),
-            (
-                "ghcr.io/astral-sh/uv:0.9-python3.13-trixie-slim",
-                Some("3.13"),
-            ),
-            ("r.example:3.1/python:latest", None),
-            ("r.example/python", None),
+    fn of_several_images_the_first_that_fits() {
+        let images = |tags: &[&str]| -> Vec<String> {
+            let named = tags.iter().map(|tag| format!("r.example/runtime:{tag}"));
+            named.collect()
+        };
+        let runtimes = Runtimes {
+            node: images(&["20.10.0-slim", "v22", "24.1"]),
+            python: images(&["3.11", "uv-python3.13-trixie"]),
+        };
+        for (needs, expected) in [
+            (None, "20.10.0-slim"),
+            (Some(">=18"), "20.10.0-slim"),
+            (Some(">=20.18"), "v22"),
+            (Some(">=22.13"), "v22"),
+            (Some(">=24"), "24.1"),
         ] {
-            let python = python.to_owned();
+            let image = runtimes.image(&package(Ecosystem::Npm, needs)).unwrap();
+            assert_eq!(image.tag.as_deref(), Some(expected), "{needs:?}");
+        }
+        let refused = runtimes.image(&package(Ecosystem::Npm, Some(">=25")));
+        let refused = refused.unwrap_err().to_string();
+        assert!(refused.contains("none of the images has it: r.example/runtime:20"), "{refused}");
+        let mut python = package(Ecosystem::Pypi, None);
+        let refused = runtimes.image(&python).unwrap_err();
+        assert!(matches!(&refused, NoRuntime::Python { needs, .. } if needs == "3.12"), "{refused}");
+        python.python = Some("3.13".to_owned());
+        let image = runtimes.image(&python).unwrap();
+        assert_eq!(image.tag.as_deref(), Some("uv-python3.13-trixie"));
+    }
+
+    #[test]
+    fn the_versions_of_python_that_images_have() {
+        assert_eq!(Runtimes::default().pythons(), [""; 0]);
+        for (python, expected) in [
+            (&["r.example/python:3.11"][..], &["3.11"][..]),
+            (&["ghcr.io/astral-sh/uv:0.9-python3.13-trixie-slim"], &["3.13"]),
+            (&["r.example/python:3.13", "r.example/python:3.11"], &["3.13", "3.11"]),
+            (&["r.example:3.1/python:latest"], &[]),
+            (&["r.example/python:3.11", "r.example/python"], &[]),
+            (&["r.example/python:3.11", "r.example/python:{version}"], &[]),
+        ] {
+            let python = python.iter().map(ToString::to_string).collect();
             let runtimes = Runtimes {
                 python,
                 ..Runtimes::default()
             };
-            assert_eq!(
-                runtimes.python_version().as_deref(),
-                expected,
-                "{runtimes:?}"
-            );
+            assert_eq!(runtimes.pythons(), expected, "{runtimes:?}");
         }
     }
 }

@@ -56,6 +56,7 @@ pub(super) fn cause(ran: &Ran, name: &str) -> Cause {
                 text,
                 &["does not satisfy Python", "No interpreter", "No download"],
             ),
+            of_images: false,
         }
     } else if has(&[
         "has no wheels with a matching",

@@ -27,9 +27,10 @@ pub(crate) async fn install(
         return Err(Cause::NeedsPython {
             tried: vec![version.to_owned()],
             detail: format!("the lock is for Python {wanted}"),
+            of_images: true,
         });
     }
-    let pythons = Pythons::installed(&uv, folder, None).await?;
+    let pythons = Pythons::installed(&uv, folder, &[]).await?;
     let same = pythons.all().iter().find(|one| one.version == version);
     let python = same.and_then(|one| one.path.as_deref()).or(pythons.any());
     let platform = target.uv_platform();

@@ -17,7 +17,11 @@ const FETCHED: [&str; 3] = ["3.13", "3.12", "3.14"];
 
 /// Versions of Python, the preferred one first.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Pythons(Vec<Python>);
+pub(super) struct Pythons {
+    all: Vec<Python>,
+    /// Whether no others are thinkable.
+    only: bool,
+}
 
 /// One of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,11 +42,11 @@ struct Listed {
 
 impl Pythons {
     /// What is on this machine: the one that uv takes when nobody says which, then the others from the newest on, then those
-    /// that uv may fetch. With `only` just that one.
+    /// that uv may fetch. With `only` just those, in their order.
     pub(super) async fn installed(
         uv: &Uv,
         folder: &Path,
-        only: Option<&str>,
+        only: &[&str],
     ) -> Result<Self, Cause> {
         // By the user's own PATH, as uv itself would.
         let usual = uv
@@ -61,11 +65,18 @@ impl Pythons {
         let listed: Vec<Listed> = serde_json::from_str(&listed.stdout).unwrap_or_default();
         let usual = usual.success.then(|| PathBuf::from(usual.stdout.trim()));
         let mut all = Self::ordered(usual.as_deref(), listed);
-        if let Some(only) = only {
-            let known = all.0.iter().find(|python| python.version == only);
-            let path = known.and_then(|python| python.path.clone());
-            let version = only.to_owned();
-            all = Self(vec![Python { version, path }]);
+        if !only.is_empty() {
+            let named = only.iter().map(|only| {
+                let known = all.all.iter().find(|python| python.version == *only);
+                Python {
+                    version: (*only).to_owned(),
+                    path: known.and_then(|python| python.path.clone()),
+                }
+            });
+            all = Self {
+                all: named.collect(),
+                only: true,
+            };
         }
         Ok(all)
     }
@@ -91,16 +102,32 @@ impl Pythons {
                 pythons.push(Python { version, path });
             }
         }
-        Self(pythons)
+        Self {
+            all: pythons,
+            only: false,
+        }
     }
 
     pub(super) fn all(&self) -> &[Python] {
-        &self.0
+        &self.all
+    }
+
+    /// The newest of those that were named, if any were.
+    pub(super) fn newest(&self) -> Option<&str> {
+        let named = self.all.iter().filter(|_| self.only);
+        let newest = named.max_by_key(|python| python.minor());
+        newest.map(|python| python.version.as_str())
     }
 
     /// One that is on this machine, for work that any can do.
     pub(super) fn any(&self) -> Option<&Path> {
-        self.0.iter().find_map(|python| python.path.as_deref())
+        self.all.iter().find_map(|python| python.path.as_deref())
+    }
+}
+
+impl Python {
+    fn minor(&self) -> Option<u32> {
+        self.version.split('.').nth(1)?.parse().ok()
     }
 }
 

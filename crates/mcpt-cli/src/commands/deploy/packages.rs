@@ -172,9 +172,7 @@ impl Deploy {
     /// How packages are resolved, and what they become. Nothing is put into a registry unless it `changes` anything.
     pub(super) fn resolving(&self, changes: bool) -> Resolving {
         Resolving {
-            options: ResolveOptions {
-                install_scripts: !self.no_install_scripts,
-            },
+            install_scripts: !self.no_install_scripts,
             build: self.build.clone().map(|to| Build {
                 to,
                 ingredients: self.ingredients.clone(),
@@ -212,8 +210,30 @@ impl Deploy {
 
 /// How packages are resolved, and what they become.
 pub(super) struct Resolving {
-    options: ResolveOptions,
+    install_scripts: bool,
     build: Option<Build>,
+}
+
+impl Resolving {
+    /// The versions of Python that a job's package may be resolved for: what it is resolved for must be what runs it.
+    fn pythons(&self, job: &Job, config: &UserConfig) -> Result<Vec<String>, Failure> {
+        let Some(source @ PackageSource::Pypi(_)) = &job.to_resolve else {
+            return Ok(Vec::new());
+        };
+        let mut runtimes = config.runtimes();
+        if let Some(build) = &self.build {
+            return build
+                .ingredients
+                .pythons(source, &runtimes, &Way::default());
+        }
+        if !job.driver.capabilities().has(Capability::Images) {
+            return Ok(Vec::new());
+        }
+        if let Some(image) = &job.plan.image {
+            runtimes.python = vec![image.reference()];
+        }
+        Ok(runtimes.pythons())
+    }
 }
 
 /// An image that is made of a package and run in its place.
@@ -234,34 +254,21 @@ pub(super) fn resolve_all(
     if jobs.iter().all(|job| job.to_resolve.is_none()) {
         return Ok(Vec::new());
     }
-    let options = resolving.options;
-    for job in jobs.iter_mut() {
-        if let (Some(build), Some(source)) = (&resolving.build, &mut job.to_resolve) {
-            let way = Way::default();
-            build
-                .ingredients
-                .prepare(source, &config.runtimes(), &way)?;
-            continue;
-        }
-        // What it is resolved for must be what runs it.
-        if job.driver.capabilities().has(Capability::Images)
-            && let Some(PackageSource::Pypi(package)) = &mut job.to_resolve
-            && package.python.is_none()
-        {
-            let mut runtimes = config.runtimes();
-            if let Some(image) = &job.plan.image {
-                runtimes.python = image.reference();
-            }
-            package.python = runtimes.python_version();
-        }
+    let mut all_options = Vec::new();
+    for job in jobs.iter() {
+        all_options.push(ResolveOptions {
+            install_scripts: resolving.install_scripts,
+            pythons: resolving.pythons(job, config)?,
+        });
     }
     let progress = progress::display(global);
     let resolved = runtime::run(async {
-        let work = jobs.iter().enumerate().filter_map(|(index, job)| {
+        let work = jobs.iter().zip(&all_options).enumerate();
+        let work = work.filter_map(|(index, (job, options))| {
             let source = job.to_resolve.as_ref()?;
             let progress = progress.as_ref();
             Some(async move {
-                let resolving = resolve(source, &options, progress);
+                let resolving = resolve(source, options, progress);
                 let outcome = match timeout(job.options.timeout, resolving).await {
                     Ok(outcome) => outcome.map_err(Failure::from),
                     Err(_) => Err(Failure::new(

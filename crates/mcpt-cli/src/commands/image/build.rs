@@ -150,12 +150,12 @@ impl Build {
             .source
             .parse()
             .map_err(|error| usage().caused_by(&error))?;
-        let mut source = PackageSource::of(&source).ok_or_else(|| {
+        let source = PackageSource::of(&source).ok_or_else(|| {
             usage().because("it is neither a package (npm:NAME, pypi:NAME) nor the file of a lock")
         })?;
-        self.ingredients.prepare(&mut source, runtimes, &self.way)?;
         let options = ResolveOptions {
             install_scripts: !self.no_install_scripts,
+            pythons: self.ingredients.pythons(&source, runtimes, &self.way)?,
         };
         runtime::run(async {
             let resolved = resolve(&source, &options, progress).await;

@@ -48,28 +48,25 @@ impl Ingredients {
         }
     }
 
-    /// Has a package of `PyPI` resolved for the Python that it will run with, where that is known before.
-    pub(crate) fn prepare(
+    /// The versions of Python that a package may be resolved for, where they are known before; none when they are not, or when it
+    /// needs no Python.
+    pub(crate) fn pythons(
         &self,
-        source: &mut PackageSource,
+        source: &PackageSource,
         runtimes: &Runtimes,
         way: &Way,
-    ) -> Result<(), Failure> {
-        let PackageSource::Pypi(package) = source else {
-            return Ok(());
-        };
-        if package.python.is_some() {
-            return Ok(());
+    ) -> Result<Vec<String>, Failure> {
+        let asks = matches!(source, PackageSource::Pypi(package) if package.python.is_none());
+        if !asks {
+            return Ok(Vec::new());
         }
-        package.python = match &self.base {
-            None => runtimes.python_version(),
-            Some(base) => {
-                let mut base = self.read(base, way)?;
-                let version = mcpt_image::python_version(&mut base);
-                version.map_err(|error| unusable(base.name(), &error))?
-            }
+        let Some(base) = &self.base else {
+            return Ok(runtimes.pythons());
         };
-        Ok(())
+        let mut base = self.read(base, way)?;
+        let version = mcpt_image::python_version(&mut base);
+        let version = version.map_err(|error| unusable(base.name(), &error))?;
+        Ok(version.into_iter().collect())
     }
 
     /// Makes the image of a package.
