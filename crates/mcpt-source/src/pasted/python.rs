@@ -269,6 +269,10 @@ impl Asked {
                 "the index that the command names is left out: packages come from the one that this machine is set to",
             ),
             "env-file" => draft.note("the file with variables is not read: give them one by one"),
+            "pre" | "prerelease" | "resolution" | "exclude-newer" | "constraints" | "c" | "overrides"
+            | "index-strategy" | "pip-args" => draft.note(format!(
+                "what {program} is told about versions is left out: {name}"
+            )),
             "with-editable" | "with-requirements" => {
                 return Err(refused(
                     program,
