@@ -350,7 +350,10 @@ mod tests {
         let config = UserConfig::parse(path, several).unwrap();
         assert_eq!(config.runtimes().pythons(), ["3.11", "3.13"]);
         let failure = UserConfig::parse(path, "runtimes: {python: 3}\n").unwrap_err();
-        assert!(failure.to_string().contains("a list of such names"), "{failure}");
+        assert!(
+            failure.to_string().contains("a list of such names"),
+            "{failure}"
+        );
     }
 
     #[test]

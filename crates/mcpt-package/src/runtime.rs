@@ -95,9 +95,7 @@ impl Runtimes {
                 // Images are called by their major version alone, and have its newest release.
                 let newest = |major: &&u64| fits(&Version::new(**major, 99, 0));
                 if let Some(major) = NODES.iter().find(newest) {
-                    return Ok(Image::parse(
-                        &pattern.replace(VERSION, &major.to_string()),
-                    )?);
+                    return Ok(Image::parse(&pattern.replace(VERSION, &major.to_string()))?);
                 }
                 continue;
             }
@@ -246,10 +244,16 @@ mod tests {
         }
         let refused = runtimes.image(&package(Ecosystem::Npm, Some(">=25")));
         let refused = refused.unwrap_err().to_string();
-        assert!(refused.contains("none of the images has it: r.example/runtime:20"), "{refused}");
+        assert!(
+            refused.contains("none of the images has it: r.example/runtime:20"),
+            "{refused}"
+        );
         let mut python = package(Ecosystem::Pypi, None);
         let refused = runtimes.image(&python).unwrap_err();
-        assert!(matches!(&refused, NoRuntime::Python { needs, .. } if needs == "3.12"), "{refused}");
+        assert!(
+            matches!(&refused, NoRuntime::Python { needs, .. } if needs == "3.12"),
+            "{refused}"
+        );
         python.python = Some("3.13".to_owned());
         let image = runtimes.image(&python).unwrap();
         assert_eq!(image.tag.as_deref(), Some("uv-python3.13-trixie"));
@@ -260,11 +264,20 @@ mod tests {
         assert_eq!(Runtimes::default().pythons(), [""; 0]);
         for (python, expected) in [
             (&["r.example/python:3.11"][..], &["3.11"][..]),
-            (&["ghcr.io/astral-sh/uv:0.9-python3.13-trixie-slim"], &["3.13"]),
-            (&["r.example/python:3.13", "r.example/python:3.11"], &["3.13", "3.11"]),
+            (
+                &["ghcr.io/astral-sh/uv:0.9-python3.13-trixie-slim"],
+                &["3.13"],
+            ),
+            (
+                &["r.example/python:3.13", "r.example/python:3.11"],
+                &["3.13", "3.11"],
+            ),
             (&["r.example:3.1/python:latest"], &[]),
             (&["r.example/python:3.11", "r.example/python"], &[]),
-            (&["r.example/python:3.11", "r.example/python:{version}"], &[]),
+            (
+                &["r.example/python:3.11", "r.example/python:{version}"],
+                &[],
+            ),
         ] {
             let python = python.iter().map(ToString::to_string).collect();
             let runtimes = Runtimes {

@@ -2,6 +2,8 @@
 
 use std::{fs, path::Path, process::Command};
 
+use mcpt_tests::Mcpt;
+
 use crate::{index::Index, machine::Machine, tools};
 
 const USER: &str = "builder";
@@ -319,4 +321,45 @@ fn of_two_at_once_one_installs_and_a_killed_one_leaves_nothing_that_counts() {
         found.len() == 2 && found.iter().all(|(_, whole)| *whole),
         "{found:?}"
     );
+}
+
+/// What none of the images can run is refused before anything is made, and without an engine; of several images it is resolved for
+/// the first that does.
+#[test]
+fn a_package_is_resolved_for_the_images_that_it_may_run_in() {
+    let index = Index::start(&[]);
+    let machine = Machine::with(Mcpt::new(&["--backend", "docker"])).env(
+        "MCPT_RUNTIME_PYTHON",
+        "registry.test/python:3.11, registry.test/python:3.9",
+    );
+    let machine = machine.env("MCPT_RUNTIME_NODE", "registry.test/node:20");
+    index.tell(&machine, "", "");
+    let _ = machine
+        .mcpt
+        .run(&["deploy", "pypi:mcpt-test-python", "--dry-run"])
+        .exits(1)
+        .says(&["no version of Python fits", "Python>=3.99", "--image"]);
+    let _ = machine
+        .mcpt
+        .run(&[
+            "deploy",
+            "--dry-run",
+            "--",
+            "uvx",
+            "-p",
+            "3.12",
+            "mcpt-test-server",
+        ])
+        .exits(1)
+        .says(&["was resolved for Python 3.12", "registry.test/python:3.11"]);
+    let _ = machine
+        .mcpt
+        .run(&["deploy", "npm:mcpt-test-node", "--dry-run"])
+        .exits(1)
+        .says(&["needs Node.js >=99", "registry.test/node:20"]);
+    let planned =
+        machine
+            .mcpt
+            .json(&["deploy", "pypi:mcpt-test-server", "--dry-run", "-o", "json"]);
+    assert_eq!(planned["package"]["python"], "3.11", "{planned}");
 }

@@ -43,11 +43,7 @@ struct Listed {
 impl Pythons {
     /// What is on this machine: the one that uv takes when nobody says which, then the others from the newest on, then those
     /// that uv may fetch. With `only` just those, in their order.
-    pub(super) async fn installed(
-        uv: &Uv,
-        folder: &Path,
-        only: &[&str],
-    ) -> Result<Self, Cause> {
+    pub(super) async fn installed(uv: &Uv, folder: &Path, only: &[&str]) -> Result<Self, Cause> {
         // By the user's own PATH, as uv itself would.
         let usual = uv
             .tool

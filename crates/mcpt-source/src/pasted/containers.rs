@@ -159,9 +159,7 @@ const ENGINE: Known = Known {
 
 /// Images that carry the messages of another server, which their arguments name.
 fn carrier(repository: &str) -> Option<&'static str> {
-    let name = repository
-        .strip_prefix("docker.io/")
-        .unwrap_or(repository);
+    let name = repository.strip_prefix("docker.io/").unwrap_or(repository);
     Some(match name {
         "supercorp/supergateway" | "ghcr.io/supercorp-ai/supergateway" => "supergateway",
         "ghcr.io/sparfenyuk/mcp-proxy" => "mcp-proxy",

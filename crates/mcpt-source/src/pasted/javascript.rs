@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::{PastedError, adders, carriers, options::Known, refuse_blank, refused, words};
+use super::{PastedError, adders, carriers, options::Known, refuse_blank, refused, start, words};
 use crate::{NpmPackage, Source, draft::Draft};
 
 const NPX: Known = Known {
@@ -132,7 +132,15 @@ const DENO: Known = Known {
         "y",
         "yes",
     ],
-    values: &["config", "c", "import-map", "lock", "env-file", "location", "preload"],
+    values: &[
+        "config",
+        "c",
+        "import-map",
+        "lock",
+        "env-file",
+        "location",
+        "preload",
+    ],
 };
 
 /// Packages that run a file of this machine and are no server themselves.
@@ -261,7 +269,7 @@ fn run(
 /// What a package with these arguments is: a server, or what carries another one's messages.
 fn started(
     package: NpmPackage,
-    words: VecDeque<String>,
+    mut words: VecDeque<String>,
     draft: &mut Draft,
     depth: usize,
 ) -> Result<Source, PastedError> {
@@ -283,6 +291,15 @@ fn started(
         }
         "add-mcp" | "install-mcp" | "mcp-add" => {
             return adders::installer(name, words, draft, depth);
+        }
+        "cross-env" | "env-cmd" | "dotenv" | "dotenv-cli" | "@dotenvx/dotenvx" => {
+            let program = match name {
+                "dotenv-cli" => "dotenv",
+                "@dotenvx/dotenvx" => "dotenvx",
+                name => name,
+            };
+            words.push_front(program.to_owned());
+            return start(words, draft, depth + 1);
         }
         _ => {}
     }

@@ -80,8 +80,22 @@ pub(super) fn only_sets(shell: Shell, words: &Words, draft: &mut Draft) -> Resul
     }
     if matches!(
         first,
-        "npm" | "pnpm" | "yarn" | "bun" | "pip" | "pip3" | "pipx" | "uv" | "brew" | "docker"
-            | "podman" | "curl" | "apt" | "apt-get" | "winget" | "choco"
+        "npm"
+            | "pnpm"
+            | "yarn"
+            | "bun"
+            | "pip"
+            | "pip3"
+            | "pipx"
+            | "uv"
+            | "brew"
+            | "docker"
+            | "podman"
+            | "curl"
+            | "apt"
+            | "apt-get"
+            | "winget"
+            | "choco"
     ) {
         return Err(refused(
             first,

@@ -1,144 +1,12 @@
 //! Runners of Python packages: uvx, `uv tool run`, `uv run --with`, `pipx run`, and Python itself.
 
+mod known;
+
 use std::{collections::VecDeque, path::Path};
 
+use self::known::{PIPX, PYTHON, UV_RUN, UV_RUN_MODULE, UVX};
 use super::{PastedError, carriers, options::Known, refuse_blank, refused};
 use crate::{PypiPackage, Source, draft::Draft};
-
-const UVX: Known = Known {
-    program: "uvx",
-    flags: &[
-        "q",
-        "quiet",
-        "v",
-        "verbose",
-        "n",
-        "no-cache",
-        "no-cache-dir",
-        "refresh",
-        "isolated",
-        "offline",
-        "native-tls",
-        "U",
-        "upgrade",
-        "reinstall",
-        "force-reinstall",
-        "no-config",
-        "no-progress",
-        "pre",
-        "managed-python",
-        "no-managed-python",
-        "no-python-downloads",
-        "no-env-file",
-        "system-certs",
-        "allow-insecure-host",
-        "no-build",
-        "no-binary",
-    ],
-    values: &[
-        "from",
-        "with",
-        "w",
-        "p",
-        "python",
-        "index",
-        "default-index",
-        "i",
-        "index-url",
-        "extra-index-url",
-        "f",
-        "find-links",
-        "refresh-package",
-        "upgrade-package",
-        "P",
-        "prerelease",
-        "resolution",
-        "env-file",
-        "constraints",
-        "c",
-        "overrides",
-        "cache-dir",
-        "directory",
-        "project",
-        "with-editable",
-        "with-requirements",
-        "python-preference",
-        "link-mode",
-        "exclude-newer",
-        "index-strategy",
-        "keyring-provider",
-        "color",
-        "torch-backend",
-    ],
-};
-
-const UV_RUN: Known = Known {
-    program: "uv run",
-    flags: &[
-        "q",
-        "quiet",
-        "v",
-        "verbose",
-        "n",
-        "no-cache",
-        "refresh",
-        "isolated",
-        "offline",
-        "native-tls",
-        "U",
-        "upgrade",
-        "no-project",
-        "no-sync",
-        "frozen",
-        "locked",
-        "active",
-        "no-dev",
-        "all-extras",
-        "exact",
-        "managed-python",
-        "no-progress",
-        "no-config",
-        "no-env-file",
-        "reinstall",
-        "s",
-        "script",
-        "no-install-project",
-    ],
-    values: UVX.values,
-};
-
-const UV_RUN_MODULE: [&str; 3] = ["m", "module", "extra"];
-
-const PIPX: Known = Known {
-    program: "pipx run",
-    flags: &[
-        "no-cache",
-        "verbose",
-        "v",
-        "q",
-        "quiet",
-        "system-site-packages",
-        "no-path-check",
-        "path",
-    ],
-    values: &[
-        "spec",
-        "python",
-        "pip-args",
-        "i",
-        "index-url",
-        "with",
-        "backend",
-    ],
-};
-
-const PYTHON: Known = Known {
-    program: "python",
-    flags: &[
-        "u", "B", "I", "E", "s", "S", "O", "OO", "q", "v", "b", "x", "P", "d", "i",
-    ],
-    values: &["W", "X"],
-};
 
 /// What a command of one of these programs starts.
 pub(super) fn source(
@@ -482,7 +350,15 @@ fn uv(mut words: VecDeque<String>, draft: &mut Draft, depth: usize) -> Result<So
         let name = module.as_deref().unwrap_or(&word);
         crate::PypiName::new(name).is_ok_and(|name| name == package.name)
     };
-    let main = asked.with.iter().position(same).unwrap_or(0);
+    let main = asked.with.iter().position(same);
+    let framework = |package: &PypiPackage| matches!(package.name.as_str(), "mcp" | "fastmcp");
+    if main.is_none() && module.is_some() && asked.with.iter().any(framework) {
+        // A server of this machine, with what it is written with.
+        draft.pass_all();
+        draft.args(all);
+        return Ok(Source::Program("uv".to_owned()));
+    }
+    let main = main.unwrap_or(0);
     let mut found = asked.with.remove(main);
     found.with = asked.with;
     found.python = version_of_python("uv run", asked.python.as_deref())?;

@@ -68,7 +68,12 @@ fn read(text: &str, grammar: Grammar) -> Result<ClientFile, PastedError> {
     } else {
         text.to_owned()
     };
-    client_file::read(&format!("{{\"mcpServers\": {object}\n}}"), Some(grammar))
+    let inside = client_file::read(&format!("{{\"mcpServers\": {object}\n}}"), Some(grammar));
+    let of_servers = |file: &ClientFile| file.servers.iter().any(|server| server.recipe.is_ok());
+    inside
+        .ok()
+        .filter(of_servers)
+        .map_or_else(|| first, Ok)
         .map_err(|error| PastedError::Json(error.to_string()))
 }
 

@@ -47,11 +47,7 @@ const fn starter(
 }
 
 /// One whose command is behind `--`.
-const fn with_sign(
-    program: &'static str,
-    verbs: &'static [&'static str],
-    gives: Gives,
-) -> Starter {
+const fn with_sign(program: &'static str, verbs: &'static [&'static str], gives: Gives) -> Starter {
     Starter {
         verbs,
         behind_sign: true,

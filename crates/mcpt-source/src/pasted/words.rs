@@ -246,7 +246,9 @@ impl Reader {
     /// `–y` is `-y`, `–yes` is `--yes`; the sign has been read.
     fn dash(&mut self) {
         let letter = self.peek(0).is_some_and(char::is_alphanumeric);
-        let alone = !self.peek(1).is_some_and(|c| c.is_alphanumeric() || c == '-');
+        let alone = !self
+            .peek(1)
+            .is_some_and(|c| c.is_alphanumeric() || c == '-');
         let dashes = if letter && !alone { "--" } else { "-" };
         self.word.get_or_insert_default().push_str(dashes);
     }

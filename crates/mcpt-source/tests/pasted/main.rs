@@ -5,7 +5,9 @@ mod clients;
 mod containers;
 mod npm;
 mod python;
+mod readmes;
 mod shells;
+mod snippets;
 
 use mcpt_source::{Recipe, Source, Text, Transport, pasted};
 
@@ -133,6 +135,37 @@ fn commands_in_commands_end() {
     assert!(pasted::line(&line).is_err());
     let proxies = format!("{} uvx x", "mcp-proxy --".repeat(5000));
     assert!(pasted::line(&proxies).is_err());
+}
+
+/// What stands around a command, and what it is told that does not count here, is said to be left out.
+#[test]
+fn notes_say_what_is_left_out_around_a_command() {
+    for (text, expected) in [
+        (
+            "op run --env-file .env -- npx -y x",
+            "op is left out, and the variables that it would set: give them with -e NAME=VALUE",
+        ),
+        (
+            "nvm use 22 && npx -y x",
+            "nvm is left out: the version of Node.js is chosen by what the package says",
+        ),
+        (
+            "npx --frobnicate=1 x",
+            "npx is given the option \"frobnicate\", of which nothing is known here: it is left out",
+        ),
+        (
+            "uvx --prerelease=allow x",
+            "what uvx is told about versions is left out: prerelease",
+        ),
+        (
+            "npx add-mcp x",
+            "add-mcp is left out: the server is run here, and no client's file is written",
+        ),
+    ] {
+        let recipe = pasted::line(text).unwrap();
+        let notes: Vec<&str> = recipe.notes.iter().map(|note| note.0.as_str()).collect();
+        assert_eq!(notes, [expected]);
+    }
 }
 
 /// What is left out is said.

@@ -84,10 +84,7 @@ fn runners_of_npm_packages() {
             "pnpm dlx chrome-devtools-mcp@latest --headless",
             "npm:chrome-devtools-mcp [--headless]",
         ),
-        (
-            "pnpm --package=@scope/thing dlx thing",
-            "error: pnpm: this starts a script of a project of this machine: give the command that the script runs, or name its package as npm:NAME",
-        ),
+        ("pnpm --package=@scope/thing dlx thing", "npm:@scope/thing"),
         (
             "pnpm dlx --package=@scope/thing serve",
             "npm:@scope/thing bin serve",
