@@ -357,9 +357,8 @@ fn a_package_is_resolved_for_the_images_that_it_may_run_in() {
         .run(&["deploy", "npm:mcpt-test-node", "--dry-run"])
         .exits(1)
         .says(&["needs Node.js >=99", "registry.test/node:20"]);
-    let planned =
-        machine
-            .mcpt
-            .json(&["deploy", "pypi:mcpt-test-server", "--dry-run", "-o", "json"]);
+    let planned = machine
+        .mcpt
+        .json(&["deploy", "pypi:mcpt-test-server", "--dry-run"]);
     assert_eq!(planned["package"]["python"], "3.11", "{planned}");
 }
