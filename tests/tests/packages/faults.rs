@@ -323,10 +323,9 @@ fn of_two_at_once_one_installs_and_a_killed_one_leaves_nothing_that_counts() {
     );
 }
 
-/// What none of the images can run is refused before anything is made, and without an engine; of several images it is resolved for
-/// the first that does.
+/// What none of the images can run is refused before anything is made, and without an engine.
 #[test]
-fn a_package_is_resolved_for_the_images_that_it_may_run_in() {
+fn what_no_image_runs_is_refused() {
     let index = Index::start(&[]);
     let machine = Machine::with(Mcpt::new(&["--backend", "docker"])).env(
         "MCPT_RUNTIME_PYTHON",
@@ -357,8 +356,4 @@ fn a_package_is_resolved_for_the_images_that_it_may_run_in() {
         .run(&["deploy", "npm:mcpt-test-node", "--dry-run"])
         .exits(1)
         .says(&["needs Node.js >=99", "registry.test/node:20"]);
-    let planned = machine
-        .mcpt
-        .json(&["deploy", "pypi:mcpt-test-server", "--dry-run"]);
-    assert_eq!(planned["package"]["python"], "3.11", "{planned}");
 }
