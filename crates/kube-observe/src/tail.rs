@@ -7,8 +7,8 @@ use kube_access::Cluster;
 
 use crate::diagnosis::LogSource;
 
-/// Lines that are read.
-const LINES: i64 = 20;
+/// Lines that are read: what a server complains of is often before a long usage or a trace.
+const LINES: i64 = 120;
 
 /// Bytes that are read at most: a line may be as long as a server likes.
 const BYTES: u64 = 64 * 1024;

@@ -68,8 +68,7 @@ impl Failure {
 
     /// Adds what a server's log tells of it: its last lines, and as causes what it complains of and what it can be given. The log must
     /// have no secrets any more. `given` says which environment variables the server has from its settings.
-    #[must_use]
-    pub fn with_log(mut self, log: &str, given: impl Fn(&str) -> bool) -> Self {
+    pub fn add_log(&mut self, log: &str, given: impl Fn(&str) -> bool) {
         let lines: Vec<&str> = log.lines().collect();
         let tail = &lines[lines.len().saturating_sub(TAIL)..];
         self.log_tail = tail.iter().map(|line| (*line).to_owned()).collect();
@@ -77,6 +76,11 @@ impl Failure {
             let mut wanted = last_words::variables(&complaint);
             wanted.retain(|name| !given(name));
             self.why.push(format!("it says: {complaint}"));
+            if let Some(program) = last_words::missing_program(&complaint) {
+                self.why.push(format!(
+                    "it needs the program {program}, which is not there: install it, or run the server in an image that has it"
+                ));
+            }
             if !wanted.is_empty() {
                 let options: Vec<String> = wanted
                     .iter()
@@ -87,6 +91,11 @@ impl Failure {
                     options.join(" ")
                 ));
             }
+        }
+        if let Some(library) = last_words::missing_library(log) {
+            self.why.push(format!(
+                "a library of the system is not there: {library}; install the package of your distribution that has it"
+            ));
         }
         if last_words::wants_older_sdk(log) {
             self.why.push(
@@ -99,6 +108,12 @@ impl Failure {
                 "its usage names {way:?}: a program that can do more than serve MCP is given that behind --, as in -- {way}"
             ));
         }
+    }
+
+    /// The same with what a server's log tells of it.
+    #[must_use]
+    pub fn with_log(mut self, log: &str, given: impl Fn(&str) -> bool) -> Self {
+        self.add_log(log, given);
         self
     }
 

@@ -38,9 +38,12 @@ const COMPLAINTS: [&str; 10] = [
 pub(crate) fn complaint(log: &str) -> Option<String> {
     let lines = said(log);
     let at = |test: &dyn Fn(&str) -> bool| lines.iter().rposition(|line| test(line));
-    let found = at(&is_error).or_else(|| at(&is_complaint))?;
+    let own = |line: &str| is_error(line) && !is_of_a_wrapper(line);
+    let found = at(&own)
+        .or_else(|| at(&is_complaint))
+        .or_else(|| at(&is_error))?;
     let line = lines.get(found)?;
-    let mut told = (*line).to_owned();
+    let mut told = record(line).unwrap_or_else(|| (*line).to_owned());
     if line.contains("validation error") {
         for detail in lines.iter().skip(found + 1).take(DETAILS) {
             told.push_str("; ");
@@ -50,6 +53,71 @@ pub(crate) fn complaint(log: &str) -> Option<String> {
     Some(match told.char_indices().nth(LONGEST) {
         Some((end, _)) => format!("{}…", &told[..end]),
         None => told,
+    })
+}
+
+/// What a line of a structured log tells of an error: `{"level": "fatal", "msg": …, "error": …}`, `level=error msg=…`.
+fn record(line: &str) -> Option<String> {
+    let bad = |level: &str| {
+        let level = level.to_ascii_lowercase();
+        matches!(
+            level.as_str(),
+            "error" | "err" | "fatal" | "critical" | "panic" | "50" | "60"
+        )
+    };
+    if !line.starts_with('{') {
+        let mut words = line.split_whitespace();
+        let level = words.find_map(|word| word.strip_prefix("level="))?;
+        return bad(level.trim_matches('"')).then(|| line.to_owned());
+    }
+    let entry: serde_json::Value = serde_json::from_str(line).ok()?;
+    let text = |names: &[&str]| {
+        let value = names.iter().find_map(|name| entry.get(*name))?;
+        let value = value.get("message").unwrap_or(value);
+        Some(match value.as_str() {
+            Some(text) => text.to_owned(),
+            None => value.to_string(),
+        })
+    };
+    if !bad(&text(&["level", "severity", "lvl"])?) {
+        return None;
+    }
+    let message = text(&["msg", "message"]);
+    let cause = text(&["error", "err", "exception"]);
+    let told: Vec<String> = message.into_iter().chain(cause).collect();
+    (!told.is_empty()).then(|| told.join(": "))
+}
+
+/// What a program says of one that it only starts: that one has said why it failed.
+fn is_of_a_wrapper(line: &str) -> bool {
+    line.contains("Error: Command failed: ") || line.contains("CalledProcessError: Command ")
+}
+
+/// A program that a server did not find: what Node.js, Python, Go, Rust and shells say of it.
+pub(crate) fn missing_program(text: &str) -> Option<&str> {
+    let between = |before: &str, after: &str| {
+        let (_, rest) = text.split_once(before)?;
+        let (name, _) = rest.split_once(after)?;
+        Some(name.trim())
+    };
+    let name = between("spawn ", " ENOENT")
+        .or_else(|| between("No such file or directory: '", "'"))
+        .or_else(|| between("exec: \"", "\": executable file not found"))
+        .or_else(|| {
+            let (before, _) = text.split_once(": command not found")?;
+            before.rsplit([' ', ':']).next()
+        })?;
+    let is_name = |c: char| c.is_ascii_alphanumeric() || "-_.+".contains(c);
+    // What has a folder is a file that is missed.
+    (!name.is_empty() && name.chars().all(is_name)).then_some(name)
+}
+
+/// A library of the system that a native module did not find.
+pub(crate) fn missing_library(log: &str) -> Option<&str> {
+    said(log).into_iter().rev().find_map(|line| {
+        let (before, _) = line.split_once(": cannot open shared object file")?;
+        let name = before.rsplit([' ', '\'', '(', '"']).next()?;
+        name.contains(".so").then_some(name)
     })
 }
 
@@ -125,7 +193,14 @@ fn is_error(line: &str) -> bool {
             || matches!(lower.as_str(), "error" | "fatal" | "panic" | "err")
     };
     let lower = line.to_ascii_lowercase();
-    parts.iter().any(names_one) || lower.starts_with("[error]") || line.starts_with("ERROR ")
+    parts.iter().any(names_one)
+        || ["[error]", "error ", "✖ ", "❌"]
+            .iter()
+            .any(|start| lower.starts_with(start))
+        || ["- ERROR -", "| ERROR |", " ERROR  ", "ERROR:"]
+            .iter()
+            .any(|mark| line.contains(mark))
+        || record(line).is_some()
 }
 
 fn is_complaint(line: &str) -> bool {
@@ -183,6 +258,61 @@ mod tests {
         }
         let long = format!("Error: {}", "é".repeat(1000));
         assert_eq!(complaint(&long).unwrap().chars().count(), LONGEST + 1);
+    }
+
+    #[test]
+    fn what_structured_logs_and_wrapped_programs_say() {
+        let wrapped = "{\"level\":\"info\",\"msg\":\"starting\"}\n\
+            {\"level\":\"fatal\",\"ts\":1,\"msg\":\"Failed to create provider\",\"error\":\"invalid_auth\"}\n\
+            node:child_process:981\n    throw err;\nError: Command failed: /x/bin/server-linux-amd64\n\
+                at genericNodeError (node:internal/errors:985:15)\nNode.js v24.19.0\n";
+        for (log, expected) in [
+            (wrapped, "Failed to create provider: invalid_auth"),
+            (
+                "{\"level\":50,\"err\":{\"message\":\"no token\"},\"msg\":\"cannot start\"}\n",
+                "cannot start: no token",
+            ),
+            (
+                "time=1 level=ERROR msg=\"no such host\"\nlevel=info msg=bye\n",
+                "time=1 level=ERROR msg=\"no such host\"",
+            ),
+            (
+                "2026-11-30 12:00:00,000 - server - ERROR - No login\nbye\n",
+                "2026-11-30 12:00:00,000 - server - ERROR - No login",
+            ),
+            (
+                "Error: Command failed: /x/server\n    at y\n",
+                "Error: Command failed: /x/server",
+            ),
+        ] {
+            assert_eq!(complaint(log).as_deref(), Some(expected), "{log}");
+        }
+    }
+
+    #[test]
+    fn what_a_machine_lacks() {
+        for (text, expected) in [
+            ("Error: spawn docker ENOENT", Some("docker")),
+            (
+                "FileNotFoundError: [Errno 2] No such file or directory: 'pandoc'",
+                Some("pandoc"),
+            ),
+            (
+                "error: exec: \"kubectl\": executable file not found in $PATH",
+                Some("kubectl"),
+            ),
+            ("sh: 1: git: command not found", Some("git")),
+            (
+                "FileNotFoundError: [Errno 2] No such file or directory: '/data/x.json'",
+                None,
+            ),
+            ("Error: spawn failed", None),
+        ] {
+            assert_eq!(missing_program(text), expected, "{text}");
+        }
+        let log = "Traceback\nImportError: libGL.so.1: cannot open shared object file: No such file or directory\n";
+        assert_eq!(missing_library(log), Some("libGL.so.1"));
+        assert_eq!(missing_library("libGL.so.1 is nice"), None);
     }
 
     #[test]

@@ -186,7 +186,7 @@ pub(crate) async fn add_log(
         Ok(text) => {
             // The whole text, not line by line: a secret may have several.
             let shown = redact(&text, secrets);
-            failure.log_tail = shown.lines().map(str::to_owned).collect();
+            failure.add_log(&shown, |_| false);
         }
         Err(error) => {
             failure

@@ -71,9 +71,9 @@ const INSTALL: Known = Known {
 
 /// Options of Goose that a server stands behind.
 const EXTENSIONS: [&str; 3] = [
-    "--with-extension",
-    "--with-streamable-http-extension",
-    "--with-remote-extension",
+    "with-extension",
+    "with-streamable-http-extension",
+    "with-remote-extension",
 ];
 
 /// The server that a client is told to add.
@@ -94,9 +94,11 @@ pub(super) fn source(
         })?;
         return client_entry::pasted(None, &json, draft);
     }
-    let extension = words
-        .iter()
-        .position(|word| EXTENSIONS.contains(&word.as_str()));
+    let is_extension = |word: &String| {
+        let name = word.strip_prefix("--");
+        name.is_some_and(|name| EXTENSIONS.contains(&name))
+    };
+    let extension = words.iter().position(is_extension);
     if let Some(text) = extension.and_then(|at| words.get(at + 1)) {
         return in_text(text, draft, depth + 1);
     }
@@ -214,7 +216,10 @@ impl Adding {
         let installs = self.known.program == INSTALL.program;
         let address = word.starts_with("http://") || word.starts_with("https://");
         let only_options = words.get(1).is_none_or(|word| {
-            ["--env", "-e", "--type", "--header", "--timeout", "--scope"].contains(&word.as_str())
+            let name = word.strip_prefix("--").or_else(|| word.strip_prefix('-'));
+            name.is_some_and(|name| {
+                ["env", "e", "type", "header", "timeout", "scope"].contains(&name)
+            })
         });
         let line = word.contains(' ') && (installs || only_options);
         if !address && !line && !installs {
