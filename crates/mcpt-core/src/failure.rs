@@ -107,6 +107,11 @@ impl Failure {
             self.why.push(format!(
                 "its usage names {way:?}: a program that can do more than serve MCP is given that behind --, as in -- {way}"
             ));
+        } else if last_words::is_usage(log) {
+            self.why.push(
+                "it said how it is to be used: a command or arguments that it needs to serve MCP are given behind --"
+                    .to_owned(),
+            );
         }
     }
 

@@ -151,6 +151,15 @@ pub(crate) fn way_to_serve(log: &str) -> Option<&'static str> {
     WAYS_TO_SERVE.iter().find(listed).copied()
 }
 
+/// Whether a program has said how it is to be used, which it does when it is not told what to do.
+pub(crate) fn is_usage(log: &str) -> bool {
+    said(log).iter().any(|line| {
+        let lower = line.to_lowercase();
+        let heading = lower.trim_matches(['╭', '╮', '─', ' ', ':']);
+        lower.starts_with("usage:") || matches!(heading, "usage" | "commands" | "subcommands")
+    })
+}
+
 /// Whether a Python program misses what version 2 of the MCP library does not have any more.
 pub(crate) fn wants_older_sdk(log: &str) -> bool {
     let gone = ["No module named 'mcp.", "from 'mcp"];
@@ -343,6 +352,14 @@ mod tests {
             ("mcp is nice\nserver started", None),
         ] {
             assert_eq!(way_to_serve(log), expected, "{log}");
+        }
+        for (log, expected) in [
+            ("Usage: x COMMAND\n", true),
+            ("╭─ Commands ─────────╮\n│ run   Run a server │\n", true),
+            ("COMMANDS\n  init\n", true),
+            ("the usage of memory\ncommands were read", false),
+        ] {
+            assert_eq!(is_usage(log), expected, "{log}");
         }
     }
 }
