@@ -205,6 +205,19 @@ impl Sets {
         self.sets.get(name)
     }
 
+    /// All sets by name, each with the hosts at which it is shown, as [`Sets::at_host`] names them.
+    pub fn all(&self) -> impl Iterator<Item = (&Arc<ServerSet>, Vec<&str>)> {
+        self.sets.values().map(|set| {
+            let shown = self.hosts.iter().filter_map(|(host, shown)| match shown {
+                AtHost::Set(there) if Arc::ptr_eq(there, set) => Some(host.as_str()),
+                AtHost::Set(_) | AtHost::Server { .. } => None,
+            });
+            let mut hosts: Vec<_> = shown.collect();
+            hosts.sort_unstable();
+            (set, hosts)
+        })
+    }
+
     /// What is shown to those who call by this `HOST[:PORT]`: what is named with the port, else what is named without one. With
     /// it comes the `HOST[:PORT]` as the file names it, in lower case: what was called may have another port.
     pub fn at_host(&self, authority: &str) -> Option<(&str, &AtHost)> {

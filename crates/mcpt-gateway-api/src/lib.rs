@@ -38,6 +38,12 @@ pub const LEGS_PATH: &str = "/api/v1/legs";
 /// Where replicas of a gateway give each other of what their callers may still call.
 pub const SHARES_PATH: &str = "/api/v1/shares";
 
+/// Where replicas of a gateway pass on messages of clients of the older transport whose streams another one has.
+pub const OLDER_PATH: &str = "/api/v1/older";
+
+/// Where they pass on requests in sessions with servers of that transport, of which one replica has the stream.
+pub const OLDER_SESSIONS_PATH: &str = "/api/v1/older/sessions";
+
 /// Whether a gateway is the one whose number was asked for, at [`ROUNDS_PATH`]`/of/NUMBER`: calls that wait for their clients are
 /// known to one replica each.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,6 +64,23 @@ pub struct RoundPage {
 pub struct ServersPage {
     /// They.
     pub servers: Vec<KnownServer>,
+    /// Named sets of them, by name; gateways of before do not tell them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sets: Vec<KnownSet>,
+}
+
+/// A named set of servers, which clients see as one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KnownSet {
+    /// Its name.
+    pub name: String,
+    /// Path of its MCP endpoint at the gateway.
+    pub path: String,
+    /// At which hosts it is shown, as `HOST[:PORT]`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hosts: Vec<String>,
+    /// The servers in it that the gateway knows now, as `NAMESPACE/NAME`.
+    pub servers: Vec<String>,
 }
 
 /// A server as a gateway knows it.

@@ -220,13 +220,11 @@ impl Aggregate {
             Ok(sealed) => sealed,
             Err(why) => return Answer::refusal(&Refusal::Unsealable(why), Some(id.raw())),
         };
-        let now = self.parties.exchange.directory.now();
-        let session = JoinedId::of(sealed.as_bytes());
-        let owner = principal_of(extensions);
-        let gone = self.parties.legs.sessions.begin(session, owner, now);
-        self.parties.legs.end_all(gone, extensions.get());
-        self.parties.legs.replicas.tell(session).await;
         self.parties.catalogue.settled().await;
+        let legs = &self.parties.legs;
+        let begun = legs.begins_session(sealed.as_bytes(), extensions);
+        legs.replicas.tell(begun.id()).await;
+        begun.keep();
         let seen = self.parties.catalogue.seen_by(viewer);
         own::initialized(id, &client, &seen, sealed)
     }

@@ -3,6 +3,7 @@
 
 mod anywhere;
 mod body_budget;
+mod elsewhere;
 mod handling;
 mod listening;
 mod permitted;
@@ -37,6 +38,7 @@ use self::request_class::request_id;
 pub(crate) use self::{
     anywhere::Sendable,
     body_budget::{BodyBudget, ReadBody},
+    elsewhere::MAX_SESSION_REQUEST,
     listening::{Listened, Listening},
     request_body::{BodyCopy, RequestBody},
     request_class::{Purpose, RequestClass},

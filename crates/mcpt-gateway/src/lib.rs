@@ -20,6 +20,7 @@ mod metrics;
 mod metrics_api;
 mod noted;
 mod observed;
+mod older_clients;
 mod outer;
 mod pages;
 mod peers;

@@ -27,6 +27,7 @@ use crate::{
     limits::LimitsFile,
     metrics::Metrics,
     metrics_api::{self, MetricsApiError},
+    older_clients::OlderClients,
     pages::{Pages, Told},
     peers::{self, PeerAddresses},
     sets::KnownSets,
@@ -299,19 +300,22 @@ fn stages(
         background.spawn(peers::exchange(peers, known, directory, replicas, heard));
     }
     background.spawn(sweep(Arc::clone(&exchange), Arc::clone(&aggregate)));
+    let older_clients = Arc::new(OlderClients::new(&exchange));
     let stages = Stages {
         access: Access::new(config.access, Arc::clone(&sets)),
         lock,
-        sets,
+        sets: Arc::clone(&sets),
         targets: Targets::new(Arc::clone(&directory), default_namespace.clone()),
         exchange: Arc::clone(&exchange),
         aggregate,
+        older_clients: Arc::clone(&older_clients),
         metrics: Arc::clone(&metrics),
         log: log.clone(),
         audit: audit.clone(),
         pages: Arc::new(Pages {
             directory,
             exchange,
+            older_clients,
             metrics,
             log,
             keys: Arc::clone(&keys),
@@ -320,6 +324,7 @@ fn stages(
             replicas,
             shares: limiter.shares(),
             audit: audit.clone(),
+            sets,
             default_namespace,
             peers_heard,
             closing: closing.clone(),

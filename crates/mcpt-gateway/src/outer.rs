@@ -11,7 +11,7 @@ use hyper::{
 use mcpt_protocol::PROTECTED_RESOURCE;
 use url::Url;
 
-use crate::access::Access;
+use crate::{access::Access, older_clients::CalledAt};
 
 pub(crate) const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -37,10 +37,13 @@ impl OuterUrl {
             None => HeaderValue::from_str(request.uri().authority()?.as_str()).ok()?,
         };
         let proto = headers.get(FORWARDED_PROTO);
+        let called = request.extensions().get::<CalledAt>();
         Some(Self {
             https: proto.is_some_and(|proto| proto.as_bytes().eq_ignore_ascii_case(b"https")),
             authority,
-            uri: request.uri().clone(),
+            uri: called
+                .map_or_else(|| request.uri(), |CalledAt(uri)| uri)
+                .clone(),
         })
     }
 

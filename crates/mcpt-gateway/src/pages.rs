@@ -15,9 +15,9 @@ use http_body_util::{BodyExt as _, Collected, Limited};
 use hyper::{HeaderMap, Method, Request, Response, StatusCode, body::Body};
 use mcpt_core::Namespace;
 use mcpt_gateway_api::{
-    ENDPOINTS_PATH, HEALTH_PATH, KnownServer, LEGS_PATH, METRICS_PATH, READY_PATH, ROUNDS_PATH,
-    RoundPage, RoundsPage, SERVERS_PATH, SESSION_PATH, SESSIONS_PATH, SHARES_PATH, ServersPage,
-    SessionPage,
+    ENDPOINTS_PATH, HEALTH_PATH, KnownServer, LEGS_PATH, METRICS_PATH, OLDER_PATH,
+    OLDER_SESSIONS_PATH, READY_PATH, ROUNDS_PATH, RoundPage, RoundsPage, SERVERS_PATH,
+    SESSION_PATH, SESSIONS_PATH, SHARES_PATH, ServersPage, SessionPage,
 };
 use mcpt_protocol::header::{self, SESSION_ID};
 use mcpt_routing::{Conditions, JoinedId, RoundKey, Rounds, Server, SessionKeys};
@@ -30,11 +30,13 @@ use crate::{
     aggregate::{MAX_TOLD, Replicas},
     audit::AuditLog,
     directory::Directory,
-    exchange::{BodyBudget, Exchange},
+    exchange::{BodyBudget, Exchange, MAX_SESSION_REQUEST},
     limits::{MAX_SHARES, Shares},
     metrics::{Lost, Metrics},
+    older_clients::{MAX_MESSAGE, OlderClients},
     refusal::{Refusal, page},
     relay::GatewayBody,
+    sets::KnownSets,
     translate::MAX_ROUND,
     upstream::Upstream,
 };
@@ -107,6 +109,10 @@ pub(crate) enum Told {
     Shares,
     /// The next round of a call that is parked here.
     Round,
+    /// A message of a client of the older transport whose stream is here.
+    Older,
+    /// A request in a session with a server of that transport, whose stream is here.
+    OlderSession,
 }
 
 impl Told {
@@ -116,6 +122,8 @@ impl Told {
             (LEGS_PATH, Self::Legs),
             (SHARES_PATH, Self::Shares),
             (ROUNDS_PATH, Self::Round),
+            (OLDER_PATH, Self::Older),
+            (OLDER_SESSIONS_PATH, Self::OlderSession),
         ];
         let told = all.into_iter().find(|(known, _)| *known == path);
         told.map(|(_, told)| told)
@@ -130,6 +138,7 @@ const NO_REPLICA: &str = "not of a replica\n";
 pub(crate) struct Pages {
     pub(crate) directory: Arc<Directory>,
     pub(crate) exchange: Arc<Exchange>,
+    pub(crate) older_clients: Arc<OlderClients>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) log: Option<Arc<AccessLog>>,
     pub(crate) keys: Arc<SessionKeys>,
@@ -138,6 +147,7 @@ pub(crate) struct Pages {
     pub(crate) replicas: Arc<Replicas>,
     pub(crate) shares: Option<Arc<Shares>>,
     pub(crate) audit: Option<Arc<AuditLog>>,
+    pub(crate) sets: Arc<KnownSets>,
     pub(crate) default_namespace: Namespace,
     /// Whether the peers were asked at least once, if there can be any.
     pub(crate) peers_heard: Arc<AtomicBool>,
@@ -176,6 +186,8 @@ impl Pages {
         let most = match told {
             Some(Told::Shares) => MAX_SHARES,
             Some(Told::Round) => MAX_ROUND,
+            Some(Told::Older) => MAX_MESSAGE,
+            Some(Told::OlderSession) => MAX_SESSION_REQUEST,
             Some(Told::Legs) => MAX_TOLD,
             None => 0,
         };
@@ -190,6 +202,8 @@ impl Pages {
                 shares.and_then(|shares| shares.give(&body)).map(text)
             }
             Some(Told::Round) => self.exchange.next_round(&body).await,
+            Some(Told::Older) => self.older_clients.passed(&body).await,
+            Some(Told::OlderSession) => self.exchange.asked_elsewhere(&body).await,
             Some(Told::Legs) => {
                 let taken = self.replicas.take(&body, self.directory.now());
                 taken.map(|()| text("ok\n".to_owned()))
@@ -268,9 +282,13 @@ impl Pages {
         let current = self.directory.table().current();
         let mut servers: Vec<_> = current.iter().collect();
         servers.sort_by_key(|server| server.key());
-        let servers = servers.into_iter();
+        let keys: Vec<_> = servers.iter().map(|server| server.key()).collect();
         ServersPage {
-            servers: servers.map(|server| self.known(server)).collect(),
+            sets: self.sets.shown(&keys),
+            servers: servers
+                .into_iter()
+                .map(|server| self.known(server))
+                .collect(),
         }
     }
 

@@ -89,7 +89,8 @@ impl Place {
             Some(path) => (true, path),
             None => (false, path),
         };
-        let here = ["/", "/mcp", "/mcp/"].contains(&path) || (metadata && path.is_empty());
+        let of_metadata = metadata && ["", "/sse", "/sse/"].contains(&path);
+        let here = ["/", "/mcp", "/mcp/"].contains(&path) || of_metadata;
         if !here {
             return None;
         }

@@ -33,22 +33,32 @@ impl<'a> Route<'a> {
             return Self::Probe(page);
         }
         match path.strip_prefix(PROTECTED_RESOURCE) {
-            Some("/mcp" | "/mcp/") => Self::MetadataOfAll,
-            Some(path) => server_at(path).map_or(Self::Nothing, |(namespace, name)| {
-                Self::Metadata { namespace, name }
-            }),
-            None if matches!(path, "/mcp" | "/mcp/") => Self::All,
-            None => server_at(path).map_or(Self::Nothing, |(namespace, name)| Self::Server {
-                namespace,
-                name,
-            }),
+            // Clients of the older transport look for it at what they have called.
+            Some(path) => match path.strip_prefix("/mcp").or(path.strip_prefix("/sse")) {
+                Some("" | "/") => Self::MetadataOfAll,
+                rest => rest
+                    .and_then(server_at)
+                    .map_or(Self::Nothing, |(namespace, name)| Self::Metadata {
+                        namespace,
+                        name,
+                    }),
+            },
+            None => match path.strip_prefix("/mcp") {
+                Some("" | "/") => Self::All,
+                rest => rest
+                    .and_then(server_at)
+                    .map_or(Self::Nothing, |(namespace, name)| Self::Server {
+                        namespace,
+                        name,
+                    }),
+            },
         }
     }
 }
 
-/// The server that a path means, its namespace first if that is named.
-fn server_at(path: &str) -> Option<(Option<&str>, &str)> {
-    let rest = path.strip_prefix("/mcp/")?;
+/// The server that the rest of a path means, its namespace first if that is named.
+fn server_at(rest: &str) -> Option<(Option<&str>, &str)> {
+    let rest = rest.strip_prefix('/')?;
     // One slash too many at the end is a frequent slip, and harmless.
     let rest = rest.strip_suffix('/').unwrap_or(rest);
     let (namespace, name) = match rest.split_once('/') {
@@ -79,6 +89,14 @@ mod tests {
                 "/.well-known/oauth-protected-resource/mcp/ns/demo/",
                 metadata(Some("ns"), "demo"),
             ),
+            (
+                "/.well-known/oauth-protected-resource/sse/demo",
+                metadata(None, "demo"),
+            ),
+            (
+                "/.well-known/oauth-protected-resource/sse",
+                Route::MetadataOfAll,
+            ),
             ("/.well-known/oauth-protected-resource", Route::Nothing),
             (
                 "/.well-known/oauth-protected-resource/mcp",
@@ -95,6 +113,7 @@ mod tests {
             ("/mcp//demo", Route::Nothing),
             ("/mcp/a/b/c", Route::Nothing),
             ("/mcpx/demo", Route::Nothing),
+            ("/mcpx", Route::Nothing),
         ] {
             assert_eq!(Route::of(path), route, "{path}");
         }

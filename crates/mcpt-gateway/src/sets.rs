@@ -5,6 +5,8 @@ use std::{path::Path, sync::Arc};
 use hyper::{Request, header::HOST, http::uri::Authority};
 use mcpt_aggregate::{AtHost, ServerSet, Sets};
 use mcpt_core::Namespace;
+use mcpt_gateway_api::KnownSet;
+use mcpt_routing::ServerKey;
 use tokio::sync::watch;
 
 use crate::{
@@ -38,6 +40,26 @@ impl KnownSets {
     /// The set with a name.
     pub(crate) fn named(&self, name: &str) -> Option<Arc<ServerSet>> {
         self.0.as_ref()?.now().named(name).cloned()
+    }
+
+    /// All of them by name, with those of these servers that are in each.
+    pub(crate) fn shown(&self, servers: &[&ServerKey]) -> Vec<KnownSet> {
+        let Some(sets) = self.0.as_ref().map(Followed::now) else {
+            return Vec::new();
+        };
+        let known = sets.all().map(|(set, hosts)| {
+            let inside = servers.iter().filter(|key| {
+                let (namespace, name) = (key.namespace.as_str(), key.name.as_str());
+                set.of_server(namespace, name).is_some()
+            });
+            KnownSet {
+                name: set.name().to_owned(),
+                path: format!("/mcp/set/{}", set.name()),
+                hosts: hosts.into_iter().map(str::to_owned).collect(),
+                servers: inside.map(ToString::to_string).collect(),
+            }
+        });
+        known.collect()
     }
 
     /// Whether something is shown to those who call by this `HOST[:PORT]`.

@@ -5,9 +5,14 @@
 //! ```
 //! Each stage knows the ones before it only by what they hand on. Any of them may end the walk with a [`Refusal`].
 
-use std::{sync::Arc, time::Instant};
+use std::{error::Error, sync::Arc, time::Instant};
 
-use hyper::{Method, Request, Response, StatusCode, body::Incoming, header::WWW_AUTHENTICATE};
+use bytes::Bytes;
+use hyper::{
+    Method, Request, Response, StatusCode, Uri,
+    body::{Body, Incoming},
+    header::WWW_AUTHENTICATE,
+};
 use mcpt_access::Permission;
 use mcpt_aggregate::ServerSet;
 use mcpt_routing::Server;
@@ -21,6 +26,7 @@ use crate::{
     metrics::{Metrics, Outcome},
     noted::Noted,
     observed::Observed,
+    older_clients::{self, OlderClients},
     outer::OuterUrl,
     pages::Pages,
     place::{Called, Place},
@@ -34,6 +40,17 @@ use crate::{
     walk::{Walk, trace_of},
 };
 
+/// A body that is read no further than to refuse its request.
+pub(crate) trait Refusable:
+    Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Unpin
+{
+}
+
+impl<B> Refusable for B where
+    B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Unpin
+{
+}
+
 /// The stages of one gateway.
 #[derive(Debug)]
 pub(crate) struct Stages {
@@ -43,6 +60,7 @@ pub(crate) struct Stages {
     pub(crate) targets: Targets,
     pub(crate) exchange: Arc<Exchange>,
     pub(crate) aggregate: Arc<Aggregate>,
+    pub(crate) older_clients: Arc<OlderClients>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) pages: Arc<Pages>,
     pub(crate) log: Option<Arc<AccessLog>>,
@@ -51,7 +69,7 @@ pub(crate) struct Stages {
 
 impl Stages {
     /// Answers one request.
-    pub(crate) async fn answer(&self, request: Request<Incoming>) -> Response<Observed> {
+    pub(crate) async fn answer(self: &Arc<Self>, request: Request<Incoming>) -> Response<Observed> {
         if let Route::Probe(page) = Route::of(request.uri().path()) {
             return Observed::unseen(self.pages.show(page));
         }
@@ -60,6 +78,15 @@ impl Stages {
         if checked.is_ok()
             && let Some(answer) = self.access.preflight(&request)
         {
+            return Observed::unseen(answer);
+        }
+        if checked.is_ok()
+            && let Some(meant) = older_clients::meant_by(request.uri())
+        {
+            // On the heap: other requests need no room for it.
+            let answered = self.older_clients.answer(self, meant, request);
+            let mut answer = Box::pin(answered).await;
+            self.access.share(&page, &mut answer);
             return Observed::unseen(answer);
         }
         let mut walk = Walk::of(&request, &self.metrics, self.log.as_ref());
@@ -101,25 +128,69 @@ impl Stages {
         if !self.lock.is_locked() || called.place.is_for_all() {
             return self.routed(called, request, noted).await;
         }
-        let (mut parts, body) = request.into_parts();
-        let path = parts.uri.path();
-        let admitted = self.lock.admit(
-            path,
-            called.host.as_ref(),
-            &mut parts.headers,
-            &mut parts.extensions,
-        );
-        let admitted = admitted.await;
-        let request = Request::from_parts(parts, body);
-        if let Err(fault) = admitted {
-            return self
-                .unrecognised(fault, called.host.as_ref(), request)
-                .await;
-        }
+        let request = match self.recognised(called.host.as_ref(), request).await {
+            Ok(request) => request,
+            Err(answer) => return *answer,
+        };
         if let Some(caller) = request.extensions().get::<Caller>() {
             noted.note_caller(caller.clone());
         }
         self.routed(called, request, noted).await
+    }
+
+    /// Recognises who has sent a request, unless that was done: its extensions have him, and nothing that a client sends has any.
+    ///
+    /// # Errors
+    /// What he is answered whom nobody knows.
+    async fn recognised<B: Refusable>(
+        &self,
+        host: Option<&NamedHost>,
+        request: Request<B>,
+    ) -> Result<Request<B>, Box<Answer>> {
+        if request.extensions().get::<Caller>().is_some() {
+            return Ok(request);
+        }
+        let (mut parts, body) = request.into_parts();
+        let path = parts.uri.path();
+        let admitted = self
+            .lock
+            .admit(path, host, &mut parts.headers, &mut parts.extensions)
+            .await;
+        let request = Request::from_parts(parts, body);
+        match admitted {
+            Ok(()) => Ok(request),
+            Err(fault) => Err(Box::new(self.unrecognised(fault, host, request).await)),
+        }
+    }
+
+    /// The same for a request that means another path than it has, at which there must be servers.
+    ///
+    /// # Errors
+    /// What he is answered whom nobody knows, or who calls what is not there.
+    pub(crate) async fn recognised_at<B: Refusable>(
+        &self,
+        meant: &Uri,
+        request: Request<B>,
+    ) -> Result<Request<B>, Box<Answer>> {
+        let mut inside = Request::new(());
+        *inside.uri_mut() = meant.clone();
+        inside.headers_mut().clone_from(request.headers());
+        let Called { place, host } = Called::by(&inside, &self.sets);
+        let request = self.recognised(host.as_ref(), request).await?;
+        let found = match place {
+            Place::Together(_) => Ok(()),
+            Place::Server(named) => {
+                let found = self.targets.find(named.namespace.as_deref(), &named.name);
+                found.map(drop)
+            }
+            Place::Metadata(_) | Place::MetadataTogether | Place::Nothing => {
+                Err(Refusal::UnknownPath)
+            }
+        };
+        match found {
+            Ok(()) => Ok(request),
+            Err(refusal) => Err(Box::new(self.exchange.refuse(refusal, request).await)),
+        }
     }
 
     /// Answers a request of somebody who was let in, or one that anybody may send.
@@ -155,11 +226,11 @@ impl Stages {
     }
 
     /// Answers somebody who has no credentials that would let him in.
-    async fn unrecognised(
+    async fn unrecognised<B: Refusable>(
         &self,
         fault: CredentialFault,
         host: Option<&NamedHost>,
-        request: Request<Incoming>,
+        request: Request<B>,
     ) -> Answer {
         self.metrics.nowhere();
         let outer = OuterUrl::of(&request, &self.access);

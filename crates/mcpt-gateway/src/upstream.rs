@@ -116,22 +116,26 @@ impl Upstream {
             }
             return exchanged;
         }
-        let query = request.uri().query().map(str::to_owned);
+        let called = request.uri().clone();
         for _ in 0..=REDIRECTS_MAX {
             if let Err(reason) = self.wire.show(request.headers_mut()) {
-                return Err(SendError::unreachable(request, reason));
+                return Err(SendError::unreachable(request, reason).called_by_client(called));
             }
-            if let Err(reason) = self.address(&mut request, query.as_deref()) {
-                return Err(SendError::unreachable(request, reason));
+            if let Err(reason) = self.address(&mut request, called.query()) {
+                return Err(SendError::unreachable(request, reason).called_by_client(called));
             }
             let asked = request.uri().clone();
             let method = request.method().clone();
             let kept = self.moved.may_be() || self.older.may_be(&request);
             let again = kept.then(|| Again::of(&request));
-            let response = self.wire.exchange(request).await?;
+            let response = match self.wire.exchange(request).await {
+                Ok(answered) => answered,
+                Err(error) => return Err(error.called_by_client(called)),
+            };
             match self.moved.by(&asked, &response) {
                 Moving::Stays if self.older.is_suspected(&method, response.status()) => {
-                    return Box::pin(self.older_or(response, again)).await;
+                    let older = Box::pin(self.older_or(response, again)).await;
+                    return older.map_err(|error| error.called_by_client(called));
                 }
                 Moving::Stays => return Ok(response),
                 Moving::Elsewhere => {
@@ -198,6 +202,11 @@ impl Upstream {
             Some(adapter) => older::exchange(&adapter, request).await,
             None => Ok(response),
         }
+    }
+
+    /// Whether it is of the older transport, and the stream of this session is in this process.
+    pub(crate) fn has_here(&self, session: &str) -> bool {
+        self.older.has(session)
     }
 
     /// The path of its MCP endpoint.

@@ -12,7 +12,7 @@ use mcpt_core::{
     ServerState,
 };
 use mcpt_gateway_api::{
-    ENDPOINTS_PATH, EndpointsPage, KnownEndpoint, KnownServer, SERVERS_PATH, ServersPage,
+    ENDPOINTS_PATH, EndpointsPage, KnownEndpoint, KnownServer, KnownSet, SERVERS_PATH, ServersPage,
 };
 use serde::Serialize;
 
@@ -50,6 +50,9 @@ pub struct Gateway {
     /// The instances of these servers; `None` when none of the pods could be asked, or it is too old to know the question.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub endpoints: Option<Vec<KnownEndpoint>>,
+    /// Named sets of these servers.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sets: Vec<KnownSet>,
     /// Why none could be asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub servers_unknown: Option<String>,
@@ -149,14 +152,16 @@ impl Kubernetes {
             .as_ref()
             .map(|service| urls(release.url.take(), service, &pods))
             .unwrap_or_default();
-        let (servers, endpoints, servers_unknown) = match told {
-            Ok((servers, endpoints)) => (Some(servers), endpoints, None),
+        let (page, endpoints, servers_unknown) = match told {
+            Ok((page, endpoints)) => (Some(page), endpoints, None),
             Err(failure) => (None, None, Some(failure.why.join("; "))),
         };
+        let (servers, sets) = page.map(|page| (page.servers, page.sets)).unzip();
         Ok(Gateway {
             release,
             urls,
             servers,
+            sets: sets.unwrap_or_default(),
             endpoints,
             servers_unknown,
         })
@@ -229,7 +234,7 @@ async fn known(
     cluster: &Cluster,
     selector: String,
     pod: Option<(String, u16)>,
-) -> Result<(Vec<KnownServer>, Option<Vec<KnownEndpoint>>), Failure> {
+) -> Result<(ServersPage, Option<Vec<KnownEndpoint>>), Failure> {
     let what = "cannot ask the gateway for its servers";
     let tunnel = tunnel::open(cluster, selector, pod).await;
     let tunnel = tunnel.map_err(|error| failure(what, &error))?.0;
@@ -258,7 +263,7 @@ async fn known(
         Err(ClientError::Status { status: 404, .. }) => None,
         Err(error) => return Err(error.into_failure(what)),
     };
-    Ok((page.servers, endpoints))
+    Ok((page, endpoints))
 }
 
 /// The ready pods, each with the port of its own pages, by name. Gateways of older versions have them where clients come,

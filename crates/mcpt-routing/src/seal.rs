@@ -48,6 +48,13 @@ pub enum Carried {
     Shares,
     /// The next round of a call, on its way to the replica of a gateway that has the call. No client has it.
     NextRound,
+    /// Which stream a client of the older transport has, and where.
+    OlderSession,
+    /// A message of such a client, on its way to the replica of a gateway that has its stream. No client has it.
+    OlderMessage,
+    /// A request in a session with a server of the older transport, on its way to the replica of a gateway that has the session's
+    /// stream. No client has it.
+    OlderRequest,
 }
 
 impl Carried {
@@ -58,6 +65,9 @@ impl Carried {
             Self::Round => 5,
             Self::Shares => 6,
             Self::NextRound => 7,
+            Self::OlderSession => 8,
+            Self::OlderMessage => 9,
+            Self::OlderRequest => 10,
         }
     }
 }

@@ -53,6 +53,16 @@ pub(super) const PAUSES: &[(&str, usize, &str)] = &[
         "issuers tell of no changes, and are not to be flooded",
     ),
     (
+        "crates/mcpt-gateway/src/older_clients/heard.rs",
+        2,
+        "a server says by time when a stream that has ended may be taken up again",
+    ),
+    (
+        "crates/mcpt-gateway/src/older_clients/session.rs",
+        1,
+        "a silent stream says that it lives by time",
+    ),
+    (
         "crates/mcpt-gateway/src/aggregate/catalogue/keeper.rs",
         1,
         "instances of a server come and go one by one, and none is known to be the last",

@@ -133,10 +133,17 @@ async fn changed(changes: Option<&mut watch::Receiver<()>>) {
     }
 }
 
+/// Whom another replica of the gateway has recognised, where it passes a request on: a digest of the identity. It travels in the
+/// extensions of the request.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PassedOwner(pub(crate) [u8; 32]);
+
 /// Whose a session is that such a request begins, and who alone may use it: a digest of the identity; `None` without a lock.
 pub(crate) fn principal_of(extensions: &Extensions) -> Option<[u8; 32]> {
-    let caller = extensions.get::<Caller>()?;
-    Some(caller.principal.id())
+    match extensions.get::<Caller>() {
+        Some(caller) => Some(caller.principal.id()),
+        None => extensions.get().map(|PassedOwner(owner)| *owner),
+    }
 }
 
 /// Tells a server for whom it is asked, without saying who that is: what keeps something for its callers, as a bridge does,

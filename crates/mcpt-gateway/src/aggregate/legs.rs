@@ -10,10 +10,11 @@ use futures_util::{
     FutureExt as _,
     future::{BoxFuture, Shared},
 };
+use hyper::http::Extensions;
 use mcpt_protocol::{Message, handshake::Initialized};
 use mcpt_routing::{JoinedId, JoinedLeg, JoinedSessions, Server, ServerKey};
 use serde_json::json;
-use tokio::sync::Notify;
+use tokio::{runtime::Handle, sync::Notify};
 
 use super::{
     client::Client,
@@ -21,7 +22,11 @@ use super::{
     replicas::Replicas,
     viewer::Viewer,
 };
-use crate::{access::Caller, exchange::Exchange, upstream::Upstream};
+use crate::{
+    access::{Caller, principal_of},
+    exchange::Exchange,
+    upstream::Upstream,
+};
 
 /// How long a server may take to begin a session. One that is started for each takes seconds for that alone.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -62,6 +67,40 @@ pub(super) struct Legs {
     pub(super) changed: Notify,
 }
 
+/// A session that has begun. Unless it is kept, it is over: its client has gone away before he heard of it.
+#[derive(Debug)]
+pub(super) struct BegunSession<'a> {
+    legs: &'a Arc<Legs>,
+    id: JoinedId,
+    kept: bool,
+}
+
+impl BegunSession<'_> {
+    pub(super) fn id(&self) -> JoinedId {
+        self.id
+    }
+
+    /// Its client hears of it.
+    pub(super) fn keep(mut self) {
+        self.kept = true;
+    }
+}
+
+impl Drop for BegunSession<'_> {
+    fn drop(&mut self) {
+        if self.kept {
+            return;
+        }
+        let now = self.legs.exchange.directory.now();
+        // There is none with any server yet.
+        drop(self.legs.sessions.end(self.id, now));
+        if let Ok(runtime) = Handle::try_current() {
+            let (replicas, id) = (Arc::clone(&self.legs.replicas), self.id);
+            runtime.spawn(async move { replicas.tell(id).await });
+        }
+    }
+}
+
 /// How a leg is gone into.
 pub(super) fn within(leg: &JoinedLeg) -> In<'_> {
     In {
@@ -78,6 +117,24 @@ impl Legs {
             replicas,
             beginning: Mutex::default(),
             changed: Notify::new(),
+        }
+    }
+
+    /// Begins the session that has this id, for whoever sent a request with these extensions.
+    pub(super) fn begins_session(
+        self: &Arc<Self>,
+        sealed: &[u8],
+        extensions: &Extensions,
+    ) -> BegunSession<'_> {
+        let (id, owner) = (JoinedId::of(sealed), principal_of(extensions));
+        let gone = self
+            .sessions
+            .begin(id, owner, self.exchange.directory.now());
+        self.end_all(gone, extensions.get());
+        BegunSession {
+            legs: self,
+            id,
+            kept: false,
         }
     }
 

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use hyper::{Method, Request, body::Incoming, header::HeaderValue, http::request::Parts};
 use mcpt_protocol::{RequestEra, header::SESSION_ID};
-use mcpt_routing::{EndpointId, InFlight, Leg, Server, Ticket, Work};
+use mcpt_routing::{Endpoint, EndpointId, InFlight, Leg, Server, Ticket, Work};
 
 use super::{
     Exchange, Stream, Taken,
     body_budget::ReadBody,
+    elsewhere,
     request_body::RequestBody,
     request_class::{Purpose, RequestClass, request_id},
 };
@@ -249,7 +250,7 @@ impl Exchange {
             && !stateless
             && taken.response.status().is_success()
         {
-            let sealed = self.seal(server, taken.in_flight.endpoint().id(), &session, owner)?;
+            let sealed = self.seal(server, taken.in_flight.endpoint(), &session, owner)?;
             if matches!(class.purpose, Purpose::Initialize) {
                 self.directory
                     .session_used(sealed.as_bytes(), taken.in_flight.endpoint());
@@ -263,18 +264,22 @@ impl Exchange {
     fn seal(
         &self,
         server: &Server<Upstream>,
-        endpoint: &EndpointId,
+        endpoint: &Endpoint<Upstream>,
         session: &HeaderValue,
         owner: Option<[u8; 32]>,
     ) -> Result<HeaderValue, Refusal> {
         let unsealable = |why: String| Refusal::Unsealable(why);
-        let upstream_session = session
+        let session = session
             .to_str()
             .map_err(|error| unsealable(error.to_string()))?;
         let leg = Leg {
             server: server.key().clone(),
-            endpoint: endpoint.clone(),
-            upstream_session: upstream_session.to_owned(),
+            endpoint: endpoint.id().clone(),
+            upstream_session: if endpoint.link().has_here(session) {
+                elsewhere::named(self.replica(), session)
+            } else {
+                session.to_owned()
+            },
         };
         let mut ticket = Ticket::of(leg, unix_time());
         ticket.principal = owner;

@@ -20,7 +20,7 @@ use mcpt_protocol::{
 use mcpt_routing::{Endpoint, InFlight, Leg, Pinned, Place, Server, Work};
 
 use super::{
-    Exchange, Stream, Taken, body_budget::ReadBody, request_body::RequestBody,
+    Exchange, Stream, Taken, body_budget::ReadBody, elsewhere, request_body::RequestBody,
     request_class::request_id,
 };
 use crate::{
@@ -61,6 +61,8 @@ enum Opened {
     AtServer(AtServer),
     /// The gateway keeps it for this client: the server has none.
     Kept(Client),
+    /// A server has it whose stream is in this replica of the gateway, which is another one.
+    Elsewhere(u64),
 }
 
 /// Why a request in a session was not answered: with the request itself if nothing of it was sent.
@@ -101,6 +103,17 @@ impl Exchange {
                 };
                 let answer = self.in_session_for(server, session, &parts, read, noted);
                 return answer.await.holding(place);
+            }
+            Some(Opened::Elsewhere(replica)) => {
+                let (parts, body) = request.into_parts();
+                let body = match self.bodies.read(body).await {
+                    Ok(begun) => self.bodies.whole(begun).await,
+                    Err(refusal) => Err(refusal),
+                };
+                return match body {
+                    Ok(body) => self.passed_on(replica, server, &parts, &body, noted).await,
+                    Err(refusal) => Answer::refusal(&refusal, None),
+                };
             }
             None => return self.refuse(Refusal::UnknownSession, request).await,
         };
@@ -148,6 +161,10 @@ impl Exchange {
                 let answer = self.in_session_for(server, session, &parts, read, noted);
                 return answer.await.holding(place);
             }
+            Some(Opened::Elsewhere(replica)) => {
+                let passed = self.passed_on(replica, server, &parts, &message, noted);
+                return passed.await.holding(place);
+            }
             None => return refused(Refusal::UnknownSession),
         };
         match self.located(server, sealed, opened).await {
@@ -161,6 +178,21 @@ impl Exchange {
         }
     }
 
+    async fn passed_on(
+        &self,
+        replica: u64,
+        server: &Server<Upstream>,
+        parts: &Parts,
+        message: &Bytes,
+        noted: &Noted,
+    ) -> Answer {
+        noted.note_body(message);
+        let asked = self
+            .ask_elsewhere(replica, server.key(), parts, message)
+            .await;
+        asked.unwrap_or_else(|refusal| Answer::refusal(&refusal, request_id(message).as_deref()))
+    }
+
     /// The server once it can be asked, where a session needs none of its instances in particular. That of another session is
     /// gone with its instance, whoever would start one.
     async fn awake_for(
@@ -172,7 +204,7 @@ impl Exchange {
         let by_any = match opened {
             Some(Opened::AtServer(_)) => server.sessions() == Sessions::Stateless,
             Some(Opened::Kept(_)) => true,
-            None => false,
+            Some(Opened::Elsewhere(_)) | None => false,
         };
         if by_any && *method == Method::POST {
             self.awake(server).await
@@ -240,9 +272,15 @@ impl Exchange {
         if !ticket.is_current(unix_time()) || ticket.principal != owner {
             return None;
         }
-        let leg = ticket.leg(server.key())?.clone();
+        let mut leg = ticket.leg(server.key())?.clone();
         if let Some(client) = &ticket.client {
             return Some(Opened::Kept(Client::read(str::from_utf8(client).ok()?)?));
+        }
+        if let Some((replica, own)) = elsewhere::holder(&leg.upstream_session) {
+            if replica != self.replica() {
+                return Some(Opened::Elsewhere(replica));
+            }
+            leg.upstream_session = own.to_owned();
         }
         let own_id = HeaderValue::try_from(&leg.upstream_session).ok()?;
         Some(Opened::AtServer((leg, ticket.issued, own_id)))

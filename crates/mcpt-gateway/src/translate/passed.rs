@@ -125,9 +125,14 @@ impl Exchange {
         Ok(Answer::streamed(response))
     }
 
+    /// The number that this replica has drawn for itself.
+    pub(crate) fn replica(&self) -> u64 {
+        self.translation.parking.replica
+    }
+
     /// Whether this is the replica that draws this number for its rounds.
     pub(crate) fn has_rounds(&self, replica: u64) -> bool {
-        self.translation.parking.replica == replica
+        self.replica() == replica
     }
 
     /// Goes on with a call whose next round another replica has passed on; `None` when that is none with the same keys.

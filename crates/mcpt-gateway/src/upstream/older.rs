@@ -144,6 +144,12 @@ impl Older {
         takes.then(|| Arc::clone(adapter))
     }
 
+    /// Whether this session's stream is here.
+    pub(super) fn has(&self, session: &str) -> bool {
+        let adapter = self.adapter.load();
+        adapter.as_ref().is_some_and(|adapter| adapter.has(session))
+    }
+
     /// Looks whether the endpoint is of the older transport, for a client with these headers.
     pub(super) async fn look(
         &self,

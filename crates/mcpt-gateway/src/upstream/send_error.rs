@@ -3,7 +3,7 @@
 use std::{error::Error, io, time::Duration};
 
 use http_body_util::LengthLimitError;
-use hyper::Request;
+use hyper::{Request, Uri};
 use nix::errno::Errno;
 
 use crate::exchange::RequestBody;
@@ -36,6 +36,15 @@ impl SendError {
             request: Box::new(request),
             reason,
         }
+    }
+
+    /// The same, where a request that comes back is one for the URL that its client called: that of an endpoint may have a key in
+    /// it, which no other one is to see.
+    pub(super) fn called_by_client(mut self, called: Uri) -> Self {
+        if let Self::Unreachable { request, .. } = &mut self {
+            *request.uri_mut() = called;
+        }
+        self
     }
 
     /// What became of an attempt to connect.

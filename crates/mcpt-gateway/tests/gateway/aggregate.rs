@@ -100,7 +100,7 @@ impl<'g> Client<'g> {
         self.ask("tools/call", &json!({"name": tool})).await
     }
 
-    async fn count(&self, tool: &str) -> Value {
+    pub(crate) async fn count(&self, tool: &str) -> Value {
         response(&self.call(tool).await)["result"]["content"][0]["text"].clone()
     }
 
@@ -133,7 +133,7 @@ impl<'g> Client<'g> {
     }
 
     /// The same client at another replica.
-    fn at(&self, gateway: &'g Tellable) -> Self {
+    pub(crate) fn at(&self, gateway: &'g Tellable) -> Self {
         Self {
             gateway,
             session: self.session.clone(),
@@ -486,7 +486,7 @@ async fn ended_sessions_and_foreign_ones_are_unknown() {
 }
 
 /// Waits until a gateway is ready.
-async fn ready(gateway: &Tellable) {
+pub(crate) async fn ready(gateway: &Tellable) {
     let ready = timeout(PATIENCE, async {
         while gateway.exchange("GET", "/readyz", &[], "").await.status != 200 {
             tokio::task::yield_now().await;

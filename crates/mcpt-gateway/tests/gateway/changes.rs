@@ -1,15 +1,21 @@
 //! What changes of a source do to requests and sessions.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, num::NonZeroU32, time::Duration};
 
-use mcpt_routing::{Change, Conditions};
+use mcpt_core::{Namespace, ServerName, Sessions};
+use mcpt_routing::{
+    Address, Change, Conditions, EndpointId, EndpointSpec, Handling, ServerKey, ServerSpec,
+};
+use serde_json::json;
 use tokio::{
     net::{TcpSocket, TcpStream},
     time::timeout,
 };
 
 use crate::{
+    aggregate::nobody,
     harness::{PATIENCE, call, demo, gateway},
+    scripted::{Said, scripted},
     wire::Wire,
 };
 
@@ -116,4 +122,54 @@ async fn a_replica_waits_for_the_endpoint_of_a_session_that_just_began_elsewhere
     let answer = wire.answer().await.unwrap();
     assert_eq!(answer.status, 200, "{answer:?}");
     assert!(answer.text.contains("\"text\":\"1\""), "{answer:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_in_the_url_of_one_endpoint_goes_to_no_other() {
+    let gateway = gateway();
+    let mut server = scripted(json!({"tools": {}}), |asked| match asked.rpc() {
+        "server/discover" => Some(Said::Status(404)),
+        _ => None,
+    })
+    .await;
+    let mut endpoints = Vec::new();
+    for number in 0..9 {
+        let address = if number == 4 {
+            server.address
+        } else {
+            nobody().await
+        };
+        endpoints.push(EndpointSpec {
+            id: EndpointId::new(&number.to_string()),
+            address: Address::parse(&format!("http://{address}/mcp?key=of-{number}")).unwrap(),
+            conditions: Conditions::READY,
+            weight: NonZeroU32::MIN,
+        });
+    }
+    let spec = ServerSpec {
+        key: ServerKey {
+            namespace: Namespace::new("ns").unwrap(),
+            name: ServerName::new("demo").unwrap(),
+        },
+        sessions: Sessions::Stateful,
+        handling: Handling::default(),
+        endpoints,
+    };
+    gateway.tell.send(Change::Snapshot(vec![spec])).unwrap();
+    gateway.shows("condition=\"ready\"} 9").await;
+    let hello = json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params":
+        {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}});
+    let answer = gateway
+        .exchange("POST", "/mcp/demo?mine=too", &[], &hello.to_string())
+        .await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let asked = timeout(PATIENCE, async {
+        loop {
+            let asked = server.asked.recv().await.unwrap();
+            if asked.rpc() == "initialize" {
+                return asked;
+            }
+        }
+    });
+    assert_eq!(asked.await.unwrap().target, "/mcp?key=of-4&mine=too");
 }

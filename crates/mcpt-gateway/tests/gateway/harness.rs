@@ -28,6 +28,9 @@ use crate::wire::{Answer, Wire};
 /// Longest wait for what is bound to come, on a machine that does much else.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
+/// The session key of all gateways.
+pub(crate) const KEY: &str = "the key that all gateways of this test have";
+
 /// A source that says what the test tells it.
 #[derive(Debug)]
 struct Told(UnboundedReceiver<Change>);
@@ -148,7 +151,7 @@ fn gateway_with(
     shutdown: BoxFuture<'static, ()>,
 ) -> (Tellable, BoxFuture<'static, Result<(), GatewayError>>) {
     let (tell, told) = unbounded_channel();
-    let key = Secret::new("the key that all gateways of this test have");
+    let key = Secret::new(KEY);
     let mut config = GatewayConfig::new(
         "127.0.0.1:0".parse().unwrap(),
         Namespace::new("ns").unwrap(),

@@ -7,6 +7,7 @@
 )]
 
 mod aggregate;
+mod aggregate_known;
 mod aggregate_many;
 mod aggregate_stateless;
 mod answers;
@@ -29,6 +30,7 @@ mod naming;
 mod new_clients;
 mod old_clients;
 mod older;
+mod older_clients;
 mod pages;
 mod passed_rounds;
 mod recorded;

@@ -13,11 +13,14 @@ use tokio::{
     net::{TcpListener, TcpStream},
     sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
     task::JoinHandle,
+    time::timeout,
 };
 
 use crate::{
-    harness::{PATIENCE, Tellable, call, gateway},
+    aggregate::ready,
+    harness::{PATIENCE, Tellable, call, gateway, gateway_beside},
     scripted::{Asked, Said, read, scripted},
+    wire::Wire,
 };
 
 /// One session: what it says goes to its stream, and its count of calls.
@@ -279,7 +282,7 @@ async fn trap_18_a_server_of_the_older_transport_is_one_like_any_other() {
     let ended = gateway.exchange("DELETE", "/mcp/demo", &headers, "").await;
     assert_eq!(ended.status, 204);
     let left = async { while server.left.recv().await.is_some_and(|id| id != "3") {} };
-    assert!(tokio::time::timeout(PATIENCE, left).await.is_ok());
+    assert!(timeout(PATIENCE, left).await.is_ok());
     assert_eq!(gateway.call(&other, "count").await.status, 404);
     assert_eq!(text(&gateway.call(&one, "count").await.text), "5");
 }
@@ -296,7 +299,7 @@ async fn a_session_that_the_server_has_given_up_is_a_404() {
             tokio::task::yield_now().await;
         }
     };
-    assert!(tokio::time::timeout(PATIENCE, gone).await.is_ok());
+    assert!(timeout(PATIENCE, gone).await.is_ok());
     let session = gateway.open().await;
     assert_eq!(text(&gateway.call(&session, "count").await.text), "1");
 }
@@ -325,7 +328,7 @@ async fn what_such_a_server_asks_reaches_the_client() {
     let (gateway, _server) = before(beside).await;
     let session = gateway.open().await;
     let headers = [("Mcp-Session-Id", &*session)];
-    let mut wire = crate::wire::Wire::open(gateway.address).await.unwrap();
+    let mut wire = Wire::open(gateway.address).await.unwrap();
     wire.send("POST", "/mcp/demo", &headers, &call("ask").to_string())
         .await
         .unwrap();
@@ -341,7 +344,7 @@ async fn what_such_a_server_asks_reaches_the_client() {
 async fn a_login_that_such_a_server_wants_is_asked_for() {
     let (gateway, _server) = before(beside).await;
     drop(gateway.open().await);
-    let mut wire = crate::wire::Wire::open(gateway.address).await.unwrap();
+    let mut wire = Wire::open(gateway.address).await.unwrap();
     let message = json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params":
         {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}});
     wire.send(
@@ -417,4 +420,40 @@ async fn looked_at_once(script: fn(&Asked) -> Said) {
         looks += usize::from(asked.method == "GET");
     }
     assert_eq!(looks, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_goes_on_whichever_replica_its_requests_come_to() {
+    let server = Older::start(beside).await;
+    let first = gateway();
+    let second = gateway_beside(&first);
+    for gateway in [&first, &second] {
+        gateway.endpoints(&[("a", server.address, Conditions::READY)]);
+        gateway.shows("condition=\"ready\"} 1").await;
+    }
+    ready(&second).await;
+    for (at, by) in [(&first, &second), (&second, &first)] {
+        let session = at.open().await;
+        for (count, by) in (1..).zip([by, at, by]) {
+            let counted = by.call(&session, "count").await;
+            assert_eq!(text(&counted.text), count.to_string());
+        }
+        // A question comes by the one, and its answer by the other.
+        let headers = [("Mcp-Session-Id", &*session)];
+        let mut wire = Wire::open(by.address).await.unwrap();
+        wire.send("POST", "/mcp/demo", &headers, &call("ask").to_string())
+            .await
+            .unwrap();
+        let begun = timeout(PATIENCE, wire.until("roots/list")).await.unwrap();
+        assert!(begun.unwrap().contains("text/event-stream"));
+        let answer = json!({"jsonrpc": "2.0", "id": "q", "result": {"roots": []}});
+        assert_eq!(at.post(&headers, &answer).await.status, 202);
+        let rest = timeout(PATIENCE, wire.until("content")).await.unwrap();
+        assert!(rest.unwrap().contains("\"c\""), "its own id");
+        let ended = by.exchange("DELETE", "/mcp/demo", &headers, "").await;
+        assert_eq!(ended.status, 204);
+        for gateway in [by, at] {
+            assert_eq!(gateway.call(&session, "count").await.status, 404);
+        }
+    }
 }

@@ -138,6 +138,12 @@ async fn a_set_is_a_view_of_its_own_in_both_eras() {
     assert_eq!(title, "The set team of servers");
     let own = [("Mcp-Session-Id", &*session)];
     has(&gateway, path, &own, &SHOWN).await;
+    let mut pages = Wire::open(gateway.admin).await.unwrap();
+    let known = pages.exchange("GET", "/api/v1/servers", &[], "").await;
+    let known: Value = serde_json::from_str(&known.unwrap().text).unwrap();
+    let wanted = json!([{"name": "team", "path": path, "hosts": ["team.example"],
+        "servers": ["ns/one", "other/two"]}]);
+    assert_eq!(known["sets"], wanted);
     let listed = modern_answer(&gateway, path, &[], ("tools/list", &json!({}))).await;
     assert_eq!(names(&listed), SHOWN);
     // What is listed can be called, and what is not cannot, by whatever name.

@@ -44,16 +44,18 @@ pub(super) async fn status(local: &LocalGateway) -> Result<Gateway, Failure> {
         let base = base.ok_or_else(|| Failure::because(unreachable(), "it does not run"))?;
         let servers: ServersPage = page(&base, SERVERS_PATH, &[]).await?;
         let endpoints: EndpointsPage = page(&base, ENDPOINTS_PATH, &[]).await?;
-        Ok::<_, Failure>((servers.servers, endpoints.endpoints))
+        Ok::<_, Failure>((servers, endpoints.endpoints))
     };
-    let (servers, endpoints, servers_unknown) = match pages.await {
-        Ok((servers, endpoints)) => (Some(servers), Some(endpoints), None),
+    let (page, endpoints, servers_unknown) = match pages.await {
+        Ok((page, endpoints)) => (Some(page), Some(endpoints), None),
         Err(failure) => (None, None, Some(failure.why.join("; "))),
     };
+    let (servers, sets) = page.map(|page| (page.servers, page.sets)).unzip();
     Ok(Gateway {
         urls: release.url.iter().cloned().collect(),
         release,
         servers,
+        sets: sets.unwrap_or_default(),
         endpoints,
         servers_unknown,
     })

@@ -79,6 +79,10 @@ fn text(gateway: &Gateway) -> String {
         }
         (None, None) => {}
     }
+    if !gateway.sets.is_empty() {
+        text.push_str("Sets:\n");
+        text.push_str(&sets(gateway).indented(2).text(width));
+    }
     if let Some(endpoints) = &gateway.endpoints
         && !endpoints.is_empty()
     {
@@ -94,18 +98,42 @@ fn text(gateway: &Gateway) -> String {
 
 fn known(gateway: &Gateway, servers: &[KnownServer]) -> Table {
     let mut table = Table::new(&["NAMESPACE", "NAME", "READY", "SESSIONS", "URL"]);
-    let base = gateway.urls.first().map_or("/mcp", String::as_str);
     for server in servers {
-        let path = server.path.strip_prefix("/mcp").unwrap_or(&server.path);
         table.row([
             server.namespace.clone(),
             server.name.clone(),
             format!("{}/{}", server.ready, server.endpoints),
             server.sessions.to_string(),
-            format!("{base}{path}"),
+            url_of(gateway, &server.path),
         ]);
     }
     table
+}
+
+fn sets(gateway: &Gateway) -> Table {
+    let mut table = Table::new(&["NAME", "SERVERS", "HOSTS", "URL"]);
+    for set in &gateway.sets {
+        table.row([
+            set.name.clone(),
+            listed(&set.servers),
+            listed(&set.hosts),
+            url_of(gateway, &set.path),
+        ]);
+    }
+    table
+}
+
+fn listed(names: &[String]) -> String {
+    match names {
+        [] => "-".to_owned(),
+        names => names.join(", "),
+    }
+}
+
+/// The URL of a path at the gateway.
+fn url_of(gateway: &Gateway, path: &str) -> String {
+    let base = gateway.urls.first().map_or("/mcp", String::as_str);
+    format!("{base}{}", path.strip_prefix("/mcp").unwrap_or(path))
 }
 
 fn instances_of(endpoints: &[KnownEndpoint]) -> Table {

@@ -147,6 +147,7 @@ mod tests {
         let bounds = [Some(0.01), Some(0.1), None];
         let buckets = bounds.into_iter().zip(latency);
         ServersPage {
+            sets: Vec::new(),
             servers: vec![KnownServer {
                 namespace: "ns".to_owned(),
                 name: "demo".to_owned(),
