@@ -482,7 +482,7 @@ impl Aggregate {
             if let Some(stream) = self.listening().remove(&session.id) {
                 stream.cancel();
             }
-            return own::accepted();
+            return own::ended();
         }
         if let Some(event) = parts.headers.get(LAST_EVENT_ID) {
             let event = event.to_str().ok().and_then(Tag::read_event_id);

@@ -62,6 +62,13 @@ pub(super) fn accepted() -> Answer {
     answer
 }
 
+/// A session has ended. Some clients take no other status for that, nor 202.
+pub(super) fn ended() -> Answer {
+    let mut answer = accepted();
+    *answer.response.status_mut() = StatusCode::NO_CONTENT;
+    answer
+}
+
 fn json_answer(text: String) -> Answer {
     Answer {
         response: page(StatusCode::OK, media::JSON, text),

@@ -456,7 +456,7 @@ async fn ended_sessions_and_foreign_ones_are_unknown() {
     servers(&gateway, &[("demo", server.address)]);
     let client = Client::open(&gateway).await;
     client.call("demo_tool").await;
-    assert_eq!(client.exchange("DELETE", &[], "").await.status, 202);
+    assert_eq!(client.exchange("DELETE", &[], "").await.status, 204);
     let deleted = asked(&mut server, "DELETE").await;
     assert_eq!(deleted.header("mcp-session-id"), Some("own"));
     assert_eq!(client.call("demo_tool").await.status, 404);
@@ -562,7 +562,7 @@ async fn replicas_agree_on_what_is_over() {
     ready(&second).await;
     let client = Client::open(&second).await;
     assert_eq!(client.at(&first).count("one_counter").await, "1");
-    assert_eq!(client.exchange("DELETE", &[], "").await.status, 202);
+    assert_eq!(client.exchange("DELETE", &[], "").await.status, 204);
     let client = client.at(&first);
     let over = timeout(PATIENCE, async {
         while client.call("one_counter").await.status != 404 {
