@@ -1,6 +1,6 @@
 //! Values that must never be printed.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use secrecy::{ExposeSecret, SecretString};
 
@@ -60,20 +60,23 @@ pub fn sounds_secret(name: &str) -> bool {
 const SHORTEST_WITHIN: usize = 4;
 
 /// Replaces the secrets in a text that a server wrote: whole ones, and each line of a secret of several lines by itself, since
-/// programs print those one at a time. One of fewer than four characters is replaced where it stands as a word of its own, not
+/// programs print those one at a time, and each as it stands in the JSON of a structured log. One of fewer than four characters is replaced where it stands as a word of its own, not
 /// as a part of another one; such a line of a longer secret is left.
 pub fn redact<'a>(text: &str, secrets: impl IntoIterator<Item = &'a Secret>) -> String {
-    let mut parts: Vec<&str> = Vec::new();
+    let mut parts: Vec<String> = Vec::new();
     for secret in secrets {
         let whole = secret.expose();
-        parts.push(whole.trim());
-        parts.extend(whole.lines().map(str::trim).filter(|line| is_long(line)));
+        let lines = whole.lines().map(str::trim).filter(|line| is_long(line));
+        for part in lines.chain([whole.trim()]) {
+            parts.extend(in_json(part));
+            parts.push(part.to_owned());
+        }
     }
     parts.retain(|part| !part.is_empty());
     // A secret may be a part of another one.
     parts.sort_unstable_by_key(|part| std::cmp::Reverse(part.len()));
     parts.dedup();
-    parts.into_iter().fold(text.to_owned(), |text, part| {
+    parts.iter().fold(text.to_owned(), |text, part| {
         if !text.contains(part) {
             text
         } else if is_long(part) {
@@ -82,6 +85,29 @@ pub fn redact<'a>(text: &str, secrets: impl IntoIterator<Item = &'a Secret>) -> 
             replace_words(&text, part)
         }
     })
+}
+
+/// A text as JSON has it within quotes: with letters of all scripts, and in ASCII alone. None of one that is the same there.
+fn in_json(text: &str) -> Vec<String> {
+    let quoted = serde_json::Value::from(text).to_string();
+    let within = quoted
+        .strip_prefix('"')
+        .and_then(|rest| rest.strip_suffix('"'));
+    let whole = within.unwrap_or(&quoted);
+    let mut ascii = String::with_capacity(whole.len());
+    for c in whole.chars() {
+        if c.is_ascii() {
+            ascii.push(c);
+        } else {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                // Writing to a string cannot fail.
+                let _ = write!(ascii, "\\u{unit:04x}");
+            }
+        }
+    }
+    let mut forms = vec![whole.to_owned(), ascii];
+    forms.retain(|form| form != text);
+    forms
 }
 
 fn is_long(text: &str) -> bool {
@@ -143,6 +169,24 @@ mod tests {
             ("padded!", "[redacted]!"),
         ] {
             assert_eq!(redact(text, &secrets), expected, "{text}");
+        }
+    }
+
+    /// Structured logs have values of variables within JSON.
+    #[test]
+    fn secrets_in_json_are_replaced() {
+        let secrets = ["pa\"ss\\word", "schön!", "one\ntwo-lines\n"].map(Secret::new);
+        let text = |value: &str| serde_json::json!({"msg": value}).to_string();
+        for (text, expected) in [
+            (text("no pa\"ss\\word"), "{\"msg\":\"no [redacted]\"}"),
+            (text("schön!"), "{\"msg\":\"[redacted]\"}"),
+            (
+                "{\"msg\":\"sch\\u00f6n!\"}".to_owned(),
+                "{\"msg\":\"[redacted]\"}",
+            ),
+            (text("one\ntwo-lines"), "{\"msg\":\"[redacted]\"}"),
+        ] {
+            assert_eq!(redact(&text, &secrets), expected, "{text}");
         }
     }
 
