@@ -8,7 +8,9 @@
 use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::TcpStream,
+    num::NonZeroUsize,
     process::Command,
+    thread,
 };
 
 use mcpt_tests::{
@@ -82,15 +84,20 @@ fn no_server_is_blamed_for_a_want_of_descriptors() {
     let demos = [Process::demo()];
     let gateway = Process::gateway(&[&servers("demo", &demos)]);
     let session = Session::open(&agent(), &gateway.url("/mcp/demo")).id;
-    let (mut busy, mut kept) = (Kept::to(&gateway), Kept::to(&gateway));
-    for client in [&mut busy, &mut kept] {
+    // Each thread of the gateway keeps its own connection to the server.
+    let threads = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let mut busy: Vec<_> = (0..threads).map(|_| Kept::to(&gateway)).collect();
+    let mut kept = Kept::to(&gateway);
+    for client in busy.iter_mut().chain([&mut kept]) {
         client.send(&session, &call("counter", &json!({})));
         assert_eq!(client.answer().0, 200);
     }
     limit(&gateway, "3");
-    // Takes whatever connection to the server is still there.
-    busy.send(&session, &call("slow", &json!({"seconds": 3600})));
-    busy.begin();
+    // They take whatever connections to the server are still there.
+    for client in &mut busy {
+        client.send(&session, &call("slow", &json!({"seconds": 3600})));
+        client.begin();
+    }
     kept.send(&session, &call("counter", &json!({})));
     let (status, text) = kept.answer();
     assert_eq!(status, 503, "{text}");
