@@ -1,7 +1,7 @@
 //! Archives (OCI) that `ctr images import` and `podman load` take. `docker load` takes them by the list of images beside the
 //! index, which is all that versions before 25 know.
 
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::path::Path;
 
 use oci_registry::INDEX;
@@ -43,17 +43,18 @@ impl Image {
         let config = path(&self.config_descriptor.digest);
         let docker = text(&json!([{ "Config": config, "RepoTags": [name], "Layers": layers }]))?;
         let mut archive = Archive(tar::Builder::new(output));
-        archive.append("oci-layout", br#"{"imageLayoutVersion":"1.0.0"}"#)?;
-        archive.append("index.json", &index)?;
-        archive.append("manifest.json", &docker)?;
-        archive.append(&config, &self.config)?;
-        archive.append(&path(self.digest()), &self.manifest)?;
+        archive.text("oci-layout", br#"{"imageLayoutVersion":"1.0.0"}"#)?;
+        archive.text("index.json", &index)?;
+        archive.text("manifest.json", &docker)?;
+        archive.text(&config, &self.config)?;
+        archive.text(&path(self.digest()), &self.manifest)?;
         let mut written: Vec<&str> = Vec::new();
         for layer in &self.layers {
             let digest = layer.descriptor.digest.as_str();
             // Some bases have the same empty layer twice.
             if !written.contains(&digest) {
-                layer.with(|data| archive.append(&path(digest), data))?;
+                let contents = layer.source()?.reader();
+                archive.append(&path(digest), layer.size(), contents)?;
                 written.push(digest);
             }
         }
@@ -66,16 +67,24 @@ impl Image {
 struct Archive<W: Write>(tar::Builder<W>);
 
 impl<W: Write> Archive<W> {
-    fn append(&mut self, path: &str, contents: &[u8]) -> Result<(), Error> {
+    fn text(&mut self, path: &str, contents: &[u8]) -> Result<(), Error> {
+        self.append(path, contents.len() as u64, contents)
+    }
+
+    /// Adds a file of so many bytes, read to their end.
+    fn append(&mut self, path: &str, size: u64, mut contents: impl Read) -> Result<(), Error> {
         let mut header = Header::new_gnu();
         header.set_entry_type(EntryType::Regular);
         header.set_mode(0o644);
         header.set_mtime(0);
         header.set_uid(0);
         header.set_gid(0);
-        header.set_size(contents.len() as u64);
-        let appended = self.0.append_data(&mut header, path, contents);
-        appended.map_err(Error::Write)
+        header.set_size(size);
+        let appended = self.0.append_data(&mut header, path, &mut contents);
+        appended.map_err(|error| match error.kind() {
+            io::ErrorKind::InvalidData => Error::unusable(path, error.to_string()),
+            _ => Error::Write(error),
+        })
     }
 }
 
@@ -95,7 +104,8 @@ pub struct Archived {
 pub fn references(archive: impl Read) -> Result<Vec<Archived>, Error> {
     let broken = |why: &dyn std::fmt::Display| Error::unusable("the archive", why.to_string());
     let mut archive = tar::Archive::new(archive);
-    for entry in archive.entries().map_err(|error| broken(&error))? {
+    // Raw, since names of any length would be read else.
+    for entry in archive.entries().map_err(|error| broken(&error))?.raw(true) {
         let entry = entry.map_err(|error| broken(&error))?;
         let is_index = entry
             .path()

@@ -11,6 +11,9 @@ use serde_json::{Map, Value};
 use self::parts::{ACCEPTED, Config, Manifest, Selected};
 use crate::{Error, Files, Layer};
 
+/// The most bytes of what describes an image.
+const MOST_OF_TEXT: u64 = 16 << 20;
+
 /// An image that is there: its settings, and where its layers are.
 #[derive(Debug, Clone)]
 pub struct Base {
@@ -47,7 +50,12 @@ impl Base {
                     .data)
             })?;
         let Manifest { config, layers } = Manifest::read(&name, &manifest)?;
-        let config = Config::read(&name, &registry.blob(reference, &config)?, architecture)?;
+        if config.size > MOST_OF_TEXT {
+            return Err(Error::unusable(&name, "its settings are too large"));
+        }
+        let mut text = Vec::new();
+        registry.download(reference, &config, &mut text)?;
+        let config = Config::read(&name, &text, architecture)?;
         let mut all = Vec::new();
         for (layer, diff_id) in config.beside(&name, layers)? {
             all.push(Layer::there(layer, diff_id, registry, reference)?);
@@ -117,8 +125,8 @@ impl Base {
         let mut files = Files::default();
         for layer in &mut self.layers {
             layer.keep()?;
-            let what = &self.name;
-            layer.with(|data| files.add(what, &layer.descriptor.media_type, data))?;
+            let mut data = layer.source()?.reader();
+            files.add(&self.name, &layer.descriptor.media_type, &mut data)?;
         }
         Ok(files)
     }

@@ -10,11 +10,18 @@ use tar::EntryType;
 
 use crate::{
     Error,
+    entries::{self, FileEntry},
     layer::{TAR, TAR_GZIP},
 };
 
-/// The most files of an image.
-const MOST: usize = 2_000_000;
+/// The most bytes of memory for the names of an image's files.
+const MOST: usize = 256 << 20;
+/// What a name takes beside its own bytes.
+const BESIDE: usize = 128;
+/// The most folders in each other.
+const DEEPEST: usize = 256;
+/// The most bytes of all layers unpacked: more than the largest images have.
+const MOST_UNPACKED: u64 = 256 << 30;
 /// The most links on the way to a file, as Linux has it.
 const MOST_LINKS: usize = 40;
 /// What the name of a file begins with that takes away one of a layer below.
@@ -23,8 +30,26 @@ const GONE: &str = ".wh.";
 const ALL_GONE: &str = ".wh..wh..opq";
 
 /// The files of an image by their paths, which have no leading slash; not what is in them.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Files(BTreeMap<String, Kind>);
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Files {
+    all: BTreeMap<String, Kind>,
+    /// How many bytes of memory their names take, and how many they may.
+    bytes: usize,
+    most: usize,
+    /// How many bytes the layers have had that were laid over each other.
+    unpacked: u64,
+}
+
+impl Default for Files {
+    fn default() -> Self {
+        Self {
+            all: BTreeMap::new(),
+            bytes: 0,
+            most: MOST,
+            unpacked: 0,
+        }
+    }
+}
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Kind {
@@ -33,17 +58,26 @@ enum Kind {
     Link(String),
 }
 
+/// What one layer says.
+#[derive(Debug, Default)]
+struct Told {
+    files: Vec<(String, Kind)>,
+    gone: Vec<String>,
+    all_gone: Vec<String>,
+    bytes: usize,
+}
+
 impl Files {
     /// Whether there is a program at an absolute path, links followed.
     pub fn has_program(&self, path: &str) -> bool {
-        let found = self.real(path).and_then(|path| self.0.get(&path));
+        let found = self.real(path).and_then(|path| self.all.get(&path));
         found == Some(&Kind::File { executable: true })
     }
 
     /// Whether there is a folder at an absolute path, links followed.
     pub fn has_folder(&self, path: &str) -> bool {
         let found = self.real(path);
-        found.is_some_and(|path| path.is_empty() || self.0.get(&path) == Some(&Kind::Folder))
+        found.is_some_and(|path| path.is_empty() || self.all.get(&path) == Some(&Kind::Folder))
     }
 
     /// The names in the folder at an absolute path, links followed.
@@ -56,7 +90,7 @@ impl Files {
         } else {
             format!("{folder}/")
         };
-        let below = self.0.range(begin.clone()..);
+        let below = self.all.range(begin.clone()..);
         let below = below.map_while(|(path, _)| path.strip_prefix(begin.as_str()));
         below
             .filter(|name| !name.is_empty() && !name.contains('/'))
@@ -75,7 +109,7 @@ impl Files {
                 continue;
             }
             done.push(part);
-            if let Some(Kind::Link(target)) = self.0.get(&done.join("/")) {
+            if let Some(Kind::Link(target)) = self.all.get(&done.join("/")) {
                 links += 1;
                 if links > MOST_LINKS {
                     return None;
@@ -91,18 +125,28 @@ impl Files {
     }
 
     /// Lays a layer over what is known; `what` is the image, for errors.
-    pub(crate) fn add(&mut self, what: &str, media_type: &str, data: &[u8]) -> Result<(), Error> {
+    pub(crate) fn add(
+        &mut self,
+        what: &str,
+        media_type: &str,
+        data: &mut dyn Read,
+    ) -> Result<(), Error> {
         let broken = |error: &io::Error| {
             Error::unusable(what, format!("a layer of it cannot be read: {error}"))
         };
         match media_type {
-            TAR => self.lay(what, data, &broken),
-            TAR_GZIP => self.lay(what, MultiGzDecoder::new(data), &broken),
-            other => Err(Error::unusable(
-                what,
-                format!("a layer of it is compressed as nothing here reads it: {other}"),
-            )),
+            TAR => self.lay(what, &mut *data, &broken)?,
+            TAR_GZIP => self.lay(what, MultiGzDecoder::new(&mut *data), &broken)?,
+            other => {
+                return Err(Error::unusable(
+                    what,
+                    format!("a layer of it is compressed as nothing here reads it: {other}"),
+                ));
+            }
         }
+        // Whether they are the right bytes is known at their end.
+        let rest = io::copy(data, &mut io::sink());
+        rest.map(|_| ()).map_err(|error| broken(&error))
     }
 
     fn lay(
@@ -111,59 +155,36 @@ impl Files {
         layer: impl Read,
         broken: &dyn Fn(&io::Error) -> Error,
     ) -> Result<(), Error> {
-        let mut own: Vec<(String, Kind)> = Vec::new();
-        let mut gone: Vec<String> = Vec::new();
-        let mut all_gone: Vec<String> = Vec::new();
-        let mut archive = tar::Archive::new(layer);
-        for entry in archive.entries().map_err(|error| broken(&error))? {
-            let entry = entry.map_err(|error| broken(&error))?;
-            let path = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
-            if path.split('/').any(|part| part == "..") {
-                let why = format!("a layer of it has a file outside of it: {path:?}");
-                return Err(Error::unusable(what, why));
-            }
-            let path = parts(&path).collect::<Vec<_>>().join("/");
-            let (folder, name) = path.rsplit_once('/').unwrap_or(("", &path));
-            if name == ALL_GONE {
-                all_gone.push(folder.to_owned());
-                continue;
-            }
-            if let Some(name) = name.strip_prefix(GONE) {
-                gone.push(format!("{folder}/{name}"));
-                continue;
-            }
-            let kind = match entry.header().entry_type() {
-                EntryType::Directory => Kind::Folder,
-                EntryType::Symlink => {
-                    let target = entry.link_name_bytes().unwrap_or_default();
-                    Kind::Link(String::from_utf8_lossy(&target).into_owned())
-                }
-                EntryType::Regular | EntryType::Continuous | EntryType::Link => {
-                    let mode = entry.header().mode().map_err(|error| broken(&error))?;
-                    Kind::File {
-                        executable: mode & 0o111 != 0,
-                    }
-                }
-                _ => continue,
-            };
-            own.push((path, kind));
-            if own.len() + self.0.len() > MOST {
-                return Err(Error::unusable(what, "it has too many files"));
-            }
+        let mut told = Told::default();
+        let mut unpacked = layer.take(MOST_UNPACKED - self.unpacked);
+        let archive = tar::Archive::new(&mut unpacked);
+        let most = self.most;
+        let read = entries::each(archive, broken, &mut |file| told.add(what, file, most));
+        self.unpacked = MOST_UNPACKED - unpacked.limit();
+        if self.unpacked == MOST_UNPACKED {
+            let most = MOST_UNPACKED >> 30;
+            return Err(Error::unusable(
+                what,
+                format!("it has more than {most} GiB"),
+            ));
         }
-        for path in gone {
+        read?;
+        for path in told.gone {
             if let Some(path) = self.place(&path) {
-                self.0.remove(&path);
+                self.remove(&path);
                 self.remove_below(&path);
             }
         }
-        for folder in all_gone {
+        for folder in told.all_gone {
             if let Some(folder) = self.real(&folder) {
                 self.remove_below(&folder);
             }
         }
-        for (path, kind) in own {
+        for (path, kind) in told.files {
             self.put(&path, kind);
+            if self.bytes > most {
+                return Err(too_many(what, most));
+            }
         }
         Ok(())
     }
@@ -182,28 +203,99 @@ impl Files {
             return;
         };
         for (end, _) in path.match_indices('/') {
-            let folder = path.get(..end).unwrap_or_default().to_owned();
-            self.0.entry(folder).or_insert(Kind::Folder);
+            let folder = path.get(..end).unwrap_or_default();
+            if !self.all.contains_key(folder) {
+                self.insert(folder.to_owned(), Kind::Folder);
+            }
         }
         if kind != Kind::Folder {
             self.remove_below(&path);
         }
-        self.0.insert(path, kind);
+        self.insert(path, kind);
+    }
+
+    fn insert(&mut self, path: String, kind: Kind) {
+        self.remove(&path);
+        self.bytes += size(&path, &kind);
+        self.all.insert(path, kind);
+    }
+
+    fn remove(&mut self, path: &str) {
+        if let Some(kind) = self.all.remove(path) {
+            self.bytes -= size(path, &kind);
+        }
     }
 
     fn remove_below(&mut self, folder: &str) {
         if folder.is_empty() {
-            self.0.clear();
+            self.all.clear();
+            self.bytes = 0;
             return;
         }
         let begin = format!("{folder}/");
-        let below = self.0.range(begin.clone()..);
+        let below = self.all.range(begin.clone()..);
         let below = below.take_while(|(path, _)| path.starts_with(&begin));
         let below: Vec<String> = below.map(|(path, _)| path.clone()).collect();
         for path in below {
-            self.0.remove(&path);
+            self.remove(&path);
         }
     }
+}
+
+impl Told {
+    fn add(&mut self, what: &str, file: FileEntry, most: usize) -> Result<(), Error> {
+        let FileEntry {
+            path, target, kind, ..
+        } = file;
+        if path.split('/').any(|part| part == "..") {
+            let why = format!("a layer of it has a file outside of it: {path:?}");
+            return Err(Error::unusable(what, why));
+        }
+        let depth = parts(&path).count();
+        if depth > DEEPEST {
+            let why = format!("a layer of it has a file more than {DEEPEST} folders deep");
+            return Err(Error::unusable(what, why));
+        }
+        let path = parts(&path).collect::<Vec<_>>().join("/");
+        self.bytes += path.len() + target.len() + BESIDE;
+        if self.bytes > most {
+            return Err(too_many(what, most));
+        }
+        let (folder, name) = path.rsplit_once('/').unwrap_or(("", &path));
+        if name == ALL_GONE {
+            self.all_gone.push(folder.to_owned());
+            return Ok(());
+        }
+        if let Some(name) = name.strip_prefix(GONE) {
+            self.gone.push(format!("{folder}/{name}"));
+            return Ok(());
+        }
+        let kind = match kind {
+            EntryType::Directory => Kind::Folder,
+            EntryType::Symlink => Kind::Link(target),
+            EntryType::Regular | EntryType::Continuous | EntryType::Link | EntryType::GNUSparse => {
+                Kind::File {
+                    executable: file.mode & 0o111 != 0,
+                }
+            }
+            _ => return Ok(()),
+        };
+        self.files.push((path, kind));
+        Ok(())
+    }
+}
+
+fn size(path: &str, kind: &Kind) -> usize {
+    let target = match kind {
+        Kind::Link(target) => target.len(),
+        Kind::Folder | Kind::File { .. } => 0,
+    };
+    path.len() + target + BESIDE
+}
+
+fn too_many(what: &str, most: usize) -> Error {
+    let why = format!("the names of its files take more than {} MiB", most >> 20);
+    Error::unusable(what, why)
 }
 
 fn parts(path: &str) -> impl DoubleEndedIterator<Item = &str> {
@@ -219,9 +311,8 @@ mod tests {
     fn lay(files: &mut Files, tree: &Tree, compression: Compression) {
         let layer = Layer::of(tree, compression).unwrap();
         let media_type = layer.descriptor.media_type.clone();
-        layer
-            .with(|data| files.add("it", &media_type, data))
-            .unwrap();
+        let mut data = layer.source().unwrap().reader();
+        files.add("it", &media_type, &mut data).unwrap();
     }
 
     #[test]
@@ -256,7 +347,8 @@ mod tests {
         header.set_mode(0o755);
         tar.append_data(&mut header, "bin/more", io::empty())
             .unwrap();
-        files.add("it", TAR, &tar.into_inner().unwrap()).unwrap();
+        let tar = tar.into_inner().unwrap();
+        files.add("it", TAR, &mut tar.as_slice()).unwrap();
         assert!(files.has_program("/usr/bin/more") && files.has_program("/bin/more"));
         assert!(!files.has_program("/opt/gone") && !files.has_program("/opt/old/a"));
         assert!(files.has_program("/opt/old/b") && !files.has_program("/bin/node"));
@@ -273,11 +365,42 @@ mod tests {
             (TAR_GZIP, b"not gzip"),
             ("application/vnd.oci.image.layer.v1.tar+zstd", b""),
         ] {
-            let refused = files.add("it", media_type, data).unwrap_err().to_string();
+            let refused = files.add("it", media_type, &mut &data[..]);
+            let refused = refused.unwrap_err().to_string();
             assert!(
                 refused.starts_with("it is no image that can be used"),
                 "{refused}"
             );
         }
+    }
+
+    /// Folders that are named only in paths count as well, and files that are there to take others away.
+    #[test]
+    fn names_without_an_end_are_refused() {
+        let archive = |paths: &mut dyn Iterator<Item = String>| {
+            let mut tar = tar::Builder::new(Vec::new());
+            for path in paths {
+                let mut header = tar::Header::new_gnu();
+                header.set_size(0);
+                header.set_mode(0o644);
+                tar.append_data(&mut header, path, io::empty()).unwrap();
+            }
+            tar.into_inner().unwrap()
+        };
+        let refused = |paths: &mut dyn Iterator<Item = String>| {
+            let mut files = Files {
+                most: 1 << 20,
+                ..Files::default()
+            };
+            let refused = files.add("it", TAR, &mut archive(paths).as_slice());
+            refused.unwrap_err().to_string()
+        };
+        let folders = "f/".repeat(200);
+        let in_many = refused(&mut (0..50).map(|number| format!("{number}/{folders}x")));
+        assert!(in_many.contains("take more than 1 MiB"), "{in_many}");
+        let gone = refused(&mut (0..8000).map(|number| format!("a/.wh.{number}")));
+        assert!(gone.contains("take more than 1 MiB"), "{gone}");
+        let deep = refused(&mut std::iter::once("a/".repeat(300) + "b"));
+        assert!(deep.contains("256 folders deep"), "{deep}");
     }
 }

@@ -30,7 +30,7 @@ pub struct Settings {
     pub architecture: String,
 }
 
-/// An image, in memory but for the layers of a base.
+/// An image. Copies of it share their layers.
 #[derive(Debug, Clone)]
 pub struct Image {
     pub(crate) config: Vec<u8>,

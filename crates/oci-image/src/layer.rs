@@ -1,12 +1,13 @@
-//! Layers: files as a tar, compressed or not, by its digests.
+//! Layers: files as a tar, compressed or not, by its digests. Their bytes are in files of this machine that have no name, so that
+//! nothing is left of them, or still in a registry: an image may be larger than the memory.
 
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, BufWriter, Read, Write};
 use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
 
 use flate2::{Compression as Level, GzBuilder};
-use oci_registry::{Descriptor, Reference, Registry, digest, hex};
+use oci_registry::{Descriptor, Reference, Registry, hex};
 use sha2::{Digest as _, Sha256};
 
 use crate::{Error, Tree};
@@ -17,6 +18,9 @@ pub(crate) const TAR: &str = "application/vnd.oci.image.layer.v1.tar";
 pub(crate) const TAR_GZIP: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
 /// What gzip's files begin with.
 pub(crate) const GZIP: [u8; 2] = [0x1f, 0x8b];
+
+/// The most bytes of a layer of another image.
+const MOST: u64 = 16 << 30;
 
 /// Whether layers are compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,7 +43,6 @@ pub struct Layer {
 /// Where the bytes of a layer are.
 #[derive(Debug, Clone)]
 pub(crate) enum Contents {
-    Here(Vec<u8>),
     /// In the repository of the image that it is of.
     At(Box<(Registry, Reference)>),
     /// In a file of this machine, from this byte on; unchecked.
@@ -52,31 +55,35 @@ impl Layer {
     /// # Errors
     /// [`Error::Read`] for a file that is gone or cannot be read.
     pub fn of(tree: &Tree, compression: Compression) -> Result<Self, Error> {
-        let (data, diff_id, media_type) = match compression {
+        let file = tempfile::tempfile().map_err(Error::Write)?;
+        let mut packed = Hashing::new(BufWriter::new(&file));
+        let (diff_id, media_type) = match compression {
             Compression::None => {
-                let mut data = Vec::new();
-                tree.write(&mut data)?;
-                let diff_id = digest(&data);
-                (data, diff_id, TAR)
+                tree.write(&mut packed)?;
+                (None, TAR)
             }
             Compression::Gzip => {
                 let encoder = GzBuilder::new()
                     .mtime(0)
-                    .write(Vec::new(), Level::default());
-                let mut hashing = Hashing {
-                    digest: Sha256::new(),
-                    output: encoder,
-                };
-                tree.write(&mut hashing)?;
-                let diff_id = format!("sha256:{}", hex(&hashing.digest.finalize()));
-                let data = hashing.output.finish().map_err(Error::Write)?;
-                (data, diff_id, TAR_GZIP)
+                    .write(&mut packed, Level::default());
+                let mut plain = Hashing::new(encoder);
+                tree.write(&mut plain)?;
+                let (encoder, diff_id, _) = plain.end();
+                encoder.finish().map_err(Error::Write)?;
+                (Some(diff_id), TAR_GZIP)
             }
         };
+        let (mut output, digest, size) = packed.end();
+        output.flush().map_err(Error::Write)?;
+        drop(output);
         Ok(Self {
-            descriptor: Descriptor::of(media_type, &data),
-            diff_id,
-            contents: Contents::Here(data),
+            diff_id: diff_id.unwrap_or_else(|| digest.clone()),
+            descriptor: Descriptor {
+                media_type: media_type.to_owned(),
+                digest,
+                size,
+            },
+            contents: Contents::Within(Arc::new(file), 0),
         })
     }
 
@@ -127,37 +134,88 @@ impl Layer {
         self.descriptor.size
     }
 
-    /// Fetches it, if it is elsewhere, into a file of this machine without a name.
+    /// Fetches it, if it is elsewhere, into a file of this machine without a name, and keeps that.
     pub(crate) fn keep(&mut self) -> Result<(), Error> {
-        if let Contents::At(place) = &self.contents {
-            let data = place.0.blob(&place.1, &self.descriptor)?;
-            let kept = tempfile::tempfile().and_then(|mut file| {
-                file.write_all(&data)?;
-                Ok(file)
-            });
-            let file = kept.map_err(Error::Write)?;
-            self.contents = Contents::Within(Arc::new(file), 0);
-        }
+        let Source { file, begin, .. } = self.source()?;
+        self.contents = Contents::Within(file, begin);
         Ok(())
     }
 
-    /// Hands out its bytes, fetched first where they are elsewhere.
-    pub(crate) fn with<T>(
-        &self,
-        use_it: impl FnOnce(&[u8]) -> Result<T, Error>,
-    ) -> Result<T, Error> {
-        match &self.contents {
-            Contents::Here(data) => use_it(data),
-            Contents::At(place) => use_it(&place.0.blob(&place.1, &self.descriptor)?),
-            Contents::Within(file, begin) => {
-                let data = read_at(file, *begin, self.descriptor.size).map_err(Error::Write)?;
-                if digest(&data) != self.descriptor.digest {
-                    let why = "its bytes are others than its manifest says";
-                    return Err(Error::unusable(&self.descriptor.digest, why));
+    /// Its bytes, fetched first where they are elsewhere.
+    pub(crate) fn source(&self) -> Result<Source, Error> {
+        let (file, begin) = match &self.contents {
+            Contents::Within(file, begin) => (Arc::clone(file), *begin),
+            Contents::At(place) => {
+                let (registry, reference) = place.as_ref();
+                if self.descriptor.size > MOST {
+                    let why = format!("a layer of it has more than {} GiB", MOST >> 30);
+                    return Err(Error::unusable(reference.to_string(), why));
                 }
-                use_it(&data)
+                let mut file = tempfile::tempfile().map_err(Error::Write)?;
+                registry.download(reference, &self.descriptor, &mut file)?;
+                (Arc::new(file), 0)
             }
+        };
+        Ok(Source {
+            file,
+            begin,
+            size: self.descriptor.size,
+            digest: self.descriptor.digest.clone(),
+        })
+    }
+}
+
+/// Where the bytes of a layer can be read.
+#[derive(Debug, Clone)]
+pub(crate) struct Source {
+    file: Arc<File>,
+    begin: u64,
+    size: u64,
+    digest: String,
+}
+
+impl Source {
+    /// Reads them, from the first one on.
+    pub(crate) fn reader(&self) -> Checked {
+        Checked {
+            source: self.clone(),
+            read: 0,
+            digest: Some(Sha256::new()),
         }
+    }
+}
+
+/// Bytes that are right once their end was read.
+#[derive(Debug)]
+pub(crate) struct Checked {
+    source: Source,
+    read: u64,
+    /// `None` after the end.
+    digest: Option<Sha256>,
+}
+
+impl Read for Checked {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let Some(digest) = &mut self.digest else {
+            return Ok(0);
+        };
+        let left = self.source.size - self.read;
+        if left > 0 {
+            let at = self.source.begin + self.read;
+            let read = Section::new(&self.source.file, at, left).read(buffer)?;
+            if read == 0 && !buffer.is_empty() {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            digest.update(&buffer[..read]);
+            self.read += read as u64;
+            return Ok(read);
+        }
+        let found = self.digest.take().unwrap_or_default().finalize();
+        if format!("sha256:{}", hex(&found)) == self.source.digest {
+            return Ok(0);
+        }
+        let why = "its bytes are others than its manifest says";
+        Err(io::Error::new(io::ErrorKind::InvalidData, why))
     }
 }
 
@@ -200,13 +258,10 @@ pub(crate) fn identify(layer: &mut dyn Read) -> io::Result<(String, &'static str
     let mut begin = Vec::new();
     layer.take(2).read_to_end(&mut begin)?;
     let media_type = if begin == GZIP { TAR_GZIP } else { TAR };
-    let mut hashing = Hashing {
-        digest: Sha256::new(),
-        output: io::sink(),
-    };
+    let mut hashing = Hashing::new(io::sink());
     hashing.write_all(&begin)?;
     io::copy(layer, &mut hashing)?;
-    let digest = format!("sha256:{}", hex(&hashing.digest.finalize()));
+    let (_, digest, _) = hashing.end();
     Ok((digest, media_type))
 }
 
@@ -222,16 +277,34 @@ fn oci_media_type(media_type: &str) -> Option<&'static str> {
     }
 }
 
-/// Hashes what passes.
+/// Hashes and counts what passes.
 struct Hashing<W> {
     digest: Sha256,
+    bytes: u64,
     output: W,
+}
+
+impl<W> Hashing<W> {
+    fn new(output: W) -> Self {
+        Self {
+            digest: Sha256::new(),
+            bytes: 0,
+            output,
+        }
+    }
+
+    /// The output, the digest of what passed and how many bytes that were.
+    fn end(self) -> (W, String, u64) {
+        let digest = format!("sha256:{}", hex(&self.digest.finalize()));
+        (self.output, digest, self.bytes)
+    }
 }
 
 impl<W: Write> Write for Hashing<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let written = self.output.write(bytes)?;
         self.digest.update(&bytes[..written]);
+        self.bytes += written as u64;
         Ok(written)
     }
 
@@ -242,8 +315,6 @@ impl<W: Write> Write for Hashing<W> {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Read as _;
-
     use super::*;
 
     #[test]
@@ -257,12 +328,28 @@ mod tests {
         assert!(packed.size() < plain.size());
         let again = Layer::of(&tree, Compression::Gzip).unwrap();
         assert_eq!(packed.descriptor, again.descriptor);
-        let unpacked = packed.with(|data| {
-            let mut unpacked = Vec::new();
-            let mut reader = flate2::read::GzDecoder::new(data);
-            reader.read_to_end(&mut unpacked).unwrap();
-            Ok(unpacked)
-        });
-        assert_eq!(digest(&unpacked.unwrap()), plain.diff_id);
+        let mut unpacked = Vec::new();
+        let mut reader = flate2::read::GzDecoder::new(packed.source().unwrap().reader());
+        reader.read_to_end(&mut unpacked).unwrap();
+        assert_eq!(oci_registry::digest(&unpacked), plain.diff_id);
+    }
+
+    #[test]
+    fn other_bytes_than_a_manifest_says_are_known_at_their_end() {
+        let mut tree = Tree::default();
+        tree.file("a", "text", 0o644);
+        let layer = Layer::of(&tree, Compression::None).unwrap();
+        let mut source = layer.source().unwrap();
+        let mut reader = source.reader();
+        assert_eq!(
+            io::copy(&mut reader, &mut io::sink()).unwrap(),
+            layer.size()
+        );
+        source.digest = oci_registry::digest(b"other");
+        let refused = io::copy(&mut source.reader(), &mut io::sink()).unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::InvalidData);
+        source.size += 1;
+        let refused = io::copy(&mut source.reader(), &mut io::sink()).unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::UnexpectedEof);
     }
 }

@@ -1,10 +1,12 @@
 //! Images as the OCI image specification 1.1 has them, made of files without an engine.
 //!
-//! Equal files and settings give equal bytes. What an image is made of is held in memory, compressed where that is wished;
-//! layers of a base stay in its registry, or its archive, until they are needed.
+//! Equal files and settings give equal bytes. Layers are in files without names, compressed where that is wished; those of a base
+//! stay in its registry, or its archive, until they are needed. Of images that strangers made no more is held in memory, and no more
+//! read, than within bounds.
 
 mod archive;
 mod base;
+mod entries;
 mod error;
 mod files;
 mod image;

@@ -45,7 +45,10 @@ impl Image {
                     layers: self.layers.len(),
                     size: layer.size(),
                 });
-                layer.with(|data| Ok(registry.upload(reference, &layer.descriptor, data)?))?;
+                let source = layer.source()?;
+                registry.upload_from(reference, &layer.descriptor, &|| {
+                    Ok(Box::new(source.reader()))
+                })?;
             }
             if !registry.has_blob(reference, &self.config_descriptor.digest)? {
                 registry.upload(reference, &self.config_descriptor, &self.config)?;

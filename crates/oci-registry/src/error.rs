@@ -121,6 +121,9 @@ pub enum Error {
         /// What the system says.
         source: std::io::Error,
     },
+    /// What was fetched cannot be written.
+    #[error("cannot write what was fetched")]
+    Write(#[source] std::io::Error),
     /// Anything else that is refused.
     #[error("{0}")]
     Refused(String),

@@ -1,7 +1,8 @@
-//! Requests over HTTP or HTTPS, answered whole, within a time and a size.
+//! Requests over HTTP or HTTPS, answered within a time and a size.
 
 use std::collections::HashMap;
 use std::fmt;
+use std::io::{self, Read, Write};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -9,12 +10,19 @@ use std::time::Duration;
 use secrecy::{ExposeSecret as _, SecretString};
 use ureq::Agent;
 use ureq::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, header};
+use ureq::{Body, SendBody};
 use url::Url;
 
 use crate::{Error, tls};
 
 /// The most bytes of an answer; the largest public index of charts has 30 MB.
 const MOST_BYTES: u64 = 256 * 1024 * 1024;
+
+/// How many bytes are read of what nobody wants.
+const SHORT: u64 = 8 * 1024;
+
+/// How many bytes are copied at a time.
+const PIECE: usize = 64 * 1024;
 
 /// The most redirects of one request.
 const MOST_REDIRECTS: usize = 10;
@@ -77,23 +85,82 @@ pub(crate) struct Ask<'a> {
     /// Sent to the server of `url` alone, wherever that one redirects to.
     pub(crate) authorization: Option<&'a SecretString>,
     pub(crate) headers: &'a [(HeaderName, &'a str)],
-    pub(crate) body: Option<&'a [u8]>,
+    pub(crate) body: Option<Sent<'a>>,
 }
 
-/// An answer, of any status.
+/// Bytes that are sent. With another login they are sent once more.
+#[derive(Clone, Copy)]
+pub(crate) enum Sent<'a> {
+    /// They are in memory.
+    Bytes(&'a [u8]),
+    /// So many, read from their first one each time.
+    From(u64, &'a dyn Fn() -> io::Result<Box<dyn Read>>),
+}
+
+impl fmt::Debug for Sent<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // A login may be in them.
+        f.write_str("Sent")
+    }
+}
+
+/// An answer, of any status, of which the body is still to be read.
 #[derive(Debug)]
 pub(crate) struct Answer {
     /// Where it came from in the end.
     pub(crate) url: Url,
+    /// The same as it may be told.
+    pub(crate) shown: Url,
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
-    pub(crate) body: Vec<u8>,
+    body: Body,
+    /// How long all of it may take.
+    timeout: Duration,
 }
 
 impl Answer {
     /// A header that is text.
     pub(crate) fn header(&self, name: &HeaderName) -> Option<&str> {
         self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    /// The body, when it has no more than so many bytes.
+    pub(crate) fn whole(mut self, most: u64) -> Result<Vec<u8>, Error> {
+        let read = self.body.with_config().limit(most).read_to_vec();
+        read.map_err(|error| failed(&self.shown, &error, self.timeout, most))
+    }
+
+    /// As much of the body as there is room for; what is wrong with it is no matter.
+    pub(crate) fn beginning(mut self, most: u64) -> Vec<u8> {
+        let mut read = Vec::new();
+        // What came before an error is what there is.
+        drop(self.body.as_reader().take(most).read_to_end(&mut read));
+        read
+    }
+
+    /// Lets it be, so that its connection can be used again where nothing but a short text is left on it.
+    pub(crate) fn leave(self) {
+        drop(self.beginning(SHORT));
+    }
+
+    /// Writes the body, when it has no more than so many bytes; how many it has.
+    pub(crate) fn copy(mut self, most: u64, to: &mut dyn Write) -> Result<u64, Error> {
+        let mut from = self.body.with_config().limit(most).reader();
+        let mut buffer = vec![0; PIECE];
+        let mut copied = 0;
+        loop {
+            let read = match from.read(&mut buffer) {
+                Ok(0) => return Ok(copied),
+                Ok(read) => read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => {
+                    let error = ureq::Error::from(error);
+                    return Err(failed(&self.shown, &error, self.timeout, most));
+                }
+            };
+            to.write_all(&buffer[..read]).map_err(Error::Write)?;
+            copied += read as u64;
+        }
     }
 }
 
@@ -131,15 +198,40 @@ impl Http {
             headers: &[],
             body: None,
         };
-        let answer = self.send(&ask, tls)?;
-        if answer.status != StatusCode::OK {
-            return Err(Error::Status {
-                url: url.to_string(),
-                status: answer.status.as_u16(),
-                reason: answer.status.canonical_reason().unwrap_or_default(),
-            });
+        self.found(&ask, tls)?.whole(self.most)
+    }
+
+    /// The same into a file, or whatever takes bytes. How many there are.
+    ///
+    /// # Errors
+    /// As for [`Http::get`], and [`Error::Write`].
+    pub fn download(&self, url: &Url, tls: &Tls, to: &mut dyn Write) -> Result<u64, Error> {
+        let ask = Ask {
+            method: Method::GET,
+            url,
+            authorization: None,
+            headers: &[],
+            body: None,
+        };
+        self.found(&ask, tls)?.copy(self.most, to)
+    }
+
+    /// The answer to a request for something that is there.
+    fn found(&self, ask: &Ask<'_>, tls: &Tls) -> Result<Answer, Error> {
+        let answer = self.send(ask, tls)?;
+        if answer.status == StatusCode::OK {
+            return Ok(answer);
         }
-        Ok(answer.body)
+        Err(Error::Status {
+            url: ask.url.to_string(),
+            status: answer.status.as_u16(),
+            reason: answer.status.canonical_reason().unwrap_or_default(),
+        })
+    }
+
+    /// The most bytes of an answer.
+    pub(crate) fn most(&self) -> u64 {
+        self.most
     }
 
     /// What is at `url`. The user and the password go there only when it is on the server of `repository`.
@@ -174,17 +266,20 @@ impl Http {
             let authorization = ask
                 .authorization
                 .filter(|_| url.origin() == ask.url.origin());
-            let answer = self.send_once(&agent, ask, &url, authorization)?;
+            let shown = shown(ask.url, &url);
+            let answer = self.send_once(&agent, ask, (&url, &shown), authorization)?;
             let next = answer.header(&header::LOCATION);
             match next.filter(|_| answer.status.is_redirection() && ask.body.is_none()) {
                 None => return Ok(answer),
                 Some(next) => {
-                    let next = url.join(next).map_err(|error| broken(&url, &error))?;
+                    let next = url.join(next).map_err(|error| broken(&shown, &error))?;
                     if url.scheme() == "https" && next.scheme() != "https" {
+                        let next = self::shown(ask.url, &next);
                         let reason = format!("redirected to {next}, which is not HTTPS");
-                        return Err(broken(&url, &reason));
+                        return Err(broken(&shown, &reason));
                     }
                     url = next;
+                    answer.leave();
                 }
             }
         }
@@ -198,7 +293,7 @@ impl Http {
         &self,
         agent: &Agent,
         ask: &Ask<'_>,
-        url: &Url,
+        (url, shown): (&Url, &Url),
         authorization: Option<&SecretString>,
     ) -> Result<Answer, Error> {
         let mut request = Request::builder()
@@ -206,49 +301,41 @@ impl Http {
             .uri(url.as_str());
         if let Some(secret) = authorization {
             let mut value = HeaderValue::from_str(secret.expose_secret())
-                .map_err(|error| broken(url, &error))?;
+                .map_err(|error| broken(shown, &error))?;
             value.set_sensitive(true);
             request = request.header(header::AUTHORIZATION, value);
         }
         for (name, value) in ask.headers {
             request = request.header(name, *value);
         }
-        let failed = |error: ureq::Error| self.failed(url, &error);
+        let failed = |error: ureq::Error| failed(shown, &error, self.timeout, self.most);
         let answer = match ask.body {
-            Some(body) => request
+            Some(Sent::Bytes(body)) => request
                 .body(body)
                 .map_err(ureq::Error::from)
                 .and_then(|request| agent.run(request)),
+            Some(Sent::From(size, open)) => {
+                let mut body = open().map_err(|error| broken(shown, &error))?;
+                request
+                    .header(header::CONTENT_LENGTH, size)
+                    .body(SendBody::from_reader(&mut body))
+                    .map_err(ureq::Error::from)
+                    .and_then(|request| agent.run(request))
+            }
             None => request
                 .body(())
                 .map_err(ureq::Error::from)
                 .and_then(|request| agent.run(request)),
         };
-        let mut answer = answer.map_err(failed)?;
-        let body = answer.body_mut().with_config().limit(self.most);
+        let (parts, body) = answer.map_err(failed)?.into_parts();
         Ok(Answer {
-            body: body.read_to_vec().map_err(failed)?,
             url: url.clone(),
-            status: answer.status(),
-            headers: answer.headers().clone(),
+            shown: shown.clone(),
+            status: parts.status,
+            headers: parts.headers,
+            body,
+            timeout: self.timeout,
         })
-    }
-
-    fn failed(&self, url: &Url, error: &ureq::Error) -> Error {
-        match error {
-            ureq::Error::Timeout(_) => Error::TimedOut {
-                url: url.to_string(),
-                seconds: self.timeout.as_secs(),
-            },
-            ureq::Error::BodyExceedsLimit(_) => Error::TooLarge {
-                url: url.to_string(),
-                most: self.most,
-            },
-            other if is_other_protocol(other) => Error::NotTls {
-                url: url.to_string(),
-            },
-            other => broken(url, other),
-        }
     }
 
     /// The agent of these certificates: one for all requests, so that connections are used again.
@@ -261,6 +348,33 @@ impl Http {
         let agent = tls::agent(tls, self.timeout)?;
         agents.insert(tls.clone(), agent.clone());
         Ok(agent)
+    }
+}
+
+/// An address as it may be told: where a server leads to may have a signature in its query, which lets in whoever has it.
+fn shown(asked: &Url, url: &Url) -> Url {
+    let mut shown = url.clone();
+    if url != asked {
+        shown.set_query(None);
+        shown.set_fragment(None);
+    }
+    shown
+}
+
+fn failed(url: &Url, error: &ureq::Error, timeout: Duration, most: u64) -> Error {
+    match error {
+        ureq::Error::Timeout(_) => Error::TimedOut {
+            url: url.to_string(),
+            seconds: timeout.as_secs(),
+        },
+        ureq::Error::BodyExceedsLimit(_) => Error::TooLarge {
+            url: url.to_string(),
+            most,
+        },
+        other if is_other_protocol(other) => Error::NotTls {
+            url: url.to_string(),
+        },
+        other => broken(url, other),
     }
 }
 

@@ -1,21 +1,28 @@
 //! [`Registry`]: blobs, manifests and tags of a registry, and the login there.
 
+use std::io::{self, Read, Write};
+
 use secrecy::SecretString;
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 use ureq::http::{Method, StatusCode, header};
 use url::Url;
 
 use crate::credentials::Login;
-use crate::descriptor::{Descriptor, digest};
+use crate::descriptor::{Descriptor, digest, hex};
+use crate::http::{Answer, Sent};
 use crate::reference::check_digest;
 use crate::session::{Question, Session, refused};
 use crate::{Access, Credentials, Error, Http, Reference};
 
 /// The most bytes of a manifest.
-const MOST_OF_MANIFEST: usize = 4 * 1024 * 1024;
+const MOST_OF_MANIFEST: u64 = 4 * 1024 * 1024;
 
 /// The most pages of tags.
 const MOST_PAGES: usize = 1000;
+
+/// The most bytes of all tags of a repository together.
+const MOST_OF_TAGS: usize = 64 * 1024 * 1024;
 
 /// A client of registries. Its clones share connections and what they were let in with.
 #[derive(Debug, Clone)]
@@ -63,7 +70,7 @@ impl Registry {
         };
         let answer = session.ask(host, &question).map_err(failed)?;
         if answer.status != StatusCode::OK {
-            return Err(failed(refused(&question.method, &answer)));
+            return Err(failed(refused(&question.method, answer)));
         }
         self.credentials.put(host, username, password)
     }
@@ -117,7 +124,7 @@ impl Registry {
         match answer.status {
             StatusCode::OK => Ok(true),
             StatusCode::NOT_FOUND => Ok(false),
-            _ => Err(refused(&question.method, &answer)),
+            _ => Err(refused(&question.method, answer)),
         }
     }
 
@@ -131,6 +138,29 @@ impl Registry {
         blob: &Descriptor,
         data: &[u8],
     ) -> Result<(), Error> {
+        self.put_blob(reference, blob, Sent::Bytes(data))
+    }
+
+    /// The same of bytes that are read while they are sent: as many as the descriptor says, from their first one at each call of
+    /// `open`, since a registry may want a login first.
+    ///
+    /// # Errors
+    /// When they cannot be read, or the registry refuses or does not answer.
+    pub fn upload_from(
+        &self,
+        reference: &Reference,
+        blob: &Descriptor,
+        open: &dyn Fn() -> io::Result<Box<dyn Read>>,
+    ) -> Result<(), Error> {
+        self.put_blob(reference, blob, Sent::From(blob.size, open))
+    }
+
+    fn put_blob(
+        &self,
+        reference: &Reference,
+        blob: &Descriptor,
+        data: Sent<'_>,
+    ) -> Result<(), Error> {
         let path = format!("{}/blobs/uploads/", reference.repository);
         let url = self.session.url(reference.host(), &path)?;
         let scope = scope(reference, "pull,push");
@@ -139,11 +169,11 @@ impl Registry {
             url: &url,
             scope: &scope,
             headers: &[],
-            body: Some(&[]),
+            body: Some(Sent::Bytes(&[])),
         };
         let answer = self.session.ask(reference.host(), &begin)?;
         if answer.status != StatusCode::ACCEPTED {
-            return Err(refused(&begin.method, &answer));
+            return Err(refused(&begin.method, answer));
         }
         let place = answer.header(&header::LOCATION).unwrap_or_default();
         let place = answer.url.join(place);
@@ -162,7 +192,7 @@ impl Registry {
         let answer = self.session.ask(reference.host(), &put)?;
         match answer.status {
             StatusCode::CREATED => Ok(()),
-            _ => Err(refused(&put.method, &answer)),
+            _ => Err(refused(&put.method, answer)),
         }
     }
 
@@ -183,12 +213,12 @@ impl Registry {
             url: &url,
             scope: &scope(reference, "pull,push"),
             headers: &[(header::CONTENT_TYPE, media_type)],
-            body: Some(manifest),
+            body: Some(Sent::Bytes(manifest)),
         };
         let answer = self.session.ask(reference.host(), &question)?;
         match answer.status {
             StatusCode::CREATED => Ok(()),
-            _ => Err(refused(&question.method, &answer)),
+            _ => Err(refused(&question.method, answer)),
         }
     }
 
@@ -207,31 +237,63 @@ impl Registry {
     ) -> Result<Manifest, Error> {
         let path = format!("{}/manifests/{version}", reference.repository);
         let accepted = accepted.join(", ");
-        let manifest = self.get(reference, &path, &accepted, || reference.to_string())?;
-        if manifest.data.len() > MOST_OF_MANIFEST {
-            return Err(Error::TooLarge {
+        let answer = self.get(reference, &path, &accepted, || reference.to_string())?;
+        let said = answer.header(&header::CONTENT_TYPE).unwrap_or_default();
+        let media_type = said.split(';').next().unwrap_or_default().trim().to_owned();
+        let data = answer.whole(MOST_OF_MANIFEST);
+        let data = data.map_err(|error| match error {
+            Error::TooLarge { most, .. } => Error::TooLarge {
                 url: reference.to_string(),
-                most: MOST_OF_MANIFEST as u64,
-            });
-        }
+                most,
+            },
+            other => other,
+        })?;
         if let Some(wanted) = wanted {
-            holds(&reference.to_string(), &manifest.data, wanted)?;
+            holds(&reference.to_string(), digest(&data), wanted)?;
         }
-        Ok(manifest)
+        Ok(Manifest { media_type, data })
     }
 
-    /// A blob of the reference's repository. Its digest holds.
+    /// A blob of the reference's repository, in memory. Its digest holds.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::OtherDigest`], [`Error::TooLarge`]; when the digest is none, or the registry refuses or
-    /// does not answer.
+    /// [`Error::NotFound`], [`Error::OtherDigest`], [`Error::TooLarge`] beyond what the client takes; when the digest is none, or
+    /// the registry refuses or does not answer.
     pub fn blob(&self, reference: &Reference, blob: &Descriptor) -> Result<Vec<u8>, Error> {
+        let data = self
+            .answer_with(reference, blob)?
+            .whole(self.session.most())?;
+        holds(&reference.to_string(), digest(&data), &blob.digest)?;
+        Ok(data)
+    }
+
+    /// Writes a blob of the reference's repository, which may be of any size, while it comes. Its size and its digest hold once
+    /// this has ended well.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::OtherDigest`], [`Error::TooLarge`] beyond the size that the descriptor says,
+    /// [`Error::Write`]; when the digest is none, or the registry refuses or does not answer.
+    pub fn download(
+        &self,
+        reference: &Reference,
+        blob: &Descriptor,
+        to: &mut dyn Write,
+    ) -> Result<(), Error> {
+        let mut hashing = Hashing {
+            digest: Sha256::new(),
+            to,
+        };
+        let answer = self.answer_with(reference, blob)?;
+        answer.copy(blob.size, &mut hashing)?;
+        let found = format!("sha256:{}", hex(&hashing.digest.finalize()));
+        holds(&reference.to_string(), found, &blob.digest)
+    }
+
+    fn answer_with(&self, reference: &Reference, blob: &Descriptor) -> Result<Answer, Error> {
         // It becomes a part of an address.
         check_digest(&blob.digest)?;
         let path = format!("{}/blobs/{}", reference.repository, blob.digest);
-        let data = self.get(reference, &path, "*/*", || blob.digest.clone())?;
-        holds(&reference.to_string(), &data.data, &blob.digest)?;
-        Ok(data.data)
+        self.get(reference, &path, "*/*", || blob.digest.clone())
     }
 
     fn get(
@@ -240,7 +302,7 @@ impl Registry {
         path: &str,
         accepted: &str,
         name: impl Fn() -> String,
-    ) -> Result<Manifest, Error> {
+    ) -> Result<Answer, Error> {
         let url = self.session.url(reference.host(), path)?;
         let question = Question {
             method: Method::GET,
@@ -250,14 +312,10 @@ impl Registry {
             body: None,
         };
         let answer = self.session.ask(reference.host(), &question)?;
-        let said = answer.header(&header::CONTENT_TYPE).unwrap_or_default();
         match answer.status {
-            StatusCode::OK => Ok(Manifest {
-                media_type: said.split(';').next().unwrap_or_default().trim().to_owned(),
-                data: answer.body,
-            }),
+            StatusCode::OK => Ok(answer),
             StatusCode::NOT_FOUND => Err(Error::NotFound(name())),
-            _ => Err(refused(&question.method, &answer)),
+            _ => Err(refused(&question.method, answer)),
         }
     }
 
@@ -269,7 +327,7 @@ impl Registry {
         let path = format!("{}/tags/list", reference.repository);
         let mut url = self.session.url(reference.host(), &path)?;
         let scope = scope(reference, "pull");
-        let mut found = Vec::new();
+        let (mut found, mut bytes) = (Vec::new(), 0);
         for _ in 0..MOST_PAGES {
             let question = Question {
                 method: Method::GET,
@@ -280,16 +338,24 @@ impl Registry {
             };
             let answer = self.session.ask(reference.host(), &question)?;
             if answer.status != StatusCode::OK {
-                return Err(refused(&question.method, &answer));
+                return Err(refused(&question.method, answer));
             }
-            let read = serde_json::from_slice::<Value>(&answer.body);
+            let next = answer.header(&header::LINK).and_then(next_page);
+            let next = next.map(|next| url.join(next)).transpose();
+            let next = next.map_err(|error| unusable(&url, &error))?;
+            let read = serde_json::from_slice::<Value>(&answer.whole(MOST_OF_MANIFEST)?);
             let read = read.map_err(|error| unusable(&url, &error))?;
             let tags = read.get("tags").and_then(Value::as_array);
-            let tags = tags.into_iter().flatten().filter_map(Value::as_str);
-            found.extend(tags.map(str::to_owned));
-            match answer.header(&header::LINK).and_then(next_page) {
+            for tag in tags.into_iter().flatten().filter_map(Value::as_str) {
+                bytes += tag.len() + size_of::<String>();
+                found.push(tag.to_owned());
+            }
+            if bytes > MOST_OF_TAGS {
+                return Err(unusable(&url, &"it has more tags than are read"));
+            }
+            match next {
                 None => return Ok(found),
-                Some(next) => url = url.join(next).map_err(|error| unusable(&url, &error))?,
+                Some(next) => url = next,
             }
         }
         Err(unusable(&url, &"the list of tags has no end"))
@@ -302,8 +368,7 @@ fn scope(reference: &Reference, actions: &str) -> String {
 }
 
 /// Whether something has the digest that it is asked for by.
-fn holds(what: &str, data: &[u8], wanted: &str) -> Result<(), Error> {
-    let found = digest(data);
+fn holds(what: &str, found: String, wanted: &str) -> Result<(), Error> {
     if found == wanted {
         return Ok(());
     }
@@ -312,6 +377,24 @@ fn holds(what: &str, data: &[u8], wanted: &str) -> Result<(), Error> {
         found,
         wanted: wanted.to_owned(),
     })
+}
+
+/// Hashes what is written.
+struct Hashing<'a> {
+    digest: Sha256,
+    to: &'a mut dyn Write,
+}
+
+impl Write for Hashing<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.to.write(bytes)?;
+        self.digest.update(&bytes[..written]);
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.to.flush()
+    }
 }
 
 fn unusable(url: &Url, reason: &dyn std::fmt::Display) -> Error {

@@ -10,11 +10,14 @@ use url::Url;
 
 use crate::challenge::{Challenge, token_server};
 use crate::credentials::{Credentials, Login};
-use crate::http::{Answer, Ask, basic};
+use crate::http::{Answer, Ask, Sent, basic};
 use crate::{Access, Error, Http, Tls, go_json};
 
 /// The most of an error's text that is read, in bytes.
-const MOST_OF_ERROR: usize = 8 * 1024;
+const MOST_OF_ERROR: u64 = 8 * 1024;
+
+/// The most bytes of an answer with a token.
+const MOST_OF_TOKEN: u64 = 1024 * 1024;
 
 /// What sends requests to registries.
 #[derive(Debug, Clone)]
@@ -37,7 +40,7 @@ pub(crate) struct Question<'a> {
     /// What is to be done where, as token servers know it; empty for nothing.
     pub(crate) scope: &'a str,
     pub(crate) headers: &'a [(HeaderName, &'a str)],
-    pub(crate) body: Option<&'a [u8]>,
+    pub(crate) body: Option<Sent<'a>>,
 }
 
 impl Session {
@@ -71,6 +74,11 @@ impl Session {
         }
     }
 
+    /// The most bytes of an answer that is held in memory.
+    pub(crate) fn most(&self) -> u64 {
+        self.http.most()
+    }
+
     /// An address at a registry.
     pub(crate) fn url(&self, host: &str, path: &str) -> Result<Url, Error> {
         let scheme = if self.plain_http { "http" } else { "https" };
@@ -95,6 +103,7 @@ impl Session {
         let Some(wanted) = wanted.and_then(Challenge::parse) else {
             return Ok(answer);
         };
+        answer.leave();
         let login = match &self.named {
             Some(login) => Some(login.clone()),
             None => self.credentials.get(host)?,
@@ -189,21 +198,22 @@ impl Session {
             url: &server,
             authorization: authorization.as_ref(),
             headers: form.as_ref().map_or(&[], |_| &content),
-            body: form.as_ref().map(|form| form.expose_secret().as_bytes()),
+            body: form
+                .as_ref()
+                .map(|form| Sent::Bytes(form.expose_secret().as_bytes())),
         };
         let answer = self.http.send(&ask, &self.tls)?;
         if answer.status != StatusCode::OK {
-            return Err(refused(&ask.method, &answer));
+            return Err(refused(&ask.method, answer));
         }
-        let read = serde_json::from_slice::<Value>(&answer.body).ok();
+        let url = answer.shown.to_string();
+        let read = serde_json::from_slice::<Value>(&answer.whole(MOST_OF_TOKEN)?).ok();
         let token = read.as_ref().and_then(|read| {
             let said = |name: &str| read.get(name).and_then(Value::as_str);
             let said = |name: &str| said(name).filter(|token| !token.is_empty());
             said("access_token").or_else(|| said("token"))
         });
-        let token = token.ok_or_else(|| Error::NoToken {
-            url: answer.url.to_string(),
-        })?;
+        let token = token.ok_or(Error::NoToken { url })?;
         Ok(SecretString::from(token.to_owned()))
     }
 }
@@ -218,22 +228,25 @@ fn scopes<'a>(ours: &'a str, theirs: &'a str) -> BTreeSet<&'a str> {
 }
 
 /// What a registry that refuses says about it, in Helm's words.
-pub(crate) fn refused(method: &Method, answer: &Answer) -> Error {
-    let read = answer.body.get(..MOST_OF_ERROR).unwrap_or(&answer.body);
-    let read = serde_json::from_slice::<Value>(read).unwrap_or_default();
-    let errors = read.get("errors").and_then(Value::as_array);
-    let errors: Vec<String> = errors.into_iter().flatten().map(words).collect();
-    let reason = if errors.is_empty() {
-        let usual = answer.status.canonical_reason();
-        usual.unwrap_or_default().to_owned()
-    } else {
-        errors.join("; ")
-    };
+pub(crate) fn refused(method: &Method, answer: Answer) -> Error {
+    let (url, status) = (answer.shown.to_string(), answer.status);
+    let reason = reason(status, &answer.beginning(MOST_OF_ERROR));
     Error::Answer {
         method: method.to_string(),
-        url: answer.url.to_string(),
-        status: answer.status.as_u16(),
+        url,
+        status: status.as_u16(),
         reason,
+    }
+}
+
+fn reason(status: StatusCode, text: &[u8]) -> String {
+    let read = serde_json::from_slice::<Value>(text).unwrap_or_default();
+    let errors = read.get("errors").and_then(Value::as_array);
+    let errors: Vec<String> = errors.into_iter().flatten().map(words).collect();
+    if errors.is_empty() {
+        status.canonical_reason().unwrap_or_default().to_owned()
+    } else {
+        errors.join("; ")
     }
 }
 
@@ -250,34 +263,20 @@ fn words(error: &Value) -> String {
 
 #[cfg(test)]
 mod tests {
-    use ureq::http::HeaderMap;
-
     use super::*;
 
     #[test]
     fn errors_are_told_in_helms_words() {
-        let answer = |status: u16, body: &str| Answer {
-            url: Url::parse("http://h/v2/").unwrap(),
-            status: StatusCode::from_u16(status).unwrap(),
-            headers: HeaderMap::default(),
-            body: body.as_bytes().to_vec(),
-        };
         for (status, body, words) in [
             (
-                401,
+                StatusCode::UNAUTHORIZED,
                 "{\"errors\":[{\"code\":\"UNAUTHORIZED\",\"message\":\"authentication required\",\"detail\":[{\"Name\":\
                  \"x\",\"Action\":\"pull\"}]},{\"code\":\"DENIED\"}]}",
-                "GET \"http://h/v2/\": response status code 401: unauthorized: authentication required: [map[Action:pull \
-                 Name:x]]; denied",
+                "unauthorized: authentication required: [map[Action:pull Name:x]]; denied",
             ),
-            (
-                502,
-                "<html>",
-                "GET \"http://h/v2/\": response status code 502: Bad Gateway",
-            ),
+            (StatusCode::BAD_GATEWAY, "<html>", "Bad Gateway"),
         ] {
-            let error = refused(&Method::GET, &answer(status, body));
-            assert_eq!(error.to_string(), words);
+            assert_eq!(reason(status, body.as_bytes()), words);
         }
     }
 }

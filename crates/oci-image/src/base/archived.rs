@@ -13,15 +13,13 @@ use oci_registry::{Descriptor, check_digest, digest};
 use serde_json::Value;
 
 use super::{
-    Base,
+    Base, MOST_OF_TEXT,
     parts::{Config, Manifest, Selected, object, select},
 };
-use crate::{Error, Layer, layer};
+use crate::{Error, Layer, entries, layer};
 
-/// The most bytes of what describes an image.
-const MOST_OF_TEXT: u64 = 16 << 20;
 /// The most parts of an archive.
-const MOST_PARTS: usize = 100_000;
+const MOST_PARTS: usize = 20_000;
 /// The annotations by which images are named in an index: containerd's and the OCI's.
 const NAMES: [&str; 2] = [
     "io.containerd.image.name",
@@ -59,19 +57,19 @@ impl Archive {
         }
         let mut parts = BTreeMap::new();
         let mut tar = tar::Archive::new(io::BufReader::new(&file));
-        let broken = |error: io::Error| Error::unusable(&what, error.to_string());
-        for entry in tar.entries().map_err(broken)? {
-            let entry = entry.map_err(broken)?;
-            if !entry.header().entry_type().is_file() {
-                continue;
+        let broken = |error: &io::Error| Error::unusable(&what, error.to_string());
+        let all = tar.entries_with_seek().map_err(|error| broken(&error))?;
+        entries::each_of(all, &broken, &mut |part| {
+            if !part.kind.is_file() {
+                return Ok(());
             }
             if parts.len() == MOST_PARTS {
                 return Err(Error::unusable(&what, "it has too many parts"));
             }
-            let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
-            let name = name.trim_start_matches("./").to_owned();
-            parts.insert(name, (entry.raw_file_position(), entry.size()));
-        }
+            let name = part.path.trim_start_matches("./").to_owned();
+            parts.insert(name, (part.begin, part.size));
+            Ok(())
+        })?;
         Ok(Self {
             path: path.to_owned(),
             file: Arc::new(file),

@@ -12,6 +12,9 @@ const DOCKER_INDEX: &str = "application/vnd.docker.distribution.manifest.list.v2
 /// The most lists within lists.
 const DEPTH: usize = 3;
 
+/// The most layers, of which engines take fewer.
+const MOST_LAYERS: usize = 500;
+
 /// The manifest of one image.
 #[derive(Debug)]
 pub(super) struct Selected {
@@ -72,6 +75,10 @@ impl Manifest {
         let broken = |error: serde_json::Error| Error::unusable(what, error.to_string());
         let config: Descriptor = serde_json::from_value(part("config")).map_err(broken)?;
         let layers: Vec<Descriptor> = serde_json::from_value(part("layers")).map_err(broken)?;
+        if layers.len() > MOST_LAYERS {
+            let why = format!("it has more than {MOST_LAYERS} layers");
+            return Err(Error::unusable(what, why));
+        }
         for part in layers.iter().chain([&config]) {
             check_digest(&part.digest)?;
         }

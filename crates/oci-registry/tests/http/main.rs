@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use oci_registry::{Access, Error, Http, Tls};
+use oci_registry::{Access, Credentials, Descriptor, Error, Http, Reference, Registry, Tls};
 use rcgen::{
     BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     KeyUsagePurpose,
@@ -212,4 +212,93 @@ fn certificates_are_looked_at() {
         let error = get(&anybody, "/", &wrong).unwrap_err();
         assert!(matches!(error, Error::Tls(_)), "{error}");
     }
+}
+
+/// Where a server leads to lets in whoever knows the address.
+#[test]
+fn signatures_of_addresses_are_in_no_error() {
+    let other = Server::start(
+        None,
+        Box::new(|path| {
+            let status = if path.starts_with("/short") {
+                "200 OK\r\nContent-Length: 9\r\nConnection: close\r\n\r\nshort"
+            } else {
+                "403 Forbidden\r\nContent-Length: 0\r\n\r\n"
+            };
+            Some(format!("HTTP/1.1 {status}"))
+        }),
+    );
+    let there = other.url("");
+    let server = Server::start(
+        None,
+        Box::new(move |path| Some(moved(&format!("{there}{path}?X-Signature=hunter2")))),
+    );
+    for path in ["/refused", "/short"] {
+        let error =
+            Http::new(Duration::from_secs(1)).get(&server.url(path), "", &Access::default());
+        let error = error.unwrap_err().to_string();
+        assert!(!error.contains("hunter2"), "{error}");
+    }
+    let seen = other.saw("X-Signature=hunter2");
+    assert!(seen.iter().all(|seen| *seen), "{seen:?}");
+}
+
+/// What a registry says is read as far as it may be long: manifests, errors and tokens in memory, blobs into files.
+#[test]
+fn no_answer_is_longer_than_it_may_be() {
+    let blob = b"layer".repeat(3);
+    let descriptor = Descriptor::of("x", &blob);
+    let (digest, longer) = (
+        descriptor.digest.clone(),
+        Descriptor {
+            size: 14,
+            ..descriptor.clone()
+        },
+    );
+    let text = String::from_utf8(blob.clone()).unwrap();
+    let server = Server::start(
+        None,
+        Box::new(move |path| {
+            Some(if path.ends_with(&digest) {
+                ok(&text)
+            } else if path.ends_with("/error") {
+                let text = "x".repeat(1 << 20);
+                format!(
+                    "HTTP/1.1 500 Error\r\nContent-Length: {}\r\n\r\n{text}",
+                    text.len()
+                )
+            } else {
+                ok(&"x".repeat(5 << 20))
+            })
+        }),
+    );
+    let nowhere = Path::new("/nonexistent");
+    let logins = Credentials {
+        helm: nowhere.join("helm"),
+        docker: nowhere.join("docker"),
+    };
+    let registry = Registry::new(&Http::default(), &Access::default(), true, &logins);
+    let reference = Reference::parse(&format!("{}/a:1", server.address)).unwrap();
+    let mut written = Vec::new();
+    registry
+        .download(&reference, &descriptor, &mut written)
+        .unwrap();
+    assert_eq!(written, blob);
+    let error = registry.download(&reference, &longer, &mut Vec::new());
+    let error = error.unwrap_err();
+    assert!(matches!(error, Error::TooLarge { most: 14, .. }), "{error}");
+    let other = Descriptor {
+        digest: oci_registry::digest(b"other"),
+        size: 6 << 20,
+        ..descriptor
+    };
+    let error = registry.download(&reference, &other, &mut Vec::new());
+    assert!(matches!(error, Err(Error::OtherDigest { .. })), "{error:?}");
+    let error = registry.manifest(&reference, "large", &["x"], None);
+    assert!(matches!(error, Err(Error::TooLarge { .. })), "{error:?}");
+    let error = registry.manifest(&reference, "error", &["x"], None);
+    assert!(
+        matches!(error, Err(Error::Answer { status: 500, .. })),
+        "{error:?}"
+    );
 }
