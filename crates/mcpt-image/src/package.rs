@@ -6,7 +6,10 @@
 mod native;
 mod place;
 
-use std::path::Path;
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
 use mcpt_core::{Ecosystem, Package, Progress, ProgressEvent};
 use mcpt_package::{
@@ -89,7 +92,8 @@ pub struct Built {
 }
 
 impl PackageImage {
-    /// Makes the image of a package upon a base for a processor, `amd64`.
+    /// Makes the image of a package upon a base for a processor, `amd64`. What blocks, as fetching and packing do, is done on threads
+    /// of their own: whoever drops this need not wait for them.
     ///
     /// # Errors
     /// [`BuildError`]. A package of which a byte is not what was locked is none.
@@ -101,25 +105,26 @@ impl PackageImage {
         progress: &dyn Progress,
     ) -> Result<Built, BuildError> {
         progress.event(ProgressEvent::Step(format!("looking into {}", base.name())));
-        let place = Place::of(package, &mut base, architecture)?;
+        let (wanted, machine) = (package.clone(), architecture.to_owned());
+        let looking = aside(move || {
+            let place = Place::of(&wanted, &mut base, &machine)?;
+            Ok((place, base))
+        });
+        let (place, base) = looking.await?;
         let root = tree_in(Path::new(VOLUME));
+        // It stays here, and goes with this: a thread that is left goes on to its end.
         let tree = tree_for_image(package, &place.target, &root, progress).await?;
-        native::check(&tree, &place.target).map_err(|misfit| match misfit {
-            native::Unfit::Misfit(misfit) => BuildError::Native {
-                package: package.source(),
-                base: base.name().to_owned(),
-                misfit: Box::new(misfit),
-            },
-            native::Unfit::Unread(path, error) => oci_image::Error::Read(path, error).into(),
-        })?;
         progress.event(ProgressEvent::Step("packing the image".to_owned()));
-        let mut layers = Vec::new();
-        if let Some(program) = &self.bridge {
-            let mut own = Tree::default();
-            own.file(PROGRAM, program.as_slice(), 0o755);
-            layers.push(Layer::of(&own, Compression::Gzip)?);
-        }
-        layers.push(layer(&tree, &root, &place)?);
+        let packing = Packing {
+            package: package.source(),
+            base: base.name().to_owned(),
+            tree: tree.path().to_owned(),
+            node: tree.node.clone(),
+            root: root.clone(),
+            place: place.clone(),
+            bridge: self.bridge.clone(),
+        };
+        let layers = aside(move || packing.layers()).await?;
         let command = tree.command.clone();
         let lock = lock_digest(package);
         let settings = Settings {
@@ -157,16 +162,53 @@ impl PackageImage {
     }
 }
 
-/// The layer with the tree at its place.
-fn layer(tree: &ImageTree, root: &Path, place: &Place) -> Result<Layer, oci_image::Error> {
-    let mut files = Tree::default();
-    let to = root.display().to_string();
-    files.directory(&to, 0o755);
-    files.copy(&to, tree.path(), &ImageTree::is_trace)?;
-    if !place.has_home {
-        files.directory(HOME, 0o1777);
+/// Does work that blocks on a thread of its own.
+async fn aside<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, BuildError> + Send + 'static,
+) -> Result<T, BuildError> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|error| oci_image::Error::Write(io::Error::other(error)))?
+}
+
+/// A tree that becomes layers.
+struct Packing {
+    package: String,
+    base: String,
+    tree: PathBuf,
+    node: Option<String>,
+    root: PathBuf,
+    place: Place,
+    bridge: Option<Vec<u8>>,
+}
+
+impl Packing {
+    /// Our own program, and the tree at its place, if all that was built fits there.
+    fn layers(self) -> Result<Vec<Layer>, BuildError> {
+        let checked = native::check(&self.tree, self.node.as_deref(), &self.place.target);
+        checked.map_err(|unfit| match unfit {
+            native::Unfit::Misfit(misfit) => BuildError::Native {
+                package: self.package,
+                base: self.base,
+                misfit: Box::new(misfit),
+            },
+            native::Unfit::Unread(path, error) => oci_image::Error::Read(path, error).into(),
+        })?;
+        let mut layers = Vec::new();
+        if let Some(program) = self.bridge {
+            let mut own = Tree::default();
+            own.file(PROGRAM, program, 0o755);
+            layers.push(Layer::of(&own, Compression::Gzip)?);
+        }
+        let mut files = Tree::default();
+        let to = self.root.display().to_string();
+        files.directory(&to, 0o755);
+        files.copy(&to, &self.tree, &ImageTree::is_trace)?;
+        if !self.place.has_home {
+            files.directory(HOME, 0o1777);
+        }
+        layers.push(Layer::of(&files, Compression::Gzip)?);
+        Ok(layers)
     }
-    Layer::of(&files, Compression::Gzip)
 }
 
 fn labels(package: &Package, base: &Base, command: &[String], lock: &str) -> Vec<(String, String)> {

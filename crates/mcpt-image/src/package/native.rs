@@ -1,27 +1,43 @@
 //! Whether what was built on this machine runs where the tree is made for: what came built was chosen for it.
 
 use std::{
-    fmt, fs, io,
+    fmt,
+    fs::{self, File},
+    io,
+    os::unix::fs::FileExt as _,
     path::{Path, PathBuf},
 };
 
 use mcpt_package::{ImageTree, Target};
 
-use crate::elf;
+use crate::elf::{self, Platform, ReadAt};
 
 /// What an addon has that runs on one version of Node.js only; those for all have another one.
 const OF_ONE_NODE: &[u8] = b"node_register_module_v";
 /// What the name of a module has that is for one version of Python only.
 const OF_ONE_PYTHON: &str = ".cpython-3";
+/// The end of the name of a module for several of them.
+const OF_SEVERAL: &str = ".abi3.so";
+/// How many bytes are looked through at a time.
+const PIECE: usize = 64 * 1024;
 
 /// What of a tree does not fit its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Misfit {
-    /// It is for another processor.
+    /// It is for another processor, or another system.
     Processor {
         /// The file.
         file: String,
         /// The one that it is for.
+        has: String,
+        /// The one that it should be for.
+        wanted: String,
+    },
+    /// It is for another C library.
+    Library {
+        /// The file.
+        file: String,
+        /// The one that it is for: `glibc`, `musl`.
         has: String,
         /// The one that it should be for.
         wanted: String,
@@ -40,7 +56,7 @@ pub enum Misfit {
 impl fmt::Display for Misfit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Processor { file, has, wanted } => {
+            Self::Processor { file, has, wanted } | Self::Library { file, has, wanted } => {
                 write!(f, "{file} was built for {has} and not for {wanted}")
             }
             Self::Version {
@@ -67,22 +83,30 @@ pub(super) enum Unfit {
     Unread(PathBuf, io::Error),
 }
 
-/// Looks at all that was built.
-pub(super) fn check(tree: &ImageTree, target: &Target) -> Result<(), Unfit> {
-    let mut folders = vec![tree.path().to_owned()];
+/// Looks at all that was built, with install scripts that ran on this version of Node.js.
+pub(super) fn check(tree: &Path, node: Option<&str>, target: &Target) -> Result<(), Unfit> {
+    let mut folders = vec![tree.to_owned()];
     while let Some(folder) = folders.pop() {
         let unread = |error| Unfit::Unread(folder.clone(), error);
         for entry in fs::read_dir(&folder).map_err(unread)? {
             let entry = entry.map_err(unread)?;
             let path = entry.path();
             let kind = entry.file_type().map_err(unread)?;
-            let name = path.strip_prefix(tree.path()).unwrap_or(&path);
+            let name = path.strip_prefix(tree).unwrap_or(&path);
             let name = name.to_string_lossy();
             if kind.is_dir() && !ImageTree::is_trace(&name) {
                 folders.push(path);
             } else if kind.is_file() && was_built(&path) {
-                let program = fs::read(&path).map_err(unread)?;
-                fits(&name, &program, tree.node.as_deref(), target).map_err(Unfit::Misfit)?;
+                let unread = |error| Unfit::Unread(path.clone(), error);
+                let program = File::open(&path).map_err(unread)?;
+                let read = |at: u64, length: usize| {
+                    let mut bytes = vec![0; length];
+                    let read = program.read_exact_at(&mut bytes, at);
+                    read.is_ok().then_some(bytes)
+                };
+                let of_one = has_mark(&program).map_err(unread)?;
+                let node = node.filter(|_| of_one);
+                fits(&name, &read, node, target).map_err(Unfit::Misfit)?;
             }
         }
     }
@@ -94,17 +118,63 @@ pub(super) fn check(tree: &ImageTree, target: &Target) -> Result<(), Unfit> {
 fn was_built(path: &Path) -> bool {
     let text = path.to_string_lossy();
     let is = |end: &str| path.extension().is_some_and(|extension| extension == end);
-    (is("node") && text.contains("/build/")) || (is("so") && text.contains(OF_ONE_PYTHON))
+    (is("node") && text.contains("/build/"))
+        || (is("so") && (text.contains(OF_ONE_PYTHON) || text.ends_with(OF_SEVERAL)))
 }
 
-fn fits(file: &str, program: &[u8], node: Option<&str>, target: &Target) -> Result<(), Misfit> {
-    if let Some(has) = elf::architecture(program)
-        && has != target.architecture
-    {
-        return Err(Misfit::Processor {
+/// Whether an addon runs on one version of Node.js only. It may be of any size.
+fn has_mark(program: &File) -> io::Result<bool> {
+    let mut piece = vec![0; PIECE + OF_ONE_NODE.len()];
+    let mut at = 0;
+    loop {
+        let read = match program.read_at(&mut piece, at) {
+            Ok(0) => return Ok(false),
+            Ok(read) => read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
+        let mut places = piece[..read].windows(OF_ONE_NODE.len());
+        if places.any(|part| part == OF_ONE_NODE) {
+            return Ok(true);
+        }
+        // It may begin at the end of this piece.
+        at += (read + 1).saturating_sub(OF_ONE_NODE.len()).max(1) as u64;
+    }
+}
+
+/// The C library that a module is for, as far as it says so.
+fn c_library(read: ReadAt<'_>) -> Option<&'static str> {
+    let libraries = elf::libraries(read);
+    let is = |known: fn(&str) -> bool| libraries.iter().any(|name| known(name));
+    if is(|name| name.starts_with("libc.musl-") || name == "libc.so") {
+        Some("musl")
+    } else if is(|name| name == "libc.so.6" || name.starts_with("ld-linux-")) {
+        Some("glibc")
+    } else {
+        None
+    }
+}
+
+/// `node` is the version that an addon for one of them was built for.
+fn fits(file: &str, read: ReadAt<'_>, node: Option<&str>, target: &Target) -> Result<(), Misfit> {
+    let foreign = |has: String, wanted: &str| Misfit::Processor {
+        file: file.to_owned(),
+        has,
+        wanted: wanted.to_owned(),
+    };
+    match elf::platform(read) {
+        Some(Platform::Linux(has)) if has != target.architecture => {
+            return Err(foreign(has, &target.architecture));
+        }
+        Some(Platform::Other(system)) => return Err(foreign(system.to_owned(), "Linux")),
+        Some(Platform::Linux(_)) | None => {}
+    }
+    let wanted = if target.musl { "musl" } else { "glibc" };
+    if let Some(has) = c_library(read).filter(|has| *has != wanted) {
+        return Err(Misfit::Library {
             file: file.to_owned(),
             has: has.to_owned(),
-            wanted: target.architecture.clone(),
+            wanted: wanted.to_owned(),
         });
     }
     let wrong = |has: String| Misfit::Version {
@@ -121,10 +191,7 @@ fn fits(file: &str, program: &[u8], node: Option<&str>, target: &Target) -> Resu
             _ => Err(wrong(format!("Python {has}"))),
         };
     }
-    let of_one = program
-        .windows(OF_ONE_NODE.len())
-        .any(|part| part == OF_ONE_NODE);
-    if let Some(node) = node.filter(|_| of_one) {
+    if let Some(node) = node {
         let major = |text: &str| {
             let number = text.trim_start_matches('v').split('.').next();
             number.map(str::to_owned)
@@ -139,6 +206,7 @@ fn fits(file: &str, program: &[u8], node: Option<&str>, target: &Target) -> Resu
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::elf::tests::{at, module};
 
     fn target(version: Option<&str>) -> Target {
         Target {
@@ -149,40 +217,77 @@ mod tests {
         }
     }
 
-    fn program(machine: u8, text: &str) -> Vec<u8> {
-        let mut bytes = vec![0; 64];
-        bytes[..6].copy_from_slice(b"\x7fELF\x02\x01");
-        bytes[18] = machine;
-        bytes.extend(text.bytes());
-        bytes
+    fn found(file: &str, module: &[u8], node: Option<&str>, target: &Target) -> Result<(), String> {
+        fits(file, &at(module), node, target).map_err(|misfit| misfit.to_string())
     }
 
     #[test]
     fn what_was_built_must_fit() {
-        let one = program(62, "\0node_register_module_v137\0");
-        let all = program(62, "\0napi_register_module_v1\0");
-        let other = program(183, "\0napi_register_module_v1\0");
+        let addon = module(62, &["libc.so.6"]);
+        let other = module(183, &["libc.so.6"]);
         let file = "node_modules/a/build/Release/a.node";
-        let text = |program: &[u8], version: Option<&str>| {
-            let found = fits(file, program, Some("v24.1.0"), &target(version));
-            found.map_err(|misfit| misfit.to_string())
-        };
-        assert_eq!(text(&one, Some("24.11.1")), Ok(()));
-        assert_eq!(text(&all, None), Ok(()));
-        let refused = text(&one, Some("22.0.0")).unwrap_err();
+        let one = Some("v24.1.0");
+        assert_eq!(found(file, &addon, one, &target(Some("24.11.1"))), Ok(()));
+        assert_eq!(found(file, &addon, None, &target(None)), Ok(()));
+        let refused = found(file, &addon, one, &target(Some("22.0.0"))).unwrap_err();
         assert!(
             refused.ends_with("built for Node.js v24.1.0 and not for 22.0.0"),
             "{refused}"
         );
-        assert!(text(&one, None).unwrap_err().contains("NODE_VERSION"));
+        let refused = found(file, &addon, one, &target(None)).unwrap_err();
+        assert!(refused.contains("NODE_VERSION"), "{refused}");
+        let refused = found(file, &other, None, &target(None)).unwrap_err();
+        assert!(refused.contains("for arm64 and not for amd64"), "{refused}");
+        let foreign = b"\xcf\xfa\xed\xfe\x07\0\0\x01 and so on, for another system";
+        let refused = found(file, foreign, None, &target(None)).unwrap_err();
         assert!(
-            text(&other, None)
-                .unwrap_err()
-                .contains("for arm64 and not for amd64")
+            refused.ends_with("for macOS and not for Linux"),
+            "{refused}"
         );
-        let module = "venv/lib/python3.11/site-packages/a.cpython-312-x86_64-linux-gnu.so";
-        assert!(fits(module, &program(62, ""), None, &target(Some("3.12"))).is_ok());
-        assert!(fits(module, &program(62, ""), None, &target(Some("3.1"))).is_err());
+        let python = "venv/lib/python3.11/site-packages/a.cpython-312-x86_64-linux-gnu.so";
+        assert!(found(python, &addon, None, &target(Some("3.12"))).is_ok());
+        assert!(found(python, &addon, None, &target(Some("3.1"))).is_err());
+    }
+
+    #[test]
+    fn what_was_built_needs_the_c_library_that_is_there() {
+        let file = "node_modules/a/build/Release/a.node";
+        let musl = Target {
+            musl: true,
+            ..target(None)
+        };
+        for (needed, on_glibc, on_musl) in [
+            (&["libstdc++.so.6", "libc.so.6"][..], "", "glibc"),
+            (&["libc.musl-x86_64.so.1"], "musl", ""),
+            (&["libc.so"], "musl", ""),
+            (&["libstdc++.so.6"], "", ""),
+            (&[], "", ""),
+        ] {
+            for (target, wanted, refused) in
+                [(&target(None), "glibc", on_glibc), (&musl, "musl", on_musl)]
+            {
+                let told = match refused {
+                    "" => Ok(()),
+                    has => Err(format!("{file} was built for {has} and not for {wanted}")),
+                };
+                assert_eq!(found(file, &module(62, needed), None, target), told);
+            }
+        }
+    }
+
+    #[test]
+    fn the_mark_of_an_addon_is_found_wherever_it_is() {
+        for (before, has) in [(0, true), (PIECE - 3, true), (PIECE + 17, true), (5, false)] {
+            let mut addon = vec![0; before];
+            addon.extend(if has {
+                OF_ONE_NODE
+            } else {
+                &b"node_register_mod"[..]
+            });
+            let mut file = tempfile::tempfile().unwrap();
+            io::Write::write_all(&mut file, &addon).unwrap();
+            assert_eq!(has_mark(&file).unwrap(), has, "{before}");
+        }
     }
 
     #[test]
@@ -194,7 +299,8 @@ mod tests {
                 "/t/venv/lib/python3.11/site-packages/a.cpython-311-x86_64-linux-gnu.so",
                 true,
             ),
-            ("/t/venv/lib/python3.11/site-packages/a.abi3.so", false),
+            ("/t/venv/lib/python3.11/site-packages/a.abi3.so", true),
+            ("/t/venv/lib/python3.11/site-packages/a.libs/libz.so", false),
         ] {
             assert_eq!(was_built(Path::new(path)), built, "{path}");
         }

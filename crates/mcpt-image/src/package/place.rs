@@ -10,7 +10,7 @@ use super::{BuildError, HOME, interpreter};
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// Where a package will be.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Place {
     pub(super) target: Target,
     /// The search path.
@@ -40,10 +40,7 @@ impl Place {
             wanted: interpreter(package.ecosystem, wanted),
             package: package.source(),
         })?;
-        let musl = files
-            .names("/lib")
-            .iter()
-            .any(|name| name.starts_with("ld-musl-"));
+        let musl = has_musl(&files);
         Ok(Self {
             target: Target {
                 architecture: architecture.to_owned(),
@@ -55,6 +52,27 @@ impl Place {
             has_home: files.has_folder(HOME),
         })
     }
+}
+
+/// Whether programs run with musl: a system of glibc may have musl beside it.
+fn has_musl(files: &Files) -> bool {
+    let is_there =
+        |folder: &str, known: fn(&str) -> bool| files.names(folder).into_iter().any(known);
+    let loader = |name: &str| name.starts_with("ld-musl-");
+    let glibc = |name: &str| name == "libc.so.6";
+    ["/lib", "/usr/lib"]
+        .iter()
+        .any(|folder| is_there(folder, loader))
+        && ![
+            "/lib64",
+            "/usr/lib64",
+            "/lib/x86_64-linux-gnu",
+            "/lib/aarch64-linux-gnu",
+            "/usr/lib/x86_64-linux-gnu",
+            "/usr/lib/aarch64-linux-gnu",
+        ]
+        .iter()
+        .any(|folder| is_there(folder, glibc))
 }
 
 /// The version of Python that a base has: `3.12`, of several the one that its search path finds first.
