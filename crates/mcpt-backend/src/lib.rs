@@ -59,6 +59,14 @@ pub trait Driver: Send + Sync {
         true
     }
 
+    /// The folder for unpacked bundles, where servers are processes of this machine that can run from one; `None` elsewhere.
+    ///
+    /// # Errors
+    /// Within: when there is no such folder.
+    fn bundles(&self) -> Option<Result<PathBuf, Failure>> {
+        None
+    }
+
     /// A backend that is ready to be used. With `named` the commands in its hints say which backend they are for, since it
     /// is not the one that commands mean which name none.
     ///

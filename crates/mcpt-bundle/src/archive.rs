@@ -1,23 +1,31 @@
-//! The archive of a bundle: looked through before anything is written, then unpacked below one folder.
+//! The archive of a bundle: looked through before anything is written, then written below one folder.
 
 use std::{
+    cell::Cell,
     collections::BTreeSet,
     fmt::Write as _,
-    fs::{self, DirBuilder, File, OpenOptions},
-    io::{self, Cursor, Read as _},
-    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, symlink},
-    path::{Path, PathBuf},
+    fs::{DirBuilder, File, OpenOptions},
+    io::{self, BufReader, Read, Seek, SeekFrom},
+    os::unix::fs::{DirBuilderExt as _, FileExt as _, OpenOptionsExt as _, symlink},
+    path::{Component, Path, PathBuf},
+    rc::Rc,
 };
 
 use sha2::{Digest as _, Sha256};
 use zip::ZipArchive;
 
-use crate::{BundleError, Manifest};
+use crate::{BundleError, Manifest, directory};
 
 /// The file that describes it.
 const MANIFEST: &str = "manifest.json";
+/// The most bytes of an archive.
+const MOST_OF_ARCHIVE: u64 = 512 << 20;
 /// The most entries.
-const MOST_ENTRIES: usize = 100_000;
+pub(crate) const MOST_ENTRIES: usize = 100_000;
+/// The most bytes that are read to find the entries.
+const MOST_OF_DIRECTORY: u64 = 64 << 20;
+/// How many bytes are hashed at a time.
+const PIECE: usize = 64 * 1024;
 /// The most bytes of all files together.
 const MOST_BYTES: u64 = 2 << 30;
 /// From this size on an archive may be a bomb.
@@ -31,10 +39,11 @@ const LONGEST_PATH: usize = 1024;
 /// The most bytes of where a link leads.
 const LONGEST_LINK: u64 = 1024;
 
-/// A bundle in memory, whose entries are all as they must be.
+/// A bundle, whose entries are all as they must be.
 #[derive(Debug)]
 pub struct Bundle {
-    data: Vec<u8>,
+    file: File,
+    sha256: String,
     entries: Vec<Entry>,
     manifest: Manifest,
 }
@@ -54,21 +63,30 @@ enum Kind {
 }
 
 impl Bundle {
-    /// Looks through an archive.
+    /// Looks through an archive, which stays in its file.
     ///
     /// # Errors
     /// [`BundleError`] with what is wrong: no archive, a path that leads out of it, one that is there twice, a link that leads
-    /// out, encryption, more than 100,000 entries or 2 GiB, files a hundred times as large as the archive, or a manifest that
-    /// cannot be used.
-    pub fn read(data: Vec<u8>) -> Result<Self, BundleError> {
-        let mut archive = opened(&data)?;
-        if archive.len() > MOST_ENTRIES {
+    /// out, encryption, more than 100,000 files and folders, 512 MiB or 2 GiB unpacked, files a hundred times as large as the
+    /// archive, or a manifest that cannot be used.
+    pub fn open(file: File) -> Result<Self, BundleError> {
+        let size = file.metadata().map_err(BundleError::Read)?.len();
+        if size > MOST_OF_ARCHIVE {
             return Err(BundleError::TooLarge(format!(
-                "it has more than {MOST_ENTRIES} entries"
+                "it has more than {} MiB",
+                MOST_OF_ARCHIVE >> 20
             )));
+        }
+        directory::check(&file, size)?;
+        let sha256 = sha256(&file).map_err(BundleError::Read)?;
+        let mut archive = opened(&file)?;
+        if archive.len() > MOST_ENTRIES {
+            return Err(directory::too_many());
         }
         let mut entries = Vec::new();
         let mut paths = BTreeSet::new();
+        // Entries, and folders that are named only in their paths.
+        let mut all = BTreeSet::new();
         let mut total: u64 = 0;
         for index in 0..archive.len() {
             let entry = looked_at(&mut archive, index)?;
@@ -76,8 +94,16 @@ impl Bundle {
             if !paths.insert(entry.path.clone()) {
                 return Err(BundleError::entry(&shown, "it is there twice"));
             }
+            // Above one that is known, all are known.
+            let mut and_above = entry.path.ancestors().map(Path::to_owned);
+            while and_above.next().is_some_and(|path| all.insert(path)) {}
+            if all.len() > MOST_ENTRIES {
+                return Err(BundleError::TooLarge(format!(
+                    "it has more than {MOST_ENTRIES} files and folders"
+                )));
+            }
             total = total.saturating_add(entry.size);
-            let ratio = total / (data.len() as u64).max(1);
+            let ratio = total / size.max(1);
             if total > MOST_BYTES {
                 return Err(BundleError::TooLarge(format!(
                     "its files have more than {} MiB",
@@ -111,7 +137,8 @@ impl Bundle {
         let manifest = Manifest::read(&text)?;
         drop(archive);
         Ok(Self {
-            data,
+            file,
+            sha256,
             entries,
             manifest,
         })
@@ -125,58 +152,16 @@ impl Bundle {
 
     /// The SHA-256 of the archive, in hexadecimal digits.
     #[must_use]
-    pub fn sha256(&self) -> String {
-        let mut text = String::new();
-        for byte in Sha256::digest(&self.data) {
-            // Writing to a string cannot fail.
-            let _ = write!(text, "{byte:02x}");
-        }
-        text
-    }
-
-    /// Where [`Self::unpack`] puts it.
-    #[must_use]
-    pub fn place(&self, parent: &Path) -> PathBuf {
-        let digest = self.sha256();
-        let digest = digest.get(..16).unwrap_or(&digest);
-        parent.join(format!("{}-{digest}", self.manifest.folder_name()))
-    }
-
-    /// Unpacks it as a folder in `parent`, named after it and its bytes, unless that is there: whole or not at all.
-    ///
-    /// # Errors
-    /// [`BundleError`] when it cannot be written, or a file is not what the archive says.
-    pub fn unpack(&self, parent: &Path) -> Result<PathBuf, BundleError> {
-        let failed = |path: &Path| {
-            let path = path.to_owned();
-            |error| BundleError::Write(path, error)
-        };
-        let place = self.place(parent);
-        if place.is_dir() {
-            return Ok(place);
-        }
-        let mut folders = DirBuilder::new();
-        folders.recursive(true).mode(0o700);
-        folders.create(parent).map_err(failed(parent))?;
-        let partial = tempfile::Builder::new()
-            .prefix(".partial-")
-            .tempdir_in(parent)
-            .map_err(failed(parent))?;
-        self.write(partial.path())?;
-        match fs::rename(partial.path(), &place) {
-            // Another command was sooner, with the same bytes.
-            Err(_) if place.is_dir() => {}
-            moved => {
-                moved.map_err(failed(&place))?;
-                let _moved = partial.keep();
-            }
-        }
-        Ok(place)
+    pub fn sha256(&self) -> &str {
+        &self.sha256
     }
 
     /// Writes all entries below an empty folder: links last, so that nothing is written through one.
-    fn write(&self, folder: &Path) -> Result<(), BundleError> {
-        let mut archive = opened(&self.data)?;
+    ///
+    /// # Errors
+    /// [`BundleError`] when it cannot be written, or a file is not what the archive says.
+    pub(crate) fn write(&self, folder: &Path) -> Result<(), BundleError> {
+        let mut archive = opened(&self.file)?;
         let mut folders = DirBuilder::new();
         folders.recursive(true).mode(0o700);
         let mut links = Vec::new();
@@ -206,11 +191,15 @@ impl Bundle {
                 .map_err(failed)?;
             copy(&mut archive, index, entry.size, &shown, &mut file)?;
         }
-        for (index, entry) in links {
+        let others: BTreeSet<&Path> = links
+            .iter()
+            .map(|(_, entry)| entry.path.as_path())
+            .collect();
+        for (index, entry) in &links {
             let shown = entry.path.display().to_string();
-            let target = contents(&mut archive, index, LONGEST_LINK, &shown)?;
+            let target = contents(&mut archive, *index, LONGEST_LINK, &shown)?;
             let target = String::from_utf8_lossy(&target).into_owned();
-            if !stays_inside(&entry.path, Path::new(&target)) {
+            if !stays_inside(&entry.path, Path::new(&target), &others) {
                 return Err(BundleError::entry(&shown, "the link leads out of it"));
             }
             let path = folder.join(&entry.path);
@@ -220,10 +209,70 @@ impl Bundle {
     }
 }
 
-type Archive<'a> = ZipArchive<Cursor<&'a [u8]>>;
+type Archive<'a> = ZipArchive<BufReader<Bounded<'a>>>;
 
-fn opened(data: &[u8]) -> Result<Archive<'_>, BundleError> {
-    ZipArchive::new(Cursor::new(data)).map_err(|error| BundleError::NoBundle(error.to_string()))
+/// An archive, of which the list of entries is read within a bound.
+fn opened(file: &File) -> Result<Archive<'_>, BundleError> {
+    let left = Rc::new(Cell::new(MOST_OF_DIRECTORY));
+    let bounded = Bounded {
+        file,
+        left: Rc::clone(&left),
+    };
+    let opened = ZipArchive::new(BufReader::new(bounded));
+    let archive = opened.map_err(|error| BundleError::NoBundle(error.to_string()))?;
+    // What the entries say of their sizes is known from here on.
+    left.set(u64::MAX);
+    Ok(archive)
+}
+
+/// A file of which so many bytes are read.
+#[derive(Debug)]
+struct Bounded<'a> {
+    file: &'a File,
+    left: Rc<Cell<u64>>,
+}
+
+impl Read for Bounded<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read(buffer)?;
+        let left = self.left.get().checked_sub(read as u64);
+        self.left.set(left.ok_or_else(|| {
+            io::Error::new(
+                io::ErrorKind::InvalidData,
+                "its list of entries is too long",
+            )
+        })?);
+        Ok(read)
+    }
+}
+
+impl Seek for Bounded<'_> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.file.seek(to)
+    }
+}
+
+fn sha256(file: &File) -> io::Result<String> {
+    let mut hash = Sha256::new();
+    let mut piece = vec![0; PIECE];
+    let mut at = 0;
+    loop {
+        match file.read_at(&mut piece, at) {
+            Ok(0) => break,
+            Ok(read) => {
+                hash.update(&piece[..read]);
+                at += read as u64;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    let mut text = String::new();
+    for byte in hash.finalize() {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+    }
+    Ok(text)
 }
 
 /// An entry, if it is one that may be.
@@ -321,14 +370,17 @@ fn copy(
     }
 }
 
-/// Whether a link at a path within leads to somewhere within.
-fn stays_inside(link: &Path, target: &Path) -> bool {
-    let mut depth = link.components().count().saturating_sub(1);
+/// Whether a link at a path within leads to somewhere within, and there through none of the other links.
+fn stays_inside(link: &Path, target: &Path, others: &BTreeSet<&Path>) -> bool {
+    let mut at = link.parent().unwrap_or(Path::new("")).to_owned();
     for part in target.components() {
+        if others.contains(at.as_path()) {
+            return false;
+        }
         match part {
-            std::path::Component::Normal(_) => depth += 1,
-            std::path::Component::CurDir => {}
-            std::path::Component::ParentDir if depth > 0 => depth -= 1,
+            Component::Normal(name) => at.push(name),
+            Component::CurDir => {}
+            Component::ParentDir if at.pop() => {}
             _ => return false,
         }
     }

@@ -22,6 +22,9 @@ pub enum BundleError {
     /// Its manifest is not as it must be.
     #[error("its manifest cannot be used: {}", .0.join("; "))]
     Manifest(Vec<String>),
+    /// Its file cannot be read.
+    #[error("it cannot be read")]
+    Read(#[source] io::Error),
     /// It cannot be unpacked here.
     #[error("{} cannot be written", .0.display())]
     Write(PathBuf, #[source] io::Error),

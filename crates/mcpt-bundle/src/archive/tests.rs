@@ -7,13 +7,29 @@ use std::os::unix::fs::PermissionsExt as _;
 use zip::{CompressionMethod, ZipWriter, write::SimpleFileOptions};
 
 use super::*;
+use crate::{Store, Unused};
+
+/// A bundle of these bytes.
+fn read(data: &[u8]) -> Result<Bundle, BundleError> {
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(data).unwrap();
+    Bundle::open(file)
+}
+
+/// The same, unpacked into a folder.
+fn unpack(data: &[u8], parent: &Path) -> Result<PathBuf, BundleError> {
+    let store = Store::new(parent.to_owned());
+    let bundle = read(data)?;
+    store.unpack(&bundle)?;
+    Ok(store.place(&bundle))
+}
 
 const MANIFEST_TEXT: &str = r#"{"manifest_version": "0.3", "name": "@a/b", "version": "1.0",
     "server": {"type": "node", "entry_point": "server/index.js"}}"#;
 
 /// An archive of files and, where they are called `NAME -> TARGET`, links.
 fn archive(entries: &[(&str, &[u8])]) -> Vec<u8> {
-    let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
+    let mut zip = ZipWriter::new(io::Cursor::new(Vec::new()));
     for (name, contents) in entries {
         let method = if name.contains(".raw") {
             CompressionMethod::Stored
@@ -50,9 +66,12 @@ fn a_bundle_is_unpacked_once_below_its_folder() {
         ("bin/tool", b"y"),
         ("node_modules/.bin/t -> ../../bin/tool", b""),
     ]);
-    let bundle = Bundle::read(data).unwrap();
+    let bundle = read(&data).unwrap();
     assert_eq!(bundle.manifest().name, "@a/b");
-    let folder = bundle.unpack(parent.path()).unwrap();
+    let store = Store::new(parent.path().to_owned());
+    let unpacked = store.unpack(&bundle).unwrap();
+    assert!(unpacked.is_new);
+    let folder = store.place(&bundle);
     let name = folder.file_name().unwrap().to_str().unwrap();
     assert!(
         name.starts_with("a-b-1.0-") && name.ends_with(&bundle.sha256()[..16]),
@@ -65,13 +84,84 @@ fn a_bundle_is_unpacked_once_below_its_folder() {
         fs::metadata(path).unwrap().permissions().mode() & 0o777
     };
     assert_eq!((mode("bin/tool"), mode("server/index.js")), (0o700, 0o600));
-    assert_eq!(bundle.unpack(parent.path()).unwrap(), folder);
-    assert_eq!(fs::read_dir(parent.path()).unwrap().count(), 1);
+    assert!(!store.unpack(&bundle).unwrap().is_new);
+    // Beside it is its lock.
+    assert_eq!(fs::read_dir(parent.path()).unwrap().count(), 2);
+}
+
+#[test]
+fn a_bundle_goes_once_nobody_uses_it() {
+    let parent = tempfile::tempdir().unwrap();
+    let store = Store::new(parent.path().to_owned());
+    assert_eq!(store.unused(&BTreeSet::new()).unwrap(), []);
+    let bundle = read(&with(&[("server/index.js", b"x")])).unwrap();
+    let place = store.place(&bundle);
+    let name = place.file_name().unwrap().to_str().unwrap().to_owned();
+    let used = store.unpack(&bundle).unwrap();
+    let partial = parent.path().join(format!("{name}.partial-killed"));
+    fs::create_dir(&partial).unwrap();
+    for foreign in ["notes", "other-0123456789abcdeX"] {
+        fs::create_dir(parent.path().join(foreign)).unwrap();
+    }
+    let unused = |used: &[&PathBuf]| {
+        let used = used.iter().map(|path| (*path).clone()).collect();
+        store.unused(&used).unwrap()
+    };
+    // A command has it.
+    assert_eq!(unused(&[]), []);
+    drop(used);
+    let left = Unused {
+        name: format!("{name}.partial-killed"),
+        whole: false,
+    };
+    assert_eq!(unused(&[&place]), std::slice::from_ref(&left));
+    assert!(store.remove(&left).unwrap() && !partial.exists());
+    let whole = Unused { name, whole: true };
+    assert_eq!(unused(&[]), std::slice::from_ref(&whole));
+    let used = store.unpack(&bundle).unwrap();
+    assert!(!store.remove(&whole).unwrap() && place.is_dir());
+    assert!(store.take_back(used).unwrap() && !place.exists());
+    let mut names: Vec<_> = fs::read_dir(parent.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    names.sort();
+    assert_eq!(names, ["notes", "other-0123456789abcdeX"]);
+}
+
+/// Room for as many would be made before the first of them is read.
+#[test]
+fn an_archive_that_says_it_has_billions_of_entries_is_refused() {
+    let honest = with(&[("server/index.js", b"x")]);
+    let end = honest.len() - 22;
+    let mut data = honest[..end].to_vec();
+    let place = data.len() as u64;
+    data.extend(b"PK\x06\x06");
+    data.extend(44_u64.to_le_bytes());
+    data.extend([45, 0, 45, 0]);
+    data.extend([0; 8]);
+    data.extend(5_000_000_000_u64.to_le_bytes());
+    data.extend(5_000_000_000_u64.to_le_bytes());
+    data.extend([0; 16]);
+    data.extend(b"PK\x06\x07");
+    data.extend([0; 4]);
+    data.extend(place.to_le_bytes());
+    data.extend(1_u32.to_le_bytes());
+    let mut small = honest[end..].to_vec();
+    small[8..12].fill(0xff);
+    small[16..20].fill(0xff);
+    data.extend(&small);
+    let refused = read(&data).unwrap_err().to_string();
+    assert!(refused.contains("more than 100000 entries"), "{refused}");
 }
 
 #[test]
 fn what_is_hostile_is_refused() {
     let zeros = vec![0; 80 << 20];
+    let deep: Vec<String> = (0..300)
+        .map(|number| format!("{number}/{}", "a/".repeat(400)))
+        .collect();
+    let deep: Vec<(&str, &[u8])> = deep.iter().map(|path| (path.as_str(), &b""[..])).collect();
     for (data, why) in [
         (b"".to_vec(), "no bundle"),
         (b"PK\x03\x04 and no more".to_vec(), "no bundle"),
@@ -91,8 +181,9 @@ fn what_is_hostile_is_refused() {
         (with(&[("a", b"x"), ("a/b", b"y")]), "is no folder"),
         (with(&[("a -> b", b""), ("a/b", b"y")]), "is no folder"),
         (with(&[("zeros", &zeros)]), "100 times as large"),
+        (with(&deep), "more than 100000 files and folders"),
     ] {
-        let refused = Bundle::read(data).unwrap_err().to_string();
+        let refused = read(&data).unwrap_err().to_string();
         assert!(refused.contains(why), "{why}: {refused}");
     }
 }
@@ -107,9 +198,16 @@ fn links_and_lies_are_refused_when_it_is_unpacked() {
     for (data, why) in [
         (with(&[("a -> ../../etc", b"")]), "leads out of it"),
         (with(&[("a -> /etc/passwd", b"")]), "leads out of it"),
+        (
+            with(&[
+                ("a/b/c/up -> ../../..", b""),
+                ("evil -> a/b/c/up/../..", b""),
+            ]),
+            "\"evil\" in it: the link leads out of it",
+        ),
         (wrong, "\"a.raw\" in it"),
     ] {
-        let refused = Bundle::read(data).and_then(|bundle| bundle.unpack(parent.path()));
+        let refused = unpack(&data, parent.path());
         let refused = refused.unwrap_err().to_string();
         assert!(refused.contains(why), "{refused}");
         assert_eq!(fs::read_dir(parent.path()).unwrap().count(), 0);
@@ -125,11 +223,13 @@ fn any_bytes_are_refused_or_read_and_never_more_than_that() {
         ("l -> bin/a", b""),
     ]);
     for place in 0..honest.len() {
-        for change in [0, 0xff, honest[place] ^ 1] {
-            let mut data = honest.clone();
+        let mut data = honest.clone();
+        for change in [0, 0xff] {
             data[place] = change;
-            drop(Bundle::read(data).and_then(|bundle| bundle.unpack(parent.path())));
+            drop(read(&data));
         }
-        drop(Bundle::read(honest[..place].to_vec()));
+        data[place] = honest[place] ^ 1;
+        drop(unpack(&data, parent.path()));
+        drop(read(&honest[..place]));
     }
 }
