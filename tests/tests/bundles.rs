@@ -69,8 +69,7 @@ fn manifest() -> Value {
 #[test]
 fn a_bundle_runs_with_what_is_set() {
     let mcpt = Mcpt::default();
-    let data = mcpt.home().join("data");
-    let mcpt = mcpt.env("XDG_DATA_HOME", data.to_str().unwrap());
+    let unpacked = mcpt.home().join("state/bundles");
     let files = json!([
         ["manifest.json", manifest().to_string()],
         ["server/main.py", SERVER],
@@ -81,6 +80,8 @@ fn a_bundle_runs_with_what_is_set() {
     let dry = ["deploy", &bundle, "-c", "key=s3cr3t-value", "--dry-run"];
     let dry = mcpt.run(&dry).ok();
     assert!(!dry.stdout.contains("s3cr3t"), "{}", dry.stdout);
+    // Nothing is unpacked for what is refused, or only looked at.
+    assert!(!unpacked.exists());
 
     let settings = ["-c", "key=s3cr3t-value", "-c", "dirs=[\"/x y\", \"/z\"]"];
     let deploy = [&["deploy", &bundle][..], &settings].concat();
@@ -92,11 +93,30 @@ fn a_bundle_runs_with_what_is_set() {
         "/x y",
         "/z",
         "s3cr3t-value",
-        "mcpt/bundles/bundled-1.0.0-",
+        "state/bundles/bundled-1.0.0-",
     ] {
         assert!(called.contains(part), "{part}: {called}");
     }
+    let garbage = || -> Vec<String> {
+        let found = mcpt.json(&["gc", "--dry-run"]);
+        let found = found.as_array().unwrap().iter();
+        let objects = found.map(|one| one["object"].as_str().unwrap().to_owned());
+        objects.filter(|name| name.starts_with("bundle ")).collect()
+    };
+    assert_eq!(garbage(), [""; 0]);
     drop(mcpt.run(&["delete", "bundled"]).ok());
+    assert_eq!(garbage().len(), 1);
+    drop(mcpt.run(&["gc"]).ok());
+    assert_eq!(fs::read_dir(&unpacked).unwrap().count(), 0);
+    // One of which there is no server in the end leaves nothing either.
+    let mut broken = manifest();
+    broken["server"]["mcp_config"]["command"] = json!("mcpt-test-no-such-program");
+    let broken = json!([["manifest.json", broken.to_string()]]);
+    let broken = format!("mcpb:{}", pack(&mcpt.home().join("broken.mcpb"), &broken));
+    let refused = mcpt.run(&["deploy", &broken, "-c", "key=x"]).exits(1);
+    drop(refused.says(&["mcpt-test-no-such-program"]));
+    drop(mcpt.run(&["status", "bundled"]).exits(3));
+    assert_eq!(fs::read_dir(&unpacked).unwrap().count(), 0);
     let engine = mcpt
         .run(&["-b", "docker", "deploy", &bundle, "-c", "key=x"])
         .exits(2);
@@ -106,8 +126,7 @@ fn a_bundle_runs_with_what_is_set() {
 #[test]
 fn what_is_hostile_is_refused_and_leaves_nothing() {
     let mcpt = Mcpt::default();
-    let data = mcpt.home().join("data");
-    let mcpt = mcpt.env("XDG_DATA_HOME", data.to_str().unwrap());
+    let unpacked = mcpt.home().join("state/bundles");
     let text = manifest().to_string();
     let plain = ["manifest.json", &text];
     for (name, files, why) in [
@@ -156,5 +175,84 @@ fn what_is_hostile_is_refused_and_leaves_nothing() {
     fs::write(&server, described.to_string()).unwrap();
     let refused = mcpt.run(&["deploy", server.to_str().unwrap()]).exits(1);
     drop(refused.says(&["127.0.0.1:9/it.mcpb"]));
-    assert!(!data.exists());
+    assert!(!unpacked.exists());
+}
+
+/// The texts of a command line that has this text, of each process.
+fn command_lines_with(text: &str) -> Vec<String> {
+    let processes = fs::read_dir("/proc").unwrap().flatten();
+    let lines = processes.filter_map(|entry| {
+        // Processes come and go while we read.
+        let line = fs::read(entry.path().join("cmdline")).ok()?;
+        let line = String::from_utf8_lossy(&line).replace('\0', " ");
+        line.contains(text).then_some(line)
+    });
+    lines.collect()
+}
+
+fn files_with(text: &str, folder: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).into_iter().flatten() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files_with(text, &path));
+        } else if fs::read(&path).is_ok_and(|data| String::from_utf8_lossy(&data).contains(text)) {
+            found.push(path.display().to_string());
+        }
+    }
+    found
+}
+
+#[test]
+fn a_secret_in_an_argument_is_in_the_server_s_own_alone() {
+    const SET: &str = "s3cr3t-of-a-setting-70b1";
+    const GIVEN: &str = "s3cr3t-behind-a-sign-2d9f";
+    let mcpt = Mcpt::default();
+    let mut manifest = manifest();
+    let config = &mut manifest["server"]["mcp_config"];
+    config["args"] = json!([
+        "${__dirname}/server/main.py",
+        "--key=${user_config.key}",
+        "$(KEY) $$"
+    ]);
+    let files = json!([
+        ["manifest.json", manifest.to_string()],
+        ["server/main.py", SERVER],
+    ]);
+    let bundle = format!("mcpb:{}", pack(&mcpt.home().join("it.mcpb"), &files));
+    let source = mcpt.file("key", SET);
+    let setting = format!("key=@{source}");
+    let deploy = ["deploy", &bundle, "-c", &setting, "--", "--api-key", GIVEN];
+    let deployed = mcpt.run(&deploy).ok();
+    fs::remove_file(source).unwrap();
+    let called = mcpt.run(&["call", "bundled", "told"]).ok().stdout;
+    for argument in [&format!("--key={SET}"), "$(KEY) $$", GIVEN] {
+        assert!(called.contains(argument), "{argument}: {called}");
+    }
+    let shown = [
+        mcpt.run(&["status", "bundled", "-o", "json"]).ok(),
+        mcpt.run(&["list", "-o", "wide"]).ok(),
+        mcpt.run(&["logs", "bundled"]).ok(),
+        mcpt.run(&[&deploy[..], &["--dry-run"]].concat()).exits(2),
+    ];
+    let state = mcpt.home().join("state");
+    for secret in [SET, GIVEN] {
+        for text in shown
+            .iter()
+            .flat_map(|shown| [&shown.stdout, &shown.stderr])
+        {
+            assert!(!text.contains(secret), "{text}");
+        }
+        assert!(!deployed.stderr.contains(secret), "{}", deployed.stderr);
+        assert_eq!(files_with(secret, &state), [""; 0]);
+        let lines = command_lines_with(secret);
+        let ours = ["/mcpt ", "/proc/self/exe "];
+        let own = |line: &String| {
+            line.contains("main.py") && !ours.iter().any(|program| line.contains(program))
+        };
+        assert!(!lines.is_empty() && lines.iter().all(own), "{lines:?}");
+    }
+    let words = "'--key=$(MCPT_ARGUMENT_KEY)'";
+    assert!(shown[0].stdout.contains(words), "{}", shown[0].stdout);
+    drop(mcpt.run(&["delete", "bundled"]).ok());
 }

@@ -1,10 +1,12 @@
 //! From a [`Plan`] to values of the chart `mcp-server`.
 
-use mcpt_core::{Arg, Mount, Plan, Sessions, Transport};
+use mcpt_core::{Mount, Plan, Sessions, Transport, reference};
 use serde_json::{Map, Value, json};
 
 /// Port of the bridge, which serves stdio servers in a container.
 const BRIDGE_PORT: u16 = 8080;
+/// The binary in a container that has a bridge.
+const MCPT: &str = "/mcpt-bin/mcpt";
 /// Path of the bridge's MCP endpoint.
 const BRIDGE_PATH: &str = "/mcp";
 
@@ -82,19 +84,7 @@ fn mcp(plan: &Plan) -> Value {
             port_env,
         } => ("http", *port, path.as_str(), port_env.as_deref()),
     };
-    let args: Vec<_> = plan
-        .args
-        .iter()
-        .map(|arg| match arg {
-            Arg::Text(text) => text.as_str(),
-            Arg::Mount(index) => plan
-                .mounts
-                .get(*index)
-                .map_or("", |mount| mount.container.as_str()),
-        })
-        .map(literal)
-        .collect();
-    let command: Vec<_> = plan.container_command.iter().map(|s| literal(s)).collect();
+    let (command, args) = words(plan);
     let mut mcp = json!({
         "transport": transport,
         "port": port,
@@ -119,9 +109,32 @@ fn mcp(plan: &Plan) -> Value {
     mcp
 }
 
-/// Kubernetes expands `$(NAME)` in commands and reads `$$` as one dollar; a plan's words are meant as they stand.
-fn literal(word: &str) -> String {
-    word.replace('$', "$$")
+/// Command and arguments. Kubernetes replaces `$(NAME)` and reads `$$` as one dollar, as [`mcpt_core::Arg::reference`] has it: so it fills in
+/// what a server over HTTP refers to. The bridge gets all words as they stand, since its own must hold no secret, and starts its
+/// server by `mcpt fill`.
+fn words(plan: &Plan) -> (Vec<String>, Vec<String>) {
+    let folder = |index: usize| {
+        let mount = plan.mounts.get(index);
+        mount.map_or_else(String::new, |mount| mount.container.clone())
+    };
+    let command = plan.container_command.iter();
+    let args = plan.args.iter().map(|arg| arg.reference(folder));
+    if plan.transport != Transport::Stdio || !plan.has_secret_arguments() {
+        return (
+            command.map(|word| reference(word)).collect(),
+            args.collect(),
+        );
+    }
+    let fill = [MCPT, "fill", "--"].map(str::to_owned).into_iter();
+    let command = command.enumerate().map(|(index, word)| match index {
+        0 => word.clone(),
+        _ => reference(word),
+    });
+    let command = fill.chain(command).map(|word| reference(&word));
+    (
+        command.collect(),
+        args.map(|word| reference(&word)).collect(),
+    )
 }
 
 /// All mounts share one volume, so each gets a folder of its own there, named after its path: adding a mount later

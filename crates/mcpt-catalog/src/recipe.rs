@@ -1,11 +1,12 @@
 //! From a [`Recipe`] and the user's settings to a [`Plan`]: for servers that come from no template.
 
+mod arguments;
 mod elsewhere;
 
 use std::{collections::BTreeMap, fmt, path::PathBuf};
 
 use mcpt_core::{
-    Arg, CommandOption, Failure, FailureKind, Mount, Plan, Resources, Secret, ServerName, Sessions,
+    CommandOption, Failure, FailureKind, Mount, Plan, Resources, Secret, ServerName, Sessions,
     TemplateId, near, sounds_secret,
 };
 use mcpt_source::{Format, Recipe, Setting, Source, Text, Transport};
@@ -51,7 +52,8 @@ impl From<RecipeError> for Failure {
 /// the image puts it into the plan. A server that runs elsewhere becomes a process that stands for it, whole.
 ///
 /// Precedence, from low to high: defaults of the recipe, values that were found with it, `config`, `env`. Variables whose
-/// setting is secret, or whose name sounds so, go to [`Plan::secrets`].
+/// setting is secret, or whose name sounds so, go to [`Plan::secrets`]. A secret that stands in an argument goes there, too, as a
+/// variable that the argument refers to.
 ///
 /// # Errors
 /// [`RecipeError`] with all problems at once.
@@ -87,14 +89,6 @@ pub fn compile_recipe(recipe: &Recipe, settings: &Settings) -> Result<Plan, Reci
             text.is_some_and(|text| holds_secret(recipe, text)),
         );
     }
-    let bundle = matches!(recipe.source, Source::Mcpb(_));
-    for name in recipe.args.iter().flat_map(Text::settings) {
-        if bundle && recipe.settings.get(name).is_some_and(|known| known.secret) {
-            problems.push(format!(
-                "{name}: it is a secret in an argument, which others can read: the server must take it from its environment (-e NAME=VALUE)"
-            ));
-        }
-    }
     // What is missing has been told.
     let mounts = recipe.folders.iter().filter_map(|folder| {
         Some(Mount {
@@ -105,8 +99,7 @@ pub fn compile_recipe(recipe: &Recipe, settings: &Settings) -> Result<Plan, Reci
         })
     });
     let mounts = mounts.collect();
-    let args = recipe.args.iter().filter_map(|text| text.fill(value).ok());
-    let args: Vec<Arg> = args.map(Arg::Text).collect();
+    let args = arguments::of(recipe, &values, &mut secrets);
     if let Source::Remote(remote) = &recipe.source {
         let filled = |text: &Text| text.fill(value).ok();
         for (variable, value, secret) in
@@ -296,10 +289,12 @@ fn unfit(name: &str, setting: &Setting, value: &str) -> Option<String> {
 }
 
 fn holds_secret(recipe: &Recipe, text: &Text) -> bool {
-    text.settings().any(|name| {
-        let setting = recipe.settings.get(name);
-        setting.is_some_and(|setting| setting.secret)
-    })
+    text.settings().any(|name| is_secret(recipe, name))
+}
+
+fn is_secret(recipe: &Recipe, name: &str) -> bool {
+    let setting = recipe.settings.get(name);
+    setting.is_some_and(|setting| setting.secret)
 }
 
 /// Words that say nothing of which server it is.
@@ -439,7 +434,7 @@ mod tests {
             ..Settings::default()
         };
         let plan = compile_recipe(&recipe, &settings).unwrap();
-        assert_eq!(plan.args, [Arg::Text("--region=us".to_owned())]);
+        assert_eq!(plan.args, [mcpt_core::Arg::Text("--region=us".to_owned())]);
         let env: Vec<_> = plan
             .env
             .iter()
@@ -530,24 +525,6 @@ mod tests {
             mount("usual", "/usual", false),
         ];
         assert_eq!(plan.mounts, expected);
-    }
-
-    #[test]
-    fn a_secret_of_a_bundle_in_an_argument_is_refused_without_its_value() {
-        let mut recipe = recipe("mcpb:./x.mcpb");
-        let secret = Setting {
-            secret: true,
-            given: Some(Secret::new("hunter2".to_owned())),
-            ..Setting::default()
-        };
-        recipe.settings.insert("key".to_owned(), secret);
-        recipe.args.push(Text::plain("--key=").and_setting("key"));
-        let error = compile_recipe(&recipe, &Settings::default()).unwrap_err();
-        assert!(
-            error.problems[0].starts_with("key: it is a secret in an argument"),
-            "{error}"
-        );
-        assert!(!error.to_string().contains("hunter2"), "{error}");
     }
 
     #[test]

@@ -184,6 +184,9 @@ pub(crate) enum Command {
     /// Stay between the bridge and a server
     #[command(hide = true)]
     Keep(commands::keep::Keep),
+    /// Become a server whose arguments refer to variables
+    #[command(hide = true)]
+    Fill(commands::fill::Fill),
     /// Copy this binary into a folder
     #[command(hide = true)]
     Install(commands::install::Install),

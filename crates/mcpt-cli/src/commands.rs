@@ -11,6 +11,7 @@ pub(crate) mod deploy;
 pub(crate) mod diff;
 pub(crate) mod events;
 pub(crate) mod exec;
+pub(crate) mod fill;
 pub(crate) mod front;
 pub(crate) mod gateway;
 pub(crate) mod gc;
@@ -100,6 +101,7 @@ pub(crate) fn run(command: Command, global: &Global) -> Result<(), Ending> {
         Command::Probe(probe) => probe.run(),
         Command::Supervise(supervise) => supervise.run(),
         Command::Keep(keep) => keep.run().map(drop),
+        Command::Fill(fill) => fill.run().map(drop),
         Command::Install(install) => install.run(),
         Command::InstallPackage(install) => install.run(global),
     }

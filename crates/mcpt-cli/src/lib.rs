@@ -58,9 +58,13 @@ pub fn run_with(backends: &'static [&'static dyn Driver]) -> ExitCode {
         Err(error) => return usage::exit(&error),
     };
     cli.global.backends = Backends(backends);
-    if let args::Command::Keep(keep) = &cli.command {
-        // It ends with the very code of its server.
-        let ended = keep.run();
+    // These end with a code of their own.
+    let ended = match &cli.command {
+        args::Command::Keep(keep) => Some(keep.run()),
+        args::Command::Fill(fill) => Some(fill.run()),
+        _ => None,
+    };
+    if let Some(ended) = ended {
         return ended.unwrap_or_else(|failed| report::exit(Err(failed), cli.global.output));
     }
     let outcome = commands::run(cli.command, &cli.global);

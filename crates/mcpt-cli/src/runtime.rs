@@ -2,10 +2,12 @@
 
 use std::{future::Future, io, time::Duration};
 
-use mcpt_core::{Failure, FailureKind};
+use mcpt_core::{Failure, FailureKind, Progress, ProgressEvent};
 use tokio::{
     runtime::{Builder, Runtime},
     signal::unix::{SignalKind, signal},
+    sync::mpsc::{UnboundedSender, unbounded_channel},
+    task::JoinError,
 };
 
 use crate::ending::Ending;
@@ -26,6 +28,52 @@ pub(crate) fn run<T>(work: impl Future<Output = Result<T, Ending>>) -> Result<T,
     // A thread that waits for standard input cannot be waited for.
     runtime.shutdown_background();
     outcome
+}
+
+/// Does work that blocks, as requests to registries do, on a thread of its own; what it tells is told on this one. Ctrl-C and
+/// SIGTERM leave it where it stands, since nothing can wake it: the thread ends with the process, and what it has open with it. A
+/// file that has a name is for the caller to hold, and to remove.
+pub(crate) fn aside<T: Send + 'static>(
+    progress: &dyn Progress,
+    work: impl FnOnce(&dyn Progress) -> T + Send + 'static,
+) -> Result<T, Failure> {
+    let runtime = built(Builder::new_current_thread().enable_all().build())?;
+    let outcome = runtime.block_on(async {
+        let mut end = std::pin::pin!(termination());
+        let (told, mut events) = unbounded_channel();
+        let mut work = tokio::task::spawn_blocking(move || work(&Told(told)));
+        let done = loop {
+            tokio::select! {
+                Some(event) = events.recv() => progress.event(event),
+                done = &mut work => break done,
+                () = &mut end => {
+                    return Err(Failure::new(FailureKind::Interrupted, "interrupted"));
+                }
+            }
+        };
+        while let Ok(event) = events.try_recv() {
+            progress.event(event);
+        }
+        match done.map_err(JoinError::try_into_panic) {
+            Ok(outcome) => Ok(outcome),
+            Err(Ok(panic)) => std::panic::resume_unwind(panic),
+            Err(Err(lost)) => {
+                Err(Failure::new(FailureKind::Failed, "a thread was lost").caused_by(&lost))
+            }
+        }
+    });
+    runtime.shutdown_background();
+    outcome
+}
+
+/// What is told on another thread.
+struct Told(UnboundedSender<ProgressEvent>);
+
+impl Progress for Told {
+    fn event(&self, event: ProgressEvent) {
+        // Nobody listens any more to work that was left.
+        drop(self.0.send(event));
+    }
 }
 
 /// As [`run`], but the first signal is handed to `told`, which says whether the work ends by itself then. A second one drops it.
@@ -151,6 +199,30 @@ mod tests {
         assert!(ended.is_ok());
         drop(held);
     }
+
+    #[test]
+    fn what_is_told_aside_is_told_and_what_it_ends_with_is_had() {
+        let heard = Heard::default();
+        let done = aside(&heard, |progress| {
+            progress.event(ProgressEvent::Step("a step".to_owned()));
+            5
+        });
+        assert_eq!(done.unwrap(), 5);
+        let heard = heard.0.into_inner().unwrap();
+        assert_eq!(heard, [ProgressEvent::Step("a step".to_owned())]);
+        let failed = std::panic::catch_unwind(|| aside(&Heard::default(), |_| panic!("so")));
+        assert!(failed.is_err());
+    }
+
+    #[derive(Default)]
+    struct Heard(std::sync::Mutex<Vec<ProgressEvent>>);
+
+    impl Progress for Heard {
+        fn event(&self, event: ProgressEvent) {
+            self.0.lock().unwrap().push(event);
+        }
+    }
+
     #[test]
     fn an_order_is_heard_from_the_first_moment_on() {
         const ALONE: &str = "MCPT_TEST_ALONE";

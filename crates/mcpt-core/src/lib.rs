@@ -3,6 +3,7 @@
 //! A template plus settings compiles to one typed [`Plan`]; a [`Backend`] only executes plans. This crate does no
 //! I/O and knows neither Kubernetes nor MCP messages, so that each backend and the command line can depend on it alone.
 
+mod argument;
 mod backend;
 mod capabilities;
 mod command_line;
@@ -25,6 +26,7 @@ mod server;
 mod value;
 
 pub use self::{
+    argument::{ARGUMENT_VARIABLE, Arg, ArgPart, NotSet, filled, reference},
     backend::{
         Backend, ChangeOptions, Connection, DeleteOptions, Deleted, DeployOptions, Deployed,
         DryRun, EventStream, GcOptions, LogLine, LogOptions, LogStream, Logs, START_TIMEOUT, Scale,
@@ -39,7 +41,7 @@ pub use self::{
     ids::{InvalidId, Namespace, Revision, ServerName, TemplateId},
     image::{Image, InvalidImage},
     package::{Ecosystem, EntryPoint, Package},
-    plan::{Arg, Mount, Plan, Resources, Sessions, Transport},
+    plan::{Mount, Plan, Resources, Sessions, Transport},
     platform::PlatformOptions,
     progress::{Progress, ProgressEvent, Silent},
     remote::RemoteVariable,

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Image, Package, Secret, ServerName, TemplateId};
+use crate::{Arg, Image, Package, Secret, ServerName, TemplateId};
 
 /// One MCP server to run. Compiled by `mcpt-catalog` from a template and the user's settings; backends only execute it.
 #[derive(Debug, Clone)]
@@ -47,6 +47,14 @@ pub struct Plan {
     pub sessions: Sessions,
 }
 
+impl Plan {
+    /// Whether arguments refer to variables, so that somebody must fill them in: `mcpt fill`, which becomes the server then.
+    #[must_use]
+    pub fn has_secret_arguments(&self) -> bool {
+        self.args.iter().any(|arg| matches!(arg, Arg::Secret(_)))
+    }
+}
+
 /// How the server itself speaks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "lowercase")]
@@ -62,15 +70,6 @@ pub enum Transport {
         /// Environment variable that tells the server its port, if it reads one.
         port_env: Option<String>,
     },
-}
-
-/// One argument of the server.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Arg {
-    /// The same on every backend.
-    Text(String),
-    /// The path of [`Plan::mounts`]`[index]`: on this machine for a process, in the container elsewhere.
-    Mount(usize),
 }
 
 /// A folder that the server works on.

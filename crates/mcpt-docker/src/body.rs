@@ -1,5 +1,7 @@
 //! From a plan, or from a container that is there, to what the engine is asked to make.
 
+mod words;
+
 use std::{
     collections::{BTreeMap, HashMap},
     fmt::Write as _,
@@ -11,8 +13,7 @@ use bollard::models::{
     NetworkingConfig, PortBinding, RestartPolicy, RestartPolicyNameEnum,
 };
 use mcpt_core::{
-    Arg, CommandOption, Failure, FailureKind, Plan, REDACTED, Secret, ServerName, Sessions,
-    Transport,
+    CommandOption, Failure, FailureKind, Plan, REDACTED, Secret, ServerName, Sessions, Transport,
 };
 use mcpt_workload::{BRIDGE_PATH, Endpoint};
 use serde_json::{Value, json};
@@ -21,7 +22,7 @@ use sha2::{Digest as _, Sha256};
 use crate::{
     image::Facts,
     marks::{self, Role},
-    own_image, package, quantity,
+    package, quantity,
 };
 
 /// Folder of the binary in a container whose server it serves as a bridge.
@@ -91,24 +92,10 @@ impl Template {
             mounts.push(package::mount(package, image, facts, true));
             owner.get_or_insert_with(package::user);
         }
-        let args: Vec<String> = plan
-            .args
-            .iter()
-            .map(|arg| match arg {
-                Arg::Text(text) => text.clone(),
-                Arg::Mount(index) => plan
-                    .mounts
-                    .get(*index)
-                    .map_or_else(String::new, |mount| mount.container.clone()),
-            })
-            .collect();
-        // A bridge must be told what it is to start.
-        let own = plan.transport == Transport::Stdio && plan.container_command.is_empty();
-        let (command, args) = if own {
-            (facts.words(args), Vec::new())
-        } else {
-            (plan.container_command.clone(), args)
-        };
+        // A bridge must be told what it is to start, and so must who fills in arguments.
+        let told = plan.transport == Transport::Stdio || plan.has_secret_arguments();
+        let own = told && plan.container_command.is_empty();
+        let (command, args) = words::words(plan, facts, own);
         if own && command.is_empty() && !facts.id.is_empty() {
             faults.why.push(format!(
                 "image {} names no program that it starts",
@@ -128,7 +115,7 @@ impl Template {
         let body = ContainerCreateBody {
             image: Some(image.reference()),
             user: owner,
-            entrypoint: entrypoint(plan, command),
+            entrypoint: words::entrypoint(plan, command),
             cmd: (!args.is_empty()).then_some(args),
             env: Some(environment(plan)),
             working_dir: plan.package.as_ref().map(|_| package::HOME.to_owned()),
@@ -289,8 +276,9 @@ impl Template {
     }
 
     /// Whether the binary must be in the container.
-    pub(crate) fn is_bridged(&self) -> bool {
-        self.endpoint == Endpoint::Stdio
+    pub(crate) fn starts_binary(&self) -> bool {
+        let program = self.body.entrypoint.iter().flatten().next();
+        program.is_some_and(|program| *program == words::binary())
     }
 
     /// One replica of a revision.
@@ -404,18 +392,6 @@ pub(crate) fn usual_host() -> HostConfig {
         security_opt: Some(vec!["no-new-privileges".to_owned()]),
         ..HostConfig::default()
     }
-}
-
-fn entrypoint(plan: &Plan, command: Vec<String>) -> Option<Vec<String>> {
-    let mut words = Vec::new();
-    if plan.transport == Transport::Stdio {
-        words.push(format!("/{BRIDGE_FOLDER}{}", own_image::PROGRAM));
-        words.extend(["bridge", "--listen"].map(str::to_owned));
-        words.push(format!("0.0.0.0:{BRIDGE_PORT}"));
-        words.push("--".to_owned());
-    }
-    words.extend(command);
-    (!words.is_empty()).then_some(words)
 }
 
 /// `NAME=VALUE`, secrets too: the engine keeps them for as long as the container is there, and shows them to whoever may use

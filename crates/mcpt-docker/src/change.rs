@@ -195,7 +195,7 @@ impl Change<'_> {
         };
         let mut archive = tar::Builder::new(Vec::new());
         let mut any = false;
-        if self.template.is_bridged() {
+        if self.template.starts_binary() {
             let program =
                 own_image::program().map_err(|error| own_image::unfit(self.what, &error))?;
             let name = format!("{BRIDGE_FOLDER}{}", own_image::PROGRAM);

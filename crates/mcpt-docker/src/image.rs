@@ -31,11 +31,18 @@ pub(crate) struct Facts {
 }
 
 impl Facts {
+    /// The program that it starts and its leading arguments, which whoever runs it does not replace: of a server over standard input
+    /// and output the one that speaks so.
+    pub(crate) fn program(&self, stdio: bool) -> Vec<String> {
+        let stdio = self.stdio.as_ref().filter(|_| stdio);
+        let words = stdio.or(self.entrypoint.as_ref());
+        words.cloned().unwrap_or_default()
+    }
+
     /// What a server over standard input and output is run by, with these arguments or else the image's: what an engine would
     /// start. Empty when the image starts nothing.
     pub(crate) fn words(&self, arguments: Vec<String>) -> Vec<String> {
-        let entrypoint = self.stdio.as_ref().or(self.entrypoint.as_ref());
-        let mut words = entrypoint.cloned().unwrap_or_default();
+        let mut words = self.program(true);
         if arguments.is_empty() {
             words.extend(self.command.iter().flatten().cloned());
         }

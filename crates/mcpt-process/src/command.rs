@@ -7,12 +7,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use mcpt_core::{Arg, CommandOption, Failure, FailureKind, Mount, Plan, shell_word};
+use mcpt_core::{Arg, CommandOption, Failure, FailureKind, Mount, Plan, reference, shell_word};
 
 /// The word in a plan's command that stands for the running binary.
 pub(crate) const SELF: &str = "mcpt";
 
-/// The server's program and arguments. `installed` is the command of its package, if it is one that is installed already.
+/// The server's program and arguments, which refer to variables where the plan's do. `installed` is the command of its package, if it is one that is installed already.
 ///
 /// # Errors
 /// When the plan cannot run as a local process.
@@ -42,9 +42,17 @@ pub(crate) fn command_line(
                 CommandOption::Backend
             )));
     }
+    let refers = plan.has_secret_arguments();
+    if refers {
+        // All words do then, but the program.
+        for word in command.iter_mut().skip(1) {
+            *word = reference(word);
+        }
+    }
     for arg in &plan.args {
-        command.push(match arg {
+        let word = match arg {
             Arg::Text(text) => text.clone(),
+            Arg::Secret(_) => arg.reference(|_| String::new()),
             Arg::Mount(index) => {
                 let mount = plan.mounts.get(*index).ok_or_else(|| {
                     cannot().because("one of its arguments is a folder that nothing names")
@@ -54,7 +62,9 @@ pub(crate) fn command_line(
                     .display()
                     .to_string()
             }
-        });
+        };
+        let plain = refers && !matches!(arg, Arg::Secret(_));
+        command.push(if plain { reference(&word) } else { word });
     }
     Ok(command)
 }

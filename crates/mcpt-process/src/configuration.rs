@@ -25,6 +25,7 @@ pub(crate) fn server_spec(plan: &Plan, tree: Option<&Tree>) -> Result<ServerSpec
         template: plan.template.clone(),
         template_version: plan.template_version.clone(),
         command: command::command_line(plan, installed)?,
+        refers: plan.has_secret_arguments(),
         package: plan.package.as_ref().map(|package| InstalledPackage {
             requested: package.requested.clone(),
             source: package.source(),
@@ -135,6 +136,7 @@ mod tests {
             template_version: "1".to_owned(),
             package: None,
             command: vec!["mcpt".to_owned(), "demo".to_owned()],
+            refers: false,
             env: BTreeMap::from([("A".to_owned(), "b".to_owned())]),
             secrets: BTreeMap::from([("TOKEN".to_owned(), secret.to_owned())]),
             endpoint: Endpoint::Stdio,

@@ -1,10 +1,12 @@
 //! [`ProcessDriver`]: the process backend before it is opened.
 
+use std::path::PathBuf;
+
 use async_trait::async_trait;
 use mcpt_backend::{Discovered, Driver, Place};
-use mcpt_core::{Backend, BackendName, Capabilities, Capability, Failure, Namespace};
+use mcpt_core::{Backend, BackendName, Capabilities, Capability, Failure, FailureKind, Namespace};
 
-use crate::Processes;
+use crate::{Processes, bundles, folder::StateFolder};
 
 /// Its name.
 pub(crate) static NAME: BackendName = BackendName::new("process");
@@ -30,6 +32,13 @@ impl Driver for ProcessDriver {
 
     fn capabilities(&self) -> Capabilities {
         CAPABILITIES
+    }
+
+    fn bundles(&self) -> Option<Result<PathBuf, Failure>> {
+        let state = StateFolder::of_environment().map_err(|error| {
+            Failure::new(FailureKind::Failed, "cannot find a place for bundles").caused_by(&error)
+        });
+        Some(state.map(|state| bundles::folder(&state)))
     }
 
     async fn open(&self, _place: &Place, named: bool) -> Result<Box<dyn Backend>, Failure> {

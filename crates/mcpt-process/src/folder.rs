@@ -3,6 +3,7 @@
 //! ```text
 //! $MCPT_STATE_DIR | $XDG_STATE_HOME/mcpt | ~/.local/state/mcpt
 //!   packages/                installed packages, shared by the servers that run from them
+//!   bundles/                 unpacked bundles, likewise
 //!   gateways/BACKEND/        the gateway for the servers of a backend: its session keys, and a `servers` like this one's
 //!   servers/NAME/lock        held by the command that changes the server
 //!   servers/NAME/current     number of the run that is the server

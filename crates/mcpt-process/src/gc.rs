@@ -9,6 +9,7 @@ use mcpt_core::{Failure, FailureKind, Garbage, GcOptions, Progress, ProgressEven
 use nix::unistd::Pid;
 
 use crate::{
+    bundles,
     deploy::{END_OF_RUN, clear_leftovers, state_failure},
     folder::{ServerFolder, StateFolder},
     lock::{self, ChangeLock},
@@ -45,6 +46,11 @@ pub(crate) async fn gc(
     }
     let cleared = packages::clear(state, options.dry_run).map_err(|error| {
         Failure::new(FailureKind::Failed, "cannot clear away installed packages")
+            .because(format!("state folder {}: {error}", state.path().display()))
+    })?;
+    garbage.extend(cleared);
+    let cleared = bundles::clear(state, options.dry_run).map_err(|error| {
+        Failure::new(FailureKind::Failed, "cannot clear away unpacked bundles")
             .because(format!("state folder {}: {error}", state.path().display()))
     })?;
     garbage.extend(cleared);

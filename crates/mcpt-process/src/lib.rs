@@ -6,6 +6,7 @@
 
 mod backend;
 mod become_server;
+mod bundles;
 mod command;
 mod compare;
 mod configuration;

@@ -1,6 +1,10 @@
 //! The state file of a run: what its supervisor last knew, and how it reads as a [`Server`].
 
-use std::{collections::BTreeMap, fs, io, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs, io,
+    path::{Path, PathBuf},
+};
 
 use mcpt_core::{Replica, Server, ServerName, ServerState, Sessions, TemplateId};
 use mcpt_workload::own_files;
@@ -18,6 +22,9 @@ pub(crate) struct RunState {
     /// The package that it runs from, if it is one; there is no template then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) package: Option<InstalledPackage>,
+    /// Folders of unpacked bundles that it runs from, which are kept as long as a run names them.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub(crate) bundles: BTreeSet<PathBuf>,
     /// `stdio` or `http`.
     pub(crate) transport: String,
     /// Command line of the server.
@@ -244,6 +251,7 @@ mod tests {
             template: TemplateId::new("demo").unwrap(),
             template_version: "1.0.0".to_owned(),
             package: None,
+            bundles: BTreeSet::new(),
             transport: "http".to_owned(),
             source: "mcpt demo".to_owned(),
             env: BTreeMap::new(),

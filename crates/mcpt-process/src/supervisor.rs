@@ -32,6 +32,7 @@ use self::{
     renewal::Renewal,
 };
 use crate::{
+    bundles,
     compare::secrets_digest,
     events::{self, Happened},
     folder::RunFolder,
@@ -462,6 +463,9 @@ fn initial_state(spec: &Spec, port: u16) -> RunState {
         transport: server.endpoint.transport().to_owned(),
         source: server.shown(),
         package: server.package.clone(),
+        bundles: bundles::state_of(&spec.run)
+            .map(|state| bundles::named_in(server, &state))
+            .unwrap_or_default(),
         env,
         digest: spec.digest.clone(),
         secrets_digest: Some(secrets_digest(

@@ -35,6 +35,9 @@ pub(crate) struct ServerSpec {
     pub(crate) template_version: String,
     /// Program and arguments; `mcpt` in first place is the running binary.
     pub(crate) command: Vec<String>,
+    /// Whether the words behind the program refer to variables, so that `mcpt fill` starts it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) refers: bool,
     /// The package whose program that is, if it is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) package: Option<InstalledPackage>,

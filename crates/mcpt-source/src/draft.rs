@@ -25,6 +25,8 @@ pub(crate) struct Draft {
     notes: Vec<Note>,
     /// Whether variables of the command stand for what they are.
     expanding: bool,
+    /// Whether words stand for nothing else: no placeholder is looked for.
+    verbatim: bool,
     /// Name of the option before the next argument, if it may be that argument's.
     option: Option<String>,
 }
@@ -152,6 +154,9 @@ impl Draft {
 
     /// A text whose value may be a secret by that name.
     pub(crate) fn text(&mut self, raw: &str, name: Option<&str>) -> Text {
+        if self.verbatim {
+            return self.literal(raw, name);
+        }
         let pieces = placeholder::pieces(raw);
         if let [Piece::Plain(_)] | [] = pieces.as_slice() {
             return self.literal(raw, name);
@@ -344,6 +349,21 @@ impl Draft {
     }
 }
 
+impl Recipe {
+    /// Adds arguments behind its own, as they stand. What is a secret by its looks, or by the option that it is the value of, becomes
+    /// a setting that has it.
+    pub fn add_arguments(&mut self, words: impl IntoIterator<Item = String>) {
+        let mut draft = Draft {
+            settings: std::mem::take(&mut self.settings),
+            verbatim: true,
+            ..Draft::default()
+        };
+        draft.args(words);
+        self.settings = draft.settings;
+        self.args.extend(draft.args);
+    }
+}
+
 /// A text behind another one.
 pub(crate) fn joined(mut text: Text, more: &Text) -> Text {
     for part in more.parts() {
@@ -469,5 +489,39 @@ mod tests {
         });
         let names: Vec<_> = found.iter().map(|(name, ..)| name.as_str()).collect();
         assert_eq!(names, ["API_TOKEN", "API_TOKEN_2"]);
+    }
+
+    #[test]
+    fn arguments_that_are_added_stand_as_they_are_but_for_secrets() {
+        let mut recipe = Recipe::new("npm:x".parse().unwrap());
+        let known = Setting {
+            required: true,
+            ..Setting::default()
+        };
+        recipe.settings.insert("token".to_owned(), known);
+        let words = [
+            "--url={a}$B<c>",
+            "--token",
+            "s3cr3t",
+            "--header=Authorization: Bearer abc",
+            "plain",
+        ];
+        recipe.add_arguments(words.map(str::to_owned));
+        let shown: Vec<String> = recipe.args.iter().map(Text::to_string).collect();
+        assert_eq!(
+            shown,
+            [
+                "--url={a}$B<c>",
+                "--token",
+                "{token_2}",
+                "--header=Authorization: Bearer {Authorization}",
+                "plain"
+            ]
+        );
+        assert!(recipe.args[0].as_plain().is_some());
+        let given = |name: &str| recipe.settings[name].given.as_ref().map(Secret::expose);
+        assert_eq!(given("token_2"), Some("s3cr3t"));
+        assert_eq!(given("Authorization"), Some("abc"));
+        assert_eq!(given("token"), None);
     }
 }

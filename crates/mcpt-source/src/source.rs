@@ -149,6 +149,11 @@ impl Source {
                 let url = remote.url.to_string();
                 url.split('?').next().unwrap_or_default().to_owned()
             }
+            Self::Mcpb(Bundle::Url { .. }) => {
+                let text = self.to_string();
+                let shown = text.split(['?', '#']).next();
+                shown.unwrap_or_default().to_owned()
+            }
             other => other.to_string(),
         }
     }

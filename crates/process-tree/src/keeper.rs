@@ -109,6 +109,15 @@ pub fn cannot_start(ended: ExitStatus, last_line: &str) -> Option<io::Error> {
     (ended.code() == Some(NOT_STARTED.into())).then(|| io::Error::from_raw_os_error(number))
 }
 
+/// Tells, as the last thing of a process that should have become the program of a keeper, why it could not: as [`cannot_start`]
+/// reads it. The exit code is the one to end with.
+pub fn not_started(error: &io::Error) -> ExitCode {
+    let number = error.raw_os_error().unwrap_or_default();
+    // Without a reader there is nobody to tell.
+    drop(writeln!(io::stderr(), "{WORDS}{number}"));
+    ExitCode::from(NOT_STARTED)
+}
+
 /// Is a keeper, in a process that does nothing else and has no other thread: starts the program, and ends in the same way as
 /// it did, once nothing is left of it. `words` are those of [`Keeper::words`]; `own` is how this program is called to get
 /// here again, without them.
@@ -133,10 +142,7 @@ fn be_kept(keeper: Pid, command: &[OsString]) -> Result<ExitCode, KeepError> {
     // Its keeper has blocked them, and what it becomes inherits that.
     SigSet::all().thread_unblock().map_err(io::Error::from)?;
     let error = Command::new(program).args(arguments).exec();
-    let number = error.raw_os_error().unwrap_or_default();
-    // Without a reader there is nobody to tell.
-    drop(writeln!(io::stderr(), "{WORDS}{number}"));
-    Ok(ExitCode::from(NOT_STARTED))
+    Ok(not_started(&error))
 }
 
 fn be_keeper(own: &[OsString], told: &Keeper) -> Result<ExitCode, KeepError> {

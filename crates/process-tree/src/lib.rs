@@ -12,6 +12,6 @@ mod mark;
 pub use self::{
     children::{adopted, has_children, is_child_of},
     exit::ExitWords,
-    keeper::{KeepError, Keeper, cannot_start, keep},
+    keeper::{KeepError, Keeper, cannot_start, keep, not_started},
     mark::{Mark, end_processes},
 };

@@ -115,6 +115,8 @@ fn wanted(plan: &Plan, options: &DeployOptions) -> Wanted {
     let mut command = plan.local_command.clone();
     command.extend(plan.args.iter().map(|arg| match arg {
         Arg::Text(text) => text.clone(),
+        // Such a plan is refused before.
+        Arg::Secret(_) => arg.reference(|_| String::new()),
         Arg::Mount(index) => {
             let host = plan
                 .mounts
@@ -166,9 +168,12 @@ impl Backend for Memory {
     }
 
     async fn check(&self, plan: &Plan, options: &DeployOptions) -> Result<(), Failure> {
-        options
-            .platform
-            .refuse(&format!("cannot deploy {}", plan.name))
+        let what = format!("cannot deploy {}", plan.name);
+        if plan.has_secret_arguments() {
+            return Err(Failure::new(FailureKind::Usage, what)
+                .because("an argument holds a secret, and nothing here fills it in"));
+        }
+        options.platform.refuse(&what)
     }
 
     async fn deploy(

@@ -14,6 +14,7 @@ mod machine;
 #[path = "../helm_registries/registry.rs"]
 #[expect(dead_code, reason = "the suite of charts has it speak TLS, too")]
 mod registry;
+mod signals;
 
 use std::{
     collections::BTreeMap,
@@ -212,6 +213,8 @@ fn what_cannot_be_built_says_why() {
     let broken = path(&folder, "broken.tar");
     fs::write(&broken, tar(&[("manifest.json", b"[[]]")])).unwrap();
     let broken = broken.to_str().unwrap();
+    let endless = path(&folder, "endless.tar");
+    fs::write(&endless, endless_name()).unwrap();
     let packed = path(&folder, "packed.tar");
     fs::write(&packed, [0x1f, 0x8b, 8, 0]).unwrap();
     let save = path(&folder, "x.tar");
@@ -223,6 +226,7 @@ fn what_cannot_be_built_says_why() {
         (npm, &foreign, 1, "its architecture is riscv64"),
         (npm, broken, 1, "has no "),
         (npm, packed.to_str().unwrap(), 1, "gunzip"),
+        (npm, endless.to_str().unwrap(), 1, "more than 4097 bytes"),
         (npm, "./none.tar", 1, "none.tar"),
         (npm, "127.0.0.1:9/none", 1, "docker save"),
         (npm, "No Image", 2, "is not the name of an image"),
@@ -293,8 +297,15 @@ fn a_deploy_runs_the_image_that_it_made_and_pushed() {
         "--build",
         &image,
         "--dry-run",
+        "--",
+        "--api-key",
+        "s3cr3t-of-an-argument",
     ];
     let manifest = mcpt.run(&deploy).ok().stdout;
+    assert!(!manifest.contains("s3cr3t"), "{manifest}");
+    for word in ["fill", "$$(MCPT_ARGUMENT_API_KEY)", "/mcpt-bin/mcpt"] {
+        assert!(manifest.contains(word), "{word}: {manifest}");
+    }
     let digest = made["digest"].as_str().unwrap();
     assert!(
         manifest.contains(&format!("{image}@{digest}")),
@@ -340,6 +351,17 @@ fn a_deploy_runs_the_image_that_it_made_and_pushed() {
         manifest.contains("/own") && manifest.contains("word"),
         "{manifest}"
     );
+}
+
+/// An archive with a name of 8 GB, of which only the beginning is there.
+fn endless_name() -> Vec<u8> {
+    let mut header = tar::Header::new_gnu();
+    header.set_entry_type(tar::EntryType::GNULongName);
+    header.set_size(8_000_000_000);
+    header.set_cksum();
+    let mut archive = header.as_bytes().to_vec();
+    archive.extend(vec![b'x'; 1 << 20]);
+    archive
 }
 
 /// This machine's processor, as images call it.

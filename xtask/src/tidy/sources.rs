@@ -138,7 +138,7 @@ const OF_OTHERS: &[(&str, &[&str], &str)] = &[
         "uv's, which is run with them",
     ),
     (
-        "crates/mcpt-docker/src/body.rs",
+        "crates/mcpt-docker/src/body/words.rs",
         &["--listen"],
         "of a command that is run in a container and not told to anybody",
     ),

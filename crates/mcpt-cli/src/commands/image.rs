@@ -9,14 +9,14 @@ pub(crate) mod way;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use mcpt_core::{Failure, FailureKind};
+use mcpt_core::{Failure, FailureKind, Silent};
 use mcpt_image::Compression;
 use serde::Serialize;
 
 use crate::{
     args::{Format, Global},
     ending::Ending,
-    output,
+    output, runtime,
 };
 
 /// What fails by what is wrong with the binary.
@@ -117,7 +117,10 @@ impl Binary {
 
 /// The image of a binary.
 fn made(binary: &Binary) -> Result<oci_image::Image, Failure> {
-    let made = mcpt_image::image(&binary.read()?, Compression::Gzip);
+    let program = binary.read()?;
+    let made = runtime::aside(&Silent, move |_| {
+        mcpt_image::image(&program, Compression::Gzip)
+    })?;
     made.map_err(|error| Failure::new(FailureKind::Failed, CANNOT_MAKE).caused_by(&error))
 }
 

@@ -1,6 +1,7 @@
 //! The server's process: started, waited for, ended with everything that it started.
 
 use std::{
+    ffi::OsString,
     io,
     os::fd::OwnedFd,
     path::PathBuf,
@@ -72,19 +73,29 @@ impl Server {
             _ => free_port()?,
         };
         let own = command::own_binary()?;
-        let mut words: Vec<String> = Vec::new();
+        let mut words: Vec<OsString> = Vec::new();
         // What the server's own environment says counts more.
         let mut settings = Vec::new();
         if spec.endpoint == Endpoint::Stdio {
-            words.extend([SELF, "bridge", "--listen"].map(str::to_owned));
-            words.push(format!("127.0.0.1:{port}"));
-            words.push("--".to_owned());
+            words.push(own.clone().into());
+            words.extend(["bridge", "--listen"].map(OsString::from));
+            words.push(format!("127.0.0.1:{port}").into());
+            words.push("--".into());
             settings.push(("MCPT_BRIDGE_START_TIMEOUT", format!("{start_timeout}s")));
             if spec.sessions == Sessions::Single {
                 settings.push(("MCPT_BRIDGE_MAX_SESSIONS", "1".to_owned()));
             }
         }
-        words.extend(spec.command.iter().cloned());
+        if spec.refers {
+            words.push(own.clone().into());
+            words.extend(["fill", "--"].map(OsString::from));
+        }
+        let program = spec.command.first().map(String::as_str);
+        words.push(match program.unwrap_or_default() {
+            SELF => own.clone().into(),
+            other => other.into(),
+        });
+        words.extend(spec.command.iter().skip(1).map(OsString::from));
 
         let (reader, writer) = io::pipe()?;
         // Through `mcpt supervise -- …`, which arranges for the server's end should this supervisor be killed, and then
@@ -97,13 +108,7 @@ impl Server {
                 &std::process::id().to_string(),
                 "--",
             ])
-            .args(words.iter().map(|word| {
-                if word == SELF {
-                    own.as_os_str()
-                } else {
-                    word.as_ref()
-                }
-            }))
+            .args(words)
             .envs(settings)
             .envs(spec.search_path().map(|path| ("PATH", path)))
             .envs(&spec.env)

@@ -102,7 +102,7 @@ fn usable(
             Ok(recipe) if matches!(recipe.source, Source::Oci(_)) => {
                 refused = refused.because(format!(
                     "{}: {} is an image, which an engine or a cluster runs and this backend does not",
-                    offer.place, recipe.source
+                    offer.place, recipe.source.shown()
                 ));
             }
             Ok(recipe)
@@ -113,14 +113,15 @@ fn usable(
             Ok(recipe) if recipe.transport != Transport::Stdio => {
                 refused = refused.because(format!(
                     "{}: {} speaks HTTP at an address, and packages can be deployed that speak stdio",
-                    offer.place, recipe.source
+                    offer.place, recipe.source.shown()
                 ));
             }
             Ok(recipe) if PackageSource::of(&recipe.source).is_some() => return Ok(*recipe),
             Ok(recipe) => {
                 refused = refused.because(format!(
                     "{}: it is {}, and only packages of npm and PyPI and images can be deployed so",
-                    offer.place, recipe.source
+                    offer.place,
+                    recipe.source.shown()
                 ));
             }
             Err(unusable) => refused = refused.because(format!("{}: {unusable}", offer.place)),

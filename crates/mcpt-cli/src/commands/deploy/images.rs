@@ -2,7 +2,8 @@
 
 use mcpt_backend::Driver;
 use mcpt_core::{
-    Capabilities, Capability, Failure, FailureKind, Image, Package, Plan, Progress, Transport,
+    Capabilities, Capability, Failure, FailureKind, Image, Package, Plan, Progress, Silent,
+    Transport,
 };
 use mcpt_image::{Built, COMMAND_LABEL, PackageImage};
 use mcpt_source::Recipe;
@@ -72,22 +73,17 @@ pub(super) fn give(
 /// What an image starts, as its registry says; with its arguments where none are given.
 fn started(image: &Image, whole: bool) -> Result<Vec<String>, Failure> {
     let what = format!("cannot find out what {} starts", image.reference());
-    let failure = || {
-        Failure::new(FailureKind::Failed, &what).hint(format!(
-            "say it yourself: mcpt deploy -- docker run -i --entrypoint PROGRAM {} ARGUMENT…",
-            image.reference()
-        ))
-    };
+    let hint = format!(
+        "say it yourself: mcpt deploy -- docker run -i --entrypoint PROGRAM {} ARGUMENT…",
+        image.reference()
+    );
+    let failure = || Failure::new(FailureKind::Failed, &what).hint(hint.clone());
     let reference = Reference::parse(&full(image)).map_err(|error| failure().caused_by(&error))?;
-    let base = Way::default().ask(&reference, &mut |registry| {
-        Base::fetch(registry, &reference, architecture())
+    let place = reference.clone();
+    let base = Way::default().ask(&what, &reference, &Silent, move |registry, _| {
+        Base::fetch(registry, &place, architecture())
     });
-    let base = base.map_err(
-        |error| match way::failure(&what, &reference.registry, &error) {
-            told if told.hint.is_some() => told,
-            _ => failure().caused_by(&error),
-        },
-    )?;
+    let base = base.map_err(|failure| way::hinted(failure, &hint))?;
     let (entrypoint, arguments) = base.program();
     let stdio = base.label(COMMAND_LABEL);
     // Another's label of that name is no command of ours.

@@ -1,16 +1,21 @@
 //! Running deploys: one, or several at the same time. Of several all are checked before anything is changed; after that each runs
 //! by itself, and one that fails does not stop the others.
 
-use std::{cell::OnceCell, sync::Arc};
+use std::{
+    cell::{Cell, OnceCell},
+    sync::Arc,
+};
 
 use futures_util::{StreamExt as _, stream};
 use mcpt_backend::{Driver, Place};
 use mcpt_core::{
-    Backend, DeployOptions, Deployed, Failure, Plan, Progress, ProgressEvent, Server, ServerName,
+    Backend, DeployOptions, Deployed, Failure, FailureKind, Plan, Progress, ProgressEvent, Server,
+    ServerName,
 };
 use mcpt_package::PackageSource;
 
 use super::{
+    bundles::{InUse, Pending},
     packages::{self, Resolving},
     show,
 };
@@ -58,6 +63,8 @@ impl Job {
 pub(super) struct Work {
     pub(super) jobs: Vec<Job>,
     pub(super) faults: Vec<Failure>,
+    /// Bundles that the jobs run from.
+    pub(super) bundles: Vec<Pending>,
 }
 
 /// What came of one.
@@ -73,6 +80,7 @@ pub(super) fn run(
     let Work {
         mut jobs,
         mut faults,
+        bundles,
     } = work;
     let number = jobs.len() + faults.len();
     let several = number > 1;
@@ -100,8 +108,16 @@ pub(super) fn run(
         refuse(global, faults, number)?;
         return tell(global, outcomes, several, None);
     }
+    // From here on nothing is wrong that could be known without it.
+    let changes = jobs.iter().any(|job| job.options.dry_run.is_none());
+    let bundles = if faults.is_empty() && changes {
+        InUse::unpack(bundles)?
+    } else {
+        InUse::default()
+    };
     let next = OnceCell::new();
-    let others = runtime::run(async {
+    let begun = Cell::new(false);
+    let done = runtime::run(async {
         let progress = progress::display(global);
         let backends = match connect(global, config, &online).await {
             Ok(backends) => backends,
@@ -130,13 +146,29 @@ pub(super) fn run(
             );
         }
         refuse(global, faults, number)?;
-        Ok(if several {
+        begun.set(true);
+        let outcomes = if several {
             together(&work, progress.as_ref()).await?
         } else {
             each(&work, several, progress.as_ref()).await
-        })
-    })
-    .map_err(|ending: Ending| ending.hint_again_or(next.get().map(|next| &next.delete)))?;
+        };
+        let left = match (&outcomes[..], &work[..]) {
+            // It may be there although it does not run.
+            ([(name, Err(_))], [(_, backend)]) => {
+                let there = backend.status(name).await;
+                !there.is_err_and(|failure| failure.kind == FailureKind::NotFound)
+            }
+            _ => true,
+        };
+        Ok((outcomes, left))
+    });
+    match &done {
+        Ok((_, false)) => bundles.take_back(),
+        Err(_) if !begun.get() => bundles.take_back(),
+        _ => drop(bundles),
+    }
+    let (others, _) =
+        done.map_err(|ending: Ending| ending.hint_again_or(next.get().map(|next| &next.delete)))?;
     outcomes.extend(others);
     tell(global, outcomes, several, next.get())
 }
@@ -151,6 +183,7 @@ pub(super) fn compare(
     let Work {
         mut jobs,
         mut faults,
+        bundles: _,
     } = work;
     let number = jobs.len() + faults.len();
     if faults.is_empty() {

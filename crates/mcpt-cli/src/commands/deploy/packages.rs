@@ -4,16 +4,16 @@ use std::path::Path;
 
 use futures_util::{StreamExt as _, stream};
 use mcpt_catalog::{Settings, compile_recipe};
-use mcpt_core::{Capability, Failure, FailureKind, Image, Package};
+use mcpt_core::{Capability, Failure, FailureKind, Image, Package, Progress};
 use mcpt_package::{
     PackageSource, ResolveOptions, VOLUME, command_in, of_this_machine, resolve, tree_in,
 };
-use mcpt_source::{Recipe, Source, Text, Transport, pasted};
+use mcpt_source::{Recipe, Source, Transport, pasted};
 use tokio::time::timeout;
 
 use super::{
     Deploy,
-    bundles::{self, Bundles},
+    bundles::Bundles,
     described, images,
     jobs::{AT_ONCE, Job},
 };
@@ -35,7 +35,8 @@ pub(super) fn named(
     global: &Global,
     bundles: &Bundles<'_>,
 ) -> Result<Option<Recipe>, Failure> {
-    let can = || Ok::<_, Failure>(place::driver(global, config)?.capabilities());
+    let driver = || place::driver(global, config);
+    let can = || Ok::<_, Failure>(driver()?.capabilities());
     let described = if described::is_file(name) {
         Some(described::recipe(name, can()?)?)
     } else if let Some(name) = described::registry_name(name) {
@@ -45,9 +46,10 @@ pub(super) fn named(
     };
     if let Some(mut recipe) = described {
         if let Source::Mcpb(bundle) = recipe.source.clone() {
-            recipe = bundles.beside(recipe, bundle, global)?;
+            recipe = bundles.beside(recipe, bundle, driver()?, global)?;
         }
-        recipe.args.extend(arguments.iter().map(Text::plain));
+        recipe.add_arguments(arguments.iter().cloned());
+        warn_of_notes(&recipe, global);
         return Ok(Some(recipe));
     }
     let kinds = ["npm:", "pypi:", "oci:", "https://", "http://", "mcpb:"];
@@ -60,11 +62,10 @@ pub(super) fn named(
         .parse()
         .map_err(|error| Failure::new(FailureKind::Usage, what()).caused_by(&error))?;
     let mut recipe = match source {
-        Source::Mcpb(bundle) => bundles.recipe(bundle, global)?,
+        Source::Mcpb(bundle) => bundles.recipe(bundle, driver()?, global)?,
         source => Recipe::new(source),
     };
-    let arguments = arguments.iter().map(Text::plain);
-    recipe.args.extend(arguments);
+    recipe.add_arguments(arguments.iter().cloned());
     Ok(Some(recipe))
 }
 
@@ -99,10 +100,14 @@ pub(super) fn pasted(global: &Global, words: &[String]) -> Result<Recipe, Failur
             recipe.source
         )));
     }
+    warn_of_notes(&recipe, global);
+    Ok(recipe)
+}
+
+fn warn_of_notes(recipe: &Recipe, global: &Global) {
     for note in &recipe.notes {
         messages::warning(global, &note.0);
     }
-    Ok(recipe)
 }
 
 impl Deploy {
@@ -125,8 +130,8 @@ impl Deploy {
             }
         } else if let Source::Oci(_) = &recipe.source {
             images::refuse_without_engine(global, driver, recipe)?;
-        } else if let Source::Mcpb(_) = &recipe.source {
-            bundles::refuse_in_containers(driver, recipe)?;
+        } else if matches!(recipe.source, Source::Mcpb(_)) {
+            // It was looked through for this backend.
         } else if !can.has(Capability::Packages) {
             let what = format!("cannot deploy {} here", recipe.source);
             return Err(backends::unsupported(
@@ -216,7 +221,12 @@ pub(super) struct Resolving {
 
 impl Resolving {
     /// The versions of Python that a job's package may be resolved for: what it is resolved for must be what runs it.
-    fn pythons(&self, job: &Job, config: &UserConfig) -> Result<Vec<String>, Failure> {
+    fn pythons(
+        &self,
+        job: &Job,
+        config: &UserConfig,
+        progress: &dyn Progress,
+    ) -> Result<Vec<String>, Failure> {
         let Some(source @ PackageSource::Pypi(_)) = &job.to_resolve else {
             return Ok(Vec::new());
         };
@@ -224,7 +234,7 @@ impl Resolving {
         if let Some(build) = &self.build {
             return build
                 .ingredients
-                .pythons(source, &runtimes, &Way::default());
+                .pythons(source, &runtimes, &Way::default(), progress);
         }
         if !job.driver.capabilities().has(Capability::Images) {
             return Ok(Vec::new());
@@ -254,14 +264,14 @@ pub(super) fn resolve_all(
     if jobs.iter().all(|job| job.to_resolve.is_none()) {
         return Ok(Vec::new());
     }
+    let progress = progress::display(global);
     let mut all_options = Vec::new();
     for job in jobs.iter() {
         all_options.push(ResolveOptions {
             install_scripts: resolving.install_scripts,
-            pythons: resolving.pythons(job, config)?,
+            pythons: resolving.pythons(job, config, progress.as_ref())?,
         });
     }
-    let progress = progress::display(global);
     let resolved = runtime::run(async {
         let work = jobs.iter().zip(&all_options).enumerate();
         let work = work.filter_map(|(index, (job, options))| {

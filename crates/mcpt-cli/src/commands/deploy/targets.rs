@@ -1,7 +1,7 @@
 //! From the names of a command to what is to be deployed where: templates and entries of registries, all of it checked before
 //! anything is touched.
 
-use std::collections::BTreeSet;
+use std::{cell::RefCell, collections::BTreeSet};
 
 use mcpt_catalog::{
     Catalog, CompiledEntry, EntryChoices, RegistryEntry, Settings, compile, compile_entry,
@@ -49,7 +49,7 @@ impl Deploy {
         let settings = self.settings()?;
         let bundles = Bundles {
             config: &settings.config,
-            write: !self.deployment.is_dry_run() && !self.deployment.is_diff(),
+            pending: RefCell::default(),
         };
         let targets = self.targets(&registries, &catalog, global, config, &bundles)?;
         if targets.len() != 1 {
@@ -89,7 +89,11 @@ impl Deploy {
         refuse_same(&jobs)?;
         let jobs: Vec<Job> = jobs.into_iter().map(|(_, job)| job).collect();
         self.refuse_unused_ingredients(&jobs)?;
-        Ok(Work { jobs, faults })
+        Ok(Work {
+            jobs,
+            faults,
+            bundles: bundles.pending.into_inner(),
+        })
     }
 
     fn targets<'a>(

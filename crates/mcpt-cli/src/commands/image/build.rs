@@ -15,7 +15,7 @@ use oci_registry::Reference;
 use super::{
     Binary, MadeOf,
     package::{self, Ingredients},
-    push, save, show, way,
+    push, save, show,
     way::Way,
 };
 use crate::{args::Global, ending::Ending, progress, runtime, user_config::UserConfig};
@@ -116,7 +116,7 @@ impl Build {
                 None => format!("localhost/{}:{tag}", repository(&package.name)),
             };
             display.event(ProgressEvent::Step(format!("writing {}", file.display())));
-            save::write(&image, &own, file)?;
+            save::write(&image, &own, file, display.as_ref())?;
             if name.is_empty() {
                 name = own;
             }
@@ -155,7 +155,9 @@ impl Build {
         })?;
         let options = ResolveOptions {
             install_scripts: !self.no_install_scripts,
-            pythons: self.ingredients.pythons(&source, runtimes, &self.way)?,
+            pythons: self
+                .ingredients
+                .pythons(&source, runtimes, &self.way, progress)?,
         };
         runtime::run(async {
             let resolved = resolve(&source, &options, progress).await;
@@ -190,13 +192,8 @@ pub(crate) fn pushed(
 ) -> Result<Reference, Failure> {
     let reference = place(to, tag)?;
     progress.event(ProgressEvent::Step(format!("pushing {reference}")));
-    let pushed = way.ask(&reference, &mut |registry| {
-        image.push(registry, &reference, &mut |step| {
-            progress.event(ProgressEvent::Waiting(push::progress_of(step)));
-        })
-    });
     let what = format!("cannot push to {}", to.repository);
-    pushed.map_err(|error| way::failure(&what, &reference.registry, &error))?;
+    push::put(image, &reference, &what, way, progress)?;
     Ok(reference)
 }
 

@@ -1,6 +1,6 @@
 //! Images of packages, for `image build` and for deploys that run one.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use mcpt_core::{Failure, FailureKind, Image, Package, Progress, ProgressEvent};
@@ -55,6 +55,7 @@ impl Ingredients {
         source: &PackageSource,
         runtimes: &Runtimes,
         way: &Way,
+        progress: &dyn Progress,
     ) -> Result<Vec<String>, Failure> {
         let asks = matches!(source, PackageSource::Pypi(package) if package.python.is_none());
         if !asks {
@@ -63,9 +64,9 @@ impl Ingredients {
         let Some(base) = &self.base else {
             return Ok(runtimes.pythons());
         };
-        let mut base = self.read(base, way)?;
-        let version = mcpt_image::python_version(&mut base);
-        let version = version.map_err(|error| unusable(base.name(), &error))?;
+        let mut read = self.read(base, way, progress)?;
+        let version = runtime::aside(progress, move |_| mcpt_image::python_version(&mut read))?;
+        let version = version.map_err(|error| unusable(base, &error))?;
         Ok(version.into_iter().collect())
     }
 
@@ -91,7 +92,7 @@ impl Ingredients {
                 .reference(),
         };
         progress.event(ProgressEvent::Step(format!("reading {base}")));
-        let base = self.read(&base, way)?;
+        let base = self.read(&base, way, progress)?;
         runtime::run(async {
             let built = image.build(package, base, self.architecture(), progress);
             built.await.map_err(|error| failed(package, error).into())
@@ -99,10 +100,11 @@ impl Ingredients {
     }
 
     /// An image by its name, or the one of an archive.
-    fn read(&self, base: &str, way: &Way) -> Result<Base, Failure> {
+    fn read(&self, base: &str, way: &Way, progress: &dyn Progress) -> Result<Base, Failure> {
         let architecture = self.architecture();
         if is_file(base) {
-            let read = Base::of_archive(Path::new(base), architecture);
+            let path = PathBuf::from(base);
+            let read = runtime::aside(progress, move |_| Base::of_archive(&path, architecture))?;
             return read.map_err(|error| unusable(base, &error));
         }
         let what = format!("cannot read the base {base}");
@@ -111,18 +113,14 @@ impl Ingredients {
         };
         let image: Image = base.parse().map_err(|error| wrong(&error))?;
         let reference = Reference::parse(&full(&image)).map_err(|error| wrong(&error))?;
-        let read = way.ask(&reference, &mut |registry| {
-            Base::fetch(registry, &reference, architecture)
+        let place = reference.clone();
+        let read = way.ask(&what, &reference, progress, move |registry, _| {
+            Base::fetch(registry, &place, architecture)
         });
-        read.map_err(|error| {
-            let failure = way::failure(&what, &reference.registry, &error);
-            match &failure.hint {
-                Some(_) => failure,
-                None => failure.hint(
-                    "name an image with --base, or save one that an engine has: docker save -o base.tar IMAGE, and --base \
-                     ./base.tar",
-                ),
-            }
+        read.map_err(|failure| {
+            let hint = "name an image with --base, or save one that an engine has: docker save -o base.tar IMAGE, and --base \
+                        ./base.tar";
+            way::hinted(failure, hint)
         })
     }
 }

@@ -1,14 +1,11 @@
 //! `mcpt image push REGISTRY/NAME`: the image in a registry.
 
 use clap::Args;
-use mcpt_core::{Failure, FailureKind, Image, ProgressEvent};
+use mcpt_core::{Failure, FailureKind, Image, Progress, ProgressEvent};
 use oci_image::Step;
 use oci_registry::Reference;
 
-use super::{
-    Binary, made, show,
-    way::{self, Way},
-};
+use super::{Binary, made, show, way::Way};
 use crate::{args::Global, ending::Ending, progress, user_config::UserConfig};
 
 /// Arguments of `mcpt image push`.
@@ -51,12 +48,7 @@ impl Push {
         let image = made(&self.binary)?;
         let display = progress::display(global);
         display.event(ProgressEvent::Step(format!("pushing {name}")));
-        let pushed = self.way.ask(&reference, &mut |registry| {
-            image.push(registry, &reference, &mut |step| {
-                display.event(ProgressEvent::Waiting(progress_of(step)));
-            })
-        });
-        pushed.map_err(|error| way::failure(&what, &reference.registry, &error))?;
+        put(&image, &reference, &what, &self.way, display.as_ref())?;
         drop(display);
         let file = if self.no_remember {
             None
@@ -72,8 +64,24 @@ impl Push {
     }
 }
 
+/// Puts an image into a registry; `what` fails by it.
+pub(super) fn put(
+    image: &oci_image::Image,
+    to: &Reference,
+    what: &str,
+    way: &Way,
+    progress: &dyn Progress,
+) -> Result<(), Failure> {
+    let (image, reference) = (image.clone(), to.clone());
+    way.ask(what, to, progress, move |registry, progress| {
+        image.push(registry, &reference, &mut |step| {
+            progress.event(ProgressEvent::Waiting(progress_of(step)));
+        })
+    })
+}
+
 /// Which layer is sent, for people.
-pub(super) fn progress_of(step: Step) -> String {
+fn progress_of(step: Step) -> String {
     let megabytes = step.size as f64 / 1e6;
     format!("layer {} of {}, {megabytes:.1} MB", step.layer, step.layers)
 }

@@ -1,19 +1,21 @@
 //! `mcpt image save FILE`: the image as an archive.
 
 use std::{
-    fs::File,
-    io::BufWriter,
+    fs::{File, Permissions},
+    io::{self, BufWriter},
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
 };
 
 use clap::Args;
-use mcpt_core::{Failure, FailureKind, Image};
+use mcpt_core::{Failure, FailureKind, Image, Progress, Silent};
+use oci_image::Error;
 
 use super::{Binary, made, show};
 use crate::{
     args::{Format, Global},
     ending::Ending,
-    messages,
+    messages, runtime,
 };
 
 /// Arguments of `mcpt image save`.
@@ -36,7 +38,7 @@ impl Save {
             None => mcpt_image::reference(),
         };
         let image = made(&self.binary)?;
-        write(&image, &name, &self.file)?;
+        write(&image, &name, &self.file, &Silent)?;
         show(global, &image, &name, None, None)?;
         tell_nodes(global, &self.file);
         Ok(())
@@ -57,8 +59,13 @@ pub(super) fn tell_nodes(global: &Global, file: &Path) {
     }
 }
 
-/// Whole or not at all: it is written beside its place, if that is one for a file.
-pub(super) fn write(image: &oci_image::Image, name: &str, file: &Path) -> Result<(), Failure> {
+/// Whole or not at all: it is written beside its place, if that is one for a file. A signal leaves nothing of it.
+pub(super) fn write(
+    image: &oci_image::Image,
+    name: &str,
+    file: &Path,
+    progress: &dyn Progress,
+) -> Result<(), Failure> {
     let failed = |error: &(dyn std::error::Error + 'static)| {
         Failure::new(
             FailureKind::Failed,
@@ -66,22 +73,33 @@ pub(super) fn write(image: &oci_image::Image, name: &str, file: &Path) -> Result
         )
         .caused_by(error)
     };
+    let written = |open: Box<dyn FnOnce() -> io::Result<File> + Send>| {
+        let (image, name) = (image.clone(), name.to_owned());
+        let written = runtime::aside(progress, move |_| {
+            let output = BufWriter::new(open().map_err(Error::Write)?);
+            image.write_archive(&name, output)
+        })?;
+        written.map_err(|error| failed(&error))
+    };
     if std::fs::metadata(file).is_ok_and(|there| !there.is_file()) {
-        // A pipe or a device is no place that a file could be put into.
-        let output = File::options().write(true).open(file);
-        let output = BufWriter::new(output.map_err(|error| failed(&error))?);
-        let written = image.write_archive(name, output);
-        return written.map_err(|error| failed(&error));
+        // A pipe or a device is no place that a file could be put into; a pipe is open once somebody reads it.
+        let place = file.to_owned();
+        return written(Box::new(move || File::options().write(true).open(place)));
     }
-    let partial = file.with_added_extension(format!("{}.partial", std::process::id()));
-    let output = File::create(&partial).map_err(|error| failed(&error))?;
-    let written = image.write_archive(name, BufWriter::new(output));
-    let written = written
-        .map_err(|error| failed(&error))
-        .and_then(|()| std::fs::rename(&partial, file).map_err(|error| failed(&error)));
-    if written.is_err() {
-        // The error that counts is the first one.
-        drop(std::fs::remove_file(&partial));
-    }
-    written
+    let folder = match file.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let partial = tempfile::Builder::new()
+        .prefix(file.file_name().unwrap_or_default())
+        .suffix(".partial")
+        .permissions(Permissions::from_mode(0o666))
+        .tempfile_in(folder)
+        .map_err(|error| failed(&error))?;
+    let output = partial.as_file().try_clone();
+    written(Box::new(move || output))?;
+    partial
+        .persist(file)
+        .map_err(|error| failed(&error.error))?;
+    Ok(())
 }

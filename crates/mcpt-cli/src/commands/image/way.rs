@@ -4,14 +4,14 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::Args;
 use helm_fetch::Places;
-use mcpt_core::{Failure, FailureKind};
+use mcpt_core::{Failure, FailureKind, Progress};
 use oci_image::Error;
 use oci_registry::{Access, Http, Reference, Registry, Tls};
 
+use crate::runtime;
+
 /// How long one layer may take: some people have slow lines.
 const LAYER: Duration = Duration::from_mins(30);
-/// The most bytes of one layer.
-const MOST: u64 = 4 << 30;
 
 /// What of it is said on the command line.
 #[derive(Debug, Clone, Default, Args)]
@@ -25,21 +25,25 @@ pub(crate) struct Way {
 }
 
 impl Way {
-    /// Does something with the registry of a reference; once more without TLS when it is on this machine and speaks none.
-    pub(crate) fn ask<T>(
+    /// Does something with the registry of a reference; once more without TLS when it is on this machine and speaks none. A signal
+    /// leaves it where it stands. `what` fails by it.
+    pub(crate) fn ask<T: Send + 'static>(
         &self,
+        what: &str,
         reference: &Reference,
-        work: &mut dyn FnMut(&Registry) -> Result<T, Error>,
-    ) -> Result<T, Error> {
-        match work(&self.registry(self.plain_http)) {
+        progress: &dyn Progress,
+        work: impl Fn(&Registry, &dyn Progress) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Failure> {
+        let (first, without_tls) = (self.registry(self.plain_http), self.registry(true));
+        let here = is_here(&reference.registry);
+        let done = runtime::aside(progress, move |progress| match work(&first, progress) {
             // On this machine nobody can listen; Docker does the same.
-            Err(Error::Registry(error))
-                if error.is_without_tls() && is_here(&reference.registry) =>
-            {
-                work(&self.registry(true))
+            Err(Error::Registry(error)) if error.is_without_tls() && here => {
+                work(&without_tls, progress)
             }
             done => done,
-        }
+        })?;
+        done.map_err(|error| failure(what, &reference.registry, &error))
     }
 
     fn registry(&self, plain_http: bool) -> Registry {
@@ -51,17 +55,12 @@ impl Way {
             ..Access::default()
         };
         let credentials = Places::of_environment(|name| std::env::var_os(name)).credentials;
-        Registry::new(
-            &Http::new(LAYER).at_most(MOST),
-            &access,
-            plain_http,
-            &credentials,
-        )
+        Registry::new(&Http::new(LAYER), &access, plain_http, &credentials)
     }
 }
 
 /// A failure of a registry, with what mends it.
-pub(crate) fn failure(what: &str, host: &str, error: &Error) -> Failure {
+fn failure(what: &str, host: &str, error: &Error) -> Failure {
     let failure = Failure::new(FailureKind::Failed, what).caused_by(error);
     let Error::Registry(error) = error else {
         return failure;
@@ -76,6 +75,14 @@ pub(crate) fn failure(what: &str, host: &str, error: &Error) -> Failure {
         )),
         _ => failure,
     }
+}
+
+/// The failure with a hint where it has none, and is one.
+pub(crate) fn hinted(failure: Failure, hint: &str) -> Failure {
+    if failure.hint.is_some() || failure.kind == FailureKind::Interrupted {
+        return failure;
+    }
+    failure.hint(hint)
 }
 
 /// Whether `HOST:PORT` is on this machine's loopback.
