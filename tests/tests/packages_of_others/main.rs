@@ -72,8 +72,11 @@ const PACKAGES: [Package; 12] = [
         &[],
         "sequentialthinking",
     ),
-    // A program in Go for each platform, as an optional dependency.
-    package("npm:kubernetes-mcp-server", &[], "pods_list"),
+    // A native module for each platform, as an optional dependency.
+    Package {
+        env: &["LIBSQL_URL=file:/tmp/memory.db"],
+        ..package("npm:mcp-memory-libsql", &[], "read_graph")
+    },
     // Node.js 22 or newer.
     package("npm:repomix", &["--mcp"], "pack_codebase"),
     // sharp, which is C.
