@@ -1,7 +1,7 @@
 """The Python SDK's server in one era alone, and its client in either, driven by a test.
 
-  eras.py server ERA        a server on a free port of this machine, which it prints; requests of the other era are refused
-                            as servers of one era refuse them
+  eras.py server ERA [PORT] a server on a port of this machine, by default a free one, which it prints; requests of the other
+                            era are refused as servers of one era refuse them
   eras.py stdio             the same server in both eras over stdio
   eras.py client ERA URL    lists and calls what that server has, and prints what came of it as JSON
 
@@ -70,6 +70,23 @@ def make_server():
         """Asks the client's model."""
         return f"It says {answer.content.text}"
 
+    waits = 0
+
+    @server.tool()
+    async def wait() -> str:
+        """Never ends by itself."""
+        nonlocal waits
+        waits += 1
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            waits -= 1
+
+    @server.tool()
+    def waiting() -> str:
+        """How many calls of `wait` there are."""
+        return str(waits)
+
     @server.tool()
     def fail() -> str:
         """Fails."""
@@ -131,8 +148,8 @@ def of_one_era(app, era):
     return filtered
 
 
-async def serve(era):
-    listener = socket.create_server(("127.0.0.1", 0))
+async def serve(era, port):
+    listener = socket.create_server(("127.0.0.1", port))
     if era == "older":
         app = make_server().sse_app()
     else:
@@ -188,7 +205,7 @@ async def client(era, url):
 
 if __name__ == "__main__":
     if sys.argv[1] == "server":
-        asyncio.run(serve(sys.argv[2]))
+        asyncio.run(serve(sys.argv[2], int((sys.argv[3:] or ["0"])[0])))
     elif sys.argv[1] == "stdio":
         make_server().run("stdio")
     else:

@@ -14,7 +14,10 @@ mod programs;
 mod relay;
 mod suite;
 
-pub(crate) use self::clients::{Through, run as run_client};
+pub(crate) use self::{
+    clients::{Through, run as run_client},
+    programs::{Program, free_address, gateway},
+};
 use self::{
     programs::{Front, Server},
     suite::{Outcome, Suite},
@@ -120,7 +123,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn build() -> anyhow::Result<PathBuf> {
+pub(crate) fn build() -> anyhow::Result<PathBuf> {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo
         .args(["build", "--quiet", "--package", "mcpt"])
@@ -166,7 +169,7 @@ fn with_tables(guide: &str, tables: &str) -> anyhow::Result<String> {
 }
 
 /// The suite's program and what it needs, in the cache; one folder for each state of the pins.
-fn npm_install(name: &str) -> anyhow::Result<PathBuf> {
+pub(crate) fn npm_install(name: &str) -> anyhow::Result<PathBuf> {
     let pins: &Path = &cache::repository().join("xtask/npm").join(name);
     let programs = crate::wheels::install("node")?;
     let [node, npm, ..] = &programs[..] else {
@@ -215,7 +218,11 @@ mod tests {
 
     #[test]
     fn lock_files_name_no_registry() {
-        let lock = include_str!("../npm/conformance/package-lock.json");
-        assert!(lock.contains("\"integrity\"") && !lock.contains("\"resolved\""));
+        for lock in [
+            include_str!("../npm/conformance/package-lock.json"),
+            include_str!("../npm/clients/package-lock.json"),
+        ] {
+            assert!(lock.contains("\"integrity\"") && !lock.contains("\"resolved\""));
+        }
     }
 }

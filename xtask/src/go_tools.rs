@@ -139,6 +139,11 @@ const MODULES: &[Module] = &[
         stamps: &[],
     },
     Module {
+        name: "clients",
+        binaries: &[("all-as-one", "mcpt.test/tools/clients")],
+        stamps: &[],
+    },
+    Module {
         name: "mcp-registry",
         binaries: &[(
             "mcp-registry",

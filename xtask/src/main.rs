@@ -8,6 +8,7 @@ mod bench;
 mod cache;
 mod charts;
 mod ci;
+mod clients;
 mod cluster;
 mod command;
 mod conformance;
@@ -72,6 +73,8 @@ enum Task {
     Tools(tools::Arguments),
     /// The official conformance suite of MCP, through the gateway and the bridge
     Conformance(conformance::Arguments),
+    /// Clients that others wrote, at one address with servers that others wrote
+    Clients(clients::Arguments),
     /// A client of the suite, through a gateway
     #[command(hide = true)]
     ConformanceClient(conformance::Through),
@@ -95,6 +98,7 @@ fn main() -> ExitCode {
         Task::Goldens(arguments) => goldens::run(&arguments),
         Task::Tools(arguments) => tools::run(&arguments),
         Task::Conformance(arguments) => conformance::run(&arguments),
+        Task::Clients(arguments) => clients::run(&arguments),
         Task::ConformanceClient(through) => conformance::run_client(&through),
         Task::Packages(arguments) => packages::run(&arguments),
     };

@@ -158,8 +158,10 @@ fn about(
             let path = endpoint_at(server).map(Upstream::path);
             path == Some(url.path()) && outer.is_at_host_of(&url)
         };
-        (resource != called && (endpoint_called(server, &url).is_some() || half()))
-            .then_some(called)
+        // One for all that is at the host that was called is what it says: where a host is shown for one server alone.
+        let whole = url.path() == "/" && outer.is_at_host_of(&url);
+        let own = || endpoint_called(server, &url).is_some() || half();
+        (resource != called && !whole && own()).then_some(called)
     };
     let (from, body) = answer.into_parts();
     let body = with_resource(&body, elsewhere).map_or(body, Bytes::from);

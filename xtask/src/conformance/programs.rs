@@ -129,7 +129,7 @@ impl Drop for Front {
 }
 
 /// A gateway that knows this server alone.
-pub(super) fn gateway(mcpt: &Path, folder: &Path, listen: SocketAddr, server: &str) -> Command {
+pub(crate) fn gateway(mcpt: &Path, folder: &Path, listen: SocketAddr, server: &str) -> Command {
     let mut gateway = Command::new(mcpt);
     gateway.args(["--quiet", "--backend", "process", "gateway", "run"]);
     gateway.args(["--listen", &listen.to_string(), "--server", server]);
@@ -180,12 +180,12 @@ fn with_hosts(inner: &Command, folder: &Path, replicas: usize) -> anyhow::Result
 
 /// A child that listens, ended with this.
 #[derive(Debug)]
-pub(super) struct Program {
+pub(crate) struct Program {
     child: Child,
 }
 
 impl Program {
-    pub(super) fn start(mut command: Command, address: SocketAddr) -> anyhow::Result<Self> {
+    pub(crate) fn start(mut command: Command, address: SocketAddr) -> anyhow::Result<Self> {
         let child = command
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -221,7 +221,7 @@ impl Drop for Program {
 }
 
 /// An address that was free a moment ago: the kernel hands ports out in turn, so nobody else is given it soon.
-pub(super) fn free_address(host: &str) -> anyhow::Result<SocketAddr> {
+pub(crate) fn free_address(host: &str) -> anyhow::Result<SocketAddr> {
     let listener = TcpListener::bind((host, 0)).context("a free port")?;
     Ok(listener.local_addr()?)
 }

@@ -13,6 +13,11 @@ use crate::{command, wheels};
 /// How long a scenario may take, in milliseconds: machines are busy.
 const TIMEOUT: &str = "60000";
 
+/// A network namespace in which `localhost` is one address.
+const ALONE: &str = "ip link set lo up
+    echo 1 > /proc/sys/net/ipv6/conf/all/disable_ipv6
+    exec \"$@\"";
+
 /// The suite, installed.
 #[derive(Debug)]
 pub(super) struct Suite {
@@ -53,16 +58,25 @@ impl Suite {
 
     /// The required scenarios for servers, at this URL.
     pub(super) fn servers(&self, revision: &str, url: &str) -> anyhow::Result<Outcome> {
-        self.run(&["server", "--url", url, "--requirements", revision])
+        let node = Command::new(&self.node);
+        self.run(node, &["server", "--url", url, "--requirements", revision])
     }
 
     /// The required scenarios for clients, by a command that gets the URL to call as its last argument.
     pub(super) fn clients(&self, revision: &str, command: &str) -> anyhow::Result<Outcome> {
-        self.run(&["client", "--command", command, "--requirements", revision])
+        if !nix::unistd::geteuid().is_root() {
+            bail!("the sets for clients need root, for a network namespace");
+        }
+        let mut alone = Command::new("unshare");
+        alone.args(["--net", "--", "sh", "-ec", ALONE, "sh"]);
+        alone.arg(&self.node);
+        self.run(
+            alone,
+            &["client", "--command", command, "--requirements", revision],
+        )
     }
 
-    fn run(&self, arguments: &[&str]) -> anyhow::Result<Outcome> {
-        let mut node = Command::new(&self.node);
+    fn run(&self, mut node: Command, arguments: &[&str]) -> anyhow::Result<Outcome> {
         node.arg(&self.program)
             .args(arguments)
             .args(["--timeout", TIMEOUT])

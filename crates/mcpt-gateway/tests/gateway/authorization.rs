@@ -224,3 +224,28 @@ async fn a_server_is_told_the_url_that_was_called() {
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_speaks_for_the_whole_host_that_was_called_is_believed() {
+    let server = Guarded {
+        challenge: "Bearer",
+        metadata_at: "/.well-known/oauth-protected-resource",
+        resource: "http://localhost:PORT",
+    };
+    let (address, _heads) = server.start().await;
+    let gateway = gateway();
+    gateway.endpoints(&[("a", address, Conditions::READY)]);
+    gateway.shows("condition=\"ready\"} 1").await;
+    let own = format!("localhost:{}", address.port());
+    let path = "/.well-known/oauth-protected-resource/mcp/demo";
+    for (host, wanted) in [
+        (&*own, format!("http://{own}")),
+        // Under another name it is one of several.
+        ("localhost", "http://localhost/mcp/demo".to_owned()),
+    ] {
+        let headers = [("X-Forwarded-Host", host)];
+        let answer = gateway.exchange("GET", path, &headers, "").await;
+        let metadata: Value = serde_json::from_str(&answer.text).unwrap();
+        assert_eq!(metadata["resource"], wanted, "{host}");
+    }
+}
