@@ -1,7 +1,7 @@
-//! `mcpt exec` as a user meets it on a backend that has containers.
+//! `mcpt exec` as a user meets it, the same on every backend that has containers.
 
 use std::{
-    io::Write as _,
+    io::{BufReader, Read as _, Write as _},
     process::{Command, Stdio},
 };
 
@@ -14,14 +14,17 @@ sys.stdout.buffer.write(given + bytes([0, 255]) + sys.argv[1].encode())
 sys.stderr.write('to the other one')
 sys.exit(7)";
 
-/// Waits until its terminal is as large as the one that it was started at, then asks for a line and ends.
+/// Waits until its terminal is as large as the one that it was started at, then asks for a line and ends by Ctrl-C.
 const AT_A_TERMINAL: &str = "import os, signal
 signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGWINCH])
 while tuple(os.get_terminal_size()) != (97, 33):
     signal.sigtimedwait([signal.SIGWINCH], 1)
 print('as large', os.isatty(0), os.isatty(1))
-print('said ' + input('? '))
-raise SystemExit(5)";
+print('said ' + input('? '), flush=True)
+try:
+    while True: signal.pause()
+except KeyboardInterrupt:
+    raise SystemExit(5)";
 
 /// Runs commands beside a server in whose container Python is.
 ///
@@ -111,10 +114,22 @@ fn at_a_terminal(mcpt: &Mcpt, server: &str) {
         .expect("starting script, of util-linux");
     let mut keys = child.stdin.take().expect("stdin");
     keys.write_all(b"hello\r").expect("pressing keys");
-    let output = child.wait_with_output().expect("its end");
+    let output = child.stdout.take().expect("stdout");
+    let mut output = BufReader::new(output).bytes();
+    let mut shown = Vec::new();
+    while !String::from_utf8_lossy(&shown).contains("said hello") {
+        match output.next() {
+            Some(byte) => shown.push(byte.expect("reading what is shown")),
+            None => break,
+        }
+    }
+    // The command's, and none of mcpt's.
+    let _gone = keys.write_all(b"\x03");
+    shown.extend(output.map(|byte| byte.expect("reading what is shown")));
+    let ended = child.wait().expect("its end");
     drop(keys);
-    let shown = String::from_utf8_lossy(&output.stdout).into_owned();
+    let shown = String::from_utf8_lossy(&shown).into_owned();
     assert!(shown.contains("as large True True"), "{shown}");
     assert!(shown.contains("said hello"), "{shown}");
-    assert_eq!(output.status.code(), Some(5), "{shown}");
+    assert_eq!(ended.code(), Some(5), "{shown}");
 }

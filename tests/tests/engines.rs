@@ -11,10 +11,14 @@
 #[expect(dead_code, reason = "the suite of charts has it speak TLS, too")]
 mod registry;
 
+#[path = "engines/left_behind.rs"]
+mod left_behind;
+
 use std::{process::Stdio, time::Duration};
 
 use mcpt_tests::{
-    Mcpt, engine, engine_command, engine_objects, eventually, inspect, processes::Process,
+    Mcpt, commands_run_beside, engine, engine_command, engine_objects, eventually, inspect,
+    processes::Process,
 };
 use registry::{Certificates, Registry, Way};
 use serde_json::Value;
@@ -161,6 +165,87 @@ fn a_killed_restart_is_brought_to_its_end() {
     }
     let _ = mcpt.run(&["delete", server]).ok();
     assert_eq!(objects(server), [""; 0]);
+}
+
+/// Commands beside a server, with input, at a terminal, and those that cannot be run.
+#[test]
+fn commands_run_beside_a_server() {
+    let mcpt = mcpt();
+    let server = "beside";
+    let _ = mcpt
+        .run(&["deploy", "time", "--name", server, "--replicas", "2"])
+        .ok();
+    commands_run_beside(&mcpt, server);
+    let _ = mcpt.run(&["delete", server]).ok();
+    assert_eq!(objects(server), [""; 0]);
+}
+
+/// From a process to the engine and back: the same answers, the secret too, and nothing is left where it was. One that cannot come
+/// leaves all as it was.
+#[test]
+fn a_server_moves_here_and_back() {
+    let process = Mcpt::new(&["--backend", "process"]);
+    let state = process.home().join("state");
+    let here = mcpt().env("MCPT_STATE_DIR", state.to_str().unwrap());
+    let server = "mover";
+    let deploy = ["deploy", "demo", "--name", server, "-c", "greeting=Moved"];
+    let token = ["-c", "token=hunter2"];
+    let _ = process.run(&[&deploy[..], &token].concat()).ok();
+    let to = ["move", server, "--to", &name()];
+    let dry = process.run(&[&to[..], &["--dry-run"]].concat()).ok();
+    assert!(
+        dry.stdout.contains("mcpt-mover") && !dry.stdout.contains("hunter2"),
+        "{dry:?}"
+    );
+    assert_eq!(objects(server), [""; 0]);
+    // One of that name that is something else.
+    let _ = here.run(&["deploy", "demo", "--name", server]).ok();
+    let _ = process
+        .run(&to)
+        .exits(1)
+        .says(&["another server of that name"]);
+    let _ = here.run(&["delete", server]).ok();
+    assert_eq!(echo(&process, server), "Moved you");
+
+    let gateway = Process::gateway_of(&process, &["--also", &name()]);
+    // What a client says first.
+    let answers = || {
+        let hello = serde_json::json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
+            "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}});
+        let answer = ureq::post(gateway.url("/mcp/mover"))
+            .header("Accept", "application/json, text/event-stream")
+            .header("Content-Type", "application/json")
+            .send(hello.to_string());
+        answer.map(drop).map_err(|error| error.to_string())
+    };
+    eventually(Duration::from_mins(1), answers);
+    // A move that dies on its way is finished by the next, and one that dies at its end by the supervisor of the old one.
+    process.kill_at(&to, "waiting for its first answer");
+    process.kill_at(&to, "ending mover");
+    eventually(Duration::from_mins(1), || {
+        match process.run(&["status", server]).code {
+            Some(3) => Ok(()),
+            code => Err(format!("{code:?}")),
+        }
+    });
+    assert_eq!(echo(&here, server), "Moved you");
+    eventually(Duration::from_mins(1), answers);
+    let container = inspect(&name(), "mcpt-mover.r1.1");
+    assert!(container["Config"]["Env"].to_string().contains("hunter2"));
+    assert!(
+        !container["Config"]["Labels"]
+            .to_string()
+            .contains("hunter2")
+    );
+
+    let _ = here.run(&["move", server, "--to", "process"]).ok();
+    assert_eq!(objects(server), [""; 0]);
+    assert_eq!(echo(&process, server), "Moved you");
+    let _ = process
+        .run(&["move", server, "--to", "process"])
+        .exits(2)
+        .says(&["where it is now"]);
+    let _ = process.run(&["delete", server]).ok();
 }
 
 /// Containers, networks and volumes that look like a server's, of which one thing or another is missing.

@@ -30,6 +30,7 @@ const CLUSTER_SUITES: &[&str] = &[
     "kubernetes_interrupted",
     "kubernetes_discovery",
     "kubernetes_access",
+    "kubernetes_rights",
     "kubernetes_charts",
     "kubernetes_conflicts",
     "kubernetes_failures",

@@ -123,6 +123,8 @@ pub(crate) enum Command {
     Rollback(commands::rollback::Rollback),
     /// Start the instances of a server anew, as they are configured
     Restart(commands::restart::Restart),
+    /// Run a server in another backend instead, as it was deployed
+    Move(commands::deploy::Move),
     /// Show what the instances of servers use
     Top(commands::top::Top),
     /// Print what a server wrote to its log
@@ -144,6 +146,8 @@ pub(crate) enum Command {
     PortForward(commands::port_forward::PortForward),
     /// Call a tool
     Call(commands::call::Call),
+    /// Print the least role by which mcpt works in a cluster
+    Rbac(commands::rbac::Rbac),
     /// Find servers that can be deployed, by words
     Search(commands::search::Search),
     /// Servers of registries of MCP servers: list and show them, keep a copy that works offline

@@ -27,6 +27,7 @@ pub(crate) mod logs;
 pub(crate) mod outdated;
 pub(crate) mod port_forward;
 pub(crate) mod probe;
+pub(crate) mod rbac;
 pub(crate) mod registry;
 pub(crate) mod remote;
 pub(crate) mod restart;
@@ -77,6 +78,7 @@ pub(crate) fn run(command: Command, global: &Global) -> Result<(), Ending> {
         Command::PortForward(forward) => forward.run(global),
         Command::Exec(exec) => exec.run(global),
         Command::Rollback(rollback) => rollback.run(global),
+        Command::Move(moving) => moving.run(global),
         Command::Restart(restart) => restart.run(global),
         Command::Logs(logs) => logs.run(global),
         Command::Events(events) => events.run(global),
@@ -84,6 +86,7 @@ pub(crate) fn run(command: Command, global: &Global) -> Result<(), Ending> {
         Command::Gc(gc) => gc.run(global),
         Command::Tools(tools) => tools.run(global),
         Command::Call(call) => call.run(global),
+        Command::Rbac(rbac) => rbac.run(global),
         Command::Search(search) => search.run(global),
         Command::Catalog(catalog) => catalog.run(global),
         Command::Template(template) => template.run(global),

@@ -1,5 +1,7 @@
 //! The options of commands that make or update a release.
 
+use std::time::Duration;
+
 use crate::{chart_values::ChartValues, user_config::UserConfig, waiting::Changing};
 use clap::{Args, ValueEnum};
 use mcpt_catalog::ChartSource;
@@ -43,6 +45,32 @@ enum DryRunPlace {
     Client,
     /// Also on the API server.
     Server,
+}
+
+/// For a server that was deployed elsewhere, in a backend with these capabilities: all or nothing, and only once it answers.
+pub(crate) fn elsewhere(
+    config: &UserConfig,
+    can: Capabilities,
+    timeout: Duration,
+    dry_run: bool,
+    create_namespace: bool,
+) -> DeployOptions {
+    DeployOptions {
+        wait: true,
+        timeout,
+        atomic: true,
+        dry_run: dry_run.then_some(DryRun::Client),
+        platform: if can.has(Capability::Chart) {
+            PlatformOptions::new(ClusterOptions {
+                create_namespace,
+                own_image: config.image.clone(),
+                pull_secrets: config.image_pull_secrets.clone(),
+                ..ClusterOptions::default()
+            })
+        } else {
+            PlatformOptions::none()
+        },
+    }
 }
 
 impl Deployment {

@@ -6,11 +6,14 @@ use std::{
     os::unix::ffi::{OsStrExt as _, OsStringExt as _},
 };
 
+use serde::{Deserialize, Serialize};
+
 /// How the names begin of variables that are there for arguments alone.
 pub const ARGUMENT_VARIABLE: &str = "MCPT_ARGUMENT_";
 
 /// One argument of the server.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Arg {
     /// The same on every backend.
     Text(String),
@@ -21,7 +24,8 @@ pub enum Arg {
 }
 
 /// A part of an argument with secrets.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum ArgPart {
     /// As it stands.
     Text(String),

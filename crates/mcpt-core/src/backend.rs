@@ -11,8 +11,8 @@ use serde::Serialize;
 
 use crate::{
     Autoscaling, BackendName, Capabilities, Capability, Comparison, Exec, ExecStream, Failure,
-    FailureKind, Garbage, InstanceUsage, Plan, PlatformOptions, Progress, Revision, RevisionEntry,
-    Server, ServerEvent, ServerName, ServerValue,
+    FailureKind, Garbage, InstanceUsage, Plan, PlatformOptions, Progress, Recalled, Revision,
+    RevisionEntry, Server, ServerEvent, ServerName, ServerValue,
 };
 
 /// How long a server may always take until it first answers: one that is fetched at its first start takes minutes. A deploy
@@ -385,6 +385,16 @@ pub trait Backend: Send + Sync {
             self.name(),
             lacking.lacking()
         ))
+    }
+
+    /// The server as it was deployed, with its secrets, so that it can be deployed elsewhere.
+    ///
+    /// # Errors
+    /// [`crate::FailureKind::NotFound`] when there is none of that name; when that was not written down, or its secrets cannot be
+    /// had now; [`crate::FailureKind::Usage`] on backends that write down nothing.
+    async fn recall(&self, name: &ServerName) -> Result<Recalled, Failure> {
+        let what = format!("cannot tell what was deployed as {name}");
+        Err(self.unsupported(what, Capability::Recall))
     }
 
     /// Runs a command in the container of one of its instances.

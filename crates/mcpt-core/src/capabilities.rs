@@ -66,6 +66,8 @@ pub enum Capability {
     History,
     /// Records what happens to a server's objects.
     Events,
+    /// Tells what was deployed, so that it can be deployed elsewhere.
+    Recall,
     /// Keeps a server's data in volumes that can outlive it.
     Volumes,
     /// Has namespaces, which can be made and removed.
@@ -91,11 +93,12 @@ impl Capability {
             Self::Idling => "keeps servers running that nobody calls",
             Self::Restart => "starts no server anew",
             Self::Usage => "does not measure what servers use",
-            Self::Exec => "runs no commands beside a server",
+            Self::Exec => "has no containers to run a command in",
             Self::Forwarding => "has its servers at addresses of this machine",
             Self::Comparison => "does not tell what a deploy would change",
             Self::History => "keeps no revisions",
             Self::Events => "records no events",
+            Self::Recall => "does not tell what was deployed",
             Self::Volumes => "has no volumes",
             Self::Namespaces => "has no namespaces",
             Self::Contexts => "is chosen by no context and no kubeconfig",

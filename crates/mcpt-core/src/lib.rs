@@ -20,6 +20,7 @@ mod package;
 mod plan;
 mod platform;
 mod progress;
+mod recorded;
 mod remote;
 mod secret;
 mod server;
@@ -44,6 +45,7 @@ pub use self::{
     plan::{Mount, Plan, Resources, Sessions, Transport},
     platform::PlatformOptions,
     progress::{Progress, ProgressEvent, Silent},
+    recorded::{Recalled, RecordedPlan},
     remote::RemoteVariable,
     secret::{REDACTED, Secret, redact, sounds_secret},
     server::{

@@ -53,6 +53,29 @@ impl Plan {
     pub fn has_secret_arguments(&self) -> bool {
         self.args.iter().any(|arg| matches!(arg, Arg::Secret(_)))
     }
+
+    /// A server of which no more is known than what it is called, what it is and how it speaks. Its sessions stay where they began.
+    #[must_use]
+    pub fn bare(name: ServerName, template: TemplateId, transport: Transport) -> Self {
+        Self {
+            name,
+            template,
+            template_version: String::new(),
+            transport,
+            package: None,
+            package_settings: BTreeMap::new(),
+            image: None,
+            container_command: Vec::new(),
+            local_command: Vec::new(),
+            args: Vec::new(),
+            env: BTreeMap::new(),
+            secrets: BTreeMap::new(),
+            mounts: Vec::new(),
+            replicas: None,
+            resources: Resources::default(),
+            sessions: Sessions::Stateful,
+        }
+    }
 }
 
 /// How the server itself speaks.
@@ -73,7 +96,8 @@ pub enum Transport {
 }
 
 /// A folder that the server works on.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Mount {
     /// Setting of the template that names it.
     pub setting: String,

@@ -3,14 +3,14 @@
 use async_trait::async_trait;
 use mcpt_core::{
     Backend, BackendName, Capabilities, ChangeOptions, CommandOption, Comparison, Connection,
-    DeleteOptions, Deleted, DeployOptions, Deployed, EventStream, Failure, FailureKind, Garbage,
-    GcOptions, InstanceUsage, LogOptions, Logs, Plan, Progress, Revision, RevisionEntry, Scale,
-    Server, ServerName, ServerState, command_line, near,
+    DeleteOptions, Deleted, DeployOptions, Deployed, EventStream, Exec, ExecStream, Failure,
+    FailureKind, Garbage, GcOptions, InstanceUsage, LogOptions, Logs, Plan, Progress, Recalled,
+    Revision, RevisionEntry, Scale, Server, ServerName, ServerState, command_line, near,
 };
 
 use crate::{
-    compare, delete, deploy, driver, engine::Engine, events, gc, history, logs, restart, scale,
-    server, unit::Group, usage,
+    compare, delete, deploy, driver, engine::Engine, events, exec, gc, history, logs, recall,
+    restart, scale, server, unit::Group, usage,
 };
 
 impl Engine {
@@ -133,7 +133,7 @@ impl Backend for Engine {
         options: &ChangeOptions,
         progress: &dyn Progress,
     ) -> Result<Server, Failure> {
-        scale::scale(self, name, scale, options, progress).await
+        Box::pin(scale::scale(self, name, scale, options, progress)).await
     }
 
     async fn restart(
@@ -142,7 +142,7 @@ impl Backend for Engine {
         options: &ChangeOptions,
         progress: &dyn Progress,
     ) -> Result<Server, Failure> {
-        restart::restart(self, name, options, progress).await
+        Box::pin(restart::restart(self, name, options, progress)).await
     }
 
     async fn history(&self, name: &ServerName) -> Result<Vec<RevisionEntry>, Failure> {
@@ -157,7 +157,7 @@ impl Backend for Engine {
         options: &ChangeOptions,
         progress: &dyn Progress,
     ) -> Result<Server, Failure> {
-        history::rollback(self, name, to, options, progress).await
+        Box::pin(history::rollback(self, name, to, options, progress)).await
     }
 
     async fn events(&self, name: &ServerName, follow: bool) -> Result<EventStream, Failure> {
@@ -176,6 +176,18 @@ impl Backend for Engine {
         progress: &dyn Progress,
     ) -> Result<Vec<Garbage>, Failure> {
         gc::gc(self, options, progress).await
+    }
+
+    async fn recall(&self, name: &ServerName) -> Result<Recalled, Failure> {
+        let what = format!("cannot tell what was deployed as {name}");
+        let group = self.existing(name, &what).await?;
+        recall::recall(self, &group, &what).await
+    }
+
+    async fn exec(&self, name: &ServerName, exec: Exec) -> Result<ExecStream, Failure> {
+        let what = format!("cannot run a command beside {name}");
+        let group = self.existing(name, &what).await?;
+        exec::run(self, &group, exec, what).await
     }
 
     async fn connect(&self, name: &ServerName) -> Result<Connection, Failure> {

@@ -13,7 +13,8 @@ use bollard::models::{
     NetworkingConfig, PortBinding, RestartPolicy, RestartPolicyNameEnum,
 };
 use mcpt_core::{
-    CommandOption, Failure, FailureKind, Plan, REDACTED, Secret, ServerName, Sessions, Transport,
+    CommandOption, Failure, FailureKind, Plan, REDACTED, RecordedPlan, Secret, ServerName,
+    Sessions, Transport,
 };
 use mcpt_workload::{BRIDGE_PATH, Endpoint};
 use serde_json::{Value, json};
@@ -21,7 +22,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::{
     image::Facts,
-    marks::{self, Role},
+    marks::{self, Role, Stage},
     package, quantity,
 };
 
@@ -206,16 +207,21 @@ impl Template {
         self.body.labels.as_ref()?.get(name).map(String::as_str)
     }
 
-    /// The values of the variables that are secret, by the label that names them: what no text that is shown may contain.
-    pub(crate) fn secrets(&self) -> Vec<Secret> {
+    /// The variables that are secret, by the label that names them: their values may be in no text that is shown.
+    pub(crate) fn secret_variables(&self) -> BTreeMap<String, Secret> {
         let names = self.label(marks::ENV).unwrap_or_default().split(',');
         let names: Vec<&str> = names.filter_map(|name| name.strip_suffix('!')).collect();
         let variables = self.body.env.iter().flatten();
         variables
             .filter_map(|line| line.split_once('='))
             .filter(|(name, _)| names.contains(name))
-            .map(|(_, value)| Secret::new(value))
+            .map(|(name, value)| (name.to_owned(), Secret::new(value)))
             .collect()
+    }
+
+    /// Their values.
+    pub(crate) fn secrets(&self) -> Vec<Secret> {
+        self.secret_variables().into_values().collect()
     }
 
     /// All that makes a replica, as it can be compared with another one: what is not said is what the image says, if that is known.
@@ -281,10 +287,11 @@ impl Template {
         program.is_some_and(|program| *program == words::binary())
     }
 
-    /// One replica of a revision.
-    pub(crate) fn replica(&self, revision: u32, number: u32) -> ContainerCreateBody {
+    /// One replica of a revision, tried together with those of the same attempt.
+    pub(crate) fn replica(&self, revision: u32, number: u32, attempt: &str) -> ContainerCreateBody {
         let mut body = self.body.clone();
         let labels = body.labels.get_or_insert_default();
+        labels.insert(marks::ATTEMPT.to_owned(), attempt.to_owned());
         labels.insert(marks::REVISION.to_owned(), revision.to_string());
         labels.insert(marks::REPLICA.to_owned(), number.to_string());
         let port = format!("{}/tcp", self.port);
@@ -338,9 +345,11 @@ impl Template {
             .map(|(name, value)| (name.as_str(), value.as_str()))
             .collect();
         env.extend(plan.secrets.keys().map(|name| (name.as_str(), REDACTED)));
-        let labels: BTreeMap<_, _> = body.labels.iter().flatten().collect();
+        let mut labels: BTreeMap<_, _> = body.labels.iter().flatten().collect();
+        // It says again what the rest of this does.
+        labels.remove(&marks::PLAN.to_owned());
         let mut value = json!({
-            "name": Role::Replica { revision: 1, number: 1, trial: false }.name(&self.server),
+            "name": Role::Replica { revision: 1, number: 1, stage: Stage::Passed }.name(&self.server),
             "image": body.image,
             "user": body.user,
             "entrypoint": body.entrypoint,
@@ -462,6 +471,13 @@ fn labels(plan: &Plan, endpoint: &Endpoint, port: u16) -> HashMap<String, String
         (marks::VERSION, env!("CARGO_PKG_VERSION").to_owned()),
     ];
     let mut labels = HashMap::from(labels.map(|(key, value)| (key.to_owned(), value)));
+    // What cannot be written down cannot be moved, and runs all the same.
+    let recorded = RecordedPlan::of(plan).without_lock();
+    labels.extend(
+        serde_json::to_string(&recorded)
+            .ok()
+            .map(|text| (marks::PLAN.to_owned(), text)),
+    );
     if plan.package.is_some() && plan.template_version.is_empty() {
         // It comes from none.
         labels.remove(marks::TEMPLATE);

@@ -2,10 +2,7 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use bollard::{
-    models::VolumeCreateRequest,
-    query_parameters::{CreateContainerOptions, RenameContainerOptions, StartContainerOptions},
-};
+use bollard::{models::VolumeCreateRequest, query_parameters::StartContainerOptions};
 use futures_util::future::{join_all, try_join_all};
 use jiff::Timestamp;
 use mcpt_core::{
@@ -20,8 +17,10 @@ use crate::{
     delete,
     engine::Engine,
     failure::failure,
-    front, logs,
-    marks::{self, Role},
+    front,
+    lock::{Intent, Lock},
+    logs,
+    marks::{self, Role, Stage},
     own_image, restart, trial,
     unit::{Group, Unit},
 };
@@ -92,27 +91,17 @@ impl Change<'_> {
             Ok(tried) => tried,
             Err(failure) => return Err(self.undo(group, failure, progress).await),
         };
-        let names = tried
-            .iter()
-            .map(|tried| self.name(revision, tried.number, true));
-        let names: Vec<_> = names.collect();
-        for (tried, old) in tried.iter().zip(&names) {
-            let options = RenameContainerOptions {
-                name: self.name(revision, tried.number, false),
+        // Once one of them has its name, a later command gives it to the others.
+        for tried in &tried {
+            let role = Role::Replica {
+                revision,
+                number: tried.number,
+                stage: Stage::Passed,
             };
-            let renamed = self.engine.api.rename_container(old, options).await;
-            renamed.map_err(|error| failure(self.what, &error))?;
+            let name = role.name(self.server());
+            self.engine.rename(&tried.id, &name, self.what).await?;
         }
         take_over(self.engine, self.server(), self.what, progress).await
-    }
-
-    fn name(&self, revision: u32, number: u32, trial: bool) -> String {
-        let role = Role::Replica {
-            revision,
-            number,
-            trial,
-        };
-        role.name(self.server())
     }
 
     /// Makes and starts all replicas, and waits until they have passed.
@@ -134,7 +123,10 @@ impl Change<'_> {
             "starting {number}{}",
             self.template.label(marks::SOURCE).unwrap_or_default()
         )));
-        let made = numbers.iter().map(|number| self.make(revision, *number));
+        let attempt = Timestamp::now().as_nanosecond().to_string();
+        let made = numbers
+            .iter()
+            .map(|number| self.make(revision, *number, &attempt));
         let (tried, _) = futures_util::future::try_join(
             try_join_all(made),
             front::ensure(self.engine, group, self.what),
@@ -165,16 +157,18 @@ impl Change<'_> {
     }
 
     /// Makes a replica and starts it.
-    async fn make(&self, revision: u32, number: u32) -> Result<Tried, Failure> {
+    async fn make(&self, revision: u32, number: u32, attempt: &str) -> Result<Tried, Failure> {
         let since = Timestamp::now().as_second();
-        let options = CreateContainerOptions {
-            name: Some(self.name(revision, number, true)),
-            ..CreateContainerOptions::default()
+        let body = self.template.replica(revision, number, attempt);
+        let role = Role::Replica {
+            revision,
+            number,
+            stage: Stage::Trial,
         };
-        let body = self.template.replica(revision, number);
-        let of_engine = |error: bollard::errors::Error| failure(self.what, &error);
-        let made = self.engine.api.create_container(Some(options), body).await;
-        let id = made.map_err(of_engine)?.id;
+        let id = self
+            .engine
+            .make(self.server(), role, body, self.what)
+            .await?;
         if let Some(archive) = self.files()? {
             self.engine.upload(&id, archive, self.what).await?;
         }
@@ -183,7 +177,7 @@ impl Change<'_> {
             .api
             .start_container(&id, None::<StartContainerOptions>)
             .await;
-        started.map_err(of_engine)?;
+        started.map_err(|error| failure(self.what, &error))?;
         Ok(Tried { id, number, since })
     }
 
@@ -338,29 +332,43 @@ pub(crate) async fn take_over(
     engine.remove(&surplus, what).await
 }
 
-/// Finishes or undoes what a killed command has left of a server, and gives what is there then. The lock must be held.
+/// Finishes or undoes what a killed command has left of a server, and gives what is there then. The lock is that of this command.
+///
+/// # Errors
+/// When the engine cannot be asked or refuses.
 pub(crate) async fn settle(
     engine: &Engine,
     server: &ServerName,
+    lock: &Lock,
     what: &str,
     progress: &dyn Progress,
 ) -> Result<Group, Failure> {
     let group = engine.group(server, what).await?;
-    let ids: Vec<_> = group.trial.iter().map(|unit| unit.id.as_str()).collect();
+    let deleted = lock.left() == Some(Intent::Delete);
+    if deleted || (lock.left().is_some() && group.current().is_none()) {
+        // Of what was to end the engine may be about to end any part, the front too, though all of it looks as if it ran.
+        delete::remove_all(engine, &group, what).await?;
+        return engine.group(server, what).await;
+    }
+    let (passed, failed) = group.passed();
+    for unit in &passed {
+        restart::rename(engine, unit, Stage::Passed, what).await?;
+    }
+    let doomed = failed.into_iter().chain(&group.ending);
+    let doomed: Vec<_> = doomed.map(|unit| unit.id.as_str()).collect();
     let left = group
         .earlier()
         .flat_map(|(_, units)| units)
         .any(|unit| unit.state != "exited");
-    let unfinished = restart::is_unfinished(&group);
-    if ids.is_empty() && !left && !unfinished {
+    if doomed.is_empty() && passed.is_empty() && !left && !restart::is_unfinished(&group) {
         return Ok(group);
     }
-    engine.remove(&ids, what).await?;
-    if left {
+    engine.remove(&doomed, what).await?;
+    if left || !passed.is_empty() {
         take_over(engine, server, what, progress).await?;
     }
-    if unfinished {
-        restart::finish(engine, &group, what, progress).await?;
-    }
+    // With those that have passed it may be whole.
+    let group = engine.group(server, what).await?;
+    restart::finish(engine, &group, what, progress).await?;
     engine.group(server, what).await
 }

@@ -5,17 +5,20 @@ use std::collections::HashMap;
 use bollard::query_parameters::{ListVolumesOptions, RemoveVolumeOptions};
 use futures_util::future::try_join_all;
 use mcpt_core::{
-    Backend as _, Capability, DeleteOptions, Deleted, Failure, Progress, ProgressEvent, ServerName,
+    Backend as _, Capability, DeleteOptions, Deleted, Failure, FailureKind, Progress,
+    ProgressEvent, ServerName,
 };
 
 use crate::{
     engine::Engine,
     failure::{failure, is_missing},
-    lock::Lock,
+    lock::{self, Intent, Lock},
     marks, package,
     unit::Group,
 };
 
+/// How often what appears while all is removed is removed, too.
+const ROUNDS: usize = 5;
 /// How long a server may take to end when nobody can ask it anything any more, in seconds: as long as engines give by default.
 const UNASKED: i32 = 10;
 
@@ -34,34 +37,43 @@ pub(crate) async fn delete(
         return Err(engine.unsupported(what, Capability::Namespaces));
     }
     let group = engine.group(name, &what).await?;
-    let volumes = volumes(engine, name, &what).await?;
-    let only_data = options.purge_data && !volumes.is_empty();
-    let Some(any) = group.all().next() else {
-        if only_data {
-            purge(engine, &volumes, &what).await?;
-            return Ok(Deleted::default());
+    let image = if let Some(any) = group.everything().next() {
+        any.image.clone()
+    } else {
+        let data = options.purge_data && !volumes(engine, name, &what).await?.is_empty();
+        match lock::image(engine, &what).await?.filter(|_| data) {
+            Some(image) => image,
+            None => return Err(engine.not_found(name).await),
         }
-        return Err(engine.not_found(name).await);
     };
-    let lock = Lock::take(engine, name, &any.image, &what).await?;
-    let deleted = async {
-        // Another command may have deleted it until now.
-        let group = engine.group(name, &what).await?;
-        if !group.is_there() {
-            return Err(engine.not_found(name).await);
-        }
-        end(engine, &group, options, &what, progress).await?;
-        // Under the lock: the next deploy makes its volumes by the same names.
-        if options.purge_data {
-            purge(engine, &volumes, &what).await?;
-        }
-        Ok(())
-    };
-    let deleted = deleted.await;
+    let lock = Lock::take(engine, name, Intent::Delete, &image, &what).await?;
+    let deleted = under_lock(engine, name, &lock, options, &what, progress).await;
     let released = lock.release(&what).await;
-    deleted.and(released)?;
+    let deleted = deleted?;
+    released?;
     package::clear(engine, false, &what).await?;
+    Ok(deleted)
+}
+
+async fn under_lock(
+    engine: &Engine,
+    name: &ServerName,
+    lock: &Lock,
+    options: &DeleteOptions,
+    what: &str,
+    progress: &dyn Progress,
+) -> Result<Deleted, Failure> {
+    let group = engine.group(name, what).await?;
+    // Under the lock: the next deploy makes its volumes by the same names.
+    let volumes = volumes(engine, name, what).await?;
+    let only_data = options.purge_data && !volumes.is_empty();
+    // Another command may have deleted it until now, or have died before it was whole or when it was all but gone.
+    if !group.is_there() && lock.left().is_none() && !only_data {
+        return Err(engine.not_found(name).await);
+    }
+    end(engine, &group, options, what, progress).await?;
     if options.purge_data {
+        purge(engine, &volumes, what).await?;
         return Ok(Deleted::default());
     }
     let kept = volumes.iter().map(|volume| format!("volume {volume:?}"));
@@ -95,15 +107,27 @@ async fn end(
 }
 
 /// Removes all containers of a server but the lock, and its network. The front goes last: as long as it is there, so is a
-/// server.
+/// server. What an engine still makes meanwhile, since a killed command had asked for it, is removed as well.
+///
+/// # Errors
+/// When the engine refuses.
 pub(crate) async fn remove_all(engine: &Engine, group: &Group, what: &str) -> Result<(), Failure> {
-    let ids = group.replicas().chain(&group.installer);
-    let ids: Vec<_> = ids.map(|unit| unit.id.as_str()).collect();
-    engine.remove(&ids, what).await?;
-    if let Some(front) = &group.front {
-        engine.remove(&[&front.id], what).await?;
+    let mut there = group.clone();
+    for _ in 0..ROUNDS {
+        let ids = there.replicas().chain(&there.installer);
+        let ids: Vec<_> = ids.map(|unit| unit.id.as_str()).collect();
+        engine.remove(&ids, what).await?;
+        if let Some(front) = &there.front {
+            engine.remove(&[&front.id], what).await?;
+        }
+        let removed = remove_network(engine, &group.name, what).await;
+        there = engine.group(&group.name, what).await?;
+        if there.all().chain(&there.installer).next().is_none() {
+            return removed;
+        }
     }
-    remove_network(engine, &group.name, what).await
+    Err(Failure::new(FailureKind::Failed, what)
+        .because("containers of it are made again and again while they are removed"))
 }
 
 /// Removes the server's network, if it is ours.

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use mcpt_core::{
     Backend as _, Capability, DeployOptions, Deployed, DryRun, Failure, FailureKind, Image, Plan,
-    Progress, ProgressEvent, Revision,
+    Progress, ProgressEvent,
 };
 
 use crate::{
@@ -11,7 +11,7 @@ use crate::{
     change::{self, Change},
     engine::Engine,
     image::{self, Facts},
-    lock::Lock,
+    lock::{Intent, Lock},
     marks, own_image, package, scale, server,
     unit::Group,
 };
@@ -71,25 +71,28 @@ pub(crate) async fn deploy(
     let facts = image::ensure(engine, &reference, &what, progress).await?;
     let template = Template::of_plan(plan, &facts, &what)?;
 
-    let lock = Lock::take(engine, &plan.name, &own_image::reference(), &what).await?;
+    let image = own_image::reference();
+    let lock = Lock::take(engine, &plan.name, Intent::Change, &image, &what).await?;
     let changed = async {
+        let group = change::settle(engine, &plan.name, &lock, &what, progress).await?;
         // It is there until the server is, so that the package is in use all the time.
         let installer = package::install(engine, plan, &facts, options, &what, progress).await?;
-        let changed = change(engine, plan, template, options, &what, progress).await;
+        let change = change(engine, plan, template, &group, options, &what, progress);
+        let changed = Box::pin(change).await;
         package::end(engine, installer, &what).await?;
-        changed
+        changed?;
+        // As long as nobody else may change it.
+        server::now(engine, &plan.name, &what).await
     };
     let changed = Box::pin(changed).await;
     let released = lock.release(&what).await;
     // What was replaced, or failed, may have been the last to use a package.
     let cleared = package::clear(engine, false, &what).await;
-    changed.and(released).and(cleared.map(drop))?;
-
-    let group = engine.group(&plan.name, &what).await?;
-    let revision = group.current().map(|(revision, _)| Revision(revision));
+    let server = changed?;
+    released.and(cleared.map(drop))?;
     Ok(Deployed {
-        server: Some(server::status(engine, &group, &what).await?),
-        revision,
+        revision: server.revision,
+        server: Some(server),
         manifest: None,
     })
 }
@@ -98,11 +101,11 @@ async fn change(
     engine: &Engine,
     plan: &Plan,
     template: Template,
+    group: &Group,
     options: &DeployOptions,
     what: &str,
     progress: &dyn Progress,
 ) -> Result<(), Failure> {
-    let group = change::settle(engine, &plan.name, what, progress).await?;
     let there = group.current().map_or(0, |(_, units)| units.len() as u32);
     let replicas = plan.replicas.unwrap_or(there.max(1));
     let digest = template.digest(&Timestamp::now().as_nanosecond().to_string());
@@ -111,7 +114,7 @@ async fn change(
     } else {
         "Upgrade complete"
     };
-    let same = runs_already(&group, &template);
+    let same = runs_already(group, &template);
     let change = Change {
         engine,
         template: template.described(description, digest),
@@ -132,9 +135,9 @@ async fn change(
         return Ok(());
     }
     if same {
-        return scale::to(&change, &group, progress).await;
+        return scale::to(&change, group, progress).await;
     }
-    change.perform(&group, progress).await
+    change.perform(group, progress).await
 }
 
 /// Whether all replicas run with this configuration.

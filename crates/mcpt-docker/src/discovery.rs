@@ -130,7 +130,8 @@ fn is_news(message: &EventMessage) -> bool {
     !action.starts_with("exec_") && !matches!(action, "create" | "attach" | "kill")
 }
 
-/// Where the replicas of a server are. Those of an earlier revision that still run are about to end.
+/// Where the replicas of a server are. Those of an earlier revision that still run are about to end, as are those that are said
+/// to.
 fn spec(group: &Group, namespace: &Namespace) -> ServerSpec {
     let current = group.current().map(|(_, units)| units).unwrap_or_default();
     let endpoints = current
@@ -149,6 +150,7 @@ fn spec(group: &Group, namespace: &Namespace) -> ServerSpec {
             group
                 .earlier()
                 .flat_map(|(_, units)| units)
+                .chain(&group.ending)
                 .filter_map(|unit| endpoint(unit, Conditions::DRAINING)),
         );
     ServerSpec {

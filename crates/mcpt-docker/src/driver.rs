@@ -17,6 +17,8 @@ pub(crate) const CAPABILITIES: Capabilities = Capabilities::new(&[
     Capability::Restart,
     Capability::Comparison,
     Capability::Usage,
+    Capability::Exec,
+    Capability::Recall,
     Capability::History,
     Capability::Events,
     Capability::Volumes,

@@ -8,7 +8,8 @@ use bollard::{
     models::ContainerInspectResponse,
     query_parameters::{
         InspectContainerOptions, ListContainersOptions, RemoveContainerOptions,
-        StopContainerOptions, UploadToContainerOptions, WaitContainerOptions,
+        RenameContainerOptions, StopContainerOptions, UploadToContainerOptions,
+        WaitContainerOptions,
     },
 };
 use bytes::Bytes;
@@ -135,6 +136,14 @@ impl Engine {
             done_or_gone(stopped, what)
         });
         try_join_all(stops).await.map(drop)
+    }
+
+    /// Gives a container another name, unless it is gone.
+    pub(crate) async fn rename(&self, id: &str, name: &str, what: &str) -> Result<(), Failure> {
+        let options = RenameContainerOptions {
+            name: name.to_owned(),
+        };
+        done_or_gone(self.api.rename_container(id, options).await, what)
     }
 
     /// Removes containers with the volumes that have no name, running ones by force. They are gone when this returns, whoever

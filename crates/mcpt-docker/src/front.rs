@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use bollard::{
     exec::{CreateExecOptions, StartExecResults},
     models::{ContainerCreateBody, HostConfig, NetworkCreateRequest},
-    query_parameters::{CreateContainerOptions, InspectNetworkOptions, StartContainerOptions},
+    query_parameters::{InspectNetworkOptions, StartContainerOptions},
 };
 use futures_util::StreamExt as _;
 use mcpt_core::{Failure, FailureKind, ServerName, Sessions};
@@ -14,7 +14,7 @@ use mcpt_workload::free_port;
 use crate::{
     body::{join, on_loopback, usual_host},
     engine::Engine,
-    failure::{failure, is_missing, is_taken, words},
+    failure::{failure, is_missing, words},
     front_end::{Told, ToldReplica},
     marks::{self, Role},
     own_image,
@@ -63,7 +63,7 @@ pub(crate) async fn ensure_network(
         Err(error) => return Err(failure(what, &error)),
     }
     let request = NetworkCreateRequest {
-        name,
+        name: name.clone(),
         labels: Some(HashMap::from([(
             marks::SERVER.to_owned(),
             server.to_string(),
@@ -71,7 +71,23 @@ pub(crate) async fn ensure_network(
         ..NetworkCreateRequest::default()
     };
     let made = engine.api.create_network(request).await;
-    made.map(drop).map_err(|error| failure(what, &error))
+    match made {
+        // A killed command had asked for it, and the engine has done it meanwhile.
+        Err(error) if !is_ours(engine, server, &name).await => Err(failure(what, &error)),
+        _ => Ok(()),
+    }
+}
+
+/// Whether there is a network of this name, and it is the server's.
+async fn is_ours(engine: &Engine, server: &ServerName, name: &str) -> bool {
+    let found = engine
+        .api
+        .inspect_network(name, None::<InspectNetworkOptions>)
+        .await;
+    found.is_ok_and(|network| {
+        let labels = network.labels.unwrap_or_default();
+        labels.get(marks::SERVER).map(String::as_str) == Some(server.as_str())
+    })
 }
 
 /// Makes sure that the server's front runs, and gives its id.
@@ -82,8 +98,10 @@ pub(crate) async fn ensure(engine: &Engine, group: &Group, what: &str) -> Result
     if let Some(front) = &group.front {
         match front.state.as_str() {
             "running" => return Ok(front.id.clone()),
-            // Whoever made it died before it was whole.
-            "created" | "configured" => engine.remove(&[&front.id], what).await?,
+            // Whoever made it died before it was whole, or had its removal begun.
+            "created" | "configured" | "removing" | "dead" => {
+                engine.remove(&[&front.id], what).await?;
+            }
             _ => {
                 let started = start(engine, &front.id).await;
                 started.map_err(|error| failure(what, &error))?;
@@ -146,20 +164,7 @@ async fn make(engine: &Engine, server: &ServerName, what: &str) -> Result<String
         ..ContainerCreateBody::default()
     };
     join(&mut body, server, "front".to_owned());
-    let options = CreateContainerOptions {
-        name: Some(Role::Front.name(server)),
-        ..CreateContainerOptions::default()
-    };
-    let made = engine.api.create_container(Some(options), body).await;
-    let id = made.map(|made| made.id).map_err(|error| {
-        let failed = failure(what, &error);
-        if is_taken(&error) {
-            let name = Role::Front.name(server);
-            failed.hint(format!("mcpt did not make {name}: rename or remove it"))
-        } else {
-            failed
-        }
-    })?;
+    let id = engine.make(server, Role::Front, body, what).await?;
     // Where it keeps what it is told: in a new container all is root's.
     let mut archive = tar::Builder::new(Vec::new());
     let user = u64::from(own_image::USER);

@@ -1,6 +1,6 @@
 //! What commands that died left behind on an engine, and its removal.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use bollard::query_parameters::ListNetworksOptions;
 use mcpt_core::{Failure, Garbage, GcOptions, Progress, ProgressEvent, ServerName};
@@ -9,7 +9,7 @@ use crate::{
     change, delete,
     engine::Engine,
     failure::failure,
-    lock::Lock,
+    lock::{self, Intent, Lock},
     marks, package, restart,
     unit::{Group, Unit},
 };
@@ -35,7 +35,9 @@ pub(crate) async fn gc(
         }
         if !options.dry_run {
             progress.event(ProgressEvent::Step(format!("cleaning up {}", group.name)));
-            clean(engine, group, what, progress).await?;
+            if !clean(engine, group, what, progress).await? {
+                continue;
+            }
         }
         garbage.extend(found);
     }
@@ -45,8 +47,8 @@ pub(crate) async fn gc(
         if group.everything().next().is_some() {
             continue;
         }
-        if !options.dry_run {
-            delete::remove_network(engine, &server, what).await?;
+        if !options.dry_run && !remove_network(engine, &server, what).await? {
+            continue;
         }
         garbage.push(Garbage {
             object: format!("network {}", marks::front(&server)),
@@ -69,6 +71,12 @@ fn left(group: &Group) -> Vec<Garbage> {
     if let Some(lock) = &group.lock {
         let why = "the command that held it is dead";
         all.push(found(format!("container {}", lock.name), why));
+        if Intent::of(lock) == Intent::Delete {
+            let why = "its deletion was begun";
+            let rest = group.all().chain(&group.installer);
+            all.extend(rest.map(|unit| found(format!("container {}", unit.name), why)));
+            return all;
+        }
     }
     if let Some(installer) = &group.installer {
         let why = "the command that waited for it is dead";
@@ -85,6 +93,9 @@ fn left(group: &Group) -> Vec<Garbage> {
                 .map(|unit| found(format!("container {}", unit.name), why)),
         );
     }
+    let why = "the command that ended it is dead";
+    let ending = group.ending.iter();
+    all.extend(ending.map(|unit| found(format!("container {}", unit.name), why)));
     let running = group
         .earlier()
         .flat_map(|(_, units)| units)
@@ -115,31 +126,73 @@ fn left(group: &Group) -> Vec<Garbage> {
     all
 }
 
+/// Cleans up one server of which this was seen; `false` when another command works on it by now, or has since.
 async fn clean(
     engine: &Engine,
-    group: &Group,
+    seen: &Group,
     what: &str,
     progress: &dyn Progress,
-) -> Result<(), Failure> {
-    let Some(any) = group.everything().next() else {
-        return Ok(());
+) -> Result<bool, Failure> {
+    let Some(any) = seen.everything().next() else {
+        return Ok(false);
     };
-    let lock = Lock::take(engine, &group.name, &any.image, what).await?;
+    let lock = Lock::try_take(engine, &seen.name, Intent::Change, &any.image, what).await?;
+    let Some(lock) = lock else {
+        return Ok(false);
+    };
     let cleaned = async {
-        let group = change::settle(engine, &group.name, what, progress).await?;
+        let now = engine.group(&seen.name, what).await?;
+        let containers = |group: &Group| -> BTreeSet<String> {
+            group.all().map(|unit| unit.id.clone()).collect()
+        };
+        if now.current().is_none() && !containers(&now).is_subset(&containers(seen)) {
+            // What is there is of a later deployment that has failed, and is left to be looked at.
+            return Ok(false);
+        }
+        let group = change::settle(engine, &seen.name, &lock, what, progress).await?;
         if group.current().is_none() {
-            return delete::remove_all(engine, &group, what).await;
+            delete::remove_all(engine, &group, what).await?;
+            return Ok(true);
         }
         let installer: Vec<_> = group
             .installer
             .iter()
             .map(|unit| unit.id.as_str())
             .collect();
-        engine.remove(&installer, what).await
+        engine.remove(&installer, what).await?;
+        Ok(true)
     };
-    let cleaned = cleaned.await;
+    let cleaned: Result<bool, Failure> = cleaned.await;
     let released = lock.release(what).await;
-    cleaned.and(released)
+    let cleaned = cleaned?;
+    released.map(|()| cleaned)
+}
+
+/// Removes the network of a server of which nothing else is there; `false` when that has changed.
+async fn remove_network(engine: &Engine, server: &ServerName, what: &str) -> Result<bool, Failure> {
+    let lock = match lock::image(engine, what).await? {
+        Some(image) => match Lock::try_take(engine, server, Intent::Change, &image, what).await? {
+            Some(lock) => Some(lock),
+            None => return Ok(false),
+        },
+        // Without an image nobody has a lock, and nobody makes containers.
+        None => None,
+    };
+    let removed = async {
+        let group = engine.group(server, what).await?;
+        if group.all().chain(&group.installer).next().is_some() {
+            return Ok(false);
+        }
+        delete::remove_network(engine, server, what).await?;
+        Ok(true)
+    };
+    let removed: Result<bool, Failure> = removed.await;
+    let released = match lock {
+        Some(lock) => lock.release(what).await,
+        None => Ok(()),
+    };
+    let removed = removed?;
+    released.map(|()| removed)
 }
 
 /// The servers that have a network of ours.

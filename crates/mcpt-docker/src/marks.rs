@@ -1,8 +1,8 @@
 //! Labels and names of what is ours on an engine.
 //!
 //! A label never changes once a container is there, a name can. So labels say what a container is and its name says whether
-//! it counts: `mcpt-demo.r3.1.trial` is tried, `mcpt-demo.r3.1` is the server, or was if there is a later revision. No name
-//! of a server has a dot, so none of these names is that of another server's.
+//! it counts: `mcpt-demo.r3.1.trial` is tried, `mcpt-demo.r3.1` is the server, or was if there is a later revision, and
+//! `mcpt-demo.r3.1.ending` is about to end. No name of a server has a dot, so none of these names is that of another server's.
 
 use mcpt_core::ServerName;
 pub(crate) use mcpt_core::marks::{
@@ -18,6 +18,8 @@ pub(crate) const REVISION: &str = "mcpt.io/revision";
 pub(crate) const REPLICA: &str = "mcpt.io/replica";
 /// Label of a replica that was started anew as it is: the number of that start; without it, it is the first.
 pub(crate) const START: &str = "mcpt.io/start";
+/// Label of a replica that is the same for all that were tried together.
+pub(crate) const ATTEMPT: &str = "mcpt.io/attempt";
 /// Label with a digest of the configuration, by which an equal one is known.
 pub(crate) const DIGEST: &str = "mcpt.io/config-digest";
 /// Label with the port that the server listens on in its container.
@@ -26,6 +28,8 @@ pub(crate) const PORT: &str = "mcpt.io/port";
 pub(crate) const PUBLISHED: &str = "mcpt.io/published-port";
 /// Label with the names of the environment variables that the plan sets, secret ones marked by a `!`.
 pub(crate) const ENV: &str = "mcpt.io/env";
+/// Label with what was deployed, without secrets, as JSON.
+pub(crate) const PLAN: &str = "mcpt.io/plan";
 /// Label with the version of the template.
 pub(crate) const TEMPLATE_VERSION: &str = "mcpt.io/template-version";
 /// Label with the version of mcpt that made it.
@@ -35,8 +39,35 @@ pub(crate) const DESCRIPTION: &str = "mcpt.io/description";
 /// Label of a lock that says which command has it.
 pub(crate) const HOLDER: &str = "mcpt.io/holder";
 
+/// Label of a lock that says what the command has it for.
+pub(crate) const INTENT: &str = "mcpt.io/intent";
+
 /// Label of a volume with the digest of the package in it.
 pub(crate) const PACKAGE: &str = "mcpt.io/package";
+
+/// Whether a replica counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// Not yet: it is tried.
+    Trial,
+    /// It has passed.
+    Passed,
+    /// No more: a command ends it.
+    Ending,
+}
+
+impl Stage {
+    const ALL: [Self; 3] = [Self::Trial, Self::Passed, Self::Ending];
+
+    /// The end of its replica's name.
+    fn suffix(self) -> &'static str {
+        match self {
+            Self::Trial => ".trial",
+            Self::Passed => "",
+            Self::Ending => ".ending",
+        }
+    }
+}
 
 /// What a container is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,7 +78,7 @@ pub(crate) enum Role {
     Replica {
         revision: u32,
         number: u32,
-        trial: bool,
+        stage: Stage,
     },
     /// It installs the server's package.
     Installer,
@@ -75,11 +106,8 @@ impl Role {
             Self::Replica {
                 revision,
                 number,
-                trial,
-            } => {
-                let end = if trial { ".trial" } else { "" };
-                format!("mcpt-{server}.r{revision}.{number}{end}")
-            }
+                stage,
+            } => format!("mcpt-{server}.r{revision}.{number}{}", stage.suffix()),
         }
     }
 
@@ -93,15 +121,15 @@ impl Role {
             _ => {}
         }
         let rest = rest.strip_prefix(".r")?;
-        let (rest, trial) = match rest.strip_suffix(".trial") {
-            Some(rest) => (rest, true),
-            None => (rest, false),
-        };
-        let (revision, number) = rest.split_once('.')?;
+        let (revision, rest) = rest.split_once('.')?;
+        let suffix = rest.trim_start_matches(|c: char| c.is_ascii_digit());
+        let number = rest.strip_suffix(suffix)?;
         let role = Self::Replica {
             revision: revision.parse().ok()?,
             number: number.parse().ok()?,
-            trial,
+            stage: Stage::ALL
+                .into_iter()
+                .find(|stage| stage.suffix() == suffix)?,
         };
         // `+1` and `01` are numbers, too.
         (role.name(server) == name).then_some(role)
@@ -125,13 +153,13 @@ mod tests {
     #[test]
     fn names_are_read_as_they_were_written() {
         let server = ServerName::new("a").unwrap();
-        let replica = |trial| Role::Replica {
+        let replica = |stage| Role::Replica {
             revision: 12,
             number: 3,
-            trial,
+            stage,
         };
         let alone = [Role::Front, Role::Installer, Role::Lock];
-        for role in alone.into_iter().chain([false, true].map(replica)) {
+        for role in alone.into_iter().chain(Stage::ALL.map(replica)) {
             assert_eq!(Role::read(&role.name(&server), &server), Some(role));
         }
         for other in [
@@ -143,6 +171,10 @@ mod tests {
             "mcpt-a.r+1.1",
             "mcpt-a.r1.1.other",
             "mcpt-a.r1.1.trial.trial",
+            "mcpt-a.r1.1.trial.ending",
+            "mcpt-a.r1.1.ending2",
+            "mcpt-a.r1..ending",
+            "mcpt-a.r1.",
             "mcpt-a.backup",
         ] {
             assert_eq!(Role::read(other, &server), None, "{other}");

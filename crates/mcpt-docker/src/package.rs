@@ -12,8 +12,8 @@ use bollard::{
         ContainerCreateBody, HostConfig, Mount, MountType, MountVolumeOptions, VolumeCreateRequest,
     },
     query_parameters::{
-        CreateContainerOptions, ListContainersOptions, ListVolumesOptions, LogsOptions,
-        RemoveVolumeOptions, StartContainerOptions, WaitContainerOptions,
+        ListContainersOptions, ListVolumesOptions, LogsOptions, RemoveVolumeOptions,
+        StartContainerOptions, WaitContainerOptions,
     },
 };
 use futures_util::{StreamExt as _, TryStreamExt as _};
@@ -196,13 +196,7 @@ async fn make(
         }),
         ..ContainerCreateBody::default()
     };
-    let options = CreateContainerOptions {
-        name: Some(Role::Installer.name(server)),
-        ..CreateContainerOptions::default()
-    };
-    let made = engine.api.create_container(Some(options), body).await;
-    made.map(|made| made.id)
-        .map_err(|error| failure(what, &error))
+    engine.make(server, Role::Installer, body, what).await
 }
 
 /// Whether a replica has this volume.

@@ -9,7 +9,8 @@ use crate::{
     change::{self, Change},
     engine::Engine,
     front,
-    lock::Lock,
+    lock::{Intent, Lock},
+    marks::{Role, Stage},
     own_image, server,
     unit::{Group, Unit},
 };
@@ -29,22 +30,28 @@ pub(crate) async fn restart(
         return Err(engine.not_found(name).await);
     }
     own_image::ensure(engine, &what, progress).await?;
-    let lock = Lock::take(engine, name, &own_image::reference(), &what).await?;
-    let restarted = change(engine, name, options, &what, progress).await;
+    let image = own_image::reference();
+    let lock = Lock::take(engine, name, Intent::Change, &image, &what).await?;
+    let restarted = async {
+        Box::pin(change(engine, name, &lock, options, &what, progress)).await?;
+        // As long as nobody else may change it.
+        server::now(engine, name, &what).await
+    };
+    let restarted = restarted.await;
     let released = lock.release(&what).await;
-    restarted.and(released)?;
-    let group = engine.group(name, &what).await?;
-    server::status(engine, &group, &what).await
+    let server = restarted?;
+    released.map(|()| server)
 }
 
 async fn change(
     engine: &Engine,
     name: &ServerName,
+    lock: &Lock,
     options: &ChangeOptions,
     what: &str,
     progress: &dyn Progress,
 ) -> Result<(), Failure> {
-    let group = change::settle(engine, name, what, progress).await?;
+    let group = change::settle(engine, name, lock, what, progress).await?;
     let Some((revision, units)) = group.current() else {
         return Err(engine.not_found(name).await);
     };
@@ -125,6 +132,10 @@ pub(crate) async fn end(
     what: &str,
 ) -> Result<(), Failure> {
     let front = front::ensure(engine, group, what).await?;
+    // First of all: engines go on with an end that a killed command has asked for, and nobody may count them then.
+    for unit in surplus {
+        rename(engine, unit, Stage::Ending, what).await?;
+    }
     if let Some(told) = front::told(stay, surplus) {
         front::tell(engine, &front, &told, what).await?;
     }
@@ -135,6 +146,32 @@ pub(crate) async fn end(
         front::tell(engine, &front, &told, what).await?;
     }
     Ok(())
+}
+
+/// Says that a replica counts, or that it does so no more, by its name. One that is gone needs none.
+///
+/// # Errors
+/// When the engine refuses.
+pub(crate) async fn rename(
+    engine: &Engine,
+    unit: &Unit,
+    stage: Stage,
+    what: &str,
+) -> Result<(), Failure> {
+    let Role::Replica {
+        revision, number, ..
+    } = unit.role
+    else {
+        return Ok(());
+    };
+    let role = Role::Replica {
+        revision,
+        number,
+        stage,
+    };
+    engine
+        .rename(&unit.id, &role.name(&unit.server), what)
+        .await
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use crate::{
     body::Template,
     change::{self, Change},
     engine::Engine,
-    lock::Lock,
+    lock::{Intent, Lock},
     own_image, restart, server,
     unit::{Group, Unit},
 };
@@ -42,23 +42,32 @@ pub(crate) async fn scale(
         return Err(engine.not_found(name).await);
     }
     own_image::ensure(engine, &what, progress).await?;
-    let lock = Lock::take(engine, name, &own_image::reference(), &what).await?;
-    let changed = change(engine, name, replicas, options, &what, progress).await;
+    let image = own_image::reference();
+    let lock = Lock::take(engine, name, Intent::Change, &image, &what).await?;
+    let changed = async {
+        Box::pin(change(
+            engine, name, &lock, replicas, options, &what, progress,
+        ))
+        .await?;
+        // As long as nobody else may change it.
+        server::now(engine, name, &what).await
+    };
+    let changed = changed.await;
     let released = lock.release(&what).await;
-    changed.and(released)?;
-    let group = engine.group(name, &what).await?;
-    server::status(engine, &group, &what).await
+    let server = changed?;
+    released.map(|()| server)
 }
 
 async fn change(
     engine: &Engine,
     name: &ServerName,
+    lock: &Lock,
     replicas: u32,
     options: &ChangeOptions,
     what: &str,
     progress: &dyn Progress,
 ) -> Result<(), Failure> {
-    let group = change::settle(engine, name, what, progress).await?;
+    let group = change::settle(engine, name, lock, what, progress).await?;
     let first = group.current().and_then(|(_, units)| units.first());
     let kept = match first {
         Some(unit) => engine.inspect(&unit.id, what).await?,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use bollard::models::ContainerInspectResponse;
 use futures_util::future::try_join_all;
 use jiff::Timestamp;
-use mcpt_core::{Failure, REDACTED, Replica, Revision, Server, ServerState};
+use mcpt_core::{Failure, REDACTED, Replica, Revision, Server, ServerName, ServerState};
 
 use crate::{
     engine::{Engine, Kind},
@@ -99,6 +99,15 @@ fn state(group: &Group, units: &[Unit], ready: usize) -> (ServerState, Option<St
         ),
         _ => (ServerState::Running, None),
     }
+}
+
+/// The server of that name as it is now.
+///
+/// # Errors
+/// As [`status`].
+pub(crate) async fn now(engine: &Engine, name: &ServerName, what: &str) -> Result<Server, Failure> {
+    let group = engine.group(name, what).await?;
+    status(engine, &group, what).await
 }
 
 /// A server with its replicas, and why they are as they are.

@@ -7,7 +7,7 @@ use mcpt_core::ServerName;
 
 use crate::{
     holder,
-    marks::{self, Role},
+    marks::{self, Role, Stage},
 };
 
 /// A container of ours.
@@ -89,6 +89,11 @@ impl Unit {
         start.unwrap_or_default()
     }
 
+    /// What the replicas that were tried together with this one have in common; versions before did not say it.
+    pub(crate) fn attempt(&self) -> Option<&str> {
+        self.label(marks::ATTEMPT)
+    }
+
     /// The number of the replica, from 1.
     pub(crate) fn number(&self) -> u32 {
         match self.role {
@@ -110,6 +115,8 @@ pub(crate) struct Group {
     pub(crate) revisions: BTreeMap<u32, Vec<Unit>>,
     /// Replicas that did not, or not yet.
     pub(crate) trial: Vec<Unit>,
+    /// Replicas that a command ends, or ended and did not live to remove.
+    pub(crate) ending: Vec<Unit>,
 }
 
 impl Group {
@@ -122,6 +129,7 @@ impl Group {
             installer: None,
             revisions: BTreeMap::new(),
             trial: Vec::new(),
+            ending: Vec::new(),
         }
     }
 
@@ -152,7 +160,19 @@ impl Group {
 
     /// All replicas there are.
     pub(crate) fn replicas(&self) -> impl Iterator<Item = &Unit> {
-        self.revisions.values().flatten().chain(&self.trial)
+        let counted = self.revisions.values().flatten();
+        counted.chain(&self.trial).chain(&self.ending)
+    }
+
+    /// Replicas on trial of which another one of the same attempt counts: all of them had passed, and their command died while it
+    /// said so. And the others on trial.
+    pub(crate) fn passed(&self) -> (Vec<&Unit>, Vec<&Unit>) {
+        let counts = |attempt: &str| {
+            let mut counted = self.revisions.values().flatten();
+            counted.any(|unit| unit.attempt() == Some(attempt))
+        };
+        let trial = self.trial.iter();
+        trial.partition(|unit| unit.attempt().is_some_and(counts))
     }
 
     /// All containers there are but the lock.
@@ -190,14 +210,18 @@ pub(crate) fn groups(units: Vec<Unit>) -> Vec<Group> {
             Role::Front => group.front = Some(unit),
             Role::Installer => group.installer = Some(unit),
             Role::Lock => group.lock = Some(unit),
-            Role::Replica { trial: true, .. } => group.trial.push(unit),
-            Role::Replica { revision, .. } => {
-                group.revisions.entry(revision).or_default().push(unit);
-            }
+            Role::Replica {
+                revision, stage, ..
+            } => match stage {
+                Stage::Trial => group.trial.push(unit),
+                Stage::Passed => group.revisions.entry(revision).or_default().push(unit),
+                Stage::Ending => group.ending.push(unit),
+            },
         }
     }
     for group in groups.values_mut() {
         group.trial.sort_by_key(Unit::number);
+        group.ending.sort_by_key(Unit::number);
         for units in group.revisions.values_mut() {
             units.sort_by_key(Unit::number);
         }
@@ -248,6 +272,7 @@ pub(crate) mod tests {
             container("a", "mcpt-a.r2.2", "replica"),
             container("a", "mcpt-a.r1.1", "replica"),
             container("a", "mcpt-a.r2.1", "replica"),
+            container("a", "mcpt-a.r2.3.ending", "replica"),
             container("a", "mcpt-a.r3.1.trial", "replica"),
             container("b", "mcpt-b", "front"),
         ];
@@ -258,5 +283,29 @@ pub(crate) mod tests {
         assert_eq!(groups[0].next_revision(), 4);
         assert_eq!(groups[0].earlier().count(), 1);
         assert!(groups[1].current().is_none() && groups[1].is_there());
+    }
+
+    #[test]
+    fn replicas_that_passed_together_are_known_by_one_of_them() {
+        let of_attempt = |name: &str, attempt: Option<&str>| {
+            let mut replica = container("a", name, "replica");
+            let labels = replica.labels.get_or_insert_default();
+            labels.extend(attempt.map(|word| (marks::ATTEMPT.to_owned(), word.to_owned())));
+            Unit::read(&replica).unwrap()
+        };
+        let units = vec![
+            of_attempt("mcpt-a.r1.1", None),
+            of_attempt("mcpt-a.r2.1", Some("7")),
+            of_attempt("mcpt-a.r2.2.trial", Some("7")),
+            of_attempt("mcpt-a.r2.3.trial", Some("8")),
+            of_attempt("mcpt-a.r2.4.trial", None),
+        ];
+        let group = &groups(units)[0];
+        let (passed, others) = group.passed();
+        let names = |units: Vec<&Unit>| -> Vec<String> {
+            units.into_iter().map(|unit| unit.name.clone()).collect()
+        };
+        assert_eq!(names(passed), ["mcpt-a.r2.2.trial"]);
+        assert_eq!(names(others), ["mcpt-a.r2.3.trial", "mcpt-a.r2.4.trial"]);
     }
 }

@@ -16,7 +16,7 @@ use kube_observe::Observed;
 use mcpt_core::{
     Backend, BackendName, Capabilities, ChangeOptions, Comparison, Connection, DeleteOptions,
     Deleted, Deployed, EventStream, Exec, ExecStream, Failure, Garbage, GcOptions, InstanceUsage,
-    LogOptions, Logs, Plan, Progress, Revision, RevisionEntry, Scale, Server, ServerName,
+    LogOptions, Logs, Plan, Progress, Recalled, Revision, RevisionEntry, Scale, Server, ServerName,
     ServerValue,
 };
 
@@ -29,6 +29,7 @@ use crate::{
     gc, history, logs,
     options::DeployOptions,
     progress::Told,
+    recall,
     release_kind::ReleaseKind,
     restart, rollback, scale,
     server::{self, DEFAULT_PATH, ReleaseFacts, SERVER_LABEL},
@@ -362,6 +363,10 @@ impl Backend for Kubernetes {
 
     async fn values(&self, name: &ServerName) -> Result<Vec<ServerValue>, Failure> {
         values::of(&self.cluster, name).await
+    }
+
+    async fn recall(&self, name: &ServerName) -> Result<Recalled, Failure> {
+        recall::recall(&self.cluster, name).await
     }
 
     async fn usage(&self, name: Option<&ServerName>) -> Result<Vec<InstanceUsage>, Failure> {

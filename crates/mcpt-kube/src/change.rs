@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 use crate::{
     chart::{Prepared, Rendered, When},
     cluster::Cluster,
+    recall,
     release_kind::ReleaseKind,
     server,
     trouble::Secrets,
@@ -91,6 +92,9 @@ impl Change {
             ..Release::default()
         };
         values::record(&mut release, &prepared.origins);
+        if let Some(plan) = &prepared.plan {
+            recall::record(&mut release, plan);
+        }
         let mut all = history
             .last()
             .map(|last| custom_labels(&last.metadata))
@@ -253,7 +257,7 @@ mod tests {
     use std::time::Duration;
 
     use mcpt_catalog::ChartSource;
-    use mcpt_core::{Plan, ServerName, Sessions, TemplateId, Transport, redact};
+    use mcpt_core::{Plan, ServerName, TemplateId, Transport, redact};
 
     use super::*;
     use crate::{options::DeployOptions, scripted};
@@ -343,22 +347,12 @@ mod tests {
     #[tokio::test]
     async fn what_a_server_prints_of_its_secrets_is_not_told() {
         let plan = Plan {
-            name: ServerName::new("demo").unwrap(),
-            template: TemplateId::new("demo").unwrap(),
-            template_version: String::new(),
-            package: None,
-            package_settings: BTreeMap::new(),
-            image: None,
-            container_command: Vec::new(),
-            local_command: Vec::new(),
-            args: Vec::new(),
-            env: BTreeMap::new(),
             secrets: [("TOKEN".to_owned(), Secret::new("of-a-setting"))].into(),
-            mounts: Vec::new(),
-            replicas: None,
-            resources: mcpt_core::Resources::default(),
-            sessions: Sessions::Stateful,
-            transport: Transport::Stdio,
+            ..Plan::bare(
+                ServerName::new("demo").unwrap(),
+                TemplateId::new("demo").unwrap(),
+                Transport::Stdio,
+            )
         };
         let files = [
             ("Chart.yaml", "apiVersion: v2\nname: c\nversion: 1.0.0\n"),

@@ -9,8 +9,8 @@ use helm_release::{ChartRecord, Release, as_helm_reads};
 use helm_render::{Limits, ReleaseOptions, Sources};
 use mcpt_catalog::ChartSource;
 use mcpt_core::{
-    CommandOption, Failure, FailureKind, Namespace, Plan, START_TIMEOUT, Secret, ServerName,
-    Transport, chain, leaves, redact,
+    CommandOption, Failure, FailureKind, Namespace, Plan, RecordedPlan, START_TIMEOUT, Secret,
+    ServerName, Transport, chain, leaves, redact,
 };
 use serde_json::{Map, Value};
 
@@ -24,6 +24,7 @@ use crate::{
     cluster::Cluster,
     failure::OrFail as _,
     options::DeployOptions,
+    recall,
     release_kind::ReleaseKind,
     secrecy,
     third_party::{ThirdParty, refuse_hooks},
@@ -48,6 +49,8 @@ pub(crate) struct Prepared {
     values: Values,
     /// Who said which of them.
     pub(crate) origins: Origins,
+    /// What is deployed, where it came from a plan.
+    pub(crate) plan: Option<RecordedPlan>,
     /// What no text that is shown may contain.
     secrets: Vec<Secret>,
 }
@@ -102,7 +105,11 @@ impl Prepared {
         // The values have the plan's secrets, unless something else replaces them.
         let mut secrets = secrecy::of_values(&values);
         secrets.extend(secrecy::of_plan(plan));
-        Self::checked(&plan.name, chart, None, (values, origins), what, secrets)
+        let mut prepared =
+            Self::checked(&plan.name, chart, None, (values, origins), what, secrets)?;
+        // Its lock is among the values.
+        prepared.plan = Some(RecordedPlan::of(plan).without_lock());
+        Ok(prepared)
     }
 
     /// The built-in chart of a kind of release with the user's values, which are checked.
@@ -136,6 +143,7 @@ impl Prepared {
             third_party,
             values,
             origins,
+            plan: None,
             secrets,
         };
         prepared.check()?;
@@ -189,6 +197,7 @@ impl Prepared {
             chart: record.to_chart(),
             secrets: secrecy::of_values(&values),
             origins: values::recorded(release),
+            plan: recall::recorded(release),
             values,
         })
     }

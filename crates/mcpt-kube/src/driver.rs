@@ -26,6 +26,7 @@ pub(crate) const CAPABILITIES: Capabilities = Capabilities::new(&[
     Capability::Forwarding,
     Capability::Usage,
     Capability::Exec,
+    Capability::Recall,
     Capability::History,
     Capability::Events,
     Capability::Volumes,

@@ -21,9 +21,11 @@ mod logs;
 mod operation;
 mod options;
 mod progress;
+mod recall;
 mod redaction;
 mod release_kind;
 mod restart;
+mod rights;
 mod rollback;
 mod scale;
 #[cfg(test)]
@@ -44,4 +46,5 @@ pub use self::{
     driver::KubernetesDriver,
     gateway::{GATEWAY, Gateway, GatewayPages, InstalledGateway, gateway_dry_run},
     options::ClusterOptions,
+    rights::{Given, ObjectKind, Use, Wanted, roles},
 };

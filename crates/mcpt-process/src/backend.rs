@@ -8,7 +8,7 @@ use mcpt_core::{
     Backend, BackendName, Capabilities, Capability, ChangeOptions, CommandOption, Comparison,
     Connection, DeleteOptions, Deleted, DeployOptions, Deployed, DryRun, EventStream, Failure,
     FailureKind, Garbage, GcOptions, InstanceUsage, LogOptions, Logs, Plan, Progress,
-    ProgressEvent, Server, ServerName, ServerState, command_line, near,
+    ProgressEvent, Recalled, Server, ServerName, ServerState, command_line, near,
 };
 
 use crate::{
@@ -18,7 +18,7 @@ use crate::{
     deploy::{self, change_lock, end_run, state_failure},
     driver, events,
     folder::{RunFolder, StateFolder},
-    gc, logs, packages, restart,
+    gc, logs, packages, recall, restart,
     state::{RunState, unreadable},
     supervisor::terminate,
     usage,
@@ -328,6 +328,11 @@ impl Backend for Processes {
         })?;
         let state = state.ok_or_else(|| self.not_found(name))?;
         Ok(state.server(&run))
+    }
+
+    async fn recall(&self, name: &ServerName) -> Result<Recalled, Failure> {
+        let (run, _) = self.existing(name)?;
+        recall::recall(&run, name)
     }
 
     async fn usage(&self, name: Option<&ServerName>) -> Result<Vec<InstanceUsage>, Failure> {

@@ -104,28 +104,19 @@ pub(crate) fn manifest(plan: &Plan, server: &ServerSpec) -> String {
 
 #[cfg(test)]
 mod tests {
-    use mcpt_core::{Resources, ServerName, Sessions, TemplateId};
+    use mcpt_core::{ServerName, Sessions, TemplateId};
 
     use super::*;
 
     fn plan() -> Plan {
         Plan {
-            name: ServerName::new("demo").unwrap(),
-            template: TemplateId::new("demo").unwrap(),
             template_version: "1".to_owned(),
-            transport: Transport::Stdio,
-            package: None,
-            package_settings: BTreeMap::new(),
-            image: None,
-            container_command: Vec::new(),
             local_command: vec!["mcpt".to_owned()],
-            args: Vec::new(),
-            env: BTreeMap::new(),
-            secrets: BTreeMap::new(),
-            mounts: Vec::new(),
-            replicas: None,
-            resources: Resources::default(),
-            sessions: Sessions::Stateful,
+            ..Plan::bare(
+                ServerName::new("demo").unwrap(),
+                TemplateId::new("demo").unwrap(),
+                Transport::Stdio,
+            )
         }
     }
 

@@ -4,7 +4,7 @@ use std::{fs, io, time::Duration};
 
 use mcpt_core::{
     CommandOption, DeployOptions, Failure, FailureKind, Plan, Progress, ProgressEvent,
-    START_TIMEOUT, Secret, ServerName, redact,
+    RecordedPlan, START_TIMEOUT, Secret, ServerName, redact,
 };
 use mcpt_workload::{Endpoint, own_files};
 use tokio::time::{Instant, timeout, timeout_at};
@@ -146,6 +146,7 @@ pub(crate) async fn deploy(
         keep_port: port.or(old.map(|old| old.port)),
         digest: salted_digest(&format!("{}@{}", run.path().display(), now()), &server),
         start_timeout: options.timeout.max(START_TIMEOUT).as_secs(),
+        plan: Some(Box::new(RecordedPlan::of(plan))),
         server,
     };
     let mut trial = Trial::begin(&spec, run.clone()).await.map_err(io_failure)?;

@@ -17,6 +17,7 @@ pub(crate) const CAPABILITIES: Capabilities = Capabilities::new(&[
     Capability::Restart,
     Capability::Comparison,
     Capability::Usage,
+    Capability::Recall,
     Capability::Events,
 ]);
 

@@ -323,6 +323,11 @@ impl RunFolder {
         self.path.join("order.json")
     }
 
+    /// What was deployed, without secrets.
+    pub(crate) fn plan_file(&self) -> PathBuf {
+        self.path.join("plan.json")
+    }
+
     /// Log of the server since its last start.
     pub(crate) fn log_file(&self) -> PathBuf {
         self.path.join("server.log")

@@ -13,8 +13,7 @@ use std::{
 
 use mcpt_core::{
     Backend as _, BackendName, DeleteOptions, DeployOptions, Failure, FailureKind, Plan,
-    PlatformOptions, Progress, Resources, Server, ServerName, ServerState, Sessions, TemplateId,
-    Transport,
+    PlatformOptions, Progress, Server, ServerName, ServerState, TemplateId, Transport,
 };
 use mcpt_workload::{Endpoint, own_files};
 
@@ -245,22 +244,9 @@ impl LocalGateway {
         let state = self.servers.path().display().to_string();
         environment.insert("MCPT_STATE_DIR".to_owned(), state);
         Ok(Plan {
-            name: self.name.clone(),
-            template,
-            template_version: String::new(),
-            transport: Transport::Stdio,
-            package: None,
-            package_settings: BTreeMap::new(),
-            image: None,
-            container_command: Vec::new(),
             local_command: command,
-            args: Vec::new(),
             env: environment,
-            secrets: BTreeMap::new(),
-            mounts: Vec::new(),
-            replicas: None,
-            resources: Resources::default(),
-            sessions: Sessions::Stateful,
+            ..Plan::bare(self.name.clone(), template, Transport::Stdio)
         })
     }
 

@@ -22,6 +22,7 @@ mod lock;
 mod logs;
 mod marked;
 mod packages;
+mod recall;
 mod restart;
 mod state;
 mod supervisor;

@@ -37,6 +37,7 @@ use crate::{
     events::{self, Happened},
     folder::RunFolder,
     lock::{self, AliveLock, ChangeLock},
+    recall,
     state::{Phase, Renewals, RunState, now},
     wire::Spec,
 };
@@ -112,6 +113,9 @@ impl Supervisor {
                 forward.port()
             );
             voice.tell(&Event::Waiting { why });
+        }
+        if let Some(plan) = &spec.plan {
+            recall::record(&run, plan)?;
         }
         let state = initial_state(&spec, forward.port());
         state.write(&run)?;
@@ -378,7 +382,7 @@ impl Supervisor {
         };
         let event = Happened::now(warning, word, object, said.to_owned());
         // A full disk must not end the server.
-        drop(events::add(&self.run.server(), &event));
+        drop(events::add(&self.run.server(), event));
     }
 
     fn commit(&mut self) -> io::Result<()> {

@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, env, ffi::OsString, fmt, iter, path::PathBuf};
 
-use mcpt_core::{ServerName, Sessions, TemplateId};
+use mcpt_core::{RecordedPlan, ServerName, Sessions, TemplateId};
 use mcpt_workload::Endpoint;
 use serde::{Deserialize, Serialize};
 
@@ -23,6 +23,9 @@ pub(crate) struct Spec {
     pub(crate) digest: String,
     /// How many seconds the server may take until it first answers.
     pub(crate) start_timeout: u64,
+    /// What was deployed, to be written down; supervisors of versions before did not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) plan: Option<Box<RecordedPlan>>,
     pub(crate) server: ServerSpec,
 }
 

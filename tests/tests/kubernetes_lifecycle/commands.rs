@@ -138,6 +138,41 @@ fn commands_run_beside_a_server() {
     commands_run_beside(&mcpt, "time");
 }
 
+/// From a process to the cluster and back, as it was deployed first, with its secret.
+#[test]
+fn a_server_moves_here_and_back() {
+    let namespace = TestNamespace::new("moving");
+    let process = Mcpt::new(&["--backend", "process"]);
+    let state = process.home().join("state");
+    let state = state.to_str().expect("UTF-8");
+    let here = mcpt(&namespace).env("MCPT_STATE_DIR", state);
+    let said = |mcpt: &Mcpt| {
+        let result = mcpt.json(&["call", "demo", "echo", "--arg", "message=you"]);
+        result["content"][0]["text"].as_str().map(str::to_owned)
+    };
+    let deploy = [
+        "deploy",
+        "demo",
+        "-c",
+        "greeting=Moved",
+        "-c",
+        "token=hunter2",
+    ];
+    let _ = process.run(&deploy).ok();
+    let to = ["move", "demo", "--to", "kubernetes", "-n", namespace.name()];
+    let _ = process.run(&to).ok();
+    let _ = process.run(&["status", "demo"]).exits(3);
+    assert_eq!(said(&here).as_deref(), Some("Moved you"));
+    let shown = here.run(&["status", "demo", "-o", "json"]).ok();
+    assert!(!shown.stdout.contains("hunter2"), "{shown:?}");
+    let _ = here.run(&["move", "demo", "--to", "process"]).ok();
+    let _ = here.run(&["status", "demo"]).exits(3);
+    assert_eq!(said(&process).as_deref(), Some("Moved you"));
+    // With the secret: the same deployment changes nothing.
+    let again = process.run(&deploy).ok();
+    assert!(again.stderr.contains("already runs"), "{again:?}");
+}
+
 #[test]
 fn faults_are_named() {
     let namespace = TestNamespace::new("faults");

@@ -564,10 +564,7 @@ fn options_of_kubernetes() {
         .says(&["exactly one instance"]);
     let _ = mcpt.run(&["deploy", "demo", "--replicas", "1"]).ok();
     for (refused, why) in [
-        (
-            &["exec", "demo", "--", "true"][..],
-            "runs no commands beside a server",
-        ),
+        (&["exec", "demo", "--", "true"][..], "no containers"),
         (&["values", "demo", "--origin"], "no chart"),
     ] {
         let _ = mcpt.run(refused).exits(2).says(&[why]);

@@ -38,6 +38,16 @@ pub(super) const PAUSES: &[(&str, usize, &str)] = &[
         "an engine that cannot be asked is asked again",
     ),
     (
+        "crates/mcpt-docker/src/exec.rs",
+        1,
+        "an engine closes the output of a command before it knows its exit code",
+    ),
+    (
+        "crates/mcpt-docker/src/making.rs",
+        1,
+        "an engine gives a name away before there is a container that it could tell of",
+    ),
+    (
         "crates/mcpt-docker/src/front_end.rs",
         1,
         "no system tells when another process listens",

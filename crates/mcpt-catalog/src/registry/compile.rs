@@ -549,28 +549,22 @@ impl<'a> Attempt<'a> {
         let id = template_id(&entry.name).map_err(|error| self.faults.add("", error.to_string()));
         let port = transport.and_then(|t| t.port).or(entry.service.port);
         let plan = Plan {
-            name: given.name.clone().unwrap_or_else(|| entry.name.clone()),
-            template: id.ok()?,
-            template_version: String::new(),
-            package: None,
-            package_settings: BTreeMap::new(),
             image: image.cloned(),
-            container_command: Vec::new(),
-            local_command: Vec::new(),
-            args: Vec::new(),
             env: self.texts.clone(),
             secrets: self.secrets.clone(),
-            mounts: Vec::new(),
             replicas: given.replicas.or(entry.replicas),
             resources: entry.resources.clone(),
-            sessions: Sessions::Stateful,
-            transport: Transport::Http {
-                port: port.unwrap_or_else(|| TransportSpec::default().port),
-                path: transport
-                    .and_then(|t| t.path.clone())
-                    .unwrap_or_else(|| TransportSpec::default().path),
-                port_env: None,
-            },
+            ..Plan::bare(
+                given.name.clone().unwrap_or_else(|| entry.name.clone()),
+                id.ok()?,
+                Transport::Http {
+                    port: port.unwrap_or_else(|| TransportSpec::default().port),
+                    path: transport
+                        .and_then(|t| t.path.clone())
+                        .unwrap_or_else(|| TransportSpec::default().path),
+                    port_env: None,
+                },
+            )
         };
         let source = found.source.map(|source| ChartSource {
             // Without a word about it nobody knows whether the chart's server speaks MCP at all, and where.

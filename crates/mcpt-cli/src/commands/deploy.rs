@@ -4,6 +4,7 @@ mod bundles;
 mod described;
 mod images;
 mod jobs;
+mod moving;
 mod packages;
 mod targets;
 
@@ -19,6 +20,7 @@ use mcpt_catalog::{Settings, profile_values};
 use mcpt_core::{Capability, Failure, FailureKind, Image, Server, ServerName, ServerState};
 use serde_json::Value;
 
+pub(crate) use self::moving::Move;
 use crate::{
     args::{Format, Global},
     backends, changed,

@@ -21,9 +21,9 @@ use crate::{
         standard error. No shell reads the command: name one where it is needed. Without -t, Ctrl-C ends mcpt and leaves the command alone.
 
 Examples:
-  mcpt -b kubernetes exec demo -- /mcpt version
+  mcpt -b docker exec demo -- /mcpt version
   mcpt -b kubernetes exec time -it -- python3
-  mcpt -b kubernetes exec time -i -- python3 - < script.py"
+  mcpt -b podman exec time -i -- python3 - < script.py"
 )]
 pub(crate) struct Exec {
     /// Name of the server

@@ -31,7 +31,7 @@ pub(crate) struct Gateway {
 #[derive(Debug, Subcommand)]
 enum Action {
     /// Serve all servers at one address, here and now
-    Run(run::Run),
+    Run(Box<run::Run>),
     /// Make keys that let clients in
     Key(key::Key),
     /// Install or update a gateway that goes on running, in a cluster or on this machine

@@ -65,22 +65,12 @@ fn a_folder_that_is_read_only_is_mounted_so() {
         read_only,
     };
     let plan = Plan {
-        name: ServerName::new("demo").unwrap(),
-        template: mcpt_core::TemplateId::new("demo").unwrap(),
-        template_version: String::new(),
-        transport: Transport::Stdio,
-        package: None,
-        package_settings: BTreeMap::new(),
-        image: None,
-        container_command: Vec::new(),
-        local_command: Vec::new(),
-        args: Vec::new(),
-        env: BTreeMap::new(),
-        secrets: BTreeMap::new(),
         mounts: vec![of("/docs", true), of("/work", false)],
-        replicas: None,
-        resources: mcpt_core::Resources::default(),
-        sessions: Sessions::Stateful,
+        ..Plan::bare(
+            ServerName::new("demo").unwrap(),
+            mcpt_core::TemplateId::new("demo").unwrap(),
+            Transport::Stdio,
+        )
     };
     let facts = Facts {
         id: String::new(),

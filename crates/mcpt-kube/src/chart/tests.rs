@@ -61,6 +61,7 @@ fn values_of_other_charts_say_no_size() {
             third_party: None,
             values: Values::new(),
             origins: Origins::new(),
+            plan: None,
             secrets: Vec::new(),
         };
         let record = Record {
@@ -143,6 +144,7 @@ fn the_scale_stays_unless_it_is_named() {
             third_party: None,
             values: values.as_object().unwrap().clone(),
             origins: Origins::new(),
+            plan: None,
             secrets: Vec::new(),
         };
         prepared.keep_scale(running.as_object().unwrap(), live);

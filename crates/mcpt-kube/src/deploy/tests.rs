@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use mcpt_catalog::ChartSource;
-use mcpt_core::{Secret, Sessions, TemplateId, Transport};
+use mcpt_core::{Secret, TemplateId, Transport};
 use serde_json::{Value, json};
 
 use super::*;
@@ -13,26 +13,16 @@ const SECRET: &str = "s3cr3t-of-a-chart";
 
 fn plan() -> Plan {
     Plan {
-        name: ServerName::new("one").unwrap(),
-        template: TemplateId::new("one").unwrap(),
-        template_version: String::new(),
-        package: None,
-        package_settings: BTreeMap::new(),
-        image: None,
-        container_command: Vec::new(),
-        local_command: Vec::new(),
-        args: Vec::new(),
-        env: BTreeMap::new(),
         secrets: [("TOKEN".to_owned(), Secret::new(SECRET))].into(),
-        mounts: Vec::new(),
-        replicas: None,
-        resources: mcpt_core::Resources::default(),
-        sessions: Sessions::Stateful,
-        transport: Transport::Http {
-            port: 80,
-            path: "/mcp".to_owned(),
-            port_env: None,
-        },
+        ..Plan::bare(
+            ServerName::new("one").unwrap(),
+            TemplateId::new("one").unwrap(),
+            Transport::Http {
+                port: 80,
+                path: "/mcp".to_owned(),
+                port_env: None,
+            },
+        )
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use futures_util::{StreamExt as _, stream};
 use mcpt_catalog::{Settings, compile_recipe};
-use mcpt_core::{Capability, Failure, FailureKind, Image, Package, Progress};
+use mcpt_core::{Capabilities, Capability, Failure, FailureKind, Image, Package, Progress};
 use mcpt_package::{
     PackageSource, ResolveOptions, VOLUME, command_in, of_this_machine, resolve, tree_in,
 };
@@ -213,6 +213,21 @@ impl Deploy {
     }
 }
 
+/// Whether a package was resolved for another Python than the one that it is to run with there.
+pub(super) fn is_for_another_python(
+    package: &Package,
+    can: Capabilities,
+    config: &UserConfig,
+) -> bool {
+    let there = config.runtimes().pythons();
+    can.has(Capability::Images)
+        && !there.is_empty()
+        && package
+            .python
+            .as_ref()
+            .is_some_and(|python| !there.contains(python))
+}
+
 /// How packages are resolved, and what they become.
 pub(super) struct Resolving {
     install_scripts: bool,
@@ -243,6 +258,14 @@ impl Resolving {
             runtimes.python = vec![image.reference()];
         }
         Ok(runtimes.pythons())
+    }
+
+    /// As `npx` and `uvx` do, to be installed where they run.
+    pub(super) fn usual() -> Self {
+        Self {
+            install_scripts: true,
+            build: None,
+        }
     }
 }
 
@@ -319,7 +342,7 @@ pub(super) fn resolve_all(
 }
 
 /// Gives a job its package and, where servers are containers, what runs it there.
-fn give(job: &mut Job, package: Package, config: &UserConfig) -> Result<(), Failure> {
+pub(super) fn give(job: &mut Job, package: Package, config: &UserConfig) -> Result<(), Failure> {
     let plan = &mut job.plan;
     let can = job.driver.capabilities();
     if can.has(Capability::Images) {

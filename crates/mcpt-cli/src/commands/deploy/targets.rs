@@ -289,6 +289,17 @@ impl Deploy {
                 autoscaling.insert("enabled".to_owned(), json!(false));
             }
         }
+        if self.idle_timeout.is_some()
+            && let Some(chart) = chart.as_ref().filter(|chart| !chart.takes_plan)
+        {
+            let what = format!("--idle-timeout cannot be used for {}", entry.name);
+            return Err(Failure::new(FailureKind::Usage, what)
+                .because(format!(
+                    "{} is not mcpt's chart, and nothing in it lets the gateway stop and start its pods",
+                    chart.origin
+                ))
+                .hint("leave it out, or deploy the server with mcpt's own chart"));
+        }
         if let Some(idle) = self.idle_timeout
             && can.has(Capability::Idling)
         {

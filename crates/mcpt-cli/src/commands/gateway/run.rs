@@ -11,7 +11,7 @@ use std::{
 };
 
 use clap::Args;
-use mcpt_core::{Capability, Failure, FailureKind, Namespace, Secret};
+use mcpt_core::{BackendName, Capability, Failure, FailureKind, Namespace, Secret};
 use mcpt_gateway::{
     AccessLog, DescribedServers, Gateway, GatewayConfig, GatewayError, LockConfig, LockError,
     Peers, StaticServer, StaticServers,
@@ -47,6 +47,7 @@ const DEFAULT_NAMESPACE: &str = "mcp-servers";
 
 Examples:
   mcpt gateway run
+  mcpt gateway run -b process --also docker
   mcpt gateway run --server demo=http://10.0.0.1:8080/mcp,http://10.0.0.2:8080/mcp
   mcpt gateway run -b kubernetes --all-namespaces --listen [::]:8080 --keys keys.txt"
 )]
@@ -72,6 +73,10 @@ pub(super) struct Run {
     /// /mcp a set or a server is shown. Changes of the file hold at once
     #[arg(long, value_name = "FILE")]
     sets: Option<PathBuf>,
+    /// The servers of this backend, too; can be repeated. Where several have a server of a name, that of the one named first is
+    /// served: a server that moves from one to another keeps its URL
+    #[arg(long, value_name = "BACKEND")]
+    also: Vec<BackendName>,
     /// Servers of all namespaces of the cluster
     #[arg(short = 'A', long)]
     all_namespaces: bool,
@@ -184,6 +189,13 @@ impl Run {
                     "only the servers named with --server and --servers are served: {failure}"
                 ),
             ),
+        }
+        for name in &self.also {
+            let driver = global.backends.get(name, "--also")?;
+            let there = place::place(global, user, driver);
+            let found = driver.discover(&there, &config.default_namespace, self.all_namespaces);
+            let source = described.around(found.await?.source, &config.default_namespace);
+            config.sources.push(source);
         }
         let servers = StaticServers::new(servers, &config.default_namespace);
         let named = servers.keys().cloned().collect();

@@ -1,0 +1,175 @@
+//! `mcpt rbac USE…`: the least role by which mcpt works in a cluster.
+
+use std::{collections::BTreeSet, path::PathBuf};
+
+use clap::{Args, ValueEnum};
+use mcpt_core::{Failure, FailureKind};
+use mcpt_kube::{Given, ObjectKind, Use, Wanted, roles};
+use serde_json::Value;
+
+use crate::{
+    args::{Format, Global},
+    commands::deploy,
+    ending::Ending,
+    output,
+};
+
+/// Arguments of `mcpt rbac`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Nothing is asked and nothing is changed: the roles are printed, to be read and applied by whoever may. Bind one with: kubectl create \
+        rolebinding NAME --role=mcpt --user=USER. Revisions are Secrets, as Helm has them: whoever may view or deploy servers may read all Secrets of the namespace.
+
+Examples:
+  mcpt rbac view call -n tools | kubectl apply -n tools -f -
+  mcpt rbac deploy --create-namespace
+  mcpt -b kubernetes deploy demo --set ingress.enabled=true --dry-run | mcpt rbac deploy -f -
+  mcpt chart template web ./chart | mcpt rbac chart -f - --all-namespaces"
+)]
+pub(crate) struct Rbac {
+    /// What somebody is to do
+    #[arg(value_name = "USE", required = true, value_enum)]
+    uses: Vec<UseWord>,
+    /// File with the manifest that is to be installed (-: standard input): its kinds instead of those of a server without extras
+    #[arg(short = 'f', long, value_name = "FILE")]
+    manifest: Option<PathBuf>,
+    /// Name of the roles
+    #[arg(long, value_name = "NAME", default_value = "mcpt")]
+    name: String,
+    /// For all namespaces: a cluster role
+    #[arg(short = 'A', long)]
+    all_namespaces: bool,
+    /// Also what deploys with --create-namespace need
+    #[arg(long)]
+    create_namespace: bool,
+}
+
+/// The words for the uses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum UseWord {
+    /// list, status, history, diff, events, logs
+    View,
+    /// tools, call, test, port-forward
+    Call,
+    /// exec
+    Exec,
+    /// top, and the usage in status
+    Top,
+    /// deploy, scale, restart, rollback, delete
+    Deploy,
+    /// gateway run, for the servers of the cluster
+    Gateway,
+    /// chart install, upgrade, rollback, uninstall; with -f for the kinds of the chart
+    Chart,
+}
+
+impl UseWord {
+    fn meant(self) -> Use {
+        match self {
+            Self::View => Use::View,
+            Self::Call => Use::Call,
+            Self::Exec => Use::Exec,
+            Self::Top => Use::Top,
+            Self::Deploy => Use::Deploy,
+            Self::Gateway => Use::Gateway,
+            Self::Chart => Use::Chart,
+        }
+    }
+}
+
+impl Rbac {
+    /// Prints the roles.
+    pub(crate) fn run(&self, global: &Global) -> Result<(), Ending> {
+        let (kinds, given) = match &self.manifest {
+            Some(file) => kinds_of(&deploy::read(file)?)?,
+            None => (BTreeSet::new(), Given::default()),
+        };
+        if kinds.is_empty() && self.uses.contains(&UseWord::Chart) {
+            let failure = Failure::new(FailureKind::Usage, "cannot tell the rights for a chart");
+            return Err(failure
+                .because("nobody says which kinds of objects it has")
+                .hint("mcpt chart template NAME CHART | mcpt rbac chart -f -")
+                .into());
+        }
+        let roles = roles(&Wanted {
+            uses: self.uses.iter().map(|word| word.meant()).collect(),
+            kinds,
+            given,
+            name: self.name.clone(),
+            namespace: global.namespace.as_ref().map(ToString::to_string),
+            cluster: self.all_namespaces,
+            namespaces: self.create_namespace,
+        });
+        match global.output {
+            Format::Json => output::json(&roles),
+            Format::Name => output::lines(roles.iter().map(|role| {
+                let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+                format!(
+                    "{}/{}",
+                    text(&role["kind"]),
+                    text(&role["metadata"]["name"])
+                )
+            })),
+            Format::Table | Format::Wide | Format::Yaml => {
+                let mut text = String::new();
+                for role in &roles {
+                    text.push_str("---\n");
+                    text.push_str(&output::yaml_text(role)?);
+                }
+                output::yaml_document(&text)
+            }
+        }
+    }
+}
+
+/// The kinds of the objects in a manifest, and what its roles give.
+fn kinds_of(manifest: &str) -> Result<(BTreeSet<ObjectKind>, Given), Failure> {
+    let what = "cannot read the manifest";
+    let unread = |error: goyaml::Error| Failure::new(FailureKind::Usage, what).caused_by(&error);
+    let (mut kinds, mut given) = (BTreeSet::new(), Given::default());
+    for document in goyaml::documents(manifest).map_err(unread)? {
+        let document = goyaml::from_str_exact(document).map_err(unread)?;
+        if document.is_null() {
+            continue;
+        }
+        let text = |key: &str| document.get(key).and_then(Value::as_str).map(str::to_owned);
+        let (Some(api_version), Some(kind)) = (text("apiVersion"), text("kind")) else {
+            let failure = Failure::new(FailureKind::Usage, what);
+            return Err(failure.because("a document of it has no apiVersion and kind"));
+        };
+        let rules = document.get("rules").and_then(Value::as_array);
+        let rules = rules.cloned().unwrap_or_default();
+        if api_version.starts_with("rbac.authorization.k8s.io/") {
+            match kind.as_str() {
+                "Role" => given.in_namespace.extend(rules),
+                "ClusterRole" => given.everywhere.extend(rules),
+                _ => {}
+            }
+        }
+        kinds.insert(ObjectKind { api_version, kind });
+    }
+    Ok((kinds, given))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_of_a_stream() {
+        let stream = "---\n# Source: a\napiVersion: v1\nkind: Secret\n---\n# nothing\n---\napiVersion: apps/v1\nkind: Deployment\n---\n\
+            apiVersion: rbac.authorization.k8s.io/v1\nkind: Role\nrules: [{apiGroups: [''], resources: [pods], verbs: [get]}]\n";
+        let (kinds, given) = kinds_of(stream).unwrap();
+        let kinds: Vec<_> = kinds.iter().map(|kind| kind.kind.as_str()).collect();
+        assert_eq!(kinds, ["Deployment", "Role", "Secret"]);
+        assert_eq!(given.in_namespace[0]["resources"][0], "pods");
+        assert!(given.everywhere.is_empty());
+        for wrong in ["kind: A\n", "- a\n", "a: [\n"] {
+            assert_eq!(
+                kinds_of(wrong).unwrap_err().kind,
+                FailureKind::Usage,
+                "{wrong}"
+            );
+        }
+    }
+}

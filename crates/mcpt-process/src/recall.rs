@@ -1,0 +1,106 @@
+//! What was deployed, as the supervisor of a run wrote it down, and its secrets, which are in the environment of its process alone.
+
+use std::{collections::BTreeMap, fs, io};
+
+use mcpt_core::{Failure, FailureKind, Recalled, RecordedPlan, Secret, ServerName};
+use mcpt_workload::own_files;
+
+use crate::{deploy::state_failure, folder::RunFolder, state::RunState};
+
+/// Writes it down in the folder of a run.
+///
+/// # Errors
+/// When the file cannot be written.
+pub(crate) fn record(run: &RunFolder, plan: &RecordedPlan) -> io::Result<()> {
+    let text = serde_json::to_vec(plan).map_err(io::Error::other)?;
+    own_files::replace(&run.plan_file(), &text)
+}
+
+/// The server of a run as it was deployed.
+///
+/// # Errors
+/// When it was not written down, or its process does not run or does not show its secrets.
+pub(crate) fn recall(run: &RunFolder, name: &ServerName) -> Result<Recalled, Failure> {
+    let what = format!("cannot tell what was deployed as {name}");
+    let failed = |error: &io::Error| state_failure(&what, &run.server(), error);
+    let text = match own_files::read(&run.plan_file()) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Err(Failure::new(FailureKind::Failed, what)
+                .because("the version of mcpt that deployed it did not write that down")
+                .hint("deploy it again as before"));
+        }
+        text => text.map_err(|error| failed(&error))?,
+    };
+    let recorded: RecordedPlan =
+        serde_json::from_slice(&text).map_err(|error| failed(&error.into()))?;
+    let state = RunState::read(run).map_err(|error| failed(&error))?;
+    let process = state.and_then(|state| state.process);
+    let secrets = secrets(recorded.secrets(), process).ok_or_else(|| {
+        Failure::new(FailureKind::Failed, &what)
+            .because("its secrets are in its process alone, and it does not show them now")
+            .hint("see that it runs, or deploy it anew where it is to run")
+    })?;
+    Ok(Recalled {
+        recorded,
+        secrets,
+        replicas: 1,
+    })
+}
+
+/// The values of these variables of a process; `None` when it lacks one of them.
+fn secrets(names: &[String], process: Option<u32>) -> Option<BTreeMap<String, Secret>> {
+    if names.is_empty() {
+        return Some(BTreeMap::new());
+    }
+    let environment = fs::read(format!("/proc/{}/environ", process?)).ok()?;
+    names
+        .iter()
+        .map(|name| {
+            let mut lines = environment.split(|byte| *byte == 0);
+            let value = lines.find_map(|line| {
+                let value = line.strip_prefix(name.as_bytes())?.strip_prefix(b"=")?;
+                String::from_utf8(value.to_vec()).ok()
+            });
+            Some((name.clone(), Secret::new(value?)))
+        })
+        .collect()
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::{
+        io::Read as _,
+        process::{Command, Stdio},
+    };
+
+    use super::*;
+
+    #[test]
+    fn secrets_are_those_of_the_process() {
+        let mut process = Command::new("sh")
+            .args(["-c", "echo; read forever"])
+            .env("TOKEN", "a=b\nc")
+            .env("TOKEN_2", "other")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // By its first word the system shows its environment.
+        let mut said = process.stdout.take().unwrap();
+        said.read_exact(&mut [0]).unwrap();
+        let names = |names: &[&str]| -> Vec<String> {
+            names.iter().map(|name| (*name).to_owned()).collect()
+        };
+        let of = |wanted: &[&str]| secrets(&names(wanted), Some(process.id()));
+        let found = of(&["TOKEN", "TOKEN_2"]);
+        let missing = of(&["TOKEN", "NO_SUCH"]);
+        process.kill().unwrap();
+        process.wait().unwrap();
+        let found = found.unwrap();
+        assert_eq!(found["TOKEN"].expose(), "a=b\nc");
+        assert_eq!(found["TOKEN_2"].expose(), "other");
+        assert!(missing.is_none());
+        assert!(secrets(&names(&["TOKEN"]), None).is_none());
+        assert!(secrets(&[], None).unwrap().is_empty());
+    }
+}

@@ -1,0 +1,119 @@
+//! What commands that died have left, made by hand here: each kind of it, whenever exactly they died.
+
+use std::{
+    fs,
+    process::{Command, Stdio},
+    time::Duration,
+};
+
+use mcpt_tests::{engine, engine_command, eventually, inspect};
+
+use crate::{echo, mcpt, name, objects};
+
+/// A lock on a server whose holder is dead, held for this.
+fn dead_lock(server: &str, intent: &str) {
+    let mut holder = Command::new("true").spawn().unwrap();
+    holder.wait().unwrap();
+    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
+    let namespace = fs::read_link("/proc/self/ns/pid").unwrap();
+    let namespace: String = namespace
+        .to_str()
+        .unwrap()
+        .chars()
+        .filter(char::is_ascii_digit)
+        .collect();
+    let holder = format!("{}/{namespace}/{}/1", boot.trim(), holder.id());
+    let labels = [
+        format!("mcpt.io/server={server}"),
+        "mcpt.io/role=lock".to_owned(),
+        format!("mcpt.io/holder={holder}"),
+        format!("mcpt.io/intent={intent}"),
+    ];
+    let lock = format!("mcpt-{server}.lock");
+    let mut words = vec!["create", "--name", &lock];
+    for label in &labels {
+        words.extend(["--label", label]);
+    }
+    words.push("localhost/mcpt:0.1.0");
+    engine(&name(), &words);
+}
+
+fn id(container: &str) -> String {
+    inspect(&name(), container)["Id"]
+        .as_str()
+        .unwrap()
+        .to_owned()
+}
+
+/// The engine goes on with the end of a front that looks as if it ran, for somebody who is dead.
+#[test]
+fn a_deletion_that_a_dead_command_began_is_finished_first() {
+    let mcpt = mcpt();
+    let deploy = ["deploy", "demo", "--name", "doomed", "-c", "greeting=One"];
+    let _ = mcpt.run(&deploy).ok();
+    let before = id("mcpt-doomed");
+    dead_lock("doomed", "delete");
+    let mut stop = engine_command(&name(), &["stop", "--time", "20", "mcpt-doomed"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let _ = mcpt.run(&deploy).ok();
+    assert_eq!(echo(&mcpt, "doomed"), "One you");
+    // By now the engine has done what it was asked for.
+    let _ = stop.wait().unwrap();
+    assert_eq!(echo(&mcpt, "doomed"), "One you");
+    assert_ne!(id("mcpt-doomed"), before);
+
+    dead_lock("doomed", "delete");
+    let _ = mcpt.run(&["gc"]).ok();
+    gone("doomed");
+    let _ = mcpt.run(&["status", "doomed"]).exits(3);
+    // Of one that was all but gone nothing but the lock is there. Another test may clean up, too.
+    dead_lock("doomed", "delete");
+    let _ = mcpt.run(&["delete", "doomed"]);
+    gone("doomed");
+}
+
+/// Waits until nothing is there: another test may be the one that cleans up.
+fn gone(server: &str) {
+    eventually(Duration::from_mins(1), || match objects(server) {
+        left if left.is_empty() => Ok(()),
+        left => Err(format!("{left:?}")),
+    });
+}
+
+/// A replica that was to end counts no more, and one of several that had passed together is the server's.
+#[test]
+fn replicas_count_by_their_names() {
+    let mcpt = mcpt();
+    let deploy = ["deploy", "demo", "--name", "half", "--replicas", "3"];
+    let _ = mcpt.run(&deploy).ok();
+    let [first, second] = ["mcpt-half.r1.1", "mcpt-half.r1.2"].map(id);
+    engine(
+        &name(),
+        &["rename", "mcpt-half.r1.2", "mcpt-half.r1.2.trial"],
+    );
+    engine(
+        &name(),
+        &["rename", "mcpt-half.r1.3", "mcpt-half.r1.3.ending"],
+    );
+    let status = mcpt.json(&["status", "half"]);
+    assert_eq!(status["desired"], 1, "{status}");
+    let _ = mcpt.run(&["scale", "half", "--replicas", "2"]).ok();
+    assert_eq!(
+        objects("half"),
+        [
+            "container mcpt-half",
+            "container mcpt-half.r1.1",
+            "container mcpt-half.r1.2",
+            "network mcpt-half"
+        ]
+    );
+    assert_eq!(
+        ["mcpt-half.r1.1", "mcpt-half.r1.2"].map(id),
+        [first, second]
+    );
+    let _ = mcpt.run(&["delete", "half"]).ok();
+    assert_eq!(objects("half"), [""; 0]);
+}
