@@ -56,7 +56,9 @@ pub fn mcpt_command(mcpt: &Mcpt, arguments: &[&str], folder: &Path) -> Command {
     command
         .env("HELM_CONFIG_HOME", folder.join("home/.config/helm"))
         .env("HELM_CACHE_HOME", folder.join("home/.cache/helm"))
+        .env("HELM_DATA_HOME", folder.join("home/.local/share/helm"))
         .env("DOCKER_CONFIG", folder.join("home/.docker"))
+        .env("KUBECONFIG", folder.join("home/.kube/config"))
         .current_dir(folder);
     command
 }

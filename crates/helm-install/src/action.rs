@@ -11,7 +11,9 @@ mod error;
 mod hooks;
 mod install;
 mod live;
+mod method;
 mod performing;
+mod post_renderer;
 mod rendering;
 mod rollback;
 mod testing;
@@ -29,6 +31,8 @@ pub use self::{
     error::{ActionError, HookPoint},
     install::Install,
     live::Resources,
+    method::Method,
+    post_renderer::PostRenderer,
     rendering::{Rendering, Source, hidden_secrets},
     rollback::{LONGEST_DESCRIPTION, Rollback},
     testing::{Chosen, Tested},

@@ -17,6 +17,8 @@ use kube::{
 use kube_access::{Cluster, Kind, Kinds, gone, is_unknown, refused};
 use serde_json::json;
 
+mod replacing;
+
 use crate::{
     Error as InstallError, Result, field_managers,
     manifest::{self, Object},
@@ -38,6 +40,8 @@ pub struct Applier {
     release: String,
     /// Whether fields that others own are taken over.
     force: bool,
+    /// Whether objects take the place of those that are there, without being merged with them.
+    replaces: bool,
     /// Whether the number of a workload's pods is nobody's once it was said.
     shares_replicas: bool,
     /// What becomes of the dependents of an object that is deleted.
@@ -62,6 +66,7 @@ impl Applier {
             kinds,
             release,
             force: false,
+            replaces: false,
             shares_replicas: true,
             dependents: PropagationPolicy::Foreground,
         }
@@ -87,6 +92,12 @@ impl Applier {
     #[must_use]
     pub fn forced(self, force: bool) -> Self {
         Self { force, ..self }
+    }
+
+    /// Puts objects in the place of those that are there, if `replaces` says so; else they are merged.
+    #[must_use]
+    pub fn replacing(self, replaces: bool) -> Self {
+        Self { replaces, ..self }
     }
 
     async fn kind(&self, object: &Object) -> Result<Kind> {
@@ -293,6 +304,13 @@ impl Applier {
     /// When the API server refuses it.
     pub async fn apply(&self, object: &Object, expected: Expected) -> Result<DynamicObject> {
         let api = self.api(object).await?;
+        if self.replaces {
+            let replaced = replacing::replace(&self.cluster.client, &api, object);
+            let replaced = self.cluster.answer(replaced).await;
+            if let Some(live) = replaced.map_err(|error| self.refused(object, error))? {
+                return Ok(live);
+            }
+        }
         let done = async {
             let mut attempts = 1..=APPLY_ATTEMPTS;
             // One that does not say how many pods it has must not take back what it said before. Otherwise a conflict tells

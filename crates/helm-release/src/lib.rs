@@ -15,7 +15,7 @@ pub use chart::{ChartFile, ChartRecord, as_helm_reads};
 pub use error::Error;
 pub use history::{DEFAULT_MAX_HISTORY, History, Next};
 pub use hook::{Hook, HookEvent, HookExecution, HookPhase, hooks_for};
-pub use record::{APPLY_METHOD_SERVER_SIDE, Info, Release, Status};
+pub use record::{APPLY_METHOD_CLIENT_SIDE, APPLY_METHOD_SERVER_SIDE, Info, Release, Status};
 pub use secret::{MAX_SECRET_BYTES, ReleaseSecret, SECRET_TYPE, secret_name};
 
 /// The examples of the page for people are tests, too.

@@ -10,6 +10,9 @@ use crate::{ChartRecord, Hook};
 /// How objects get into the cluster, when the API server merges them. Releases of Helm 3 have no method, which means `csa`.
 pub const APPLY_METHOD_SERVER_SIDE: &str = "ssa";
 
+/// How a release says that Helm merged its objects itself; of older ones it is not said.
+pub const APPLY_METHOD_CLIENT_SIDE: &str = "csa";
+
 /// One revision of a release. Its values and objects may hold secrets, so they are no part of its `Debug` form.
 #[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]

@@ -38,6 +38,12 @@ pub enum Error {
         /// The engine's own error. No `source`: Helm's text already says it all, in other words.
         engine: gotmpl::Error,
     },
+    /// The program that was to change what was rendered failed, or gave no objects.
+    #[error("{reason}")]
+    PostRender {
+        /// What happened.
+        reason: String,
+    },
     /// A template's output is no YAML, or not that of an object.
     #[error("YAML parse error on {path}: {reason}")]
     Yaml {

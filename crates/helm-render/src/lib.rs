@@ -32,6 +32,7 @@ mod files;
 mod glob;
 mod kinds;
 mod manifests;
+mod post_render;
 mod scope;
 mod values;
 
@@ -45,7 +46,7 @@ pub use helm_release::{Hook, HookEvent};
 
 pub use error::Error;
 pub use kinds::{install_order, uninstall_order};
-pub use manifests::{Manifest, split_documents};
+pub use manifests::{Manifest, read_objects, split_documents};
 
 /// What templates see as `.Release`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -141,6 +142,46 @@ pub fn render_within(
     capabilities: &Capabilities,
     sources: &Sources,
 ) -> Result<Rendered, Error> {
+    let options = (chart, user, release, capabilities, sources);
+    render_by(limits, options, Ok)
+}
+
+/// [`render_within`] with another program between rendering and sorting, as `helm --post-renderer` of Helm 4 has it: `program` gets
+/// all objects and hooks as one stream of YAML documents, and what it gives back is installed. Each has the name of its file in the
+/// annotation `postrenderer.helm.sh/postrender-filename`, which is taken off again. The objects are those of Helm; their text
+/// is as [`goyaml::to_string`] writes it, without comments.
+///
+/// # Errors
+/// As [`render_within`], and when the program fails or gives something else than objects.
+pub fn render_through(
+    limits: Limits,
+    chart: &Chart,
+    user: &Values,
+    release: &ReleaseOptions,
+    capabilities: &Capabilities,
+    sources: &Sources,
+    program: impl FnOnce(&str) -> Result<String, String>,
+) -> Result<Rendered, Error> {
+    let options = (chart, user, release, capabilities, sources);
+    render_by(limits, options, |files| {
+        post_render::through(&files, program)
+    })
+}
+
+/// The chart, the user's values, the release, what the cluster can, and what else templates ask for.
+type Options<'o> = (
+    &'o Chart,
+    &'o Values,
+    &'o ReleaseOptions,
+    &'o Capabilities,
+    &'o Sources,
+);
+
+fn render_by(
+    limits: Limits,
+    (chart, user, release, capabilities, sources): Options<'_>,
+    changed: impl FnOnce(BTreeMap<String, String>) -> Result<BTreeMap<String, String>, Error>,
+) -> Result<Rendered, Error> {
     check_installable(chart)?;
     let mut chart = chart.clone();
     let mut warnings = chart.warnings.clone();
@@ -163,7 +204,7 @@ pub fn render_within(
         .unwrap_or_default();
     let of_subcharts = files.extract_if(.., |path, _| path.ends_with("NOTES.txt"));
     let subchart_notes = of_subcharts.map(|(_, text)| text).collect();
-    let (manifests, hooks) = manifests::sort(&files)?;
+    let (manifests, hooks) = manifests::sort(&changed(files)?)?;
     Ok(Rendered {
         manifests,
         hooks,

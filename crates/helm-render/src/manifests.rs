@@ -82,6 +82,21 @@ pub(crate) fn sort(files: &BTreeMap<String, String>) -> Result<(Vec<Manifest>, V
     Ok((manifests, hooks))
 }
 
+/// The objects of a text in which each may say its template in a comment at its beginning, as a release records them.
+///
+/// # Errors
+/// When one is no YAML, or not that of an object.
+pub fn read_objects(stream: &str) -> Result<Vec<Manifest>, Error> {
+    let object = |text: &str| {
+        let (source, rest) = match text.strip_prefix("# Source: ") {
+            Some(rest) => rest.split_once('\n').unwrap_or((rest, "")),
+            None => ("", text),
+        };
+        read(source, rest)
+    };
+    split_documents(stream).into_iter().map(object).collect()
+}
+
 fn read(path: &str, text: &str) -> Result<Manifest, Error> {
     let refuse = |reason: String| Error::Yaml {
         path: path.to_owned(),

@@ -68,6 +68,19 @@ pub fn is_configured(options: &ConnectOptions) -> bool {
     )
 }
 
+/// The namespace of the context or of the pod, if one is named there. Nobody is asked, and no credential plugin is run.
+///
+/// # Errors
+/// [`Error::Kubeconfig`] when what is named is not there or not usable.
+pub fn namespace_of_context(options: &ConnectOptions) -> Result<Option<String>> {
+    let found = kubeconfig::find(
+        options.kubeconfig.as_deref(),
+        options.context.as_deref(),
+        &Surroundings::read(),
+    )?;
+    Ok(found.namespace)
+}
+
 impl Target {
     /// Finds the cluster and makes a client for it.
     ///

@@ -37,7 +37,7 @@ mod watched;
 
 pub use self::{
     cluster::{Cluster, ServerVersion},
-    connect::{ConnectOptions, Target, is_configured},
+    connect::{ConnectOptions, Target, is_configured, namespace_of_context},
     context::ContextError,
     error::{Error, ForwardError, Result, chain},
     explain::{ErrorKind, Explanation},

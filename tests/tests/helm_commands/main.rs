@@ -5,6 +5,7 @@
 mod fetched;
 mod flags;
 mod lint;
+mod post_rendering;
 
 use std::path::Path;
 use std::process::{Command, Output};

@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use super::Method;
+
 /// What a command waits for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Wait {
@@ -25,6 +27,10 @@ pub struct Conduct {
     pub no_hooks: bool,
     /// Takes over fields that others own.
     pub force_conflicts: bool,
+    /// Who decides between two who want the same field.
+    pub method: Method,
+    /// Puts objects in the place of those that are there, where they are not merged by the API server alone.
+    pub force_replace: bool,
     /// Takes over objects that are there and of no release, or of another.
     pub take_ownership: bool,
     /// Puts everything back as it was when it fails.

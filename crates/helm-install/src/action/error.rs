@@ -54,6 +54,9 @@ pub enum ActionError {
     /// A revision below nothing.
     #[error("invalid release revision")]
     InvalidRevision,
+    /// Objects cannot be replaced that the API server is to merge.
+    #[error("invalid operation: cannot use server-side apply and force replace together")]
+    ReplacedAndMerged,
     /// The chart cannot be rendered.
     #[error(transparent)]
     Render(#[from] helm_render::Error),

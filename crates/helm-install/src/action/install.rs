@@ -7,9 +7,9 @@ use helm_render::ReleaseOptions;
 use jiff::Timestamp;
 
 use super::{
-    Action, ActionError, HookPoint, Rendering, Result, Source, Uninstall,
+    Action, ActionError, HookPoint, Method, Rendering, Result, Source, Uninstall,
     crds::definitions,
-    performing::{Checked, INSTALL, Revision, method},
+    performing::{Checked, INSTALL, Revision},
 };
 use crate::{
     Record,
@@ -92,11 +92,13 @@ impl Install<'_> {
         let rendering = self.source.render(Some(action.cluster), &options).await?;
         warn(action, &rendering);
         let namespace = &action.cluster.namespace;
-        let release = self.record(action.name, namespace, &rendering, revision)?;
+        let method = action.conduct.method;
+        let release = self.record((action.name, namespace), &rendering, revision, method)?;
         let revision = Revision {
             release,
             labels: labels(BTreeMap::new(), &action.conduct.labels),
             history,
+            over: None,
             done: done(action, "Install complete"),
             keeps: 0,
             hooks: [
@@ -111,10 +113,15 @@ impl Install<'_> {
     ///
     /// # Errors
     /// When the chart cannot be rendered.
-    pub async fn offline(&self, name: &str, namespace: &str) -> Result<(Release, Rendering)> {
+    pub async fn offline(
+        &self,
+        name: &str,
+        namespace: &str,
+        method: Method,
+    ) -> Result<(Release, Rendering)> {
         let options = ReleaseOptions::install(name, namespace);
         let rendering = self.source.render(None, &options).await?;
-        let record = self.record(name, namespace, &rendering, 1)?;
+        let record = self.record((name, namespace), &rendering, 1, method)?;
         Ok((dry(record), rendering))
     }
 
@@ -127,11 +134,13 @@ impl Install<'_> {
         let rendering = self.source.render(Some(action.cluster), &options).await?;
         warn(action, &rendering);
         let namespace = &action.cluster.namespace;
-        let release = self.record(action.name, namespace, &rendering, 1)?;
+        let method = action.conduct.method;
+        let release = self.record((action.name, namespace), &rendering, 1, method)?;
         let revision = Revision {
             release: release.clone(),
             labels: BTreeMap::new(),
             history: Vec::new(),
+            over: None,
             done: String::new(),
             keeps: 0,
             hooks: [(HookEvent::PreInstall, HookPoint::Other); 2],
@@ -156,10 +165,10 @@ impl Install<'_> {
 
     fn record(
         &self,
-        name: &str,
-        namespace: &str,
+        (name, namespace): (&str, &str),
         rendering: &Rendering,
         version: u32,
+        method: Method,
     ) -> Result<Release> {
         let now = Timestamp::now().to_string();
         Ok(Release {
@@ -170,7 +179,7 @@ impl Install<'_> {
             config: self.source.values.clone(),
             manifest: rendering.manifest.clone(),
             hooks: rendering.hooks.clone(),
-            apply_method: method(),
+            apply_method: method.recorded(None),
             info: Info {
                 first_deployed: now.clone(),
                 last_deployed: now,

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::{StreamExt, stream};
-use helm_release::{APPLY_METHOD_SERVER_SIDE, History, Hook, HookEvent, Release, Status};
+use helm_release::{History, Hook, HookEvent, Release, Status};
 use kube::{api::DynamicObject, core::ObjectMeta};
 
 use super::{Action, ActionError, HookPoint, Result, Wait, failure_of};
@@ -31,6 +31,8 @@ pub(super) struct Revision {
     pub(super) labels: BTreeMap<String, String>,
     /// Records before it, the oldest first.
     pub(super) history: Vec<Record>,
+    /// The revision that it lies over: once this one runs that one is superseded, whatever it was.
+    pub(super) over: Option<u32>,
     /// What the record says in the end.
     pub(super) done: String,
     /// How many revisions stay in all; 0 for all.
@@ -162,7 +164,8 @@ impl Action<'_> {
             }
             // Only now: this may forget the last one too, by which the look back tells whether it stands.
             self.forget_oldest(revision).await?;
-            let work = self.roll_out(&checked, &mut release.hooks);
+            let action = self.made_by(&revision.release);
+            let work = action.roll_out(&checked, &mut release.hooks);
             Ok(Some(self.unless_cancelled(work).await))
         });
         let outcome = heartbeat.during(work).await.and_then(|outcome| outcome);
@@ -185,20 +188,30 @@ impl Action<'_> {
                 release.info.status = Status::Deployed;
                 release.info.description.clone_from(&revision.done);
                 self.finish(&record, release.clone(), version).await?;
-                self.supersede(&revision.history).await?;
+                self.supersede(revision).await?;
                 Ok(Ok(release))
             }
             Some(Err(mut error)) => {
-                let command = match release.info.status {
-                    Status::PendingRollback => "rollback",
-                    _ => "upgrade",
-                };
+                let goes_back = release.info.status == Status::PendingRollback;
+                let command = if goes_back { "rollback" } else { "upgrade" };
+                let half_applied = matches!(
+                    error,
+                    ActionError::Apply { .. } | ActionError::Conflict { .. }
+                );
                 release.info.description = failure_of(&release, &error);
                 release.info.status = Status::Failed;
                 let recorded = self.finish(&record, release, version).await;
                 if let Err(error) = &recorded {
                     let text = format!("that it failed is not recorded: {error}");
                     self.told.progress.warning(text);
+                }
+                // As Helm has it: some of what ran is replaced by now.
+                if goes_back
+                    && half_applied
+                    && recorded.is_ok()
+                    && let Some(last) = revision.history.last()
+                {
+                    self.mark_superseded(last, None).await?;
                 }
                 if self.conduct.cleanup_on_fail
                     && let Err(also) = self.clean_up(&checked.made).await
@@ -306,22 +319,33 @@ impl Action<'_> {
     }
 
     /// Marks what ran before.
-    async fn supersede(&self, history: &[Record]) -> Result<()> {
-        for old in history {
-            let mut release = old.release.clone();
-            match release.info.status {
-                Status::Deployed => {}
+    async fn supersede(&self, revision: &Revision) -> Result<()> {
+        for old in &revision.history {
+            match old.release.info.status {
+                Status::Deployed => self.mark_superseded(old, None).await?,
                 Status::Uninstalled => {
-                    "superseded by new release".clone_into(&mut release.info.description);
+                    self.mark_superseded(old, Some("superseded by new release"))
+                        .await?;
                 }
-                _ => continue,
+                _ if revision.over == Some(old.release.version) => {
+                    self.mark_superseded(old, None).await?;
+                }
+                _ => {}
             }
-            release.info.status = Status::Superseded;
-            let (records, version) = (&self.records, old.resource_version());
-            let superseded = records.replace(old, release, Work::Done, version).await?;
-            if superseded.is_none() {
-                tracing::debug!(revision = old.release.version, "changed, not superseded");
-            }
+        }
+        Ok(())
+    }
+
+    async fn mark_superseded(&self, old: &Record, description: Option<&str>) -> Result<()> {
+        let mut release = old.release.clone();
+        if let Some(description) = description {
+            description.clone_into(&mut release.info.description);
+        }
+        release.info.status = Status::Superseded;
+        let (records, version) = (&self.records, old.resource_version());
+        let superseded = records.replace(old, release, Work::Done, version).await?;
+        if superseded.is_none() {
+            tracing::debug!(revision = old.release.version, "changed, not superseded");
         }
         Ok(())
     }
@@ -375,9 +399,4 @@ pub(super) fn current<'r>(name: &str, history: &'r [Record]) -> Result<&'r Recor
     let status = last.release.info.status;
     let usable = matches!(status, Status::Failed | Status::Superseded);
     usable.then_some(last).ok_or_else(none)
-}
-
-/// How releases that are made here say that their objects came to be.
-pub(super) fn method() -> String {
-    APPLY_METHOD_SERVER_SIDE.to_owned()
 }

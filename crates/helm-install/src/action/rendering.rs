@@ -4,10 +4,13 @@ use std::rc::Rc;
 
 use helm_chart::{Capabilities, Chart, Values, process_dependencies};
 use helm_release::{ChartRecord, Hook};
-use helm_render::{Limits, Manifest, ReleaseOptions, Rendered, Sources, render_within};
+use helm_render::{
+    Limits, Manifest, ReleaseOptions, Rendered, Sources, read_objects, render_through,
+    render_within,
+};
 use kube_access::Cluster;
 
-use super::Result;
+use super::{PostRenderer, Result};
 use crate::{
     Error, capabilities,
     lookup::{Answers, Found},
@@ -28,6 +31,8 @@ pub struct Source {
     pub subchart_notes: bool,
     /// Who tells templates the address of a host, if they may ask for it.
     pub resolver: Option<fn(&str) -> String>,
+    /// What changes the objects before they are installed.
+    pub post_renderer: Option<PostRenderer>,
 }
 
 /// What a chart became.
@@ -80,24 +85,25 @@ impl Source {
         let chart = self.checked_chart();
         let Some(cluster) = cluster else {
             let can = Capabilities::default();
-            let rendered = self.once(&chart, release, &can, &self.sources())?;
-            return Ok(rendered.into());
+            let rendered = self.once(&chart, release, &can, &self.sources());
+            return self.changed(rendered, &chart, release, &can, &self.sources());
         };
         let can = capabilities::of(cluster, &chart, &self.values).await?;
         let mut found = Found::default();
         loop {
-            let (rendered, missing) = {
+            let missing = {
                 let answers = Rc::new(Answers::new(found.clone()));
                 let sources = Sources {
                     lookup: Rc::<Answers>::clone(&answers),
                     ..self.sources()
                 };
                 let rendered = self.once(&chart, release, &can, &sources);
-                (rendered, answers.missing())
+                let missing = answers.missing();
+                if missing.is_empty() {
+                    return self.changed(rendered, &chart, release, &can, &sources);
+                }
+                missing
             };
-            if missing.is_empty() {
-                return Ok(rendered?.into());
-            }
             found.fetch(cluster, missing).await?;
         }
     }
@@ -109,13 +115,49 @@ impl Source {
         can: &Capabilities,
         sources: &Sources,
     ) -> Result<Rendered> {
-        let mut rendered = render_within(self.limits, chart, &self.values, release, can, sources)?;
+        let rendered = render_within(self.limits, chart, &self.values, release, can, sources)?;
+        Ok(self.with_notes(rendered))
+    }
+
+    /// What was rendered last, as the user's program changes it: only then, and so once.
+    fn changed(
+        &self,
+        rendered: Result<Rendered>,
+        chart: &Chart,
+        release: &ReleaseOptions,
+        can: &Capabilities,
+        sources: &Sources,
+    ) -> Result<Rendering> {
+        let rendered = rendered?;
+        Ok(match &self.post_renderer {
+            None => rendered.into(),
+            Some(PostRenderer::OfAll(run)) => {
+                let (limits, values) = (self.limits, &self.values);
+                let run = |text: &str| run(text);
+                let changed = render_through(limits, chart, values, release, can, sources, run)?;
+                self.with_notes(changed).into()
+            }
+            Some(PostRenderer::OfObjects(run)) => {
+                let manifest = run(&rendered.manifest_text()).map_err(|reason| {
+                    let reason = format!("error while running post render on files: {reason}");
+                    helm_render::Error::PostRender { reason }
+                })?;
+                Rendering {
+                    manifests: read_objects(&manifest)?,
+                    manifest,
+                    ..rendered.into()
+                }
+            }
+        })
+    }
+
+    fn with_notes(&self, mut rendered: Rendered) -> Rendered {
         if self.subchart_notes {
             let own = Some(rendered.notes).filter(|notes| !notes.is_empty());
             let all = own.into_iter().chain(rendered.subchart_notes.drain(..));
             rendered.notes = all.collect::<Vec<_>>().join("\n");
         }
-        Ok(rendered)
+        rendered
     }
 
     fn sources(&self) -> Sources {

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::{
     Action, ActionError, HookPoint, Result,
-    performing::{Revision, UPDATE, method},
+    performing::{Revision, UPDATE},
 };
 use crate::{Record, custom_labels, revisions::ROLLBACK_REVISION};
 
@@ -78,14 +78,16 @@ impl Rollback {
         let release = Release {
             version: last.version + 1,
             namespace: last.namespace.clone(),
-            apply_method: method(),
+            apply_method: action.conduct.method.recorded(Some(&target.release)),
             info,
             ..target.release.clone()
         };
+        action.refuse_both(&release)?;
         Ok(Revision {
             release,
             labels: custom_labels(&target.metadata),
             history,
+            over: None,
             done: description,
             keeps: action.conduct.max_history,
             hooks: [

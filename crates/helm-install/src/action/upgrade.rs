@@ -9,7 +9,7 @@ use super::{
     Action, ActionError, HookPoint, Rendering, Result, Rollback, Source,
     install::{DRY_RUN, done, labels, warn},
     is_absent,
-    performing::{Checked, Revision, UPDATE, current, last_success, method},
+    performing::{Checked, Revision, UPDATE, current, last_success},
 };
 use crate::{Record, custom_labels};
 
@@ -114,6 +114,7 @@ impl Upgrade<'_> {
             is_upgrade: true,
         };
         let rendering = source.render(Some(action.cluster), &options).await?;
+        let before = history.last().map(|last| &last.release);
         let release = Release {
             name: action.name.to_owned(),
             namespace: current.namespace.clone(),
@@ -121,7 +122,7 @@ impl Upgrade<'_> {
             chart: Some(source.record()?),
             manifest: rendering.manifest.clone(),
             hooks: rendering.hooks.clone(),
-            apply_method: method(),
+            apply_method: action.conduct.method.recorded(before),
             info: Info {
                 first_deployed: current.info.first_deployed.clone(),
                 last_deployed: Timestamp::now().to_string(),
@@ -133,11 +134,14 @@ impl Upgrade<'_> {
             config: source.values,
             ..Release::default()
         };
+        action.refuse_both(&release)?;
+        let over = Some(current.version);
         let before = history.last().map(|last| custom_labels(&last.metadata));
         let revision = Revision {
             release,
             labels: labels(before.unwrap_or_default(), &action.conduct.labels),
             history,
+            over,
             done: done(action, "Upgrade complete"),
             keeps: action.conduct.max_history,
             hooks: [

@@ -14,6 +14,8 @@ mod location;
 mod operation_flags;
 mod package;
 mod places;
+mod plugins;
+mod post_rendering;
 mod printed;
 mod pull;
 mod push;
@@ -43,6 +45,8 @@ use crate::{args::Global, commands::completion::Completion, ending::Ending};
 /// Arguments of `mcpt chart`.
 #[derive(Debug, Args)]
 #[command(
+    // Of a flag that is given twice the last one holds, as with helm.
+    args_override_self = true,
     after_help = "Flags, output and exit codes are those of helm; the guide says for each flag where they are not.
 
 Examples:

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{flags::max_history, places::PlaceFlags, session::namespace_of_context};
-use crate::{args::Global, ending::Ending, output, runtime};
+use super::{flags::max_history, places::PlaceFlags, session::namespace};
+use crate::{args::Global, ending::Ending, output};
 
 /// The variable that is looked for in the kubeconfig, when nobody says.
 const NAMESPACE: &str = "HELM_NAMESPACE";
@@ -24,11 +24,7 @@ impl Environment {
     pub(super) fn run(&self, global: &Global) -> Result<(), Ending> {
         let mut all = self.all(global);
         if self.name.as_deref().is_none_or(|name| name == NAMESPACE) {
-            let namespace = match &global.namespace {
-                Some(namespace) => namespace.to_string(),
-                None => runtime::run(namespace_of_context(global))?,
-            };
-            all.push((NAMESPACE, namespace));
+            all.push((NAMESPACE, namespace(global)?));
         }
         all.sort_unstable();
         if let Some(name) = &self.name {

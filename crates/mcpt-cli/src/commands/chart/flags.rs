@@ -208,13 +208,13 @@ pub(super) struct WithoutEffect {
     dry_run: Option<String>,
     #[arg(long, hide = true)]
     force_conflicts: bool,
-    #[arg(long, hide = true)]
+    #[arg(long, alias = "force", hide = true)]
     force_replace: bool,
     #[arg(short = 'l', long, hide = true)]
     labels: Vec<String>,
     #[arg(long, hide = true)]
     replace: bool,
-    #[arg(long, hide = true)]
+    #[arg(long, alias = "atomic", hide = true)]
     rollback_on_failure: bool,
     #[arg(long, hide = true, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     server_side: Option<bool>,

@@ -11,8 +11,9 @@ use super::{
     is_release_name,
     location::{ChartFlags, UpdateFlag},
     operation_flags::{DryRun, DryRunFlag, ForceFlags, JobsFlag, WaitFlags, labels},
+    post_rendering::PostRenderFlags,
     printed::{self, Extra, manifest},
-    session::{Teller, connect, refused_as},
+    session::{Teller, connect, namespace, refused_as},
     template::{from_template, generated},
 };
 use crate::{args::Global, ending::Ending};
@@ -58,6 +59,8 @@ pub(super) struct SourceFlags {
     render: RenderFlags,
     #[command(flatten)]
     dns: DnsFlag,
+    #[command(flatten)]
+    post_render: PostRenderFlags,
     #[command(flatten)]
     update: UpdateFlag,
     #[command(flatten)]
@@ -112,6 +115,7 @@ impl SourceFlags {
             skip_schema: self.skip_schema_validation,
             subchart_notes: self.render_subchart_notes,
             resolver: self.dns.resolver(),
+            post_renderer: self.post_render.meant()?,
         })
     }
 }
@@ -134,8 +138,7 @@ impl RevisionFlags {
     }
 
     pub(super) fn conduct(&self, global: &Global) -> Result<Conduct, Failure> {
-        Ok(Conduct {
-            force_conflicts: self.force.force_conflicts,
+        self.force.over(Conduct {
             take_ownership: self.take_ownership,
             rollback_on_failure: self.rollback_on_failure,
             labels: labels(&self.labels)?,
@@ -162,7 +165,7 @@ impl Install {
             skip_crds: self.of_both.skip_crds,
             replace: self.replace,
         };
-        install(global, &self.of_both, &work, &name, ["", FAILED])
+        install(global, &self.of_both, &work, &name, FAILED)
     }
 
     fn release_name(&self, named: Option<&str>, chart: &str) -> Result<String, Failure> {
@@ -180,13 +183,13 @@ impl Install {
     }
 }
 
-/// Installs a chart and tells of the release, with what stands before that, and before an error.
+/// Installs a chart and tells of the release, with what stands before an error.
 pub(super) fn install(
     global: &Global,
     flags: &RevisionFlags,
     work: &Work<'_>,
     name: &str,
-    [before, prefix]: [&str; 2],
+    prefix: &str,
 ) -> Result<(), Ending> {
     let fails = |failure: Failure| prefixed(prefix, failure.into());
     let conduct = flags.conduct(global).map_err(fails)?;
@@ -200,9 +203,9 @@ pub(super) fn install(
     let teller = Teller::new(global);
     let (mut release, shown): (Release, Option<String>) = teller.run(Some(name), async {
         if dry_run == DryRun::Client {
-            let namespace = global.namespace.as_ref().map(ToString::to_string);
-            let namespace = namespace.unwrap_or_else(|| "default".to_owned());
-            let made = work.offline(name, &namespace).await.map_err(&failed)?;
+            let namespace = namespace(global)?;
+            let made = work.offline(name, &namespace, conduct.method);
+            let made = made.await.map_err(&failed)?;
             return Ok((made.0, Some(manifest(&made.1, hides))));
         }
         let cluster = connect(global).await?;
@@ -222,7 +225,6 @@ pub(super) fn install(
     let extra = Extra {
         hide_notes: flags.hide_notes,
         manifest: shown.as_deref(),
-        before,
         ..Extra::default()
     };
     printed::release(global, &release, extra)

@@ -10,7 +10,7 @@ use helm_chart::{Chart, KubeVersion};
 use helm_lint::{Finding, Options, Severity, lint_files, lint_folder};
 use mcpt_core::Failure;
 
-use super::{failed, flags::ValueFlags};
+use super::{failed, flags::ValueFlags, session::namespace};
 use crate::{args::Global, ending::Ending, output};
 
 /// Arguments of `mcpt chart lint`.
@@ -42,11 +42,10 @@ impl Lint {
             KubeVersion::parse(version)
                 .map_err(|error| failed(format!("invalid kube version '{version}': {error}")))
         });
-        let namespace = global.namespace.as_ref().map(ToString::to_string);
         let options = Options {
             kube_version: kube_version.transpose()?,
             values: self.values.merged()?,
-            namespace: namespace.unwrap_or_else(|| "default".to_owned()),
+            namespace: namespace(global)?,
             skip_schema_validation: self.skip_schema_validation,
         };
         let mut charts = self.charts.clone();

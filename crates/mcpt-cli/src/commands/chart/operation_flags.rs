@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use clap::{Args, ValueEnum};
-use helm_install::action::{Conduct, Wait};
+use helm_install::action::{Conduct, Method, Wait};
 use mcpt_core::Failure;
 
 use super::failed;
@@ -101,24 +101,53 @@ impl JobsFlag {
 pub(super) struct ForceFlags {
     /// Take over fields that others own
     #[arg(long)]
-    pub(super) force_conflicts: bool,
-    /// Objects are merged by the API server: there is no other way here
+    force_conflicts: bool,
+    /// Put objects in the place of those that are there, where the API server does not merge them
+    #[arg(long, alias = "force")]
+    force_replace: bool,
+    /// Whether fields of others are a conflict (true), or what the chart says holds (false) [default: auto, as before]
     #[arg(
         long,
-        hide = true,
+        value_name = "HOW",
         num_args = 0..=1,
         require_equals = true,
         default_missing_value = "true",
-        default_value = "auto"
+        default_value = "auto",
+        hide_default_value = true
     )]
     server_side: ServerSide,
 }
 
-/// Who merges objects.
+/// Who merges objects, in helm's words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum ServerSide {
     True,
+    False,
     Auto,
+}
+
+impl ForceFlags {
+    /// A command's conduct with what is meant.
+    ///
+    /// # Errors
+    /// When both are to be forced, as with helm.
+    pub(super) fn over(self, conduct: Conduct) -> Result<Conduct, Failure> {
+        if self.force_conflicts && self.force_replace {
+            let what = "if any flags in the group [force-replace force-conflicts] are set none of the others can be; \
+                        [force-conflicts force-replace] were all set";
+            return Err(failed(what.to_owned()));
+        }
+        Ok(Conduct {
+            force_conflicts: self.force_conflicts,
+            force_replace: self.force_replace,
+            method: match self.server_side {
+                ServerSide::True => Method::ServerSide,
+                ServerSide::False => Method::ClientSide,
+                ServerSide::Auto => Method::AsBefore,
+            },
+            ..conduct
+        })
+    }
 }
 
 /// Whether anything is changed.

@@ -46,12 +46,11 @@ impl Rollback {
                 ))
             })?,
         };
-        let conduct = Conduct {
+        let conduct = self.force.over(Conduct {
             cleanup_on_fail: self.cleanup_on_fail,
             max_history: self.history.most(),
-            force_conflicts: self.force.force_conflicts,
             ..self.waits.conduct(global, self.jobs.waits())?
-        };
+        })?;
         let length = conduct.description.as_deref().unwrap_or_default();
         let length = length.chars().count();
         if length > LONGEST_DESCRIPTION {

@@ -26,10 +26,13 @@ pub(super) async fn connect(global: &Global) -> Result<Cluster, Ending> {
     Ok(cluster.map_err(|error| unreachable(&error))?)
 }
 
-/// The namespace that [`connect`] takes when nobody says; `default` also when no kubeconfig can be used, as with helm.
-pub(super) async fn namespace_of_context(global: &Global) -> Result<String, Ending> {
-    let namespace = match Target::find(&options(global)).await {
-        Ok(target) => target.namespace,
+/// The namespace that [`connect`] takes; without a kubeconfig that can be used `default`, as with helm. Nobody is asked.
+pub(super) fn namespace(global: &Global) -> Result<String, Ending> {
+    if let Some(namespace) = &global.namespace {
+        return Ok(namespace.to_string());
+    }
+    let namespace = match kube_access::namespace_of_context(&options(global)) {
+        Ok(namespace) => namespace,
         Err(Error::Kubeconfig(_)) => None,
         Err(error) => return Err(unreachable(&error).into()),
     };

@@ -11,8 +11,10 @@ use std::{
 use clap::Args;
 use gotmpl::{MissingKey, TemplateSet, Value};
 use helm_chart::{Capabilities, Chart, KubeVersion, PathGlob, Values};
+use helm_install::action::PostRenderer;
 use helm_render::{
-    Hook, HookEvent, ReleaseOptions, Rendered, Sources, render_within, split_documents,
+    Hook, HookEvent, ReleaseOptions, Rendered, Sources, render_through, render_within,
+    split_documents,
 };
 use mcpt_core::Failure;
 
@@ -22,6 +24,8 @@ use super::{
     install::invalid_name,
     is_release_name,
     location::{ChartFlags, UpdateFlag},
+    post_rendering::PostRenderFlags,
+    session::namespace,
 };
 use crate::{args::Global, ending::Ending, messages, output};
 
@@ -82,6 +86,8 @@ pub(crate) struct Template {
     #[command(flatten)]
     dns: DnsFlag,
     #[command(flatten)]
+    post_render: PostRenderFlags,
+    #[command(flatten)]
     update: UpdateFlag,
     #[command(flatten)]
     from: ChartFlags,
@@ -103,20 +109,21 @@ impl Template {
             without_schemas(&mut chart);
         }
         let name = self.release_name(named, path)?;
-        let namespace = global.namespace.as_ref().map(ToString::to_string);
         let release = ReleaseOptions {
             is_upgrade: self.is_upgrade,
-            ..ReleaseOptions::install(&name, namespace.unwrap_or_else(|| "default".to_owned()))
+            ..ReleaseOptions::install(&name, namespace(global)?)
         };
-        let rendered = render_within(
-            self.limits.limits(),
-            &chart,
-            &user,
-            &release,
-            &self.capabilities()?,
-            &self.dns.sources(),
-        )
-        .map_err(|error| failed(error.to_string()))?;
+        let post_renderer = self.post_render.meant()?;
+        let (limits, can) = (self.limits.limits(), self.capabilities()?);
+        let sources = self.dns.sources();
+        let rendered = match &post_renderer {
+            Some(PostRenderer::OfAll(run)) => {
+                let run = |text: &str| run(text);
+                render_through(limits, &chart, &user, &release, &can, &sources, run)
+            }
+            _ => render_within(limits, &chart, &user, &release, &can, &sources),
+        };
+        let rendered = rendered.map_err(|error| failed(error.to_string()))?;
         for warning in &rendered.warnings {
             messages::warning(global, warning);
         }
@@ -126,7 +133,10 @@ impl Template {
             Vec::new()
         };
         match &self.output_dir {
-            None => output::yaml_document(&self.text(&rendered, &crds)?),
+            None => {
+                let text = self.text(&rendered, &crds, post_renderer.as_ref())?;
+                output::yaml_document(&text)
+            }
             Some(folder) if self.release_name => self.write(&folder.join(&name), &rendered, &crds),
             Some(folder) => self.write(folder, &rendered, &crds),
         }
@@ -177,12 +187,22 @@ impl Template {
     }
 
     /// What helm prints.
-    fn text(&self, rendered: &Rendered, crds: &[(String, String)]) -> Result<String, Failure> {
+    fn text(
+        &self,
+        rendered: &Rendered,
+        crds: &[(String, String)],
+        post_renderer: Option<&PostRenderer>,
+    ) -> Result<String, Failure> {
         let mut manifest = String::new();
         for (path, text) in crds {
             manifest.push_str(&document(path, text));
         }
         manifest.push_str(&rendered.manifest_text());
+        if let Some(PostRenderer::OfObjects(run)) = post_renderer {
+            manifest = run(&manifest).map_err(|error| {
+                failed(format!("error while running post render on files: {error}"))
+            })?;
+        }
         let mut all = format!("{}\n", manifest.trim());
         for hook in self.hooks(rendered) {
             all.push_str(&document(&hook.path, &hook.manifest));

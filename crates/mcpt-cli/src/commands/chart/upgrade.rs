@@ -13,7 +13,11 @@ use super::{
     printed::{self, Extra, manifest},
     session::{Teller, connect, refused, refused_as},
 };
-use crate::{args::Global, ending::Ending, runtime};
+use crate::{
+    args::{Format, Global},
+    ending::Ending,
+    output, runtime,
+};
 
 /// What helm says before errors.
 const FAILED: &str = "UPGRADE FAILED: ";
@@ -46,6 +50,14 @@ impl Upgrade {
         if self.install
             && let Some(replace) = self.to_be_installed(global)?
         {
+            if matches!(global.output, Format::Table | Format::Wide) {
+                // At once, as helm does: it stands there also when the installation fails.
+                let told = format!(
+                    "Release {:?} does not exist. Installing it now.",
+                    self.release
+                );
+                output::line(&told)?;
+            }
             let source = flags.source.source(&self.chart)?;
             let work = Installation {
                 source: &source,
@@ -53,12 +65,8 @@ impl Upgrade {
                 skip_crds: flags.skip_crds,
                 replace,
             };
-            let told = format!(
-                "Release {:?} does not exist. Installing it now.\n",
-                self.release
-            );
             // Of an installation by an upgrade helm tells the error alone.
-            return install(global, flags, &work, &self.release, [&told, ""]);
+            return install(global, flags, &work, &self.release, "");
         }
         let conduct = Conduct {
             cleanup_on_fail: self.cleanup_on_fail,
