@@ -24,6 +24,14 @@ pub enum Error {
         /// Where it leads, if that exists.
         target: Option<PathBuf>,
     },
+    /// It is a link to what is not there.
+    #[error("error evaluating symlink {}: lstat {}: no such file or directory", path.display(), missing.display())]
+    Dangling {
+        /// The link.
+        path: PathBuf,
+        /// What is missing.
+        missing: PathBuf,
+    },
     /// It is something else than a regular file, such as a device.
     #[error("{}: it is {kind}, not a file", path.display())]
     NotAFile {

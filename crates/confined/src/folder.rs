@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, FileType, FileTypeExt, Metadata, MetadataExt, OpenOptions, OpenOptionsExt};
 
-use crate::Error;
+use crate::{Error, links};
 
 /// An open folder. Paths are relative to it, with `/` between their parts.
 #[derive(Debug)]
@@ -16,6 +16,8 @@ pub struct Folder {
     dir: Dir,
     /// As the user named it, for messages.
     path: PathBuf,
+    /// A folder around it in which links may lead, and where that really is.
+    around: Option<(Dir, PathBuf)>,
 }
 
 /// What a path leads to, links within the folder followed.
@@ -39,6 +41,20 @@ impl Folder {
         Ok(Self {
             dir,
             path: path.to_owned(),
+            around: None,
+        })
+    }
+
+    /// Opens a folder as [`open`](Self::open) does, whose links may also lead to what is in a folder `around` it.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), of both.
+    pub fn open_within(path: &Path, around: &Path) -> Result<Self, Error> {
+        let real = fs::canonicalize(around).map_err(in_path(around))?;
+        let dir = Dir::open_ambient_dir(&real, ambient_authority()).map_err(in_path(around))?;
+        Ok(Self {
+            around: Some((dir, real)),
+            ..Self::open(path)?
         })
     }
 
@@ -113,20 +129,34 @@ impl Folder {
             Ok(done) => return Ok(done),
             Err(error) => error,
         };
+        let is_missing = error.kind() == io::ErrorKind::NotFound;
+        if (is_missing || leads_out(&error))
+            && let Some(missing) = std::path::absolute(&path)
+                .ok()
+                .and_then(|path| links::missing(&path))
+        {
+            let path = std::path::absolute(&path).unwrap_or(path);
+            return Err(Error::Dangling { path, missing });
+        }
         if !leads_out(&error) {
             return Err(in_path(&path)(error));
         }
         let target = fs::canonicalize(&path).ok();
-        if let Some(target) = &target
-            && let Ok(root) = fs::canonicalize(&self.path)
-            && let Ok(within) = target.strip_prefix(&root)
-        {
-            let within = if within.as_os_str().is_empty() {
-                Path::new(".")
-            } else {
-                within
-            };
-            return act(&self.dir, within).map_err(in_path(&path));
+        let own = fs::canonicalize(&self.path).ok();
+        let own = own.as_deref().map(|root| (&self.dir, root));
+        let around = self.around.as_ref();
+        let around = around.map(|(dir, root)| (dir, root.as_path()));
+        for (dir, root) in own.into_iter().chain(around) {
+            if let Some(target) = &target
+                && let Ok(within) = target.strip_prefix(root)
+            {
+                let within = if within.as_os_str().is_empty() {
+                    Path::new(".")
+                } else {
+                    within
+                };
+                return act(dir, within).map_err(in_path(&path));
+            }
         }
         Err(Error::LeadsOut {
             path,

@@ -6,6 +6,7 @@
 
 mod error;
 mod folder;
+mod links;
 mod named;
 
 pub use error::Error;

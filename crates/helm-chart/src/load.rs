@@ -17,11 +17,11 @@ const MOST_NAMES: usize = 50_000;
 const MOST_DEPTH: usize = 200;
 
 impl Chart {
-    /// Loads a chart from a folder, without what its `.helmignore` names. Links within the folder are followed, at most
-    /// 100 MiB are read.
+    /// Loads a chart from a folder, without what its `.helmignore` names. Links are followed within the folder, and within the
+    /// git checkout that it is a part of; at most 100 MiB are read.
     ///
     /// # Errors
-    /// When a file cannot be read or is no regular file, when a link leads out of the folder, which Helm follows, and as
+    /// When a file cannot be read or is no regular file, when a link leads elsewhere, which Helm follows, or nowhere, and as
     /// [`from_files`](Self::from_files).
     pub fn from_dir(folder: &Path) -> Result<Self, Error> {
         Self::from_dir_of_any_version(folder)?.of_known_version()
@@ -32,7 +32,10 @@ impl Chart {
     /// # Errors
     /// As [`from_dir`](Self::from_dir), but for the version.
     pub fn from_dir_of_any_version(folder: &Path) -> Result<Self, Error> {
-        let folder = Folder::open(folder)?;
+        let folder = match checkout(folder) {
+            Some(around) => Folder::open_within(folder, &around)?,
+            None => Folder::open(folder)?,
+        };
         let ignored = match folder.read(Path::new(".helmignore"), MOST_IGNORE_BYTES) {
             Ok(text) => String::from_utf8_lossy(&text).into_owned(),
             Err(confined::Error::Io { source, .. })
@@ -66,6 +69,16 @@ impl Chart {
         }
         Self::from_archive(&confined::read_file(path, MOST_BYTES)?)
     }
+}
+
+/// The checkout of git that a folder is a part of: whoever wrote the chart wrote all of it. The home folder, and what is around
+/// it, is none, also where somebody keeps his settings in git.
+fn checkout(folder: &Path) -> Option<PathBuf> {
+    let folder = std::fs::canonicalize(folder).ok()?;
+    let root = folder.ancestors().find(|at| at.join(".git").exists())?;
+    let home = std::env::home_dir().and_then(|home| std::fs::canonicalize(home).ok());
+    let is_of_user = home.is_some_and(|home| home.starts_with(root));
+    (!is_of_user).then(|| root.to_owned())
 }
 
 struct Walk {

@@ -14,13 +14,13 @@ use crate::{Chart, Error, SchemaError, Values};
 mod messages;
 mod report;
 
+use report::Report;
+
 /// How long the check against one schema may take; a schema of a few lines can ask for more than anybody can wait for.
 const TIME: Duration = Duration::from_secs(30);
 
 /// The stack of the thread that checks: schemas and values nest.
 const STACK: usize = 16 * 1024 * 1024;
-
-use report::Report;
 
 /// Checks coalesced values against the schemas of a chart and its subcharts.
 ///
@@ -91,6 +91,16 @@ enum Unchecked {
     /// The schema breaks the rules of schemas.
     #[error(transparent)]
     Schema(Box<jsonschema::ValidationError<'static>>),
+    /// The same, with all that is wrong in the words of Helm's validator.
+    #[error(
+        "\"file:///values.schema.json#\" is not valid against metaschema: jsonschema validation failed with '{draft}#'\n{report}"
+    )]
+    Invalid {
+        /// The rules.
+        draft: String,
+        /// What breaks them.
+        report: String,
+    },
     /// There was no thread for it.
     #[error(transparent)]
     NoThread(std::io::Error),
@@ -148,7 +158,42 @@ fn compile(schema: &[u8]) -> Result<Validator, Unchecked> {
     jsonschema::options()
         .with_retriever(NoRetrieval)
         .build(&schema)
-        .map_err(|error| Unchecked::Schema(Box::new(error)))
+        .map_err(|error| invalid(&schema).unwrap_or_else(|| Unchecked::Schema(Box::new(error))))
+}
+
+/// All that breaks the rules of schemas; nothing when they are not known, or it is something else that is wrong.
+fn invalid(schema: &Value) -> Option<Unchecked> {
+    use jsonschema::{draft4, draft6, draft7, draft201909, draft202012};
+    let named = schema.get("$schema").and_then(Value::as_str);
+    let named = named.map(|named| named.trim_end_matches('#'));
+    let (draft, rules) = match named {
+        // Of one that says none, or no draft, the newest is meant.
+        None
+        | Some(
+            "http://json-schema.org/schema"
+            | "https://json-schema.org/schema"
+            | "https://json-schema.org/draft/2020-12/schema",
+        ) => (
+            "https://json-schema.org/draft/2020-12/schema",
+            draft202012::meta::validator(),
+        ),
+        Some(draft @ "https://json-schema.org/draft/2019-09/schema") => {
+            (draft, draft201909::meta::validator())
+        }
+        Some(draft @ "http://json-schema.org/draft-07/schema") => {
+            (draft, draft7::meta::validator())
+        }
+        Some(draft @ "http://json-schema.org/draft-06/schema") => {
+            (draft, draft6::meta::validator())
+        }
+        Some(draft @ "http://json-schema.org/draft-04/schema") => {
+            (draft, draft4::meta::validator())
+        }
+        _ => return None,
+    };
+    let report = Report::of(rules.iter_errors(schema))?.to_string();
+    let draft = draft.to_owned();
+    Some(Unchecked::Invalid { draft, report })
 }
 
 struct NoRetrieval;

@@ -263,6 +263,58 @@ fn nothing_outside_the_folder_is_read() {
     }
 }
 
+/// Charts of one repository share files; what leads out of it does so also by way of another link.
+#[test]
+fn links_within_a_checkout_are_followed() {
+    use std::os::unix::fs::symlink;
+    let place = tempfile::tempdir().unwrap();
+    let chart = |name: &str| {
+        let folder = place.path().join("checkout/charts").join(name);
+        write(&folder, &[("Chart.yaml", CHART_YAML)]);
+        folder
+    };
+    write(
+        place.path(),
+        &[
+            ("secret", "x"),
+            ("checkout/LICENSE", "l"),
+            ("checkout/crds/a.yaml", "a"),
+        ],
+    );
+    symlink("../secret", place.path().join("checkout/away")).unwrap();
+    fs::create_dir(place.path().join("checkout/.git")).unwrap();
+    let good = chart("good");
+    symlink("../../LICENSE", good.join("LICENSE")).unwrap();
+    symlink("../../crds", good.join("crds")).unwrap();
+    let loaded = Chart::from_dir(&good).unwrap();
+    assert_eq!(names(&loaded.files), ["LICENSE", "crds/a.yaml"]);
+    for (name, target) in [("outer", "../../../secret"), ("twice", "../../away")] {
+        let bad = chart(name);
+        symlink(target, bad.join("file")).unwrap();
+        let error = Chart::from_dir(&bad).unwrap_err().to_string();
+        assert!(error.contains("/file: a link leads out of "), "{error}");
+    }
+}
+
+/// In Helm's words, also of what is ignored.
+#[test]
+fn a_link_to_nothing_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    write(
+        folder.path(),
+        &[("Chart.yaml", CHART_YAML), (".helmignore", "LICENSE\n")],
+    );
+    std::os::unix::fs::symlink("../none/x", folder.path().join("LICENSE")).unwrap();
+    let error = Chart::from_dir(folder.path()).unwrap_err().to_string();
+    let outside = folder.path().parent().unwrap();
+    let expected = format!(
+        "error evaluating symlink {}: lstat {}: no such file or directory",
+        folder.path().join("LICENSE").display(),
+        outside.join("none").display()
+    );
+    assert_eq!(error, expected);
+}
+
 #[test]
 fn a_link_that_is_ignored_may_lead_anywhere() {
     let folder = tempfile::tempdir().unwrap();

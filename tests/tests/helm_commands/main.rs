@@ -6,6 +6,7 @@ mod fetched;
 mod flags;
 mod lint;
 mod post_rendering;
+mod refused;
 
 use std::path::Path;
 use std::process::{Command, Output};

@@ -4,10 +4,7 @@
 use kube::api::DynamicObject;
 use serde_json::Value;
 
-use super::{
-    Action, ActionError, Result, Upgrade,
-    performing::{UPDATE, current},
-};
+use super::{Action, ActionError, Result, Upgrade, performing::current};
 use crate::{Difference, Error, Object, manifest::kept_alive};
 
 /// What the API server writes into each object, and what controllers tell of it: nobody's configuration.
@@ -51,7 +48,7 @@ impl Upgrade<'_> {
         let (revision, _) = self.revision(action, history).await?;
         let Difference { objects, gone, .. } =
             Difference::of(&revision.history, &revision.release)?;
-        action.served(&objects, UPDATE).await?;
+        action.served(&objects, "").await?;
         let mut changed = Vec::new();
         for (object, _) in &objects {
             changed.extend(action.changed(object).await?);

@@ -28,7 +28,7 @@ impl HookPoint {
 #[non_exhaustive]
 pub enum ActionError {
     /// A release of that name is there.
-    #[error("cannot reuse a name that is still in use")]
+    #[error("release name check failed: cannot reuse a name that is still in use")]
     NameInUse,
     /// There is none.
     #[error("release: not found")]
@@ -67,10 +67,10 @@ pub enum ActionError {
     #[error("unable to build kubernetes objects from release manifest: {}", kube_access::chain(.0))]
     Manifest(#[from] ManifestError),
     /// The cluster does not serve the kinds of objects. Nothing was made.
-    #[error("unable to build kubernetes objects from {manifest}: {}", unserved(.objects))]
+    #[error("{said_before}{}", unserved(.objects))]
     Unserved {
-        /// `release manifest` or `new release manifest`
-        manifest: &'static str,
+        /// What helm says before it: of an upgrade nothing.
+        said_before: &'static str,
         /// Those objects, of which there is one at least.
         objects: Vec<Object>,
     },

@@ -70,7 +70,14 @@ impl Action<'_> {
         let Difference {
             mut objects, gone, ..
         } = Difference::of(&revision.history, &revision.release)?;
-        self.served(&objects, command).await?;
+        let said_before = match revision.release.info.status {
+            Status::PendingUpgrade => "",
+            Status::PendingRollback => {
+                "unable to build kubernetes objects from new release manifest: "
+            }
+            _ => "unable to build kubernetes objects from release manifest: ",
+        };
+        self.served(&objects, said_before).await?;
         let unsure = objects.iter().filter(|(_, expected)| !expected.ours);
         let looks: Vec<_> = unsure
             .map(|(object, _)| self.applier.live(object))
@@ -101,7 +108,7 @@ impl Action<'_> {
     pub(super) async fn served(
         &self,
         objects: &[(Object, Expected)],
-        command: &'static str,
+        said_before: &'static str,
     ) -> Result<()> {
         let mut unserved = Vec::new();
         for (object, _) in objects {
@@ -115,11 +122,7 @@ impl Action<'_> {
             return Ok(());
         }
         Err(ActionError::Unserved {
-            manifest: if command == INSTALL {
-                "release manifest"
-            } else {
-                "new release manifest"
-            },
+            said_before,
             objects: unserved,
         })
     }

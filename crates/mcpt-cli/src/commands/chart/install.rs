@@ -193,7 +193,7 @@ pub(super) fn install(
 ) -> Result<(), Ending> {
     let fails = |failure: Failure| prefixed(prefix, failure.into());
     let conduct = flags.conduct(global).map_err(fails)?;
-    let dry_run = flags.dry_run(global).map_err(fails)?;
+    let dry_run = flags.dry_run(global)?;
     let hides = flags.hides_secrets(dry_run).map_err(fails)?;
     if !is_release_name(name) {
         let what = format!("release name check failed: {}", invalid_name(name));
