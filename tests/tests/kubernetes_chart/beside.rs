@@ -48,24 +48,18 @@ const STEPS: &[&str] = &[
     "status web",
     "install web FULL --dry-run=client --hide-secret",
     "install web HOOKED --dry-run=server",
-    "install web UNSERVED",
-    "install web UNSERVED --dry-run=server",
     "upgrade -i web UNSERVED",
     "install web FULL --wait --timeout 3m --labels own=label",
     "install web FULL",
     "test web --logs",
-    "test web --filter name=none",
     "upgrade web FULL --set word=second,extra=true --description because",
-    "get values web",
     "upgrade web FULL --reuse-values --set number=5",
     "get values web -a",
     "upgrade web FULL --reset-then-reuse-values --set keep=false --hide-notes",
     "get values web",
-    "upgrade web FULL",
     "get values web",
     "upgrade web FULL --reset-values --wait --wait-for-jobs --timeout 3m",
     "get values web",
-    "?upgrade web FULL --set broken=true",
     "?upgrade web FULL --set broken=true --cleanup-on-fail",
     "?upgrade web FULL --set broken=true --rollback-on-failure --timeout 3m",
     "uninstall web --wait --timeout 3m",
@@ -80,25 +74,16 @@ const STEPS: &[&str] = &[
     "get hooks web",
     "rollback web 1 --wait --timeout 3m --history-max 5",
     "rollback web 99",
-    "rollback web x",
-    "rollback none",
     "upgrade none FULL",
-    "upgrade No_Name FULL",
-    "install No_Name FULL",
     "install FULL",
     "install web FULL --dry-run=other",
-    "uninstall none",
     "uninstall none --ignore-not-found",
-    "uninstall web --dry-run",
     "uninstall web --keep-history --wait --timeout 3m",
-    "uninstall web --keep-history",
     "install web FULL --no-hooks",
     "upgrade --install web FULL --skip-crds --no-hooks",
     "uninstall web",
     "upgrade -i hooked HOOKED",
     "upgrade hooked UNSERVED",
-    "upgrade hooked UNSERVED --set second=true --rollback-on-failure",
-    "upgrade hooked HOOKED --set fails=true",
     "upgrade hooked HOOKED --set fails=true --atomic --timeout 3m",
     "uninstall hooked --cascade foreground --wait",
     "upgrade -i hooked HOOKED --set fails=true",
@@ -108,8 +93,8 @@ const STEPS: &[&str] = &[
     "list",
 ];
 
-/// What a program did: what it said, what is there, and the histories of its releases.
-type Done = (Masked, BTreeMap<String, Value>, [Vec<String>; 2]);
+/// What a program did: what it said, and of what changes anything what is there then, with the history of the release.
+type Done = (Masked, Option<(BTreeMap<String, Value>, Vec<String>)>);
 
 fn step(tool: Tool, namespace: &TestNamespace, arguments: &[&str], words_differ: bool) -> Done {
     let output = tool.run(namespace, arguments);
@@ -117,14 +102,17 @@ fn step(tool: Tool, namespace: &TestNamespace, arguments: &[&str], words_differ:
     if words_differ {
         masked.error.clear();
     }
-    let histories = ["web", "hooked"].map(|name| {
-        let lines = history(namespace, name).into_iter().map(|line| {
-            let failed = line.find("failed: ").filter(|_| words_differ);
-            line[..failed.unwrap_or(line.len())].to_owned()
-        });
-        lines.collect()
+    if ["status", "get", "list", "test"].contains(&arguments[0]) {
+        return (masked, None);
+    }
+    let releases = ["web", "hooked", "other"];
+    let release = releases.iter().find(|name| arguments.contains(name));
+    let lines = history(namespace, release.unwrap_or(&"none"));
+    let lines = lines.into_iter().map(|line| {
+        let failed = line.find("failed: ").filter(|_| words_differ);
+        line[..failed.unwrap_or(line.len())].to_owned()
     });
-    (masked, objects(namespace, KINDS), histories)
+    (masked, Some((objects(namespace, KINDS), lines.collect())))
 }
 
 #[test]

@@ -149,7 +149,7 @@ impl Plugin {
             own.or_else(|| env::var(name).ok()).unwrap_or_default()
         };
         let mut words = chosen.command.split(' ');
-        let program = expanded(words.next().unwrap_or_default(), &variable);
+        let program = expanded(words.next().unwrap_or_default(), variable);
         if program.is_empty() {
             return Err(no_command());
         }
@@ -157,7 +157,7 @@ impl Plugin {
         command.args(
             words
                 .chain(chosen.args.iter().map(String::as_str))
-                .map(|word| expanded(word, &variable)),
+                .map(|word| expanded(word, variable)),
         );
         command.args(arguments).envs(&own);
         Ok(command)
