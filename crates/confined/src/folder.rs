@@ -45,16 +45,19 @@ impl Folder {
         })
     }
 
-    /// Opens a folder as [`open`](Self::open) does, whose links may also lead to what is in a folder `around` it.
+    /// Opens a folder as [`open`](Self::open) does, whose links may also lead to what is in the git checkout that it is a part of.
     ///
     /// # Errors
     /// As [`open`](Self::open), of both.
-    pub fn open_within(path: &Path, around: &Path) -> Result<Self, Error> {
-        let real = fs::canonicalize(around).map_err(in_path(around))?;
-        let dir = Dir::open_ambient_dir(&real, ambient_authority()).map_err(in_path(around))?;
+    pub fn open_in_checkout(path: &Path) -> Result<Self, Error> {
+        let folder = Self::open(path)?;
+        let Some(root) = links::checkout(path) else {
+            return Ok(folder);
+        };
+        let dir = Dir::open_ambient_dir(&root, ambient_authority()).map_err(in_path(&root))?;
         Ok(Self {
-            around: Some((dir, real)),
-            ..Self::open(path)?
+            around: Some((dir, root)),
+            ..folder
         })
     }
 

@@ -1,10 +1,20 @@
-//! Where a link that leads nowhere ends.
+//! Where links may lead, and where one that leads nowhere ends.
 
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
 /// The most links on the way to one place.
 const MOST_LINKS: usize = 40;
+
+/// The git checkout that a folder is a part of: whoever wrote the folder wrote all of it. The home folder, and what is around it,
+/// is none, also where somebody keeps his settings in git.
+pub(crate) fn checkout(folder: &Path) -> Option<PathBuf> {
+    let folder = fs::canonicalize(folder).ok()?;
+    let root = folder.ancestors().find(|at| at.join(".git").exists())?;
+    let home = std::env::home_dir().and_then(|home| fs::canonicalize(home).ok());
+    let is_of_user = home.is_some_and(|home| home.starts_with(root));
+    (!is_of_user).then(|| root.to_owned())
+}
 
 /// What is missing on the way of a link, as the links on it are written; `None` when the path is no link, or leads somewhere.
 /// Nothing is opened.

@@ -32,10 +32,7 @@ impl Chart {
     /// # Errors
     /// As [`from_dir`](Self::from_dir), but for the version.
     pub fn from_dir_of_any_version(folder: &Path) -> Result<Self, Error> {
-        let folder = match checkout(folder) {
-            Some(around) => Folder::open_within(folder, &around)?,
-            None => Folder::open(folder)?,
-        };
+        let folder = Folder::open_in_checkout(folder)?;
         let ignored = match folder.read(Path::new(".helmignore"), MOST_IGNORE_BYTES) {
             Ok(text) => String::from_utf8_lossy(&text).into_owned(),
             Err(confined::Error::Io { source, .. })
@@ -69,16 +66,6 @@ impl Chart {
         }
         Self::from_archive(&confined::read_file(path, MOST_BYTES)?)
     }
-}
-
-/// The checkout of git that a folder is a part of: whoever wrote the chart wrote all of it. The home folder, and what is around
-/// it, is none, also where somebody keeps his settings in git.
-fn checkout(folder: &Path) -> Option<PathBuf> {
-    let folder = std::fs::canonicalize(folder).ok()?;
-    let root = folder.ancestors().find(|at| at.join(".git").exists())?;
-    let home = std::env::home_dir().and_then(|home| std::fs::canonicalize(home).ok());
-    let is_of_user = home.is_some_and(|home| home.starts_with(root));
-    (!is_of_user).then(|| root.to_owned())
 }
 
 struct Walk {

@@ -1,5 +1,10 @@
 //! Why a chart could not be rendered, in Helm's words.
 
+/// Why a program that changes what was rendered failed, in words.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct ProgramError(pub String);
+
 /// An error of rendering. The texts are Helm's, without its `Error: `.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {

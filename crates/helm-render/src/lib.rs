@@ -44,7 +44,7 @@ use helm_chart::{Capabilities, Chart, Constraint, Values, Version};
 pub use helm_funcs::{FunctionError, Lookup, NoLookup, Sources};
 pub use helm_release::{Hook, HookEvent};
 
-pub use error::Error;
+pub use error::{Error, ProgramError};
 pub use kinds::{install_order, uninstall_order};
 pub use manifests::{Manifest, read_objects, split_documents};
 
@@ -160,7 +160,7 @@ pub fn render_through(
     release: &ReleaseOptions,
     capabilities: &Capabilities,
     sources: &Sources,
-    program: impl FnOnce(&str) -> Result<String, String>,
+    program: impl FnOnce(&str) -> Result<String, ProgramError>,
 ) -> Result<Rendered, Error> {
     let options = (chart, user, release, capabilities, sources);
     render_by(limits, options, |files| {

@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use crate::{error::Error, manifests::split_documents};
+use crate::{
+    error::{Error, ProgramError},
+    manifests::split_documents,
+};
 
 /// In which an object says the file that it comes from.
 const FILE: &str = "postrenderer.helm.sh/postrender-filename";
@@ -109,7 +112,7 @@ fn split(stream: &str) -> Result<BTreeMap<String, String>, Error> {
 /// What `program` makes of the files.
 pub(crate) fn through(
     files: &BTreeMap<String, String>,
-    program: impl FnOnce(&str) -> Result<String, String>,
+    program: impl FnOnce(&str) -> Result<String, ProgramError>,
 ) -> Result<BTreeMap<String, String>, Error> {
     let stream = merged(files)?;
     let made = program(&stream)
@@ -176,7 +179,7 @@ mod tests {
         let told = through(&list, |stream| Ok(stream.to_owned())).unwrap_err();
         assert!(told.to_string().contains("t/templates/a.yaml"), "{told}");
         let one = files(&[("t/templates/a.yaml", "kind: A\n")]);
-        let told = through(&one, |_| Err("exit status 3".to_owned())).unwrap_err();
+        let told = through(&one, |_| Err(ProgramError("exit status 3".to_owned()))).unwrap_err();
         let wanted = "error while running post render on files: exit status 3";
         assert_eq!(told.to_string(), wanted);
         let told = through(&one, |_| Ok("a: [\n".to_owned())).unwrap_err();

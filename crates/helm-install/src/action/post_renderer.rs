@@ -2,8 +2,10 @@
 
 use std::{fmt, sync::Arc};
 
+use helm_render::ProgramError;
+
 /// What such a program is: standard input to standard output, or why that failed.
-type Run = dyn Fn(&str) -> Result<String, String> + Send + Sync;
+type Run = dyn Fn(&str) -> Result<String, ProgramError> + Send + Sync;
 
 /// A program of the user between rendering and installing.
 #[derive(Clone)]

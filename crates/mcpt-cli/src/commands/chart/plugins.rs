@@ -84,8 +84,12 @@ pub(super) fn post_renderer(name: &str, warn: impl Fn(String)) -> Result<Option<
             };
             let found = match description(&text) {
                 Ok(found) => found,
-                Err(error) => {
-                    warn(format!("warning: {} is left out: {error}", file.display()));
+                Err(failure) => {
+                    warn(format!(
+                        "warning: {} is left out: {}",
+                        file.display(),
+                        failure.what
+                    ));
                     continue;
                 }
             };
@@ -116,9 +120,9 @@ fn absent(error: &io::Error) -> bool {
     )
 }
 
-fn description(text: &str) -> Result<Description, String> {
-    let value = goyaml::from_str(text).map_err(|error| error.to_string())?;
-    serde_json::from_value(value).map_err(|error| error.to_string())
+fn description(text: &str) -> Result<Description, Failure> {
+    let value = goyaml::from_str(text).map_err(|error| failed(error.to_string()))?;
+    serde_json::from_value(value).map_err(|error| failed(error.to_string()))
 }
 
 /// `HELM_PLUGINS`, which may be several, else the one below helm's data.

@@ -11,6 +11,7 @@ use std::{
 
 use clap::Args;
 use helm_install::action::PostRenderer;
+use helm_render::ProgramError;
 use mcpt_core::Failure;
 
 use super::{
@@ -66,9 +67,13 @@ impl PostRenderFlags {
 }
 
 /// As helm 4 runs it. What it writes to standard error is seen there.
-fn run_plugin(plugin: &Plugin, arguments: &[String], text: &str) -> Result<String, String> {
+fn run_plugin(plugin: &Plugin, arguments: &[String], text: &str) -> Result<String, ProgramError> {
     let name = &plugin.name;
-    let fails = |why: String| format!("failed to invoke post-renderer plugin {name:?}: {why}");
+    let fails = |why: String| {
+        ProgramError(format!(
+            "failed to invoke post-renderer plugin {name:?}: {why}"
+        ))
+    };
     let command = plugin.command(arguments);
     let command = command.map_err(|failure| fails(failure.what))?;
     let done = run(command, text, Stdio::inherit()).map_err(|error| fails(error.to_string()))?;
@@ -76,25 +81,27 @@ fn run_plugin(plugin: &Plugin, arguments: &[String], text: &str) -> Result<Strin
         return Err(fails(format!("plugin {name:?} exited with error")));
     }
     if done.output.trim().is_empty() {
-        return Err(format!("post-renderer {name:?} produced empty output"));
+        let what = format!("post-renderer {name:?} produced empty output");
+        return Err(ProgramError(what));
     }
     Ok(done.output)
 }
 
 /// As helm 3 runs it.
-fn run_program(program: &Path, arguments: &[String], text: &str) -> Result<String, String> {
+fn run_program(program: &Path, arguments: &[String], text: &str) -> Result<String, ProgramError> {
     let mut command = Command::new(program);
     command.args(arguments);
     let shown = program.display();
     let done = run(command, text, Stdio::piped());
-    let done = done.map_err(|error| format!("error while running command {shown}: {error}"))?;
+    let done = done
+        .map_err(|error| ProgramError(format!("error while running command {shown}: {error}")))?;
     if done.succeeded {
         return Ok(done.output);
     }
     let Done { error, how, .. } = done;
-    Err(format!(
+    Err(ProgramError(format!(
         "error while running command {shown}. error output:\n{error}: {how}"
-    ))
+    )))
 }
 
 /// How a program ended.
