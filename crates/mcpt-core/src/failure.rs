@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::last_words;
+use crate::{Secret, last_words, redact};
 
 /// Lines of a log that are shown.
 const TAIL: usize = 15;
@@ -66,17 +66,19 @@ impl Failure {
         self.because(chain(error))
     }
 
-    /// Adds what a server's log tells of it: its last lines, and as causes what it complains of and what it can be given. The log must
-    /// have no secrets any more. `given` says which environment variables the server has from its settings.
-    pub fn add_log(&mut self, log: &str, given: impl Fn(&str) -> bool) {
+    /// Adds what a server's log tells of it, without these secrets: its last lines, and as causes what it complains of and what it can
+    /// be given. `given` says which environment variables the server has from its settings.
+    pub fn add_log(&mut self, log: &str, secrets: &[Secret], given: impl Fn(&str) -> bool) {
+        // The whole text, not line by line: a secret may have several.
+        let log = &*redact(log, secrets);
         let lines: Vec<&str> = log.lines().collect();
         let tail = &lines[lines.len().saturating_sub(TAIL)..];
         self.log_tail = tail.iter().map(|line| (*line).to_owned()).collect();
-        if let Some(complaint) = last_words::complaint(log) {
+        if let Some(complaint) = last_words::complaint(log, |text| redact(text, secrets)) {
             let mut wanted = last_words::variables(&complaint);
             wanted.retain(|name| !given(name));
             self.why.push(format!("it says: {complaint}"));
-            if let Some(program) = last_words::missing_program(&complaint) {
+            if let Some(program) = last_words::missing_program(&complaint, log) {
                 self.why.push(format!(
                     "it needs the program {program}, which is not there: install it, or run the server in an image that has it"
                 ));
@@ -117,8 +119,8 @@ impl Failure {
 
     /// The same with what a server's log tells of it.
     #[must_use]
-    pub fn with_log(mut self, log: &str, given: impl Fn(&str) -> bool) -> Self {
-        self.add_log(log, given);
+    pub fn with_log(mut self, log: &str, secrets: &[Secret], given: impl Fn(&str) -> bool) -> Self {
+        self.add_log(log, secrets, given);
         self
     }
 

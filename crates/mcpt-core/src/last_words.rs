@@ -34,8 +34,9 @@ const COMPLAINTS: [&str; 10] = [
     "please set",
 ];
 
-/// The line in which a server says what it fails for, without what the bridge puts before it.
-pub(crate) fn complaint(log: &str) -> Option<String> {
+/// The line in which a server says what it fails for, without what the bridge puts before it. What a structured log has encoded
+/// is decoded, and may be a secret only then: `shown` takes those out.
+pub(crate) fn complaint(log: &str, shown: impl Fn(&str) -> String) -> Option<String> {
     let lines = said(log);
     let at = |test: &dyn Fn(&str) -> bool| lines.iter().rposition(|line| test(line));
     let own = |line: &str| is_error(line) && !is_of_a_wrapper(line);
@@ -50,6 +51,8 @@ pub(crate) fn complaint(log: &str) -> Option<String> {
             told.push_str(detail);
         }
     }
+    // Before it is cut: a part of a secret cannot be known as one.
+    let told = shown(&told);
     Some(match told.char_indices().nth(LONGEST) {
         Some((end, _)) => format!("{}…", &told[..end]),
         None => told,
@@ -93,19 +96,37 @@ fn is_of_a_wrapper(line: &str) -> bool {
     line.contains("Error: Command failed: ") || line.contains("CalledProcessError: Command ")
 }
 
-/// A program that a server did not find: what Node.js, Python, Go, Rust and shells say of it.
-pub(crate) fn missing_program(text: &str) -> Option<&str> {
+/// A program that a server did not find: what Node.js, Python, Go, Rust and shells say of it in this line of a log.
+pub(crate) fn missing_program<'a>(text: &'a str, log: &str) -> Option<&'a str> {
     let between = |before: &str, after: &str| {
         let (_, rest) = text.split_once(before)?;
         let (name, _) = rest.split_once(after)?;
         Some(name.trim())
     };
     let name = between("spawn ", " ENOENT")
-        .or_else(|| between("No such file or directory: '", "'"))
+        .or_else(|| {
+            // Python says the same of a file that is opened: what was to start a program is in the trace.
+            let name = between("No such file or directory: '", "'")?;
+            let starts = log.contains("subprocess.py") || log.contains("_execute_child");
+            (starts && !name.contains('.')).then_some(name)
+        })
         .or_else(|| between("exec: \"", "\": executable file not found"))
+        .or_else(|| {
+            // zsh names it behind that, other shells before.
+            let (_, name) = text.split_once(": command not found: ")?;
+            name.split_whitespace().next()
+        })
         .or_else(|| {
             let (before, _) = text.split_once(": command not found")?;
             before.rsplit([' ', ':']).next()
+        })
+        .or_else(|| {
+            // dash and busybox.
+            let is_shell = ["sh: ", "/bin/sh: "]
+                .iter()
+                .any(|shell| text.starts_with(shell));
+            let before = text.strip_suffix(": not found")?;
+            is_shell.then(|| before.rsplit([' ', ':']).next())?
         })?;
     let is_name = |c: char| c.is_ascii_alphanumeric() || "-_.+".contains(c);
     // What has a folder is a file that is missed.
@@ -203,7 +224,8 @@ fn is_error(line: &str) -> bool {
     };
     let lower = line.to_ascii_lowercase();
     parts.iter().any(names_one)
-        || ["[error]", "error ", "✖ ", "❌"]
+        || line.starts_with("ERROR ")
+        || ["[error]", "✖ ", "❌"]
             .iter()
             .any(|start| lower.starts_with(start))
         || ["- ERROR -", "| ERROR |", " ERROR  ", "ERROR:"]
@@ -263,10 +285,13 @@ mod tests {
             ("ready\nlistening\n", None),
             ("", None),
         ] {
-            assert_eq!(complaint(log).as_deref(), expected, "{log}");
+            assert_eq!(complaint(log, str::to_owned).as_deref(), expected, "{log}");
         }
         let long = format!("Error: {}", "é".repeat(1000));
-        assert_eq!(complaint(&long).unwrap().chars().count(), LONGEST + 1);
+        assert_eq!(
+            complaint(&long, str::to_owned).unwrap().chars().count(),
+            LONGEST + 1
+        );
     }
 
     #[test]
@@ -294,7 +319,22 @@ mod tests {
                 "Error: Command failed: /x/server",
             ),
         ] {
-            assert_eq!(complaint(log).as_deref(), Some(expected), "{log}");
+            let told = complaint(log, str::to_owned);
+            assert_eq!(told.as_deref(), Some(expected), "{log}");
+        }
+        let log = "{\"level\":\"fatal\",\"msg\":\"bad login p\\u0026ss\\u003cw0rd\"}";
+        let told = complaint(log, |text| text.replace("p&ss<w0rd", "[redacted]"));
+        assert_eq!(told.as_deref(), Some("bad login [redacted]"));
+    }
+
+    #[test]
+    fn what_only_begins_like_an_error() {
+        for (log, expected) in [
+            ("error handling is on\nready\n", None),
+            ("ERROR no login\nready\n", Some("ERROR no login")),
+            ("error: no login\nready\n", Some("error: no login")),
+        ] {
+            assert_eq!(complaint(log, str::to_owned).as_deref(), expected, "{log}");
         }
     }
 
@@ -311,13 +351,25 @@ mod tests {
                 Some("kubectl"),
             ),
             ("sh: 1: git: command not found", Some("git")),
+            ("zsh: command not found: git", Some("git")),
+            ("zsh:1: command not found: git", Some("git")),
+            ("sh: 1: git: not found", Some("git")),
+            ("sh: git: not found", Some("git")),
+            ("/bin/sh: git: not found", Some("git")),
+            ("module: git: not found", None),
             (
                 "FileNotFoundError: [Errno 2] No such file or directory: '/data/x.json'",
                 None,
             ),
             ("Error: spawn failed", None),
         ] {
-            assert_eq!(missing_program(text), expected, "{text}");
+            let log = format!("  File \"/usr/lib/subprocess.py\", line 1\n{text}\n");
+            assert_eq!(missing_program(text, &log), expected, "{text}");
+        }
+        for (file, started) in [("config.json", true), ("config", false)] {
+            let text = format!("FileNotFoundError: [Errno 2] No such file or directory: '{file}'");
+            let log = if started { "in _execute_child\n" } else { "" };
+            assert_eq!(missing_program(&text, log), None, "{file}");
         }
         let log = "Traceback\nImportError: libGL.so.1: cannot open shared object file: No such file or directory\n";
         assert_eq!(missing_library(log), Some("libGL.so.1"));

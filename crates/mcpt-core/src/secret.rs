@@ -87,25 +87,83 @@ pub fn redact<'a>(text: &str, secrets: impl IntoIterator<Item = &'a Secret>) -> 
     })
 }
 
-/// A text as JSON has it within quotes: with letters of all scripts, and in ASCII alone. None of one that is the same there.
-fn in_json(text: &str) -> Vec<String> {
-    let quoted = serde_json::Value::from(text).to_string();
-    let within = quoted
-        .strip_prefix('"')
-        .and_then(|rest| rest.strip_suffix('"'));
-    let whole = within.unwrap_or(&quoted);
-    let mut ascii = String::with_capacity(whole.len());
-    for c in whole.chars() {
-        if c.is_ascii() {
-            ascii.push(c);
-        } else {
-            for unit in c.encode_utf16(&mut [0; 2]) {
-                // Writing to a string cannot fail.
-                let _ = write!(ascii, "\\u{unit:04x}");
+/// How an encoder writes a text within quotes of JSON.
+struct Encoder {
+    /// What it writes as `\u` with four digits, beside what all of them must.
+    escapes: &'static str,
+    /// Whether it writes ASCII alone.
+    ascii: bool,
+    /// Whether these digits are in upper case.
+    upper: bool,
+    /// Whether it writes `/` as `\/`.
+    slash: bool,
+}
+
+/// Those of the languages that servers are written in, and of the libraries that they log with.
+const ENCODERS: [Encoder; 8] = [
+    // Node.js, Rust, and most others.
+    encoder("", false, false, false),
+    // Go.
+    encoder("&<>\u{2028}\u{2029}", false, false, false),
+    // Python.
+    encoder("", true, false, false),
+    // PHP.
+    encoder("", true, false, true),
+    encoder("", false, false, true),
+    // Java: Jackson, Gson.
+    encoder("", true, true, false),
+    encoder("&<>='\u{2028}\u{2029}", false, false, false),
+    // .NET.
+    encoder("&<>'\"+`", true, true, false),
+];
+
+const fn encoder(escapes: &'static str, ascii: bool, upper: bool, slash: bool) -> Encoder {
+    Encoder {
+        escapes,
+        ascii,
+        upper,
+        slash,
+    }
+}
+
+impl Encoder {
+    fn write(&self, text: &str) -> String {
+        let mut written = String::with_capacity(text.len());
+        for c in text.chars() {
+            let short = match c {
+                '"' => Some("\\\""),
+                '\\' => Some("\\\\"),
+                '\n' => Some("\\n"),
+                '\r' => Some("\\r"),
+                '\t' => Some("\\t"),
+                '\u{8}' => Some("\\b"),
+                '\u{c}' => Some("\\f"),
+                '/' if self.slash => Some("\\/"),
+                _ => None,
+            };
+            if self.escapes.contains(c) || short.is_none() && c < ' ' || self.ascii && !c.is_ascii()
+            {
+                for unit in c.encode_utf16(&mut [0; 2]) {
+                    // Writing to a string cannot fail.
+                    let _ = if self.upper {
+                        write!(written, "\\u{unit:04X}")
+                    } else {
+                        write!(written, "\\u{unit:04x}")
+                    };
+                }
+            } else if let Some(short) = short {
+                written.push_str(short);
+            } else {
+                written.push(c);
             }
         }
+        written
     }
-    let mut forms = vec![whole.to_owned(), ascii];
+}
+
+/// A text as JSON has it within quotes, in the forms of all encoders. None of one that is the same there.
+fn in_json(text: &str) -> Vec<String> {
+    let mut forms: Vec<String> = ENCODERS.iter().map(|one| one.write(text)).collect();
     forms.retain(|form| form != text);
     forms
 }
@@ -175,7 +233,8 @@ mod tests {
     /// Structured logs have values of variables within JSON.
     #[test]
     fn secrets_in_json_are_replaced() {
-        let secrets = ["pa\"ss\\word", "schön!", "one\ntwo-lines\n"].map(Secret::new);
+        let secrets =
+            ["pa\"ss\\word", "schön!", "one\ntwo-lines\n", "p&ss<w0rd'/+"].map(Secret::new);
         let text = |value: &str| serde_json::json!({"msg": value}).to_string();
         for (text, expected) in [
             (text("no pa\"ss\\word"), "{\"msg\":\"no [redacted]\"}"),
@@ -185,6 +244,22 @@ mod tests {
                 "{\"msg\":\"[redacted]\"}",
             ),
             (text("one\ntwo-lines"), "{\"msg\":\"[redacted]\"}"),
+            (
+                "{\"msg\":\"bad p\\u0026ss\\u003cw0rd'/+\"}".to_owned(),
+                "{\"msg\":\"bad [redacted]\"}",
+            ),
+            (
+                "{\"msg\":\"bad p\\u0026ss\\u003Cw0rd\\u0027/\\u002B\"}".to_owned(),
+                "{\"msg\":\"bad [redacted]\"}",
+            ),
+            (
+                "{\"msg\":\"bad p&ss<w0rd'\\/+\"}".to_owned(),
+                "{\"msg\":\"bad [redacted]\"}",
+            ),
+            (
+                "{\"msg\":\"sch\\u00F6n!\"}".to_owned(),
+                "{\"msg\":\"[redacted]\"}",
+            ),
         ] {
             assert_eq!(redact(&text, &secrets), expected, "{text}");
         }

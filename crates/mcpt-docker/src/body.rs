@@ -224,6 +224,12 @@ impl Template {
         self.secret_variables().into_values().collect()
     }
 
+    /// Whether it is given a variable of that name.
+    pub(crate) fn gives(&self, name: &str) -> bool {
+        let mut names = self.body.env.iter().flatten();
+        names.any(|line| line.split('=').next() == Some(name))
+    }
+
     /// All that makes a replica, as it can be compared with another one: what is not said is what the image says, if that is known.
     /// The values of secrets are in it, under `secrets`.
     pub(crate) fn as_value(&self, image: Option<&Facts>) -> Value {

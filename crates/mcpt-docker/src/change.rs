@@ -7,7 +7,6 @@ use futures_util::future::{join_all, try_join_all};
 use jiff::Timestamp;
 use mcpt_core::{
     Backend as _, CommandOption, Failure, FailureKind, Progress, ProgressEvent, Secret, ServerName,
-    redact,
 };
 use mcpt_workload::{Unready, until_ready, until_started};
 use tokio::time::{Instant, timeout_at};
@@ -246,7 +245,7 @@ impl Change<'_> {
                 )),
         };
         let tail = logs::tail(self.engine, &tried.id, TAIL).await.join("\n");
-        Err(failed.with_log(&redact(&tail, &self.secrets), |_| false))
+        Err(failed.with_log(&tail, &self.secrets, |name| self.template.gives(name)))
     }
 
     /// After a failure: takes away what was tried, or leaves a first deployment for inspection.

@@ -1,6 +1,6 @@
 //! [`Engine`]: a connected Docker or Podman, and what is ours on it.
 
-use std::{collections::HashMap, fmt};
+use std::{collections::HashMap, fmt, time::Duration};
 
 use bollard::{
     Docker, body_full,
@@ -15,6 +15,7 @@ use bollard::{
 use bytes::Bytes;
 use futures_util::{StreamExt as _, future::try_join_all};
 use mcpt_core::{BackendName, Failure, ServerName};
+use tokio::time::timeout;
 
 use crate::{
     failure::{failure, is_being_removed, is_missing},
@@ -50,6 +51,9 @@ impl fmt::Display for Kind {
 
 /// How often a container is removed whose removal by others fails.
 const REMOVALS: usize = 5;
+
+/// How long a removal by others is waited for before the next attempt.
+const REMOVAL: Duration = Duration::from_mins(1);
 
 /// A connected engine.
 #[derive(Debug, Clone)]
@@ -175,8 +179,10 @@ impl Engine {
         let options = WaitContainerOptions {
             condition: "removed".to_owned(),
         };
-        let ended: Vec<_> = self.api.wait_container(id, Some(options)).collect().await;
-        for end in ended {
+        let ended = self.api.wait_container(id, Some(options)).collect();
+        let ended: Result<Vec<_>, _> = timeout(REMOVAL, ended).await;
+        // Of one that takes longer the next attempt tells.
+        for end in ended.unwrap_or_default() {
             match end {
                 // The code that it ended with, or the words of a removal that failed: the next one tells.
                 Ok(_) | Err(Error::DockerContainerWaitError { .. }) => {}

@@ -38,7 +38,15 @@ pub(crate) fn status(error: &Error) -> Option<u16> {
 pub(crate) fn is_missing(error: &Error) -> bool {
     // Podman says it with a status for faults of its own, when another removes the same thing at that moment.
     matches!(status(error), Some(404 | 304))
-        || status(error) == Some(500) && words(error).contains("no such ")
+        || status(error) == Some(500)
+            && [
+                "no such container",
+                "no such volume",
+                "no such network",
+                "no such image",
+            ]
+            .iter()
+            .any(|missing| words(error).contains(missing))
 }
 
 /// Whether another command's removal of it is under way.
@@ -51,4 +59,27 @@ pub(crate) fn is_taken(error: &Error) -> bool {
     // Podman says it with a status for faults of its own.
     status(error) == Some(409)
         || status(error) == Some(500) && words(error).contains("is already in use")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_there() {
+        let error = |status_code, message: &str| Error::DockerResponseServerError {
+            status_code,
+            message: message.to_owned(),
+        };
+        for (status, message, expected) in [
+            (404, "", true),
+            (304, "", true),
+            (500, "no such container: x", true),
+            (500, "no such volume", true),
+            (500, "mkdir /x: no such file or directory", false),
+            (409, "no such container", false),
+        ] {
+            assert_eq!(is_missing(&error(status, message)), expected, "{message}");
+        }
+    }
 }

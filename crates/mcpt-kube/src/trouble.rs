@@ -6,7 +6,7 @@ use std::time::Duration;
 use kube_observe::{
     Advice, Diagnosis, Lacking, LogSource, NotReady, Observed, ProbeVerdict, WaitError,
 };
-use mcpt_core::{CommandOption, Failure, FailureKind, Secret, redact};
+use mcpt_core::{CommandOption, Failure, FailureKind, Secret};
 
 use crate::{cluster::Cluster, failure::failure, server::SERVER_CONTAINER};
 
@@ -184,9 +184,7 @@ pub(crate) async fn add_log(
 ) {
     match kube_observe::tail(cluster, source).await {
         Ok(text) => {
-            // The whole text, not line by line: a secret may have several.
-            let shown = redact(&text, secrets);
-            failure.add_log(&shown, |_| false);
+            failure.add_log(&text, secrets, |_| false);
         }
         Err(error) => {
             failure

@@ -71,7 +71,8 @@ fn without(images: &[String]) -> String {
 }
 
 impl Runtimes {
-    /// The image that this package is installed and run in: the first with a version that fits, as far as its tag says one.
+    /// The image that this package is installed and run in: the first with a version that fits, as far as its tag says one. If one
+    /// image with Node.js is named alone, it is that one.
     ///
     /// # Errors
     /// [`NoRuntime`] when a name is no image's, or no version that can be named fits.
@@ -88,6 +89,12 @@ impl Runtimes {
             let needs = needs.as_deref();
             needs.is_none_or(|needs| node_range::contains(needs, version).unwrap_or(true))
         };
+        if let [only] = &*self.node
+            && !only.contains(VERSION)
+        {
+            // Whoever names one image means it, whatever its tag counts.
+            return Ok(Image::parse(only)?);
+        }
         let mut open = false;
         for pattern in &self.node {
             if pattern.contains(VERSION) {
@@ -142,9 +149,12 @@ impl Runtimes {
     }
 }
 
-/// The version of Python that the tag of an image names: `3.12` of `0.9-python3.12-slim`.
+/// The version of Python that the tag of an image names: `3.12` of `0.9-python3.12-slim`, or begins with. Other numbers are
+/// versions of something else.
 fn python_of(image: &Image) -> Option<String> {
-    let (_, rest) = image.tag.as_deref()?.split_once("3.")?;
+    let tag = image.tag.as_deref()?;
+    let named = tag.split_once("python3.").map(|(_, rest)| rest);
+    let rest = named.or_else(|| tag.strip_prefix("3."))?;
     let minor: String = rest.chars().take_while(char::is_ascii_digit).collect();
     (!minor.is_empty()).then(|| format!("3.{minor}"))
 }
@@ -223,6 +233,16 @@ mod tests {
     }
 
     #[test]
+    fn one_image_is_taken_whatever_its_tag_counts() {
+        let runtimes = Runtimes {
+            node: vec!["r.example/mcp-node:1.4.0".to_owned()],
+            ..Runtimes::default()
+        };
+        let image = runtimes.image(&package(Ecosystem::Npm, Some(">=18")));
+        assert_eq!(image.unwrap().reference(), "r.example/mcp-node:1.4.0");
+    }
+
+    #[test]
     fn of_several_images_the_first_that_fits() {
         let images = |tags: &[&str]| -> Vec<String> {
             let named = tags.iter().map(|tag| format!("r.example/runtime:{tag}"));
@@ -273,6 +293,8 @@ mod tests {
                 &["3.13", "3.11"],
             ),
             (&["r.example:3.1/python:latest"], &[]),
+            (&["r.example/uv:0.3.5-python3.12-slim"], &["3.12"]),
+            (&["r.example/mine:v3.1.0"], &[]),
             (&["r.example/python:3.11", "r.example/python"], &[]),
             (
                 &["r.example/python:3.11", "r.example/python:{version}"],

@@ -274,7 +274,7 @@ fn shown(mut failure: Failure, what: &str, run: &RunFolder, plan: &Plan) -> Fail
     what.clone_into(&mut failure.what);
     let secrets: Vec<Secret> = plan.secrets.values().cloned().collect();
     let given = |name: &str| plan.env.contains_key(name) || plan.secrets.contains_key(name);
-    let mut failure = failure.with_log(&own_log(run, &secrets), given);
+    let mut failure = failure.with_log(&own_log(run, &secrets), &secrets, given);
     let is_set = |name: &str| std::env::var_os(name).is_some();
     let missed = environment::missed(&failure.log_tail, given, is_set);
     if !missed.is_empty() {

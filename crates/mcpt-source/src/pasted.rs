@@ -140,7 +140,7 @@ pub(crate) fn entry(
     }
     // Some people write the whole line as the program.
     let mut words = VecDeque::new();
-    if args.is_empty() && program.contains(' ') {
+    if args.is_empty() && is_line(program) {
         let (_, commands) = words::commands(program)?;
         words.extend(commands.into_iter().flatten());
     } else {
@@ -158,6 +158,12 @@ pub(crate) fn split(text: &str) -> Result<Vec<String>, PastedError> {
 
 /// The server that a text starts: variables that are set before it, then one command.
 fn in_text(text: &str, draft: &mut Draft, depth: usize) -> Result<Source, PastedError> {
+    let address = text.trim();
+    let is_one = is_address(address) || link(address).is_some();
+    if is_one && !address.contains(char::is_whitespace) {
+        // What a shell would make of `&` and `?` is not meant.
+        return start(VecDeque::from([address.to_owned()]), draft, depth);
+    }
     let (shell, commands) = words::commands(text)?;
     let mut commands = commands.into_iter().peekable();
     while let Some(words) = commands.next() {
@@ -185,8 +191,21 @@ fn start(
     let Some(word) = words.pop_front() else {
         return Err(PastedError::Empty);
     };
-    if word.starts_with("http://") || word.starts_with("https://") {
+    if is_address(&word) {
         return carriers::address(&word, words, draft);
+    }
+    if let Some(scheme) = link(&word) {
+        // All of it may be somebody's settings, with secrets.
+        return Err(refused(
+            scheme,
+            "nothing is known of such links: give the command or the address of the server",
+        ));
+    }
+    if PROMPTS.contains(&&*word) {
+        return Err(refused(
+            &word,
+            "this is a prompt and no program: give the command alone",
+        ));
     }
     let program = name_of(&word);
     match program.as_str() {
@@ -232,6 +251,48 @@ fn start(
             Ok(Source::Program(word))
         }
     }
+}
+
+fn is_address(text: &str) -> bool {
+    text.starts_with("http://") || text.starts_with("https://")
+}
+
+/// The scheme of a link that is neither an address nor a source: `cursor://…`, `vscode:…`.
+fn link(word: &str) -> Option<&str> {
+    let (scheme, rest) = word.split_once(':')?;
+    // One letter is a drive.
+    let said = scheme.len() > 1
+        && scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+        && scheme
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c));
+    let is_link = rest.starts_with("//") || scheme.starts_with("vscode");
+    (said && is_link && !names_source(word)).then_some(scheme)
+}
+
+/// What shells write before a command is typed.
+const PROMPTS: [&str; 5] = ["$", "%", "❯", "➜", ">"];
+
+/// Programs that run packages, images or files, and shells.
+const RUNNERS: [&str; 20] = [
+    "npx", "bunx", "pnpx", "npm", "pnpm", "yarn", "bun", "deno", "node", "uvx", "uv", "pipx",
+    "docker", "podman", "nerdctl", "cmd", "sh", "bash", "env", "sudo",
+];
+
+/// Whether a word is the name of a program that runs others, with or without its folder.
+fn is_runner(word: &str) -> bool {
+    let name = name_of(word);
+    RUNNERS.contains(&&*name) || python::is_interpreter(&name)
+}
+
+/// Whether one word is a whole command line. A path may have blanks itself.
+fn is_line(text: &str) -> bool {
+    let Some((first, _)) = text.split_once(' ') else {
+        return false;
+    };
+    let drive = matches!(first.as_bytes(), [letter, b':', b'\\' | b'/', ..] if letter.is_ascii_alphabetic());
+    let path = drive || first.starts_with(['/', '~']);
+    !path || text.contains(['"', '\'']) || is_runner(first)
 }
 
 fn not_a_server(program: &str) -> PastedError {

@@ -21,6 +21,7 @@ fn secrets_of_a_container_are_those_that_its_label_marks() {
     let template = Template::of_container(&server, &container).unwrap();
     let shown = redact("visible hunter2=of-it /bin", &template.secrets());
     assert_eq!(shown, format!("visible {REDACTED} /bin"));
+    assert!(template.gives("TOKEN") && !template.gives("TOK") && !template.gives("ABSENT"));
 }
 
 /// As Podman tells of a container, which was asked for these by its mounts.

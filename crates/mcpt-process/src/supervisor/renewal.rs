@@ -107,7 +107,7 @@ async fn try_out(mut spec: Spec, run: &RunFolder, port: u16) -> io::Result<NotRe
         return std::future::pending().await;
     };
     // What it was given has started it before.
-    let failure = failure.with_log(&own_log(&new, &secrets), |_| true);
+    let failure = failure.with_log(&own_log(&new, &secrets), &secrets, |_| true);
     trial.undo().await;
     drop(over);
     Ok(NotRenewed {

@@ -5,7 +5,10 @@ use std::collections::VecDeque;
 
 use serde_json::Value;
 
-use super::{PastedError, carriers::Found, in_text, javascript, options::Known, refused, start};
+use super::{
+    PastedError, carriers::Found, in_text, is_line, is_runner, javascript, options::Known, refused,
+    start,
+};
 use crate::{RemoteKind, Source, client_entry, draft::Draft};
 
 const ADD: Known = Known {
@@ -69,6 +72,12 @@ const INSTALL: Known = Known {
     ],
 };
 
+/// Clients that take several variables or arguments in one word, with commas between them.
+const COMMAS: [&str; 2] = ["q", "kiro-cli"];
+
+/// Options of installers that stand behind a command that is not in quotes, and are none of the server.
+const CLIENTS: [&str; 4] = ["--client", "--clients", "--agent", "--oauth"];
+
 /// Options of Goose that a server stands behind.
 const EXTENSIONS: [&str; 3] = [
     "with-extension",
@@ -98,6 +107,12 @@ pub(super) fn source(
         let name = word.strip_prefix("--");
         name.is_some_and(|name| EXTENSIONS.contains(&name))
     };
+    if words.iter().filter(|word| is_extension(word)).count() > 1 {
+        return Err(refused(
+            program,
+            "this starts several servers: give the command or address of one",
+        ));
+    }
     let extension = words.iter().position(is_extension);
     if let Some(text) = extension.and_then(|at| words.get(at + 1)) {
         return in_text(text, draft, depth + 1);
@@ -105,7 +120,11 @@ pub(super) fn source(
     let first = words.pop_front();
     let second = words.pop_front();
     match (first.as_deref(), second.as_deref()) {
-        (Some("mcp"), Some("add")) => Adding::new(&ADD).read(words, draft, depth),
+        (Some("mcp"), Some("add")) => {
+            let mut adding = Adding::new(&ADD);
+            adding.commas = COMMAS.contains(&program);
+            adding.read(words, draft, depth)
+        }
         (Some("mcp"), Some("add-json")) => {
             let mut rest: Vec<String> = Vec::new();
             while !words.is_empty() {
@@ -148,6 +167,8 @@ struct Adding {
     name: Option<String>,
     command: Option<String>,
     args: Vec<String>,
+    /// Whether commas are between variables, and between arguments.
+    commas: bool,
 }
 
 impl Adding {
@@ -158,6 +179,7 @@ impl Adding {
             name: None,
             command: None,
             args: Vec::new(),
+            commas: false,
         }
     }
 
@@ -169,8 +191,9 @@ impl Adding {
     ) -> Result<Source, PastedError> {
         // The name that clients ask for stands before the server; installers take it as an option.
         let mut names = usize::from(self.known.program == ADD.program);
+        let mut ended = false;
         loop {
-            let ended = words.front().is_some_and(|word| word == "--");
+            ended |= words.front().is_some_and(|word| word == "--");
             if let Some(given) = self.known.next(&mut words)? {
                 given.note_unknown(self.known, draft);
                 self.take(given.name, given.value, &mut words, draft)?;
@@ -191,19 +214,20 @@ impl Adding {
         }
         if let Some(command) = self.command.take() {
             let mut all = VecDeque::from(self.args);
-            if command.contains(' ') && all.is_empty() {
+            if is_line(&command) && all.is_empty() {
                 return in_text(&command, draft, depth + 1);
             }
             all.push_front(command);
             return start(all, draft, depth + 1);
         }
-        self.target(words, draft, depth)
+        self.target(words, ended, draft, depth)
     }
 
-    /// What is to be added, and the options that may follow it.
+    /// What is to be added, and the options that may follow it; none do behind the sign that options have ended.
     fn target(
         mut self,
         mut words: VecDeque<String>,
+        ended: bool,
         draft: &mut Draft,
         depth: usize,
     ) -> Result<Source, PastedError> {
@@ -221,8 +245,21 @@ impl Adding {
                 ["env", "e", "type", "header", "timeout", "scope"].contains(&name)
             })
         });
-        let line = word.contains(' ') && (installs || only_options);
+        let line = is_line(&word) && (installs || only_options);
         if !address && !line && !installs {
+            return start(words, draft, depth + 1);
+        }
+        if installs && !address && words.len() > 1 && (ended || is_runner(&word)) {
+            let of_installer = |word: &String| {
+                let name = word.split('=').next().unwrap_or_default();
+                CLIENTS.contains(&name)
+            };
+            if !ended && words.iter().any(of_installer) {
+                return Err(refused(
+                    &word,
+                    "whose options follow it cannot be told: put the command of the server in quotes",
+                ));
+            }
             return start(words, draft, depth + 1);
         }
         words.pop_front();
@@ -232,7 +269,13 @@ impl Adding {
                     given.note_unknown(self.known, draft);
                     self.take(given.name, given.value, &mut words, draft)?;
                 }
-                None => drop(words.pop_front()),
+                None if words.is_empty() => {}
+                None => {
+                    return Err(refused(
+                        self.known.program,
+                        "more follows what is to be added: put the command of the server in quotes",
+                    ));
+                }
             }
         }
         if let Some(name) = self.name.take() {
@@ -260,10 +303,10 @@ impl Adding {
     ) -> Result<(), PastedError> {
         match name {
             "e" | "env" => {
-                variables(&value, draft);
+                variables(&value, self.commas, draft);
                 // Several may follow one option.
                 while let Some(word) = words.front().filter(|word| is_variable(word)) {
-                    variables(word, draft);
+                    variables(word, self.commas, draft);
                     words.pop_front();
                 }
             }
@@ -282,7 +325,7 @@ impl Adding {
                 .push(format!("Authorization: Bearer ${{{value}}}")),
             "n" | "name" => self.name = Some(value),
             "command" => self.command = Some(value),
-            "args" => self.args.extend(arguments(&value)?),
+            "args" => self.args.extend(arguments(&value, self.commas)?),
             _ => {}
         }
         Ok(())
@@ -296,11 +339,11 @@ fn is_variable(word: &str) -> bool {
     })
 }
 
-/// `NAME=VALUE`, or several with commas between them.
-fn variables(text: &str, draft: &mut Draft) {
+/// `NAME=VALUE`, or several with commas between them where the client takes that.
+fn variables(text: &str, commas: bool, draft: &mut Draft) {
     let parts: Vec<&str> = text.split(',').collect();
     // A comma may belong to a value.
-    let all = if parts.iter().all(|part| is_variable(part.trim())) {
+    let all = if commas && parts.iter().all(|part| is_variable(part.trim())) {
         parts
     } else {
         vec![text]
@@ -315,8 +358,8 @@ fn variables(text: &str, draft: &mut Draft) {
     }
 }
 
-/// Arguments in one word: a list in JSON, or with commas or blanks between them.
-fn arguments(text: &str) -> Result<Vec<String>, PastedError> {
+/// Arguments in one word: a list in JSON, or with blanks between them, or commas where the client takes that.
+fn arguments(text: &str, commas: bool) -> Result<Vec<String>, PastedError> {
     if text.starts_with('[')
         && let Ok(Value::Array(items)) = serde_json::from_str(text)
     {
@@ -325,6 +368,9 @@ fn arguments(text: &str) -> Result<Vec<String>, PastedError> {
     }
     if text.contains(' ') {
         return super::split(text);
+    }
+    if !commas {
+        return Ok(vec![text.to_owned()]);
     }
     Ok(text.split(',').map(str::to_owned).collect())
 }

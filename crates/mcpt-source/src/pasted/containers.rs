@@ -300,7 +300,16 @@ pub(crate) fn volume(value: &str, draft: &mut Draft) {
 
 /// The colon between the two folders: none in a variable, and none of a drive.
 fn separator(value: &str) -> Option<usize> {
-    let drive = value.get(1..3) == Some(":\\");
+    // With `/` behind its colon, only what follows tells a drive from a named volume: `C:/Users:/data`, `data:/data:ro`.
+    let letter = value.starts_with(|c: char| c.is_ascii_alphabetic());
+    let drive = letter
+        && match value.get(1..3) {
+            Some(":\\") => true,
+            Some(":/") => value[2..]
+                .split_once(':')
+                .is_some_and(|(_, rest)| rest.starts_with(['/', '\\'])),
+            _ => false,
+        };
     let mut depth = 0_u32;
     for (at, c) in value.char_indices() {
         match c {

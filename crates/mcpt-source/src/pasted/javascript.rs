@@ -125,6 +125,7 @@ const DENO: Known = Known {
         "S",
         "P",
         "permission-set",
+        "env-file",
         "no-config",
         "no-npm",
         "no-remote",
@@ -132,15 +133,7 @@ const DENO: Known = Known {
         "y",
         "yes",
     ],
-    values: &[
-        "config",
-        "c",
-        "import-map",
-        "lock",
-        "env-file",
-        "location",
-        "preload",
-    ],
+    values: &["config", "c", "import-map", "lock", "location", "preload"],
 };
 
 /// Packages that run a file of this machine and are no server themselves.
@@ -165,25 +158,27 @@ pub(super) fn source(
         // These take options before the word that says what they do, too.
         asked.take(known, &mut words, draft)?;
     }
+    let mut npm = false;
     match (program, words.front().map(String::as_str)) {
         ("npx" | "pnpx" | "bunx", _) => {}
         ("npm", Some("exec" | "x")) | ("bun", Some("x")) | ("pnpm" | "yarn", Some("dlx")) => {
             words.pop_front();
+            npm = program == "npm";
         }
         ("deno", Some("run" | "x")) => {
             words.pop_front();
             return deno(words, draft);
-        }
-        ("bun", Some(_)) => {
-            draft.pass_all();
-            draft.args(words);
-            return Ok(Source::Program(program.to_owned()));
         }
         (_, Some("install" | "i" | "add" | "ci")) => {
             return Err(refused(
                 program,
                 "this installs something and starts no server: name the package itself, as npm:NAME",
             ));
+        }
+        ("bun", Some(_)) => {
+            draft.pass_all();
+            draft.args(words);
+            return Ok(Source::Program(program.to_owned()));
         }
         _ => {
             return Err(refused(
@@ -192,7 +187,14 @@ pub(super) fn source(
             ));
         }
     }
+    let signs = |words: &VecDeque<String>| words.iter().filter(|word| *word == "--").count();
+    let before = signs(&words);
     asked.take(known, &mut words, draft)?;
+    if npm && signs(&words) == before {
+        // npm takes the first one away wherever it is; npx leaves one behind the package.
+        let sign = words.iter().position(|word| word == "--");
+        sign.map(|at| words.remove(at));
+    }
     run(known, asked, words, draft, depth)
 }
 
@@ -218,6 +220,10 @@ impl Asked {
                 "registry" | "userconfig" => draft.note(
                     "the registry that the command names is left out: packages come from the one that this machine is set to",
                 ),
+                "no-install" | "no" | "prefix" | "ignore-scripts" | "tag" => draft.note(format!(
+                    "{} is given {}, which is left out: the package is fetched from a registry, in the version that is named",
+                    known.program, given.name
+                )),
                 _ => given.note_unknown(known, draft),
             }
         }
@@ -339,8 +345,10 @@ pub(super) fn package(word: &str) -> Result<NpmPackage, PastedError> {
 }
 
 fn deno(mut words: VecDeque<String>, draft: &mut Draft) -> Result<Source, PastedError> {
-    while let Some(given) = DENO.next(&mut words)? {
-        given.note_unknown(&DENO, draft);
+    let all = words.clone();
+    let mut given = Vec::new();
+    while let Some(option) = DENO.next(&mut words)? {
+        given.push(option);
     }
     let Some(word) = words.pop_front() else {
         return Err(PastedError::Missing {
@@ -350,6 +358,9 @@ fn deno(mut words: VecDeque<String>, draft: &mut Draft) -> Result<Source, Pasted
     };
     draft.pass_all();
     if let Some(name) = word.strip_prefix("npm:") {
+        for option in given {
+            option.note_unknown(&DENO, draft);
+        }
         let package = package(name)?;
         draft.note("the package is run by Node.js and not by Deno");
         draft.args(words);
@@ -361,7 +372,8 @@ fn deno(mut words: VecDeque<String>, draft: &mut Draft) -> Result<Source, Pasted
             "only packages of an npm registry can be run: name one as npm:NAME",
         ));
     }
-    draft.args(["run".to_owned(), word]);
-    draft.args(words);
+    // Deno itself runs it, with the rights that it is given.
+    draft.args(["run".to_owned()]);
+    draft.args(all);
     Ok(Source::Program("deno".to_owned()))
 }

@@ -13,13 +13,14 @@ use super::PastedError;
 use crate::{Recipe, client_entry, client_file, draft::Draft};
 
 /// What is in the path of such a link.
-const PLACES: [&str; 8] = [
+const PLACES: [&str; 9] = [
     "mcp/install",
     "mcp%2Finstall",
     "mcp%2finstall",
     "install-mcp",
     "mcp-install",
     "mcp/add",
+    "add_mcp",
     "goose://extension",
     "/redirect",
 ];
@@ -44,6 +45,8 @@ struct Link {
     /// The server in JSON.
     config: Option<Value>,
     inputs: Vec<Map<String, Value>>,
+    /// A part of it that cannot be read.
+    broken: Option<&'static str>,
     words: Vec<String>,
     variables: Vec<String>,
     url: Option<String>,
@@ -73,11 +76,15 @@ impl Link {
         let mut link = Self::default();
         for pair in query.split('&') {
             let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let encoded = value;
             let value = decoded(value);
             match key {
-                "name" => link.name = Some(value),
-                "config" => link.config = Some(json(&value).unwrap_or_default()),
-                "inputs" => link.inputs = serde_json::from_str(&value).unwrap_or_default(),
+                "name" => link.name = Some(in_form(encoded)),
+                "config" | "servers" => link.config = Some(json(encoded).unwrap_or_default()),
+                "inputs" => match serde_json::from_str(&in_form(encoded)) {
+                    Ok(inputs) => link.inputs = inputs,
+                    Err(_) => link.broken = Some("the link's inputs are no list of objects"),
+                },
                 "cmd" => link.words.insert(0, value),
                 "arg" => link.words.push(value),
                 // A name, and what is said of it.
@@ -95,6 +102,9 @@ impl Link {
     }
 
     fn recipe(self) -> Result<Recipe, PastedError> {
+        if let Some(broken) = self.broken {
+            return Err(PastedError::Json(broken.to_owned()));
+        }
         let mut draft = Draft::default();
         let mut entry = match self.config {
             Some(Value::Object(members)) => members,
@@ -106,6 +116,14 @@ impl Link {
             None => self.entry(),
         };
         draft.name = self.name;
+        // A whole file of a client.
+        if let Some(Value::Object(servers)) = entry.get("mcpServers") {
+            if servers.len() != 1 {
+                let names = servers.keys().take(10).cloned();
+                return Err(PastedError::Servers(names.collect()));
+            }
+            entry = servers.clone();
+        }
         // Some links have the name around the server as a file has it.
         if !["command", "url", "serverUrl", "httpUrl"]
             .iter()
@@ -147,14 +165,26 @@ impl Link {
     }
 }
 
+/// A value in which a plus sign is a blank, as forms have it.
+fn in_form(text: &str) -> String {
+    decoded(&text.replace('+', " "))
+}
+
 fn decoded(text: &str) -> String {
     percent_decode_str(text).decode_utf8_lossy().into_owned()
 }
 
-/// A document as it stands, or in base64 of either alphabet, of which some have it percent-encoded inside.
-fn json(value: &str) -> Option<Value> {
+/// A document as it stands, or in base64 of either alphabet, of which some have it percent-encoded inside; percent-encoded as it
+/// is in the link.
+fn json(encoded: &str) -> Option<Value> {
+    let value = decoded(encoded);
     let text = if value.trim_start().starts_with('{') {
-        value.to_owned()
+        // A blank is encoded as a plus sign where all is encoded.
+        if encoded.trim_start().starts_with('{') {
+            value
+        } else {
+            in_form(encoded)
+        }
     } else {
         // A plus sign in a query is a blank to many.
         let packed = value.replace(' ', "+");

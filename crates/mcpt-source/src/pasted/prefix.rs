@@ -3,10 +3,29 @@
 use std::collections::VecDeque;
 
 use super::{
-    PastedError, name_of, refused, starters,
+    PastedError, name_of,
+    options::Known,
+    refused, starters,
     words::{Shell, Words},
 };
 use crate::draft::Draft;
+
+const SUDO: Known = Known {
+    program: "sudo",
+    flags: &[
+        "E",
+        "preserve-env",
+        "H",
+        "set-home",
+        "n",
+        "non-interactive",
+        "S",
+        "stdin",
+        "b",
+        "background",
+    ],
+    values: &["u", "user", "g", "group", "D", "chdir"],
+};
 
 /// A command before the last one, which may do nothing but set variables: `export A=b`, `set A=b`, `$env:A='b'`, `set -x A b`.
 ///
@@ -107,7 +126,7 @@ pub(super) fn only_sets(shell: Shell, words: &Words, draft: &mut Draft) -> Resul
 
 fn several(words: &Words) -> PastedError {
     // Variables have values, which are nobody's business.
-    let program = words.iter().find(|word| !word.contains('='));
+    let program = words.first().filter(|word| !word.contains('='));
     PastedError::Several(
         program
             .map(|word| word.chars().take(40).collect())
@@ -158,6 +177,9 @@ pub(super) fn strip(
             }
             "sudo" => {
                 words.pop_front();
+                while let Some(given) = SUDO.next(words)? {
+                    given.note_unknown(&SUDO, draft);
+                }
                 draft.note("sudo is left out: the server runs as an ordinary user");
             }
             shell @ ("sh" | "bash" | "zsh" | "fish" | "dash" | "cmd" | "powershell" | "pwsh") => {
@@ -221,7 +243,7 @@ fn shell_text(shell: &str, words: &mut VecDeque<String>) -> Result<Option<String
             {
                 return Ok(words.pop_front());
             }
-            (_, "-l" | "-i") => {}
+            (_, "-l" | "-i" | "--login" | "--norc" | "--noprofile" | "--posix") => {}
             _ => {
                 return Err(refused(
                     shell,

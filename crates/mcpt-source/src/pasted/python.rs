@@ -4,7 +4,7 @@ mod known;
 
 use std::{collections::VecDeque, path::Path};
 
-use self::known::{PIPX, PYTHON, UV_RUN, UV_RUN_MODULE, UVX};
+use self::known::{PIPX, PYTHON, UV_RUN, UV_RUN_OWN, UVX};
 use super::{PastedError, carriers, options::Known, refuse_blank, refused};
 use crate::{PypiPackage, Source, draft::Draft};
 
@@ -308,12 +308,12 @@ fn uv(mut words: VecDeque<String>, draft: &mut Draft, depth: usize) -> Result<So
         // These are known to `uv run` alone.
         let own = words.front().and_then(|word| {
             let name = word.trim_start_matches('-');
-            (word.starts_with('-') && UV_RUN_MODULE.contains(&name)).then(|| name.to_owned())
+            (word.starts_with('-') && UV_RUN_OWN.contains(&name)).then(|| name.to_owned())
         });
         if let Some(own) = own {
             words.pop_front();
             let value = words.pop_front();
-            if own != "extra" {
+            if matches!(own.as_str(), "m" | "module") {
                 module = value;
                 break;
             }

@@ -2,7 +2,7 @@
 
 use super::PastedError;
 use crate::{
-    Recipe,
+    Note, Recipe,
     client_file::{self, ClientFile, ClientFileError, Grammar},
 };
 
@@ -86,6 +86,7 @@ fn only(file: ClientFile) -> Result<Recipe, PastedError> {
     }
     let server = servers.remove(0);
     let mut recipe = *server.recipe?;
+    recipe.notes.extend(file.notes.into_iter().map(Note));
     if server.place.is_empty() && server.name == UNNAMED {
         recipe.name = None;
     }

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::{PastedError, options::Known, refused};
+use super::{PastedError, is_runner, options::Known, refused};
 use crate::draft::Draft;
 
 /// What a starter gives to what it starts.
@@ -94,7 +94,7 @@ const STARTERS: &[Starter] = &[
         ..starter("volta", &[], &["node", "npm", "yarn", "pnpm"])
     },
     Starter {
-        verbs: &["exec", "run"],
+        verbs: &["exec"],
         words: 1,
         gives: Gives::Runtime,
         ..starter("nvm", &["silent", "no-progress"], &[])
@@ -110,13 +110,28 @@ const STARTERS: &[Starter] = &[
         gives: Gives::Variables,
         ..starter("direnv", &[], &[])
     },
+    Starter {
+        gives: Gives::Variables,
+        ..starter(
+            "env-cmd",
+            &[
+                "no-override",
+                "fallback",
+                "use-shell",
+                "silent",
+                "verbose",
+                "expand-envs",
+                "x",
+            ],
+            &["f", "file", "e", "environments", "r", "rc-file"],
+        )
+    },
     with_sign("mise", &["exec", "x"], Gives::Runtime),
     with_sign("rtx", &["exec", "x"], Gives::Runtime),
     with_sign("flox", &["activate"], Gives::Runtime),
     with_sign("devbox", &["run"], Gives::Runtime),
     with_sign("dotenv", &[], Gives::Variables),
     with_sign("dotenvx", &["run"], Gives::Variables),
-    with_sign("env-cmd", &[], Gives::Variables),
     with_sign("op", &["run"], Gives::Variables),
     with_sign("doppler", &["run"], Gives::Variables),
     with_sign("infisical", &["run"], Gives::Variables),
@@ -173,8 +188,13 @@ impl Starter {
             }
         }
         if self.behind_sign {
-            let at = words.iter().position(|word| word == "--");
-            words.drain(..=at.ok_or_else(unclear)?);
+            // What gives variables names no runtime: a runner there is the command, and a sign behind it is its own.
+            let begins = |word: &String| self.gives == Gives::Variables && is_runner(word);
+            let at = words.iter().position(|word| word == "--" || begins(word));
+            words.drain(..at.ok_or_else(unclear)?);
+            if words.front().is_some_and(|word| word == "--") {
+                words.pop_front();
+            }
             return Ok(());
         }
         let mut sign = false;

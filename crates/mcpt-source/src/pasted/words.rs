@@ -61,12 +61,23 @@ fn without_frame(text: &str) -> String {
         text = inside;
     }
     for prompt in ["$ ", "% ", "> ", "❯ ", "➜ ", "PS> "] {
-        if let Some(rest) = text.strip_prefix(prompt) {
-            text = rest;
-            break;
+        if text.starts_with(prompt) {
+            return without_prompts(text, prompt);
         }
     }
     without_folder_prompt(text).trim().to_owned()
+}
+
+/// Without the prompt of each line that begins a command, and the one that shells show where a command goes on.
+fn without_prompts(text: &str, prompt: &str) -> String {
+    let mut lines: Vec<&str> = Vec::new();
+    for line in text.lines() {
+        let goes_on = lines.last().is_some_and(|line| line.ends_with('\\'));
+        let shown = if goes_on { "> " } else { prompt };
+        let rest = line.trim_start().strip_prefix(shown);
+        lines.push(rest.unwrap_or(line));
+    }
+    lines.join("\n").trim().to_owned()
 }
 
 /// Without a prompt of Windows that names a folder: `C:\Users\me>`, `PS C:\>`.
@@ -243,13 +254,14 @@ impl Reader {
         Err(PastedError::Shell("`$(…)`"))
     }
 
-    /// `–y` is `-y`, `–yes` is `--yes`; the sign has been read.
+    /// `–y` is `-y`, `–yes` is `--yes`, and one alone is `--`; the sign has been read.
     fn dash(&mut self) {
         let letter = self.peek(0).is_some_and(char::is_alphanumeric);
         let alone = !self
             .peek(1)
             .is_some_and(|c| c.is_alphanumeric() || c == '-');
-        let dashes = if letter && !alone { "--" } else { "-" };
+        let sign = self.peek(0).is_none_or(char::is_whitespace);
+        let dashes = if sign || letter && !alone { "--" } else { "-" };
         self.word.get_or_insert_default().push_str(dashes);
     }
 

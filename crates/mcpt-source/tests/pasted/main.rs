@@ -3,6 +3,7 @@
 mod carriers;
 mod clients;
 mod containers;
+mod lookalikes;
 mod npm;
 mod python;
 mod readmes;

@@ -73,7 +73,7 @@ fn runners_of_npm_packages() {
             "npm exec -- @scope/thing --flag",
             "npm:@scope/thing [--flag]",
         ),
-        ("npm x --yes repomix -- --mcp", "npm:repomix [-- --mcp]"),
+        ("npm x --yes repomix -- --mcp", "npm:repomix [--mcp]"),
         ("bunx -y repomix --mcp", "npm:repomix [--mcp]"),
         ("bun x @scope/thing@1.2.3", "npm:@scope/thing@1.2.3"),
         (

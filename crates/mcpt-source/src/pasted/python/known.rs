@@ -28,7 +28,6 @@ pub(super) const UVX: Known = Known {
         "no-python-downloads",
         "no-env-file",
         "system-certs",
-        "allow-insecure-host",
         "no-build",
         "no-binary",
     ],
@@ -66,6 +65,7 @@ pub(super) const UVX: Known = Known {
         "keyring-provider",
         "color",
         "torch-backend",
+        "allow-insecure-host",
     ],
 };
 
@@ -104,7 +104,8 @@ pub(super) const UV_RUN: Known = Known {
     values: UVX.values,
 };
 
-pub(super) const UV_RUN_MODULE: [&str; 3] = ["m", "module", "extra"];
+/// Options with a value that `uv run` has alone.
+pub(super) const UV_RUN_OWN: [&str; 6] = ["m", "module", "extra", "package", "group", "only-group"];
 
 pub(super) const PIPX: Known = Known {
     program: "pipx run",
