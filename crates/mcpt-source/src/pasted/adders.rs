@@ -76,7 +76,7 @@ const INSTALL: Known = Known {
 const COMMAS: [&str; 2] = ["q", "kiro-cli"];
 
 /// Options of installers that stand behind a command that is not in quotes, and are none of the server.
-const CLIENTS: [&str; 4] = ["--client", "--clients", "--agent", "--oauth"];
+const CLIENTS: [&str; 4] = ["client", "clients", "agent", "oauth"];
 
 /// Options of Goose that a server stands behind.
 const EXTENSIONS: [&str; 3] = [
@@ -251,8 +251,9 @@ impl Adding {
         }
         if installs && !address && words.len() > 1 && (ended || is_runner(&word)) {
             let of_installer = |word: &String| {
-                let name = word.split('=').next().unwrap_or_default();
-                CLIENTS.contains(&name)
+                let name = word.strip_prefix("--");
+                let name = name.and_then(|name| name.split('=').next());
+                name.is_some_and(|name| CLIENTS.contains(&name))
             };
             if !ended && words.iter().any(of_installer) {
                 return Err(refused(

@@ -10,6 +10,9 @@ use super::{
 };
 use crate::draft::Draft;
 
+/// Options of shells, without dashes, that say nothing of what they run.
+const OF_SHELLS: [&str; 4] = ["login", "norc", "noprofile", "posix"];
+
 const SUDO: Known = Known {
     program: "sudo",
     flags: &[
@@ -243,7 +246,11 @@ fn shell_text(shell: &str, words: &mut VecDeque<String>) -> Result<Option<String
             {
                 return Ok(words.pop_front());
             }
-            (_, "-l" | "-i" | "--login" | "--norc" | "--noprofile" | "--posix") => {}
+            (_, "-l" | "-i") => {}
+            (_, option)
+                if option
+                    .strip_prefix("--")
+                    .is_some_and(|name| OF_SHELLS.contains(&name)) => {}
             _ => {
                 return Err(refused(
                     shell,
