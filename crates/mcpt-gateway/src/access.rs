@@ -16,7 +16,7 @@ use hyper::{HeaderMap, Request, Response, StatusCode, header::ORIGIN, http::uri:
 use mcpt_protocol::{AccessRules, Refused, is_preflight};
 
 pub(crate) use self::{
-    caller::{Caller, PassedOwner, permission, principal_of, tell_caller},
+    caller::{Caller, PassedOwner, permission, principal_of, tell_caller, told_as},
     credentials::CredentialFault,
     filtered::Filtered,
     followed::Followed,

@@ -49,6 +49,7 @@ use crate::{
     directory::Directory,
     limits::Limiter,
     noted::Noted,
+    passing::PassedRoom,
     peers::PeerAddresses,
     refusal::Refusal,
     relay::{Answer, Forwarded, Until},
@@ -71,6 +72,8 @@ pub(crate) struct Exchange {
     pub(crate) translation: Arc<Translation>,
     /// The other replicas of the gateway.
     pub(crate) others: Arc<PeerAddresses>,
+    /// Room for what has come by them.
+    pub(crate) passed: Arc<PassedRoom>,
     /// Counts calls.
     pub(crate) limiter: Arc<Limiter>,
     /// Where calls are recorded.

@@ -23,6 +23,7 @@ mod observed;
 mod older_clients;
 mod outer;
 mod pages;
+mod passing;
 mod peers;
 mod place;
 mod protected;

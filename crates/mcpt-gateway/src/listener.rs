@@ -29,6 +29,7 @@ use crate::{
     metrics_api::{self, MetricsApiError},
     older_clients::OlderClients,
     pages::{Pages, Told},
+    passing::MOST_PASSED,
     peers::{self, PeerAddresses},
     sets::KnownSets,
     sources,
@@ -38,8 +39,10 @@ use crate::{
     translate::Translation,
 };
 
-/// Most connections to the gateway's own pages.
+/// Most connections to the gateway's own pages, beside those of what other replicas have passed on.
 const ADMIN_CONNECTIONS: usize = 256;
+/// How long they may take to end when the gateway does.
+const PAGES_END_WITHIN: Duration = Duration::from_secs(1);
 /// How often what was not used for a while is looked for.
 const SWEEP_EVERY: Duration = Duration::from_secs(5);
 
@@ -181,7 +184,9 @@ impl Gateway {
             admin.port(),
             &mut background,
         );
-        background.spawn(serve_pages(pages, admin, Arc::clone(&stages.pages)));
+        let to_pages = Connections::at_most(ADMIN_CONNECTIONS + MOST_PASSED);
+        let served = serve_pages(to_pages.clone(), pages, admin, Arc::clone(&stages.pages));
+        background.spawn(served);
         if let Some((listener, tls, address)) = metrics_api {
             tracing::info!(%address, "metrics API listens");
             let pages = Arc::clone(&stages.pages);
@@ -204,12 +209,16 @@ impl Gateway {
                 drop(tokio::time::timeout(grace / 2, connections.leave()).await);
                 connections.stop();
                 connections.closed().await;
+                // Those whose clients are at other replicas.
+                exchange.passed.ends().await;
                 exchange.end_sessions_of_own().await;
             };
             if tokio::time::timeout(grace, drained).await.is_err() {
                 tracing::warn!("requests still in progress are cut off");
             }
             replicas.leave().await;
+            to_pages.stop();
+            drop(tokio::time::timeout(PAGES_END_WITHIN, to_pages.closed()).await);
         };
         tokio::join!(connections.serve_on(&workers, listener, service), end);
         Ok(())
@@ -217,7 +226,12 @@ impl Gateway {
 }
 
 /// Serves the gateway's own pages.
-async fn serve_pages(listener: TcpListener, address: SocketAddr, pages: Arc<Pages>) {
+async fn serve_pages(
+    connections: Connections,
+    listener: TcpListener,
+    address: SocketAddr,
+    pages: Arc<Pages>,
+) {
     let rules = AccessRules::for_listener(address);
     let access = Arc::new(Access::new(rules, Arc::default()));
     let service = service_fn(move |request: Request<Incoming>| {
@@ -232,7 +246,6 @@ async fn serve_pages(listener: TcpListener, address: SocketAddr, pages: Arc<Page
             })
         }
     });
-    let connections = Connections::at_most(ADMIN_CONNECTIONS);
     connections.serve(listener, service).await;
 }
 
@@ -276,6 +289,7 @@ fn stages(
         rounds: Arc::clone(&rounds),
         translation: Arc::<Translation>::default(),
         others,
+        passed: Arc::default(),
         limiter: Arc::clone(&limiter),
         audit: audit.clone(),
         closing: closing.clone(),

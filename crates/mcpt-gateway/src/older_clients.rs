@@ -34,6 +34,7 @@ pub(crate) use self::{inside::CalledAt, passed::MAX_MESSAGE};
 use crate::{
     access::principal_of,
     exchange::{BodyBudget, Exchange},
+    passing::PassedRoom,
     peers::PeerAddresses,
     refusal::{Refusal, page},
     relay::GatewayBody,
@@ -50,6 +51,7 @@ const SESSION: &str = "sessionId=";
 pub(crate) struct OlderClients {
     keys: Arc<SessionKeys>,
     others: Arc<PeerAddresses>,
+    room: Arc<PassedRoom>,
     bodies: Arc<BodyBudget>,
     /// The number of this replica.
     replica: u64,
@@ -89,6 +91,7 @@ impl OlderClients {
         Self {
             keys: Arc::clone(&exchange.keys),
             others: Arc::clone(&exchange.others),
+            room: Arc::clone(&exchange.passed),
             bodies: Arc::clone(&exchange.bodies),
             replica: exchange.replica(),
             closing: exchange.closing.clone(),

@@ -191,6 +191,12 @@ impl Pages {
             Some(Told::Legs) => MAX_TOLD,
             None => 0,
         };
+        // What a client may send grows at most so much as text in JSON, sealed.
+        let message = self.bodies.max_body().saturating_mul(3);
+        let most = match told {
+            Some(Told::Round | Told::Older | Told::OlderSession) => most.max(message),
+            Some(Told::Shares | Told::Legs) | None => most,
+        };
         let body = Limited::new(request.into_body(), most).collect().await;
         let Ok(body) = body.map(Collected::to_bytes) else {
             return page(StatusCode::FORBIDDEN, "text/plain", NO_REPLICA);

@@ -3,6 +3,8 @@
 //! Nothing depends on it but where new sessions begin. A replica that does not answer is counted as it last was, until its
 //! address is gone. Of a call that goes on in another round they are asked only when its next round comes by.
 
+mod addresses;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     io,
@@ -15,20 +17,17 @@ use std::{
     time::Duration,
 };
 
-use arc_swap::ArcSwap;
 use bytes::Bytes;
-use futures_util::{
-    future::join_all,
-    stream::{FuturesUnordered, StreamExt as _},
-};
+use futures_util::future::join_all;
 use http_body_util::Empty;
 use hyper::{Request, StatusCode, header::HOST};
-use mcpt_gateway_api::{ROUNDS_PATH, RoundPage, RoundsPage, SESSIONS_PATH};
+use mcpt_gateway_api::SESSIONS_PATH;
 use mcpt_http::client::{self, ExchangeError};
-use mcpt_routing::{EndpointId, RoundKey, Sightings};
+use mcpt_routing::Sightings;
 use serde::de::DeserializeOwned;
 use tokio::time::{Instant, MissedTickBehavior};
 
+pub(crate) use self::addresses::{Holder, PeerAddresses};
 use crate::{aggregate::Replicas, directory::Directory};
 
 const EVERY: Duration = Duration::from_secs(1);
@@ -117,86 +116,6 @@ impl FromStr for Peers {
     }
 }
 
-/// Where the replicas are, as of the last time that was asked.
-#[derive(Debug, Default)]
-pub(crate) struct PeerAddresses(ArcSwap<Vec<SocketAddr>>);
-
-impl PeerAddresses {
-    /// All that answered lately.
-    pub(crate) fn alive(&self) -> Vec<SocketAddr> {
-        self.0.load().to_vec()
-    }
-
-    /// Notes who answers now, of those `before`; others may have come meanwhile.
-    fn turn(&self, before: &[SocketAddr], alive: &[SocketAddr]) {
-        self.0.rcu(|known| {
-            let new = known.iter().filter(|known| !before.contains(known));
-            let new = new.filter(|new| !alive.contains(new));
-            alive.iter().chain(new).copied().collect::<Vec<_>>()
-        });
-    }
-
-    /// Notes one that says by itself where it is.
-    pub(crate) fn met(&self, address: SocketAddr) {
-        self.0.rcu(|known| {
-            let mut known = known.to_vec();
-            if !known.contains(&address) {
-                known.push(address);
-            }
-            known
-        });
-    }
-
-    /// Notes that one does not answer.
-    pub(crate) fn lost(&self, address: SocketAddr) {
-        self.0.rcu(|known| {
-            let left = known.iter().filter(|known| **known != address);
-            left.copied().collect::<Vec<_>>()
-        });
-    }
-
-    /// Which instance waits for the next round of a call, as soon as one replica knows it.
-    pub(crate) async fn who_asked(&self, state: RoundKey) -> Option<EndpointId> {
-        let path = format!("{ROUNDS_PATH}/{state}");
-        let known = |_, page: RoundPage| Some(EndpointId::new(&page.endpoint?));
-        self.first(path, known).await
-    }
-
-    /// Where the replica is that draws this number for the calls that it has parked.
-    pub(crate) async fn who_has_rounds(&self, replica: u64) -> Option<SocketAddr> {
-        let path = format!("{ROUNDS_PATH}/of/{replica}");
-        let here = |address, page: RoundsPage| page.here.then_some(address);
-        self.first(path, here).await
-    }
-
-    /// What the first replica says that knows something.
-    async fn first<P: DeserializeOwned, T>(
-        &self,
-        path: String,
-        known: impl Fn(SocketAddr, P) -> Option<T>,
-    ) -> Option<T> {
-        let addresses = self.alive();
-        let asked = addresses
-            .into_iter()
-            .map(async |address| (address, ask::<P>(address, path.clone()).await));
-        let mut answers: FuturesUnordered<_> = asked.collect();
-        let first = async {
-            while let Some((address, answer)) = answers.next().await {
-                match answer {
-                    Ok(page) => {
-                        if let Some(told) = known(address, page) {
-                            return Some(told);
-                        }
-                    }
-                    Err(error) => tracing::debug!(%address, %error, "a peer does not answer"),
-                }
-            }
-            None
-        };
-        tokio::time::timeout(PATIENCE, first).await.ok().flatten()
-    }
-}
-
 /// Asks the others for as long as the gateway runs, or there are any; `heard` is set once they were asked.
 pub(crate) async fn exchange(
     peers: Peers,
@@ -217,10 +136,19 @@ pub(crate) async fn exchange(
         let before = known.alive();
         let found = peers.look_up().await;
         let unknown = matches!(found, Found::Unknown(_));
-        let Asked { alive, refused } = ask_all(found, &before, &mut reports).await;
+        let mut there = before.clone();
+        if unknown {
+            there.extend(known.silent());
+        }
+        let asked = ask_all(found, &there, &mut reports).await;
+        let Asked {
+            alive,
+            silent,
+            refused,
+        } = asked;
         let mut new = alive.clone();
         new.retain(|address| !before.contains(address));
-        known.turn(&before, &alive);
+        known.turn(&before, &alive, &silent);
         if heard.load(Relaxed) {
             if peers.until_gone {
                 // It was late once, and may tell this one nothing since.
@@ -243,6 +171,7 @@ pub(crate) async fn exchange(
             heard.store(true, Relaxed);
         }
         if peers.until_gone && missed.is_gone(&alive, refused) {
+            known.turn(&[], &[], &[]);
             return;
         }
     }
@@ -265,6 +194,8 @@ impl Missed {
 struct Asked {
     /// All that answer.
     alive: Vec<SocketAddr>,
+    /// All others where somebody may be.
+    silent: Vec<SocketAddr>,
     /// Whether nobody listens at any of the others.
     refused: bool,
 }
@@ -284,7 +215,7 @@ async fn ask_all(
         }
     };
     addresses.extend(there);
-    let (mut alive, mut refused) = (Vec::new(), true);
+    let (mut alive, mut silent) = (Vec::new(), Vec::new());
     reports.retain(|address, _| addresses.contains(address));
     let asked = addresses.into_iter().map(async |address| {
         let asked = ask(address, SESSIONS_PATH.to_owned());
@@ -298,12 +229,18 @@ async fn ask_all(
                 alive.push(address);
             }
             Err(error) => {
-                refused &= error.kind() == io::ErrorKind::ConnectionRefused;
+                if error.kind() != io::ErrorKind::ConnectionRefused {
+                    silent.push(address);
+                }
                 tracing::debug!(%address, %error, "a peer does not answer");
             }
         }
     }
-    Asked { alive, refused }
+    Asked {
+        alive,
+        refused: silent.is_empty(),
+        silent,
+    }
 }
 
 async fn ask<T: DeserializeOwned>(address: SocketAddr, path: String) -> io::Result<T> {
@@ -378,7 +315,7 @@ mod tests {
         let mut missed = Missed::default();
         let mut turn = async |address| {
             let found = Found::At(BTreeSet::from([address]));
-            let Asked { alive, refused } = ask_all(found, &[], &mut reports).await;
+            let Asked { alive, refused, .. } = ask_all(found, &[], &mut reports).await;
             missed.is_gone(&alive, refused)
         };
         assert!(!turn(late).await);
@@ -389,6 +326,18 @@ mod tests {
         let mut missed = Missed::default();
         let turns = (0..MISSES).map(|_| missed.is_gone(&[], false));
         assert_eq!(turns.filter(|gone| *gone).count(), 1, "after the last");
+    }
+
+    #[tokio::test]
+    async fn who_is_slow_for_a_turn_is_not_forgotten() {
+        let there = replica().await;
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let slow = listener.local_addr().unwrap();
+        let mut reports = BTreeMap::new();
+        let found = Found::At(BTreeSet::from([there, slow]));
+        let asked = ask_all(found, &[], &mut reports).await;
+        assert_eq!(asked.alive, [there]);
+        assert_eq!((asked.silent, asked.refused), (vec![slow], false));
     }
 
     #[test]

@@ -86,6 +86,8 @@ pub(crate) enum Refusal {
     WantsLogin(String),
     #[error("the server does not begin the session that it needs: {0}")]
     Unbegun(String),
+    #[error("the replica of this gateway that has the session or call does not answer now")]
+    ReplicaSilent,
     #[error("the body is not one JSON-RPC message")]
     NoMessage,
     #[error("requestState is not known, or of another call")]
@@ -121,6 +123,7 @@ impl Refusal {
             | Self::Busy { .. }
             | Self::Unrecorded
             | Self::Moved
+            | Self::ReplicaSilent
             | Self::Exhausted(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Limited { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Late(_) => StatusCode::GATEWAY_TIMEOUT,
@@ -145,6 +148,7 @@ impl Refusal {
             | Self::Broken
             | Self::Unusable(_)
             | Self::Moved
+            | Self::ReplicaSilent
             | Self::Exhausted(_)
             | Self::Unsealable(_)
             | Self::Unbegun(_)
@@ -185,6 +189,7 @@ impl Refusal {
             Self::Late(_) => Outcome::Late,
             Self::Unreachable(_)
             | Self::Broken
+            | Self::ReplicaSilent
             | Self::Unusable(_)
             | Self::Unsealable(_)
             | Self::Unbegun(_) => Outcome::Unreachable,
@@ -223,6 +228,7 @@ impl Refusal {
             | Self::Busy { .. }
             | Self::Unrecorded
             | Self::Moved
+            | Self::ReplicaSilent
             | Self::Exhausted(_) => Some((RETRY_AFTER, HeaderValue::from_static("1"))),
             Self::Access(_)
             | Self::Credentials(_)
@@ -293,6 +299,7 @@ mod tests {
             ),
             (Refusal::Overloaded, 503, Outcome::Overloaded),
             (Refusal::Broken, 502, Outcome::Unreachable),
+            (Refusal::ReplicaSilent, 503, Outcome::Unreachable),
             (Refusal::TooLarge(1), 413, Outcome::Refused),
             (
                 Refusal::Access(mcpt_protocol::Refused::Origin),
@@ -307,7 +314,8 @@ mod tests {
             );
             assert_eq!(refusal.outcome(), outcome, "{refusal}");
         }
-        for busy in [Refusal::NoEndpoint("ns/a".to_owned()), Refusal::Overloaded] {
+        let no_endpoint = Refusal::NoEndpoint("ns/a".to_owned());
+        for busy in [no_endpoint, Refusal::Overloaded, Refusal::ReplicaSilent] {
             let headers = busy.response(None).headers().clone();
             assert!(headers.contains_key(RETRY_AFTER), "{busy}");
         }

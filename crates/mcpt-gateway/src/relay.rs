@@ -15,7 +15,7 @@ use hyper::{
 use mcpt_protocol::sse::Boundary;
 use mcpt_routing::{EndpointId, InFlight, Place};
 use serde_json::value::RawValue;
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use crate::{
@@ -152,7 +152,9 @@ pub(crate) enum GatewayBody {
     /// What a client of all servers hears that no request of its own has to do with, piece by piece.
     Heard(mpsc::Receiver<Bytes>),
     /// What another replica of the gateway answers, which has the call.
-    Passed(Box<Incoming>),
+    Passed(Box<Passed>),
+    /// One of these that takes room until it is over.
+    Taking(Box<Taking>),
     /// One of these without the tools that its client may not call.
     Filtered(Box<Filtered>),
 }
@@ -171,6 +173,35 @@ pub(crate) struct Forwarded {
     until: Option<Box<Until>>,
     /// For answers by which a server may ask for more.
     watch: Option<Box<Watch>>,
+}
+
+/// What another replica answers.
+#[derive(Debug)]
+pub(crate) struct Passed {
+    inner: Incoming,
+    /// For streams that have no end of their own: when the gateway ends them.
+    until: Option<Until>,
+}
+
+impl Passed {
+    fn poll(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        if let Some(until) = &mut self.until
+            && let Poll::Ready(last) = until.poll(context)
+        {
+            return Poll::Ready(last.map(|words| Ok(Frame::data(words))));
+        }
+        Pin::new(&mut self.inner).poll_frame(context)
+    }
+}
+
+/// An answer that takes room until it is over.
+#[derive(Debug)]
+pub(crate) struct Taking {
+    body: GatewayBody,
+    _room: OwnedSemaphorePermit,
 }
 
 /// The end of a stream that has none of its own.
@@ -285,8 +316,25 @@ impl GatewayBody {
         match self {
             Self::Own(_) | Self::Streamed(_) | Self::Heard(_) | Self::Passed(_) => None,
             Self::Filtered(body) => body.endpoint(),
+            Self::Taking(taking) => taking.body.endpoint(),
             Self::Forwarded(body) => Some(body.in_flight.id()),
             Self::Rewritten(body) => body.endpoint(),
+        }
+    }
+
+    /// What another replica of the gateway answers; `until` ends it if it has no end of its own.
+    pub(crate) fn passed(inner: Incoming, until: Option<Until>) -> Self {
+        Self::Passed(Box::new(Passed { inner, until }))
+    }
+
+    /// The same, and it takes this room until it is over.
+    pub(crate) fn taking(self, room: Option<OwnedSemaphorePermit>) -> Self {
+        match room {
+            Some(room) => Self::Taking(Box::new(Taking {
+                body: self,
+                _room: room,
+            })),
+            None => self,
         }
     }
 
@@ -310,7 +358,8 @@ impl Body for GatewayBody {
                 .map_err(|never| match never {}),
             Self::Forwarded(body) => Pin::new(body.as_mut()).poll_frame(context),
             Self::Streamed(body) => body.poll(context),
-            Self::Passed(body) => Pin::new(body.as_mut()).poll_frame(context),
+            Self::Passed(body) => body.poll(context),
+            Self::Taking(taking) => Pin::new(&mut taking.body).poll_frame(context),
             Self::Rewritten(body) => Pin::new(body.as_mut()).poll_frame(context),
             Self::Filtered(body) => Pin::new(body.as_mut()).poll_frame(context),
             Self::Heard(pieces) => {
@@ -324,7 +373,8 @@ impl Body for GatewayBody {
         match self {
             Self::Own(body) => body.is_end_stream(),
             Self::Forwarded(body) => body.is_end_stream(),
-            Self::Passed(body) => body.is_end_stream(),
+            Self::Passed(body) => body.inner.is_end_stream(),
+            Self::Taking(taking) => taking.body.is_end_stream(),
             Self::Streamed(_) | Self::Rewritten(_) | Self::Heard(_) | Self::Filtered(_) => false,
         }
     }
@@ -333,7 +383,8 @@ impl Body for GatewayBody {
         match self {
             Self::Own(body) => body.size_hint(),
             Self::Forwarded(body) => body.size_hint(),
-            Self::Passed(body) => body.size_hint(),
+            Self::Passed(body) => body.inner.size_hint(),
+            Self::Taking(taking) => taking.body.size_hint(),
             Self::Streamed(_) | Self::Rewritten(_) | Self::Heard(_) | Self::Filtered(_) => {
                 SizeHint::default()
             }

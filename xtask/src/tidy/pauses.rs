@@ -103,6 +103,11 @@ pub(super) const PAUSES: &[(&str, usize, &str)] = &[
         "how long nobody used an endpoint is a matter of time",
     ),
     (
+        "crates/mcpt-gateway/src/peers/addresses.rs",
+        1,
+        "a peer that did not answer is asked again",
+    ),
+    (
         "crates/mcpt-gateway/src/translate/new_calls.rs",
         2,
         "whether a server asks more at once, when it is to be asked again, and that a silent stream lives, are matters of time",

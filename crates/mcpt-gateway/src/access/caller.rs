@@ -133,16 +133,20 @@ async fn changed(changes: Option<&mut watch::Receiver<()>>) {
     }
 }
 
-/// Whom another replica of the gateway has recognised, where it passes a request on: a digest of the identity. It travels in the
-/// extensions of the request.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct PassedOwner(pub(crate) [u8; 32]);
+/// Whom another replica of the gateway has recognised, where it passes a request on. It travels in the extensions of the request.
+#[derive(Debug, Clone)]
+pub(crate) struct PassedOwner {
+    /// A digest of the identity.
+    pub(crate) id: [u8; 32],
+    /// How the server is told of him.
+    pub(crate) told_as: Option<String>,
+}
 
 /// Whose a session is that such a request begins, and who alone may use it: a digest of the identity; `None` without a lock.
 pub(crate) fn principal_of(extensions: &Extensions) -> Option<[u8; 32]> {
     match extensions.get::<Caller>() {
         Some(caller) => Some(caller.principal.id()),
-        None => extensions.get().map(|PassedOwner(owner)| *owner),
+        None => extensions.get().map(|PassedOwner { id, .. }| *id),
     }
 }
 
@@ -150,12 +154,17 @@ pub(crate) fn principal_of(extensions: &Extensions) -> Option<[u8; 32]> {
 /// keeps it apart. What a client says of that itself does not count.
 pub(crate) fn tell_caller(parts: &mut Parts, server: &ServerKey) {
     parts.headers.remove(CALLER);
-    let Some(caller) = parts.extensions.get::<Caller>() else {
-        return;
-    };
     // Hexadecimal digits are fit for a header.
-    if let Ok(id) = HeaderValue::try_from(caller.principal.id_at(&server.to_string())) {
+    if let Some(Ok(id)) = told_as(&parts.extensions, server).map(HeaderValue::try_from) {
         parts.headers.insert(CALLER, id);
+    }
+}
+
+/// How a server is told for whom such a request asks it; `None` without a lock.
+pub(crate) fn told_as(extensions: &Extensions, server: &ServerKey) -> Option<String> {
+    match extensions.get::<Caller>() {
+        Some(caller) => Some(caller.principal.id_at(&server.to_string())),
+        None => extensions.get::<PassedOwner>()?.told_as.clone(),
     }
 }
 

@@ -236,7 +236,7 @@ impl Replicas {
             self.sessions.merge(session, now);
         }
         if let Some(left) = told.left {
-            self.others.lost(left);
+            self.others.left(left);
         }
         if let Some(at) = told.at {
             if told.by == self.by {

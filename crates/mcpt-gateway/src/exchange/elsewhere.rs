@@ -2,33 +2,33 @@
 //! The session id says which replica that is; any other passes requests on to it, sealed with the session key, and its answers
 //! back as they come.
 
-use std::{error::Error, sync::Arc};
+use std::{error::Error, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use http_body_util::Full;
 use hyper::{
     HeaderMap, Method, Request, Response,
-    header::{
-        CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
-    },
+    header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE},
     http::request::Parts,
 };
 use mcpt_gateway_api::OLDER_SESSIONS_PATH;
-use mcpt_http::client::{self, ExchangeError};
 use mcpt_protocol::header::SESSION_ID;
-use mcpt_routing::{Carried, ServerKey};
+use mcpt_routing::{Carried, Server};
 use serde::{Deserialize, Serialize};
 
-use super::Exchange;
+use super::{Exchange, handling::asks, request_class::request_id};
 use crate::{
-    access::{PassedOwner, principal_of},
+    access::{PassedOwner, principal_of, told_as},
     noted::Noted,
+    passing::ToPass,
     refusal::Refusal,
-    relay::{Answer, GatewayBody},
+    relay::{Answer, GatewayBody, Until},
+    upstream::Upstream,
 };
 
 /// Largest message between replicas about a session, in bytes: that of a client, sealed.
 pub(crate) const MAX_SESSION_REQUEST: usize = 64 * 1024 * 1024;
+/// How much longer than its server the other replica may take until its answer begins.
+const ON_THE_WAY: Duration = Duration::from_secs(5);
 /// What the ids of such sessions begin with; after it the number of the replica, a dot and the id that it is called by there.
 const HERE_ALONE: &str = "mcpt-older.";
 /// What the answer of the replica that has the session bears.
@@ -51,7 +51,10 @@ struct SessionRequest {
     owner: Option<[u8; 32]>,
     method: String,
     headers: Vec<(String, Vec<u8>)>,
-    message: Vec<u8>,
+    /// How the server is told for whom it is asked.
+    #[serde(default)]
+    caller: Option<String>,
+    message: String,
 }
 
 impl SessionRequest {
@@ -64,8 +67,9 @@ impl SessionRequest {
             headers.append(name, HeaderValue::from_bytes(value).ok()?);
         }
         parts.headers = headers;
-        if let Some(owner) = self.owner {
-            parts.extensions.insert(PassedOwner(owner));
+        if let Some(id) = self.owner {
+            let told_as = self.caller.clone();
+            parts.extensions.insert(PassedOwner { id, told_as });
         }
         Some(parts)
     }
@@ -86,18 +90,20 @@ impl Exchange {
     /// Passes a request in a session on to the replica that has it; its answer.
     ///
     /// # Errors
-    /// [`Refusal::SessionGone`] when that replica is gone.
+    /// [`Refusal::SessionGone`] when that replica is gone, [`Refusal::ReplicaSilent`] when it does not answer now.
     pub(super) async fn ask_elsewhere(
         &self,
         replica: u64,
-        server: &ServerKey,
+        server: &Server<Upstream>,
         parts: &Parts,
         message: &Bytes,
     ) -> Result<Answer, Refusal> {
         let unsealable = |error: &dyn Error| Refusal::Unsealable(error.to_string());
+        let message = str::from_utf8(message).map_err(|_| Refusal::NoMessage)?;
+        let key = server.key();
         let request = SessionRequest {
-            namespace: server.namespace.to_string(),
-            server: server.name.to_string(),
+            namespace: key.namespace.to_string(),
+            server: key.name.to_string(),
             owner: principal_of(&parts.extensions),
             method: parts.method.to_string(),
             headers: parts
@@ -105,32 +111,25 @@ impl Exchange {
                 .iter()
                 .map(|(name, value)| (name.to_string(), value.as_bytes().to_vec()))
                 .collect(),
-            message: message.to_vec(),
+            caller: told_as(&parts.extensions, key),
+            message: message.to_owned(),
         };
         let text = serde_json::to_vec(&request).map_err(|error| unsealable(&error))?;
         let sealed = self.keys.seal_carried(Carried::OlderRequest, &text);
         let sealed = sealed.map_err(|error| unsealable(&error))?;
-        let holder = self.others.who_has_rounds(replica).await;
-        let holder = holder.ok_or(Refusal::SessionGone)?;
-        let request = Request::post(OLDER_SESSIONS_PATH)
-            .header(HOST, holder.to_string())
-            .body(Full::new(Bytes::from(sealed)));
-        let request = request.map_err(|error| unsealable(&error))?;
-        let answer = client::exchange(&holder.ip().to_string(), holder.port(), request).await;
-        let answer = answer.map_err(|error| {
-            tracing::warn!(address = %holder, %error, "another replica of the gateway does not go on with a session");
-            match error {
-                ExchangeError::Connect(_) => Refusal::SessionGone,
-                ExchangeError::NotHttp(_) | ExchangeError::Lost(_) | ExchangeError::TooLong(_) => {
-                    Refusal::Broken
-                }
-            }
-        })?;
+        let stream = parts.method == Method::GET;
+        let limit = self.answer_within(server).filter(|_| !stream);
+        let to_pass = ToPass {
+            path: OLDER_SESSIONS_PATH,
+            sealed,
+            here: HERE,
+            answer_within: limit.map(|limit| limit + ON_THE_WAY),
+            gone: Refusal::SessionGone,
+        };
+        let answer = to_pass.to(replica, &self.others).await?;
         let (head, body) = answer.into_parts();
-        if !head.headers.contains_key(HERE) {
-            return Err(Refusal::SessionGone);
-        }
-        let mut response = Response::new(GatewayBody::Passed(Box::new(body)));
+        let until = stream.then(|| Until::told(&self.closing, Bytes::new()));
+        let mut response = Response::new(GatewayBody::passed(body, until));
         *response.status_mut() = head.status;
         for name in PASSED {
             for value in head.headers.get_all(&name) {
@@ -150,15 +149,23 @@ impl Exchange {
         let request: SessionRequest = serde_json::from_slice(&text).ok()?;
         let parts = request.parts()?;
         let server = self.directory.server(&request.namespace, &request.server);
-        let answer = match server {
-            Some(server) => {
+        let room = match parts.method {
+            Method::GET => self.passed.stream().map(Some),
+            Method::POST if asks(request.message.as_bytes()) => self.passed.call().map(Some),
+            _ => Ok(None),
+        };
+        let mut response = match (server, room) {
+            (Some(server), Ok(room)) => {
                 let message = Bytes::from(request.message);
                 let noted = Noted::default();
-                self.message(&server, parts, message, &noted).await
+                let answer = self.message(&server, parts, message, &noted).await;
+                answer.response.map(|body| body.taking(room))
             }
-            None => Answer::refusal(&Refusal::SessionGone, None),
+            (Some(_), Err(full)) => {
+                full.response(request_id(request.message.as_bytes()).as_deref())
+            }
+            (None, _) => Refusal::SessionGone.response(None),
         };
-        let mut response = answer.response;
         let here = HeaderValue::from_static("here");
         response.headers_mut().insert(HERE, here);
         Some(response)
@@ -168,6 +175,23 @@ impl Exchange {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_largest_message_fits_between_replicas() {
+        let message = "\"\\".repeat(1000);
+        let request = SessionRequest {
+            namespace: "ns".to_owned(),
+            server: "demo".to_owned(),
+            owner: None,
+            method: "POST".to_owned(),
+            headers: Vec::new(),
+            caller: None,
+            message: message.clone(),
+        };
+        let text = serde_json::to_vec(&request).unwrap();
+        // Sealed it is longer by a third, and a message may grow to three times its size in all.
+        assert!(text.len() < message.len() * 2 + 200, "{}", text.len());
+    }
 
     #[test]
     fn ids_tell_which_replica_alone_can_go_on() {

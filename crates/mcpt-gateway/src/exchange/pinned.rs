@@ -187,9 +187,7 @@ impl Exchange {
         noted: &Noted,
     ) -> Answer {
         noted.note_body(message);
-        let asked = self
-            .ask_elsewhere(replica, server.key(), parts, message)
-            .await;
+        let asked = self.ask_elsewhere(replica, server, parts, message).await;
         asked.unwrap_or_else(|refusal| Answer::refusal(&refusal, request_id(message).as_deref()))
     }
 

@@ -11,8 +11,11 @@ use hyper::{
 };
 use mcpt_http::client::{self, ExchangeError};
 use mcpt_protocol::{
-    ErrorCode, MalformedMessage, Message, MessageId, Part, error_response, handshake::Initialized,
-    header::SESSION_ID, media, sse,
+    ErrorCode, MalformedMessage, Message, MessageId, Part, error_response,
+    handshake::Initialized,
+    header::SESSION_ID,
+    media,
+    sse::{self, EventTooLong},
 };
 use serde_json::value::RawValue;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
@@ -23,8 +26,11 @@ use super::session::{Head, Sent, Session};
 const MAX_ANSWER: usize = 64 * 1024 * 1024;
 /// How long a stream that has ended is left alone before it is taken up again, if the server does not say so itself.
 const PAUSE: Duration = Duration::from_secs(1);
-/// The longest that a server can ask for.
+/// The shortest and the longest that a server can ask for.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_mins(1);
+/// What the pause grows to, doubled each time that nothing has come.
+const QUIET_PAUSE: Duration = Duration::from_secs(5);
 /// How often in a row a stream is taken up again on which nothing comes.
 const ATTEMPTS: u32 = 5;
 
@@ -33,8 +39,9 @@ const ATTEMPTS: u32 = 5;
 struct Mark {
     event: Option<String>,
     retry: Option<u64>,
-    /// Whether anything was heard since it was taken up.
+    /// Whether anything was heard since it was taken up, and how often in a row nothing was.
     any: bool,
+    quiet: u32,
     /// Whether the answer that is waited for was.
     answered: bool,
     /// What the message takes among those in progress, until it is answered.
@@ -43,8 +50,19 @@ struct Mark {
 
 impl Mark {
     fn pause(&self) -> Duration {
-        let said = self.retry.map(Duration::from_millis);
-        said.unwrap_or(PAUSE).min(LONGEST_PAUSE)
+        let said = self.retry.map_or(PAUSE, Duration::from_millis);
+        let said = said.clamp(SHORTEST_PAUSE, LONGEST_PAUSE);
+        let grown = said.saturating_mul(1 << self.quiet.min(8));
+        said.max(grown.min(QUIET_PAUSE))
+    }
+
+    /// Notes that a stream is over, or that there was none.
+    fn ended(&mut self) {
+        self.quiet = if self.any {
+            0
+        } else {
+            self.quiet.saturating_add(1)
+        };
     }
 }
 
@@ -150,10 +168,14 @@ impl Session {
         let mut left = ATTEMPTS;
         let mut stream = answer;
         loop {
-            self.hear(stream, id, &mut mark).await;
+            let heard = self.hear(stream, id, &mut mark).await;
             if id.is_none() || mark.answered {
                 return;
             }
+            if let Err(unreadable) = heard {
+                return self.fail(id, &unreadable.to_string()).await;
+            }
+            mark.ended();
             left = if mark.any { ATTEMPTS } else { left - 1 };
             let Some(event) = mark.event.clone().filter(|_| left > 0) else {
                 return self
@@ -188,14 +210,20 @@ impl Session {
                 loop {
                     let event = mark.event.clone();
                     let stream = this.ask(Method::GET, &sent, event.as_deref(), None).await;
+                    mark.any = false;
                     match stream {
                         Ok(stream) if is_stream(&stream) => {
-                            this.hear(stream, None, &mut mark).await;
+                            if let Err(unreadable) = this.hear(stream, None, &mut mark).await {
+                                // It would come again.
+                                tracing::warn!(%unreadable, "a server is not listened to any more");
+                                return;
+                            }
                         }
                         // It has nothing to say, or is gone, which the next message shows.
                         Ok(refused) if refused.status().is_client_error() => return,
                         Ok(_) | Err(_) => {}
                     }
+                    mark.ended();
                     tokio::time::sleep(mark.pause()).await;
                 }
             };
@@ -204,7 +232,15 @@ impl Session {
     }
 
     /// Passes on what comes on a stream until it ends.
-    async fn hear(&self, stream: Response<Incoming>, id: Option<&RawValue>, mark: &mut Mark) {
+    ///
+    /// # Errors
+    /// [`EventTooLong`]: what it says cannot be read, however often it says it.
+    async fn hear(
+        &self,
+        stream: Response<Incoming>,
+        id: Option<&RawValue>,
+        mark: &mut Mark,
+    ) -> Result<(), EventTooLong> {
         let awaited = id.and_then(|id| MessageId::of(Part::alone(id)));
         let (mut reader, mut events) = (sse::Reader::new(MAX_ANSWER), Vec::new());
         let mut body = stream.into_body();
@@ -213,11 +249,9 @@ impl Session {
             let Some(piece) = frame.data_ref() else {
                 continue;
             };
-            if reader.read(piece, &mut events).is_err() {
-                return;
-            }
+            reader.read(piece, &mut events)?;
             for event in events.drain(..) {
-                mark.any = true;
+                mark.any |= event.id.is_some() || event.data.is_some();
                 mark.retry = event.retry.or(mark.retry);
                 let is_message = event.is_message();
                 mark.event = event.id.or(mark.event.take()).filter(|id| !id.is_empty());
@@ -237,6 +271,7 @@ impl Session {
                 }
             }
         }
+        Ok(())
     }
 
     /// Notes the version that a server has chosen, which each further message names.
@@ -273,4 +308,29 @@ impl Session {
 
 fn is_stream(answer: &Response<Incoming>) -> bool {
     answer.status().is_success() && media::is_type(answer.headers(), media::EVENT_STREAM)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stream_is_not_taken_up_again_at_once_whatever_its_server_says() {
+        let ms = Duration::from_millis;
+        for (retry, quiet, wanted) in [
+            (None, 0, PAUSE),
+            (Some(0), 0, ms(200)),
+            (Some(0), 1, ms(400)),
+            (Some(0), u32::MAX, QUIET_PAUSE),
+            (Some(30_000), 9, ms(30_000)),
+            (Some(u64::MAX), 0, LONGEST_PAUSE),
+        ] {
+            let mark = Mark {
+                retry,
+                quiet,
+                ..Mark::default()
+            };
+            assert_eq!(mark.pause(), wanted, "{retry:?} {quiet}");
+        }
+    }
 }

@@ -7,15 +7,14 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::{
     HeaderMap, Request, Response, Uri,
-    header::{CONTENT_TYPE, HOST, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE},
+    header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE},
 };
 use mcpt_gateway_api::OLDER_PATH;
-use mcpt_http::client;
 use mcpt_routing::Carried;
 use serde::{Deserialize, Serialize};
 
-use super::{OlderClients, OlderId, meant_by};
-use crate::{refusal::Refusal, relay::GatewayBody};
+use super::{OlderClients, OlderId, meant_by, session};
+use crate::{passing::ToPass, refusal::Refusal, relay::GatewayBody};
 
 /// Largest message between replicas, in bytes: that of a client, sealed.
 pub(crate) const MAX_MESSAGE: usize = 64 * 1024 * 1024;
@@ -83,23 +82,18 @@ impl OlderClients {
         let text = serde_json::to_vec(&passed).map_err(|error| unsealable(&error))?;
         let sealed = self.keys.seal_carried(Carried::OlderMessage, &text);
         let sealed = sealed.map_err(|error| unsealable(&error))?;
-        let holder = self.others.who_has_rounds(id.replica).await;
-        let holder = holder.ok_or(Refusal::UnknownSession)?;
-        let request = Request::post(OLDER_PATH)
-            .header(HOST, holder.to_string())
-            .body(Full::new(Bytes::from(sealed)));
-        let request = request.map_err(|error| unsealable(&error))?;
-        let answer = client::exchange(&holder.ip().to_string(), holder.port(), request).await;
-        let answer = answer.map_err(|error| {
-            tracing::warn!(address = %holder, %error, "another replica of the gateway does not take a message for one of its streams");
+        let to_pass = ToPass {
+            path: OLDER_PATH,
+            sealed,
+            here: HERE,
+            // It waits there for those before it.
+            answer_within: None,
             // Its streams have ended with it.
-            Refusal::UnknownSession
-        })?;
+            gone: Refusal::UnknownSession,
+        };
+        let answer = to_pass.to(id.replica, &self.others).await?;
         let (head, body) = answer.into_parts();
-        if !head.headers.contains_key(HERE) {
-            return Err(Refusal::UnknownSession);
-        }
-        let mut response = Response::new(GatewayBody::Passed(Box::new(body)));
+        let mut response = Response::new(GatewayBody::passed(body, None));
         *response.status_mut() = head.status;
         for name in PASSED {
             if let Some(value) = head.headers.get(&name) {
@@ -114,7 +108,14 @@ impl OlderClients {
         let text = self.keys.open_carried(Carried::OlderMessage, sealed)?;
         let passed: Passed = serde_json::from_slice(&text).ok()?;
         let request = passed.request()?;
-        let mut response = self.taken_here(request, passed.body).await;
+        let room = session::asks(passed.body.as_bytes()).then(|| self.room.call());
+        let mut response = match room.transpose() {
+            Ok(room) => {
+                let answer = self.taken_here(request, passed.body).await;
+                answer.map(|body| body.taking(room))
+            }
+            Err(full) => full.response(None),
+        };
         response
             .headers_mut()
             .insert(HERE, HeaderValue::from_static("here"));

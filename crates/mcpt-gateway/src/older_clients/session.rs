@@ -38,8 +38,11 @@ use crate::{
 const WAITING: usize = 4;
 /// How often a silent stream says that it lives.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
-/// Most messages of a client that are in progress at once. More of them wait.
+/// Most requests of a client that are in progress at once, and most of its other messages. More of them wait. A request may wait
+/// for an answer of its client, so that never waits for requests.
 const AT_ONCE: u32 = 64;
+/// How long a server may take to end a session.
+const ENDED_WITHIN: Duration = Duration::from_secs(5);
 /// How long a request is waited for to be refused before its client is told that it was taken: its answer comes on the stream.
 /// What follows it does not overtake it so.
 const TAKEN: Duration = Duration::from_millis(100);
@@ -64,7 +67,8 @@ pub(super) struct Session {
     owner: Option<[u8; 32]>,
     to_client: mpsc::Sender<Bytes>,
     begun: Mutex<Begun>,
-    at_once: Arc<Semaphore>,
+    requests: Arc<Semaphore>,
+    others: Arc<Semaphore>,
     pub(super) over: CancellationToken,
 }
 
@@ -92,9 +96,26 @@ impl Sent {
 enum Sort {
     Initialize,
     Request,
+    /// Several messages, with requests among them.
+    Batch,
     /// The client is ready to listen.
     Initialized,
     Other,
+}
+
+impl Sort {
+    /// Whether it is answered.
+    fn asks(&self) -> bool {
+        match self {
+            Self::Initialize | Self::Request | Self::Batch => true,
+            Self::Initialized | Self::Other => false,
+        }
+    }
+}
+
+/// Whether a message is answered: it may wait for others, which never wait for it.
+pub(super) fn asks(body: &[u8]) -> bool {
+    sort(body).is_ok_and(|(sort, _)| sort.asks())
 }
 
 impl Session {
@@ -117,7 +138,8 @@ impl Session {
             owner: principal_of(&parts.extensions),
             to_client,
             begun: Mutex::default(),
-            at_once: Arc::new(Semaphore::new(AT_ONCE as usize)),
+            requests: Arc::new(Semaphore::new(AT_ONCE as usize)),
+            others: Arc::new(Semaphore::new(AT_ONCE as usize)),
             over: CancellationToken::new(),
         };
         (Arc::new(session), events)
@@ -134,7 +156,8 @@ impl Session {
         let closed = async {
             closing.cancelled().await;
             // What comes now waits, and finds the session over.
-            drop(self.at_once.acquire_many(AT_ONCE).await);
+            let _requests = self.requests.acquire_many(AT_ONCE).await;
+            drop(self.others.acquire_many(AT_ONCE).await);
         };
         let says_that_it_lives = async {
             let mut silence = tokio::time::interval(KEEP_ALIVE);
@@ -158,8 +181,13 @@ impl Session {
     pub(super) async fn end(&self, opened: Parts) {
         if self.begun().session.is_some() {
             let sent = Sent::by(&opened);
-            if let Err(error) = self.ask(Method::DELETE, &sent, None, None).await {
-                tracing::debug!(%error, "a session of an older client was not ended");
+            let asked = self.ask(Method::DELETE, &sent, None, None);
+            match tokio::time::timeout(ENDED_WITHIN, asked).await {
+                Ok(Ok(_)) => {}
+                Ok(Err(error)) => {
+                    tracing::debug!(%error, "a session of an older client was not ended");
+                }
+                Err(_) => tracing::debug!("a session of an older client was not ended in time"),
             }
         }
     }
@@ -170,16 +198,18 @@ impl Session {
             Ok(sorted) => sorted,
             Err(malformed) => return refused(&malformed),
         };
-        let Some(Ok(place)) = self
-            .over
-            .run_until_cancelled(Arc::clone(&self.at_once).acquire_owned())
-            .await
-        else {
+        let places = if sort.asks() {
+            &self.requests
+        } else {
+            &self.others
+        };
+        let place = Arc::clone(places).acquire_owned();
+        let Some(Ok(place)) = self.over.run_until_cancelled(place).await else {
             return page(StatusCode::NOT_FOUND, "text/plain", "the session is over\n");
         };
         let within = match sort {
             Sort::Request => TAKEN,
-            Sort::Initialize | Sort::Initialized | Sort::Other => DONE,
+            Sort::Initialize | Sort::Batch | Sort::Initialized | Sort::Other => DONE,
         };
         let (answered, told) = oneshot::channel();
         let sent = Sent::by(&parts);
@@ -293,11 +323,14 @@ fn accepted() -> Response<GatewayBody> {
     page(StatusCode::ACCEPTED, "text/plain", "Accepted")
 }
 
-/// What sort of message it is, and the id of the request if it is one. A batch is of no sort.
+/// What sort of message it is, and the id of the request if it is one.
 fn sort(body: &[u8]) -> Result<(Sort, Option<Box<RawValue>>), MalformedMessage> {
     let message = match Message::parse(body) {
         Ok(message) => message,
-        Err(MalformedMessage::Batch) => return Ok((Sort::Other, None)),
+        Err(MalformedMessage::Batch) => {
+            let asks = batch_asks(body);
+            return Ok((if asks { Sort::Batch } else { Sort::Other }, None));
+        }
         Err(malformed @ (MalformedMessage::NotJson(_) | MalformedMessage::NotJsonRpc(_))) => {
             return Err(malformed);
         }
@@ -317,6 +350,19 @@ fn sort(body: &[u8]) -> Result<(Sort, Option<Box<RawValue>>), MalformedMessage> 
     })
 }
 
+/// Whether there are requests in a batch, or what a lenient server might take for one.
+fn batch_asks(body: &[u8]) -> bool {
+    let messages: Result<Vec<&RawValue>, _> = serde_json::from_slice(body);
+    messages.map_or(true, |messages| {
+        messages.into_iter().any(|message| {
+            let message = Message::parse(message.get().as_bytes());
+            message.map_or(true, |message| {
+                matches!(message.kind(), Kind::Request { .. })
+            })
+        })
+    })
+}
+
 fn refused(malformed: &MalformedMessage) -> Response<GatewayBody> {
     let code = match malformed {
         MalformedMessage::NotJson(_) => ErrorCode::PARSE_ERROR,
@@ -324,4 +370,29 @@ fn refused(malformed: &MalformedMessage) -> Response<GatewayBody> {
     };
     let text = error_response(None, code, &malformed.to_string(), None);
     page(StatusCode::BAD_REQUEST, media::JSON, text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_be_waited_for_takes_no_place_of_requests() {
+        let request = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call"}"#;
+        let hello = r#"{"jsonrpc":"2.0","id":1,"method":"initialize"}"#;
+        let response = r#"{"jsonrpc":"2.0","id":1,"result":{}}"#;
+        let cancelled = r#"{"jsonrpc":"2.0","method":"notifications/cancelled"}"#;
+        for (message, is) in [
+            (request.to_owned(), true),
+            (hello.to_owned(), true),
+            (format!("[{response},{request}]"), true),
+            ("[7]".to_owned(), true),
+            (response.to_owned(), false),
+            (cancelled.to_owned(), false),
+            (format!("[{response}, {cancelled}]"), false),
+            ("no JSON".to_owned(), false),
+        ] {
+            assert_eq!(asks(message.as_bytes()), is, "{message}");
+        }
+    }
 }

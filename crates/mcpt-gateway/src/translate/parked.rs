@@ -7,7 +7,7 @@ use std::{
     collections::HashMap,
     hash::{BuildHasher as _, RandomState},
     sync::{
-        Arc, Mutex,
+        Mutex,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
     time::{Duration, Instant},
@@ -15,7 +15,6 @@ use std::{
 
 use mcpt_protocol::translate::Questions;
 use mcpt_routing::{Carried, Place, SealError, SessionKeys};
-use tokio::sync::Semaphore;
 
 use super::{leases::Lease, messages::Messages, old_sessions::locked};
 
@@ -23,8 +22,6 @@ use super::{leases::Lease, messages::Messages, old_sessions::locked};
 const PATIENCE: Duration = Duration::from_mins(10);
 /// Most calls that wait. Of more, those that have waited for the longest time are given up.
 const MOST: usize = 512;
-/// Most calls of this replica that go on at once whose next round has come by another one.
-const MOST_PASSED: usize = 128;
 /// What a state of the gateway's own begins with; any other is the server's.
 const OWN_STATE: &str = "mcpt.";
 
@@ -91,8 +88,6 @@ pub(super) struct Parking {
     pub(super) replica: u64,
     by_number: Mutex<HashMap<u64, (Parked, Instant)>>,
     next: AtomicU64,
-    /// Room for calls whose next round has come by another replica.
-    pub(super) passed: Arc<Semaphore>,
 }
 
 impl Default for Parking {
@@ -101,7 +96,6 @@ impl Default for Parking {
             replica: RandomState::new().hash_one(()),
             by_number: Mutex::default(),
             next: AtomicU64::default(),
-            passed: Arc::new(Semaphore::new(MOST_PASSED)),
         }
     }
 }

@@ -3,18 +3,13 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-use http_body_util::Full;
 use hyper::{
-    HeaderMap, Request, Response, StatusCode,
-    header::{
-        CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
-    },
+    HeaderMap, Response, StatusCode,
+    header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE},
     http::request::Parts,
 };
 use mcpt_core::{Namespace, ServerName};
 use mcpt_gateway_api::ROUNDS_PATH;
-use mcpt_http::client::{self, ExchangeError};
 use mcpt_protocol::{Message, translate::new::Call};
 use mcpt_routing::{Carried, ServerKey};
 use serde::{Deserialize, Serialize};
@@ -25,6 +20,7 @@ use super::{
 use crate::{
     access::principal_of,
     exchange::Exchange,
+    passing::ToPass,
     refusal::Refusal,
     relay::{Answer, GatewayBody},
 };
@@ -82,7 +78,7 @@ impl Exchange {
     /// Passes a round on to the replica that has the call; its answer.
     ///
     /// # Errors
-    /// [`Refusal::UnknownRound`] when no replica has it, or when the one that has it cannot be reached.
+    /// [`Refusal::UnknownRound`] when no replica has it, [`Refusal::ReplicaSilent`] when the one that has it does not answer now.
     pub(super) async fn pass_on(
         &self,
         round: RoundId,
@@ -95,27 +91,17 @@ impl Exchange {
         let text = text.map_err(|error| unsealable(&error))?;
         let sealed = self.keys.seal_carried(Carried::NextRound, &text);
         let sealed = sealed.map_err(|error| unsealable(&error))?;
-        let holder = self.others.who_has_rounds(round.replica).await;
-        let holder = holder.ok_or(Refusal::UnknownRound)?;
-        let request = Request::post(ROUNDS_PATH)
-            .header(HOST, holder.to_string())
-            .body(Full::new(Bytes::from(sealed)));
-        let request = request.map_err(|error| unsealable(&error))?;
-        let answer = client::exchange(&holder.ip().to_string(), holder.port(), request).await;
-        let answer = answer.map_err(|error| {
-            tracing::warn!(address = %holder, %error, "another replica of the gateway does not go on with a call");
-            match error {
-                ExchangeError::Connect(_) => Refusal::UnknownRound,
-                ExchangeError::NotHttp(_) | ExchangeError::Lost(_) | ExchangeError::TooLong(_) => {
-                    Refusal::Broken
-                }
-            }
-        })?;
+        let to_pass = ToPass {
+            path: ROUNDS_PATH,
+            sealed,
+            here: HERE,
+            // It begins when the server or the client has said more.
+            answer_within: None,
+            gone: Refusal::UnknownRound,
+        };
+        let answer = to_pass.to(round.replica, &self.others).await?;
         let (head, body) = answer.into_parts();
-        if !head.headers.contains_key(HERE) {
-            return Err(Refusal::UnknownRound);
-        }
-        let mut response = Response::new(GatewayBody::Passed(Box::new(body)));
+        let mut response = Response::new(GatewayBody::passed(body, None));
         *response.status_mut() = head.status;
         for name in PASSED {
             if let Some(value) = head.headers.get(&name) {
@@ -174,10 +160,9 @@ impl Exchange {
         let Ok(Some(round)) = RoundId::of(&state, &self.keys) else {
             return Answer::refusal(&Refusal::UnknownRound, Some(call.id()));
         };
-        let room = Arc::clone(&self.translation.parking.passed).try_acquire_owned();
-        let Ok(room) = room else {
-            let full = Refusal::Exhausted("it has too many calls that came by its other replicas");
-            return Answer::refusal(&full, Some(call.id()));
+        let room = match self.passed.call() {
+            Ok(room) => room,
+            Err(full) => return Answer::refusal(&full, Some(call.id())),
         };
         match self.parked(round, &call, identity) {
             Some(parked) => {

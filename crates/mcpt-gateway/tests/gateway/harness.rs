@@ -114,6 +114,15 @@ pub(crate) fn gateway_beside(other: &Tellable) -> Tellable {
     gateway
 }
 
+/// The same, told to shut down by `shutdown`, and what serves it.
+pub(crate) fn gateway_beside_until(
+    other: &Tellable,
+    shutdown: BoxFuture<'static, ()>,
+) -> (Tellable, BoxFuture<'static, Result<(), GatewayError>>) {
+    let peers = other.admin.to_string().parse().unwrap();
+    gateway_with(|config| config.peers = Some(peers), shutdown)
+}
+
 /// A gateway that is configured further.
 pub(crate) fn gateway_like(change: impl FnOnce(&mut GatewayConfig)) -> Tellable {
     let (gateway, serving) = gateway_with(change, std::future::pending().boxed());

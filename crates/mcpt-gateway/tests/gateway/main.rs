@@ -31,6 +31,7 @@ mod new_clients;
 mod old_clients;
 mod older;
 mod older_clients;
+mod older_passed;
 mod pages;
 mod passed_rounds;
 mod recorded;

@@ -38,10 +38,10 @@ struct Sessions {
 }
 
 /// Such a server.
-struct Older {
-    address: SocketAddr,
+pub(crate) struct Older {
+    pub(crate) address: SocketAddr,
     sessions: Arc<Mutex<Sessions>>,
-    asked: UnboundedReceiver<Asked>,
+    pub(crate) asked: UnboundedReceiver<Asked>,
     /// Sessions whose clients have gone away.
     left: UnboundedReceiver<String>,
     serving: JoinHandle<()>,
@@ -49,7 +49,7 @@ struct Older {
 
 impl Older {
     /// One that says of where messages go what `endpoint` says of a session.
-    async fn start(endpoint: fn(&str) -> String) -> Self {
+    pub(crate) async fn start(endpoint: fn(&str) -> String) -> Self {
         Self::start_at("/mcp", endpoint).await
     }
 
@@ -214,7 +214,7 @@ impl Session {
 }
 
 /// Relative to the stream's own URL, as the reference servers say it relative to their root.
-fn beside(session: &str) -> String {
+pub(crate) fn beside(session: &str) -> String {
     format!("at/messages?sessionId={session}")
 }
 
@@ -225,7 +225,7 @@ async fn before(endpoint: fn(&str) -> String) -> (Tellable, Older) {
     (gateway, server)
 }
 
-fn text(answer: &str) -> String {
+pub(crate) fn text(answer: &str) -> String {
     // JSON, or the last event of a stream.
     let json = answer.trim_end().rsplit("data: ").next().unwrap();
     let message: Value = serde_json::from_str(json).unwrap_or_else(|_| panic!("{answer}"));

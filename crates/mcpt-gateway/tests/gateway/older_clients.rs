@@ -295,6 +295,72 @@ async fn a_gateway_that_ends_lets_what_is_in_progress_be_answered() {
     timeout(PATIENCE, serving).await.unwrap().unwrap().unwrap();
 }
 
+/// A server whose tools ask the client who it is.
+async fn asks() -> Scripted {
+    let question = json!({"jsonrpc": "2.0", "id": 5, "method": "elicitation/create", "params": {"message": "Who?"}});
+    let question = event(&question);
+    scripted(json!({"tools": {}}), move |asked| match asked.rpc() {
+        "tools/call" => Some(Said::Open(vec![question.clone()])),
+        _ => None,
+    })
+    .await
+}
+
+fn answers() -> Value {
+    json!({"jsonrpc": "2.0", "id": 5, "result": {"action": "accept", "content": {"name": "Ada"}}})
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn their_answers_wait_for_none_of_their_calls() {
+    let gateway = gateway();
+    let mut server = asks().await;
+    with(&gateway, server.address).await;
+    let mut client = OldClient::open(&gateway, "/sse/demo").await;
+    client.begin(&gateway).await;
+    // As many as may be in progress; each of them waits for an answer.
+    for id in 0..64 {
+        let mut call = call("tool");
+        call["id"] = id.into();
+        assert_eq!(client.post(&gateway, &call).await.status, 202);
+        let asked = client.message().await;
+        assert_eq!(asked["method"], "elicitation/create", "{asked}");
+    }
+    assert_eq!(client.post(&gateway, &answers()).await.status, 202);
+    is_asked(&mut server, |asked| asked.message["result"].is_object()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_gateway_that_ends_takes_answers_that_calls_wait_for() {
+    let (end, ended) = tokio::sync::oneshot::channel::<()>();
+    let (first, serving) = gateway_until(Box::pin(async { ended.await.unwrap() }));
+    let serving = tokio::spawn(serving);
+    let second = gateway_beside(&first);
+    let mut server = asks().await;
+    for gateway in [&first, &second] {
+        with(gateway, server.address).await;
+    }
+    ready(&second).await;
+    let mut client = OldClient::open(&first, "/sse/demo").await;
+    client.begin(&first).await;
+    assert_eq!(client.post(&first, &call("tool")).await.status, 202);
+    let asked = client.message().await;
+    assert_eq!(asked["method"], "elicitation/create", "{asked}");
+    end.send(()).unwrap();
+    let ends = async {
+        while Wire::open(first.address).await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(PATIENCE, ends).await.unwrap();
+    assert_eq!(client.post(&second, &answers()).await.status, 202);
+    is_asked(&mut server, |asked| asked.message["result"].is_object()).await;
+    let done = json!({"jsonrpc": "2.0", "id": "c", "result": {"content": []}});
+    server.say.send(event(&done)).unwrap();
+    assert_eq!(client.message().await, done);
+    client.ends().await;
+    timeout(PATIENCE, serving).await.unwrap().unwrap().unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn their_messages_may_come_to_any_replica() {
     let first = gateway();
