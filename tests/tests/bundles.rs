@@ -8,7 +8,10 @@
 
 use std::{fs, path::Path, process::Command};
 
-use mcpt_tests::Mcpt;
+use mcpt_tests::{
+    Mcpt,
+    raw::{Session, agent},
+};
 use serde_json::{Value, json};
 
 /// A server without dependencies, whose tool tells its arguments and its environment.
@@ -20,7 +23,7 @@ for line in sys.stdin:
         continue
     method, result = asked["method"], {}
     if method == "initialize":
-        result = {"protocolVersion": "2025-06-18", "capabilities": {"tools": {}},
+        result = {"protocolVersion": "2025-11-25", "capabilities": {"tools": {}},
                   "serverInfo": {"name": "bundled", "version": "1"}}
     elif method == "tools/list":
         result = {"tools": [{"name": "told", "inputSchema": {"type": "object"}}]}
@@ -225,7 +228,11 @@ fn a_secret_in_an_argument_is_in_the_server_s_own_alone() {
     let deploy = ["deploy", &bundle, "-c", &setting, "--", "--api-key", GIVEN];
     let deployed = mcpt.run(&deploy).ok();
     fs::remove_file(source).unwrap();
-    let called = mcpt.run(&["call", "bundled", "told"]).ok().stdout;
+    let url = mcpt.json(&["status", "bundled"])["url"].take();
+    let url = url.as_str().unwrap();
+    // Its process is there for as long as this is.
+    let session = Session::open(&agent(), url);
+    let called = session.call(url, "told", &json!({})).tool_text();
     for argument in [&format!("--key={SET}"), "$(KEY) $$", GIVEN] {
         assert!(called.contains(argument), "{argument}: {called}");
     }
@@ -252,7 +259,8 @@ fn a_secret_in_an_argument_is_in_the_server_s_own_alone() {
         };
         assert!(!lines.is_empty() && lines.iter().all(own), "{lines:?}");
     }
-    let words = "'--key=$(MCPT_ARGUMENT_KEY)'";
+    let words = "'--key=$(MCPT_ARGUMENT_KEY)' '$(KEY) $$' ";
     assert!(shown[0].stdout.contains(words), "{}", shown[0].stdout);
+    drop(session);
     drop(mcpt.run(&["delete", "bundled"]).ok());
 }

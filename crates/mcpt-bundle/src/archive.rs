@@ -209,32 +209,39 @@ impl Bundle {
     }
 }
 
-type Archive<'a> = ZipArchive<BufReader<Bounded<'a>>>;
+type Archive<'a> = ZipArchive<Bounded<'a>>;
 
 /// An archive, of which the list of entries is read within a bound.
 fn opened(file: &File) -> Result<Archive<'_>, BundleError> {
     let left = Rc::new(Cell::new(MOST_OF_DIRECTORY));
+    let mut file = BufReader::new(file);
+    file.rewind().map_err(BundleError::Read)?;
     let bounded = Bounded {
         file,
+        at: 0,
         left: Rc::clone(&left),
     };
-    let opened = ZipArchive::new(BufReader::new(bounded));
+    let opened = ZipArchive::new(bounded);
     let archive = opened.map_err(|error| BundleError::NoBundle(error.to_string()))?;
     // What the entries say of their sizes is known from here on.
     left.set(u64::MAX);
     Ok(archive)
 }
 
-/// A file of which so many bytes are read.
+/// A file of which so many bytes are handed out. What is read ahead of them is kept when somebody seeks to where they are already,
+/// as after each entry of the list.
 #[derive(Debug)]
 struct Bounded<'a> {
-    file: &'a File,
+    file: BufReader<&'a File>,
+    /// Where in the file the next byte is.
+    at: u64,
     left: Rc<Cell<u64>>,
 }
 
 impl Read for Bounded<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.file.read(buffer)?;
+        self.at += read as u64;
         let left = self.left.get().checked_sub(read as u64);
         self.left.set(left.ok_or_else(|| {
             io::Error::new(
@@ -248,7 +255,20 @@ impl Read for Bounded<'_> {
 
 impl Seek for Bounded<'_> {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        self.file.seek(to)
+        self.at = match to {
+            SeekFrom::Start(place) => {
+                let way = i128::from(place) - i128::from(self.at);
+                let way = i64::try_from(way).map_err(io::Error::other)?;
+                self.file.seek_relative(way)?;
+                place
+            }
+            other => self.file.seek(other)?,
+        };
+        Ok(self.at)
+    }
+
+    fn stream_position(&mut self) -> io::Result<u64> {
+        Ok(self.at)
     }
 }
 

@@ -4,7 +4,7 @@
 use std::{
     collections::BTreeSet,
     fs::{self, DirBuilder, File, OpenOptions, TryLockError},
-    io,
+    io::{self, Write as _},
     os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
 };
@@ -13,6 +13,11 @@ use crate::{Bundle, BundleError};
 
 /// What is behind the name of a bundle that is being unpacked or removed.
 const PARTIAL: &str = ".partial-";
+/// What is behind the name of a bundle in that of its lock, and in that of the lock for unpacking it.
+const USED: &str = ".lock";
+const MADE: &str = ".unpacking";
+/// What a lock has in it once somebody found its bundle unpacked.
+const FOUND: &[u8] = b"found\n";
 /// How many digits of its digest end the name of a bundle.
 const DIGITS: usize = 16;
 
@@ -47,14 +52,23 @@ impl Store {
         Self { path }
     }
 
+    /// The name of the bundle that a path below a store begins with, whichever store that is.
+    #[must_use]
+    pub fn name_in(path: &str) -> Option<&str> {
+        // Names have these characters alone.
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-');
+        let name = path.split(|c| !plain(c)).next()?;
+        is_ours(name).then_some(name)
+    }
+
     /// Where a bundle is, once it is unpacked.
     #[must_use]
     pub fn place(&self, bundle: &Bundle) -> PathBuf {
         self.path.join(name(bundle))
     }
 
-    /// Unpacks a bundle, whole or not at all, unless it is there. What a killed command has left of it goes. This waits for others
-    /// that work on the same bundle.
+    /// Unpacks a bundle, whole or not at all, unless it is there. What a killed command has left of it goes. This waits while others
+    /// unpack or remove the same bundle, not while they use it.
     ///
     /// # Errors
     /// [`BundleError`] when it cannot be written, or a file is not what the archive says.
@@ -65,24 +79,45 @@ impl Store {
         made.map_err(failed)?;
         let name = name(bundle);
         let place = self.path.join(&name);
+        let lock = self.lock_file(&name, USED);
+        // Nobody removes it from here on.
+        let mut used = locked(&lock, File::lock_shared).map_err(failed)?;
         let mut is_new = false;
-        loop {
-            let used = self.locked(&name, File::lock_shared).map_err(failed)?;
-            if place.is_dir() {
-                return Ok(Unpacked { name, is_new, used });
+        if !place.is_dir() {
+            match self.make_once(bundle, &name, &place) {
+                Ok(new) => is_new = new,
+                Err(error) => {
+                    drop(used);
+                    // The lock of a bundle that is none, unless others still try.
+                    drop(self.remove_idle_lock(&name));
+                    return Err(error);
+                }
             }
-            drop(used);
-            let alone = self.locked(&name, File::lock).map_err(failed)?;
-            if !place.is_dir() {
-                self.make(bundle, &name, &place)?;
-                is_new = true;
-            }
-            // Between the two locks somebody may remove it: then it is unpacked again.
-            drop(alone);
         }
+        if !is_new {
+            // For `take_back`: somebody else has it, too.
+            used.write_all(FOUND).map_err(failed)?;
+        }
+        Ok(Unpacked { name, is_new, used })
     }
 
-    /// Writes a bundle beside its place and moves it there. The caller holds its lock alone.
+    /// Makes a bundle, unless somebody else has done it first. Whether it was made now.
+    fn make_once(&self, bundle: &Bundle, name: &str, place: &Path) -> Result<bool, BundleError> {
+        let failed = |error| BundleError::Write(self.path.clone(), error);
+        let lock = self.lock_file(name, MADE);
+        let _alone = locked(&lock, File::lock).map_err(failed)?;
+        let is_new = !place.is_dir();
+        let made = if is_new {
+            self.make(bundle, name, place)
+        } else {
+            Ok(())
+        };
+        // Whoever waits for it looks again.
+        let removed = fs::remove_file(&lock).map_err(failed);
+        made.and(removed).map(|()| is_new)
+    }
+
+    /// Writes a bundle beside its place and moves it there. The caller holds the lock for unpacking it.
     fn make(&self, bundle: &Bundle, name: &str, place: &Path) -> Result<(), BundleError> {
         let failed = |error| BundleError::Write(self.path.clone(), error);
         for other in self.names().map_err(failed)? {
@@ -90,15 +125,6 @@ impl Store {
                 fs::remove_dir_all(self.path.join(other)).map_err(failed)?;
             }
         }
-        let made = self.write(bundle, name, place);
-        if made.is_err() {
-            // The lock of a bundle that is none; whoever waits for it makes another one.
-            drop(fs::remove_file(self.lock_file(name)));
-        }
-        made
-    }
-
-    fn write(&self, bundle: &Bundle, name: &str, place: &Path) -> Result<(), BundleError> {
         let failed = |error| BundleError::Write(place.to_owned(), error);
         let partial = tempfile::Builder::new()
             .prefix(&format!("{name}{PARTIAL}"))
@@ -110,25 +136,33 @@ impl Store {
         Ok(())
     }
 
-    /// Bundles of which the folder is none of these, and that nobody works on or is about to use.
+    /// Bundles that have none of these names, and that nobody works on or is about to use.
     ///
     /// # Errors
     /// When the folder cannot be read.
-    pub fn unused(&self, used: &BTreeSet<PathBuf>) -> io::Result<Vec<Unused>> {
+    pub fn unused(&self, used: &BTreeSet<String>) -> io::Result<Vec<Unused>> {
         let mut unused = Vec::new();
         for name in self.names()? {
-            if used.contains(&self.path.join(&name)) || self.alone(&name)?.is_none() {
+            if used.contains(&name) {
                 continue;
             }
-            unused.push(Unused {
-                whole: !name.contains(PARTIAL),
-                name,
-            });
+            let Some(alone) = self.alone(&name)? else {
+                continue;
+            };
+            if self.path.join(&name).is_dir() {
+                unused.push(Unused {
+                    whole: !name.contains(PARTIAL),
+                    name,
+                });
+                continue;
+            }
+            drop(alone);
+            self.remove_idle_lock(&name)?;
         }
         Ok(unused)
     }
 
-    /// Removes one of [`Self::unused`], unless somebody has begun to use it. Whether it is gone.
+    /// Removes one of [`Self::unused`], unless somebody has begun to use it or has removed it before. Whether it was removed now.
     ///
     /// # Errors
     /// When it cannot be removed.
@@ -136,53 +170,68 @@ impl Store {
         let Some(_alone) = self.alone(&bundle.name)? else {
             return Ok(false);
         };
+        let removed = self.remove_folder(bundle)?;
+        self.remove_lock(&bundle.name)?;
+        Ok(removed)
+    }
+
+    /// Whether the folder of a bundle was there. The caller holds its lock alone.
+    fn remove_folder(&self, bundle: &Unused) -> io::Result<bool> {
         let path = self.path.join(&bundle.name);
         if bundle.whole {
             // In one step, so that nobody takes what is left of it for a bundle.
             let doomed = format!("{}{PARTIAL}removed", bundle.name);
             let doomed = self.path.join(doomed);
-            match fs::remove_dir_all(&doomed) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                _ => {}
-            }
-            fs::rename(&path, &doomed)?;
-            fs::remove_dir_all(&doomed)?;
+            was_there(fs::remove_dir_all(&doomed))?;
+            Ok(was_there(fs::rename(&path, &doomed))? && was_there(fs::remove_dir_all(&doomed))?)
         } else {
-            fs::remove_dir_all(&path)?;
+            was_there(fs::remove_dir_all(&path))
         }
-        fs::remove_file(self.lock_file(&bundle.name))?;
-        Ok(true)
     }
 
-    /// Removes a bundle that was unpacked for nothing, unless another command uses it. Whether it is gone.
+    /// Removes the locks of a bundle. The caller holds that for using it alone, without which nobody has the other one.
+    fn remove_lock(&self, name: &str) -> io::Result<()> {
+        was_there(fs::remove_file(self.lock_file(name, MADE)))?;
+        was_there(fs::remove_file(self.lock_file(name, USED))).map(drop)
+    }
+
+    /// Removes the locks of a bundle that is not there, unless somebody has them.
+    fn remove_idle_lock(&self, name: &str) -> io::Result<()> {
+        match self.alone(name)? {
+            Some(_alone) if !self.path.join(name).exists() => self.remove_lock(name),
+            _ => Ok(()),
+        }
+    }
+
+    /// Removes a bundle that was unpacked for nothing, unless another command has found it there, whose server may run from it.
+    /// Whether it is gone.
     ///
     /// # Errors
     /// When it cannot be removed.
     pub fn take_back(&self, unpacked: Unpacked) -> io::Result<bool> {
         let Unpacked { name, used, .. } = unpacked;
         drop(used);
-        self.remove(&Unused { name, whole: true })
-    }
-
-    fn lock_file(&self, name: &str) -> PathBuf {
-        self.path.join(format!("{}.lock", whole_name(name)))
-    }
-
-    fn locked(&self, name: &str, take: fn(&File) -> io::Result<()>) -> io::Result<File> {
-        let path = self.lock_file(name);
-        loop {
-            let file = open_lock(&path)?;
-            take(&file)?;
-            // Whoever removed the bundle before removed this file too, and the next one would lock another.
-            if is_at(&file, &path) {
-                return Ok(file);
-            }
+        let Some(alone) = self.alone(&name)? else {
+            return Ok(false);
+        };
+        if alone.metadata()?.len() > 0 {
+            return Ok(false);
         }
+        let removed = self.remove_folder(&Unused {
+            name: name.clone(),
+            whole: true,
+        })?;
+        self.remove_lock(&name)?;
+        Ok(removed)
+    }
+
+    fn lock_file(&self, name: &str, end: &str) -> PathBuf {
+        self.path.join(format!("{}{end}", whole_name(name)))
     }
 
     /// The lock of a bundle, if nobody has it now.
     fn alone(&self, name: &str) -> io::Result<Option<File>> {
-        let path = self.lock_file(name);
+        let path = self.lock_file(name, USED);
         let file = open_lock(&path)?;
         match file.try_lock() {
             Ok(()) => Ok(is_at(&file, &path).then_some(file)),
@@ -229,6 +278,25 @@ fn is_ours(name: &str) -> bool {
     digest.is_some_and(|digest| {
         digest.len() == DIGITS && digest.bytes().all(|byte| byte.is_ascii_hexdigit())
     })
+}
+
+/// Whether what was to be removed or moved was there.
+fn was_there(done: io::Result<()>) -> io::Result<bool> {
+    match done {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        done => done.map(|()| true),
+    }
+}
+
+fn locked(path: &Path, take: fn(&File) -> io::Result<()>) -> io::Result<File> {
+    loop {
+        let file = open_lock(path)?;
+        take(&file)?;
+        // Whoever had it before may have removed this file, and the next one would lock another.
+        if is_at(&file, path) {
+            return Ok(file);
+        }
+    }
 }
 
 fn open_lock(path: &Path) -> io::Result<File> {

@@ -1,36 +1,35 @@
 //! Unpacked bundles in the state folder: which of them a run needs, and those that no run names cleared away.
 
-use std::{
-    collections::BTreeSet,
-    io,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeSet, io, path::PathBuf};
 
 use mcpt_bundle::Store;
 use mcpt_core::Garbage;
 
 use crate::{folder::StateFolder, state::RunState, wire::ServerSpec};
 
+/// The folder of bundles in the state folder.
+const FOLDER: &str = "bundles";
+
 /// The folder of bundles.
 pub(crate) fn folder(state: &StateFolder) -> PathBuf {
-    state.path().join("bundles")
+    state.path().join(FOLDER)
 }
 
-/// The folders of bundles that a server runs from: those that its command or its environment names.
-pub(crate) fn named_in(server: &ServerSpec, state: &StateFolder) -> BTreeSet<PathBuf> {
-    let folder = folder(state);
-    let begin = format!("{}/", folder.display());
+/// The names of the bundles that a server runs from: those that its command or its environment has the paths of. A path to the
+/// state folder may be written in several ways, so only what follows it is looked at.
+pub(crate) fn named_in(server: &ServerSpec) -> BTreeSet<String> {
+    let begin = format!("/{FOLDER}/");
     let command = server.command.iter();
     let texts = command
         .chain(server.env.values())
         .chain(server.secrets.values());
     let named = texts.flat_map(|text| text.match_indices(&begin).map(move |(at, _)| (text, at)));
-    let names = named.filter_map(|(text, at)| {
-        let rest = text.get(at + begin.len()..)?;
-        let name = rest.split(['/', ':', ' ', ',', ';', '"', '\'']).next()?;
-        (!name.is_empty()).then(|| folder.join(name))
-    });
-    names.collect()
+    let paths = named.filter_map(|(text, at)| text.get(at + begin.len()..));
+    let names = paths.map(|path| path.trim_start_matches('/'));
+    names
+        .filter_map(Store::name_in)
+        .map(str::to_owned)
+        .collect()
 }
 
 /// Bundles that no run names, removed unless it is a dry run. None of them while the state of any run cannot be read: it may name
@@ -60,23 +59,19 @@ pub(crate) fn clear(state: &StateFolder, dry_run: bool) -> io::Result<Vec<Garbag
     Ok(garbage)
 }
 
-/// The folders that runs name, of all servers.
-fn used(state: &StateFolder) -> Option<BTreeSet<PathBuf>> {
+/// The names that runs have, of all servers.
+fn used(state: &StateFolder) -> Option<BTreeSet<String>> {
     let mut used = BTreeSet::new();
     for name in state.names().ok()? {
         for run in state.server(&name).runs().ok()? {
             let state = RunState::read(&run).ok()?;
-            used.extend(state.map(|state| state.bundles).unwrap_or_default());
+            let bundles = state.map(|state| state.bundles).unwrap_or_default();
+            // Older versions kept paths.
+            let names = bundles.iter().filter_map(|path| path.rsplit('/').next());
+            used.extend(names.map(str::to_owned));
         }
     }
     Some(used)
-}
-
-/// The state folder of a run, by the run's own.
-pub(crate) fn state_of(run: &Path) -> Option<StateFolder> {
-    // servers/NAME/run-N
-    let state = run.ancestors().nth(3)?;
-    Some(StateFolder::new(state.to_owned()))
 }
 
 #[cfg(test)]
@@ -90,7 +85,7 @@ mod tests {
 
     #[test]
     fn bundles_are_found_wherever_a_server_names_them() {
-        let state = StateFolder::new(PathBuf::from("/s"));
+        let [a, b, c] = ["a-1", "b-2.0", "c"].map(|name| format!("{name}-0123456789abcdef"));
         let variables =
             |name: &str, value: &str| BTreeMap::from([(name.to_owned(), value.to_owned())]);
         let server = ServerSpec {
@@ -98,24 +93,19 @@ mod tests {
             template: TemplateId::new("demo").unwrap(),
             template_version: String::new(),
             package: None,
-            command: [
-                "node",
-                "--dir=/s/bundles/a-1/x",
-                "/s/bundles",
-                "/s/bundlesb/c",
-            ]
-            .map(str::to_owned)
-            .into(),
+            command: vec![
+                "node".to_owned(),
+                format!("--dir=/s$$/bundles//{a}/x"),
+                "/s/bundles".to_owned(),
+                "/s/bundles/other".to_owned(),
+                format!("/s/bundlesb/{c}"),
+            ],
             refers: false,
-            env: variables("PATH", "/bin:/s/bundles/b-1/bin:/s/bundles/a-1"),
-            secrets: variables("KEYS", "/s/bundles/c-1"),
+            env: variables("PATH", &format!("/bin:/t/bundles/{b}/bin:/s/bundles/{a}")),
+            secrets: variables("KEYS", &format!("'/s/bundles/{c}'")),
             endpoint: Endpoint::Stdio,
             sessions: Sessions::Stateful,
         };
-        let named = named_in(&server, &state);
-        let expected = ["a-1", "b-1", "c-1"].map(|name| folder(&state).join(name));
-        assert_eq!(named.into_iter().collect::<Vec<_>>(), expected);
-        let run = Path::new("/s/servers/demo/run-3");
-        assert_eq!(state_of(run).unwrap().path(), Path::new("/s"));
+        assert_eq!(named_in(&server), BTreeSet::from([a, b, c]));
     }
 }

@@ -145,10 +145,17 @@ pub(crate) fn own_binary() -> std::io::Result<PathBuf> {
     })
 }
 
-/// A command line as one text, quoted where a shell would need it.
-pub(crate) fn display(command: &[String]) -> String {
-    let words: Vec<_> = command.iter().map(|word| shell_word(word)).collect();
-    words.join(" ")
+/// A command line as one text, quoted where a shell would need it. Of words that refer to variables the references stay, and each
+/// `$$` is the `$` that it stands for.
+pub(crate) fn display(command: &[String], refers: bool) -> String {
+    let words = command.iter().map(|word| {
+        if refers {
+            shell_word(&word.replace("$$", "$")).into_owned()
+        } else {
+            shell_word(word).into_owned()
+        }
+    });
+    words.collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]
@@ -183,6 +190,8 @@ mod tests {
     #[test]
     fn shown_as_a_shell_takes_it() {
         let command = ["npx", "-y", "a b"].map(str::to_owned);
-        assert_eq!(display(&command), "npx -y 'a b'");
+        assert_eq!(display(&command, false), "npx -y 'a b'");
+        let command = ["npx", "$$HOME", "$(KEY)", "$$$$"].map(str::to_owned);
+        assert_eq!(display(&command, true), "npx '$HOME' '$(KEY)' '$$'");
     }
 }

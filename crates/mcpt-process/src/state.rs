@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs, io,
-    path::{Path, PathBuf},
+    path::Path,
 };
 
 use mcpt_core::{Replica, Server, ServerName, ServerState, Sessions, TemplateId};
@@ -22,9 +22,9 @@ pub(crate) struct RunState {
     /// The package that it runs from, if it is one; there is no template then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) package: Option<InstalledPackage>,
-    /// Folders of unpacked bundles that it runs from, which are kept as long as a run names them.
+    /// Names of unpacked bundles that it runs from, which are kept as long as a run names them.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
-    pub(crate) bundles: BTreeSet<PathBuf>,
+    pub(crate) bundles: BTreeSet<String>,
     /// `stdio` or `http`.
     pub(crate) transport: String,
     /// Command line of the server.

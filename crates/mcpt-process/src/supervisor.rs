@@ -467,9 +467,7 @@ fn initial_state(spec: &Spec, port: u16) -> RunState {
         transport: server.endpoint.transport().to_owned(),
         source: server.shown(),
         package: server.package.clone(),
-        bundles: bundles::state_of(&spec.run)
-            .map(|state| bundles::named_in(server, &state))
-            .unwrap_or_default(),
+        bundles: bundles::named_in(server),
         env,
         digest: spec.digest.clone(),
         secrets_digest: Some(secrets_digest(

@@ -91,13 +91,14 @@ impl ServerSpec {
     /// What runs, for people: of a package what can be deployed to get it again.
     pub(crate) fn shown(&self) -> String {
         let Some(package) = &self.package else {
-            return command::display(&self.command);
+            return command::display(&self.command, self.refers);
         };
         let args = self.command.get(package.leading..).unwrap_or_default();
         if args.is_empty() {
             return package.source.clone();
         }
-        format!("{} -- {}", package.source, command::display(args))
+        let args = command::display(args, self.refers);
+        format!("{} -- {args}", package.source)
     }
 
     /// PATH of a server that is a package: its own programs first, as `npx` and `uvx` have it.

@@ -123,7 +123,8 @@ impl Announced {
             path,
             target,
             kind,
-            mode: header.mode()?,
+            // Of a link or a folder it says nothing that is used, and some write none.
+            mode: if kind.is_file() { header.mode()? } else { 0 },
             begin: entry.raw_file_position(),
             size,
         })
@@ -249,6 +250,24 @@ mod tests {
         archive.extend(of(EntryType::Regular, b""));
         let refused = read(archive.as_slice()).unwrap_err();
         assert!(refused.contains("more than 4096 bytes"), "{refused}");
+    }
+
+    #[test]
+    fn only_files_need_a_mode() {
+        for (kind, is_read) in [
+            (EntryType::Directory, true),
+            (EntryType::Symlink, true),
+            (EntryType::Regular, false),
+        ] {
+            let mut header = Header::new_ustar();
+            header.set_entry_type(kind);
+            header.set_path("x").unwrap();
+            header.set_size(0);
+            header.as_ustar_mut().unwrap().mode = *b"no mode\0";
+            header.set_cksum();
+            let read = read(header.as_bytes().as_slice());
+            assert_eq!(read.is_ok(), is_read, "{kind:?}: {read:?}");
+        }
     }
 
     #[test]

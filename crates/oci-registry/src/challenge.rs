@@ -88,7 +88,9 @@ fn unquote(text: &str) -> Option<(String, &str)> {
 /// # Errors
 /// When it is such a place, or no address.
 pub(crate) fn token_server(realm: &str, registry: &Url) -> Result<Url, Error> {
-    let refuse = |reason: &str| Err(Error::Refused(format!("bearer realm {realm:?} {reason}")));
+    // What lets in may be behind it.
+    let told = realm.split(['?', '#']).next().unwrap_or_default();
+    let refuse = |reason: &str| Err(Error::Refused(format!("bearer realm {told:?} {reason}")));
     let Ok(url) = Url::parse(realm) else {
         return refuse("is no address");
     };

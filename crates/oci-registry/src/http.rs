@@ -82,6 +82,8 @@ impl Default for Http {
 pub(crate) struct Ask<'a> {
     pub(crate) method: Method,
     pub(crate) url: &'a Url,
+    /// Whether its query came from a server, which may have put into it what lets in whoever has it.
+    pub(crate) is_led: bool,
     /// Sent to the server of `url` alone, wherever that one redirects to.
     pub(crate) authorization: Option<&'a SecretString>,
     pub(crate) headers: &'a [(HeaderName, &'a str)],
@@ -194,6 +196,7 @@ impl Http {
         let ask = Ask {
             method: Method::GET,
             url,
+            is_led: false,
             authorization,
             headers: &[],
             body: None,
@@ -209,6 +212,7 @@ impl Http {
         let ask = Ask {
             method: Method::GET,
             url,
+            is_led: false,
             authorization: None,
             headers: &[],
             body: None,
@@ -266,7 +270,11 @@ impl Http {
             let authorization = ask
                 .authorization
                 .filter(|_| url.origin() == ask.url.origin());
-            let shown = shown(ask.url, &url);
+            let shown = if ask.is_led || url != *ask.url {
+                shown(&url)
+            } else {
+                url.clone()
+            };
             let answer = self.send_once(&agent, ask, (&url, &shown), authorization)?;
             let next = answer.header(&header::LOCATION);
             match next.filter(|_| answer.status.is_redirection() && ask.body.is_none()) {
@@ -274,7 +282,7 @@ impl Http {
                 Some(next) => {
                     let next = url.join(next).map_err(|error| broken(&shown, &error))?;
                     if url.scheme() == "https" && next.scheme() != "https" {
-                        let next = self::shown(ask.url, &next);
+                        let next = self::shown(&next);
                         let reason = format!("redirected to {next}, which is not HTTPS");
                         return Err(broken(&shown, &reason));
                     }
@@ -283,10 +291,9 @@ impl Http {
                 }
             }
         }
-        Err(broken(
-            ask.url,
-            &format!("more than {MOST_REDIRECTS} redirects"),
-        ))
+        let asked = if ask.is_led { &shown(ask.url) } else { ask.url };
+        let reason = format!("more than {MOST_REDIRECTS} redirects");
+        Err(broken(asked, &reason))
     }
 
     fn send_once(
@@ -351,13 +358,11 @@ impl Http {
     }
 }
 
-/// An address as it may be told: where a server leads to may have a signature in its query, which lets in whoever has it.
-fn shown(asked: &Url, url: &Url) -> Url {
+/// An address that came from a server as it may be told: there may be a signature in its query, which lets in whoever has it.
+pub(crate) fn shown(url: &Url) -> Url {
     let mut shown = url.clone();
-    if url != asked {
-        shown.set_query(None);
-        shown.set_fragment(None);
-    }
+    shown.set_query(None);
+    shown.set_fragment(None);
     shown
 }
 

@@ -10,7 +10,7 @@ use url::Url;
 
 use crate::credentials::Login;
 use crate::descriptor::{Descriptor, digest, hex};
-use crate::http::{Answer, Sent};
+use crate::http::{Answer, Sent, shown};
 use crate::reference::check_digest;
 use crate::session::{Question, Session, refused};
 use crate::{Access, Credentials, Error, Http, Reference};
@@ -399,7 +399,7 @@ impl Write for Hashing<'_> {
 
 fn unusable(url: &Url, reason: &dyn std::fmt::Display) -> Error {
     Error::Unreachable {
-        url: url.to_string(),
+        url: shown(url).to_string(),
         reason: reason.to_string(),
     }
 }

@@ -10,7 +10,7 @@ use url::Url;
 
 use crate::challenge::{Challenge, token_server};
 use crate::credentials::{Credentials, Login};
-use crate::http::{Answer, Ask, Sent, basic};
+use crate::http::{Answer, Ask, Sent, basic, shown};
 use crate::{Access, Error, Http, Tls, go_json};
 
 /// The most of an error's text that is read, in bytes.
@@ -115,7 +115,7 @@ impl Session {
             (Challenge::Basic, _) => {
                 return Err(Error::NoLogin {
                     method: question.method.to_string(),
-                    url: question.url.to_string(),
+                    url: shown(question.url).to_string(),
                 });
             }
             (Challenge::Bearer { .. }, Some(Login::Token(token))) => bearer(&token),
@@ -147,6 +147,8 @@ impl Session {
         let ask = Ask {
             method: question.method.clone(),
             url: question.url,
+            // What is put in here has none.
+            is_led: true,
             authorization,
             headers: question.headers,
             body: question.body,
@@ -196,6 +198,7 @@ impl Session {
         let ask = Ask {
             method: form.as_ref().map_or(Method::GET, |_| Method::POST),
             url: &server,
+            is_led: true,
             authorization: authorization.as_ref(),
             headers: form.as_ref().map_or(&[], |_| &content),
             body: form

@@ -6,6 +6,8 @@ use std::{
     net::TcpListener,
     path::Path,
     process::{Child, Command, ExitStatus},
+    sync::mpsc,
+    thread,
 };
 
 use crate::{BARE, Index, base, folder, host, machine};
@@ -22,18 +24,38 @@ impl Silent {
         format!("{}/team/image", self.0.local_addr().unwrap())
     }
 
-    /// Ends a command by a signal once it has asked.
+    /// Ends a command by a signal once it has asked, which it must do before it ends by itself.
     fn ended(&self, mut command: Child, signal: &str) -> (ExitStatus, String) {
-        let (_asking, _) = self.0.accept().unwrap();
-        interrupt(&mut command, signal)
+        let (asks, first) = mpsc::channel();
+        let ends = asks.clone();
+        let listener = self.0.try_clone().unwrap();
+        // Nobody listens any more when the command has ended before.
+        thread::spawn(move || drop(asks.send(Some(listener.accept()))));
+        let mut stderr = command.stderr.take().unwrap();
+        let said = thread::spawn(move || {
+            let mut said = String::new();
+            let read = stderr.read_to_string(&mut said);
+            drop(ends.send(None));
+            read.map(|_| said).unwrap()
+        });
+        let Some(asking) = first.recv().unwrap() else {
+            panic!("it asked for nothing: {}", said.join().unwrap());
+        };
+        let (_asking, _) = asking.unwrap();
+        send(&command, signal);
+        (command.wait().unwrap(), said.join().unwrap())
     }
 }
 
-fn interrupt(command: &mut Child, signal: &str) -> (ExitStatus, String) {
+fn send(command: &Child, signal: &str) {
     let sent = Command::new("kill")
         .args(["-s", signal, &command.id().to_string()])
         .status();
     assert!(sent.unwrap().success());
+}
+
+fn interrupt(command: &mut Child, signal: &str) -> (ExitStatus, String) {
+    send(command, signal);
     let ended = command.wait().unwrap();
     let mut said = String::new();
     let mut stderr = command.stderr.take().unwrap();

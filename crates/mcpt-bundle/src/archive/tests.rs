@@ -103,8 +103,8 @@ fn a_bundle_goes_once_nobody_uses_it() {
     for foreign in ["notes", "other-0123456789abcdeX"] {
         fs::create_dir(parent.path().join(foreign)).unwrap();
     }
-    let unused = |used: &[&PathBuf]| {
-        let used = used.iter().map(|path| (*path).clone()).collect();
+    let unused = |used: &[&String]| {
+        let used = used.iter().map(|name| (*name).clone()).collect();
         store.unused(&used).unwrap()
     };
     // A command has it.
@@ -114,7 +114,7 @@ fn a_bundle_goes_once_nobody_uses_it() {
         name: format!("{name}.partial-killed"),
         whole: false,
     };
-    assert_eq!(unused(&[&place]), std::slice::from_ref(&left));
+    assert_eq!(unused(&[&name]), std::slice::from_ref(&left));
     assert!(store.remove(&left).unwrap() && !partial.exists());
     let whole = Unused { name, whole: true };
     assert_eq!(unused(&[]), std::slice::from_ref(&whole));
@@ -127,6 +127,58 @@ fn a_bundle_goes_once_nobody_uses_it() {
         .collect();
     names.sort();
     assert_eq!(names, ["notes", "other-0123456789abcdeX"]);
+}
+
+/// Two commands that clear up see the same bundle, and one of them is first.
+#[test]
+fn a_bundle_that_is_gone_already_leaves_no_lock() {
+    let parent = tempfile::tempdir().unwrap();
+    let store = Store::new(parent.path().to_owned());
+    let bundle = read(&with(&[("server/index.js", b"x")])).unwrap();
+    drop(store.unpack(&bundle).unwrap());
+    let seen = store.unused(&BTreeSet::new()).unwrap();
+    let [one] = seen.as_slice() else {
+        panic!("{seen:?}")
+    };
+    let partial = Unused {
+        name: format!("{}.partial-killed", one.name),
+        whole: false,
+    };
+    assert!(store.remove(one).unwrap());
+    assert!(!store.remove(one).unwrap());
+    assert!(!store.remove(&partial).unwrap());
+    assert_eq!(fs::read_dir(parent.path()).unwrap().count(), 0);
+}
+
+/// A server of another command may run from it since.
+#[test]
+fn a_bundle_that_another_command_found_is_not_taken_back() {
+    let parent = tempfile::tempdir().unwrap();
+    let store = Store::new(parent.path().to_owned());
+    let bundle = read(&with(&[("server/index.js", b"x")])).unwrap();
+    let first = store.unpack(&bundle).unwrap();
+    drop(store.unpack(&bundle).unwrap());
+    assert!(!store.take_back(first).unwrap());
+    assert!(store.place(&bundle).is_dir());
+    let unused = store.unused(&BTreeSet::new()).unwrap();
+    assert!(store.remove(&unused[0]).unwrap());
+    assert_eq!(fs::read_dir(parent.path()).unwrap().count(), 0);
+}
+
+/// Of commands that come at once one unpacks it, and none waits until another has ended.
+#[test]
+fn commands_at_once_unpack_it_once() {
+    let parent = tempfile::tempdir().unwrap();
+    let store = Store::new(parent.path().to_owned());
+    let data = with(&[("server/index.js", b"x")]);
+    let all: Vec<_> = std::thread::scope(|scope| {
+        let unpack = || store.unpack(&read(&data).unwrap()).unwrap();
+        let threads: Vec<_> = (0..8).map(|_| scope.spawn(unpack)).collect();
+        // Each still has it when the last one gets it.
+        threads.into_iter().map(|it| it.join().unwrap()).collect()
+    });
+    assert_eq!(all.iter().filter(|one| one.is_new).count(), 1);
+    assert_eq!(fs::read_dir(parent.path()).unwrap().count(), 2);
 }
 
 /// Room for as many would be made before the first of them is read.
@@ -153,6 +205,16 @@ fn an_archive_that_says_it_has_billions_of_entries_is_refused() {
     data.extend(&small);
     let refused = read(&data).unwrap_err().to_string();
     assert!(refused.contains("more than 100000 entries"), "{refused}");
+}
+
+/// As bundles with their dependencies have them, far below the bound.
+#[test]
+fn a_bundle_of_many_files_is_read() {
+    let names: Vec<String> = (0..20_000)
+        .map(|number| format!("node_modules/package-{number}/index.js"))
+        .collect();
+    let names: Vec<(&str, &[u8])> = names.iter().map(|name| (name.as_str(), &b""[..])).collect();
+    assert_eq!(read(&with(&names)).unwrap().entries.len(), 20_001);
 }
 
 #[test]

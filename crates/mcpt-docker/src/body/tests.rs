@@ -1,6 +1,6 @@
 //! What is read off containers that are there.
 
-use mcpt_core::redact;
+use mcpt_core::{Arg, ArgPart, redact};
 
 use super::*;
 
@@ -84,4 +84,56 @@ fn a_folder_that_is_read_only_is_mounted_so() {
     let (mounts, ..) = mounts(&plan, &facts, &mut faults);
     let said: Vec<_> = mounts.iter().map(|mount| mount.read_only).collect();
     assert_eq!(said, [Some(true), None]);
+}
+
+/// `docker run -i python:3.12 python -m srv --api-key KEY`: such an image says no program, and the first argument is it.
+#[test]
+fn the_program_of_an_image_without_one_is_the_first_argument() {
+    let text = |text: &str| Arg::Text(text.to_owned());
+    let secret = || Arg::Secret(vec![ArgPart::Variable("KEY".to_owned())]);
+    let body = |args: Vec<Arg>, entrypoint: Option<&[&str]>, transport: Transport| {
+        let plan = Plan {
+            image: Some("python:3.12".parse().unwrap()),
+            args,
+            secrets: BTreeMap::from([("KEY".to_owned(), Secret::new("hunter2"))]),
+            ..Plan::bare(
+                ServerName::new("demo").unwrap(),
+                mcpt_core::TemplateId::new("demo").unwrap(),
+                transport,
+            )
+        };
+        let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
+        let facts = Facts {
+            id: "sha256:0".to_owned(),
+            entrypoint: entrypoint.map(words),
+            command: Some(vec!["python3".to_owned()]),
+            ..Facts::default()
+        };
+        Template::of_plan(&plan, &facts, "x").map(|template| {
+            let words = template.body.entrypoint.unwrap();
+            let fill = words.iter().position(|word| word == "fill").unwrap();
+            let args = template.body.cmd.unwrap_or_default();
+            (words[fill..].join(" "), args.join(" "))
+        })
+    };
+    let http = Transport::Http {
+        port: 80,
+        path: "/mcp".to_owned(),
+        port_env: None,
+    };
+    for transport in [Transport::Stdio, http] {
+        let args = vec![text("py$thon"), text("a$b"), secret()];
+        let found = body(args.clone(), None, transport.clone()).unwrap();
+        // What is filled in is all but the program.
+        let expected = ("fill -- py$thon", "a$$b $(KEY)");
+        assert_eq!((found.0.as_str(), found.1.as_str()), expected);
+        let found = body(args, Some(&["/run", "a$"]), transport.clone()).unwrap();
+        let expected = ("fill -- /run a$$", "py$$thon a$$b $(KEY)");
+        assert_eq!((found.0.as_str(), found.1.as_str()), expected);
+        let refused = body(vec![secret()], None, transport).unwrap_err();
+        assert!(
+            refused.to_string().contains("names no program"),
+            "{refused}"
+        );
+    }
 }

@@ -6,7 +6,8 @@ use super::{BRIDGE_FOLDER, BRIDGE_PORT};
 use crate::{image::Facts, own_image};
 
 /// Program with its leading words, and arguments. `own` is whether the image says which program. Where arguments refer to variables
-/// all words do, but the program.
+/// all words do, but the program. Where an image says none, that is the first argument, as an engine takes it; then no secret may be
+/// in it.
 pub(super) fn words(plan: &Plan, facts: &Facts, own: bool) -> (Vec<String>, Vec<String>) {
     let folder = |index: usize| {
         let mount = plan.mounts.get(index);
@@ -22,7 +23,21 @@ pub(super) fn words(plan: &Plan, facts: &Facts, own: bool) -> (Vec<String>, Vec<
         for word in command.iter_mut().skip(1) {
             *word = reference(word);
         }
-        let args = plan.args.iter().map(|arg| arg.reference(folder));
+        let mut args = plan.args.as_slice();
+        if own && command.is_empty() {
+            match args.split_first() {
+                Some((Arg::Text(program), rest)) => {
+                    command.push(program.clone());
+                    args = rest;
+                }
+                Some((Arg::Mount(index), rest)) => {
+                    command.push(folder(*index));
+                    args = rest;
+                }
+                Some((Arg::Secret(_), _)) | None => {}
+            }
+        }
+        let args = args.iter().map(|arg| arg.reference(folder));
         return (command, args.collect());
     }
     let args = plan.args.iter().map(|arg| match arg {

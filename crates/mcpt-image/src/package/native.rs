@@ -96,7 +96,7 @@ pub(super) fn check(tree: &Path, node: Option<&str>, target: &Target) -> Result<
             let name = name.to_string_lossy();
             if kind.is_dir() && !ImageTree::is_trace(&name) {
                 folders.push(path);
-            } else if kind.is_file() && was_built(&path) {
+            } else if kind.is_file() && was_built(Path::new(&*name)) {
                 let unread = |error| Unfit::Unread(path.clone(), error);
                 let program = File::open(&path).map_err(unread)?;
                 let read = |at: u64, length: usize| {
@@ -114,7 +114,7 @@ pub(super) fn check(tree: &Path, node: Option<&str>, target: &Target) -> Result<
 }
 
 /// Whether a file is where install scripts put what they build, or a module for one Python. Packages also carry what is for other
-/// machines, which they do not load.
+/// machines, which they do not load. The path is that within the tree.
 fn was_built(path: &Path) -> bool {
     let text = path.to_string_lossy();
     let is = |end: &str| path.extension().is_some_and(|extension| extension == end);
@@ -293,16 +293,27 @@ mod tests {
     #[test]
     fn what_only_lies_there_is_not_looked_at() {
         for (path, built) in [
-            ("/t/node_modules/a/build/Release/a.node", true),
-            ("/t/node_modules/a/prebuilds/darwin-x64/a.node", false),
+            ("node_modules/a/build/Release/a.node", true),
+            ("node_modules/a/prebuilds/darwin-x64/a.node", false),
             (
-                "/t/venv/lib/python3.11/site-packages/a.cpython-311-x86_64-linux-gnu.so",
+                "venv/lib/python3.11/site-packages/a.cpython-311-x86_64-linux-gnu.so",
                 true,
             ),
-            ("/t/venv/lib/python3.11/site-packages/a.abi3.so", true),
-            ("/t/venv/lib/python3.11/site-packages/a.libs/libz.so", false),
+            ("venv/lib/python3.11/site-packages/a.abi3.so", true),
+            ("venv/lib/python3.11/site-packages/a.libs/libz.so", false),
         ] {
             assert_eq!(was_built(Path::new(path)), built, "{path}");
         }
+    }
+
+    #[test]
+    fn where_the_tree_is_does_not_matter() {
+        let folder = tempfile::tempdir().unwrap();
+        let tree = folder.path().join("build/tree");
+        let prebuilt = tree.join("node_modules/a/prebuilds/darwin-x64");
+        fs::create_dir_all(&prebuilt).unwrap();
+        let foreign = b"\xcf\xfa\xed\xfe\x07\0\0\x01 and so on, for another system";
+        fs::write(prebuilt.join("a.node"), foreign).unwrap();
+        assert!(check(&tree, None, &target(None)).is_ok());
     }
 }

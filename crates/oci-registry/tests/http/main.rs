@@ -243,6 +243,51 @@ fn signatures_of_addresses_are_in_no_error() {
     assert!(seen.iter().all(|seen| *seen), "{seen:?}");
 }
 
+/// Where a registry leads to likewise: the place of an upload, the next page of a list, the server of tokens.
+#[test]
+fn what_a_registry_puts_behind_addresses_is_in_no_error() {
+    let with = |status: &str, header: &str| {
+        format!("HTTP/1.1 {status}\r\n{header}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+    };
+    let server = Server::start(
+        None,
+        Box::new(move |path| {
+            let secret = "X-Signature=hunter2";
+            Some(if path.contains(secret) {
+                with("403 Forbidden", "X: x")
+            } else if path.ends_with("/uploads/") {
+                with("202 Accepted", &format!("Location: /place?{secret}"))
+            } else if path.ends_with("/a/tags/list") {
+                let next = format!("Link: </v2/a/tags/list?{secret}>; rel=\"next\"");
+                format!("HTTP/1.1 200 OK\r\n{next}\r\nContent-Length: 11\r\n\r\n{{\"tags\":[]}}")
+            } else {
+                let realm = format!("ftp://x/?{secret}");
+                let wanted = format!("WWW-Authenticate: Bearer realm=\"{realm}\"");
+                with("401 Unauthorized", &wanted)
+            })
+        }),
+    );
+    let nowhere = Path::new("/nonexistent");
+    let logins = Credentials {
+        helm: nowhere.join("helm"),
+        docker: nowhere.join("docker"),
+    };
+    let registry = Registry::new(&Http::default(), &Access::default(), true, &logins);
+    let reference = |name: &str| Reference::parse(&format!("{}/{name}", server.address)).unwrap();
+    let blob = Descriptor::of("x", b"y");
+    let errors = [
+        registry.upload(&reference("a:1"), &blob, b"y").unwrap_err(),
+        registry.tags(&reference("a:1")).unwrap_err(),
+        registry.tags(&reference("b:1")).unwrap_err(),
+    ];
+    for error in errors {
+        let told = format!("{error} {error:?}");
+        assert!(!told.contains("hunter2"), "{told}");
+    }
+    let seen = server.saw("X-Signature=hunter2");
+    assert_eq!(seen.iter().filter(|seen| **seen).count(), 2);
+}
+
 /// What a registry says is read as far as it may be long: manifests, errors and tokens in memory, blobs into files.
 #[test]
 fn no_answer_is_longer_than_it_may_be() {
