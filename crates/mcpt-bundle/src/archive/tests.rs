@@ -120,6 +120,9 @@ fn a_bundle_goes_once_nobody_uses_it() {
     assert_eq!(unused(&[]), std::slice::from_ref(&whole));
     let used = store.unpack(&bundle).unwrap();
     assert!(!store.remove(&whole).unwrap() && place.is_dir());
+    drop(used);
+    assert!(store.remove(&whole).unwrap() && !place.exists());
+    let used = store.unpack(&bundle).unwrap();
     assert!(store.take_back(used).unwrap() && !place.exists());
     let mut names: Vec<_> = fs::read_dir(parent.path())
         .unwrap()
