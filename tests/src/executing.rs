@@ -3,6 +3,9 @@
 use std::{
     io::{BufReader, Read as _, Write as _},
     process::{Command, Stdio},
+    sync::mpsc,
+    thread,
+    time::{Duration, Instant},
 };
 
 use crate::Mcpt;
@@ -14,10 +17,18 @@ sys.stdout.buffer.write(given + bytes([0, 255]) + sys.argv[1].encode())
 sys.stderr.write('to the other one')
 sys.exit(7)";
 
-/// Waits until its terminal is as large as the one that it was started at, then asks for a line and ends by Ctrl-C.
-const AT_A_TERMINAL: &str = "import os, signal
+/// Until all is said and done at a terminal. Longer than the command there waits for anything.
+const PATIENCE: Duration = Duration::from_mins(3);
+
+/// Waits until its terminal is as large as the one that it was started at, then asks for a line and ends by Ctrl-C. When
+/// nothing comes of that, it ends by itself.
+const AT_A_TERMINAL: &str = "import os, signal, time
+signal.alarm(120)
 signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGWINCH])
-while tuple(os.get_terminal_size()) != (97, 33):
+end = time.monotonic() + 60
+while (size := tuple(os.get_terminal_size())) != (97, 33):
+    if time.monotonic() > end:
+        raise SystemExit('its size is ' + repr(size))
     signal.sigtimedwait([signal.SIGWINCH], 1)
 print('as large', os.isatty(0), os.isatty(1))
 print('said ' + input('? '), flush=True)
@@ -115,17 +126,33 @@ fn at_a_terminal(mcpt: &Mcpt, server: &str) {
     let mut keys = child.stdin.take().expect("stdin");
     keys.write_all(b"hello\r").expect("pressing keys");
     let output = child.stdout.take().expect("stdout");
-    let mut output = BufReader::new(output).bytes();
-    let mut shown = Vec::new();
-    while !String::from_utf8_lossy(&shown).contains("said hello") {
-        match output.next() {
-            Some(byte) => shown.push(byte.expect("reading what is shown")),
-            None => break,
+    let (reader, bytes) = mpsc::channel();
+    let reading = thread::spawn(move || {
+        for byte in BufReader::new(output).bytes() {
+            if reader.send(byte.expect("reading what is shown")).is_err() {
+                return;
+            }
+        }
+    });
+    let end = Instant::now() + PATIENCE;
+    let (mut shown, mut interrupted) = (Vec::new(), false);
+    loop {
+        match bytes.recv_timeout(end.saturating_duration_since(Instant::now())) {
+            Ok(byte) => shown.push(byte),
+            Err(mpsc::RecvTimeoutError::Disconnected) => break,
+            Err(mpsc::RecvTimeoutError::Timeout) => {
+                child.kill().expect("ending it");
+                let _ended = child.wait();
+                panic!("it does not end: {}", String::from_utf8_lossy(&shown));
+            }
+        }
+        if !interrupted && String::from_utf8_lossy(&shown).contains("said hello") {
+            // The command's, and none of mcpt's.
+            interrupted = true;
+            let _gone = keys.write_all(b"\x03");
         }
     }
-    // The command's, and none of mcpt's.
-    let _gone = keys.write_all(b"\x03");
-    shown.extend(output.map(|byte| byte.expect("reading what is shown")));
+    reading.join().expect("reading what is shown");
     let ended = child.wait().expect("its end");
     drop(keys);
     let shown = String::from_utf8_lossy(&shown).into_owned();

@@ -1,5 +1,5 @@
-//! `mcpt rbac`: an account with exactly the printed roles does what they are for, and with any one verb less something fails and
-//! names what is missing.
+//! `mcpt rbac`: an account with exactly the printed roles looks, calls, runs commands and deploys, and without one of the verbs
+//! whose lack every such command meets something fails and names what is missing.
 
 #![expect(clippy::expect_used, reason = "a panic is how a test fails")]
 

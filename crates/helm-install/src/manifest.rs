@@ -324,7 +324,7 @@ pub fn parse(manifest: &str) -> Result<Vec<Object>, ManifestError> {
 }
 
 /// The objects of a document: none of an empty one, those in it of a list.
-fn members(document: Value) -> Vec<Value> {
+pub fn members(document: Value) -> Vec<Value> {
     let is_list = document["kind"]
         .as_str()
         .is_some_and(|kind| kind.ends_with("List"));

@@ -136,7 +136,8 @@ pub struct Recalled {
     pub replicas: u32,
 }
 
-/// Whether it is the same server, secrets included, however many instances there are.
+/// Whether it is the same server, secrets included, however many instances there are. Packages are the same by name, version
+/// and program: each backend resolves them for itself, by other words and to another lock.
 impl PartialEq for Recalled {
     fn eq(&self, other: &Self) -> bool {
         let exposed = |secrets: &BTreeMap<String, Secret>| -> Vec<(String, String)> {
@@ -144,8 +145,20 @@ impl PartialEq for Recalled {
             each.map(|(name, value)| (name.clone(), value.expose().to_owned()))
                 .collect()
         };
-        // A lock may have been left out of one of them.
-        self.recorded.clone().without_lock() == other.recorded.clone().without_lock()
+        let mut recorded = self.recorded.clone();
+        let same_package = match (&mut recorded.package, &other.recorded.package) {
+            (Some(one), Some(another)) => {
+                let same = one.ecosystem == another.ecosystem
+                    && one.name == another.name
+                    && one.version == another.version
+                    && one.entry_point == another.entry_point;
+                one.clone_from(another);
+                same
+            }
+            (one, another) => one.is_none() && another.is_none(),
+        };
+        same_package
+            && recorded == other.recorded
             && exposed(&self.secrets) == exposed(&other.secrets)
     }
 }
@@ -220,6 +233,39 @@ mod tests {
         let (without, again) = recorded.without_lock().plan(BTreeMap::new(), None);
         assert!(without.package.is_none());
         assert_eq!(again.unwrap().source(), "npm:x@1.0.0");
+    }
+
+    #[test]
+    fn packages_are_the_same_however_they_were_asked_for() {
+        let recalled = |requested: &str, version: &str, program: &str, lock: bool| {
+            let mut plan = plan();
+            plan.package = Some(Package {
+                ecosystem: Ecosystem::Npm,
+                name: "x".to_owned(),
+                version: version.to_owned(),
+                requested: requested.to_owned(),
+                entry_point: EntryPoint::Program(program.to_owned()),
+                python: None,
+                packages: if lock { 3 } else { 2 },
+                install_scripts: Vec::new(),
+                lock: lock
+                    .then(|| ("package-lock.json".to_owned(), "{}".to_owned()))
+                    .into_iter()
+                    .collect(),
+            });
+            Recalled {
+                recorded: RecordedPlan::of(&plan),
+                secrets: BTreeMap::new(),
+                replicas: 1,
+            }
+        };
+        let here = recalled("npm:x", "1.0.0", "x", true);
+        assert!(here == recalled("npm:x@1.0.0", "1.0.0", "x", false));
+        assert!(here != recalled("npm:x", "1.0.1", "x", true));
+        assert!(here != recalled("npm:x", "1.0.0", "y", true));
+        let mut without = here.clone();
+        without.recorded.package = None;
+        assert!(here != without && without != here);
     }
 
     #[test]

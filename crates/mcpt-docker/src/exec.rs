@@ -29,6 +29,10 @@ const END_KNOWN: Duration = Duration::from_secs(10);
 /// Between two questions for it.
 const PAUSE: Duration = Duration::from_millis(20);
 
+/// How often the first size is told to an engine that refuses it: none takes one before the command runs, and it answers that
+/// the command is started a moment before that.
+const FIRST_SIZES: usize = 500;
+
 /// Runs it in the replica of that name, else in the first that is ready.
 ///
 /// # Errors
@@ -42,7 +46,8 @@ pub(crate) async fn run(
     let unit = chosen(engine, group, exec.instance.as_deref(), &what)?;
     let mut terminal = exec.terminal;
     let has_terminal = terminal.is_some();
-    // Set before its first byte, where the engine knows how; later sizes are told as they come, and this one again.
+    // Set before its first byte, where the engine knows how; where not, this one is told as soon as the command runs, and later
+    // ones as they come.
     let first = match &mut terminal {
         Some(sizes) => sizes.next().await,
         None => None,
@@ -80,16 +85,19 @@ pub(crate) async fn run(
             let _gone = input.shutdown().await;
         });
     }
-    if let Some(sizes) = terminal {
-        let mut sizes = stream::iter(first).chain(sizes);
-        let (api, id) = (engine.api.clone(), id.clone());
+    if let Some(mut sizes) = terminal {
+        let (engine, id) = (engine.clone(), id.clone());
         feeders.spawn(async move {
-            while let Some(TerminalSize { width, height }) = sizes.next().await {
-                let (width, height) = (i32::from(width), i32::from(height));
-                let size = ResizeExecOptionsBuilder::default().w(width).h(height);
-                if let Err(error) = api.resize_exec(&id, size.build()).await {
-                    tracing::debug!(%error, "the terminal keeps its size");
+            if let Some(first) = first {
+                for _ in 0..FIRST_SIZES {
+                    if resized(&engine, &id, first).await {
+                        break;
+                    }
+                    sleep(PAUSE).await;
                 }
+            }
+            while let Some(size) = sizes.next().await {
+                resized(&engine, &id, size).await;
             }
         });
     }
@@ -105,6 +113,18 @@ pub(crate) async fn run(
         ended(&engine, &id, &what).await
     });
     Ok(output.chain(end).boxed())
+}
+
+/// Gives its terminal a size. Whether the engine did: it refuses when the command does not run yet, or not any more.
+async fn resized(engine: &Engine, id: &str, size: TerminalSize) -> bool {
+    let options = ResizeExecOptionsBuilder::default()
+        .w(size.width.into())
+        .h(size.height.into());
+    let resized = engine.api.resize_exec(id, options.build()).await;
+    if let Err(error) = &resized {
+        tracing::debug!(%error, "the terminal keeps its size");
+    }
+    resized.is_ok()
 }
 
 /// The replica that is meant.

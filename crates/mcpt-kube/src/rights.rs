@@ -1,7 +1,7 @@
 //! The least rights in a cluster by which each use of mcpt works, as roles of Kubernetes.
 //!
-//! What any logged-in user may do (look at the API's kinds and version) is not said again. A test on a real cluster runs each use
-//! with exactly these, and with each of them taken away.
+//! What any logged-in user may do (look at the API's kinds and version) is not said again. Tests on a
+//! real cluster run `view`, `call` with `exec`, and `deploy` with exactly these, and with some of them taken away.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -2,7 +2,9 @@
 
 use std::{collections::BTreeMap, fs, io};
 
-use mcpt_core::{Failure, FailureKind, Recalled, RecordedPlan, Secret, ServerName};
+use mcpt_core::{
+    ARGUMENT_VARIABLE, Failure, FailureKind, Recalled, RecordedPlan, Secret, ServerName,
+};
 use mcpt_workload::own_files;
 
 use crate::{deploy::state_failure, folder::RunFolder, state::RunState};
@@ -36,6 +38,13 @@ pub(crate) fn recall(run: &RunFolder, name: &ServerName) -> Result<Recalled, Fai
     let state = RunState::read(run).map_err(|error| failed(&error))?;
     let process = state.and_then(|state| state.process);
     let secrets = secrets(recorded.secrets(), process).ok_or_else(|| {
+        let is_argument = |name: &String| name.starts_with(ARGUMENT_VARIABLE);
+        if process.is_some() && recorded.secrets().iter().any(is_argument) {
+            // A server that listens itself has taken these out of its environment before it started.
+            return Failure::new(FailureKind::Failed, &what)
+                .because("a secret is in its arguments, from which it cannot be read back")
+                .hint("deploy it anew where it is to run, and delete this one");
+        }
         Failure::new(FailureKind::Failed, &what)
             .because("its secrets are in its process alone, and it does not show them now")
             .hint("see that it runs, or deploy it anew where it is to run")

@@ -20,7 +20,7 @@ use crate::{
 #[derive(Debug)]
 pub struct RoutingTable<L> {
     current: ArcSwap<Servers<L>>,
-    /// What each source said last. A source of a lower number wins where two know the same server.
+    /// What each source said last. Where several know the same server, [`best`] says whose it is.
     sources: Mutex<Vec<BTreeMap<ServerKey, ServerSpec>>>,
 }
 
@@ -186,7 +186,7 @@ impl<L: for<'a> From<&'a Address>> RoutingTable<L> {
         };
         for key in touched {
             let before = old.get(key.namespace.as_str(), key.name.as_str());
-            let now = sources.iter().find_map(|source| source.get(&key));
+            let now = best(sources.iter().filter_map(|source| source.get(&key)));
             match (before, now) {
                 (None, None) => {}
                 (Some(before), Some(now)) if before.spec == *now => {}
@@ -218,6 +218,22 @@ impl<L: for<'a> From<&'a Address>> RoutingTable<L> {
         }
         applied
     }
+}
+
+/// Of the same server as several sources know it, the lowest source first, the one that is served: the first that takes new
+/// work, else the first that has any instance, else the first. So a server that moves to a source that comes first is served
+/// where it was until its new instance is ready.
+fn best<'a>(known: impl Iterator<Item = &'a ServerSpec> + Clone) -> Option<&'a ServerSpec> {
+    let takes_new = |spec: &&ServerSpec| {
+        // One that was stopped for want of calls is started by the next one.
+        let sleeps = spec.endpoints.is_empty() && spec.handling.idle_timeout.is_some();
+        sleeps || spec.endpoints.iter().any(|one| one.conditions.take_new())
+    };
+    let has_any = |spec: &&ServerSpec| !spec.endpoints.is_empty();
+    let ready = known.clone().find(takes_new);
+    ready
+        .or_else(|| known.clone().find(has_any))
+        .or_else(|| known.clone().next())
 }
 
 impl<L: for<'a> From<&'a Address>> Server<L> {
@@ -267,5 +283,88 @@ impl<L> Server<L> {
                     .any(|(kept, _)| Arc::ptr_eq(kept, endpoint))
             })
             .map(|(endpoint, _)| Arc::clone(endpoint))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use mcpt_core::{Namespace, ServerName};
+
+    use super::*;
+    use crate::EndpointSpec;
+
+    struct NoLink;
+
+    impl From<&Address> for NoLink {
+        fn from(_: &Address) -> Self {
+            Self
+        }
+    }
+
+    fn server(instances: &[(&str, Conditions)]) -> ServerSpec {
+        let endpoint = |(id, conditions): &(&str, Conditions)| EndpointSpec {
+            id: EndpointId::new(id),
+            address: Address::new("host", 80, "/mcp").unwrap(),
+            conditions: *conditions,
+            weight: NonZeroU32::MIN,
+        };
+        ServerSpec {
+            key: ServerKey {
+                namespace: Namespace::new("ns").unwrap(),
+                name: ServerName::new("demo").unwrap(),
+            },
+            sessions: Sessions::Stateless,
+            handling: Handling::default(),
+            endpoints: instances.iter().map(endpoint).collect(),
+        }
+    }
+
+    /// Where a server of two sources is served.
+    fn served(table: &RoutingTable<NoLink>) -> Vec<String> {
+        let now = table.current();
+        let endpoints = now.get("ns", "demo").unwrap().endpoints().iter();
+        endpoints.map(|(one, _)| one.id().to_string()).collect()
+    }
+
+    #[test]
+    fn a_server_is_served_where_it_is_ready_while_it_moves() {
+        let table: RoutingTable<NoLink> = RoutingTable::new(2);
+        let old = server(&[("old", Conditions::READY)]);
+        table.apply(1, Change::Set(old.clone()));
+        // Into the source that comes first: it is known there before an instance is, and that before it is ready.
+        table.apply(0, Change::Set(server(&[])));
+        assert_eq!(served(&table), ["old"]);
+        let applied = table.apply(0, Change::Set(server(&[("new", Conditions::UNREADY)])));
+        assert!(applied.gone.is_empty());
+        assert_eq!(served(&table), ["old"]);
+        let applied = table.apply(0, Change::Set(server(&[("new", Conditions::READY)])));
+        assert_eq!(applied.gone.len(), 1);
+        assert_eq!(served(&table), ["new"]);
+        table.apply(1, Change::Remove(old.key.clone()));
+        assert_eq!(served(&table), ["new"]);
+
+        // And out of it.
+        table.apply(1, Change::Set(old.clone()));
+        table.apply(0, Change::Set(server(&[("new", Conditions::DRAINING)])));
+        assert_eq!(served(&table), ["old"]);
+    }
+
+    #[test]
+    fn where_none_is_ready_the_first_with_an_instance_counts_and_then_the_first() {
+        let table: RoutingTable<NoLink> = RoutingTable::new(2);
+        table.apply(0, Change::Set(server(&[])));
+        table.apply(1, Change::Set(server(&[("other", Conditions::UNREADY)])));
+        assert_eq!(served(&table), ["other"]);
+        table.apply(0, Change::Set(server(&[("one", Conditions::UNREADY)])));
+        assert_eq!(served(&table), ["one"]);
+        // One that sleeps is started by the next call.
+        table.apply(1, Change::Set(server(&[("other", Conditions::READY)])));
+        assert_eq!(served(&table), ["other"]);
+        let mut asleep = server(&[]);
+        asleep.handling.idle_timeout = Some(Duration::from_secs(1));
+        table.apply(0, Change::Set(asleep));
+        assert_eq!(served(&table), [""; 0]);
     }
 }

@@ -3,9 +3,10 @@
 use std::{collections::BTreeSet, path::PathBuf};
 
 use clap::{Args, ValueEnum};
+use helm_install::manifest;
 use mcpt_core::{Failure, FailureKind};
 use mcpt_kube::{Given, ObjectKind, Use, Wanted, roles};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
     args::{Format, Global},
@@ -122,16 +123,18 @@ impl Rbac {
     }
 }
 
-/// The kinds of the objects in a manifest, and what its roles give.
+/// The kinds of the objects in a manifest, and what its roles give and its bindings bind.
 fn kinds_of(manifest: &str) -> Result<(BTreeSet<ObjectKind>, Given), Failure> {
     let what = "cannot read the manifest";
     let unread = |error: goyaml::Error| Failure::new(FailureKind::Usage, what).caused_by(&error);
     let (mut kinds, mut given) = (BTreeSet::new(), Given::default());
+    let mut objects = Vec::new();
     for document in goyaml::documents(manifest).map_err(unread)? {
         let document = goyaml::from_str_exact(document).map_err(unread)?;
-        if document.is_null() {
-            continue;
-        }
+        objects.extend(manifest::members(document));
+    }
+    let (mut own, mut bound) = (BTreeSet::new(), BTreeSet::new());
+    for document in &objects {
         let text = |key: &str| document.get(key).and_then(Value::as_str).map(str::to_owned);
         let (Some(api_version), Some(kind)) = (text("apiVersion"), text("kind")) else {
             let failure = Failure::new(FailureKind::Usage, what);
@@ -143,17 +146,87 @@ fn kinds_of(manifest: &str) -> Result<(BTreeSet<ObjectKind>, Given), Failure> {
             match kind.as_str() {
                 "Role" => given.in_namespace.extend(rules),
                 "ClusterRole" => given.everywhere.extend(rules),
+                "RoleBinding" | "ClusterRoleBinding" => {
+                    let everywhere = kind == "ClusterRoleBinding";
+                    bound.extend(role_of(&document["roleRef"]).map(|role| (everywhere, role)));
+                }
                 _ => {}
             }
+            own.extend(role_of(
+                &json!({"kind": kind, "name": document["metadata"]["name"]}),
+            ));
         }
         kinds.insert(ObjectKind { api_version, kind });
     }
+    // Whoever has all that a role gives may bind it; of others it is not known here what they give.
+    for (everywhere, (resource, name)) in bound {
+        if own.contains(&(resource, name.clone())) {
+            continue;
+        }
+        let rules = if everywhere {
+            &mut given.everywhere
+        } else {
+            &mut given.in_namespace
+        };
+        rules.push(json!({
+            "apiGroups": ["rbac.authorization.k8s.io"],
+            "resources": [resource],
+            "resourceNames": [name],
+            "verbs": ["bind"],
+        }));
+    }
     Ok((kinds, given))
+}
+
+/// The resource and the name of a role, from its kind and name or from what refers to it.
+fn role_of(named: &Value) -> Option<(&'static str, String)> {
+    let resource = match named["kind"].as_str()? {
+        "Role" => "roles",
+        "ClusterRole" => "clusterroles",
+        _ => return None,
+    };
+    Some((resource, named["name"].as_str()?.to_owned()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lists_are_what_is_in_them() {
+        let list = "apiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: Secret}\n\
+            - {apiVersion: v1, kind: ConfigMapList, items: [{apiVersion: v1, kind: ConfigMap}]}\n";
+        let (kinds, _) = kinds_of(list).unwrap();
+        let kinds: Vec<_> = kinds.iter().map(|kind| kind.kind.as_str()).collect();
+        assert_eq!(kinds, ["ConfigMap", "Secret"]);
+        let empty = kinds_of("apiVersion: v1\nkind: List\nitems: []\n").unwrap();
+        assert!(empty.0.is_empty());
+        let wrong = kinds_of("apiVersion: v1\nkind: List\nitems: [{a: b}]\n");
+        assert_eq!(wrong.unwrap_err().kind, FailureKind::Usage);
+    }
+
+    #[test]
+    fn roles_of_others_are_bound_by_a_right_to_that() {
+        let group = "apiVersion: rbac.authorization.k8s.io/v1";
+        let binding = |kind: &str, role: &str, name: &str| {
+            format!("---\n{group}\nkind: {kind}\nroleRef: {{kind: {role}, name: {name}}}\n")
+        };
+        let stream = [
+            format!("{group}\nkind: Role\nmetadata: {{name: own}}\nrules: []\n"),
+            binding("RoleBinding", "Role", "own"),
+            binding("RoleBinding", "ClusterRole", "view"),
+            binding("ClusterRoleBinding", "ClusterRole", "system:auth-delegator"),
+        ];
+        let (_, given) = kinds_of(&stream.concat()).unwrap();
+        let bind = |name: &str| {
+            json!({
+                "apiGroups": ["rbac.authorization.k8s.io"], "resources": ["clusterroles"],
+                "resourceNames": [name], "verbs": ["bind"],
+            })
+        };
+        assert_eq!(given.in_namespace, [bind("view")]);
+        assert_eq!(given.everywhere, [bind("system:auth-delegator")]);
+    }
 
     #[test]
     fn kinds_of_a_stream() {

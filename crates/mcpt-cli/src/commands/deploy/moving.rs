@@ -25,7 +25,7 @@ use crate::{
 #[derive(Debug, Args)]
 #[command(
     after_help = "Name, settings, secrets and number of instances are those that it was deployed with; its data stays behind, and what was given for a \
-        chart alone (-f, --set, --profile). A client of the gateway keeps its URL. The old one ends when the new one answers; when that fails, all is as before. \
+        chart alone (-f, --set, --profile), autoscaling and the idle time-out. A client of the gateway keeps its URL. The old one ends when the new one answers; when that fails, all is as before. \
         Of the options that name a place (-n, --context), --backend is where it is now.
 
 Examples:
@@ -55,6 +55,8 @@ struct Old {
     driver: &'static dyn Driver,
     /// As messages say it.
     place: String,
+    /// The command that ends it.
+    delete: String,
     recalled: Recalled,
 }
 
@@ -78,7 +80,7 @@ impl Move {
             messages::hint(global, &format!("the one {} would end then", old.place));
             return Ok(());
         }
-        let ended = runtime::run(async { self.end(global, &config, &old).await });
+        let ended = runtime::run(async { Ok(self.end(global, &config, &old).await?) });
         ended.map_err(|ending| ending.hint_when_interrupted("the same command again finishes it"))
     }
 
@@ -131,10 +133,23 @@ impl Move {
             }
             failure
         })?;
+        if recalled.replicas == 0 {
+            return Err(refused(FailureKind::Usage)
+                .because(format!("it is scaled to 0 {}", source.place()))
+                .hint(format!(
+                    "scale it up first: {}",
+                    source.command(&format!("scale {} --replicas 1", self.name))
+                )));
+        }
         // What a killed move left there is finished by this one.
         let is_another = match there.recall(&self.name).await {
             Ok(other) => other != recalled,
-            Err(failure) => has_one && failure.kind != FailureKind::NotFound,
+            Err(mut failure) if has_one && failure.kind != FailureKind::NotFound => {
+                failure.what = self.what();
+                let where_it_is = format!("there is one of that name {} already", there.place());
+                return Err(failure.because(where_it_is));
+            }
+            Err(_) => false,
         };
         if is_another {
             return Err(refused(FailureKind::Failed)
@@ -151,6 +166,7 @@ impl Move {
         Ok(Old {
             driver,
             place: source.place(),
+            delete: source.command(&format!("delete {}", self.name)),
             recalled,
         })
     }
@@ -258,27 +274,32 @@ impl Move {
     }
 
     /// Ends the old one, unless somebody has changed it meanwhile.
-    async fn end(&self, global: &Global, config: &UserConfig, old: &Old) -> Result<(), Ending> {
-        let source = place::open_quietly(global, config, old.driver).await?;
-        let what = format!("cannot end the old {}", self.name);
-        let now = source.recall(&self.name).await;
-        match now {
+    ///
+    /// # Errors
+    /// With the words that two run now, and how one of them is ended.
+    async fn end(&self, global: &Global, config: &UserConfig, old: &Old) -> Result<(), Failure> {
+        let both_run = |mut failure: Failure| {
+            failure.what = format!("cannot end the old {}", self.name);
+            failure
+                .because(format!(
+                    "the one {} may still run beside the new one",
+                    old.place
+                ))
+                .hint(format!("{} ends the old one", old.delete))
+        };
+        let source = place::open_quietly(global, config, old.driver).await;
+        let source = source.map_err(both_run)?;
+        match source.recall(&self.name).await {
             Ok(now) if now == old.recalled => {}
             // Somebody else has ended it.
             Err(failure) if failure.kind == FailureKind::NotFound => return Ok(()),
             Ok(_) => {
+                let what = format!("cannot end the old {}", self.name);
                 return Err(Failure::new(FailureKind::Failed, what)
                     .because("it was changed while the new one was started, and both run now")
-                    .hint(format!(
-                        "end one of them: {}",
-                        source.command(&format!("delete {}", self.name))
-                    ))
-                    .into());
+                    .hint(format!("end one of them: {}", old.delete)));
             }
-            Err(mut failure) => {
-                failure.what = what;
-                return Err(failure.into());
-            }
+            Err(failure) => return Err(both_run(failure)),
         }
         let progress = progress::display(global);
         let options = DeleteOptions {
@@ -290,7 +311,7 @@ impl Move {
         drop(progress);
         let deleted = match deleted {
             Err(failure) if failure.kind == FailureKind::NotFound => return Ok(()),
-            deleted => deleted?,
+            deleted => deleted.map_err(both_run)?,
         };
         for kept in deleted.kept {
             messages::hint(global, &format!("kept {kept} {}", source.place()));

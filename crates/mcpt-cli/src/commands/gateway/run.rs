@@ -73,8 +73,8 @@ pub(super) struct Run {
     /// /mcp a set or a server is shown. Changes of the file hold at once
     #[arg(long, value_name = "FILE")]
     sets: Option<PathBuf>,
-    /// The servers of this backend, too; can be repeated. Where several have a server of a name, that of the one named first is
-    /// served: a server that moves from one to another keeps its URL
+    /// The servers of this backend, too; can be repeated. Where several have a server of a name, the first of them with a ready
+    /// instance is served: a server that moves from one to another keeps its URL
     #[arg(long, value_name = "BACKEND")]
     also: Vec<BackendName>,
     /// Servers of all namespaces of the cluster
@@ -167,6 +167,12 @@ impl Run {
         let described = self.described()?;
         let servers: Vec<_> = self.servers.iter().chain(&described.servers).collect();
         let driver = place::driver(global, user)?;
+        for (index, name) in self.also.iter().enumerate() {
+            if *name == driver.name() || self.also[..index].contains(name) {
+                return Err(Failure::new(FailureKind::Usage, "cannot use --also")
+                    .because(format!("the servers of {name} are served already")));
+            }
+        }
         if self.all_namespaces && !driver.capabilities().has(Capability::Namespaces) {
             let why = backends::lacking(driver, Capability::Namespaces);
             messages::warning(global, &format!("--all-namespaces means nothing: {why}"));
@@ -194,8 +200,24 @@ impl Run {
             let driver = global.backends.get(name, "--also")?;
             let there = place::place(global, user, driver);
             let found = driver.discover(&there, &config.default_namespace, self.all_namespaces);
-            let source = described.around(found.await?.source, &config.default_namespace);
-            config.sources.push(source);
+            match found.await {
+                Ok(discovered) => {
+                    let hint = config.unreachable_hint.or(discovered.unreachable_hint);
+                    config.unreachable_hint = hint;
+                    let default = &config.default_namespace;
+                    if let Some(other) = discovered.namespace.filter(|one| one != default) {
+                        let text = format!("servers of {name} are at /mcp/{other}/NAME alone");
+                        messages::warning(global, &text);
+                    }
+                    config
+                        .sources
+                        .push(described.around(discovered.source, default));
+                }
+                Err(failure) => {
+                    let text = format!("the servers of {name} are not served: {failure}");
+                    messages::warning(global, &text);
+                }
+            }
         }
         let servers = StaticServers::new(servers, &config.default_namespace);
         let named = servers.keys().cloned().collect();
