@@ -56,7 +56,7 @@ pub fn commands_run_beside(mcpt: &Mcpt, server: &str) {
     let given: Vec<u8> = (0..=250).cycle().take(3_000_000).collect();
     let mut input = child.stdin.take().expect("stdin");
     let sent = given.clone();
-    let writer = std::thread::spawn(move || input.write_all(&sent));
+    let writer = thread::spawn(move || input.write_all(&sent));
     let output = child.wait_with_output().expect("its end");
     writer.join().expect("a thread").expect("writing all of it");
     let said = String::from_utf8_lossy(&output.stderr).into_owned();

@@ -38,10 +38,13 @@ impl Silent {
             drop(ends.send(None));
             read.map(|_| said).unwrap()
         });
-        let Some(asking) = first.recv().unwrap() else {
-            panic!("it asked for nothing: {}", said.join().unwrap());
-        };
-        let (_asking, _) = asking.unwrap();
+        let asking = first.recv().unwrap();
+        assert!(
+            asking.is_some(),
+            "it asked for nothing: {}",
+            said.join().unwrap()
+        );
+        let (_asking, _) = asking.unwrap().unwrap();
         send(&command, signal);
         (command.wait().unwrap(), said.join().unwrap())
     }

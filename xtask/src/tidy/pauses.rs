@@ -39,8 +39,8 @@ pub(super) const PAUSES: &[(&str, usize, &str)] = &[
     ),
     (
         "crates/mcpt-docker/src/exec.rs",
-        1,
-        "an engine closes the output of a command before it knows its exit code",
+        2,
+        "an engine closes the output of a command before it knows its exit code, and refuses a terminal's size until it runs",
     ),
     (
         "crates/mcpt-docker/src/making.rs",
