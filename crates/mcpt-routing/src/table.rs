@@ -223,7 +223,7 @@ impl<L: for<'a> From<&'a Address>> RoutingTable<L> {
 /// Of the same server as several sources know it, the lowest source first, the one that is served: the first that takes new
 /// work, else the first that has any instance, else the first. So a server that moves to a source that comes first is served
 /// where it was until its new instance is ready.
-fn best<'a>(known: impl Iterator<Item = &'a ServerSpec> + Clone) -> Option<&'a ServerSpec> {
+fn best<'a>(mut known: impl Iterator<Item = &'a ServerSpec> + Clone) -> Option<&'a ServerSpec> {
     let takes_new = |spec: &&ServerSpec| {
         // One that was stopped for want of calls is started by the next one.
         let sleeps = spec.endpoints.is_empty() && spec.handling.idle_timeout.is_some();
@@ -233,7 +233,7 @@ fn best<'a>(known: impl Iterator<Item = &'a ServerSpec> + Clone) -> Option<&'a S
     let ready = known.clone().find(takes_new);
     ready
         .or_else(|| known.clone().find(has_any))
-        .or_else(|| known.clone().next())
+        .or_else(|| known.next())
 }
 
 impl<L: for<'a> From<&'a Address>> Server<L> {
