@@ -31,8 +31,9 @@ while (size := tuple(os.get_terminal_size())) != (97, 33):
         raise SystemExit('its size is ' + repr(size))
     signal.sigtimedwait([signal.SIGWINCH], 1)
 print('as large', os.isatty(0), os.isatty(1))
-print('said ' + input('? '), flush=True)
+line = input('? ')
 try:
+    print('said ' + line, flush=True)
     while True: signal.pause()
 except KeyboardInterrupt:
     raise SystemExit(5)";

@@ -101,8 +101,9 @@ const DEPLOY: &[Right] = &[
     right("autoscaling", "horizontalpodautoscalers", &["list"]),
 ];
 
-/// Each of these is read, made, applied and removed by its name, and what is to be removed is found by its labels.
-const OBJECT: &[&str] = &["get", "list", "create", "patch", "delete"];
+/// Each of these is read, made, applied and removed by its name; what is to be removed is found by its labels, and waited for
+/// where it is not gone at once.
+const OBJECT: &[&str] = &["get", "list", "watch", "create", "patch", "delete"];
 
 const GATEWAY: &[Right] = &[
     right("", "services", &["get", "list", "watch"]),
@@ -270,10 +271,6 @@ fn add_use(rights: &mut Rights, everywhere: &mut Rights, one: Use, kinds: &BTree
             &mut *rights
         };
         add(rights, kind.group(), &resource_of(kind), OBJECT);
-        if one == Use::Chart {
-            // Any of them may be waited for.
-            add(rights, kind.group(), &resource_of(kind), &["watch"]);
-        }
     }
 }
 
