@@ -331,7 +331,8 @@ fn what_no_image_runs_is_refused() {
         "MCPT_RUNTIME_PYTHON",
         "registry.test/python:3.11, registry.test/python:3.9",
     );
-    let machine = machine.env("MCPT_RUNTIME_NODE", "registry.test/node:20");
+    let nodes = "registry.test/node:20, registry.test/node:18";
+    let machine = machine.env("MCPT_RUNTIME_NODE", nodes);
     index.tell(&machine, "", "");
     let _ = machine
         .mcpt
