@@ -14,21 +14,12 @@ use std::{
 };
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use mcpt_tests::{Mcpt, eventually, kubectl};
+use mcpt_tests::{Mcpt, eventually, kubectl_json};
 use serde_json::{Value, json};
 
 /// The test cluster's kubeconfig, with everything in it.
 fn view() -> Value {
-    let view = kubectl(&[
-        "config",
-        "view",
-        "--raw",
-        "--minify",
-        "--flatten",
-        "-o",
-        "json",
-    ]);
-    serde_json::from_str(&view).expect("a kubeconfig")
+    kubectl_json(&["config", "view", "--raw", "--minify", "--flatten"])
 }
 
 /// Whether kubectl gets an answer by a `KUBECONFIG`, with other variables besides.

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use mcpt_tests::{Mcpt, TestNamespace, eventually, kubectl, kubectl_with_input};
+use mcpt_tests::{Mcpt, TestNamespace, eventually, kubectl, kubectl_json, kubectl_with_input};
 use serde_json::{Value, json};
 
 /// Long enough for the API server to heed a role on a busy machine.
@@ -32,16 +32,7 @@ impl<'a> Account<'a> {
         });
         namespace.apply(&binding.to_string());
         let token = kubectl(&["create", "token", "-n", namespace.name(), name]);
-        let config = kubectl(&[
-            "config",
-            "view",
-            "--raw",
-            "--minify",
-            "--flatten",
-            "-o",
-            "json",
-        ]);
-        let mut config: Value = serde_json::from_str(&config).expect("a kubeconfig");
+        let mut config = kubectl_json(&["config", "view", "--raw", "--minify", "--flatten"]);
         config["users"][0]["user"] = json!({"token": token.trim()});
         let mcpt = Mcpt::new(&["--backend", "kubernetes", "--namespace", namespace.name()]);
         let file = mcpt.file("kubeconfig", &config.to_string());

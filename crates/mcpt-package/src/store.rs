@@ -177,14 +177,15 @@ impl Store {
         }
     }
 
-    /// Trees that none of these folders is: nobody installs them or begins to run from them now.
+    /// Trees that have none of these names: nobody installs them or begins to run from them now. A path to the store may be written
+    /// in several ways; the name of a tree's folder in it is one.
     ///
     /// # Errors
     /// When the folder cannot be read.
-    pub fn unused(&self, used: &BTreeSet<PathBuf>) -> io::Result<Vec<UnusedTree>> {
+    pub fn unused(&self, used: &BTreeSet<String>) -> io::Result<Vec<UnusedTree>> {
         let mut unused = Vec::new();
         for name in self.names()? {
-            if !self.path.join(&name).is_dir() || used.contains(&self.path.join(&name)) {
+            if !self.path.join(&name).is_dir() || used.contains(&name) {
                 continue;
             }
             if self.alone(&name)?.is_some() {
@@ -206,17 +207,22 @@ impl Store {
             return Ok(false);
         };
         let path = self.path.join(&tree.name);
-        if tree.whole {
+        let removed = if tree.whole {
             // In one step, so that nobody takes what is left of it for a tree.
             self.remove_partial(&tree.name)?;
             let doomed = self.path.join(format!("{}{PARTIAL}removed", tree.name));
-            fs::rename(&path, &doomed)?;
-            fs::remove_dir_all(&doomed)?;
+            let renamed = fs::rename(&path, &doomed);
+            renamed.and_then(|()| fs::remove_dir_all(&doomed))
         } else {
-            remove_unfinished(&path)?;
-        }
+            remove_unfinished(&path)
+        };
+        let removed = match removed {
+            // Another command has removed it since; what is left is the lock, which was made for this.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => false,
+            removed => removed.map(|()| true)?,
+        };
         fs::remove_file(self.path.join(format!("{}.lock", whole_name(&tree.name))))?;
-        Ok(true)
+        Ok(removed)
     }
 
     /// The lock of a tree, or of one that is being made, if nobody has it now.
@@ -384,7 +390,7 @@ mod tests {
             fs::write(store.path.join(name).join("file"), "").unwrap();
         }
         tree::make_read_only(&store.path).unwrap();
-        let used = BTreeSet::from([store.path.join("npm-a-1")]);
+        let used = BTreeSet::from(["npm-a-1".to_owned()]);
         let unused = store.unused(&used).unwrap();
         let names: Vec<&str> = unused.iter().map(|tree| tree.name.as_str()).collect();
         assert_eq!(names, ["npm-b-1", "npm-c-1.partial-x"]);
@@ -395,6 +401,10 @@ mod tests {
         drop(held);
         for tree in &unused {
             assert!(store.remove(tree).unwrap(), "{tree:?}");
+            assert!(
+                !store.remove(tree).unwrap(),
+                "another command was first: {tree:?}"
+            );
         }
         assert!(store.unused(&used).unwrap().is_empty());
         assert!(store.path.join("npm-a-1").exists() && store.path.join("of-somebody").exists());

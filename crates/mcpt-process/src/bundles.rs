@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, io, path::PathBuf};
 use mcpt_bundle::Store;
 use mcpt_core::Garbage;
 
-use crate::{folder::StateFolder, state::RunState, wire::ServerSpec};
+use crate::{folder::StateFolder, packages::named_by_runs, wire::ServerSpec};
 
 /// The folder of bundles in the state folder.
 const FOLDER: &str = "bundles";
@@ -61,17 +61,14 @@ pub(crate) fn clear(state: &StateFolder, dry_run: bool) -> io::Result<Vec<Garbag
 
 /// The names that runs have, of all servers.
 fn used(state: &StateFolder) -> Option<BTreeSet<String>> {
-    let mut used = BTreeSet::new();
-    for name in state.names().ok()? {
-        for run in state.server(&name).runs().ok()? {
-            let state = RunState::read(&run).ok()?;
-            let bundles = state.map(|state| state.bundles).unwrap_or_default();
-            // Older versions kept paths.
-            let names = bundles.iter().filter_map(|path| path.rsplit('/').next());
-            used.extend(names.map(str::to_owned));
-        }
-    }
-    Some(used)
+    named_by_runs(state, |run| {
+        // Older versions kept paths.
+        let names = run
+            .bundles
+            .iter()
+            .filter_map(|path| path.rsplit('/').next());
+        names.map(str::to_owned).collect()
+    })
 }
 
 #[cfg(test)]

@@ -90,18 +90,26 @@ pub(crate) fn clear(state: &StateFolder, dry_run: bool) -> io::Result<Vec<Garbag
     Ok(garbage)
 }
 
-/// The folders that runs name, of all servers.
-fn used(state: &StateFolder) -> Option<BTreeSet<PathBuf>> {
-    let mut used = BTreeSet::new();
+/// The names of the folders of trees that runs name.
+fn used(state: &StateFolder) -> Option<BTreeSet<String>> {
+    named_by_runs(state, |run| {
+        let tree = run.package.as_ref().map(|package| &package.tree);
+        let name = tree.and_then(|tree| tree.file_name()?.to_str());
+        name.map(str::to_owned).into_iter().collect()
+    })
+}
+
+/// What the runs of all servers name; `None` while the state of any cannot be read.
+pub(crate) fn named_by_runs(
+    state: &StateFolder,
+    named: impl Fn(&RunState) -> Vec<String>,
+) -> Option<BTreeSet<String>> {
+    let mut all = BTreeSet::new();
     for name in state.names().ok()? {
         for run in state.server(&name).runs().ok()? {
-            let state = RunState::read(&run).ok()?;
-            used.extend(
-                state
-                    .and_then(|state| state.package)
-                    .map(|package| package.tree),
-            );
+            let run = RunState::read(&run).ok()?;
+            all.extend(run.iter().flat_map(&named));
         }
     }
-    Some(used)
+    Some(all)
 }

@@ -1,11 +1,13 @@
 //! What was deployed, as the supervisor of a run wrote it down, and its secrets, which are in the environment of its process alone.
 
-use std::{collections::BTreeMap, fs, io};
+use std::{collections::BTreeMap, io};
 
 use mcpt_core::{
     ARGUMENT_VARIABLE, Failure, FailureKind, Recalled, RecordedPlan, Secret, ServerName,
 };
 use mcpt_workload::own_files;
+use nix::unistd::Pid;
+use process_tree::variable_of;
 
 use crate::{deploy::state_failure, folder::RunFolder, state::RunState};
 
@@ -61,18 +63,12 @@ fn secrets(names: &[String], process: Option<u32>) -> Option<BTreeMap<String, Se
     if names.is_empty() {
         return Some(BTreeMap::new());
     }
-    let environment = fs::read(format!("/proc/{}/environ", process?)).ok()?;
-    names
-        .iter()
-        .map(|name| {
-            let mut lines = environment.split(|byte| *byte == 0);
-            let value = lines.find_map(|line| {
-                let value = line.strip_prefix(name.as_bytes())?.strip_prefix(b"=")?;
-                String::from_utf8(value.to_vec()).ok()
-            });
-            Some((name.clone(), Secret::new(value?)))
-        })
-        .collect()
+    let process = Pid::from_raw(process?.cast_signed());
+    let secret = |name: &String| {
+        let value = String::from_utf8(variable_of(process, name)?).ok()?;
+        Some((name.clone(), Secret::new(value)))
+    };
+    names.iter().map(secret).collect()
 }
 
 #[cfg(all(test, target_os = "linux"))]

@@ -13,5 +13,5 @@ pub use self::{
     children::{adopted, has_children, is_child_of},
     exit::ExitWords,
     keeper::{KeepError, Keeper, cannot_start, keep, not_started},
-    mark::{Mark, end_processes},
+    mark::{Mark, end_processes, variable_of},
 };

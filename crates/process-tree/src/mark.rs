@@ -23,11 +23,19 @@ const PATIENCE: Timespec = Timespec {
 #[derive(Debug, Clone, Copy)]
 pub struct Mark(pub &'static str);
 
+/// A variable of the environment that a process was started with or has changed in its place. `None` when it has none of that
+/// name, or the system does not show it: where the process is another user's, and anywhere but on Linux.
+pub fn variable_of(process: Pid, name: &str) -> Option<Vec<u8>> {
+    let environment = fs::read(format!("/proc/{process}/environ")).ok()?;
+    let mut variables = environment.split(|byte| *byte == 0);
+    let value = variables.find_map(|v| v.strip_prefix(name.as_bytes())?.strip_prefix(b"="))?;
+    Some(value.to_vec())
+}
+
 impl Mark {
     /// All processes of this user that bear the mark, and its value. None where the system shows no environments (anything
     /// but Linux).
     pub fn all(self) -> Vec<(Pid, Vec<u8>)> {
-        let name = format!("{}=", self.0);
         let Ok(entries) = fs::read_dir("/proc") else {
             return Vec::new();
         };
@@ -35,11 +43,9 @@ impl Mark {
             .flatten()
             .filter_map(|entry| {
                 let pid = entry.file_name().to_str()?.parse::<i32>().ok()?;
+                let pid = Pid::from_raw(pid);
                 // Processes of others cannot be read, and are not ours.
-                let environment = fs::read(format!("/proc/{pid}/environ")).ok()?;
-                let mut variables = environment.split(|byte| *byte == 0);
-                let value = variables.find_map(|v| v.strip_prefix(name.as_bytes()))?;
-                Some((Pid::from_raw(pid), value.to_vec()))
+                Some((pid, variable_of(pid, self.0)?))
             })
             .collect()
     }
