@@ -110,6 +110,15 @@ impl Drop for ChangeLock {
     }
 }
 
+/// Removes the folder of a server that has no run, unless a command has the lock, which does it then. Nothing is waited for while
+/// there is a run: the one who waits for the caller's end may hold the lock.
+pub(crate) async fn remove_empty(folder: &ServerFolder) {
+    if folder.runs().is_ok_and(|runs| runs.is_empty()) {
+        // Taken and let go, the lock does it.
+        drop(ChangeLock::take_now(folder).await);
+    }
+}
+
 /// What a supervisor holds as long as it lives.
 #[derive(Debug)]
 pub(crate) struct AliveLock {
@@ -166,6 +175,7 @@ fn is_at(file: &File, path: &Path) -> bool {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use futures_util::FutureExt as _;
     use mcpt_core::ServerName;
 
     use super::*;
@@ -242,6 +252,23 @@ pub(crate) mod tests {
         drop(first);
         let look = awaited(wait_for_change(&folder)).unwrap();
         assert!(take_after(&folder, look).is_some());
+    }
+
+    /// The one who looks may wait for the end of the one who tidies up.
+    #[test]
+    fn who_tidies_up_waits_for_nobody_while_there_is_a_run() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = server(root.path());
+        let first = take(&folder).unwrap();
+        let run = folder.create_run().unwrap();
+        drop(first);
+        let look = awaited(wait_for_change(&folder)).unwrap();
+        let at_once = awaited(async { remove_empty(&folder).now_or_never() });
+        assert!(at_once.is_some());
+        drop(look);
+        run.remove().unwrap();
+        awaited(remove_empty(&folder));
+        assert!(!folder.path().exists());
     }
 
     #[test]

@@ -36,7 +36,7 @@ use crate::{
     compare::secrets_digest,
     events::{self, Happened},
     folder::RunFolder,
-    lock::{self, AliveLock, ChangeLock},
+    lock::{self, AliveLock},
     recall,
     state::{Phase, Renewals, RunState, now},
     wire::Spec,
@@ -411,8 +411,7 @@ impl Supervisor {
         if wish == Wish::Undo || !self.committed || deleted {
             // Whoever changes the server next removes what could not be removed.
             drop(self.run.remove());
-            // Taken and let go, this removes the folder of a server that has no run. A command that has the lock does it.
-            drop(ChangeLock::take_now(&folder).await);
+            lock::remove_empty(&folder).await;
         }
     }
 }
