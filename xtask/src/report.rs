@@ -15,6 +15,11 @@ pub(crate) fn progress(line: impl Display) {
     let _ = writeln!(std::io::stderr(), "{line}");
 }
 
+/// Prints what a program wrote, in one piece, as progress.
+pub(crate) fn pieces(output: &[&[u8]]) {
+    let _ = std::io::stderr().lock().write_all(&output.concat());
+}
+
 /// Seconds with one decimal, for progress lines.
 pub(crate) fn seconds(duration: Duration) -> String {
     format!("{:.1} s", duration.as_secs_f64())

@@ -123,12 +123,23 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     if can(Need::Cluster) || can(Need::Engines) {
         run.images()?;
     }
-    if can(Need::Engines) {
-        run.engines()?;
-    }
-    if can(Need::Cluster) {
-        run.cluster(&can, arguments.keep_cluster)?;
-    }
+    // The suites on engines and those on the cluster wait most of their time, and have nothing in common.
+    let beside = std::thread::scope(|scope| {
+        let engines = can(Need::Engines).then(|| {
+            let mut beside = run.beside();
+            scope.spawn(move || beside.engines().map(|()| beside))
+        });
+        if can(Need::Cluster) {
+            run.cluster(&can, arguments.keep_cluster)?;
+        }
+        let engines = engines.map(|engines| match engines.join() {
+            Ok(outcome) => outcome,
+            Err(panic) => std::panic::resume_unwind(panic),
+        });
+        engines.transpose()
+    })?;
+    run.failed
+        .extend(beside.into_iter().flat_map(|run| run.failed));
     for (need, why) in &missing {
         report::result(format!("skipped {}: {why:#}", need.name()));
     }
@@ -249,13 +260,22 @@ fn with_package_runners(command: &mut Command) -> anyhow::Result<()> {
 #[derive(Default)]
 struct Run {
     failed: BTreeSet<String>,
+    /// Whether another one shows its output meanwhile: then that of a step comes at its end, in one piece.
+    beside: bool,
 }
 
 impl Run {
     fn step(&mut self, name: &str, command: &mut Command) {
         let began = Instant::now();
         report::progress(format!("== {name}: {}", command::shown(command)));
-        let outcome = command.status();
+        let outcome = if self.beside {
+            command.output().map(|output| {
+                report::pieces(&[&output.stdout, &output.stderr]);
+                output.status
+            })
+        } else {
+            command.status()
+        };
         let seconds = began.elapsed().as_secs();
         match outcome {
             Ok(status) if status.success() => report::progress(format!("== {name}: {seconds} s")),
@@ -267,6 +287,14 @@ impl Run {
     fn fail(&mut self, name: &str, why: &str) {
         report::progress(format!("== {name}: FAILED, {why}"));
         self.failed.insert(name.to_owned());
+    }
+
+    /// One that goes on while this does.
+    fn beside(&self) -> Self {
+        Self {
+            failed: self.failed.clone(),
+            beside: true,
+        }
     }
 
     /// Images of what the suites on engines and the cluster deploy.
