@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeSet,
+    ffi::OsStr,
     path::PathBuf,
     process::{Command, ExitCode},
     time::Instant,
@@ -198,7 +199,7 @@ fn needs_program(name: &str, what: &str) -> anyhow::Result<()> {
 }
 
 /// `cargo` in the repository.
-fn cargo(arguments: &[&str]) -> Command {
+fn cargo<T: AsRef<OsStr>>(arguments: &[T]) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(arguments).current_dir(cache::repository());
     command
@@ -209,6 +210,18 @@ fn xtask(arguments: &[&str]) -> anyhow::Result<Command> {
     let mut command = Command::new(std::env::current_exe().context("path of xtask")?);
     command.args(arguments);
     Ok(command)
+}
+
+/// What runs suites with these features. Of the whole workspace, so that what they are built of is the same as for everything else.
+fn suites(features: &[&str]) -> Vec<String> {
+    let features: Vec<_> = features
+        .iter()
+        .map(|name| format!("mcpt-tests/{name}"))
+        .collect();
+    let features = features.join(",");
+    ["test", "--workspace", "--features", &features]
+        .map(str::to_owned)
+        .to_vec()
 }
 
 /// Everything that needs no cluster.
@@ -322,8 +335,7 @@ impl Run {
             load.arg(images().join(format!("{server}.tar")));
         }
         self.step("engines load", &mut load);
-        let test = ["test", "--package", "mcpt-tests", "--features"];
-        let test = [&test[..], &["servers,engines"]].concat();
+        let test = suites(&["servers", "engines"]);
         self.step("engine suites", cargo(&test).arg("--no-run"));
         let broken = |name: &String| name.starts_with("engine") || name == "images";
         if !self.failed.iter().any(broken) {
@@ -333,7 +345,7 @@ impl Run {
             for (suite, engine) in on_both.chain([("documents", "docker")]) {
                 let mut command = xtask(&["engines", "exec", "--"])?;
                 command
-                    .arg(cargo(&[]).get_program())
+                    .arg(cargo::<&str>(&[]).get_program())
                     .args(&test)
                     .args(["--test", suite])
                     .current_dir(cache::repository())
@@ -353,12 +365,11 @@ impl Run {
     /// The same end-to-end file as for processes, and what only a cluster can show.
     fn cluster(&mut self, can: &dyn Fn(Need) -> bool, keep: bool) -> anyhow::Result<()> {
         // Tests compile here, since in the cluster's network there is no registry.
-        let features = if can(Need::Helm) {
-            "cluster,servers,helm"
+        let test = suites(if can(Need::Helm) {
+            &["cluster", "servers", "helm"]
         } else {
-            "cluster,servers"
-        };
-        let test = ["test", "--package", "mcpt-tests", "--features", features];
+            &["cluster", "servers"]
+        });
         self.step("cluster up", &mut xtask(&["cluster", "up"])?);
         let mut load = xtask(&["cluster", "load"])?;
         for archive in std::fs::read_dir(images()).context("reading the images")? {
@@ -377,8 +388,8 @@ impl Run {
                 }
                 let mut command = xtask(&["cluster", "exec", "--"])?;
                 command
-                    .arg(cargo(&[]).get_program())
-                    .args(test)
+                    .arg(cargo::<&str>(&[]).get_program())
+                    .args(&test)
                     .args(["--test", suite])
                     .current_dir(cache::repository())
                     .env("CARGO_NET_OFFLINE", "true")
