@@ -125,22 +125,30 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         run.images()?;
     }
     // The suites on engines and those on the cluster wait most of their time, and have nothing in common.
-    let beside = std::thread::scope(|scope| {
+    std::thread::scope(|scope| {
         let engines = can(Need::Engines).then(|| {
             let mut beside = run.beside();
-            scope.spawn(move || beside.engines().map(|()| beside))
+            scope.spawn(move || {
+                let outcome = beside.engines();
+                (beside, outcome)
+            })
         });
-        if can(Need::Cluster) {
-            run.cluster(&can, arguments.keep_cluster)?;
+        let cluster = if can(Need::Cluster) {
+            run.cluster(&can, arguments.keep_cluster)
+        } else {
+            Ok(())
+        };
+        if let Some(engines) = engines {
+            match engines.join() {
+                Ok((beside, outcome)) => {
+                    run.failed.extend(beside.failed);
+                    run.broken("engines", outcome);
+                }
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
         }
-        let engines = engines.map(|engines| match engines.join() {
-            Ok(outcome) => outcome,
-            Err(panic) => std::panic::resume_unwind(panic),
-        });
-        engines.transpose()
-    })?;
-    run.failed
-        .extend(beside.into_iter().flat_map(|run| run.failed));
+        run.broken("cluster", cluster);
+    });
     for (need, why) in &missing {
         report::result(format!("skipped {}: {why:#}", need.name()));
     }
@@ -302,6 +310,13 @@ impl Run {
         self.failed.insert(name.to_owned());
     }
 
+    /// What kept steps from being begun is one of the failures.
+    fn broken(&mut self, name: &str, outcome: anyhow::Result<()>) {
+        if let Err(error) = outcome {
+            self.fail(name, &format!("{error:#}"));
+        }
+    }
+
     /// One that goes on while this does.
     fn beside(&self) -> Self {
         Self {
@@ -323,6 +338,12 @@ impl Run {
     /// The same end-to-end file as for processes, on Docker and on Podman, and what only engines can show.
     fn engines(&mut self) -> anyhow::Result<()> {
         self.step("engines up", &mut xtask(&["engines", "up"])?);
+        let outcome = self.engine_suites();
+        self.step("engines down", &mut xtask(&["engines", "down"])?);
+        outcome
+    }
+
+    fn engine_suites(&mut self) -> anyhow::Result<()> {
         let mut load = xtask(&["engines", "load"])?;
         // mcpt's own image it makes by itself, of the running binary.
         for server in [
@@ -358,19 +379,26 @@ impl Run {
                 self.step(&format!("{suite} on {engine}"), &mut command);
             }
         }
-        self.step("engines down", &mut xtask(&["engines", "down"])?);
         Ok(())
     }
 
     /// The same end-to-end file as for processes, and what only a cluster can show.
     fn cluster(&mut self, can: &dyn Fn(Need) -> bool, keep: bool) -> anyhow::Result<()> {
         // Tests compile here, since in the cluster's network there is no registry.
+        self.step("cluster up", &mut xtask(&["cluster", "up"])?);
+        let outcome = self.cluster_suites(can);
+        if !keep {
+            self.step("cluster down", &mut xtask(&["cluster", "down"])?);
+        }
+        outcome
+    }
+
+    fn cluster_suites(&mut self, can: &dyn Fn(Need) -> bool) -> anyhow::Result<()> {
         let test = suites(if can(Need::Helm) {
             &["cluster", "servers", "helm"]
         } else {
             &["cluster", "servers"]
         });
-        self.step("cluster up", &mut xtask(&["cluster", "up"])?);
         let mut load = xtask(&["cluster", "load"])?;
         for archive in std::fs::read_dir(images()).context("reading the images")? {
             load.arg(archive?.path());
@@ -407,9 +435,6 @@ impl Run {
                 command.env("MCPT_PYTHON_SDK", python_sdk::install()?);
                 self.step(&format!("{suite} on the cluster"), &mut command);
             }
-        }
-        if !keep {
-            self.step("cluster down", &mut xtask(&["cluster", "down"])?);
         }
         Ok(())
     }

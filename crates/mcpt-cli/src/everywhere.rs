@@ -9,10 +9,10 @@ use tokio::time::timeout;
 
 use crate::{args::Global, place, user_config::UserConfig};
 
-/// How long an engine of this machine may take to answer.
-const NEAR: Duration = Duration::from_secs(1);
+/// How long an engine of this machine may take to answer; one may have to be started for it.
+const NEAR: Duration = Duration::from_secs(3);
 /// How long one that is reached over a network may take.
-const FAR: Duration = Duration::from_secs(3);
+const FAR: Duration = Duration::from_secs(5);
 
 /// The servers of one backend, and where that is.
 #[derive(Debug)]
