@@ -10,6 +10,7 @@
 
 mod across;
 mod ask;
+mod discovery;
 mod leases;
 mod messages;
 mod new;
@@ -27,7 +28,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use hyper::{
     HeaderMap,
-    header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue},
+    header::{ACCEPT, ACCEPT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue},
 };
 use mcpt_protocol::{
     header::{LAST_EVENT_ID, METHOD, NAME, PROTOCOL_VERSION, SESSION_ID},
@@ -36,6 +37,7 @@ use mcpt_protocol::{
 
 pub(crate) use self::{
     across::{Across, Beginning},
+    discovery::Discovery,
     old::OldClient,
     passed::MAX_ROUND,
     stream::Streamed,
@@ -63,6 +65,8 @@ fn carried(headers: &HeaderMap) -> HeaderMap {
     let mut headers = headers.clone();
     crate::headers::for_upstream(&mut headers);
     for name in [
+        // The gateway reads the answer.
+        ACCEPT_ENCODING,
         CONTENT_LENGTH,
         SESSION_ID,
         LAST_EVENT_ID,

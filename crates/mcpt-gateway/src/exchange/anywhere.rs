@@ -4,7 +4,12 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use hyper::{Method, Request, body::Incoming, header::HeaderValue, http::request::Parts};
+use hyper::{
+    Method, Request,
+    body::Incoming,
+    header::{ACCEPT_ENCODING, HeaderValue},
+    http::request::Parts,
+};
 use mcpt_protocol::{RequestEra, header::SESSION_ID};
 use mcpt_routing::{Endpoint, EndpointId, InFlight, Leg, Server, Ticket, Work};
 
@@ -23,7 +28,7 @@ use crate::{
     refusal::Refusal,
     relay::Answer,
     trace,
-    translate::{Across, Beginning},
+    translate::{Across, Beginning, Discovery},
     upstream::{SendError, Upstream},
 };
 
@@ -103,6 +108,7 @@ impl Exchange {
         };
         let owner = principal_of(&parts.extensions);
         let beginning = Beginning::of(&class, &parts, &read);
+        let discovery = Discovery::of(&class, &parts, &read);
         let sendable = self.sendable(server, parts, read, &class);
         noted.note_sent(&sendable.request.body().sent());
         let begun = match self.send_to_any(server, sendable, first).await {
@@ -111,6 +117,13 @@ impl Exchange {
                 let instead = self.begun_instead(server, beginning.as_ref(), &taken);
                 if let Some(answer) = instead.await {
                     return answer;
+                }
+                if let Some(discovery) = discovery {
+                    // On the heap: calls need no room for it.
+                    match Box::pin(self.learned(server, discovery, taken)).await {
+                        Ok(answer) => return answer,
+                        Err(unread) => taken = unread,
+                    }
                 }
                 self.with_sealed_session(server, taken, &class, owner)
             }
@@ -144,6 +157,10 @@ impl Exchange {
     ) -> Sendable {
         let (policy, key) = self.balance(server, &parts);
         headers::for_upstream(&mut parts.headers);
+        if class.may_be_asked && server.endpoints().len() > 1 {
+            // What the instance asks for is looked for in the answer that passes by.
+            parts.headers.remove(ACCEPT_ENCODING);
+        }
         let work = match class.purpose {
             Purpose::Initialize => Work::NewSession(policy),
             Purpose::Modern { .. } => {

@@ -2,7 +2,8 @@
 
 use hyper::HeaderMap;
 use mcpt_protocol::{
-    EraUnknown, Kind, Message, RequestEra, UnknownVersion, era_of_request, header::SeveralValues,
+    EraUnknown, Kind, Message, RequestEra, UnknownVersion, era_of_request, handshake::DISCOVER,
+    header::SeveralValues,
 };
 use serde_json::value::RawValue;
 
@@ -33,6 +34,8 @@ pub(crate) struct RequestClass {
     pub(crate) purpose: Purpose,
     /// Whether it may be sent again when it is unknown what became of it.
     pub(crate) repeatable: bool,
+    /// Whether it asks a server of the stateless era what it can do.
+    pub(crate) discovers: bool,
     /// Whether the answer may ask for more.
     pub(crate) may_be_asked: bool,
     /// What the server handed out when it asked for more, if this answers that.
@@ -58,6 +61,7 @@ impl RequestClass {
         Self {
             purpose: Purpose::Other,
             repeatable,
+            discovers: false,
             may_be_asked: false,
             request_state: None,
             id: None,
@@ -69,6 +73,7 @@ impl RequestClass {
         Self {
             purpose: Purpose::of(era, false),
             repeatable: false,
+            discovers: false,
             may_be_asked: era == RequestEra::Modern,
             request_state: None,
             id: None,
@@ -92,6 +97,7 @@ impl RequestClass {
             .flatten();
         Ok(Self {
             purpose: Purpose::of(era, method == "subscriptions/listen"),
+            discovers: era == RequestEra::Modern && method == DISCOVER,
             may_be_asked,
             request_state: state.and_then(|state| serde_json::from_str(state.text()).ok()),
             repeatable: REPEATABLE.contains(&method),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use hyper::{HeaderMap, Method, body::Incoming, http::request::Parts};
-use mcpt_protocol::{Era, Message, era_of_version};
+use mcpt_protocol::{Era, Message, era_of_version, media, translate::Client};
 use mcpt_routing::{InFlight, Server, Work};
 
 use crate::{
@@ -48,6 +48,16 @@ impl Beginning {
             ReadBody::Whole(_) | ReadBody::Large { .. } => None,
         }
     }
+
+    /// Whether a server that knows sessions begins one by it.
+    pub(super) fn is_sound(&self) -> bool {
+        let accepts = |essence| media::accepts(&self.headers, essence);
+        let message = Message::parse(&self.body).ok();
+        message.is_some_and(|message| Client::of_initialize(&message).is_some())
+            && media::is_type(&self.headers, media::JSON)
+            && accepts(media::JSON)
+            && accepts(media::EVENT_STREAM)
+    }
 }
 
 impl Exchange {
@@ -87,6 +97,11 @@ impl Exchange {
         let Some(endpoint) = asked_by.or_else(pick) else {
             return Across::Within(read, None);
         };
+        let known = || endpoint.link().eras().stateless(self.directory.now());
+        if class.discovers && known() == Stateless::NotAsked {
+            // Its answer says it.
+            return Across::Within(read, Some(endpoint));
+        }
         match self.stateless_at(&endpoint, &parts.headers).await {
             Stateless::No => {}
             // It could not even be asked: another one is better.
@@ -116,7 +131,7 @@ impl Exchange {
         taken: &Taken,
     ) -> Option<Answer> {
         let beginning = beginning?;
-        if !Box::pin(self.leaves_session(taken, &beginning.headers)).await {
+        if !Box::pin(self.leaves_session(taken, beginning)).await {
             return None;
         }
         let same = taken.in_flight.endpoint().begin();

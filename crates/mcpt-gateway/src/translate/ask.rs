@@ -56,13 +56,15 @@ pub(super) fn post(headers: HeaderMap, body: Bytes) -> Request<RequestBody> {
 ///
 /// # Errors
 /// [`Unreadable`], also when it ends without an answer.
-pub(super) async fn answer_to(messages: &mut Messages, id: u64) -> Result<String, Unreadable> {
-    let id = MessageId::from(id);
+pub(super) async fn answer_to(
+    messages: &mut Messages,
+    id: &MessageId,
+) -> Result<String, Unreadable> {
     while let Some(text) = messages.next().await? {
         let answers = Message::parse(text.as_bytes()).is_ok_and(|message| {
             // An error that names no request answers the only one that was made.
             let of_none = matches!(message.kind(), Kind::Response { id: None, .. });
-            of_none || message.answers(&id)
+            of_none || message.answers(id)
         });
         if answers {
             return Ok(text);

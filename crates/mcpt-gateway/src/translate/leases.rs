@@ -320,7 +320,7 @@ impl Exchange {
         if let Some(login) = messages.wants_login() {
             return Err(Unopened::Login(login));
         }
-        let answer = ask::answer_to(&mut messages, id).await;
+        let answer = ask::answer_to(&mut messages, &id.into()).await;
         if let Some(session) = session.filter(|_| status.is_success()) {
             lease.headers.insert(SESSION_ID, session);
         }
@@ -423,7 +423,7 @@ impl Exchange {
         let message = new::own_request(id, "logging/setLevel", &json!({"level": level}));
         let (_, mut messages) = self.send_in_lease(lease, message).await?;
         // A server that refuses the level goes on as before.
-        drop(ask::answer_to(&mut messages, id).await);
+        drop(ask::answer_to(&mut messages, &id.into()).await);
         lease.level = Some(level.to_owned());
         Ok(())
     }

@@ -360,7 +360,7 @@ impl Running {
                 else {
                     return;
                 };
-                drop(ask::answer_to(&mut messages, id).await);
+                drop(ask::answer_to(&mut messages, &id.into()).await);
             }
             let Some(mut messages) = self.exchange.listen_in_lease(&lease).await else {
                 return;

@@ -15,8 +15,8 @@ use mcpt_routing::{InFlight, Leg, Server, Ticket};
 use serde_json::value::RawValue;
 
 use super::{
-    across::Beginning, ask, carried, old_calls::Running, old_listening, old_sessions::Declined,
-    stream,
+    across::Beginning, ask, carried, leases::Unopened, old_calls::Running, old_listening,
+    old_sessions::Declined, stream,
 };
 use crate::{
     directory::unix_time,
@@ -50,20 +50,22 @@ impl Exchange {
     }
 
     /// Whether an endpoint's answer to `initialize` leaves the session to the gateway: there is none in it, and the endpoint
-    /// knows 2026-07-28, in which it can ask its client.
-    pub(crate) async fn leaves_session(&self, taken: &Taken, headers: &HeaderMap) -> bool {
+    /// knows 2026-07-28, in which it can ask its client. What one client has done wrong says nothing about others.
+    pub(crate) async fn leaves_session(&self, taken: &Taken, beginning: &Beginning) -> bool {
         let (status, endpoint) = (taken.response.status(), &taken.in_flight);
         let eras = endpoint.link().eras();
+        let keeps = eras.sessions(self.directory.now()) == Sessions::Itself;
         if status.is_success() && taken.response.headers().contains_key(SESSION_ID) {
-            if eras.sessions(self.directory.now()) != Sessions::Itself {
+            if !keeps {
                 eras.tried(Sessions::Itself, self.directory.now());
             }
             return false;
         }
-        if status.is_server_error() || matches!(status.as_u16(), 401 | 403 | 429) {
+        let says_it = status.is_success() || matches!(status.as_u16(), 400 | 404 | 405);
+        if keeps || !says_it || !beginning.is_sound() {
             return false;
         }
-        let stateless = self.stateless_at(endpoint, headers).await == Stateless::Yes;
+        let stateless = self.stateless_at(endpoint, &beginning.headers).await == Stateless::Yes;
         if stateless {
             eras.tried(Sessions::Translated, self.directory.now());
         }
@@ -82,10 +84,16 @@ impl Exchange {
         let Kind::Request { id, .. } = message.kind() else {
             return None;
         };
-        let begun = self
-            .begin_session(server, beginning, &client, *id, first)
-            .await;
-        Some(begun.unwrap_or_else(|refusal| Answer::refusal(&refusal, Some(id.raw()))))
+        let begun = self.begin_session(server, beginning, &client, *id, first);
+        Some(match begun.await {
+            Ok(answer) => answer,
+            Err(Unopened::Login(login)) => {
+                let why = "the server wants another login";
+                let text = error_response(Some(*id), ErrorCode::INTERNAL_ERROR, why, None);
+                stream::wants_login(login, text)
+            }
+            Err(Unopened::Refused(refusal)) => Answer::refusal(&refusal, Some(id.raw())),
+        })
     }
 
     async fn begin_session(
@@ -95,7 +103,7 @@ impl Exchange {
         client: &Client,
         id: Part<'_>,
         first: Option<InFlight<Upstream>>,
-    ) -> Result<Answer, Refusal> {
+    ) -> Result<Answer, Unopened> {
         let (discovered, endpoint) = self
             .discovered(server, &beginning.headers, client, first)
             .await?;
@@ -129,7 +137,7 @@ impl Exchange {
         headers: &HeaderMap,
         client: &Client,
         first: Option<InFlight<Upstream>>,
-    ) -> Result<(String, mcpt_routing::EndpointId), Refusal> {
+    ) -> Result<(String, mcpt_routing::EndpointId), Unopened> {
         let text = json_request(handshake::DISCOVER);
         let unusable = Refusal::Unusable("it is no answer to server/discover");
         let message = Message::parse(text.as_bytes()).map_err(|_| unusable.clone())?;
@@ -138,8 +146,11 @@ impl Exchange {
         let headers = carried(headers);
         let asked = self.ask_any(server, &headers, call.request(id), true, first);
         let mut messages = asked.await?;
+        if let Some(login) = messages.wants_login() {
+            return Err(Unopened::Login(login));
+        }
         let endpoint = messages.from().id().clone();
-        let answer = ask::answer_to(&mut messages, id).await;
+        let answer = ask::answer_to(&mut messages, &id.into()).await;
         let answer = answer.map_err(|_| unusable.clone())?;
         let answer = Message::parse(answer.as_bytes()).map_err(|_| unusable.clone())?;
         let result = answer.result().ok_or(unusable)?;

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use hyper::{HeaderMap, Method, Request, StatusCode};
+use hyper::{HeaderMap, Method, Request, StatusCode, header::HeaderValue};
 use mcpt_protocol::{
     Message, handshake,
     header::{METHOD, PROTOCOL_VERSION, SESSION_ID},
@@ -70,33 +70,42 @@ impl Exchange {
             }
         };
         let status = response.status();
-        // Some servers begin a session with whatever comes first.
         if let Some(session) = response.headers().get(SESSION_ID).cloned() {
-            headers.insert(SESSION_ID, session);
             headers.remove(METHOD);
             headers.remove(PROTOCOL_VERSION);
-            let mut delete = Request::new(RequestBody::none());
-            *delete.method_mut() = Method::DELETE;
-            *delete.headers_mut() = headers;
-            crate::headers::without_body(delete.headers_mut());
-            let ends = endpoint.endpoint().begin();
-            // It is the server's matter then, as if a client had gone away.
-            tokio::spawn(async move { drop(ends.link().send(delete).await) });
+            end(endpoint, headers, session);
         }
         let taken = Taken {
             response,
             in_flight,
         };
         let mut messages = Messages::of(taken, self.bodies.max_body());
-        let answer = ask::answer_to(&mut messages, id).await.ok();
+        let answer = ask::answer_to(&mut messages, &id.into()).await.ok();
         judged(status, answer.as_deref())
     }
 }
 
+/// Ends a session that nobody has asked for: some servers begin one with whatever comes first. `headers` are those of a message
+/// of the gateway's own.
+pub(super) fn end(endpoint: &InFlight<Upstream>, mut headers: HeaderMap, session: HeaderValue) {
+    headers.insert(SESSION_ID, session);
+    crate::headers::without_body(&mut headers);
+    let mut delete = Request::new(RequestBody::none());
+    *delete.method_mut() = Method::DELETE;
+    *delete.headers_mut() = headers;
+    let ends = endpoint.endpoint().begin();
+    // It is the server's matter then, as if a client had gone away.
+    tokio::spawn(async move { drop(ends.link().send(delete).await) });
+}
+
+/// Whether an answer with this status says nothing about versions.
+pub(super) fn says_nothing(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 401 | 403 | 407 | 408 | 421 | 429 | 500..)
+}
+
 /// What an answer to `server/discover` says.
-fn judged(status: StatusCode, answer: Option<&str>) -> Stateless {
-    let nothing = matches!(status.as_u16(), 401 | 403 | 407 | 408 | 421 | 429 | 500..);
-    if nothing {
+pub(super) fn judged(status: StatusCode, answer: Option<&str>) -> Stateless {
+    if says_nothing(status) {
         return Stateless::Undecided;
     }
     let message = answer.and_then(|text| Message::parse(text.as_bytes()).ok());

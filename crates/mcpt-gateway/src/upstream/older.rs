@@ -18,7 +18,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt as _, Limited};
 use hyper::{
     HeaderMap, Method, Request, Response, StatusCode, Uri,
-    header::{ACCEPT, HeaderValue},
+    header::{ACCEPT, ACCEPT_ENCODING, HeaderValue},
 };
 use mcpt_bridge::{Adapter, Asked, OlderServer, OlderStream};
 use mcpt_protocol::{header::SESSION_ID, media, sse::Reader};
@@ -302,7 +302,9 @@ fn in_short(error: SendError) -> io::Error {
 }
 
 impl OlderServer for OlderEndpoint {
-    fn listen(&self, headers: HeaderMap) -> Asked<Response<OlderStream>> {
+    fn listen(&self, mut headers: HeaderMap) -> Asked<Response<OlderStream>> {
+        // It is read here.
+        headers.remove(ACCEPT_ENCODING);
         let (wire, uri) = (Arc::clone(&self.wire), self.uri.clone());
         Box::pin(async move {
             let none = RequestBody::none();

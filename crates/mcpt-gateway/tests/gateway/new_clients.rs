@@ -443,3 +443,69 @@ async fn a_stream_that_its_server_closes_is_taken_up_again() {
     let calls = server.asked_for("tools/call").len();
     assert_eq!(calls, 3, "no call is made twice");
 }
+
+/// The answer to a `server/discover`, and the server that was asked.
+async fn discovered_by(
+    answer: impl Fn(&Asked) -> Reply + Send + Sync + 'static,
+) -> (Answer, Recorded) {
+    let (gateway, server) = (gateway(), Recorded::start(answer).await);
+    gateway.endpoints(&[("a", server.address, Conditions::READY)]);
+    gateway.shows("condition=\"ready\"} 1").await;
+    let token = [("Authorization", "Bearer once")];
+    let discovered = ask(
+        &gateway,
+        ("server/discover", &json!({})),
+        &token,
+        &json!({}),
+    )
+    .await;
+    (discovered, server)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_discovery_of_the_client_is_asked_once() {
+    let says =
+        json!({"supportedVersions": ["2026-07-28"], "capabilities": {}, "resultType": "complete"});
+    for events in [false, true] {
+        let result = says.clone();
+        let (discovered, server) = discovered_by(move |asked| {
+            let id = &asked.message["id"];
+            let message = json!({"jsonrpc": "2.0", "id": id, "result": result});
+            let reply = if events {
+                Reply::events(vec![message], false)
+            } else {
+                Reply::json(200, message)
+            };
+            reply.with("X-Own", "1").with("Mcp-Session-Id", "unwanted")
+        })
+        .await;
+        assert_eq!(discovered.status, 200, "{discovered:?}");
+        assert_eq!(message(&discovered)["result"], says);
+        assert_eq!(discovered.header("x-own"), Some("1"));
+        assert_eq!(discovered.session, None);
+        let asked = server.asked_for("server/discover");
+        assert_eq!(asked.len(), 1, "{asked:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_discovery_that_wants_a_login_reaches_the_client_as_it_is() {
+    let (discovered, server) = discovered_by(|_| {
+        Reply::json(401, json!({"error": "own"})).with("WWW-Authenticate", "Bearer scope=\"a\"")
+    })
+    .await;
+    assert_eq!(discovered.status, 401);
+    assert_eq!(message(&discovered), json!({"error": "own"}));
+    assert!(discovered.header("www-authenticate").is_some());
+    assert_eq!(server.asked_for("server/discover").len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_discovery_of_a_server_with_sessions_is_translated() {
+    let sessions = AtomicUsize::new(0);
+    let (discovered, server) = discovered_by(move |asked| answer(asked, &sessions, &NOTHING)).await;
+    assert_eq!(discovered.status, 200, "{discovered:?}");
+    let versions = &message(&discovered)["result"]["supportedVersions"];
+    assert_eq!(versions[0], "2026-07-28", "{discovered:?}");
+    assert_eq!(server.asked_for("server/discover").len(), 1);
+}

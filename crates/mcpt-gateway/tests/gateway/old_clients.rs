@@ -245,3 +245,98 @@ async fn trap_17_only_a_client_that_says_so_cancels_its_call() {
             .contains("in_flight{namespace=\"ns\",server=\"demo\",endpoint=\"a\"} 1")
     );
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_login_that_the_server_wants_at_the_beginning_reaches_the_client() {
+    let gateway = gateway();
+    let server = Recorded::start(|asked| {
+        let initialize = asked.what() == "initialize";
+        if initialize || asked.header("authorization") == Some("Bearer good") {
+            return answer(asked);
+        }
+        Reply::nothing(401).with("WWW-Authenticate", "Bearer scope=\"a\"")
+    })
+    .await;
+    gateway.endpoints(&[("a", server.address, Conditions::READY)]);
+    gateway.shows("condition=\"ready\"} 1").await;
+    let hello = json!({"jsonrpc": "2.0", "id": "i", "method": "initialize", "params": {
+        "protocolVersion": "2025-06-18", "capabilities": {},
+        "clientInfo": {"name": "old", "version": "1"}}});
+    let good = [("Authorization", "Bearer good")];
+    // It is found out that the server has no sessions.
+    assert_eq!(gateway.post(&good, &hello).await.status, 200);
+    for more in [&[][..], &[("Authorization", "Bearer old")]] {
+        let refused = gateway.post(more, &hello).await;
+        assert_eq!(refused.status, 401, "{refused:?}");
+        let challenge = refused.header("www-authenticate").unwrap();
+        assert!(challenge.contains("scope=\"a\""), "{challenge}");
+        assert_eq!(message(&refused)["id"], "i");
+    }
+    assert_eq!(gateway.post(&good, &hello).await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_gateway_reads_is_not_compressed() {
+    let gateway = gateway();
+    let server = Recorded::start(|asked| {
+        let mut reply = answer(asked);
+        if asked.header("accept-encoding").is_some() {
+            // No text, as what is compressed is none.
+            reply.messages = vec![json!("compressed")];
+            reply.headers.push(("Content-Encoding", "gzip".to_owned()));
+        }
+        reply
+    })
+    .await;
+    gateway.endpoints(&[("a", server.address, Conditions::READY)]);
+    gateway.shows("condition=\"ready\"} 1").await;
+    let (session, _) = open(&gateway).await;
+    let call = json!({"jsonrpc": "2.0", "id": "x", "method": "tools/list"});
+    let headers = [("Mcp-Session-Id", &*session), ("Accept-Encoding", "gzip")];
+    let listed = gateway.post(&headers, &call).await;
+    assert_eq!(message(&listed)["result"]["tools"][0]["name"], "a");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_one_client_does_wrong_changes_no_session_of_others() {
+    // It knows both eras, and is particular about what it begins a session by.
+    let both = |asked: &Asked| {
+        if asked.what() != "initialize" {
+            return answer(asked);
+        }
+        let sound = asked.message["params"]["protocolVersion"].is_string();
+        match asked.header("x-wrong") {
+            Some(_) => Reply::nothing(406),
+            _ if !sound => Reply::json(
+                400,
+                json!({"jsonrpc": "2.0", "id": 1,
+                "error": {"code": -32602, "message": "no"}}),
+            ),
+            _ => {
+                let result = json!({"protocolVersion": "2025-06-18", "capabilities": {},
+                    "serverInfo": {"name": "both", "version": "1"}});
+                let id = &asked.message["id"];
+                Reply::json(200, json!({"jsonrpc": "2.0", "id": id, "result": result}))
+                    .with("Mcp-Session-Id", "own")
+            }
+        }
+    };
+    let unsound = json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {}});
+    let sound = json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
+        "protocolVersion": "2025-06-18", "capabilities": {},
+        "clientInfo": {"name": "old", "version": "1"}}});
+    for known in [false, true] {
+        let (gateway, server) = (gateway(), Recorded::start(both).await);
+        gateway.endpoints(&[("a", server.address, Conditions::READY)]);
+        gateway.shows("condition=\"ready\"} 1").await;
+        if known {
+            open(&gateway).await;
+        }
+        assert_eq!(gateway.post(&[], &unsound).await.status, 400);
+        let wrong = [("X-Wrong", "1")];
+        assert_eq!(gateway.post(&wrong, &sound).await.status, 406);
+        let (_, begun) = open(&gateway).await;
+        assert_eq!(begun["result"]["serverInfo"]["name"], "both");
+        assert_eq!(server.asked_for("initialize").len(), 3 + usize::from(known));
+    }
+}
