@@ -38,7 +38,7 @@ use mcpt_protocol::{
 pub(crate) use self::{
     across::{Across, Beginning},
     discovery::Discovery,
-    old::OldClient,
+    old::{LEVELS, OldClient},
     passed::MAX_ROUND,
     stream::Streamed,
 };

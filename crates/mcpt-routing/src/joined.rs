@@ -89,6 +89,9 @@ pub enum Joined {
     Ended,
 }
 
+/// From which level on a client wants log messages, and when it said so, in milliseconds since 1970.
+type Level = (u64, String);
+
 /// A session as one replica tells it to others.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ToldSession {
@@ -100,6 +103,8 @@ pub struct ToldSession {
     /// By `NAMESPACE/NAME`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     legs: BTreeMap<String, JoinedLeg>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    level: Option<Level>,
 }
 
 /// All sessions of this sort that a gateway knows.
@@ -115,6 +120,7 @@ struct Entry {
     ended: bool,
     owner: Owner,
     legs: BTreeMap<ServerKey, JoinedLeg>,
+    level: Option<Level>,
 }
 
 impl JoinedSessions {
@@ -176,6 +182,23 @@ impl JoinedSessions {
         Some(entry.take(server, leg))
     }
 
+    /// Notes from which level on its client wants log messages, said at `at`, in milliseconds since 1970; the last word counts.
+    pub fn set_level(&self, id: JoinedId, level: &str, at: u64) {
+        if let Some(entry) = self.shard(id).get_mut(&id) {
+            entry.level = entry.level.take().max(Some((at, level.to_owned())));
+        }
+    }
+
+    /// From which level on its client wants log messages, if it has said so.
+    pub fn level(&self, id: JoinedId) -> Option<String> {
+        let shard = self.shard(id);
+        shard
+            .get(&id)?
+            .level
+            .as_ref()
+            .map(|(_, level)| level.clone())
+    }
+
     /// Ends a session, and gives what it had with servers. It is known to be over for as long as it would have been known.
     pub fn end(&self, id: JoinedId, now: u64) -> Vec<(ServerKey, JoinedLeg)> {
         let mut shard = self.shard(id);
@@ -225,6 +248,7 @@ impl JoinedSessions {
             ..Entry::default()
         });
         entry.ended |= told.ended;
+        entry.level = entry.level.take().max(told.level);
         for (server, leg) in told.legs {
             if let Some(server) = server_key(&server) {
                 entry.take(server, leg);
@@ -281,6 +305,7 @@ impl Entry {
             legs: legs
                 .map(|(server, leg)| (server.to_string(), leg.clone()))
                 .collect(),
+            level: self.level.clone(),
         }
     }
 }
@@ -325,12 +350,15 @@ mod tests {
         one.join(id, server("a"), leg("x", 5)).unwrap();
         two.join(id, server("a"), leg("y", 4)).unwrap();
         two.join(id, server("b"), leg("z", 6)).unwrap();
+        one.set_level(id, "error", 8);
+        two.set_level(id, "info", 7);
         two.merge(one.told(id).unwrap(), 2);
         one.merge(two.told(id).unwrap(), 2);
         for replica in [&one, &two] {
             assert_eq!(replica.used(id, 2), Joined::Open);
             assert_eq!(replica.leg(id, &server("a")), Some(leg("y", 4)));
             assert_eq!(replica.leg(id, &server("b")), Some(leg("z", 6)));
+            assert_eq!(replica.level(id).as_deref(), Some("error"));
         }
         assert_eq!(one.end(id, 3).len(), 2);
         two.merge(one.told(id).unwrap(), 3);

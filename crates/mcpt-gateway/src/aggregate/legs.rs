@@ -32,6 +32,10 @@ use crate::{
 const PATIENCE: Duration = Duration::from_mins(1);
 /// The id of the request that begins one; the client's own ids are used in it from then on.
 const BEGIN: &str = "mcpt-gateway: initialize";
+/// That of the request that tells of the level of log messages.
+const LEVEL: &str = "mcpt-gateway: level";
+/// How long a server may take to hear of it.
+const LEVEL_PATIENCE: Duration = Duration::from_secs(10);
 
 /// A session at `/mcp` that a client has named.
 #[derive(Debug, Clone)]
@@ -214,11 +218,38 @@ impl Legs {
             .join(session.id, server.key().clone(), leg.clone());
         if joined.as_ref() == Some(&leg) {
             session_there.keep();
+            // After it was noted, so that a level that is set meanwhile is told here or there.
+            self.tell_level(session, server, &leg).await;
         }
         self.changed.notify_waiters();
         // Before the first answer leaves: from then on the server keeps something for this client.
         self.replicas.tell(session.id).await;
         joined.ok_or(NoLeg::Ended)
+    }
+
+    /// Tells a server from which level on the client wants log messages, if it has said so. Some servers know nothing of levels.
+    pub(super) async fn tell_level(
+        &self,
+        session: &Session,
+        server: &Arc<Server<Upstream>>,
+        leg: &JoinedLeg,
+    ) {
+        let Some(level) = self.sessions.level(session.id) else {
+            return;
+        };
+        let said = json!({"jsonrpc": "2.0", "id": LEVEL, "method": "logging/setLevel",
+            "params": {"level": level}});
+        let behalf = session.viewer.caller.as_ref();
+        let told = inner::ask(
+            &self.exchange,
+            server,
+            said.to_string(),
+            behalf,
+            Some(within(leg)),
+        );
+        if !matches!(tokio::time::timeout(LEVEL_PATIENCE, told).await, Ok(Ok(_))) {
+            tracing::debug!(server = %server.key(), "does not answer when it is told of a level");
+        }
     }
 
     /// Ends a session and all its legs.
@@ -271,7 +302,8 @@ fn version_in(response: Option<&[u8]>, status: u16) -> Result<String, NoLeg> {
     }
 }
 
-fn unix_time_ms() -> u64 {
+/// Milliseconds since 1970.
+pub(super) fn unix_time_ms() -> u64 {
     let elapsed = SystemTime::now().duration_since(UNIX_EPOCH);
     elapsed.unwrap_or_default().as_millis() as u64
 }

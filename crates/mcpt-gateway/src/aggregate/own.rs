@@ -120,6 +120,7 @@ fn capabilities() -> Value {
         "prompts": {"listChanged": true},
         "resources": {"listChanged": true, "subscribe": true},
         "completions": {},
+        "logging": {},
     })
 }
 

@@ -271,7 +271,7 @@ impl Exchange {
 }
 
 /// The levels of log messages.
-const LEVELS: [&str; 8] = [
+pub(crate) const LEVELS: [&str; 8] = [
     "debug",
     "info",
     "notice",
