@@ -8,6 +8,7 @@ mod catalogue;
 mod client;
 mod inner;
 mod legs;
+mod levels;
 mod list_changes;
 mod lister;
 mod own;
@@ -23,7 +24,6 @@ use std::{
 };
 
 use bytes::Bytes;
-use futures_util::future::join_all;
 use hyper::{
     HeaderMap, Method, Request, StatusCode,
     body::Incoming,
@@ -47,7 +47,7 @@ use self::{
     catalogue::Catalogue,
     client::{Client, UnfitClient},
     inner::collect,
-    legs::{Legs, NoLeg, Session, unix_time_ms, within},
+    legs::{Legs, NoLeg, Session, within},
     stream::Listening,
     viewer::Viewer,
 };
@@ -64,7 +64,6 @@ use crate::{
     refusal::{Refusal, page},
     relay::{Answer, GatewayBody},
     sets::KnownSets,
-    translate::LEVELS,
     upstream::Upstream,
 };
 
@@ -292,26 +291,6 @@ impl Aggregate {
                 own::accepted()
             }
         }
-    }
-
-    /// Sets from which level on the client gets log messages of each server that it has to do with, or comes to.
-    async fn set_level(&self, session: &Session, message: &Message<'_>, id: Part<'_>) -> Answer {
-        let level = message.param("level");
-        let level = level.and_then(|level| serde_json::from_str::<String>(level.text()).ok());
-        let Some(level) = level.filter(|level| LEVELS.contains(&&**level)) else {
-            return own::error(id, ErrorCode::INVALID_PARAMS, "there is no such level");
-        };
-        let (legs, catalogue) = (&self.parties.legs, &self.parties.catalogue);
-        legs.sessions.set_level(session.id, &level, unix_time_ms());
-        let begun = legs.sessions.legs(session.id).into_iter();
-        let told = begun.map(async |(key, leg)| {
-            if let Some(server) = catalogue.server_for(&catalogue.label(&key), &session.viewer) {
-                legs.tell_level(session, &server, &leg).await;
-            }
-        });
-        join_all(told).await;
-        legs.replicas.tell(session.id).await;
-        own::result(id, "{}")
     }
 
     /// Sends a request to the server that it is for.

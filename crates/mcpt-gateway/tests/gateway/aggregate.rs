@@ -51,7 +51,7 @@ impl<'g> Client<'g> {
     }
 
     /// With what the gateway told it.
-    async fn opened(gateway: &'g Tellable, capabilities: &Value) -> (Self, Value) {
+    pub(crate) async fn opened(gateway: &'g Tellable, capabilities: &Value) -> (Self, Value) {
         let message = json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params":
             {"protocolVersion": "2025-11-25", "capabilities": capabilities,
              "clientInfo": {"name": "t", "version": "1"}}});
@@ -78,7 +78,7 @@ impl<'g> Client<'g> {
         self.exchange("POST", &[], &message.to_string()).await
     }
 
-    async fn ask(&self, method: &str, params: &Value) -> Answer {
+    pub(crate) async fn ask(&self, method: &str, params: &Value) -> Answer {
         let message = json!({"jsonrpc": "2.0", "id": "c", "method": method, "params": params});
         self.tell(&message).await
     }
@@ -422,35 +422,6 @@ async fn what_a_server_says_by_itself_comes_on_the_stream() {
     assert_eq!(response(&resumed)["result"]["after"], "4 2");
     let unknown = client.exchange("GET", &[("Last-Event-ID", "17")], "").await;
     assert_eq!(unknown.status, 400);
-}
-
-#[tokio::test]
-async fn each_server_of_a_session_hears_of_its_level() {
-    let server = async || {
-        let script = |asked: &Asked| match asked.rpc() {
-            "tools/call" | "logging/setLevel" => Some(asked.result(&json!({"content": []}))),
-            _ => None,
-        };
-        scripted(json!({"tools": {}}), script).await
-    };
-    let [mut one, mut two] = [server().await, server().await];
-    let gateway = gateway();
-    servers(&gateway, &[("one", one.address), ("two", two.address)]);
-    let (client, begun) = Client::opened(&gateway, &json!({})).await;
-    assert_eq!(begun["result"]["capabilities"]["logging"], json!({}));
-    client.call("one_tool").await;
-    let set = async |level: &str| {
-        let params = json!({"level": level});
-        response(&client.ask("logging/setLevel", &params).await)
-    };
-    assert_eq!(set("loud").await["error"]["code"], -32602);
-    assert_eq!(set("warning").await["result"], json!({}));
-    let told = asked(&mut one, "logging/setLevel").await;
-    assert_eq!(told.message["params"]["level"], "warning");
-    // It comes to have to do with this one later.
-    client.call("two_tool").await;
-    let told = asked(&mut two, "logging/setLevel").await;
-    assert_eq!(told.message["params"]["level"], "warning");
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@
 
 mod aggregate;
 mod aggregate_known;
+mod aggregate_levels;
 mod aggregate_many;
 mod aggregate_stateless;
 mod answers;
