@@ -11,7 +11,6 @@ pub mod action;
 mod apply;
 pub mod capabilities;
 pub mod contents;
-mod difference;
 mod error;
 mod field_managers;
 mod heartbeat;
@@ -22,6 +21,7 @@ pub mod namespace;
 pub mod readiness;
 mod records;
 pub mod removal;
+mod revision_changes;
 pub mod revisions;
 #[cfg(any(test, feature = "scripted"))]
 pub mod scripted;
@@ -33,11 +33,11 @@ mod verdict;
 
 pub use self::{
     apply::{Applier, Expected},
-    difference::Difference,
     error::{Denied, Error, Interruption, Result},
     heartbeat::Heartbeat,
     manifest::Object,
     records::{Record, Records, Work, custom_labels},
+    revision_changes::RevisionChanges,
     stored::{Stored, Which, stored},
     tool::{FIELD_MANAGER, Tool},
     until_ready::{NotReady, until_ready},

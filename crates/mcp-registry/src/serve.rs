@@ -18,7 +18,7 @@ use axum::{
 };
 use hyper_util::service::TowerToHyperService;
 use mcpt_http::Connections;
-use mcpt_protocol::AccessRules;
+use mcpt_protocol::HostRules;
 use tokio::net::TcpListener;
 
 use crate::{Answer, Error, Shelf};
@@ -96,7 +96,7 @@ pub async fn serve(
     let listener = mcpt_http::listen(listen).and_then(TcpListener::from_std)?;
     let address = listener.local_addr()?;
     bound(address);
-    let rules = AccessRules::for_listener(address).allow_origins(["*"]);
+    let rules = HostRules::for_listener(address).allow_origins(["*"]);
     let app = Router::new()
         .fallback(answer)
         .with_state((Arc::new(served), Arc::new(rules)));
@@ -114,7 +114,7 @@ pub async fn serve(
 }
 
 async fn answer(
-    State((served, rules)): State<(Arc<Served>, Arc<AccessRules>)>,
+    State((served, rules)): State<(Arc<Served>, Arc<HostRules>)>,
     request: Request,
 ) -> Response {
     let target = request.uri().authority().map(Authority::as_str);

@@ -1,5 +1,6 @@
 //! [`Algorithm`]: how a token is signed (RFC 7518, section 3.1; RFC 8037). Those with a shared secret, and `none`, are not
-//! among them: whoever knew a public key could make tokens with it.
+//! among them: whoever knew a public key could make tokens with it. Which one a
+//! key is for, by its kind and curve, `key_set` says.
 
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ED25519, RSA_PKCS1_2048_8192_SHA256,
@@ -67,7 +68,9 @@ impl Algorithm {
             Self::Es256 => &ECDSA_P256_SHA256_FIXED,
             Self::Es384 => &ECDSA_P384_SHA384_FIXED,
             Self::EdDsa => &ED25519,
-            _ => return None,
+            Self::Rs256 | Self::Rs384 | Self::Rs512 | Self::Ps256 | Self::Ps384 | Self::Ps512 => {
+                return None;
+            }
         })
     }
 }

@@ -1,4 +1,5 @@
-//! Who and what an entry of a file is about: [`Selector`], and the texts in which it says that.
+//! Who and what an entry of a file is about: [`Selector`], and the texts in which it says that (`who`, `issuer`, `servers`,
+//! `tools`). It reads these for rules and for limits alike: what somebody can be named by is added here alone.
 
 use serde::Deserialize;
 
@@ -131,7 +132,9 @@ impl Selector {
                 {
                     Err(InvalidEntry::WhoseToken { who })
                 }
-                _ => Ok(read),
+                (Who::Everybody, _)
+                | (Who::Key(_), None)
+                | (Who::Subject(_) | Who::Group(_) | Who::Scope(_), _) => Ok(read),
             }
         });
         let who = who.collect::<Result<_, _>>()?;

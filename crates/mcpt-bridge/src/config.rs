@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, env, ffi::OsString, net::SocketAddr, sync::Arc, time::Duration};
 
-use mcpt_protocol::AccessRules;
+use mcpt_protocol::HostRules;
 
 use crate::{BridgeError, OlderServer};
 
@@ -23,7 +23,7 @@ pub struct BridgeConfig {
     /// Environment added to the bridge's own for the server.
     pub env: BTreeMap<OsString, OsString>,
     /// Accepted `Host` and `Origin` headers.
-    pub access: AccessRules,
+    pub access: HostRules,
     /// How long requests in progress may go on after the shutdown was asked for.
     pub drain_grace: Duration,
     /// How long a child may take to leave after its stdin was closed, and again after SIGTERM, before it is killed.
@@ -55,7 +55,7 @@ impl BridgeConfig {
             older: None,
             keeper: Vec::new(),
             env: BTreeMap::new(),
-            access: AccessRules::for_listener(listen),
+            access: HostRules::for_listener(listen),
             drain_grace: Duration::from_secs(20),
             exit_grace: Duration::from_secs(3),
             session_idle: Duration::from_mins(30),

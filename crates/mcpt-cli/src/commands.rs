@@ -111,6 +111,6 @@ pub(crate) fn run(command: Command, global: &Global) -> Result<(), Ending> {
 }
 
 /// The built-in templates and those of the user's folders.
-fn catalog(config: &UserConfig) -> Catalog {
+fn templates(config: &UserConfig) -> Catalog {
     Catalog::new(config.templates.iter().cloned())
 }

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
 
 use http::{HeaderMap, HeaderValue, header::HOST};
-use mcpt_protocol::{REDIRECTS_MAX, host_header, is_loopback_host};
+use mcpt_protocol::{Era, REDIRECTS_MAX, era_of_version, host_header, is_loopback_host};
 use rmcp::{
     ClientHandler, RoleClient,
     model::{
@@ -264,7 +264,7 @@ impl Client {
     /// # Errors
     /// [`ClientError`] when it does not answer in time, or with an error.
     pub async fn ping(&self, timeout: Duration) -> Result<&'static str, ClientError> {
-        let stateless = self.server().protocol_version.as_str() >= "2026-07-28";
+        let stateless = era_of_version(&self.server().protocol_version) == Some(Era::Modern);
         let (method, request) = if stateless {
             let request = DiscoverRequest::new(DiscoverRequestParams::default());
             ("server/discover", ClientRequest::DiscoverRequest(request))

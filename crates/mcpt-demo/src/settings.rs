@@ -2,7 +2,7 @@
 
 use std::{env, net::SocketAddr, time::Duration};
 
-use mcpt_protocol::AccessRules;
+use mcpt_protocol::HostRules;
 
 /// Settings of the demo server.
 #[derive(Debug, Clone)]
@@ -14,7 +14,7 @@ pub struct DemoSettings {
     /// Name of this instance: its pod or host.
     pub instance: String,
     /// Accepted `Host` and `Origin` headers.
-    pub access: AccessRules,
+    pub access: HostRules,
     /// Most sessions at once. One that is not used ends after five minutes.
     pub max_sessions: usize,
     /// Most connections of clients at once; those that are silent make room for others.
@@ -25,7 +25,7 @@ pub struct DemoSettings {
 
 impl DemoSettings {
     /// Settings from the environment: `MCPT_DEMO_GREETING`, `MCPT_DEMO_TOKEN`, `POD_NAME`, and `MCPT_ALLOWED_HOSTS` and
-    /// `MCPT_ALLOWED_ORIGINS` (comma-separated, added to what [`AccessRules::for_listener`] accepts).
+    /// `MCPT_ALLOWED_ORIGINS` (comma-separated, added to what [`HostRules::for_listener`] accepts).
     pub fn from_env(listen: SocketAddr) -> Self {
         let var = |name| env::var(name).ok().filter(|value| !value.is_empty());
         let host_name = || {
@@ -36,7 +36,7 @@ impl DemoSettings {
             greeting: var("MCPT_DEMO_GREETING").unwrap_or_default(),
             token_set: var("MCPT_DEMO_TOKEN").is_some(),
             instance: var("POD_NAME").unwrap_or_else(host_name),
-            access: AccessRules::for_listener(listen).allow_lists(
+            access: HostRules::for_listener(listen).allow_lists(
                 &var("MCPT_ALLOWED_HOSTS").unwrap_or_default(),
                 &var("MCPT_ALLOWED_ORIGINS").unwrap_or_default(),
             ),

@@ -13,7 +13,7 @@ mod tokens;
 use std::sync::Arc;
 
 use hyper::{HeaderMap, Request, Response, StatusCode, header::ORIGIN, http::uri::Authority};
-use mcpt_protocol::{AccessRules, Refused, is_preflight};
+use mcpt_protocol::{HostRules, Refused, is_preflight};
 
 pub(crate) use self::{
     caller::{Caller, PassedOwner, permission, principal_of, tell_caller, told_as},
@@ -35,13 +35,13 @@ use crate::{relay::GatewayBody, sets::KnownSets};
 /// Rules for all requests but those of probes.
 #[derive(Debug)]
 pub(crate) struct Access {
-    rules: AccessRules,
+    rules: HostRules,
     sets: Arc<KnownSets>,
 }
 
 impl Access {
     /// By these rules; hosts at which something is shown are accepted too.
-    pub(crate) fn new(rules: AccessRules, sets: Arc<KnownSets>) -> Self {
+    pub(crate) fn new(rules: HostRules, sets: Arc<KnownSets>) -> Self {
         Self { rules, sets }
     }
 

@@ -7,7 +7,7 @@ use std::{
 };
 
 use mcpt_core::Namespace;
-use mcpt_protocol::AccessRules;
+use mcpt_protocol::HostRules;
 use mcpt_routing::{Discovery, Handling, SessionKeys};
 
 use crate::{AccessLog, AuditLog, LockConfig, MetricsApi, Peers};
@@ -28,7 +28,7 @@ pub struct GatewayConfig {
     /// Namespace of servers that are asked for by name alone.
     pub default_namespace: Namespace,
     /// Accepted `Host` and `Origin` headers.
-    pub access: AccessRules,
+    pub access: HostRules,
     /// Whose credentials let a request in; `None`: whoever reaches the gateway may call.
     pub lock: Option<LockConfig>,
     /// File that says how often whoever may call, as [`mcpt_access::Limits::parse`] reads it; followed while the gateway runs.
@@ -69,7 +69,7 @@ impl GatewayConfig {
             sources: Vec::new(),
             keys,
             default_namespace,
-            access: AccessRules::for_listener(listen),
+            access: HostRules::for_listener(listen),
             lock: None,
             limits: None,
             sets: None,

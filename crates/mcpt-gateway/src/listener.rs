@@ -12,7 +12,7 @@ use std::{
 
 use hyper::{Method, Request, body::Incoming, service::service_fn};
 use mcpt_http::{Connections, Workers};
-use mcpt_protocol::AccessRules;
+use mcpt_protocol::HostRules;
 use mcpt_routing::{Asker, Rounds};
 use rustls::ServerConfig;
 use tokio::{net::TcpListener, task::JoinSet};
@@ -232,7 +232,7 @@ async fn serve_pages(
     address: SocketAddr,
     pages: Arc<Pages>,
 ) {
-    let rules = AccessRules::for_listener(address);
+    let rules = HostRules::for_listener(address);
     let access = Arc::new(Access::new(rules, Arc::default()));
     let service = service_fn(move |request: Request<Incoming>| {
         let (pages, access) = (Arc::clone(&pages), Arc::clone(&access));

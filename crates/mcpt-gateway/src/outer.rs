@@ -97,12 +97,12 @@ impl OuterUrl {
 mod tests {
     use std::sync::Arc;
 
-    use mcpt_protocol::AccessRules;
+    use mcpt_protocol::HostRules;
 
     use super::*;
 
     fn outer(headers: &[(&str, &str)], uri: &str) -> Option<OuterUrl> {
-        let rules = AccessRules::for_listener("127.0.0.1:8900".parse().unwrap());
+        let rules = HostRules::for_listener("127.0.0.1:8900".parse().unwrap());
         let access = Access::new(rules.allow_hosts(["mcp.example.com"]), Arc::default());
         let mut request = Request::post(uri);
         for (name, value) in headers {

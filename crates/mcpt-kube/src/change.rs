@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use helm_install::{
-    Difference, Expected, Object, Record, custom_labels, manifest,
+    Expected, Object, Record, RevisionChanges, custom_labels, manifest,
     revisions::{self, ROLLBACK_REVISION},
 };
 use helm_release::{APPLY_METHOD_SERVER_SIDE, History, Info, Next, Release, Status};
@@ -155,11 +155,11 @@ impl Change {
         done: String,
         what: &str,
     ) -> Result<Self, Failure> {
-        let Difference {
+        let RevisionChanges {
             objects,
             gone,
             running,
-        } = Difference::of(&history, &release).map_err(|error| unusable(what, &error))?;
+        } = RevisionChanges::of(&history, &release).map_err(|error| unusable(what, &error))?;
         let wanted = objects.iter().map(|(object, _)| object);
         let scalers = wanted.filter(|object| {
             let running = running.iter().find(|other| other.same(object));

@@ -1,6 +1,6 @@
 //! CORS: what a browser must be told before a page of another origin may use an endpoint.
 //!
-//! Which pages may is said by [`AccessRules`]; the headers here only tell the browser. The format is
+//! Which pages may is said by [`HostRules`]; the headers here only tell the browser. The format is
 //! that of the Fetch standard, section 3.3.
 
 use http::{
@@ -12,7 +12,7 @@ use http::{
     },
 };
 
-use crate::{AccessRules, header::single};
+use crate::{HostRules, header::single};
 
 const METHODS: HeaderValue = HeaderValue::from_static("GET, POST, DELETE");
 /// What scripts of a page may read of an answer.
@@ -34,8 +34,8 @@ pub fn is_preflight(method: &Method, headers: &HeaderMap) -> bool {
         && headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD)
 }
 
-impl AccessRules {
-    /// The headers of the answer (204, no body) to a preflight that [`AccessRules::check`] has let
+impl HostRules {
+    /// The headers of the answer (204, no body) to a preflight that [`HostRules::check`] has let
     /// pass. Any header may be sent: which ones a server wants is not known, `Mcp-Param-*` among them.
     pub fn preflight(&self, request: &HeaderMap) -> HeaderMap {
         let mut answer = HeaderMap::new();
@@ -84,8 +84,8 @@ mod tests {
 
     const PAGE: &str = "https://app.example.com";
 
-    fn rules() -> AccessRules {
-        AccessRules::for_listener(([0, 0, 0, 0], 80).into()).allow_origins([PAGE])
+    fn rules() -> HostRules {
+        HostRules::for_listener(([0, 0, 0, 0], 80).into()).allow_origins([PAGE])
     }
 
     fn headers(fields: &[(&'static str, &'static str)]) -> HeaderMap {

@@ -1,10 +1,10 @@
 //! MCP without I/O: everything that is known about the protocol is known here.
 //!
-//! - Headers: their names ([`header`]), media types ([`media`]), access and CORS ([`AccessRules`]),
+//! - Headers: their names ([`header`]), media types ([`media`]), hosts, origins and CORS ([`HostRules`]),
 //!   redirects ([`redirect()`]), where a server's OAuth metadata is ([`metadata_path`]).
 //! - Eras: [`era_of_request`] judges each request.
 //! - Messages: [`Message`] parses the envelope of one and rewrites it, [`MessageId`] compares ids,
-//!   [`handshake`] makes and reads the first exchange, [`sse`] reads and writes streams.
+//!   [`handshake`] makes and reads the first exchange, [`McpMethod`] knows what each may do, [`sse`] reads and writes streams.
 //!
 //! - Between the eras: [`translate`] says what a message of one becomes in the other.
 //!
@@ -27,16 +27,17 @@
 //! # Ok::<_, mcpt_protocol::MalformedMessage>(())
 //! ```
 
-mod access;
 mod authority;
 mod cors;
 mod era;
 pub mod handshake;
 pub mod header;
+mod host_and_origin;
 mod ids;
 mod json_text;
 pub mod media;
 mod message;
+mod methods;
 mod part;
 mod protected_resource;
 mod redirect;
@@ -51,13 +52,14 @@ mod unusable;
 mod versions;
 
 pub use self::{
-    access::{AccessRules, Refused},
     authority::{host_header, host_of, is_loopback_host},
     cors::is_preflight,
     era::{EraUnknown, RequestEra, UnknownVersion, era_of_request},
+    host_and_origin::{HostRules, Refused},
     ids::{MessageId, is_whole_number},
     json_text::indented,
     message::{Kind, MalformedMessage, Message, Params, split_batch},
+    methods::{McpMethod, MethodSort},
     part::Part,
     protected_resource::{PROTECTED_RESOURCE, metadata_path, with_metadata_at, with_resource},
     redirect::{REDIRECTS_MAX, Redirect, redirect},
@@ -68,7 +70,7 @@ pub use self::{
     tools::{Ambiguous, ToolRequest, without_tools},
     unusable::{find_id, without_noise},
     versions::{
-        BATCH_VERSION, Era, LEGACY_VERSIONS, MODERN_VERSION, NEWEST_LEGACY, era_of_version,
+        BATCH_VERSION, Era, LEGACY_VERSIONS, MODERN_VERSION, NEWEST_LEGACY, SPOKEN, era_of_version,
     },
 };
 

@@ -6,47 +6,13 @@ use http::{HeaderMap, HeaderName};
 use serde::{Deserialize, de::IgnoredAny};
 use serde_json::value::RawValue;
 
-use crate::header;
+use crate::{header, methods::McpMethod};
 
 /// What stands for each method and tool that has no name of its own here, as OpenTelemetry has it for methods of HTTP.
 pub const OTHER: &str = "_OTHER";
 /// Longest name of a tool, as MCP has it.
 const LONGEST_TOOL: usize = 128;
 
-/// Methods that clients send, of all versions.
-const METHODS: [&str; 31] = [
-    "completion/complete",
-    "initialize",
-    "logging/setLevel",
-    "notifications/cancelled",
-    "notifications/elicitation/complete",
-    "notifications/initialized",
-    "notifications/message",
-    "notifications/progress",
-    "notifications/prompts/list_changed",
-    "notifications/resources/list_changed",
-    "notifications/resources/updated",
-    "notifications/roots/list_changed",
-    "notifications/tasks/status",
-    "notifications/tools/list_changed",
-    "ping",
-    "prompts/get",
-    "prompts/list",
-    "resources/list",
-    "resources/read",
-    "resources/subscribe",
-    "resources/templates/list",
-    "resources/unsubscribe",
-    "server/discover",
-    "subscriptions/listen",
-    "tasks/cancel",
-    "tasks/get",
-    "tasks/list",
-    "tasks/result",
-    "tasks/update",
-    TOOLS_CALL,
-    "tools/list",
-];
 const TOOLS_CALL: &str = "tools/call";
 
 /// What a message is about, as far as that is known. Whoever counts by it need not fear for memory by methods: those that
@@ -117,8 +83,7 @@ impl Subject {
 }
 
 fn known(method: &str) -> &'static str {
-    let place = METHODS.binary_search(&method).ok();
-    place.map_or(OTHER, |place| METHODS[place])
+    McpMethod::find(method).map_or(OTHER, |method| method.name)
 }
 
 fn tool(name: &str) -> Arc<str> {
@@ -155,11 +120,6 @@ mod tests {
     use http::HeaderValue;
 
     use super::*;
-
-    #[test]
-    fn methods_are_found_by_their_order() {
-        assert!(METHODS.is_sorted());
-    }
 
     #[test]
     fn bodies() {

@@ -24,6 +24,8 @@ pub use self::{
     table::{Row, TABLE, markdown},
 };
 
+use crate::methods::{McpMethod, MethodSort};
+
 /// Where 2026-07-28 puts the version of a request.
 pub(crate) const META_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
 /// What the client can do.
@@ -37,22 +39,15 @@ pub(crate) const META_SERVER: &str = "io.modelcontextprotocol/serverInfo";
 /// Which subscription a notification belongs to.
 pub(crate) const META_SUBSCRIPTION: &str = "io.modelcontextprotocol/subscriptionId";
 
-/// Methods by whose answer a server may ask for more (2026-07-28).
-pub(crate) const MAY_BE_ASKED: [&str; 3] = ["tools/call", "prompts/get", "resources/read"];
+/// Whether a server may ask for more by the answer to this method.
+pub(crate) fn may_ask(method: &str) -> bool {
+    McpMethod::find(method).is_some_and(|method| method.may_ask)
+}
 
-/// Requests that only the session era has.
-pub(crate) const ONLY_OLD: [&str; 10] = [
-    "initialize",
-    "ping",
-    "logging/setLevel",
-    "resources/subscribe",
-    "resources/unsubscribe",
-    "tasks/get",
-    "tasks/list",
-    "tasks/result",
-    "tasks/cancel",
-    "tasks/update",
-];
+/// Whether requests of this method are of this sort.
+pub(crate) fn is_sort(method: &str, sort: MethodSort) -> bool {
+    McpMethod::find(method).is_some_and(|method| method.sort == sort)
+}
 
 /// A JSON text of a string.
 pub(crate) fn quoted(text: &str) -> String {

@@ -1,4 +1,11 @@
 //! Protocol versions and the two eras that they belong to.
+//!
+//! A version of an era that is there is one more line here. A third era takes a further [`Era`], its way of being told from the
+//! others ([`crate::era_of_request`]), and what its messages become in both others and theirs in it ([`crate::translate`]).
+//!
+//! A date after [`MODERN_VERSION`] is of the stateless era, since what is sent without a session can only be judged by its
+//! rules. That it is spoken is not said by that: where requests are translated, [`crate::translate::new::Call`] refuses each
+//! version but [`MODERN_VERSION`] with the error that names [`SPOKEN`], and a client goes on with one of these.
 
 /// Versions with `initialize` and sessions, oldest first.
 pub const LEGACY_VERSIONS: [&str; 4] = ["2024-11-05", "2025-03-26", "2025-06-18", NEWEST_LEGACY];
@@ -6,6 +13,8 @@ pub const LEGACY_VERSIONS: [&str; 4] = ["2024-11-05", "2025-03-26", "2025-06-18"
 pub const NEWEST_LEGACY: &str = "2025-11-25";
 /// The version without handshake and sessions.
 pub const MODERN_VERSION: &str = "2026-07-28";
+/// The versions that every server has behind a gateway or a bridge, whichever it speaks itself: the newest of each era.
+pub const SPOKEN: [&str; 2] = [MODERN_VERSION, NEWEST_LEGACY];
 /// The only version with batches.
 pub const BATCH_VERSION: &str = "2025-03-26";
 

@@ -2,7 +2,7 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use mcpt_protocol::{
-    AccessRules, Message, Redirect, UnknownVersion, era_of_request, host_header, host_of,
+    HostRules, Message, Redirect, UnknownVersion, era_of_request, host_header, host_of,
     is_loopback_host, is_preflight, media, redirect,
 };
 
@@ -24,7 +24,7 @@ pub fn heads(data: &[u8]) {
         }
     }
     let listen = "127.0.0.1:8080".parse().expect("an address");
-    let rules = AccessRules::for_listener(listen);
+    let rules = HostRules::for_listener(listen);
     let hosts: Vec<_> = headers.get_all("host").iter().collect();
     if rules.check(&headers, None).is_ok() {
         assert_eq!(hosts.len(), 1, "one host, and only one");

@@ -5,7 +5,7 @@ use kube::api::DynamicObject;
 use serde_json::Value;
 
 use super::{Action, ActionError, Result, Upgrade, performing::current};
-use crate::{Difference, Error, Object, manifest::kept_alive};
+use crate::{Error, Object, RevisionChanges, manifest::kept_alive};
 
 /// What the API server writes into each object, and what controllers tell of it: nobody's configuration.
 const OF_THE_SERVER: [&str; 6] = [
@@ -46,8 +46,8 @@ impl Upgrade<'_> {
     pub async fn compare(&self, action: &Action<'_>) -> Result<Vec<Changed>> {
         let history = action.records.all().await?;
         let (revision, _) = self.revision(action, history).await?;
-        let Difference { objects, gone, .. } =
-            Difference::of(&revision.history, &revision.release)?;
+        let RevisionChanges { objects, gone, .. } =
+            RevisionChanges::of(&revision.history, &revision.release)?;
         action.served(&objects, "").await?;
         let mut changed = Vec::new();
         for (object, _) in &objects {
@@ -72,7 +72,7 @@ impl Action<'_> {
         }
         let running = current(self.name, &history)?;
         let mut changed = Vec::new();
-        let Difference { objects, .. } = Difference::of(&history, &running.release)?;
+        let RevisionChanges { objects, .. } = RevisionChanges::of(&history, &running.release)?;
         for (object, _) in &objects {
             changed.extend(self.changed(object).await?);
         }

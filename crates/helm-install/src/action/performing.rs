@@ -9,7 +9,7 @@ use kube::{api::DynamicObject, core::ObjectMeta};
 
 use super::{Action, ActionError, HookPoint, Result, Wait, failure_of};
 use crate::{
-    Difference, Error, Expected, Heartbeat, Object, Record, Work,
+    Error, Expected, Heartbeat, Object, Record, RevisionChanges, Work,
     manifest::ownership_faults,
     readiness::Until,
     removal::{self, Claims},
@@ -67,9 +67,9 @@ impl Action<'_> {
         revision: Revision,
         command: &'static str,
     ) -> Result<Checked> {
-        let Difference {
+        let RevisionChanges {
             mut objects, gone, ..
-        } = Difference::of(&revision.history, &revision.release)?;
+        } = RevisionChanges::of(&revision.history, &revision.release)?;
         let said_before = match revision.release.info.status {
             Status::PendingUpgrade => "",
             Status::PendingRollback => {

@@ -8,8 +8,7 @@ use axum::{
 };
 use mcpt_http::{Charge, ReadBody};
 use mcpt_protocol::{
-    ErrorCode, Kind as Sort, LEGACY_VERSIONS, MODERN_VERSION, Message, NEWEST_LEGACY, Part,
-    RequestStates,
+    ErrorCode, Kind as Sort, LEGACY_VERSIONS, MODERN_VERSION, Message, Part, RequestStates, SPOKEN,
     handshake::DISCOVER,
     translate::new::{self, Call},
 };
@@ -28,9 +27,6 @@ use crate::{
     sse,
     stateless::{Beginning, Kind, Sharing, Translated, Unopened, Wanted},
 };
-
-/// The versions that every server has behind the bridge.
-const SPOKEN: [&str; 2] = [MODERN_VERSION, NEWEST_LEGACY];
 
 /// Answers one message.
 pub(super) async fn answer(bridge: &Arc<Bridge>, headers: HeaderMap, read: ReadBody) -> Response {

@@ -14,9 +14,9 @@ use axum::http::{
     header::{CONTENT_LENGTH, USER_AGENT},
 };
 use mcpt_protocol::{
-    Kind as Sort, Message,
+    Kind as Sort, Message, handshake,
     header::{LAST_EVENT_ID, METHOD, NAME, PROTOCOL_VERSION, SESSION_ID},
-    translate::{Client, Object, new},
+    translate::{Client, Object},
 };
 use serde_json::json;
 use tokio::{sync::mpsc, time::Instant};
@@ -204,7 +204,7 @@ impl Lease {
         method: &str,
         params: &serde_json::Value,
     ) -> Result<(), Over> {
-        let text = new::own_request(self.take_id(), method, params);
+        let text = handshake::request(self.take_id(), method, params);
         let Some((outgoing, mut events)) = self.outgoing(&text) else {
             return Ok(());
         };

@@ -15,7 +15,7 @@ use serde_json::{Map, json};
 use self::files::Registries;
 use crate::{
     args::{Format, Global},
-    commands::catalog,
+    commands::templates,
     ending::Ending,
     output, place,
     table::{self, Table},
@@ -113,7 +113,7 @@ fn list(global: &Global, config: &UserConfig, registries: &Registries) -> Result
 /// Checks all that can be checked without the user's values: the files, and each entry's template, chart and settings. What
 /// runs may be left to the command, with `--image`.
 fn validate(global: &Global, config: &UserConfig, registries: &Registries) -> Result<(), Ending> {
-    let catalog = catalog(config);
+    let catalog = templates(config);
     let mut why = Vec::new();
     for entry in registries.entries() {
         let open = entry.image.is_none() && entry.template.is_none() && entry.command.is_empty();

@@ -155,7 +155,7 @@ fn is_hidden(before: &mut [Before], name: &str) -> Result<bool, Ending> {
 }
 
 fn local(global: &Global, config: &UserConfig, take: &mut dyn FnMut(Found)) -> Result<(), Ending> {
-    for entry in commands::catalog(config).list().entries {
+    for entry in commands::templates(config).list().entries {
         match entry.template {
             Ok(template) => take(Found {
                 name: template.id.to_string(),

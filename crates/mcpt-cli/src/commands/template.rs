@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::{
     args::{Format, Global},
-    commands::catalog,
+    commands::templates,
     ending::Ending,
     messages, output,
     table::{self, Table, terminal_width},
@@ -41,7 +41,7 @@ enum Command {
 impl Template {
     /// Runs the subcommand.
     pub(crate) fn run(&self, global: &Global) -> Result<(), Ending> {
-        let catalog = catalog(&UserConfig::load()?);
+        let catalog = templates(&UserConfig::load()?);
         match &self.command {
             Command::List => list(global, &catalog.list()),
             Command::Show { template } => show(global, &catalog.get(template).map_err(absent)?),

@@ -113,15 +113,16 @@ pub(super) fn list_result(kind: ListKind, state: &State) -> String {
     format!(r#"{{"{member}":{list}{meta}}}"#)
 }
 
-/// What servers come and go, they come with their tools: all of this may be there at any time.
+/// As servers come and go, they come with their tools: each list there is may be there at any time.
 fn capabilities() -> Value {
-    json!({
-        "tools": {"listChanged": true},
-        "prompts": {"listChanged": true},
-        "resources": {"listChanged": true, "subscribe": true},
-        "completions": {},
-        "logging": {},
-    })
+    let mut all = json!({});
+    for kind in ListKind::ALL {
+        all[kind.capability()] = json!({"listChanged": true});
+    }
+    all[ListKind::Resources.capability()]["subscribe"] = json!(true);
+    all["completions"] = json!({});
+    all["logging"] = json!({});
+    all
 }
 
 fn server_info(state: &State) -> Value {

@@ -9,7 +9,7 @@ use http_body_util::BodyExt as _;
 use hyper::{HeaderMap, Method, StatusCode, header::HeaderName, http::request::Parts};
 use mcpt_aggregate::{FromServer, ListKind, ServerLabel, from_server, to_server};
 use mcpt_protocol::{
-    ErrorCode, Kind, MODERN_VERSION, Message, NEWEST_LEGACY, Part,
+    ErrorCode, Kind, MODERN_VERSION, Message, NEWEST_LEGACY, Part, SPOKEN,
     handshake::DISCOVER,
     media, sse, subscription_ended,
     translate::{
@@ -36,8 +36,6 @@ use crate::{
     relay::{Answer, GatewayBody},
 };
 
-/// The versions that are spoken here, the newest first.
-const SPOKEN: [&str; 2] = [MODERN_VERSION, NEWEST_LEGACY];
 /// Most resources that one client listens to.
 const MOST_RESOURCES: usize = 1024;
 /// What headers of arguments begin with.

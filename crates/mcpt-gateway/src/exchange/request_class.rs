@@ -2,30 +2,10 @@
 
 use hyper::HeaderMap;
 use mcpt_protocol::{
-    EraUnknown, Kind, Message, RequestEra, UnknownVersion, era_of_request, handshake::DISCOVER,
-    header::SeveralValues,
+    EraUnknown, Kind, McpMethod, Message, RequestEra, UnknownVersion, era_of_request,
+    handshake::DISCOVER, header::SeveralValues,
 };
 use serde_json::value::RawValue;
-
-/// Methods that change nothing, or nothing that anybody would notice twice. A request for one of them may be sent again
-/// when nobody knows what became of it. Tools and whatever is not known here may do anything.
-const REPEATABLE: [&str; 12] = [
-    "completion/complete",
-    "initialize",
-    "ping",
-    "prompts/get",
-    "prompts/list",
-    "resources/list",
-    "resources/read",
-    "resources/templates/list",
-    "server/discover",
-    "subscriptions/listen",
-    "tasks/get",
-    "tools/list",
-];
-
-/// Methods by whose answer a server may ask for more (2026-07-28).
-const MAY_BE_ASKED: [&str; 3] = ["tools/call", "prompts/get", "resources/read"];
 
 /// What sort of request without a session it is.
 #[derive(Debug)]
@@ -91,7 +71,8 @@ impl RequestClass {
             return Ok(Self::unread(era));
         };
         let method = message.method().unwrap_or_default();
-        let may_be_asked = era == RequestEra::Modern && MAY_BE_ASKED.contains(&method);
+        let known = McpMethod::find(method);
+        let may_be_asked = era == RequestEra::Modern && known.is_some_and(|known| known.may_ask);
         let state = may_be_asked
             .then(|| message.param("requestState"))
             .flatten();
@@ -100,7 +81,7 @@ impl RequestClass {
             discovers: era == RequestEra::Modern && method == DISCOVER,
             may_be_asked,
             request_state: state.and_then(|state| serde_json::from_str(state.text()).ok()),
-            repeatable: REPEATABLE.contains(&method),
+            repeatable: known.is_some_and(|known| known.repeatable),
             id: id_of(&message),
         })
     }

@@ -23,9 +23,9 @@ use hyper::{
 };
 use mcpt_protocol::{
     Message,
-    handshake::Initialized,
+    handshake::{self, Initialized},
     header::{LAST_EVENT_ID, PROTOCOL_VERSION, SESSION_ID},
-    translate::{Client, new},
+    translate::Client,
 };
 use mcpt_routing::{Endpoint, EndpointId, InFlight, Server, ServerKey};
 use serde_json::json;
@@ -420,7 +420,7 @@ impl Exchange {
             return Ok(());
         }
         let id = lease.take_id();
-        let message = new::own_request(id, "logging/setLevel", &json!({"level": level}));
+        let message = handshake::request(id, "logging/setLevel", &json!({"level": level}));
         let (_, mut messages) = self.send_in_lease(lease, message).await?;
         // A server that refuses the level goes on as before.
         drop(ask::answer_to(&mut messages, &id.into()).await);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use hyper::{HeaderMap, StatusCode, http::request::Parts};
-use mcpt_protocol::{Kind, MODERN_VERSION, Message, handshake::DISCOVER, translate::new::Call};
+use mcpt_protocol::{Kind, Message, SPOKEN, handshake::DISCOVER, translate::new::Call};
 use mcpt_routing::{InFlight, Server};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
@@ -18,9 +18,6 @@ use super::{
 use crate::{
     access::principal_of, exchange::Exchange, refusal::Refusal, relay::Answer, upstream::Upstream,
 };
-
-/// The versions that are spoken where a request was translated.
-pub(super) const SPOKEN: [&str; 2] = [MODERN_VERSION, mcpt_protocol::NEWEST_LEGACY];
 
 /// Which round of a call a request is.
 enum Round {

@@ -4,10 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use hyper::{HeaderMap, StatusCode};
 use mcpt_protocol::{
-    Message, MessageId,
+    Message, MessageId, handshake,
     translate::{
         MORE_QUESTIONS, Questions, cancelled,
-        new::{self, Call, Filter, Said},
+        new::{Call, Filter, Said},
     },
 };
 use mcpt_routing::Place;
@@ -355,7 +355,7 @@ impl Running {
         let heard = async {
             for uri in &filter.resources {
                 let id = lease.take_id();
-                let message = new::own_request(id, "resources/subscribe", &json!({"uri": uri}));
+                let message = handshake::request(id, "resources/subscribe", &json!({"uri": uri}));
                 let Ok((_, mut messages)) = self.exchange.send_in_lease(&lease, message).await
                 else {
                     return;

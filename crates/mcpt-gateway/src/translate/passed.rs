@@ -10,13 +10,11 @@ use hyper::{
 };
 use mcpt_core::{Namespace, ServerName};
 use mcpt_gateway_api::ROUNDS_PATH;
-use mcpt_protocol::{Message, translate::new::Call};
+use mcpt_protocol::{Message, SPOKEN, translate::new::Call};
 use mcpt_routing::{Carried, ServerKey};
 use serde::{Deserialize, Serialize};
 
-use super::{
-    carried, leases::Identity, new::SPOKEN, new_calls::Beginning, parked::RoundId, stream,
-};
+use super::{carried, leases::Identity, new_calls::Beginning, parked::RoundId, stream};
 use crate::{
     access::principal_of,
     exchange::Exchange,

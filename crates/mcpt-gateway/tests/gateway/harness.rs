@@ -9,7 +9,7 @@ use futures_util::{
 use mcpt_core::{Namespace, Secret, ServerName, Sessions};
 use mcpt_demo::{DemoError, DemoSettings};
 use mcpt_gateway::{Gateway, GatewayConfig, GatewayError, LockConfig};
-use mcpt_protocol::AccessRules;
+use mcpt_protocol::HostRules;
 use mcpt_routing::{
     Address, Change, Conditions, Discovery, EndpointId, EndpointSpec, Handling, ServerKey,
     ServerSpec, SessionKeys,
@@ -62,7 +62,7 @@ impl Demo {
             greeting: String::new(),
             token_set: false,
             instance: instance.to_owned(),
-            access: AccessRules::for_listener(address),
+            access: HostRules::for_listener(address),
             drain_grace: Duration::from_secs(10),
         };
         let (stop, stopped) = oneshot::channel();

@@ -4,35 +4,16 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Value, json, value::RawValue};
 
 use super::{
-    Client, MAY_BE_ASKED, META_CAPABILITIES, META_CLIENT, META_LEVEL, META_SERVER,
-    META_SUBSCRIPTION, META_VERSION, ONLY_OLD, Object, client::without_tasks, decoded,
-    name_parameter, object::one_line, quoted,
+    Client, META_CAPABILITIES, META_CLIENT, META_LEVEL, META_SERVER, META_SUBSCRIPTION,
+    META_VERSION, Object, client::without_tasks, decoded, is_sort, may_ask, name_parameter,
+    object::one_line, quoted,
 };
 use crate::{
     ErrorCode, Kind, MODERN_VERSION, Message, Part, error_response, handshake,
     header::{self, METHOD, NAME, PROTOCOL_VERSION},
+    methods::{McpMethod, MethodSort},
 };
 
-/// Results that say how long they may be kept.
-const KEPT: [&str; 6] = [
-    "server/discover",
-    "tools/list",
-    "prompts/list",
-    "resources/list",
-    "resources/templates/list",
-    "resources/read",
-];
-/// Requests that servers of the session era may know.
-const KNOWN: [&str; 8] = [
-    "completion/complete",
-    "prompts/get",
-    "prompts/list",
-    "resources/list",
-    "resources/read",
-    "resources/templates/list",
-    "tools/call",
-    "tools/list",
-];
 /// The error by which a server of 2025-11-25 sends its client to a URL first.
 const URL_FIRST: i64 = -32042;
 
@@ -149,7 +130,7 @@ impl Call {
         spoken: &[&str],
     ) -> Result<Self, Refused> {
         let call = Self::checked(message, headers, spoken)?;
-        if ONLY_OLD.contains(&&*call.method) {
+        if is_sort(&call.method, MethodSort::OfSessions) {
             return Err(Refused::unknown(&call.method));
         }
         Ok(call)
@@ -320,7 +301,7 @@ impl Call {
         if method == "ping" {
             return Said::Reply(format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{}}}}"#));
         }
-        if self.client.answers(method) && MAY_BE_ASKED.contains(&&*self.method) {
+        if self.client.answers(method) && may_ask(&self.method) {
             let params = message.params_object();
             return Said::Asks(Question {
                 id: id.to_owned(),
@@ -341,7 +322,7 @@ impl Call {
             .and_then(|code| code.parse().ok())
             .unwrap_or_default();
         if code == URL_FIRST
-            && MAY_BE_ASKED.contains(&&*self.method)
+            && may_ask(&self.method)
             && let Some(text) = self.url_first(&error)
         {
             return Said::Answer { status: 200, text };
@@ -409,7 +390,7 @@ impl Call {
     /// The answer, with its status, when the server has refused the request by HTTP alone, with this status.
     pub fn refused(&self, status: u16) -> (u16, String) {
         // Servers that know no such method say so in many ways.
-        if matches!(status, 400 | 404 | 405 | 501) && !KNOWN.contains(&&*self.method) {
+        if matches!(status, 400 | 404 | 405 | 501) && !is_sort(&self.method, MethodSort::OfBoth) {
             let id = Part::alone(&self.id);
             return (404, Refused::unknown(&self.method).text(Some(id)));
         }
@@ -499,14 +480,9 @@ pub fn status_of(answer: &Message<'_>) -> u16 {
     }
 }
 
-/// A request of the session era that a gateway makes by itself.
-pub fn own_request(id: u64, method: &str, params: &Value) -> String {
-    json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params}).to_string()
-}
-
 /// A result with what 2026-07-28 wants in each.
 fn as_stateless_result(method: &str, mut result: Object<'_>, initialized: &str) -> String {
-    let asks = MAY_BE_ASKED.contains(&method)
+    let asks = may_ask(method)
         && (result.get("inputRequests").is_some() || result.get("requestState").is_some());
     // Servers that know the stateless era too may ask in its way even here.
     let kind = if asks {
@@ -515,7 +491,7 @@ fn as_stateless_result(method: &str, mut result: Object<'_>, initialized: &str) 
         r#""complete""#
     };
     result.set("resultType", kind);
-    if KEPT.contains(&method) && !asks {
+    if McpMethod::find(method).is_some_and(|method| method.kept) && !asks {
         // How long a result holds is nothing that a server of the session era says.
         result.set("ttlMs", "0");
         result.set("cacheScope", r#""private""#);

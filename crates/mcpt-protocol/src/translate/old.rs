@@ -6,11 +6,12 @@ use http::{HeaderName, HeaderValue};
 use serde_json::value::RawValue;
 
 use super::{
-    Client, MAY_BE_ASKED, META_LEVEL, META_SERVER, META_SUBSCRIPTION, ONLY_OLD, Object,
-    client::without_tasks, mirrored, object::one_line, quoted,
+    Client, META_LEVEL, META_SERVER, META_SUBSCRIPTION, Object, client::without_tasks, is_sort,
+    may_ask, mirrored, object::one_line, quoted,
 };
 use crate::{
     ErrorCode, Kind, MODERN_VERSION, Message, Part, error_response, header::PROTOCOL_VERSION,
+    methods::MethodSort,
 };
 
 /// Most rounds of one call: a server that asks again and again is no use to its client.
@@ -89,7 +90,7 @@ impl Call {
         let Kind::Request { id, method } = message.kind() else {
             return None;
         };
-        if ONLY_OLD.contains(&&**method) {
+        if is_sort(method, MethodSort::OfSessions) {
             return None;
         }
         let mut params = message.params_object().unwrap_or_default().into_owned();
@@ -173,7 +174,7 @@ impl Call {
         };
         match result.text("resultType").as_deref() {
             None | Some("complete") => {}
-            Some("input_required") if MAY_BE_ASKED.contains(&&*self.method) => {
+            Some("input_required") if may_ask(&self.method) => {
                 return match asks(&result) {
                     Some(asks) => Said::Asks(asks),
                     None => Said::Answer(

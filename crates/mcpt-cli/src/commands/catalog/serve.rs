@@ -80,7 +80,7 @@ impl Serve {
 
     fn templates(&self, global: &Global, config: &UserConfig) -> Result<Vec<Record>, Failure> {
         let mut records = Vec::new();
-        for entry in commands::catalog(config).list().entries {
+        for entry in commands::templates(config).list().entries {
             let template = match entry.template {
                 Ok(template) => template,
                 Err(error) => {

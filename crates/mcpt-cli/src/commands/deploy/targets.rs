@@ -21,8 +21,8 @@ use crate::{
     args::Global,
     chart_values::ChartValues,
     commands::{
-        catalog,
         registry::{files::Registries, user_values},
+        templates,
     },
     messages, place,
     user_config::UserConfig,
@@ -38,7 +38,7 @@ enum Target<'a> {
 impl Deploy {
     /// All that is to be deployed.
     pub(super) fn work(&self, global: &Global, config: &UserConfig) -> Result<Work, Failure> {
-        let catalog = catalog(config);
+        let catalog = templates(config);
         let none = UserConfig::default();
         let known = if self.no_registry { &none } else { config };
         let registries = if self.all {

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::{files::Registries, user_values};
 use crate::{
     args::{Format, Global},
-    commands::catalog,
+    commands::templates,
     ending::Ending,
     output, place,
     user_config::UserConfig,
@@ -56,7 +56,7 @@ impl Show {
             profile: None,
             values: user_values::merged(config, &self.values, &self.set)?,
         };
-        let compiled = check_entry(entry, &catalog(config), &choices).map_err(Failure::from)?;
+        let compiled = check_entry(entry, &templates(config), &choices).map_err(Failure::from)?;
         let place = place::place_for(global, config, driver, entry);
         let document = document(entry, driver, place.namespace.as_ref(), &compiled)?;
         match global.output {

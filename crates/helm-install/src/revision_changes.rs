@@ -10,7 +10,7 @@ use crate::{
 
 /// A revision over the history before it.
 #[derive(Debug, Clone)]
-pub struct Difference {
+pub struct RevisionChanges {
     /// Its objects, in the order of the manifest, with the marks of the release, and what is known of each.
     pub objects: Vec<(Object, Expected)>,
     /// Objects of older revisions that it does not have any more.
@@ -19,7 +19,7 @@ pub struct Difference {
     pub running: Vec<Object>,
 }
 
-impl Difference {
+impl RevisionChanges {
     /// Compares a new revision with what is there by the records, the oldest of which is the first.
     ///
     /// # Errors

@@ -44,7 +44,7 @@ impl Refused {
 
 /// Rules for the `Host` and `Origin` headers of an endpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AccessRules {
+pub struct HostRules {
     /// Whether names of private networks are accepted as `Host`, not just loopback ones.
     private_hosts: bool,
     /// Further host names without port; `*` accepts every host, a leading `.` every name below a domain.
@@ -53,7 +53,7 @@ pub struct AccessRules {
     origins: Vec<String>,
 }
 
-impl AccessRules {
+impl HostRules {
     /// The rules for an endpoint that listens on `listen`: loopback names only when it is bound to loopback, else also
     /// IP addresses and names that only private networks resolve. Origins: pages served from loopback.
     pub fn for_listener(listen: SocketAddr) -> Self {
@@ -182,8 +182,8 @@ mod tests {
 
     use super::*;
 
-    fn rules(listen: &str) -> AccessRules {
-        AccessRules::for_listener(listen.parse().unwrap())
+    fn rules(listen: &str) -> HostRules {
+        HostRules::for_listener(listen.parse().unwrap())
     }
 
     #[test]
