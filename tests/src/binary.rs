@@ -141,19 +141,17 @@ impl Mcpt {
 /// Servers of the process backend outlive the command; a test that fails half-way must not leave any.
 impl Drop for Mcpt {
     fn drop(&mut self) {
-        // What is there of others is not this test's.
-        let shared = ["kubernetes", "docker", "podman"];
-        if self.globals.iter().any(|word| shared.contains(&&**word)) {
+        let mut words = self.globals.iter();
+        let named = words.any(|word| word == "--backend" || word == "-b");
+        // Of other backends what is there is not all this test's.
+        let own = ["process", "memory"];
+        if named && words.next().is_none_or(|word| !own.contains(&&**word)) {
             return;
         }
         if self.home.path().join("state/gateways").exists() {
             drop(self.command(&["gateway", "uninstall"]).output());
         }
         // Where no backend is named, all of them would be listed.
-        let named = self
-            .globals
-            .iter()
-            .any(|word| word == "--backend" || word == "-b");
         let here: &[&str] = if named {
             &[]
         } else {

@@ -1,4 +1,7 @@
 //! Where templates come from: built into the binary, or folders of the user.
+//!
+//! `mcpt template` shows these. The servers of registries by MCP's official API, which `mcpt catalog` shows, are those of the
+//! crate `mcp-registry`; a file of servers to deploy, `mcpt registry`, is [`crate::Registry`].
 
 use std::{
     collections::BTreeMap,

@@ -1,6 +1,6 @@
 //! From a [`Plan`] to values of the chart `mcp-server`.
 
-use mcpt_core::{Mount, Plan, Sessions, Transport, reference};
+use mcpt_core::{Mount, Plan, Sessions, Transport, before_server, reference};
 use serde_json::{Map, Value, json};
 
 /// Port of the bridge, which serves stdio servers in a container.
@@ -125,7 +125,8 @@ fn words(plan: &Plan) -> (Vec<String>, Vec<String>) {
             args.collect(),
         );
     }
-    let fill = [MCPT, "fill", "--"].map(str::to_owned).into_iter();
+    let fill = std::iter::once(MCPT).chain(before_server::FILL);
+    let fill = fill.map(str::to_owned);
     let command = command.enumerate().map(|(index, word)| match index {
         0 => word.clone(),
         _ => reference(word),

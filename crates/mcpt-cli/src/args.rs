@@ -1,8 +1,10 @@
 //! The grammar of the command line: global options and commands.
 
-use std::path::PathBuf;
+use std::{ffi::OsString, path::PathBuf};
 
-use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use clap::{
+    ArgAction, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum,
+};
 use mcpt_core::{BackendName, Namespace};
 
 use crate::{backends::Backends, commands};
@@ -37,17 +39,43 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 }
 
+impl Cli {
+    /// The grammar of a program that has these backends.
+    pub(crate) fn grammar(backends: Backends) -> clap::Command {
+        let names = backends.names();
+        let usual = backends.usual().map(|driver| driver.name().to_string());
+        let usual = usual.unwrap_or_default();
+        Self::command().mut_arg("backend", |option| {
+            option.help(format!(
+                "Where servers run: {names} [default: MCPT_BACKEND, else the configuration file's, else {usual}]"
+            ))
+        })
+    }
+
+    /// Reads the words of a command line, the first of which is the program.
+    ///
+    /// # Errors
+    /// What clap says of words that it does not take, or that ask for help.
+    pub(crate) fn of(
+        words: impl IntoIterator<Item = OsString>,
+        backends: Backends,
+    ) -> Result<Self, clap::Error> {
+        let mut grammar = Self::grammar(backends);
+        let mut matches = grammar.try_get_matches_from_mut(words)?;
+        let mut cli =
+            Self::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut grammar))?;
+        cli.global.backends = backends;
+        Ok(cli)
+    }
+}
+
 /// Options of every command.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Global options")]
 pub(crate) struct Global {
-    #[arg(
-        short,
-        long,
-        global = true,
-        value_name = "BACKEND",
-        help = "Where servers run: process, docker, podman or kubernetes [default: MCPT_BACKEND, else the configuration file's, else process]"
-    )]
+    /// Where servers run
+    // Which there are says `Cli::grammar`.
+    #[arg(short, long, global = true, value_name = "BACKEND")]
     pub(crate) backend: Option<BackendName>,
     /// Kubernetes namespace [default: the context's, else mcp-servers]
     #[arg(short, long, global = true, value_name = "NAMESPACE")]
@@ -201,9 +229,25 @@ pub(crate) enum Command {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
+    use crate::backends::BACKENDS;
 
     use super::*;
+
+    #[test]
+    fn help_names_the_backends_that_there_are() {
+        for (backends, text) in [
+            (Backends::default(), "process, docker, podman or kubernetes"),
+            (Backends(&BACKENDS[1..3]), "docker or podman"),
+        ] {
+            let words = ["mcpt", "list", "--help"].map(OsString::from);
+            let help = Cli::of(words, backends).unwrap_err().to_string();
+            let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
+            assert!(
+                help.contains(&format!("Where servers run: {text} [")),
+                "{help}"
+            );
+        }
+    }
 
     #[test]
     fn the_grammar_is_consistent() {
@@ -235,7 +279,7 @@ mod tests {
             }
         }
         let mut known = Vec::new();
-        collect(&<Cli as clap::CommandFactory>::command(), &mut known);
+        collect(&Cli::command(), &mut known);
         for option in mcpt_core::CommandOption::ALL {
             assert!(known.contains(&option.to_string()), "{option}");
         }

@@ -9,7 +9,7 @@ use mcpt_kube::KubernetesDriver;
 use mcpt_process::ProcessDriver;
 
 /// All of them; the first is meant where nobody names one.
-pub static BACKENDS: [&dyn Driver; 4] = [
+pub static BACKENDS: &[&dyn Driver] = &[
     &ProcessDriver,
     &DockerDriver,
     &PodmanDriver,
@@ -22,7 +22,7 @@ pub(crate) struct Backends(pub(crate) &'static [&'static dyn Driver]);
 
 impl Default for Backends {
     fn default() -> Self {
-        Self(&BACKENDS)
+        Self(BACKENDS)
     }
 }
 
@@ -46,6 +46,11 @@ impl Backends {
             .ok_or_else(|| Failure::new(FailureKind::Usage, "this program has no backend"))
     }
 
+    /// Their names, as a sentence has them.
+    pub(crate) fn names(self) -> String {
+        names(self.0.iter().copied())
+    }
+
     /// The one of that name; `by` is who gave it, for a failure: `--backend`.
     ///
     /// # Errors
@@ -56,7 +61,7 @@ impl Backends {
             Failure::new(FailureKind::Usage, format!("cannot use {by}")).because(format!(
                 "unknown backend {:?}: there is {}",
                 name.as_str(),
-                names(self.0.iter().copied())
+                self.names()
             ))
         })
     }
@@ -99,7 +104,22 @@ pub(crate) fn lacking(driver: &dyn Driver, capability: Capability) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
+    use mcpt_catalog::Registry;
+
     use super::*;
+
+    #[test]
+    fn registries_may_name_each() {
+        for driver in BACKENDS {
+            let name = driver.name();
+            let text = format!(r#"{{"a": {{"type": "{name}", "template": "demo"}}}}"#);
+            let registry = Registry::parse(Path::new("r.json"), &text).unwrap();
+            let named = registry.get("a").unwrap().backend.as_ref();
+            assert_eq!(named, Some(&name), "schema/registry.schema.json");
+        }
+    }
 
     #[test]
     fn the_one_that_is_named() {

@@ -96,7 +96,7 @@ pub(crate) fn run(command: Command, global: &Global) -> Result<(), Ending> {
         Command::Chart(chart) => chart.run(global),
         Command::Bridge(bridge) => bridge.run(global),
         Command::Gateway(gateway) => gateway.run(global),
-        Command::Completion(completion) => completion.run(),
+        Command::Completion(completion) => completion.run(global),
         Command::Version => version::run(global),
         Command::Demo(demo) => demo.run(global),
         Command::Front(front) => front.run(global),

@@ -38,7 +38,6 @@ mod waiting;
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
 use mcpt_backend::Driver;
 
 use self::{args::Cli, backends::Backends};
@@ -47,17 +46,16 @@ pub use self::backends::BACKENDS;
 
 /// Runs the command line of this process with the backends of mcpt and gives its exit code.
 pub fn run() -> ExitCode {
-    run_with(&BACKENDS)
+    run_with(BACKENDS)
 }
 
 /// Runs the command line of this process with these backends and gives its exit code. The first is the one that commands mean
 /// which name none.
 pub fn run_with(backends: &'static [&'static dyn Driver]) -> ExitCode {
-    let mut cli = match Cli::try_parse() {
+    let cli = match Cli::of(std::env::args_os(), Backends(backends)) {
         Ok(cli) => cli,
         Err(error) => return usage::exit(&error),
     };
-    cli.global.backends = Backends(backends);
     // These end with a code of their own.
     let ended = match &cli.command {
         args::Command::Keep(keep) => Some(keep.run()),

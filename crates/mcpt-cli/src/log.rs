@@ -6,19 +6,13 @@ use tracing_subscriber::EnvFilter;
 
 use crate::messages;
 
-/// Parts of mcpt that have something to tell.
-const PARTS: [&str; 11] = [
+/// What the names of our own crates begin with that have something to tell.
+const PARTS: [&str; 5] = [
     "helm_install",
     "kube_access",
     "kube_observe",
-    "mcpt_bridge",
-    "mcpt_client",
-    "mcpt_demo",
-    "mcpt_discovery",
-    "mcpt_docker",
-    "mcpt_gateway",
-    "mcpt_kube",
-    "mcpt_process",
+    "mcp_registry",
+    "mcpt_",
 ];
 
 /// Starts the log of a server: what it does is worth telling.
@@ -58,4 +52,27 @@ fn start(levels: [&str; 3], verbose: u8) {
 fn of_our_own(level: &str) -> EnvFilter {
     let parts = PARTS.map(|part| format!(",{part}={level}"));
     EnvFilter::new(format!("warn{}", parts.concat()))
+}
+
+#[cfg(test)]
+mod tests {
+    use tracing::Level;
+
+    use super::*;
+
+    #[test]
+    fn every_crate_of_ours_is_heard_and_no_library() {
+        let log = tracing_subscriber::fmt()
+            .with_env_filter(of_our_own("debug"))
+            .with_writer(io::sink)
+            .finish();
+        tracing::subscriber::with_default(log, || {
+            assert!(tracing::enabled!(target: "mcpt_kube::change", Level::DEBUG));
+            assert!(tracing::enabled!(target: "mcpt_with_memory", Level::DEBUG));
+            assert!(tracing::enabled!(target: "helm_install", Level::DEBUG));
+            assert!(!tracing::enabled!(target: "mcpt_kube::change", Level::TRACE));
+            assert!(!tracing::enabled!(target: "kube_client::client", Level::DEBUG));
+            assert!(tracing::enabled!(target: "kube_client::client", Level::WARN));
+        });
+    }
 }

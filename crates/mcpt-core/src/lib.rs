@@ -5,6 +5,7 @@
 
 mod argument;
 mod backend;
+pub mod before_server;
 mod capabilities;
 mod command_line;
 mod command_option;

@@ -11,7 +11,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use mcpt_core::{Ecosystem, Package, Progress, ProgressEvent};
+use mcpt_core::{Ecosystem, Package, Progress, ProgressEvent, before_server};
 use mcpt_package::{
     ImageTree, PackageError, VOLUME, lock_digest, programs_in, tree_for_image, tree_in,
 };
@@ -154,8 +154,9 @@ impl PackageImage {
     fn entrypoint(&self, command: &[String]) -> Vec<String> {
         let mut words = Vec::new();
         if self.bridge.is_some() {
-            words.extend([PROGRAM, "bridge", "--listen"].map(str::to_owned));
-            words.extend([format!("0.0.0.0:{PORT}"), "--".to_owned()]);
+            words.push(PROGRAM.to_owned());
+            let listen = format!("0.0.0.0:{PORT}");
+            words.extend(before_server::bridge(&listen).map(str::to_owned));
         }
         words.extend_from_slice(command);
         words

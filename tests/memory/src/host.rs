@@ -2,12 +2,13 @@
 
 use std::{
     collections::BTreeMap,
-    io,
+    io, iter,
     path::Path,
     process::Stdio,
     sync::{Arc, Mutex, PoisonError},
 };
 
+use mcpt_core::before_server;
 use mcpt_workload::{Endpoint, News, Readiness, free_port};
 use nix::{
     sys::signal::{Signal, killpg},
@@ -110,8 +111,8 @@ async fn start(wanted: &Wanted, log: &Log) -> io::Result<Server> {
     let mut words = wanted.command.clone();
     if wanted.endpoint == Endpoint::Stdio {
         let listen = format!("127.0.0.1:{port}");
-        let bridge = ["mcpt", "bridge", "--listen", &listen, "--"].map(str::to_owned);
-        words.splice(0..0, bridge);
+        let bridge = iter::once("mcpt").chain(before_server::bridge(&listen));
+        words.splice(0..0, bridge.map(str::to_owned));
     }
     let mut words = words.iter().map(|word| match word.as_str() {
         "mcpt" => own.as_os_str(),

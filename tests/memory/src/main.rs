@@ -13,15 +13,6 @@ use mcpt_cli::BACKENDS;
 
 use self::driver::MemoryDriver;
 
-/// The place where backends are chosen: those of mcpt, and one more.
-static WITH_MEMORY: [&dyn Driver; 5] = [
-    BACKENDS[0],
-    BACKENDS[1],
-    BACKENDS[2],
-    BACKENDS[3],
-    &MemoryDriver,
-];
-
 fn main() -> ExitCode {
     let mut arguments = std::env::args_os().skip(1);
     if arguments.next().is_some_and(|word| word == host::COMMAND) {
@@ -31,5 +22,8 @@ fn main() -> ExitCode {
             Err(_) => ExitCode::FAILURE,
         };
     }
-    mcpt_cli::run_with(&WITH_MEMORY)
+    // The place where backends are chosen: those of mcpt, and one more. They are there until the process ends.
+    let own: &dyn Driver = &MemoryDriver;
+    let backends: Vec<_> = BACKENDS.iter().copied().chain([own]).collect();
+    mcpt_cli::run_with(backends.leak())
 }

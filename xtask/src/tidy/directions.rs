@@ -34,7 +34,7 @@ const PURE: &[&str] = &[
     "mcpt-access",
 ];
 
-/// What each crate may use of the others. One that is not here is a backend.
+/// What each crate may use of the others, but for [`BACKENDS`] and [`TOP`].
 const MAY_USE: &[(&str, &[&str])] = &[
     ("confined", &[]),
     ("gotmpl", &[]),
@@ -142,6 +142,9 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("mcpt", &["mcpt-cli"]),
 ];
 
+/// The crates of backends. They may use all others of ours but one another and [`ABOVE_BACKENDS`].
+const BACKENDS: &[&str] = &["mcpt-docker", "mcpt-kube", "mcpt-process"];
+
 /// What no backend may use: whoever calls it, and servers, which it starts as anybody's.
 const ABOVE_BACKENDS: &[&str] = &[
     "mcpt",
@@ -162,6 +165,11 @@ const NOT_PURE: &[&str] = &[
 /// Whether a crate does no I/O.
 pub(super) fn is_pure(name: &str) -> bool {
     ENGINE.contains(&name) || PURE.contains(&name)
+}
+
+/// Whether a crate is a backend's.
+pub(super) fn is_backend(name: &str) -> bool {
+    BACKENDS.contains(&name)
 }
 
 /// The crates of this repository, and what each package uses in what ships.
@@ -222,6 +230,14 @@ impl Graph {
             let mut add = |rule| {
                 findings.push(Finding::new(format!("crates/{name}/Cargo.toml"), rule));
             };
+            if name != TOP && !is_backend(name) && MAY_USE.iter().all(|(known, _)| known != name) {
+                add(
+                    "a crate that is not known here: say in `MAY_USE` of directions.rs what of ours it \
+                     may use, or in `BACKENDS` that it is a backend"
+                        .to_owned(),
+                );
+                continue;
+            }
             for dependency in self.uses.get(name).into_iter().flatten() {
                 if self.ours.contains(dependency)
                     && let Some(rule) = direction(name, dependency)
@@ -269,7 +285,7 @@ fn direction(name: &str, dependency: &str) -> Option<String> {
         None if ABOVE_BACKENDS.contains(&dependency) => {
             Some(format!("a backend knows nothing of `{dependency}`"))
         }
-        None if MAY_USE.iter().all(|(known, _)| *known != dependency) => Some(format!(
+        None if is_backend(dependency) => Some(format!(
             "a backend does not stand on another one, `{dependency}`"
         )),
         None => None,
@@ -335,6 +351,7 @@ mod tests {
             package("tokio", &[]),
             package("mcpt-http", &[("hyper", None), ("mcpt-core", None)]),
             package("mcpt-core", &[]),
+            package("mcpt-newcomer", &[("mcpt-core", None)]),
         ]
         .into_iter()
         .unzip();
@@ -349,6 +366,7 @@ mod tests {
             [
                 "crates/helm-chart/Cargo.toml: reaches `hyper`, but does no I/O",
                 "crates/mcpt-http/Cargo.toml: uses `mcpt-core`, but may use of ours only: mcpt-protocol",
+                "crates/mcpt-newcomer/Cargo.toml: a crate that is not known here: say in `MAY_USE` of directions.rs what of ours it may use, or in `BACKENDS` that it is a backend",
             ]
         );
     }

@@ -6,16 +6,8 @@ use anyhow::{Context, Result};
 
 use super::{Finding, directions, pauses::PAUSES, source::Source};
 
-/// Crates at the backend seam and above it, which speak in `Failure`.
-const AT_THE_SEAM: &[&str] = &[
-    "mcpt-core",
-    "mcpt-backend",
-    "mcpt-docker",
-    "mcpt-kube",
-    "mcpt-process",
-    "mcpt-cli",
-    "mcpt",
-];
+/// Crates at the backend seam and above it, which speak in `Failure` as backends do.
+const AT_THE_SEAM: &[&str] = &["mcpt-core", "mcpt-backend", "mcpt-cli", "mcpt"];
 
 /// Crates below it that say how their own errors become one, since only they can.
 const CONVERT: &[&str] = &["mcpt-catalog", "mcpt-client", "mcpt-package"];
@@ -44,9 +36,9 @@ const OF_OTHERS: &[(&str, &[&str], &str)] = &[
         "uv's, which runs bundles",
     ),
     (
-        "crates/mcpt-image/src/package.rs",
+        "crates/mcpt-core/src/before_server.rs",
         &["--listen"],
-        "mcpt's own, in what an image starts",
+        "mcpt's own, in what a backend or an image starts and tells nobody",
     ),
     (
         "crates/mcpt-package/src/for_image.rs",
@@ -138,18 +130,13 @@ const OF_OTHERS: &[(&str, &[&str], &str)] = &[
         "uv's, which is run with them",
     ),
     (
-        "crates/mcpt-docker/src/body/words.rs",
-        &["--listen"],
-        "of a command that is run in a container and not told to anybody",
-    ),
-    (
         "crates/mcpt-docker/src/connect.rs",
         &["--user"],
         "systemctl's, in a command of systemctl",
     ),
     (
         "crates/mcpt-process/src/supervisor/child.rs",
-        &["--listen", "--max-sessions", "--parent", "--start-timeout"],
+        &["--parent"],
         "of a command that is run here and not told to anybody",
     ),
     (
@@ -239,7 +226,7 @@ fn check_file(path: &str, source: &Source) -> Vec<Finding> {
             add(at, "an error that is a text: give it a type".to_owned());
         }
     }
-    if !AT_THE_SEAM.contains(&name) {
+    if !AT_THE_SEAM.contains(&name) && !directions::is_backend(name) {
         for at in failures(name, source) {
             add(at, "`Failure` below the backend seam".to_owned());
         }

@@ -1,4 +1,6 @@
-//! `mcpt catalog list|show|sync|serve|registries`: servers of registries of MCP servers.
+//! `mcpt catalog list|show|sync|serve|registries`: servers of registries by MCP's official API (crate `mcp-registry`). Templates
+//! ([`mcpt_catalog::Catalog`], `mcpt template`) are listed and served beside them; files of servers to deploy
+//! ([`mcpt_catalog::Registry`], `mcpt registry`) are another thing.
 
 mod serve;
 mod show;

@@ -143,7 +143,7 @@ impl Chart {
             Action::Search(search) => search.run(global),
             Action::Env(environment) => environment.run(global),
             Action::Version(version) => version.run(),
-            Action::Completion(completion) => completion.run(),
+            Action::Completion(completion) => completion.run(global),
         }
     }
 }

@@ -1,9 +1,13 @@
 //! `mcpt completion SHELL`: what a shell needs to complete mcpt's command lines.
 
-use clap::{Args, CommandFactory as _};
+use clap::Args;
 use clap_complete::Shell;
 
-use crate::{args::Cli, ending::Ending, output};
+use crate::{
+    args::{Cli, Global},
+    ending::Ending,
+    output,
+};
 
 /// Arguments of `mcpt completion`.
 #[derive(Debug, Args)]
@@ -18,9 +22,10 @@ pub(crate) struct Completion {
 
 impl Completion {
     /// Prints the script.
-    pub(crate) fn run(&self) -> Result<(), Ending> {
+    pub(crate) fn run(&self, global: &Global) -> Result<(), Ending> {
         let mut script = Vec::new();
-        clap_complete::generate(self.shell, &mut Cli::command(), "mcpt", &mut script);
+        let mut grammar = Cli::grammar(global.backends);
+        clap_complete::generate(self.shell, &mut grammar, "mcpt", &mut script);
         output::exact(&String::from_utf8_lossy(&script))
     }
 }

@@ -1,6 +1,6 @@
 //! What a container starts: the program of a plan or of its image, behind a bridge and what fills in arguments.
 
-use mcpt_core::{Arg, Plan, Transport, reference};
+use mcpt_core::{Arg, Plan, Transport, before_server, reference};
 
 use super::{BRIDGE_FOLDER, BRIDGE_PORT};
 use crate::{image::Facts, own_image};
@@ -61,13 +61,12 @@ pub(super) fn entrypoint(plan: &Plan, command: Vec<String>) -> Option<Vec<String
     let mut words = Vec::new();
     if plan.transport == Transport::Stdio {
         words.push(binary());
-        words.extend(["bridge", "--listen"].map(str::to_owned));
-        words.push(format!("0.0.0.0:{BRIDGE_PORT}"));
-        words.push("--".to_owned());
+        let listen = format!("0.0.0.0:{BRIDGE_PORT}");
+        words.extend(before_server::bridge(&listen).map(str::to_owned));
     }
     if plan.has_secret_arguments() {
         words.push(binary());
-        words.extend(["fill", "--"].map(str::to_owned));
+        words.extend(before_server::FILL.map(str::to_owned));
     }
     words.extend(command);
     (!words.is_empty()).then_some(words)

@@ -22,7 +22,7 @@ use tokio::{
     time::timeout,
 };
 
-use mcpt_core::Sessions;
+use mcpt_core::{Sessions, before_server};
 use mcpt_workload::{Endpoint, LogFile, free_port, is_free};
 use process_tree::ExitWords;
 
@@ -78,9 +78,8 @@ impl Server {
         let mut settings = Vec::new();
         if spec.endpoint == Endpoint::Stdio {
             words.push(own.clone().into());
-            words.extend(["bridge", "--listen"].map(OsString::from));
-            words.push(format!("127.0.0.1:{port}").into());
-            words.push("--".into());
+            let listen = format!("127.0.0.1:{port}");
+            words.extend(before_server::bridge(&listen).map(OsString::from));
             settings.push(("MCPT_BRIDGE_START_TIMEOUT", format!("{start_timeout}s")));
             if spec.sessions == Sessions::Single {
                 settings.push(("MCPT_BRIDGE_MAX_SESSIONS", "1".to_owned()));
@@ -88,7 +87,7 @@ impl Server {
         }
         if spec.refers {
             words.push(own.clone().into());
-            words.extend(["fill", "--"].map(OsString::from));
+            words.extend(before_server::FILL.map(OsString::from));
         }
         let program = spec.command.first().map(String::as_str);
         words.push(match program.unwrap_or_default() {

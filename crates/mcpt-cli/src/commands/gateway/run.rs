@@ -38,9 +38,8 @@ const DEFAULT_NAMESPACE: &str = "mcp-servers";
 #[derive(Debug, Args)]
 #[command(
     after_help = "Servers are at /mcp/NAME and /mcp/NAMESPACE/NAME, as they come and go: those named with --server \
-        and those of the backend. With the process backend that is all of this machine, with the \
-        docker and podman ones all of the engine, with the kubernetes one all of the namespace \
-        (--namespace, else the context's or the pod's) or, with \
+        and those of the backend. That is all of this machine or engine, and where servers have \
+        namespaces all of one (--namespace, else the context's or the pod's) or, with \
         --all-namespaces, of the cluster; /mcp/NAME is then one of that namespace. /mcp is all of them as one.
 /healthz and /readyz tell how the gateway is; at the address of --admin-listen /metrics, /api/v1/servers and \
         /api/v1/endpoints tell more.
