@@ -132,9 +132,8 @@ impl Selector {
                 {
                     Err(InvalidEntry::WhoseToken { who })
                 }
-                (Who::Everybody, _)
-                | (Who::Key(_), None)
-                | (Who::Subject(_) | Who::Group(_) | Who::Scope(_), _) => Ok(read),
+                (Who::Everybody | Who::Subject(_) | Who::Group(_) | Who::Scope(_), _)
+                | (Who::Key(_), None) => Ok(read),
             }
         });
         let who = who.collect::<Result<_, _>>()?;
