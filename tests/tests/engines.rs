@@ -14,7 +14,11 @@ mod registry;
 #[path = "engines/left_behind.rs"]
 mod left_behind;
 
-use std::{process::Stdio, time::Duration};
+use std::{
+    process::Stdio,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use mcpt_tests::{
     Mcpt, commands_run_beside, engine, engine_command, engine_objects, eventually, inspect,
@@ -34,6 +38,18 @@ fn mcpt() -> Mcpt {
 
 fn objects(server: &str) -> Vec<String> {
     engine_objects(&name(), &format!("mcpt-{server}"))
+}
+
+/// As long as it is held no test cleans up, as `gc` does everywhere on the engine.
+fn cleaning() -> MutexGuard<'static, ()> {
+    static CLEANING: Mutex<()> = Mutex::new(());
+    // A test that failed meanwhile has left nothing half-done here.
+    CLEANING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn gc(mcpt: &Mcpt) {
+    let _alone = cleaning();
+    let _ = mcpt.run(&["gc"]).ok();
 }
 
 fn echo(mcpt: &Mcpt, server: &str) -> String {
@@ -59,7 +75,7 @@ fn a_killed_deploy_leaves_nothing_that_is_not_finished_or_undone() {
         assert_eq!(objects(server), [""; 0], "after {mark:?}");
 
         mcpt.kill_at(&first, mark);
-        let _ = mcpt.run(&["gc"]).ok();
+        gc(&mcpt);
         assert_eq!(objects(server), [""; 0], "after {mark:?}, and gc");
     }
     let _ = mcpt.run(&first).ok();
@@ -84,7 +100,7 @@ fn a_killed_deploy_leaves_nothing_that_is_not_finished_or_undone() {
     }
     mcpt.kill_at(&["delete", server], "ending");
     let _ = mcpt.run(&["delete", server]);
-    let _ = mcpt.run(&["gc"]).ok();
+    gc(&mcpt);
     assert_eq!(objects(server), [""; 0]);
 }
 
@@ -320,7 +336,7 @@ fn look_alikes_stay() {
         (&1.into(), &1.into()),
         "{listed}"
     );
-    let _ = mcpt.run(&["gc"]).ok();
+    gc(&mcpt);
     assert_eq!(theirs(all()), before, "after gc");
     let _ = mcpt.run(&["delete", "twin", "--purge-data"]).ok();
     assert_eq!(all(), before, "after delete");

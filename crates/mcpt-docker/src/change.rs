@@ -342,9 +342,25 @@ pub(crate) async fn settle(
     what: &str,
     progress: &dyn Progress,
 ) -> Result<Group, Failure> {
+    let group = settle_left(engine, server, lock.left(), what, progress).await?;
+    lock.settled(what).await?;
+    Ok(group)
+}
+
+async fn settle_left(
+    engine: &Engine,
+    server: &ServerName,
+    left: Option<Intent>,
+    what: &str,
+    progress: &dyn Progress,
+) -> Result<Group, Failure> {
     let group = engine.group(server, what).await?;
-    let deleted = lock.left() == Some(Intent::Delete);
-    if deleted || (lock.left().is_some() && group.current().is_none()) {
+    let deleted = left == Some(Intent::Delete);
+    if deleted {
+        let step = format!("finishing a deletion of {server} that was cut off");
+        progress.event(ProgressEvent::Step(step));
+    }
+    if deleted || (left.is_some() && group.current().is_none()) {
         // Of what was to end the engine may be about to end any part, the front too, though all of it looks as if it ran.
         delete::remove_all(engine, &group, what).await?;
         return engine.group(server, what).await;
@@ -355,15 +371,15 @@ pub(crate) async fn settle(
     }
     let doomed = failed.into_iter().chain(&group.ending);
     let doomed: Vec<_> = doomed.map(|unit| unit.id.as_str()).collect();
-    let left = group
+    let runs = group
         .earlier()
         .flat_map(|(_, units)| units)
         .any(|unit| unit.state != "exited");
-    if doomed.is_empty() && passed.is_empty() && !left && !restart::is_unfinished(&group) {
+    if doomed.is_empty() && passed.is_empty() && !runs && !restart::is_unfinished(&group) {
         return Ok(group);
     }
     engine.remove(&doomed, what).await?;
-    if left || !passed.is_empty() {
+    if runs || !passed.is_empty() {
         take_over(engine, server, what, progress).await?;
     }
     // With those that have passed it may be whole.

@@ -1,6 +1,6 @@
 //! Deleting a server: all of it, and nothing else.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 use bollard::query_parameters::{ListVolumesOptions, RemoveVolumeOptions};
 use futures_util::future::try_join_all;
@@ -8,6 +8,7 @@ use mcpt_core::{
     Backend as _, Capability, DeleteOptions, Deleted, Failure, FailureKind, Progress,
     ProgressEvent, ServerName,
 };
+use tokio::time::{Instant, sleep};
 
 use crate::{
     engine::Engine,
@@ -17,8 +18,10 @@ use crate::{
     unit::Group,
 };
 
-/// How often what appears while all is removed is removed, too.
-const ROUNDS: usize = 5;
+/// How long what appears while all is removed is removed, too.
+const FINISHED: Duration = Duration::from_secs(20);
+/// Between two removals.
+const PAUSE: Duration = Duration::from_millis(100);
 /// How long a server may take to end when nobody can ask it anything any more, in seconds: as long as engines give by default.
 const UNASKED: i32 = 10;
 
@@ -46,7 +49,7 @@ pub(crate) async fn delete(
             None => return Err(engine.not_found(name).await),
         }
     };
-    let lock = Lock::take(engine, name, Intent::Delete, &image, &what).await?;
+    let lock = Lock::take(engine, name, Intent::Delete, &image, &what, progress).await?;
     let deleted = under_lock(engine, name, &lock, options, &what, progress).await;
     let released = lock.release(&what).await;
     let deleted = deleted?;
@@ -72,6 +75,7 @@ async fn under_lock(
         return Err(engine.not_found(name).await);
     }
     end(engine, &group, options, what, progress).await?;
+    lock.settled(what).await?;
     if options.purge_data {
         purge(engine, &volumes, what).await?;
         return Ok(Deleted::default());
@@ -113,21 +117,29 @@ async fn end(
 /// When the engine refuses.
 pub(crate) async fn remove_all(engine: &Engine, group: &Group, what: &str) -> Result<(), Failure> {
     let mut there = group.clone();
-    for _ in 0..ROUNDS {
+    let begun = Instant::now();
+    loop {
         let ids = there.replicas().chain(&there.installer);
         let ids: Vec<_> = ids.map(|unit| unit.id.as_str()).collect();
         engine.remove(&ids, what).await?;
         if let Some(front) = &there.front {
             engine.remove(&[&front.id], what).await?;
         }
+        // Refused as long as one is made that is to be in it.
         let removed = remove_network(engine, &group.name, what).await;
         there = engine.group(&group.name, what).await?;
-        if there.all().chain(&there.installer).next().is_none() {
-            return removed;
+        let nothing = there.all().chain(&there.installer).next().is_none();
+        match removed {
+            Ok(()) if nothing => return Ok(()),
+            _ if begun.elapsed() < FINISHED => {}
+            Err(failure) => return Err(failure),
+            Ok(()) => {
+                return Err(Failure::new(FailureKind::Failed, what)
+                    .because("containers of it are made again and again while they are removed"));
+            }
         }
+        sleep(PAUSE).await;
     }
-    Err(Failure::new(FailureKind::Failed, what)
-        .because("containers of it are made again and again while they are removed"))
 }
 
 /// Removes the server's network, if it is ours.

@@ -72,7 +72,7 @@ pub(crate) async fn deploy(
     let template = Template::of_plan(plan, &facts, &what)?;
 
     let image = own_image::reference();
-    let lock = Lock::take(engine, &plan.name, Intent::Change, &image, &what).await?;
+    let lock = Lock::take(engine, &plan.name, Intent::Change, &image, &what, progress).await?;
     let changed = async {
         let group = change::settle(engine, &plan.name, &lock, &what, progress).await?;
         // It is there until the server is, so that the package is in use all the time.

@@ -107,9 +107,13 @@ impl Watch {
                     }
                 },
             }
-            if let Some(specs) = self.source.look().await
-                && self.told.as_ref() != Some(&specs)
-            {
+            let Some(specs) = self.source.look().await else {
+                // There may be no further news of what could not be seen.
+                self.news = None;
+                sleep(AGAIN).await;
+                continue;
+            };
+            if self.told.as_ref() != Some(&specs) {
                 self.told = Some(specs.clone());
                 return specs;
             }

@@ -166,22 +166,27 @@ impl Engine {
         for _ in 1..REMOVALS {
             let removed = self.api.remove_container(id, Some(options.clone())).await;
             match removed {
-                Err(error) if is_being_removed(&error) => self.removed(id, what).await?,
+                Err(error) if is_being_removed(&error) => self.removed(id, REMOVAL, what).await?,
                 removed => return done_or_gone(removed, what),
             }
         }
         done_or_gone(self.api.remove_container(id, Some(options)).await, what)
     }
 
-    /// Waits for the end of a removal that another command asked for. Docker goes on with it when that command is dead, and
-    /// refuses a second one.
-    async fn removed(&self, id: &str, what: &str) -> Result<(), Failure> {
+    /// Waits so long at most until a container is removed by others. Docker goes on with a removal when the command that asked for
+    /// it is dead, and refuses a second one.
+    pub(crate) async fn removed(
+        &self,
+        id: &str,
+        within: Duration,
+        what: &str,
+    ) -> Result<(), Failure> {
         let options = WaitContainerOptions {
             condition: "removed".to_owned(),
         };
         let ended = self.api.wait_container(id, Some(options)).collect();
-        let ended: Result<Vec<_>, _> = timeout(REMOVAL, ended).await;
-        // Of one that takes longer the next attempt tells.
+        let ended: Result<Vec<_>, _> = timeout(within, ended).await;
+        // Of one that takes longer the next look tells.
         for end in ended.unwrap_or_default() {
             match end {
                 // The code that it ended with, or the words of a removal that failed: the next one tells.

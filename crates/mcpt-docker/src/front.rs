@@ -29,6 +29,10 @@ pub(crate) const COMMAND: &str = "front";
 const FOLDER: &str = "front";
 /// How often another port is tried when somebody took the last one meanwhile.
 const TRIES: u32 = 4;
+/// How a front asks for the addresses of replicas. The engine's resolver may lose a question or not know a name yet: Podman's is told
+/// of every container that comes or goes, and is away for that moment. By itself the system asks again after 5 s, when the
+/// caller has given up.
+const RESOLVING: [&str; 2] = ["timeout:1", "attempts:5"];
 /// How long a front may take to end: it lets calls finish.
 const GRACE: i64 = 25;
 
@@ -155,6 +159,7 @@ async fn make(engine: &Engine, server: &ServerName, what: &str) -> Result<String
         stop_timeout: Some(GRACE),
         host_config: Some(HostConfig {
             cap_drop: Some(vec!["ALL".to_owned()]),
+            dns_options: Some(RESOLVING.map(str::to_owned).to_vec()),
             port_bindings: Some(HashMap::from([(
                 inner,
                 Some(vec![on_loopback(Some(port))]),
@@ -192,7 +197,7 @@ pub(crate) fn told(replicas: &[Unit], ending: &[Unit]) -> Option<Told> {
                     host: marks::alias(revision, number),
                     ends,
                 }),
-                Role::Front | Role::Installer | Role::Lock => None,
+                Role::Front | Role::Installer | Role::Lock | Role::DeadLock => None,
             })
             .collect::<Vec<_>>()
     };

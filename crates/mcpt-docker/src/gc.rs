@@ -27,19 +27,22 @@ pub(crate) async fn gc(
     let mut garbage = Vec::new();
     for group in &engine.groups(what).await? {
         if group.is_being_changed() {
+            // What another one cleans up is clean as well when this one ends.
+            if group.is_being_cleaned() && !options.dry_run {
+                garbage.extend(clean(engine, group, what, progress).await?);
+            }
             continue;
         }
         let found = left(group);
         if found.is_empty() {
             continue;
         }
-        if !options.dry_run {
-            progress.event(ProgressEvent::Step(format!("cleaning up {}", group.name)));
-            if !clean(engine, group, what, progress).await? {
-                continue;
-            }
+        if options.dry_run {
+            garbage.extend(found);
+            continue;
         }
-        garbage.extend(found);
+        progress.event(ProgressEvent::Step(format!("cleaning up {}", group.name)));
+        garbage.extend(clean(engine, group, what, progress).await?);
     }
     for server in networks(engine, what).await? {
         // Looked at anew: a deploy that began meanwhile has its lock before its network.
@@ -47,7 +50,7 @@ pub(crate) async fn gc(
         if group.everything().next().is_some() {
             continue;
         }
-        if !options.dry_run && !remove_network(engine, &server, what).await? {
+        if !options.dry_run && !remove_network(engine, &server, what, progress).await? {
             continue;
         }
         garbage.push(Garbage {
@@ -68,23 +71,27 @@ fn left(group: &Group) -> Vec<Garbage> {
         reason: reason.to_owned(),
     };
     let mut all = Vec::new();
-    if let Some(lock) = &group.lock {
-        let why = "the command that held it is dead";
-        all.push(found(format!("container {}", lock.name), why));
-        if Intent::of(lock) == Intent::Delete {
-            let why = "its deletion was begun";
-            let rest = group.all().chain(&group.installer);
-            all.extend(rest.map(|unit| found(format!("container {}", unit.name), why)));
-            return all;
-        }
+    let locks = group.lock.iter().chain(&group.dead_lock);
+    let why = "the command that held it is dead";
+    all.extend(
+        locks
+            .clone()
+            .map(|lock| found(format!("container {}", lock.name), why)),
+    );
+    if locks.clone().any(|lock| Intent::of(lock) == Intent::Delete) {
+        let why = "its deletion was begun";
+        let rest = group.all().chain(&group.installer);
+        all.extend(rest.map(|unit| found(format!("container {}", unit.name), why)));
+        return all;
     }
+    let died = has_died(group);
     if let Some(installer) = &group.installer {
         let why = "the command that waited for it is dead";
         all.push(found(format!("container {}", installer.name), why));
     }
     let replaced = group.current().is_some();
     // Those of a first deployment that failed are there to be looked at, unless its command died.
-    if replaced || group.lock.is_some() {
+    if replaced || died {
         let why = "the command that tried it is dead";
         all.extend(
             group
@@ -114,7 +121,7 @@ fn left(group: &Group) -> Vec<Garbage> {
         let older = units.iter().filter(|unit| Some(unit.start()) != last);
         all.extend(older.map(|unit| found(format!("container {}", unit.name), why)));
     }
-    if !replaced && (group.trial.is_empty() || group.lock.is_some()) {
+    if !replaced && (group.trial.is_empty() || died) {
         let why = "no replica is left behind it";
         all.extend(
             group
@@ -126,35 +133,49 @@ fn left(group: &Group) -> Vec<Garbage> {
     all
 }
 
-/// Cleans up one server of which this was seen; `false` when another command works on it by now, or has since.
+/// Whether a command died that made or changed the server. One that cleaned up has made nothing.
+fn has_died(group: &Group) -> bool {
+    let mut locks = group.lock.iter().chain(&group.dead_lock);
+    locks.any(|lock| Intent::of(lock) != Intent::Clean)
+}
+
+/// Cleans up one server of which this was seen, and tells what was taken away: nothing when another command works on it by now, or
+/// has since.
 async fn clean(
     engine: &Engine,
     seen: &Group,
     what: &str,
     progress: &dyn Progress,
-) -> Result<bool, Failure> {
+) -> Result<Vec<Garbage>, Failure> {
     let Some(any) = seen.everything().next() else {
-        return Ok(false);
+        return Ok(Vec::new());
     };
-    let lock = Lock::try_take(engine, &seen.name, Intent::Change, &any.image, what).await?;
+    let (name, image) = (&seen.name, &any.image);
+    let lock = Lock::try_take(engine, name, Intent::Clean, image, what, progress).await?;
     let Some(lock) = lock else {
-        return Ok(false);
+        return Ok(Vec::new());
     };
     let cleaned = async {
-        let now = engine.group(&seen.name, what).await?;
+        let now = engine.group(name, what).await?;
+        // Its own lock is none that was left.
+        let now = Group { lock: None, ..now };
         let containers = |group: &Group| -> BTreeSet<String> {
             group.all().map(|unit| unit.id.clone()).collect()
         };
         // An engine may go on with what a dead command asked for: where that had the lock, what is new is its own.
-        let died = seen.lock.is_some();
+        let died = has_died(seen) || lock.left().is_some();
         if now.current().is_none() && !died && !containers(&now).is_subset(&containers(seen)) {
             // What is there is of a later deployment that has failed, and is left to be looked at.
-            return Ok(false);
+            return Ok(Vec::new());
         }
-        let group = change::settle(engine, &seen.name, &lock, what, progress).await?;
+        let found = left(&now);
+        if found.is_empty() {
+            return Ok(Vec::new());
+        }
+        let group = change::settle(engine, name, &lock, what, progress).await?;
         if group.current().is_none() {
             delete::remove_all(engine, &group, what).await?;
-            return Ok(true);
+            return Ok(found);
         }
         let installer: Vec<_> = group
             .installer
@@ -162,21 +183,29 @@ async fn clean(
             .map(|unit| unit.id.as_str())
             .collect();
         engine.remove(&installer, what).await?;
-        Ok(true)
+        Ok(found)
     };
-    let cleaned: Result<bool, Failure> = cleaned.await;
+    let cleaned: Result<Vec<Garbage>, Failure> = cleaned.await;
     let released = lock.release(what).await;
     let cleaned = cleaned?;
     released.map(|()| cleaned)
 }
 
 /// Removes the network of a server of which nothing else is there; `false` when that has changed.
-async fn remove_network(engine: &Engine, server: &ServerName, what: &str) -> Result<bool, Failure> {
+async fn remove_network(
+    engine: &Engine,
+    server: &ServerName,
+    what: &str,
+    progress: &dyn Progress,
+) -> Result<bool, Failure> {
     let lock = match lock::image(engine, what).await? {
-        Some(image) => match Lock::try_take(engine, server, Intent::Change, &image, what).await? {
-            Some(lock) => Some(lock),
-            None => return Ok(false),
-        },
+        Some(image) => {
+            let intent = Intent::Clean;
+            match Lock::try_take(engine, server, intent, &image, what, progress).await? {
+                Some(lock) => Some(lock),
+                None => return Ok(false),
+            }
+        }
         // Without an image nobody has a lock, and nobody makes containers.
         None => None,
     };

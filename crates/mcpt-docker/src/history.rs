@@ -69,7 +69,7 @@ pub(crate) async fn rollback(
     }
     own_image::ensure(engine, &what, progress).await?;
     let image = own_image::reference();
-    let lock = Lock::take(engine, name, Intent::Change, &image, &what).await?;
+    let lock = Lock::take(engine, name, Intent::Change, &image, &what, progress).await?;
     let changed = async {
         Box::pin(change(engine, name, &lock, to, options, &what, progress)).await?;
         // As long as nobody else may change it.
@@ -91,6 +91,9 @@ async fn change(
     progress: &dyn Progress,
 ) -> Result<(), Failure> {
     let group = change::settle(engine, name, lock, what, progress).await?;
+    if !group.is_there() {
+        return Err(lock.explain(engine.not_found(name).await));
+    }
     let missing = |why: String| {
         Failure::new(FailureKind::NotFound, what)
             .because(why)

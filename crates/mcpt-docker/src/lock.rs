@@ -1,24 +1,35 @@
 //! [`Lock`]: the right to change a server. It is a container that never runs: of two commands one can make it.
 //!
 //! An engine goes on with what it was asked for when the one who asked is dead: containers that a killed deletion told to end still
-//! run for a while. So a lock says what it is for, and whoever takes it from the dead learns it.
+//! run for a while. So a lock says what it is for, and that of a dead command is not removed but renamed, until what it began is
+//! finished or undone. Whoever has the lock finds it there, also when several died one after the other.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 use bollard::{
     models::ContainerCreateBody,
-    query_parameters::{CreateContainerOptions, ListImagesOptions},
+    query_parameters::{CreateContainerOptions, ListImagesOptions, RenameContainerOptions},
 };
-use mcpt_core::{Failure, FailureKind, ServerName};
+use mcpt_core::{Failure, FailureKind, Progress, ProgressEvent, ServerName};
+use tokio::time::{Instant, sleep};
 
 use crate::{
     engine::Engine,
-    failure::{failure, is_missing, is_taken},
+    failure::{failure, is_missing, is_taken, status},
     holder,
     marks::{self, Role},
     own_image,
-    unit::Unit,
+    unit::{Group, Unit},
 };
+
+/// How long a command that cleans up is waited for: it ends what is left of a server gracefully.
+const CLEANED: Duration = Duration::from_mins(2);
+/// Between two looks at whether it still lives.
+const LOOK: Duration = Duration::from_secs(1);
+/// How long a lock's name may be given away without a lock: an engine makes one, or removes it.
+const UNSEEN: Duration = Duration::from_secs(2);
+/// Between two looks at that.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// What a command has a lock for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +38,8 @@ pub(crate) enum Intent {
     Change,
     /// To end it.
     Delete,
+    /// To take away what commands that died have left.
+    Clean,
 }
 
 impl Intent {
@@ -34,6 +47,7 @@ impl Intent {
         match self {
             Self::Change => "change",
             Self::Delete => "delete",
+            Self::Clean => "clean",
         }
     }
 
@@ -41,6 +55,7 @@ impl Intent {
     pub(crate) fn of(lock: &Unit) -> Self {
         match lock.label(marks::INTENT) {
             Some("delete") => Self::Delete,
+            Some("clean") => Self::Clean,
             _ => Self::Change,
         }
     }
@@ -68,12 +83,19 @@ pub(crate) async fn image(engine: &Engine, what: &str) -> Result<Option<String>,
 pub(crate) struct Lock {
     engine: Engine,
     id: String,
-    /// What the command wanted that had it before and is dead.
-    left: Option<Intent>,
+    /// That of a command that is dead.
+    left: Option<Left>,
+}
+
+/// The lock of a command that died.
+#[derive(Debug)]
+struct Left {
+    id: String,
+    intent: Intent,
 }
 
 impl Lock {
-    /// Takes it, also from a command that certainly is dead. The image is any that the engine has.
+    /// Takes it, also from a command that certainly is dead; one that cleans up is waited for. The image is any that the engine has.
     ///
     /// # Errors
     /// When another command has it.
@@ -83,8 +105,10 @@ impl Lock {
         intent: Intent,
         image: &str,
         what: &str,
+        progress: &dyn Progress,
     ) -> Result<Self, Failure> {
-        if let Some(lock) = Self::try_take(engine, server, intent, image, what).await? {
+        let taken = Self::try_take(engine, server, intent, image, what, progress).await?;
+        if let Some(lock) = taken {
             return Ok(lock);
         }
         let name = Role::Lock.name(server);
@@ -107,62 +131,66 @@ impl Lock {
         intent: Intent,
         image: &str,
         what: &str,
+        progress: &dyn Progress,
     ) -> Result<Option<Self>, Failure> {
-        if let Some(lock) = Self::make(engine, server, intent, image, what).await? {
-            return Ok(Some(lock));
-        }
-        let group = engine.group(server, what).await?;
-        let dead = group.lock.as_ref().filter(|_| !group.is_being_changed());
-        if let Some(dead) = dead {
-            engine.remove(&[&dead.id], what).await?;
-        }
-        let lock = Self::make(engine, server, intent, image, what).await?;
-        Ok(lock.map(|lock| Self {
-            left: dead.map(Intent::of),
-            ..lock
-        }))
-    }
-
-    async fn make(
-        engine: &Engine,
-        server: &ServerName,
-        intent: Intent,
-        image: &str,
-        what: &str,
-    ) -> Result<Option<Self>, Failure> {
-        let labels = [
-            (marks::SERVER, server.to_string()),
-            (marks::ROLE, Role::Lock.label().to_owned()),
-            (marks::INTENT, intent.label().to_owned()),
-            (marks::HOLDER, holder::own()),
-        ];
-        let body = ContainerCreateBody {
-            image: Some(image.to_owned()),
-            cmd: Some(vec!["lock".to_owned()]),
-            labels: Some(HashMap::from(
-                labels.map(|(key, value)| (key.to_owned(), value)),
-            )),
-            network_disabled: Some(true),
-            ..ContainerCreateBody::default()
-        };
-        let options = CreateContainerOptions {
-            name: Some(Role::Lock.name(server)),
-            ..CreateContainerOptions::default()
-        };
-        match engine.api.create_container(Some(options), body).await {
-            Ok(made) => Ok(Some(Self {
-                engine: engine.clone(),
-                id: made.id,
-                left: None,
-            })),
-            Err(error) if is_taken(&error) => Ok(None),
-            Err(error) => Err(failure(what, &error)),
+        let begun = Instant::now();
+        let mut seen = begun;
+        let mut told = false;
+        loop {
+            if let Some(id) = make(engine, server, intent, image, what).await? {
+                // Under the lock: nobody else finishes now what it stands for.
+                let group = engine.group(server, what).await?;
+                let left = group.dead_lock.map(|dead| Left {
+                    intent: Intent::of(&dead),
+                    id: dead.id,
+                });
+                let engine = engine.clone();
+                return Ok(Some(Self { engine, id, left }));
+            }
+            let group = engine.group(server, what).await?;
+            match &group.lock {
+                Some(lock) if !group.is_being_changed() => {
+                    seen = Instant::now();
+                    set_aside(engine, &group, lock, what).await?;
+                }
+                Some(lock) if Intent::of(lock) == Intent::Clean && begun.elapsed() < CLEANED => {
+                    seen = Instant::now();
+                    if !told {
+                        let why = "waiting for a command that cleans up what was left of it";
+                        progress.event(ProgressEvent::Waiting(why.to_owned()));
+                        told = true;
+                    }
+                    engine.removed(&lock.id, LOOK, what).await?;
+                }
+                None if seen.elapsed() < UNSEEN => sleep(PAUSE).await,
+                _ => return Ok(None),
+            }
         }
     }
 
-    /// What the command wanted that had it before and is dead, if there was one.
+    /// What the command wanted that died, if what it began has not been finished or undone since.
     pub(crate) fn left(&self) -> Option<Intent> {
-        self.left
+        self.left.as_ref().map(|left| left.intent)
+    }
+
+    /// What it began is finished or undone.
+    ///
+    /// # Errors
+    /// When the engine does not take its lock away.
+    pub(crate) async fn settled(&self, what: &str) -> Result<(), Failure> {
+        match &self.left {
+            Some(left) => self.engine.remove(&[&left.id], what).await,
+            None => Ok(()),
+        }
+    }
+
+    /// A failure for want of the server, which is gone since this command has finished its deletion, if so.
+    pub(crate) fn explain(&self, failure: Failure) -> Failure {
+        if self.left() == Some(Intent::Delete) {
+            failure.because("a deletion of it that was cut off has been finished now")
+        } else {
+            failure
+        }
     }
 
     /// Gives it back.
@@ -171,5 +199,65 @@ impl Lock {
     /// When the engine does not do it; the next command takes it from this one, which is dead by then.
     pub(crate) async fn release(self, what: &str) -> Result<(), Failure> {
         self.engine.remove(&[&self.id], what).await
+    }
+}
+
+/// Makes the container, and gives its id; `None` when there is one of its name.
+async fn make(
+    engine: &Engine,
+    server: &ServerName,
+    intent: Intent,
+    image: &str,
+    what: &str,
+) -> Result<Option<String>, Failure> {
+    let labels = [
+        (marks::SERVER, server.to_string()),
+        (marks::ROLE, Role::Lock.label().to_owned()),
+        (marks::INTENT, intent.label().to_owned()),
+        (marks::HOLDER, holder::own()),
+    ];
+    let body = ContainerCreateBody {
+        image: Some(image.to_owned()),
+        cmd: Some(vec!["lock".to_owned()]),
+        labels: Some(HashMap::from(
+            labels.map(|(key, value)| (key.to_owned(), value)),
+        )),
+        network_disabled: Some(true),
+        ..ContainerCreateBody::default()
+    };
+    let options = CreateContainerOptions {
+        name: Some(Role::Lock.name(server)),
+        ..CreateContainerOptions::default()
+    };
+    match engine.api.create_container(Some(options), body).await {
+        Ok(made) => Ok(Some(made.id)),
+        Err(error) if is_taken(&error) => Ok(None),
+        Err(error) => Err(failure(what, &error)),
+    }
+}
+
+/// Takes the lock of a dead command out of the way. It is kept by another name, unless it says no more than one that is kept
+/// already. Others may do the same at that moment: by its id it is this one in any case, whatever it is called by now.
+async fn set_aside(engine: &Engine, group: &Group, dead: &Unit, what: &str) -> Result<(), Failure> {
+    let kept = group.dead_lock.as_ref();
+    let says_more = match Intent::of(dead) {
+        // What it was to finish is said by the lock that it found.
+        Intent::Clean => false,
+        Intent::Change => kept.is_none(),
+        Intent::Delete => kept.is_none_or(|kept| Intent::of(kept) != Intent::Delete),
+    };
+    if !says_more {
+        return engine.remove(&[&dead.id], what).await;
+    }
+    if let Some(kept) = kept {
+        engine.remove(&[&kept.id], what).await?;
+    }
+    let name = Role::DeadLock.name(&group.name);
+    let options = RenameContainerOptions { name };
+    match engine.api.rename_container(&dead.id, options).await {
+        // Gone, or it has that name: others were faster.
+        Err(error) if is_missing(&error) || is_taken(&error) => Ok(()),
+        Err(error) if status(&error) == Some(400) => Ok(()),
+        renamed => renamed.map_err(|error| failure(what, &error)),
     }
 }

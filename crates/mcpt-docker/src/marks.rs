@@ -84,6 +84,8 @@ pub(crate) enum Role {
     Installer,
     /// It never runs; whoever made it may change the server.
     Lock,
+    /// What was the lock of a command that died, until what it began is settled.
+    DeadLock,
 }
 
 impl Role {
@@ -93,7 +95,7 @@ impl Role {
             Self::Front => "front",
             Self::Replica { .. } => "replica",
             Self::Installer => "installer",
-            Self::Lock => "lock",
+            Self::Lock | Self::DeadLock => "lock",
         }
     }
 
@@ -103,6 +105,7 @@ impl Role {
             Self::Front => front(server),
             Self::Installer => format!("mcpt-{server}.installer"),
             Self::Lock => format!("mcpt-{server}.lock"),
+            Self::DeadLock => format!("mcpt-{server}.lock.dead"),
             Self::Replica {
                 revision,
                 number,
@@ -118,6 +121,7 @@ impl Role {
             "" => return Some(Self::Front),
             ".installer" => return Some(Self::Installer),
             ".lock" => return Some(Self::Lock),
+            ".lock.dead" => return Some(Self::DeadLock),
             _ => {}
         }
         let rest = rest.strip_prefix(".r")?;
@@ -158,7 +162,7 @@ mod tests {
             number: 3,
             stage,
         };
-        let alone = [Role::Front, Role::Installer, Role::Lock];
+        let alone = [Role::Front, Role::Installer, Role::Lock, Role::DeadLock];
         for role in alone.into_iter().chain(Stage::ALL.map(replica)) {
             assert_eq!(Role::read(&role.name(&server), &server), Some(role));
         }
@@ -166,6 +170,7 @@ mod tests {
             "a",
             "mcpt-ab",
             "mcpt-a-lock",
+            "mcpt-a.lock.dead2",
             "mcpt-a.r1",
             "mcpt-a.r01.1",
             "mcpt-a.r+1.1",

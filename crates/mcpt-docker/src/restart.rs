@@ -31,7 +31,7 @@ pub(crate) async fn restart(
     }
     own_image::ensure(engine, &what, progress).await?;
     let image = own_image::reference();
-    let lock = Lock::take(engine, name, Intent::Change, &image, &what).await?;
+    let lock = Lock::take(engine, name, Intent::Change, &image, &what, progress).await?;
     let restarted = async {
         Box::pin(change(engine, name, &lock, options, &what, progress)).await?;
         // As long as nobody else may change it.
@@ -53,7 +53,7 @@ async fn change(
 ) -> Result<(), Failure> {
     let group = change::settle(engine, name, lock, what, progress).await?;
     let Some((revision, units)) = group.current() else {
-        return Err(engine.not_found(name).await);
+        return Err(lock.explain(engine.not_found(name).await));
     };
     let kept = match units.first() {
         Some(unit) => engine.inspect(&unit.id, what).await?,
@@ -61,7 +61,7 @@ async fn change(
     };
     let template = kept.and_then(|container| Template::of_container(name, &container));
     let Some(template) = template else {
-        return Err(engine.not_found(name).await);
+        return Err(lock.explain(engine.not_found(name).await));
     };
     let start = units.iter().map(Unit::start).max().unwrap_or_default() + 1;
     let there: Vec<u32> = units.iter().map(Unit::number).collect();

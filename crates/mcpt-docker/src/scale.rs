@@ -43,7 +43,7 @@ pub(crate) async fn scale(
     }
     own_image::ensure(engine, &what, progress).await?;
     let image = own_image::reference();
-    let lock = Lock::take(engine, name, Intent::Change, &image, &what).await?;
+    let lock = Lock::take(engine, name, Intent::Change, &image, &what, progress).await?;
     let changed = async {
         Box::pin(change(
             engine, name, &lock, replicas, options, &what, progress,
@@ -75,7 +75,7 @@ async fn change(
     };
     let template = kept.and_then(|container| Template::of_container(name, &container));
     let Some(template) = template else {
-        return Err(engine.not_found(name).await);
+        return Err(lock.explain(engine.not_found(name).await));
     };
     let change = Change {
         engine,

@@ -7,6 +7,7 @@ use mcpt_core::ServerName;
 
 use crate::{
     holder,
+    lock::Intent,
     marks::{self, Role, Stage},
 };
 
@@ -98,7 +99,7 @@ impl Unit {
     pub(crate) fn number(&self) -> u32 {
         match self.role {
             Role::Replica { number, .. } => number,
-            Role::Front | Role::Installer | Role::Lock => 0,
+            Role::Front | Role::Installer | Role::Lock | Role::DeadLock => 0,
         }
     }
 }
@@ -109,6 +110,8 @@ pub(crate) struct Group {
     pub(crate) name: ServerName,
     pub(crate) front: Option<Unit>,
     pub(crate) lock: Option<Unit>,
+    /// The lock of a command that died, which was taken out of the way of the next.
+    pub(crate) dead_lock: Option<Unit>,
     /// What installs its package, while a command waits for it.
     pub(crate) installer: Option<Unit>,
     /// Replicas that passed their trial, by revision, each by number.
@@ -126,6 +129,7 @@ impl Group {
             name,
             front: None,
             lock: None,
+            dead_lock: None,
             installer: None,
             revisions: BTreeMap::new(),
             trial: Vec::new(),
@@ -175,19 +179,26 @@ impl Group {
         trial.partition(|unit| unit.attempt().is_some_and(counts))
     }
 
-    /// All containers there are but the lock.
+    /// All containers there are but locks.
     pub(crate) fn all(&self) -> impl Iterator<Item = &Unit> {
         self.replicas().chain(&self.front)
     }
 
     /// All containers there are, those that last no longer than a command, too.
     pub(crate) fn everything(&self) -> impl Iterator<Item = &Unit> {
-        self.all().chain(&self.installer).chain(&self.lock)
+        let locks = self.lock.iter().chain(&self.dead_lock);
+        self.all().chain(&self.installer).chain(locks)
     }
 
     /// Whether a server is there, or what is left of one.
     pub(crate) fn is_there(&self) -> bool {
         self.all().next().is_some()
+    }
+
+    /// Whether a command has a lock on it to take away what others have left.
+    pub(crate) fn is_being_cleaned(&self) -> bool {
+        let lock = self.lock.as_ref();
+        self.is_being_changed() && lock.is_some_and(|lock| Intent::of(lock) == Intent::Clean)
     }
 
     /// Whether a command changes it right now, as far as that can be told.
@@ -210,6 +221,7 @@ pub(crate) fn groups(units: Vec<Unit>) -> Vec<Group> {
             Role::Front => group.front = Some(unit),
             Role::Installer => group.installer = Some(unit),
             Role::Lock => group.lock = Some(unit),
+            Role::DeadLock => group.dead_lock = Some(unit),
             Role::Replica {
                 revision, stage, ..
             } => match stage {

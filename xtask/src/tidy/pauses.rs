@@ -33,14 +33,24 @@ pub(super) const PAUSES: &[(&str, usize, &str)] = &[
         "a watch that failed is begun again",
     ),
     (
-        "crates/mcpt-docker/src/discovery.rs",
+        "crates/mcpt-docker/src/delete.rs",
         1,
+        "an engine goes on making what a dead command asked for, and tells of it when it is there",
+    ),
+    (
+        "crates/mcpt-docker/src/discovery.rs",
+        2,
         "an engine that cannot be asked is asked again",
     ),
     (
         "crates/mcpt-docker/src/exec.rs",
         2,
         "an engine closes the output of a command before it knows its exit code, and refuses a terminal's size until it runs",
+    ),
+    (
+        "crates/mcpt-docker/src/lock.rs",
+        1,
+        "an engine gives a name away before there is a container that it could tell of",
     ),
     (
         "crates/mcpt-docker/src/making.rs",
