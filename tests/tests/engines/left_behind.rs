@@ -67,7 +67,8 @@ fn a_deletion_that_a_dead_command_began_is_finished_first() {
     let _ = mcpt.run(&deploy).ok();
     let before = id("mcpt-doomed");
     dead_lock("doomed", "delete");
-    let mut stop = engine_command(&name(), &["stop", "--time", "20", "mcpt-doomed"])
+    // By its id: the name is soon another one's.
+    let mut stop = engine_command(&name(), &["stop", "--time", "20", &before])
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
