@@ -29,7 +29,7 @@ pub(crate) async fn gc(
         if group.is_being_changed() {
             // What another one cleans up is clean as well when this one ends.
             if group.is_being_cleaned() && !options.dry_run {
-                garbage.extend(clean(engine, group, what, progress).await?);
+                garbage.extend(Box::pin(clean(engine, group, what, progress)).await?);
             }
             continue;
         }
@@ -42,7 +42,7 @@ pub(crate) async fn gc(
             continue;
         }
         progress.event(ProgressEvent::Step(format!("cleaning up {}", group.name)));
-        garbage.extend(clean(engine, group, what, progress).await?);
+        garbage.extend(Box::pin(clean(engine, group, what, progress)).await?);
     }
     for server in networks(engine, what).await? {
         // Looked at anew: a deploy that began meanwhile has its lock before its network.
@@ -185,7 +185,7 @@ async fn clean(
         engine.remove(&installer, what).await?;
         Ok(found)
     };
-    let cleaned: Result<Vec<Garbage>, Failure> = cleaned.await;
+    let cleaned: Result<Vec<Garbage>, Failure> = Box::pin(cleaned).await;
     let released = lock.release(what).await;
     let cleaned = cleaned?;
     released.map(|()| cleaned)
