@@ -2,7 +2,11 @@
 
 use std::fmt;
 
-use crate::{Secret, last_words, redact};
+use crate::{
+    Secret,
+    last_words::{self, Module},
+    redact,
+};
 
 /// Lines of a log that are shown.
 const TAIL: usize = 15;
@@ -99,11 +103,27 @@ impl Failure {
                 "a library of the system is not there: {library}; install the package of your distribution that has it"
             ));
         }
+        if let Some(host) = last_words::unreached(log) {
+            self.why.push(format!(
+                "it did not reach {host}: look at its settings, and whether that can be reached from where it runs"
+            ));
+        }
         if last_words::wants_older_sdk(log) {
             self.why.push(
                 "it was written for version 1 of its MCP library, and does not say so: mcpt deploy -- uvx --with 'mcp<2' PACKAGE"
                     .to_owned(),
             );
+        } else if let Some(module) = last_words::missing_module(log) {
+            self.why.push(match module {
+                Module::Npm(name) => format!(
+                    "it needs the package {name} and does not say so: mcpt deploy -- npx -p PACKAGE -p {name} PROGRAM"
+                ),
+                Module::Python(name) => format!(
+                    "it needs the module {name} and does not say so: mcpt deploy -- uvx --with {name} PACKAGE, if its package is called so"
+                ),
+                Module::Part => "it does not fit what it depends on, in the versions that were resolved: another version of it may, as npm:NAME@VERSION or pypi:NAME==VERSION"
+                    .to_owned(),
+            });
         }
         if let Some(way) = last_words::way_to_serve(log) {
             self.why.push(format!(

@@ -1,5 +1,9 @@
 //! What of a server's log tells why it did not start: the line that says so is often not the last, behind a usage or a trace. Pure.
 
+mod lacks;
+
+pub(crate) use self::lacks::{Module, missing_module, unreached};
+
 /// Lines of a log that are looked at, the last ones.
 const LOOKED_AT: usize = 120;
 /// Longest that is told of a line, in characters.
@@ -21,7 +25,7 @@ const WAYS_TO_SERVE: [&str; 9] = [
 ];
 
 /// Words of complaints that do not call themselves errors.
-const COMPLAINTS: [&str; 10] = [
+const COMPLAINTS: [&str; 19] = [
     "required",
     "missing",
     "must be",
@@ -32,6 +36,15 @@ const COMPLAINTS: [&str; 10] = [
     "unknown",
     "invalid",
     "please set",
+    "please provide",
+    "must provide",
+    "must specify",
+    "cannot find",
+    "failed to",
+    "could not",
+    "couldn't",
+    "unable to",
+    "no such",
 ];
 
 /// The line in which a server says what it fails for, without what the bridge puts before it. What a structured log has encoded
@@ -176,6 +189,7 @@ pub(crate) fn way_to_serve(log: &str) -> Option<&'static str> {
 pub(crate) fn is_usage(log: &str) -> bool {
     said(log).iter().any(|line| {
         let lower = line.to_lowercase();
+        let lower = without_label(&lower);
         let heading = lower.trim_matches(['╭', '╮', '─', ' ', ':']);
         lower.starts_with("usage:") || matches!(heading, "usage" | "commands" | "subcommands")
     })
@@ -210,6 +224,15 @@ fn own_words(line: &str) -> Option<&str> {
     Some(words.strip_prefix("on stdout: ").unwrap_or(words).trim())
 }
 
+/// A line without the number or level that a logger puts before it: `[1234] …`, `[INFO] …`.
+fn without_label(line: &str) -> &str {
+    let label = line.strip_prefix('[').and_then(|rest| rest.split_once(']'));
+    match label {
+        Some((label, rest)) if label.chars().all(char::is_alphanumeric) => rest.trim_start(),
+        _ => line,
+    }
+}
+
 /// `Error: …`, `ValueError: …`, `program: error: …`, `[ERROR] …`.
 fn is_error(line: &str) -> bool {
     let mut parts: Vec<&str> = line.split(": ").collect();
@@ -225,7 +248,7 @@ fn is_error(line: &str) -> bool {
     let lower = line.to_ascii_lowercase();
     parts.iter().any(names_one)
         || line.starts_with("ERROR ")
-        || ["[error]", "✖ ", "❌"]
+        || ["[error]", "✖ ", "❌", "fatal error"]
             .iter()
             .any(|start| lower.starts_with(start))
         || ["- ERROR -", "| ERROR |", " ERROR  ", "ERROR:"]
@@ -278,6 +301,11 @@ mod tests {
                      api_url; Field required [type=missing]",
                 ),
             ),
+            (
+                "Fatal error in main(): Cannot find module '/x/sdk' imported from /x/y.js\n",
+                Some("Fatal error in main(): Cannot find module '/x/sdk' imported from /x/y.js"),
+            ),
+            ("Could not connect\nready\n", Some("Could not connect")),
             (
                 "BRAVE_API_KEY environment variable is required\n",
                 Some("BRAVE_API_KEY environment variable is required"),
@@ -409,6 +437,7 @@ mod tests {
             ("Usage: x COMMAND\n", true),
             ("╭─ Commands ─────────╮\n│ run   Run a server │\n", true),
             ("COMMANDS\n  init\n", true),
+            ("[14732] Usage: mcp-remote <https://server-url>\n", true),
             ("the usage of memory\ncommands were read", false),
         ] {
             assert_eq!(is_usage(log), expected, "{log}");

@@ -35,8 +35,10 @@ impl Draft {
     /// The recipe for a source.
     pub(crate) fn end(self, source: Source) -> Recipe {
         let whole = Recipe::new(source);
+        // `$NAME` stands for one.
+        let name = self.name.filter(|name| !name.starts_with(['$', '<', '{']));
         let mut recipe = Recipe {
-            name: self.name,
+            name,
             transport: self.transport.unwrap_or_else(|| whole.transport.clone()),
             entrypoint: self.entrypoint,
             args: self.args,

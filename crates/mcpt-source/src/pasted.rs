@@ -73,6 +73,11 @@ pub enum PastedError {
     /// What should be run is a placeholder.
     #[error("{0:?} stands for the name of a package or image: put the name there")]
     Placeholder(String),
+    /// The program that should be run is a placeholder.
+    #[error(
+        "{0:?} stands for a program of your machine: put its path there, or name the package or image of the server"
+    )]
+    BlankProgram(String),
     /// It names something that is no source.
     #[error(transparent)]
     Source(#[from] InvalidSource),
@@ -237,8 +242,8 @@ fn start(
                     what: "the program",
                 });
             }
-            if placeholder::is_blank(&word) && words.is_empty() {
-                return Err(PastedError::Placeholder(word));
+            if placeholder::is_blank(&word) {
+                return Err(PastedError::BlankProgram(word.chars().take(80).collect()));
             }
             if names_source(&word) {
                 let source = word.parse()?;

@@ -50,7 +50,8 @@ pub(crate) fn is_blank(text: &str) -> bool {
         return true;
     }
     let bare = lower.trim_end_matches(['.', '…']);
-    if bare.len() < lower.len() && (bare.is_empty() || !bare.contains(['/', ' '])) {
+    let nothing_named = bare.is_empty() || bare.ends_with("://");
+    if bare.len() < lower.len() && (nothing_named || !bare.contains(['/', ' '])) {
         return lower.ends_with("...") || lower.ends_with('…');
     }
     if lower.len() >= 3
@@ -202,6 +203,22 @@ impl Pieces {
     }
 }
 
+/// Variables of Windows that people write in any case.
+const OF_WINDOWS: [&str; 12] = [
+    "CD",
+    "USERPROFILE",
+    "APPDATA",
+    "LOCALAPPDATA",
+    "PROGRAMDATA",
+    "PROGRAMFILES",
+    "HOMEPATH",
+    "HOMEDRIVE",
+    "USERNAME",
+    "SYSTEMROOT",
+    "TEMP",
+    "TMP",
+];
+
 /// What begins here with a sign of its own, and how long it is.
 fn special(text: &str) -> Option<(Piece, usize)> {
     if let Some(rest) = text.strip_prefix("${") {
@@ -237,12 +254,14 @@ fn special(text: &str) -> Option<(Piece, usize)> {
         let end = rest.find('%')?;
         let name = &rest[..end];
         // A percent-encoded text has digits behind the sign.
-        let variable = name.len() > 2
-            && name
-                .chars()
-                .all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_');
+        let upper = name.to_ascii_uppercase();
+        let variable = OF_WINDOWS.contains(&&*upper)
+            || name.len() > 2
+                && name
+                    .chars()
+                    .all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_');
         return variable
-            .then(|| Some((named(name, None)?, end + 2)))
+            .then(|| Some((named(&upper, None)?, end + 2)))
             .flatten();
     }
     if let Some(rest) = text.strip_prefix('<') {
@@ -272,6 +291,11 @@ fn braced(inside: &str) -> Option<Piece> {
 }
 
 fn named(name: &str, default: Option<String>) -> Option<Piece> {
+    let name = match name {
+        // The folder that one is in, as PowerShell and cmd call it.
+        "pwd" | "CD" => "PWD",
+        name => name,
+    };
     let known = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
         && name
             .chars()
@@ -333,6 +357,10 @@ mod tests {
             ("$HOME/projects", "[$HOME]/projects"),
             ("%APPDATA%\\npm", "[$APPDATA]\\npm"),
             ("$env:TOKEN", "[$TOKEN]"),
+            ("%cd%\\x", "[$PWD]\\x"),
+            ("${pwd}/x", "[$PWD]/x"),
+            ("%userprofile%", "[$USERPROFILE]"),
+            ("redis://...", "[redis]"),
             ("Bearer YOUR_TOKEN", "Bearer [token]"),
             (
                 "Authorization: Bearer <token>",

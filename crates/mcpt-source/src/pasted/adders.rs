@@ -24,6 +24,7 @@ const ADD: Known = Known {
         "env",
         "H",
         "header",
+        "headers",
         "url",
         "bearer-token-env-var",
         "timeout",

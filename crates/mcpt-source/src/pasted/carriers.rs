@@ -1,8 +1,8 @@
 //! Programs that carry the messages of another server: what they carry is what is meant.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
-use super::{PastedError, in_text, options::Known, refused, start};
+use super::{PastedError, in_text, is_address, options::Known, refused, start};
 use crate::{RemoteKind, Source, draft::Draft};
 
 const MCP_REMOTE: Known = Known {
@@ -283,8 +283,14 @@ fn behind(
     draft: &mut Draft,
     depth: usize,
 ) -> Result<Source, PastedError> {
+    let mut found = Found::default();
     while let Some(given) = known.next(&mut words)? {
         given.note_unknown(known, draft);
+        match given.name {
+            "header" => found.headers.push(given.value.clone()),
+            "server-type" | "type" | "transport" => found.kind = kind(&given.value),
+            _ => {}
+        }
         if matches!(given.name, "e" | "env")
             && let Some((name, value)) = given.value.split_once('=')
         {
@@ -299,6 +305,10 @@ fn behind(
             program: known.program,
             what: "the command of the server",
         });
+    }
+    if words.len() == 1 && words.front().is_some_and(|word| is_address(word)) {
+        found.url = words.pop_front();
+        return found.end(known.program, draft);
     }
     start(words, draft, depth + 1)
 }
@@ -355,13 +365,28 @@ impl Found {
         let mut remote = draft.address(&url)?;
         remote.kind = self.kind;
         for header in self.headers {
-            let (name, value) = header
-                .split_once(':')
-                .ok_or_else(|| refused(program, "a header is NAME: VALUE"))?;
-            let name = name.trim();
-            let value = draft.expanded(value.trim(), name);
-            remote.headers.insert(name.to_owned(), value);
+            let all =
+                headers(&header).ok_or_else(|| refused(program, "a header is NAME: VALUE"))?;
+            for (name, value) in all {
+                let value = draft.expanded(&value, &name);
+                remote.headers.insert(name, value);
+            }
         }
         Ok(Source::Remote(remote))
     }
+}
+
+/// The headers in one word: `NAME: VALUE`, `NAME=VALUE`, or an object of them in JSON; `None` for anything else.
+fn headers(text: &str) -> Option<Vec<(String, String)>> {
+    if text.trim_start().starts_with('{') {
+        let all: BTreeMap<String, String> = serde_json::from_str(text).ok()?;
+        return Some(all.into_iter().collect());
+    }
+    let (name, value) = text.split_once([':', '='])?;
+    let name = name.trim();
+    let is_name = !name.is_empty()
+        && name
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
+    is_name.then(|| vec![(name.to_owned(), value.trim().to_owned())])
 }

@@ -223,7 +223,7 @@ fn shell_text(shell: &str, words: &mut VecDeque<String>) -> Result<Option<String
         let option = word.to_lowercase();
         match (shell, option.as_str()) {
             ("cmd", "/c" | "/k") => {
-                if words.len() == 1 {
+                if words.len() == 1 && words.front().is_some_and(|word| super::is_line(word)) {
                     return Ok(words.pop_front());
                 }
                 return strip_again(words);

@@ -137,7 +137,11 @@ impl Asked {
                 "the index that the command names is left out: packages come from the one that this machine is set to",
             ),
             "env-file" => draft.note("the file with variables is not read: give them one by one"),
-            "pre" | "prerelease" | "resolution" | "exclude-newer" | "constraints" | "c" | "overrides"
+            "pre" | "prerelease" | "resolution" | "fork-strategy" | "exclude-newer"
+            | "exclude-newer-package" | "constraints" | "constraint" | "c" | "build-constraints"
+            | "build-constraint" | "b" | "overrides" | "override" | "excludes" | "python-platform"
+            | "no-build" | "no-build-package" | "no-binary" | "no-binary-package" | "no-sources"
+            | "no-sources-package" | "no-index" | "config-setting" | "C" | "config-file"
             | "index-strategy" | "pip-args" => draft.note(format!(
                 "what {program} is told about versions is left out: {name}"
             )),

@@ -42,10 +42,21 @@ fn grammar(text: &str) -> Option<Grammar> {
     if first.starts_with('{') && !first.starts_with("{{") || member().is_some() {
         return Some(Grammar::Json);
     }
-    if first.starts_with('[') && first.ends_with(']') && first.contains("mcp") {
+    let is_table = |line: &str| {
+        let name = line.trim().trim_start_matches('[');
+        line.trim().ends_with(']')
+            && ["mcp_servers", "mcp.", "mcp]"]
+                .iter()
+                .any(|start| name.starts_with(start))
+    };
+    let one_of_toml = first.starts_with('[') || first.contains(" = ");
+    if one_of_toml
+        && text
+            .lines()
+            .any(|line| line.trim().starts_with('[') && is_table(line))
+    {
         return Some(Grammar::Toml);
     }
-    let key = first.strip_suffix(':')?;
     let known = [
         "mcpServers",
         "mcp_servers",
@@ -54,7 +65,19 @@ fn grammar(text: &str) -> Option<Grammar> {
         "services",
         "mcp",
     ];
-    known.contains(&key).then_some(Grammar::Yaml)
+    // Other members of the file may stand before it: `name: …`, `version: …`.
+    let is_member = |line: &str| {
+        line.split_once(':').is_some_and(|(key, _)| {
+            key.chars()
+                .all(|c| c.is_ascii_alphanumeric() || "_-".contains(c))
+        })
+    };
+    let has_servers = text.lines().any(|line| {
+        line.trim_end()
+            .strip_suffix(':')
+            .is_some_and(|key| known.contains(&key))
+    });
+    (is_member(first) && has_servers).then_some(Grammar::Yaml)
 }
 
 fn read(text: &str, grammar: Grammar) -> Result<ClientFile, PastedError> {
@@ -69,7 +92,12 @@ fn read(text: &str, grammar: Grammar) -> Result<ClientFile, PastedError> {
         text.to_owned()
     };
     let inside = client_file::read(&format!("{{\"mcpServers\": {object}\n}}"), Some(grammar));
-    let of_servers = |file: &ClientFile| file.servers.iter().any(|server| server.recipe.is_ok());
+    // What names neither a program nor an address is none: anything may be in an object.
+    let is_one = |error: &PastedError| !matches!(error, PastedError::Json(_));
+    let of_servers = |file: &ClientFile| {
+        let mut recipes = file.servers.iter().map(|server| &server.recipe);
+        recipes.any(|recipe| recipe.as_ref().map_or_else(is_one, |_| true))
+    };
     inside
         .ok()
         .filter(of_servers)

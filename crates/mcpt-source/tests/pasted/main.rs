@@ -1,5 +1,6 @@
 //! Command lines as READMEs have them: what each becomes, and why the others are refused.
 
+mod asides;
 mod carriers;
 mod clients;
 mod containers;
