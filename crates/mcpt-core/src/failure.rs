@@ -80,6 +80,9 @@ impl Failure {
         self.log_tail = tail.iter().map(|line| (*line).to_owned()).collect();
         if let Some(complaint) = last_words::complaint(log, |text| redact(text, secrets)) {
             let mut wanted = last_words::variables(&complaint);
+            if wanted.is_empty() {
+                wanted = last_words::asked_for(log);
+            }
             wanted.retain(|name| !given(name));
             self.why.push(format!("it says: {complaint}"));
             if let Some(program) = last_words::missing_program(&complaint, log) {

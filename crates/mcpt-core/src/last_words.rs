@@ -1,8 +1,14 @@
 //! What of a server's log tells why it did not start: the line that says so is often not the last, behind a usage or a trace. Pure.
 
 mod lacks;
+mod usage;
 
-pub(crate) use self::lacks::{Module, missing_module, unreached};
+use std::collections::HashSet;
+
+pub(crate) use self::{
+    lacks::{Module, missing_module, unreached},
+    usage::{is_usage, way_to_serve},
+};
 
 /// Lines of a log that are looked at, the last ones.
 const LOOKED_AT: usize = 120;
@@ -11,18 +17,8 @@ const LONGEST: usize = 300;
 /// Lines behind one about settings that were checked, which say what is wrong with each.
 const DETAILS: usize = 4;
 
-/// Commands and options by which programs that can do more are told to serve MCP, as their usage lists them.
-const WAYS_TO_SERVE: [&str; 9] = [
-    "mcp",
-    "mcp-server",
-    "start-mcp-server",
-    "serve",
-    "server",
-    "start",
-    "stdio",
-    "--mcp",
-    "--stdio",
-];
+/// Most variables that are told.
+const MOST_ASKED_FOR: usize = 6;
 
 /// Words of complaints that do not call themselves errors.
 const COMPLAINTS: [&str; 19] = [
@@ -170,29 +166,26 @@ pub(crate) fn variables(text: &str) -> Vec<String> {
     names
 }
 
-/// The command or option in a usage that has a program serve MCP.
-pub(crate) fn way_to_serve(log: &str) -> Option<&'static str> {
-    let lines = said(log);
-    let listed = |way: &&&str| {
-        let is_it = |line: &&str| {
-            let line = line.trim_start_matches(['│', '|', '•', '*']).trim_start();
-            // In a list there are two spaces between a name and what it is for.
-            let behind = line.strip_prefix(**way);
-            behind.is_some_and(|behind| behind.starts_with("  ") || behind.starts_with('\t'))
-        };
-        lines.iter().any(is_it)
-    };
-    WAYS_TO_SERVE.iter().find(listed).copied()
-}
-
-/// Whether a program has said how it is to be used, which it does when it is not told what to do.
-pub(crate) fn is_usage(log: &str) -> bool {
-    said(log).iter().any(|line| {
+/// The variables that a server says it can be given by its environment, wherever it says so.
+pub(crate) fn asked_for(log: &str) -> Vec<String> {
+    const SAID_SO: [&str; 5] = [
+        "environment variable",
+        "env var",
+        "export ",
+        "please set ",
+        "set the ",
+    ];
+    let mut names: Vec<String> = Vec::new();
+    for line in said(log) {
         let lower = line.to_lowercase();
-        let lower = without_label(&lower);
-        let heading = lower.trim_matches(['╭', '╮', '─', ' ', ':']);
-        lower.starts_with("usage:") || matches!(heading, "usage" | "commands" | "subcommands")
-    })
+        if SAID_SO.iter().any(|words| lower.contains(words)) {
+            names.extend(variables(line));
+        }
+    }
+    let mut seen = HashSet::new();
+    names.retain(|name| seen.insert(name.clone()));
+    names.truncate(MOST_ASKED_FOR);
+    names
 }
 
 /// Whether a Python program misses what version 2 of the MCP library does not have any more.
@@ -222,15 +215,6 @@ fn own_words(line: &str) -> Option<&str> {
         Some(words)
     })?;
     Some(words.strip_prefix("on stdout: ").unwrap_or(words).trim())
-}
-
-/// A line without the number or level that a logger puts before it: `[1234] …`, `[INFO] …`.
-fn without_label(line: &str) -> &str {
-    let label = line.strip_prefix('[').and_then(|rest| rest.split_once(']'));
-    match label {
-        Some((label, rest)) if label.chars().all(char::is_alphanumeric) => rest.trim_start(),
-        _ => line,
-    }
 }
 
 /// `Error: …`, `ValueError: …`, `program: error: …`, `[ERROR] …`.
@@ -425,10 +409,19 @@ mod tests {
     fn what_a_text_names() {
         let names = variables("Set A_KEY or `B2_URL` (A_KEY, HTTP, x_Y, _Z, JSON-RPC)");
         assert_eq!(names, ["A_KEY", "B2_URL"]);
+        let names = asked_for(
+            "Please provide credentials:\n1. Environment variable: set A_KEY to the path\n   export A_KEY=\"/x\"\nB_KEY is old\n",
+        );
+        assert_eq!(names, ["A_KEY"]);
         for (log, expected) in [
             ("Commands:\n  run   Runs\n  mcp   Serve MCP\n", Some("mcp")),
             ("│ stdio      Run in stdio mode.  │\n", Some("stdio")),
             ("Options:\n  --mcp  run as MCP server", Some("--mcp")),
+            (
+                "usage: x [-h] [--port PORT]\n         [{stdio,streamable-http}]\nx: error: Mode is required",
+                Some("stdio"),
+            ),
+            ("usage: x [-h] [--transport {stdio,sse}]\n", None),
             ("mcp is nice\nserver started", None),
         ] {
             assert_eq!(way_to_serve(log), expected, "{log}");
