@@ -163,13 +163,18 @@ impl Store {
     }
 
     /// Removes one of [`Self::unused`], unless somebody has begun to use it or has removed it before. Whether it was removed now.
+    /// `is_used` is asked once nobody can begin: a server may have started from it since the list was made, and the command that
+    /// started it have ended.
     ///
     /// # Errors
     /// When it cannot be removed.
-    pub fn remove(&self, bundle: &Unused) -> io::Result<bool> {
+    pub fn remove(&self, bundle: &Unused, is_used: impl FnOnce(&str) -> bool) -> io::Result<bool> {
         let Some(_alone) = self.alone(&bundle.name)? else {
             return Ok(false);
         };
+        if is_used(&bundle.name) {
+            return Ok(false);
+        }
         let removed = self.remove_folder(bundle)?;
         self.remove_lock(&bundle.name)?;
         Ok(removed)
@@ -265,7 +270,12 @@ impl Store {
 fn name(bundle: &Bundle) -> String {
     let digest = bundle.sha256();
     let digest = digest.get(..DIGITS).unwrap_or(digest);
-    format!("{}-{digest}", bundle.manifest().folder_name())
+    // What is being unpacked is told from a bundle by its name.
+    let own = bundle
+        .manifest()
+        .folder_name()
+        .replace(".partial", "-partial");
+    format!("{own}-{digest}")
 }
 
 /// The name of a bundle, of which this may be one that is being unpacked.

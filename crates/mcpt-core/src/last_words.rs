@@ -190,7 +190,11 @@ pub(crate) fn asked_for(log: &str) -> Vec<String> {
 
 /// Whether a Python program misses what version 2 of the MCP library does not have any more.
 pub(crate) fn wants_older_sdk(log: &str) -> bool {
-    let gone = ["No module named 'mcp.", "from 'mcp"];
+    let gone = [
+        "No module named 'mcp.",
+        "from 'mcp",
+        "AttributeError: 'Server' object has no attribute '",
+    ];
     said(log)
         .iter()
         .any(|line| gone.iter().any(|text| line.contains(text)))
@@ -397,6 +401,10 @@ mod tests {
             ),
             (
                 "ImportError: cannot import name 'FastMCP' from 'mcp.server' (/x.py)",
+                true,
+            ),
+            (
+                "AttributeError: 'Server' object has no attribute 'list_resources'",
                 true,
             ),
             ("ModuleNotFoundError: No module named 'mcpx'", false),

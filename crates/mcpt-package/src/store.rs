@@ -198,14 +198,22 @@ impl Store {
         Ok(unused)
     }
 
-    /// Removes one of [`Self::unused`], unless somebody has begun to use it. Whether it is gone.
+    /// Removes one of [`Self::unused`], unless somebody has begun to use it. Whether it is gone. `is_used` is asked once nobody can
+    /// begin: a server may have started from it since the list was made, and the command that started it have ended.
     ///
     /// # Errors
     /// When it cannot be removed.
-    pub fn remove(&self, tree: &UnusedTree) -> io::Result<bool> {
+    pub fn remove(
+        &self,
+        tree: &UnusedTree,
+        is_used: impl FnOnce(&str) -> bool,
+    ) -> io::Result<bool> {
         let Some(_alone) = self.alone(&tree.name)? else {
             return Ok(false);
         };
+        if is_used(&tree.name) {
+            return Ok(false);
+        }
         let path = self.path.join(&tree.name);
         let removed = if tree.whole {
             // In one step, so that nobody takes what is left of it for a tree.
@@ -397,12 +405,21 @@ mod tests {
         let held = open_lock(&store.path.join("npm-b-1.lock")).unwrap();
         held.lock_shared().unwrap();
         assert_eq!(store.unused(&used).unwrap().len(), 1);
-        assert!(!store.remove(&unused[0]).unwrap(), "somebody uses it");
+        let nobody = |_: &str| false;
+        assert!(
+            !store.remove(&unused[0], nobody).unwrap(),
+            "somebody uses it"
+        );
         drop(held);
+        assert!(
+            !store.remove(&unused[0], |name| name == "npm-b-1").unwrap(),
+            "a server has started from it since"
+        );
+        assert!(store.path.join("npm-b-1").is_dir());
         for tree in &unused {
-            assert!(store.remove(tree).unwrap(), "{tree:?}");
+            assert!(store.remove(tree, nobody).unwrap(), "{tree:?}");
             assert!(
-                !store.remove(tree).unwrap(),
+                !store.remove(tree, nobody).unwrap(),
                 "another command was first: {tree:?}"
             );
         }

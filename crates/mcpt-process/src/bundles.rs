@@ -39,12 +39,14 @@ pub(crate) fn named_in(server: &ServerSpec) -> BTreeSet<String> {
 /// When a folder cannot be read or removed.
 pub(crate) fn clear(state: &StateFolder, dry_run: bool) -> io::Result<Vec<Garbage>> {
     let store = Store::new(folder(state));
-    let Some(used) = used(state) else {
+    let Some(in_use) = used(state) else {
         return Ok(Vec::new());
     };
     let mut garbage = Vec::new();
-    for bundle in store.unused(&used)? {
-        if dry_run || store.remove(&bundle)? {
+    for bundle in store.unused(&in_use)? {
+        // A state that cannot be read any more may name it.
+        let is_used = |name: &str| used(state).is_none_or(|used| used.contains(name));
+        if dry_run || store.remove(&bundle, is_used)? {
             garbage.push(Garbage {
                 reason: if bundle.whole {
                     "no server runs from it".to_owned()

@@ -70,12 +70,14 @@ fn late(package: &Package, options: &DeployOptions, what: &str) -> Failure {
 /// When a folder cannot be read or removed.
 pub(crate) fn clear(state: &StateFolder, dry_run: bool) -> io::Result<Vec<Garbage>> {
     let store = store(state);
-    let Some(used) = used(state) else {
+    let Some(in_use) = used(state) else {
         return Ok(Vec::new());
     };
     let mut garbage = Vec::new();
-    for tree in store.unused(&used)? {
-        if dry_run || store.remove(&tree)? {
+    for tree in store.unused(&in_use)? {
+        // A state that cannot be read any more may name it.
+        let is_used = |name: &str| used(state).is_none_or(|used| used.contains(name));
+        if dry_run || store.remove(&tree, is_used)? {
             garbage.push(Garbage {
                 reason: if tree.whole {
                     "no server runs from it".to_owned()

@@ -90,6 +90,20 @@ fn a_bundle_is_unpacked_once_below_its_folder() {
 }
 
 #[test]
+fn the_name_of_a_bundle_is_none_of_what_is_being_unpacked() {
+    for version in ["1.partial-x", "1.partial"] {
+        let parent = tempfile::tempdir().unwrap();
+        let store = Store::new(parent.path().to_owned());
+        let manifest = MANIFEST_TEXT.replace("1.0", version);
+        let data = archive(&[(MANIFEST, manifest.as_bytes()), ("server/index.js", b"x")]);
+        drop(store.unpack(&read(&data).unwrap()).unwrap());
+        let unused = store.unused(&BTreeSet::new()).unwrap();
+        assert!(matches!(&unused[..], [one] if one.whole), "{unused:?}");
+        assert!(store.remove(&unused[0], |_| false).unwrap());
+    }
+}
+
+#[test]
 fn a_bundle_goes_once_nobody_uses_it() {
     let parent = tempfile::tempdir().unwrap();
     let store = Store::new(parent.path().to_owned());
@@ -115,13 +129,17 @@ fn a_bundle_goes_once_nobody_uses_it() {
         whole: false,
     };
     assert_eq!(unused(&[&name]), std::slice::from_ref(&left));
-    assert!(store.remove(&left).unwrap() && !partial.exists());
+    assert!(store.remove(&left, |_| false).unwrap() && !partial.exists());
     let whole = Unused { name, whole: true };
     assert_eq!(unused(&[]), std::slice::from_ref(&whole));
     let used = store.unpack(&bundle).unwrap();
-    assert!(!store.remove(&whole).unwrap() && place.is_dir());
+    assert!(!store.remove(&whole, |_| false).unwrap() && place.is_dir());
     drop(used);
-    assert!(store.remove(&whole).unwrap() && !place.exists());
+    assert!(
+        !store.remove(&whole, |name| name == whole.name).unwrap() && place.is_dir(),
+        "a server has started from it since"
+    );
+    assert!(store.remove(&whole, |_| false).unwrap() && !place.exists());
     let used = store.unpack(&bundle).unwrap();
     assert!(store.take_back(used).unwrap() && !place.exists());
     let mut names: Vec<_> = fs::read_dir(parent.path())
@@ -147,9 +165,9 @@ fn a_bundle_that_is_gone_already_leaves_no_lock() {
         name: format!("{}.partial-killed", one.name),
         whole: false,
     };
-    assert!(store.remove(one).unwrap());
-    assert!(!store.remove(one).unwrap());
-    assert!(!store.remove(&partial).unwrap());
+    assert!(store.remove(one, |_| false).unwrap());
+    assert!(!store.remove(one, |_| false).unwrap());
+    assert!(!store.remove(&partial, |_| false).unwrap());
     assert_eq!(fs::read_dir(parent.path()).unwrap().count(), 0);
 }
 
@@ -164,7 +182,7 @@ fn a_bundle_that_another_command_found_is_not_taken_back() {
     assert!(!store.take_back(first).unwrap());
     assert!(store.place(&bundle).is_dir());
     let unused = store.unused(&BTreeSet::new()).unwrap();
-    assert!(store.remove(&unused[0]).unwrap());
+    assert!(store.remove(&unused[0], |_| false).unwrap());
     assert_eq!(fs::read_dir(parent.path()).unwrap().count(), 0);
 }
 
