@@ -65,7 +65,7 @@ const OF_OTHERS: &[(&str, &[&str], &str)] = &[
         "uvx's, in a command line as people paste it",
     ),
     (
-        "crates/mcpt-core/src/last_words.rs",
+        "crates/mcpt-core/src/last_words/usage.rs",
         &["--mcp", "--stdio"],
         "of servers that others wrote, as their usages name them",
     ),
