@@ -106,6 +106,12 @@ impl Failure {
                 "a library of the system is not there: {library}; install the package of your distribution that has it"
             ));
         }
+        if last_words::misses_engine(log) {
+            self.why.push(
+                "it works with a container engine and did not find one: start it where the server runs, or name its socket with -e DOCKER_HOST=unix://PATH"
+                    .to_owned(),
+            );
+        }
         if let Some(host) = last_words::unreached(log) {
             self.why.push(format!(
                 "it did not reach {host}: look at its settings, and whether that can be reached from where it runs"
@@ -124,6 +130,8 @@ impl Failure {
                 Module::Python(name) => format!(
                     "it needs the module {name} and does not say so: mcpt deploy -- uvx --with {name} PACKAGE, if its package is called so"
                 ),
+                Module::Native => "a native module of it is not there: its install scripts build or fetch it, if they run and reach what they need"
+                    .to_owned(),
                 Module::Part => "it does not fit what it depends on, in the versions that were resolved: another version of it may, as npm:NAME@VERSION or pypi:NAME==VERSION"
                     .to_owned(),
             });

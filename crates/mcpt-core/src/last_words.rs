@@ -6,7 +6,7 @@ mod usage;
 use std::collections::HashSet;
 
 pub(crate) use self::{
-    lacks::{Module, missing_module, unreached},
+    lacks::{Module, misses_engine, missing_module, unreached},
     usage::{is_usage, way_to_serve},
 };
 
@@ -61,7 +61,7 @@ pub(crate) fn complaint(log: &str, shown: impl Fn(&str) -> String) -> Option<Str
         }
     }
     // Before it is cut: a part of a secret cannot be known as one.
-    let told = shown(&told);
+    let told = shown(told.trim_start_matches(['|', ' ']));
     Some(match told.char_indices().nth(LONGEST) {
         Some((end, _)) => format!("{}…", &told[..end]),
         None => told,

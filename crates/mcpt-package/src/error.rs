@@ -283,10 +283,17 @@ impl Cause {
 impl From<PackageError> for Failure {
     fn from(error: PackageError) -> Self {
         let mut failure = Self::new(error.cause.kind(), error.to_string()).caused_by(&error.cause);
+        let of_npm = error.package.starts_with("npm:");
         failure.hint = match error.doing {
             Doing::InstallInContainer => error.cause.hint_in_container(),
             Doing::LookUp | Doing::Resolve | Doing::Install => error.cause.hint(),
         };
+        if let (Cause::BuildFailed { .. }, true, Some(hint)) =
+            (&error.cause, of_npm, failure.hint.as_mut())
+        {
+            hint.push_str("; a server that does without that part is installed with ");
+            hint.push_str(&CommandOption::NoInstallScripts.to_string());
+        }
         failure
     }
 }

@@ -170,6 +170,19 @@ fn what_packages_and_remotes_become() {
     }
 }
 
+/// Another program than the image's own, as engines are told it.
+#[test]
+fn an_image_may_start_another_program() {
+    let members = json!({"packages": [{"registryType": "oci", "identifier": "r.test/x:1", "transport": {"type": "stdio"},
+        "runtimeArguments": [{"type": "named", "name": "--entrypoint", "value": "python"}],
+        "packageArguments": [{"type": "positional", "value": "-m"}, {"type": "positional", "value": "server"}]}]});
+    let server = server_json::read_value(&document(&members)).unwrap();
+    let recipe = server.offers[0].recipe.as_ref().unwrap();
+    assert_eq!(recipe.entrypoint.as_deref(), Some("python"));
+    assert_eq!(recipe.args.len(), 2);
+    assert!(recipe.notes.is_empty(), "{:?}", recipe.notes);
+}
+
 #[test]
 fn what_is_wrong_with_others() {
     let stdio = json!({"type": "stdio"});

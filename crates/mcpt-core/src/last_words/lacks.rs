@@ -1,9 +1,11 @@
 //! What a server's log says that it did not find outside of itself: a host, a module of its language. Pure.
 
+use std::path::Path;
+
 use super::said;
 
 /// What stands before and behind the name of a host that was not reached.
-const OF_HOSTS: [(&str, &[char]); 11] = [
+const OF_HOSTS: [(&str, &[char]); 12] = [
     ("getaddrinfo ENOTFOUND ", &[' ', '"', '\'', ',', ')']),
     ("getaddrinfo EAI_AGAIN ", &[' ', '"', '\'', ',', ')']),
     ("connect ECONNREFUSED ", &[' ', '"', '\'', ',', ')']),
@@ -14,6 +16,7 @@ const OF_HOSTS: [(&str, &[char]); 11] = [
     ("dial tcp: lookup ", &[' ', ':']),
     ("connection to server at \"", &['"']),
     ("Can't connect to MySQL server on '", &['\'']),
+    ("Couldn't connect to ", &[' ', '(', ',', '\'']),
     ("Temporary failure in name resolution: ", &[' ', '"', '\'']),
 ];
 
@@ -40,6 +43,19 @@ pub(crate) fn unreached(log: &str) -> Option<String> {
     })
 }
 
+/// Whether a server asked for a container engine in vain.
+pub(crate) fn misses_engine(log: &str) -> bool {
+    let asked = [
+        "docker.errors.DockerException: Error while fetching server API version",
+        "Cannot connect to the Docker daemon",
+        "connect ENOENT /var/run/docker.sock",
+        "Cannot connect to Podman",
+    ];
+    said(log)
+        .iter()
+        .any(|line| asked.iter().any(|text| line.contains(text)))
+}
+
 /// A module that a server did not find, as its language names it.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Module {
@@ -47,6 +63,8 @@ pub(crate) enum Module {
     Npm(String),
     /// The same in Python.
     Python(String),
+    /// One in machine code, which the package's installation builds or fetches.
+    Native,
     /// A part of a package that is there, in another version than the server was written for.
     Part,
 }
@@ -59,6 +77,16 @@ pub(crate) fn missing_module(log: &str) -> Option<Module> {
             rest.split(['\'', '"']).next()
         };
         let of_node = quoted("Cannot find module '").or_else(|| quoted("Cannot find package '"));
+        let of_native = [
+            "Could not locate the bindings file",
+            "No native build was found",
+        ];
+        if of_native.iter().any(|part| line.contains(part))
+            || of_node
+                .is_some_and(|name| Path::new(name).extension().is_some_and(|end| end == "node"))
+        {
+            return Some(Module::Native);
+        }
         if let Some(name) = of_node {
             let is_name = |c: char| c.is_ascii_alphanumeric() || "-._@/".contains(c);
             let scopes = usize::from(name.starts_with('@'));
@@ -124,10 +152,31 @@ mod tests {
                 "psycopg2.OperationalError: connection to server at \"db.test\" (1.2.3.4), port 9 failed: Connection refused",
                 Some("db.test"),
             ),
+            (
+                "Failed to connect to Neo4j: Couldn't connect to localhost:7687 (resolved to ('127.0.0.1:7687',)):",
+                Some("localhost:7687"),
+            ),
             ("getaddrinfo ENOTFOUND \n", None),
             ("dial tcp is a function of Go: see there", None),
         ] {
             assert_eq!(unreached(log).as_deref(), expected, "{log}");
+        }
+    }
+
+    #[test]
+    fn an_engine_that_is_not_there() {
+        for (log, expected) in [
+            (
+                "  | docker.errors.DockerException: Error while fetching server API version: ('Connection aborted.')",
+                true,
+            ),
+            (
+                "failed: Cannot connect to the Docker daemon at unix:///var/run/docker.sock.",
+                true,
+            ),
+            ("docker is nice", false),
+        ] {
+            assert_eq!(misses_engine(log), expected, "{log}");
         }
     }
 
@@ -143,6 +192,14 @@ mod tests {
             (
                 "Fatal error in main(): Cannot find module '/s/node_modules/@m/sdk/dist/mcp' imported from /s/x.js",
                 Some(Module::Part),
+            ),
+            (
+                "Error: Cannot find module '../build/Release/keytar.node'",
+                Some(Module::Native),
+            ),
+            (
+                "Error: No native build was found for platform=linux arch=x64",
+                Some(Module::Native),
             ),
             (
                 "ModuleNotFoundError: No module named 'yaml'\n",

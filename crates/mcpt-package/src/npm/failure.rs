@@ -97,16 +97,65 @@ fn first_line(text: &str) -> Option<String> {
     Some(line.to_owned())
 }
 
-/// What the program of a package said last, without npm's marks.
+/// What the programs of a package say of where they run and of what they do, which is not why they fail.
+const SURROUNDINGS: [&str; 14] = [
+    "complete log of this run",
+    "gyp info ",
+    "gyp ERR! cwd ",
+    "gyp ERR! node -v ",
+    "gyp ERR! node-gyp -v ",
+    "gyp ERR! $npm_package",
+    "gyp ERR! not ok",
+    "gyp ERR! System ",
+    "gyp ERR! command ",
+    "gyp ERR! stack at ",
+    "gyp ERR! UNCAUGHT",
+    "npm warn ",
+    "DeprecationWarning",
+    "--trace-deprecation",
+];
+
+/// Words of lines that say why something fails.
+const TELLING: [&str; 11] = [
+    "error",
+    "not found",
+    "enotfound",
+    "eai_again",
+    "no such",
+    "cannot",
+    "can't",
+    "could not",
+    "failed",
+    "missing",
+    "find python",
+];
+
+/// Why the program of a package failed, as it says itself, with the name of the package that it belongs to.
 fn last_words(stderr: &str, summary: &str) -> String {
     const MOST: usize = 6;
     let lines: Vec<&str> = summary
         .lines()
         .chain(stderr.lines())
         .map(|line| line.trim_start_matches("npm error").trim())
-        .filter(|line| !line.is_empty() && !line.contains("complete log of this run"))
+        .filter(|line| !line.is_empty() && !SURROUNDINGS.iter().any(|part| line.contains(part)))
         .collect();
-    lines[lines.len().saturating_sub(MOST)..].join("; ")
+    let of = lines.iter().find_map(|line| {
+        let (_, name) = line.strip_prefix("path ")?.rsplit_once("node_modules/")?;
+        Some(format!("of {name}: "))
+    });
+    let tells = |line: &&&str| {
+        let lower = line.to_lowercase();
+        TELLING.iter().any(|word| lower.contains(word))
+    };
+    // node-gyp says much after the line that matters.
+    let of_gyp = lines.len() > MOST && lines.iter().any(|line| line.starts_with("gyp "));
+    let told: Vec<&str> = if of_gyp {
+        lines.iter().filter(tells).copied().collect()
+    } else {
+        lines
+    };
+    let last = told[told.len().saturating_sub(MOST)..].join("; ");
+    of.unwrap_or_default() + &last
 }
 
 #[cfg(test)]
@@ -162,6 +211,36 @@ mod tests {
         assert!(
             detail.ends_with("node-gyp rebuild; gyp ERR! find Python"),
             "{detail}"
+        );
+    }
+
+    /// What node-gyp ends with is where it ran; why it failed stands before that.
+    #[test]
+    fn a_module_that_cannot_be_built_says_what_it_misses() {
+        let script = of(
+            r#"{"error": {"code": 1, "summary": "command failed", "detail": ""}}"#,
+            "npm error code 1\n\
+             npm error path /store/x.partial-1/node_modules/keytar\n\
+             npm error command failed\n\
+             npm error command sh -c prebuild-install || npm run build\n\
+             npm error > node-gyp rebuild\n\
+             npm error prebuild-install warn install getaddrinfo ENOTFOUND files.test\n\
+             npm error gyp info using node-gyp@12.4.0\n\
+             npm error gyp info spawn args '-f',\n\
+             npm error Package libsecret-1 was not found in the pkg-config search path.\n\
+             npm error gyp ERR! configure error\n\
+             npm error gyp ERR! stack at ChildProcess.<anonymous> (/x/configure.js:317:18)\n\
+             npm error gyp ERR! cwd /store/x.partial-1/node_modules/keytar\n\
+             npm error gyp ERR! node -v v24.19.0\n\
+             npm error gyp ERR! not ok\n\
+             npm error A complete log of this run can be found in: /l\n",
+        );
+        assert_eq!(
+            script.to_string(),
+            "a part of it cannot be built here: of keytar: command failed; command failed; \
+             prebuild-install warn install getaddrinfo ENOTFOUND files.test; \
+             Package libsecret-1 was not found in the pkg-config search path.; \
+             gyp ERR! configure error"
         );
     }
 }

@@ -168,6 +168,10 @@ pub(super) fn apply(
                 }
             }
             "--mount" => mount(recipe, settings, &value),
+            "--entrypoint" => {
+                let default = |name: &str| settings.all.get(name)?.default.as_deref();
+                recipe.entrypoint = decoded(&value).fill(default).ok();
+            }
             "-p" | "--publish" | "--name" | "--pull" => {}
             _ => left.push(name),
         }
