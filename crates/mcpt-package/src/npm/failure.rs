@@ -138,6 +138,8 @@ fn last_words(stderr: &str, summary: &str) -> String {
         .chain(stderr.lines())
         .map(|line| line.trim_start_matches("npm error").trim())
         .filter(|line| !line.is_empty() && !SURROUNDINGS.iter().any(|part| line.contains(part)))
+        // Where in its code a script was, and who ran it.
+        .filter(|line| !line.starts_with("at ") && !line.starts_with("Node.js v"))
         .collect();
     let of = lines.iter().find_map(|line| {
         let (_, name) = line.strip_prefix("path ")?.rsplit_once("node_modules/")?;
@@ -211,6 +213,25 @@ mod tests {
         assert!(
             detail.ends_with("node-gyp rebuild; gyp ERR! find Python"),
             "{detail}"
+        );
+    }
+
+    #[test]
+    fn a_script_that_throws_says_why() {
+        let script = of(
+            r#"{"error": {"code": 1, "summary": "command failed", "detail": ""}}"#,
+            "npm error path /s/node_modules/playwright\n\
+             npm error Failed to install browsers\n\
+             npm error Error: Failed to download Chromium\n\
+             npm error     at Registry._downloadExecutable (/s/index.js:1161:13)\n\
+             npm error     at async Registry.install (/s/index.js:1054:9)\n\
+             npm error\n\
+             npm error Node.js v24.19.0\n",
+        );
+        let said = script.to_string();
+        assert!(
+            said.ends_with("Error: Failed to download Chromium"),
+            "{said}"
         );
     }
 
