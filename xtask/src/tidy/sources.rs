@@ -156,6 +156,7 @@ const OF_OTHERS: &[(&str, &[&str], &str)] = &[
             "--env",
             "--init",
             "--interactive",
+            "--entrypoint",
             "--mount",
             "--name",
             "--privileged",

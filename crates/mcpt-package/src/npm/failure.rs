@@ -112,7 +112,7 @@ const SURROUNDINGS: [&str; 14] = [
     "gyp ERR! UNCAUGHT",
     "npm warn ",
     "DeprecationWarning",
-    "--trace-deprecation",
+    "trace-deprecation ...`",
 ];
 
 /// Words of lines that say why something fails.
