@@ -4,10 +4,12 @@ use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, FileType, FileTypeExt, Metadata, MetadataExt, OpenOptions, OpenOptionsExt};
 
+use crate::checkout::Checkout;
 use crate::{Error, links};
 
 /// An open folder. Paths are relative to it, with `/` between their parts.
@@ -16,8 +18,10 @@ pub struct Folder {
     dir: Dir,
     /// As the user named it, for messages.
     path: PathBuf,
-    /// A folder around it in which links may lead, and where that really is.
-    around: Option<(Dir, PathBuf)>,
+    /// Whether links may lead further, within the checkout.
+    is_part_of_checkout: bool,
+    /// The checkout that it is a part of, once it has been looked for.
+    checkout: OnceLock<Option<Checkout>>,
 }
 
 /// What a path leads to, links within the folder followed.
@@ -41,23 +45,20 @@ impl Folder {
         Ok(Self {
             dir,
             path: path.to_owned(),
-            around: None,
+            is_part_of_checkout: false,
+            checkout: OnceLock::new(),
         })
     }
 
-    /// Opens a folder as [`open`](Self::open) does, whose links may also lead to what is in the git checkout that it is a part of.
+    /// Opens a folder as [`open`](Self::open) does, whose links may also lead to what is in the git checkout that it is a part of:
+    /// those that are under version control there, and to what is not git's own.
     ///
     /// # Errors
-    /// As [`open`](Self::open), of both.
+    /// As [`open`](Self::open).
     pub fn open_in_checkout(path: &Path) -> Result<Self, Error> {
-        let folder = Self::open(path)?;
-        let Some(root) = links::checkout(path) else {
-            return Ok(folder);
-        };
-        let dir = Dir::open_ambient_dir(&root, ambient_authority()).map_err(in_path(&root))?;
         Ok(Self {
-            around: Some((dir, root)),
-            ..folder
+            is_part_of_checkout: true,
+            ..Self::open(path)?
         })
     }
 
@@ -80,12 +81,7 @@ impl Folder {
     /// # Errors
     /// When it cannot be listed, leads out of the folder, or holds more than `most` names.
     pub fn names(&self, below: &Path, most: usize) -> Result<Vec<OsString>, Error> {
-        let here = if below.as_os_str().is_empty() {
-            Path::new(".")
-        } else {
-            below
-        };
-        let entries = self.beneath(here, |dir, below| dir.read_dir(below))?;
+        let entries = self.beneath(or_here(below), |dir, below| dir.read_dir(below))?;
         let mut names = Vec::new();
         for entry in entries {
             let entry = entry.map_err(in_path(&self.path.join(below)))?;
@@ -146,19 +142,14 @@ impl Folder {
         }
         let target = fs::canonicalize(&path).ok();
         let own = fs::canonicalize(&self.path).ok();
-        let own = own.as_deref().map(|root| (&self.dir, root));
-        let around = self.around.as_ref();
-        let around = around.map(|(dir, root)| (dir, root.as_path()));
-        for (dir, root) in own.into_iter().chain(around) {
-            if let Some(target) = &target
-                && let Ok(within) = target.strip_prefix(root)
+        if let (Some(target), Some(own)) = (&target, &own) {
+            if let Ok(within) = target.strip_prefix(own) {
+                return act(&self.dir, or_here(within)).map_err(in_path(&path));
+            }
+            if let Some(checkout) = self.checkout(own)
+                && let Some((dir, within)) = checkout.place(&own.join(below), target)
             {
-                let within = if within.as_os_str().is_empty() {
-                    Path::new(".")
-                } else {
-                    within
-                };
-                return act(dir, within).map_err(in_path(&path));
+                return act(dir, or_here(&within)).map_err(in_path(&path));
             }
         }
         Err(Error::LeadsOut {
@@ -166,6 +157,26 @@ impl Folder {
             folder: self.path.clone(),
             target,
         })
+    }
+
+    fn checkout(&self, own: &Path) -> Option<&Checkout> {
+        let find = || {
+            if self.is_part_of_checkout {
+                Checkout::of(own)
+            } else {
+                None
+            }
+        };
+        self.checkout.get_or_init(find).as_ref()
+    }
+}
+
+/// A path that is not empty.
+fn or_here(path: &Path) -> &Path {
+    if path.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        path
     }
 }
 

@@ -4,8 +4,10 @@
 //! folder is being read: the kernel resolves each path beneath the opened folder. Only regular files are read, and no more of
 //! them than the caller allows, so that neither a FIFO nor an endless device holds anybody up.
 
+mod checkout;
 mod error;
 mod folder;
+mod index;
 mod links;
 mod named;
 

@@ -6,23 +6,19 @@ use std::path::{Component, Path, PathBuf};
 /// The most links on the way to one place.
 const MOST_LINKS: usize = 40;
 
-/// The git checkout that a folder is a part of: whoever wrote the folder wrote all of it. The home folder, and what is around it,
-/// is none, also where somebody keeps his settings in git.
-pub(crate) fn checkout(folder: &Path) -> Option<PathBuf> {
-    let folder = fs::canonicalize(folder).ok()?;
-    let root = folder.ancestors().find(|at| at.join(".git").exists())?;
-    let home = std::env::home_dir().and_then(|home| fs::canonicalize(home).ok());
-    let is_of_user = home.is_some_and(|home| home.starts_with(root));
-    (!is_of_user).then(|| root.to_owned())
+/// What lies on the way that a path goes.
+#[derive(Debug, Default)]
+pub(crate) struct Way {
+    /// The links on it, each where it really is.
+    pub(crate) links: Vec<PathBuf>,
+    /// Where it ends when it leads nowhere.
+    pub(crate) missing: Option<PathBuf>,
 }
 
-/// What is missing on the way of a link, as the links on it are written; `None` when the path is no link, or leads somewhere.
+/// Goes the way of a path from the root on, as the links on it are written; `None` when there are too many of them.
 /// Nothing is opened.
-pub(crate) fn missing(path: &Path) -> Option<PathBuf> {
-    if !fs::symlink_metadata(path).ok()?.is_symlink() {
-        return None;
-    }
-    let mut links = 0;
+pub(crate) fn walk(path: &Path) -> Option<Way> {
+    let mut way = Way::default();
     let mut done = PathBuf::new();
     // The parts that are still to be walked, the next one last.
     let mut left: Vec<PathBuf> = parts(path);
@@ -33,19 +29,28 @@ pub(crate) fn missing(path: &Path) -> Option<PathBuf> {
         }
         done.push(&part);
         let Ok(found) = fs::symlink_metadata(&done) else {
-            return Some(done);
+            way.missing = Some(done);
+            return Some(way);
         };
         if found.is_symlink() {
-            links += 1;
-            if links > MOST_LINKS {
+            let target = fs::read_link(&done).ok()?;
+            let folder = done.parent().map(Path::to_owned).unwrap_or_default();
+            way.links.push(std::mem::replace(&mut done, folder));
+            if way.links.len() > MOST_LINKS {
                 return None;
             }
-            let target = fs::read_link(&done).ok()?;
-            done.pop();
             left.extend(parts(&target));
         }
     }
-    None
+    Some(way)
+}
+
+/// What is missing on the way of a link; `None` when the path is no link, or leads somewhere.
+pub(crate) fn missing(path: &Path) -> Option<PathBuf> {
+    if !fs::symlink_metadata(path).ok()?.is_symlink() {
+        return None;
+    }
+    walk(path)?.missing
 }
 
 /// The parts of a path, the last one first.

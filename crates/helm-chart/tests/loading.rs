@@ -263,37 +263,87 @@ fn nothing_outside_the_folder_is_read() {
     }
 }
 
-/// Charts of one repository share files; what leads out of it does so also by way of another link.
+/// A git index (version 2) that has these links under version control.
+fn index_of_links(links: &[&str]) -> Vec<u8> {
+    let mut index = b"DIRC\0\0\0\x02".to_vec();
+    index.extend(u32::try_from(links.len()).unwrap().to_be_bytes());
+    for link in links {
+        let mut entry = vec![0; 62];
+        entry[24..28].copy_from_slice(&0o120_000_u32.to_be_bytes());
+        entry[61] = u8::try_from(link.len()).unwrap();
+        entry.extend(link.as_bytes());
+        entry.resize(entry.len() + 8 - entry.len() % 8, 0);
+        index.extend(entry);
+    }
+    index
+}
+
+/// Charts of one repository share files: links that git knows lead to them, also by way of another link. A chart that somebody
+/// else's archive has left in a checkout has no such links, and nobody's lead to what git keeps for itself.
 #[test]
-fn links_within_a_checkout_are_followed() {
-    use std::os::unix::fs::symlink;
+fn links_of_a_checkout_are_followed_within_it() {
+    use std::os::unix::fs::{PermissionsExt, symlink};
     let place = tempfile::tempdir().unwrap();
-    let chart = |name: &str| {
-        let folder = place.path().join("checkout/charts").join(name);
-        write(&folder, &[("Chart.yaml", CHART_YAML)]);
-        folder
-    };
+    let checkout = place.path().join("checkout");
     write(
         place.path(),
         &[
             ("secret", "x"),
             ("checkout/LICENSE", "l"),
             ("checkout/crds/a.yaml", "a"),
+            ("checkout/.git/config", "token"),
         ],
     );
-    symlink("../secret", place.path().join("checkout/away")).unwrap();
-    fs::create_dir(place.path().join("checkout/.git")).unwrap();
-    let good = chart("good");
-    symlink("../../LICENSE", good.join("LICENSE")).unwrap();
-    symlink("../../crds", good.join("crds")).unwrap();
+    symlink("../secret", checkout.join("away")).unwrap();
+    symlink("LICENSE", checkout.join("COPYING")).unwrap();
+    let mut known = vec!["away".to_owned(), "COPYING".to_owned()];
+    let mut chart = |name: &str, links: &[(&str, &str)], git_knows: bool| {
+        let folder = checkout.join("charts").join(name);
+        write(&folder, &[("Chart.yaml", CHART_YAML)]);
+        for (link, target) in links {
+            symlink(target, folder.join(link)).unwrap();
+            if git_knows {
+                known.push(format!("charts/{name}/{link}"));
+            }
+        }
+        folder
+    };
+    let good = [
+        ("LICENSE", "../../LICENSE"),
+        ("COPYING", "../../COPYING"),
+        ("crds", "../../crds"),
+    ];
+    let good = chart("good", &good, true);
+    let bad = [
+        ("outer", "../../../secret", true),
+        ("twice", "../../away", true),
+        ("unknown", "../../LICENSE", false),
+        ("own", "../../.git/config", true),
+        ("own-folder", "../../.git", true),
+    ]
+    .map(|(name, target, known)| chart(name, &[("file", target)], known));
+    let planted = chart("planted", &[("file", "../../LICENSE")], true);
+    fs::create_dir(planted.join(".git")).unwrap();
+    fs::write(planted.join(".git/index"), index_of_links(&["file"])).unwrap();
+    let named = chart("named", &[("file", "../../LICENSE")], true);
+    fs::write(named.join(".git"), "gitdir: ../../.git\n").unwrap();
+
+    let refused = |folder: &Path| {
+        let error = Chart::from_dir(folder).unwrap_err().to_string();
+        assert!(error.contains(": a link leads out of "), "{error}");
+    };
+    refused(&good);
+    let known: Vec<&str> = known.iter().map(String::as_str).collect();
+    fs::write(checkout.join(".git/index"), index_of_links(&known)).unwrap();
     let loaded = Chart::from_dir(&good).unwrap();
-    assert_eq!(names(&loaded.files), ["LICENSE", "crds/a.yaml"]);
-    for (name, target) in [("outer", "../../../secret"), ("twice", "../../away")] {
-        let bad = chart(name);
-        symlink(target, bad.join("file")).unwrap();
-        let error = Chart::from_dir(&bad).unwrap_err().to_string();
-        assert!(error.contains("/file: a link leads out of "), "{error}");
+    assert_eq!(names(&loaded.files), ["COPYING", "LICENSE", "crds/a.yaml"]);
+    for folder in &bad {
+        refused(folder);
     }
+    refused(&planted);
+    refused(&named);
+    fs::set_permissions(&checkout, fs::Permissions::from_mode(0o777)).unwrap();
+    refused(&good);
 }
 
 /// In Helm's words, also of what is ignored.
