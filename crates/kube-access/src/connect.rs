@@ -8,7 +8,7 @@ use kube::Client;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::{
-    Cluster, Error, Result, ServerVersion,
+    Cluster, Error, Overrides, Result, ServerVersion,
     bearer::PluginToken,
     context::Access,
     kubeconfig::{self, KubeconfigError, Surroundings},
@@ -24,7 +24,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const FIRST_ANSWER: Duration = Duration::from_secs(8);
 
 /// Which cluster.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub struct ConnectOptions {
     /// Kubeconfig file; `None` means `KUBECONFIG`, then `~/.kube/config`, then the account of the pod.
     pub kubeconfig: Option<PathBuf>,
@@ -32,6 +32,8 @@ pub struct ConnectOptions {
     pub context: Option<String>,
     /// How the program calls itself towards the API server: `mcpt/0.1.0`.
     pub user_agent: Option<HeaderValue>,
+    /// What counts before what a kubeconfig says.
+    pub overrides: Overrides,
 }
 
 /// A cluster that was found but not spoken to yet.
@@ -57,11 +59,14 @@ impl fmt::Debug for Target {
 /// a configuration that cannot be used is one.
 #[must_use]
 pub fn is_configured(options: &ConnectOptions) -> bool {
-    if options.kubeconfig.is_some() || options.context.is_some() {
+    if options.kubeconfig.is_some()
+        || options.context.is_some()
+        || options.overrides.server.is_some()
+    {
         return true;
     }
     !matches!(
-        kubeconfig::find(None, None, &Surroundings::read()),
+        kubeconfig::find(options, &Surroundings::read()),
         Err(KubeconfigError::Absent { .. }
             | KubeconfigError::NamedAbsent { .. }
             | KubeconfigError::NoCurrentContext { .. })
@@ -73,11 +78,7 @@ pub fn is_configured(options: &ConnectOptions) -> bool {
 /// # Errors
 /// [`Error::Kubeconfig`] when what is named is not there or not usable.
 pub fn namespace_of_context(options: &ConnectOptions) -> Result<Option<String>> {
-    let found = kubeconfig::find(
-        options.kubeconfig.as_deref(),
-        options.context.as_deref(),
-        &Surroundings::read(),
-    )?;
+    let found = kubeconfig::find(options, &Surroundings::read())?;
     Ok(found.namespace)
 }
 
@@ -90,11 +91,7 @@ impl Target {
         // A second installation of the same provider is refused, and is no error.
         let _already_there = rustls::crypto::aws_lc_rs::default_provider().install_default();
 
-        let found = kubeconfig::find(
-            options.kubeconfig.as_deref(),
-            options.context.as_deref(),
-            &Surroundings::read(),
-        )?;
+        let found = kubeconfig::find(options, &Surroundings::read())?;
         let Access { mut config, token } = found.access;
         config.connect_timeout = Some(CONNECT_TIMEOUT);
         if let Some(name) = &options.user_agent {

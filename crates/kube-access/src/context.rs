@@ -14,6 +14,7 @@ use rustls::pki_types::{CertificateDer, pem::PemObject};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::{
+    Overrides,
     proxy::{self, ProxyError, ProxyVariables},
     token::{TokenError, TokenFile},
 };
@@ -85,18 +86,25 @@ pub enum ContextError {
 pub(crate) fn access(
     kubeconfig: &Kubeconfig,
     context: &Context,
+    overrides: &Overrides,
     proxies: &ProxyVariables,
 ) -> Result<Access, ContextError> {
     let mut clusters = kubeconfig.clusters.iter();
     let cluster = clusters.find(|named| named.name == context.cluster);
     let cluster = cluster.and_then(|named| named.cluster.clone());
-    let cluster = cluster.ok_or_else(|| ContextError::NoCluster(context.cluster.clone()))?;
+    let mut cluster = match cluster {
+        Some(cluster) => cluster,
+        None if overrides.server.is_some() => Cluster::default(),
+        None => return Err(ContextError::NoCluster(context.cluster.clone())),
+    };
+    overrides.over_cluster(&mut cluster);
     let user = context.user.as_ref().and_then(|user| {
         let mut users = kubeconfig.auth_infos.iter();
         users.find(|named| named.name == *user)?.auth_info.clone()
     });
     // As kubectl does it, no user and one that is not there are nobody.
     let mut user = user.unwrap_or_default();
+    overrides.over_user(&mut user);
     let server = cluster.server.as_deref();
     let server = server.ok_or_else(|| ContextError::NoServer(context.cluster.clone()))?;
     let url = url(server)?;
@@ -123,6 +131,23 @@ pub(crate) fn access(
     config.tls_server_name = cluster.tls_server_name;
     config.auth_info = user;
     Ok(Access { config, token })
+}
+
+/// How the API server's certificate is judged, for a configuration that no kubeconfig says.
+///
+/// # Errors
+/// When the authority's file cannot be read, or has no certificate.
+pub(crate) fn judge_anew(config: &mut Config, overrides: &Overrides) -> Result<(), ContextError> {
+    if overrides.insecure || overrides.authority.is_some() {
+        let mut cluster = Cluster::default();
+        overrides.over_cluster(&mut cluster);
+        config.root_cert = authority(&cluster)?;
+        config.accept_invalid_certs = overrides.insecure;
+    }
+    if let Some(name) = &overrides.tls_server_name {
+        config.tls_server_name = Some(name.clone());
+    }
+    Ok(())
 }
 
 /// An address without a scheme is one, too; kubectl takes plain HTTP for meant, whatever else is said of the cluster.
@@ -219,7 +244,12 @@ mod tests {
             user: Some("u".to_owned()),
             ..Context::default()
         };
-        access(&kubeconfig, &context, &ProxyVariables::default())
+        access(
+            &kubeconfig,
+            &context,
+            &Overrides::default(),
+            &ProxyVariables::default(),
+        )
     }
 
     #[test]

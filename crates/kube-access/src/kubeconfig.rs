@@ -8,11 +8,11 @@ use std::{
 
 use kube::{
     Config,
-    config::{Kubeconfig, KubeconfigError as ReadError, NamedAuthInfo, NamedCluster},
+    config::{Context, Kubeconfig, KubeconfigError as ReadError, NamedAuthInfo, NamedCluster},
 };
 
 use crate::{
-    ErrorKind, chain,
+    ConnectOptions, ErrorKind, Overrides, chain,
     context::{self, Access},
     proxy::ProxyVariables,
     token::TokenFile,
@@ -135,12 +135,11 @@ pub(crate) struct Found {
 /// Finds the configuration as kubectl does: an explicit file, else the files of `KUBECONFIG`, else `~/.kube/config`, else
 /// the account of the pod.
 pub(crate) fn find(
-    explicit: Option<&Path>,
-    context: Option<&str>,
+    options: &ConnectOptions,
     surroundings: &Surroundings,
 ) -> Result<Found, KubeconfigError> {
-    let files = match (explicit, &surroundings.kubeconfig) {
-        (Some(file), _) => Files::Named(vec![file.to_owned()]),
+    let files = match (&options.kubeconfig, &surroundings.kubeconfig) {
+        (Some(file), _) => Files::Named(vec![file.clone()]),
         (None, Some(list)) => Files::Named(
             std::env::split_paths(list)
                 .filter(|path| !path.as_os_str().is_empty())
@@ -149,8 +148,11 @@ pub(crate) fn find(
         (None, None) => Files::Default(surroundings.home.as_ref().map(|h| h.join(".kube/config"))),
     };
     match files.read()? {
-        Some(kubeconfig) => from_kubeconfig(&kubeconfig, context, &surroundings.proxies),
-        None if surroundings.in_cluster => of_pod(&surroundings.proxies),
+        Some(kubeconfig) => from_kubeconfig(&kubeconfig, options, &surroundings.proxies),
+        None if options.overrides.server.is_some() => {
+            from_kubeconfig(&Kubeconfig::default(), options, &surroundings.proxies)
+        }
+        None if surroundings.in_cluster => of_pod(&options.overrides, &surroundings.proxies),
         None => Err(KubeconfigError::Absent {
             looked: files.absent(),
         }),
@@ -158,12 +160,15 @@ pub(crate) fn find(
 }
 
 /// The account of the pod that this process runs in.
-fn of_pod(proxies: &ProxyVariables) -> Result<Found, KubeconfigError> {
+fn of_pod(overrides: &Overrides, proxies: &ProxyVariables) -> Result<Found, KubeconfigError> {
     let unusable = |error: &dyn std::error::Error| KubeconfigError::ServiceAccount(chain(error));
     let mut config = Config::incluster().map_err(|error| unusable(&error))?;
     let namespace = Some(config.default_namespace.clone());
     let proxy = proxies.of(&config.cluster_url);
     config.proxy_url = proxy.map_err(|error| unusable(&error))?;
+    let judged = context::judge_anew(&mut config, overrides);
+    judged.map_err(|error| unusable(&error))?;
+    overrides.over_user(&mut config.auth_info);
     let file = config.auth_info.token_file.take();
     let token = file.map(|file| TokenFile::open(file.into())).transpose();
     let token = token.map_err(|error| unusable(&error))?;
@@ -267,7 +272,7 @@ fn forget_empty(kubeconfig: &mut Kubeconfig, path: &Path) {
 
 fn from_kubeconfig(
     kubeconfig: &Kubeconfig,
-    context: Option<&str>,
+    options: &ConnectOptions,
     proxies: &ProxyVariables,
 ) -> Result<Found, KubeconfigError> {
     let known = || {
@@ -276,21 +281,24 @@ fn from_kubeconfig(
         names
     };
     let current = kubeconfig.current_context.as_deref();
-    let Some(name) = context.or(current) else {
-        return Err(KubeconfigError::NoCurrentContext { known: known() });
+    let name = options.context.as_deref().or(current);
+    let named = kubeconfig.contexts.iter();
+    let named = name.and_then(|name| named.clone().find(|c| c.name == name));
+    let chosen = match (name, named) {
+        (_, Some(named)) => named.context.clone().unwrap_or_default(),
+        (Some(name), None) => {
+            return Err(KubeconfigError::UnknownContext {
+                name: name.to_owned(),
+                known: known(),
+            });
+        }
+        (None, None) if options.overrides.server.is_some() => Context::default(),
+        (None, None) => return Err(KubeconfigError::NoCurrentContext { known: known() }),
     };
-    let named = kubeconfig.contexts.iter().find(|c| c.name == name);
-    let Some(named) = named else {
-        return Err(KubeconfigError::UnknownContext {
-            name: name.to_owned(),
-            known: known(),
-        });
-    };
-    let chosen = named.context.clone().unwrap_or_default();
     let namespace = chosen.namespace.clone().filter(|n| !n.is_empty());
-    let access = context::access(kubeconfig, &chosen, proxies);
+    let access = context::access(kubeconfig, &chosen, &options.overrides, proxies);
     let access = access.map_err(|source| KubeconfigError::Context {
-        name: name.to_owned(),
+        name: name.unwrap_or_default().to_owned(),
         source,
     })?;
     Ok(Found { access, namespace })
@@ -298,6 +306,8 @@ fn from_kubeconfig(
 
 #[cfg(test)]
 mod tests {
+    use secrecy::ExposeSecret as _;
+
     use super::*;
 
     const GOOD: &str = "apiVersion: v1
@@ -321,12 +331,59 @@ users:
         }
     }
 
+    fn options(kubeconfig: Option<&Path>, context: Option<&str>) -> ConnectOptions {
+        ConnectOptions {
+            kubeconfig: kubeconfig.map(Path::to_owned),
+            context: context.map(str::to_owned),
+            ..ConnectOptions::default()
+        }
+    }
+
+    /// As kubectl lays its flags over a kubeconfig, which none is needed with a server.
+    #[test]
+    fn what_is_said_beside_a_kubeconfig_counts_before_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("k");
+        std::fs::write(&file, GOOD).unwrap();
+        let nowhere = surroundings(folder.path(), None);
+        let overrides = Overrides {
+            server: Some("https://other:7".to_owned()),
+            insecure: true,
+            tls_server_name: Some("name".to_owned()),
+            token: Some("of-the-flag".into()),
+            user: Some("somebody".to_owned()),
+            groups: vec!["some".to_owned(), "more".to_owned()],
+            ..Overrides::default()
+        };
+        for kubeconfig in [None, Some(file.as_path())] {
+            let mut options = options(kubeconfig, None);
+            options.overrides = overrides.clone();
+            let config = find(&options, &nowhere).unwrap().access.config;
+            assert_eq!(config.cluster_url, "https://other:7");
+            assert!(config.accept_invalid_certs);
+            assert_eq!(config.tls_server_name.as_deref(), Some("name"));
+            let user = config.auth_info;
+            assert_eq!(user.token.unwrap().expose_secret(), "of-the-flag");
+            assert_eq!(user.impersonate.as_deref(), Some("somebody"));
+            assert_eq!(user.impersonate_groups.unwrap(), ["some", "more"]);
+        }
+        let mut options = options(Some(&file), Some("two"));
+        options.overrides.token = Some("of-the-flag".into());
+        let config = find(&options, &nowhere).unwrap().access.config;
+        assert_eq!(config.cluster_url, "https://127.0.0.1:1");
+        assert!(!config.accept_invalid_certs);
+        assert!(!format!("{options:?}").contains("of-the-flag"));
+        options.overrides.authority = Some("/nowhere/ca".into());
+        let error = find(&options, &nowhere).unwrap_err().to_string();
+        assert!(error.contains("cannot read /nowhere/ca"), "{error}");
+    }
+
     fn refused(
         explicit: Option<&Path>,
         context: Option<&str>,
         s: &Surroundings,
     ) -> (ErrorKind, String) {
-        let error = find(explicit, context, s).unwrap_err();
+        let error = find(&options(explicit, context), s).unwrap_err();
         (error.kind(), error.to_string())
     }
 
@@ -361,7 +418,7 @@ users:
             ),
             (None, None, surroundings(&home, None), Some("teams")),
         ] {
-            let found = find(explicit, context, &s).unwrap();
+            let found = find(&options(explicit, context), &s).unwrap();
             assert_eq!(found.namespace.as_deref(), namespace);
             assert_eq!(found.access.config.cluster_url, "https://127.0.0.1:1");
         }
@@ -440,7 +497,11 @@ users: [{name: u, user: {client-certificate: '', client-key: '', tokenFile: '', 
 ",
         );
         let list = format!("{}:{}", unset.display(), empties.display());
-        let found = find(None, None, &surroundings(folder.path(), Some(&list))).unwrap();
+        let found = find(
+            &options(None, None),
+            &surroundings(folder.path(), Some(&list)),
+        )
+        .unwrap();
         assert_eq!(found.namespace, None);
         let config = found.access.config;
         assert_eq!(config.root_cert, None);

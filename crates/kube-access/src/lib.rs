@@ -24,6 +24,7 @@ mod explain;
 pub mod forward;
 mod kinds;
 mod kubeconfig;
+mod overrides;
 mod own_authority;
 mod plugin;
 mod pod;
@@ -43,6 +44,7 @@ pub use self::{
     explain::{ErrorKind, Explanation},
     kinds::{Kind, Kinds, is_cluster_wide, is_unknown},
     kubeconfig::{KubeconfigError, Surroundings},
+    overrides::Overrides,
     plugin::{AnswerFault, PluginError},
     pod::is_ready,
     progress::{Progress, Silent},

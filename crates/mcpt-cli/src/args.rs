@@ -5,6 +5,7 @@ use std::{ffi::OsString, path::PathBuf};
 use clap::{
     ArgAction, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum,
 };
+use kube_access::Overrides;
 use mcpt_core::{BackendName, Namespace};
 
 use crate::{backends::Backends, commands};
@@ -109,6 +110,9 @@ pub(crate) struct Global {
     pub(crate) no_progress: bool,
     #[arg(skip)]
     pub(crate) backends: Backends,
+    /// What counts before the kubeconfig, for commands that have flags for it.
+    #[arg(skip)]
+    pub(crate) overrides: Overrides,
 }
 
 /// Form of results.
@@ -189,7 +193,7 @@ pub(crate) enum Command {
     /// Put mcpt's own image into a registry or an archive, for clusters
     Image(commands::image::ImageCommand),
     /// Render, pack and install charts, as helm does
-    Chart(commands::chart::Chart),
+    Chart(Box<commands::chart::Chart>),
     /// Serve a stdio MCP server over streamable HTTP
     Bridge(commands::bridge::Bridge),
     /// Serve all servers at one address

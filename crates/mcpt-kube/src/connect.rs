@@ -70,6 +70,7 @@ fn access_options(options: &ConnectOptions) -> kube_access::ConnectOptions {
         kubeconfig: options.kubeconfig.clone(),
         context: options.context.clone(),
         user_agent: Some(HeaderValue::from_static(USER_AGENT)),
+        ..kube_access::ConnectOptions::default()
     }
 }
 

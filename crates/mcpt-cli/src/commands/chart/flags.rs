@@ -1,11 +1,18 @@
 //! Flags that several of helm's commands share.
 
-use std::{env, net::ToSocketAddrs as _, path::Path, time::Duration};
+use std::{
+    env,
+    net::ToSocketAddrs as _,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use clap::Args;
 use helm_chart::{Overrides, Values};
 use helm_render::{Limits, Sources};
+use kube_access::Overrides as ClusterOverrides;
 use mcpt_core::Failure;
+use secrecy::{ExposeSecret as _, SecretString};
 
 use super::failed;
 use crate::{args::Global, user_file};
@@ -81,9 +88,56 @@ pub(super) struct HelmFlags {
     color: Option<String>,
     #[arg(long, global = true, hide = true)]
     content_cache: Option<String>,
+    // How a cluster is reached, whatever the kubeconfig says.
+    #[arg(long, global = true, hide = true)]
+    kube_apiserver: Option<String>,
+    #[arg(long, global = true, hide = true)]
+    kube_as_group: Vec<String>,
+    #[arg(long, global = true, hide = true)]
+    kube_as_user: Option<String>,
+    #[arg(long, global = true, hide = true)]
+    kube_ca_file: Option<PathBuf>,
+    #[arg(long, global = true, hide = true, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    kube_insecure_skip_tls_verify: Option<bool>,
+    #[arg(long, global = true, hide = true)]
+    kube_tls_server_name: Option<String>,
+    #[arg(long, global = true, hide = true)]
+    kube_token: Option<SecretString>,
 }
 
 impl HelmFlags {
+    /// What counts before the kubeconfig: flags, else helm's variables of the environment.
+    fn overrides(&self) -> ClusterOverrides {
+        let or_variable = |flag: &Option<String>, name: &str| {
+            flag.clone()
+                .or_else(|| env::var(name).ok())
+                .filter(|said| !said.is_empty())
+        };
+        let of_flag = self.kube_ca_file.clone();
+        let authority = of_flag.or_else(|| env::var_os("HELM_KUBECAFILE").map(PathBuf::from));
+        let token = self.kube_token.clone();
+        let token = token.or_else(|| env::var("HELM_KUBETOKEN").ok().map(SecretString::from));
+        let groups = if self.kube_as_group.is_empty() {
+            let said = or_variable(&None, "HELM_KUBEASGROUPS").unwrap_or_default();
+            let each = said.split(',').filter(|group| !group.is_empty());
+            each.map(str::to_owned).collect()
+        } else {
+            self.kube_as_group.clone()
+        };
+        let insecure = self.kube_insecure_skip_tls_verify.unwrap_or_else(|| {
+            env::var("HELM_KUBEINSECURE_SKIP_TLS_VERIFY").is_ok_and(|set| is_true(&set))
+        });
+        ClusterOverrides {
+            server: or_variable(&self.kube_apiserver, "HELM_KUBEAPISERVER"),
+            authority: authority.filter(|file| !file.as_os_str().is_empty()),
+            insecure,
+            tls_server_name: or_variable(&self.kube_tls_server_name, "HELM_KUBETLS_SERVER_NAME"),
+            token: token.filter(|token| !token.expose_secret().is_empty()),
+            user: or_variable(&self.kube_as_user, "HELM_KUBEASUSER"),
+            groups,
+        }
+    }
+
     /// The global options with what helm's flags and variables of the environment say.
     ///
     /// # Errors
@@ -98,6 +152,7 @@ impl HelmFlags {
             global.namespace =
                 Some(namespace.map_err(|error| failed(format!("HELM_NAMESPACE: {error}")))?);
         }
+        global.overrides = self.overrides();
         global.context = global.context.or_else(|| variable("HELM_KUBECONTEXT"));
         if self.debug || variable("HELM_DEBUG").is_some_and(|set| is_true(&set)) {
             global.verbose = global.verbose.max(1);

@@ -44,6 +44,7 @@ fn options(global: &Global) -> ConnectOptions {
         kubeconfig: global.kubeconfig.clone(),
         context: global.context.clone(),
         user_agent: Some(HeaderValue::from_static(USER_AGENT)),
+        overrides: global.overrides.clone(),
     }
 }
 
