@@ -46,7 +46,6 @@ use tokio_util::sync::CancellationToken;
 use self::{
     catalogue::Catalogue,
     client::{Client, UnfitClient},
-    inner::collect,
     legs::{Legs, NoLeg, Session, within},
     stream::Listening,
     viewer::Viewer,
@@ -419,15 +418,15 @@ impl Aggregate {
             };
             answer
         };
-        let body = match collect(body).await {
-            Ok(body) => body,
+        let answers = &self.parties.exchange.answers;
+        let text = match rewritten::read(server, id, body, answers).await {
+            Ok(Some(text)) => text,
+            Ok(None) => {
+                let status = parts.status.as_u16();
+                return failed(format!("{server}: its answer is HTTP {status}"));
+            }
             Err(why) => return failed(format!("{server}: {why}")),
         };
-        let Ok(message) = Message::parse(&body) else {
-            let status = parts.status.as_u16();
-            return failed(format!("{server}: its answer is HTTP {status}"));
-        };
-        let text = rewritten::whole(server, id, &message).map_or(body, Bytes::from);
         Answer {
             response: page(StatusCode::OK, media::JSON, text),
             outcome,

@@ -45,6 +45,7 @@ pub(crate) use self::{
     rounds::Watch,
 };
 use crate::{
+    answers::AnswerBudget,
     audit::AuditLog,
     directory::Directory,
     limits::Limiter,
@@ -66,6 +67,8 @@ pub(crate) struct Exchange {
     /// How requests are handled of servers that say nothing about it.
     pub(crate) handling: Handling,
     pub(crate) bodies: Arc<BodyBudget>,
+    /// What is held of answers.
+    pub(crate) answers: Arc<AnswerBudget>,
     pub(crate) unreachable_hint: Option<&'static str>,
     pub(crate) rounds: Arc<Rounds>,
     /// What is kept for clients and servers of different eras.

@@ -8,6 +8,7 @@
 mod access;
 mod access_log;
 mod aggregate;
+mod answers;
 mod audit;
 mod config;
 mod directory;

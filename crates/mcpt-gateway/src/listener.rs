@@ -285,6 +285,7 @@ fn stages(
         keys: Arc::clone(&keys),
         handling: config.handling,
         bodies: Arc::clone(&bodies),
+        answers: Arc::default(),
         unreachable_hint: config.unreachable_hint,
         rounds: Arc::clone(&rounds),
         translation: Arc::<Translation>::default(),

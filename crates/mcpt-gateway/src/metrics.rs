@@ -79,6 +79,13 @@ pub(crate) struct Lost {
     pub(crate) audit: Option<u64>,
 }
 
+/// Bytes that are held: of requests, and of answers that are read whole.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct HeldBytes {
+    pub(crate) requests: usize,
+    pub(crate) answers: usize,
+}
+
 /// Counters of all servers that were asked for and that exist.
 #[derive(Debug, Default)]
 pub(crate) struct Metrics {
@@ -160,8 +167,13 @@ impl Metrics {
         }
     }
 
-    /// All of it in Prometheus' text format, with the bytes of requests that are held, and the lines that logs have lost.
-    pub(crate) fn text(&self, table: &RoutingTable<Upstream>, held: usize, lost: Lost) -> String {
+    /// All of it in Prometheus' text format, with the bytes that are held, and the lines that logs have lost.
+    pub(crate) fn text(
+        &self,
+        table: &RoutingTable<Upstream>,
+        held: HeldBytes,
+        lost: Lost,
+    ) -> String {
         let mut text = Text::default();
         let servers = self.servers.load();
         text.family(
@@ -187,7 +199,13 @@ impl Metrics {
             "gauge",
             "Bytes of requests that are held until they are sent or, if they may be sent again, answered.",
         );
-        text.plain(held as u64);
+        text.plain(held.requests as u64);
+        text.family(
+            "mcpt_gateway_held_answer_bytes",
+            "gauge",
+            "Bytes of answers and of messages between replicas that are read whole before they go on.",
+        );
+        text.plain(held.answers as u64);
         for (name, help, lost) in [
             (
                 "mcpt_gateway_access_log_lost_total",
@@ -304,7 +322,7 @@ mod tests {
             metrics.of(&key).record(Outcome::Answered, latency);
         }
         metrics.of(&key).record(Outcome::NoEndpoint, None);
-        let text = metrics.text(&RoutingTable::new(0), 0, Lost::default());
+        let text = metrics.text(&RoutingTable::new(0), HeldBytes::default(), Lost::default());
         for line in [
             "mcpt_gateway_requests_total{namespace=\"ns\",server=\"demo\",outcome=\"answered\"} 3",
             "mcpt_gateway_requests_total{namespace=\"ns\",server=\"demo\",outcome=\"no_endpoint\"} 1",

@@ -11,7 +11,6 @@ use std::{
 };
 
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, Collected, Limited};
 use hyper::{HeaderMap, Method, Request, Response, StatusCode, body::Body};
 use mcpt_core::Namespace;
 use mcpt_gateway_api::{
@@ -28,11 +27,12 @@ use crate::{
     access::Access,
     access_log::AccessLog,
     aggregate::{MAX_TOLD, Replicas},
+    answers::{Unread, gathered},
     audit::AuditLog,
     directory::Directory,
     exchange::{BodyBudget, Exchange, MAX_SESSION_REQUEST},
     limits::{MAX_SHARES, Shares},
-    metrics::{Lost, Metrics},
+    metrics::{HeldBytes, Lost, Metrics},
     older_clients::{MAX_MESSAGE, OlderClients},
     refusal::{Refusal, page},
     relay::GatewayBody,
@@ -197,9 +197,13 @@ impl Pages {
             Some(Told::Round | Told::Older | Told::OlderSession) => most.max(message),
             Some(Told::Shares | Told::Legs) | None => most,
         };
-        let body = Limited::new(request.into_body(), most).collect().await;
-        let Ok(body) = body.map(Collected::to_bytes) else {
-            return page(StatusCode::FORBIDDEN, "text/plain", NO_REPLICA);
+        let body = std::pin::pin!(request.into_body());
+        let body = match gathered(body, most, self.exchange.answers.room()).await {
+            Ok(body) => body,
+            Err(Unread::NoRoom(_)) => return Refusal::Overloaded.response(None),
+            Err(Unread::Broken | Unread::TooLong(_)) => {
+                return page(StatusCode::FORBIDDEN, "text/plain", NO_REPLICA);
+            }
         };
         let text = |text: String| page(StatusCode::OK, "text/plain", text);
         let answer = match told {
@@ -237,8 +241,12 @@ impl Pages {
                     access_log: self.log.as_ref().map(|log| log.lost()),
                     audit: self.audit.as_ref().map(|log| log.lost()),
                 };
+                let held = HeldBytes {
+                    requests: self.bodies.held(),
+                    answers: self.exchange.answers.held(),
+                };
                 let table = self.directory.table();
-                let text = self.metrics.text(table, self.bodies.held(), lost);
+                let text = self.metrics.text(table, held, lost);
                 page(StatusCode::OK, "text/plain; version=0.0.4", text)
             }
             Page::Servers => page(StatusCode::OK, json, json!(self.servers()).to_string()),

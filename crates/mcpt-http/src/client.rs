@@ -23,6 +23,8 @@ use tokio::{
     net::TcpStream,
 };
 
+use crate::silence::end_when_server_is_gone;
+
 /// Most bytes of a connection that wait to be read or to be written; a head must fit into it.
 pub(crate) const BUFFER: usize = 64 * 1024;
 
@@ -68,7 +70,8 @@ pub async fn addresses(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
     Ok(tokio::net::lookup_host((host, port)).await?.collect())
 }
 
-/// A TCP connection to the first address of a host that takes one.
+/// A TCP connection to the first address of a host that takes one. It ends within about a minute when the server goes away without a
+/// word.
 ///
 /// # Errors
 /// That of the first address when none does: of `localhost` the second is tried in passing, and what
@@ -80,6 +83,7 @@ pub async fn connect(host: &str, port: u16) -> io::Result<TcpStream> {
             Ok(stream) => {
                 // Small writes are not held back until the server acknowledges.
                 stream.set_nodelay(true)?;
+                end_when_server_is_gone(&stream);
                 return Ok(stream);
             }
             Err(error) => {

@@ -31,6 +31,7 @@ use crate::{
     carried::Carried,
     count::{Count, Open},
     room::Room,
+    silence::end_when_client_is_gone,
     unclosed::Unclosed,
     workers::Workers,
 };
@@ -185,6 +186,7 @@ impl Connections {
         // Answers come in several small writes: held back until the client acknowledges, each would cost 40 ms. A socket
         // that refuses this works all the same.
         drop(stream.set_nodelay(true));
+        end_when_client_is_gone(&stream);
         let open = Arc::new(self.count.connection(&self.leaving, seated));
         let service = {
             let open = Arc::clone(&open);

@@ -22,7 +22,7 @@ use hyper::{
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::client::BUFFER;
+use crate::{client::BUFFER, watched::Look};
 
 /// Why an exchange has no answer; with the request if nothing of it was sent.
 pub type Unanswered<B> = TrySendError<Request<B>>;
@@ -31,6 +31,8 @@ pub type Unanswered<B> = TrySendError<Request<B>>;
 /// [`poll_body`](Self::poll_body) and [`is_ready`](Self::is_ready). Dropped, it is closed.
 pub struct Driven<B> {
     sender: SendRequest<B>,
+    /// What asks the system, where that can be asked.
+    look: Option<Look>,
     /// `None` once it has ended.
     connection: Option<Ending>,
 }
@@ -53,11 +55,11 @@ where
         + Sync
         + 'static,
 {
-    /// Speaks HTTP/1.1 over a stream.
+    /// Speaks HTTP/1.1 over a stream, and looks at the connection below by `look`.
     ///
     /// # Errors
     /// When the stream is of no use.
-    pub async fn over<S>(stream: S) -> hyper::Result<Self>
+    pub async fn over<S>(stream: S, look: Option<Look>) -> hyper::Result<Self>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + Sync + 'static,
     {
@@ -67,6 +69,7 @@ where
             .await?;
         let mut driven = Self {
             sender,
+            look,
             connection: Some(Box::pin(connection)),
         };
         // It says that it takes a request when it is looked at.
@@ -79,7 +82,9 @@ where
     /// # Errors
     /// When there is no answer: with the request itself if nothing of it was sent.
     pub async fn send(&mut self, request: Request<B>) -> Result<Response<Incoming>, Unanswered<B>> {
-        let Self { sender, connection } = self;
+        let Self {
+            sender, connection, ..
+        } = self;
         let mut sending = std::pin::pin!(sender.try_send_request(request));
         std::future::poll_fn(|context| {
             // Nobody but the connection, which is driven here, has anything to say to it.
@@ -114,6 +119,14 @@ where
         drive(&mut self.connection, quiet);
         self.sender.is_ready()
     }
+
+    /// The same after a while in which it was not used: the system itself is asked.
+    pub fn is_still_ready(&mut self) -> bool {
+        match self.look.clone() {
+            Some(look) => look.during(|| self.is_ready()),
+            None => self.is_ready(),
+        }
+    }
 }
 
 /// Lets a connection go on. One that has ended is dropped, which tells whoever waits for its answers.
@@ -138,6 +151,7 @@ mod tests {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
 
     use super::*;
+    use crate::Watched;
 
     /// A request to whoever reads it.
     fn request() -> Request<Full<Bytes>> {
@@ -156,7 +170,7 @@ mod tests {
     #[tokio::test]
     async fn exchanges_follow_each_other_until_the_server_closes() {
         let (client, mut server) = duplex(1024);
-        let mut driven = Driven::over(client).await.unwrap();
+        let mut driven = Driven::over(client, None).await.unwrap();
         for _ in 0..2 {
             assert!(driven.is_ready());
             let answering = async {
@@ -184,12 +198,39 @@ mod tests {
     #[tokio::test]
     async fn a_request_that_was_sent_does_not_come_back() {
         let (client, mut server) = duplex(1024);
-        let mut driven = Driven::over(client).await.unwrap();
+        let mut driven = Driven::over(client, None).await.unwrap();
         let closing = async {
             read_request(&mut server).await;
             drop(server);
         };
         let (answer, ()) = tokio::join!(driven.send(request()), closing);
         assert!(answer.unwrap_err().take_message().is_none());
+    }
+
+    #[tokio::test]
+    async fn one_that_was_closed_is_not_used_again_although_the_runtime_has_not_heard_of_it() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        for says in [&b""[..], b"HTTP/1.1 408 Request Timeout\r\n\r\n"] {
+            let stream = tokio::net::TcpStream::connect(address).await.unwrap();
+            let stream = Watched::from(stream);
+            let look = stream.look();
+            let mut driven = Driven::over(stream, Some(look)).await.unwrap();
+            let (mut server, _) = listener.accept().unwrap();
+            // It is known that nothing has come until here.
+            std::future::poll_fn(|context| {
+                drive(&mut driven.connection, context);
+                Poll::Ready(())
+            })
+            .await;
+            tokio::task::yield_now().await;
+            assert!(driven.is_still_ready());
+            // From now on nobody waits, so that the runtime asks nothing.
+            std::io::Write::write_all(&mut server, says).unwrap();
+            drop(server);
+            assert!(!driven.is_still_ready(), "{says:?}");
+            let unsent = driven.send(request()).await.unwrap_err().take_message();
+            assert!(unsent.is_some(), "nothing of it was sent");
+        }
     }
 }

@@ -18,7 +18,9 @@ mod driven;
 mod listener;
 mod ready_state;
 mod room;
+mod silence;
 mod unclosed;
+mod watched;
 mod workers;
 
 pub use self::{
@@ -29,5 +31,6 @@ pub use self::{
     driven::{Driven, Unanswered},
     listener::listen,
     ready_state::{ReadyState, UnknownState},
+    watched::{Look, Watched},
     workers::{Workers, worker_number},
 };

@@ -35,7 +35,7 @@ const MOST_VIEWS: usize = 256;
 /// The lists of all servers.
 #[derive(Debug)]
 pub(super) struct Catalogue {
-    exchange: Arc<Exchange>,
+    pub(super) exchange: Arc<Exchange>,
     default_namespace: Namespace,
     state: watch::Sender<State>,
     parts: Mutex<Views>,

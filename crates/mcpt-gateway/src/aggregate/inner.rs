@@ -1,9 +1,9 @@
 //! The aggregate as a client of single servers, within the process: it asks as a client of `/mcp/NAME` would, and so what holds
 //! there holds for it: where sessions live, what is sent again, what an answer means.
 
-use std::{error::Error, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http_body_util::BodyExt as _;
 use hyper::{
     HeaderMap, Method, Request, StatusCode,
@@ -14,15 +14,20 @@ use hyper::{
 use mcpt_protocol::{
     Message, NEWEST_LEGACY,
     header::{PROTOCOL_VERSION, SESSION_ID},
-    media, sse,
+    media,
+    sse::{self, EventTooLong},
 };
 use mcpt_routing::Server;
 use tokio::{runtime::Handle, sync::oneshot};
 
-use crate::{access::Caller, exchange::Exchange, noted::Noted, relay::Answer, upstream::Upstream};
-
-/// Largest answer that is read whole, in bytes.
-pub(super) const MAX_ANSWER: usize = 64 * 1024 * 1024;
+use crate::{
+    access::Caller,
+    answers::{AnswerRoom, MAX_ANSWER, Unread, gathered},
+    exchange::Exchange,
+    noted::Noted,
+    relay::Answer,
+    upstream::Upstream,
+};
 
 /// How long a session is waited for that nobody wants any more.
 const ABANDONED: Duration = Duration::from_mins(5);
@@ -99,15 +104,6 @@ pub(super) struct Read {
     pub(super) response: Option<Bytes>,
 }
 
-/// Why an answer could not be read.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Unread {
-    #[error("its answer broke off")]
-    Broken,
-    #[error("its answer is longer than {MAX_ANSWER} bytes")]
-    TooLong,
-}
-
 /// Sends a message of the gateway's own and reads the answer.
 pub(super) async fn ask(
     exchange: &Arc<Exchange>,
@@ -121,7 +117,7 @@ pub(super) async fn ask(
     let answer = exchange
         .message(server, parts, message.into(), &noted)
         .await;
-    read(answer).await
+    read(answer, exchange.answers.room()).await
 }
 
 /// A session with a server that has begun. Unless it is kept, it is ended: who began it may have gone away meanwhile.
@@ -200,14 +196,14 @@ pub(super) async fn end(
     }
 }
 
-async fn read(answer: Answer) -> Result<Read, Unread> {
+async fn read(answer: Answer, room: AnswerRoom) -> Result<Read, Unread> {
     let (parts, body) = answer.response.into_parts();
     let session = parts.headers.get(SESSION_ID);
     let session = session.and_then(|id| id.to_str().ok()).map(str::to_owned);
     let response = if media::is_type(&parts.headers, media::EVENT_STREAM) {
-        response_among_events(body).await?
+        response_among_events(body, room).await?
     } else {
-        let body = collect(body).await?;
+        let body = gathered(body, MAX_ANSWER, room).await?;
         Message::parse(&body).is_ok().then_some(body)
     };
     Ok(Read {
@@ -217,52 +213,34 @@ async fn read(answer: Answer) -> Result<Read, Unread> {
     })
 }
 
-/// All of a body.
-pub(super) async fn collect<B>(mut body: B) -> Result<Bytes, Unread>
-where
-    B: Body<Data = Bytes, Error: Error> + Unpin,
-{
-    let (mut first, mut all) = (Bytes::new(), BytesMut::new());
-    while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|_| Unread::Broken)?;
-        let Ok(piece) = frame.into_data() else {
-            continue;
-        };
-        if first.len() + all.len() + piece.len() > MAX_ANSWER {
-            return Err(Unread::TooLong);
-        }
-        if first.is_empty() && all.is_empty() {
-            first = piece;
-        } else {
-            all.extend_from_slice(&std::mem::take(&mut first));
-            all.extend_from_slice(&piece);
-        }
-    }
-    Ok(if all.is_empty() { first } else { all.freeze() })
-}
-
 /// The first response on a stream.
-async fn response_among_events<B>(mut body: B) -> Result<Option<Bytes>, Unread>
+async fn response_among_events<B>(
+    mut body: B,
+    mut room: AnswerRoom,
+) -> Result<Option<Bytes>, Unread>
 where
-    B: Body<Data = Bytes, Error: Error> + Unpin,
+    B: Body<Data = Bytes> + Unpin,
 {
     let (mut reader, mut events) = (sse::Reader::new(MAX_ANSWER), Vec::new());
-    while let Some(frame) = body.frame().await {
+    loop {
+        room.more(reader.held()).await?;
+        let Some(frame) = body.frame().await else {
+            return Ok(None);
+        };
         let frame = frame.map_err(|_| Unread::Broken)?;
         let Ok(piece) = frame.into_data() else {
             continue;
         };
         reader
             .read(&piece, &mut events)
-            .map_err(|_| Unread::TooLong)?;
+            .map_err(|EventTooLong(max)| Unread::TooLong(max))?;
         for event in events.drain(..).filter(sse::Event::is_message) {
             let data = event.data.unwrap_or_default();
             let is_response =
                 Message::parse(data.as_bytes()).is_ok_and(|message| message.method().is_none());
             if is_response {
-                return Ok(Some(data.into()));
+                return Ok(Some(room.hold(data.into_bytes()).await?));
             }
         }
     }
-    Ok(None)
 }

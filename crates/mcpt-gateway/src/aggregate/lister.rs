@@ -10,8 +10,8 @@ use mcpt_protocol::{
 use mcpt_routing::Server;
 use serde_json::{Value, json, value::RawValue};
 
-use super::inner::{self, In, Read, Unread};
-use crate::{exchange::Exchange, upstream::Upstream};
+use super::inner::{self, In, Read};
+use crate::{answers::Unread, exchange::Exchange, upstream::Upstream};
 
 /// How long a server may take for all of its lists. One that is started for each session takes seconds for that alone.
 const PATIENCE: Duration = Duration::from_secs(20);

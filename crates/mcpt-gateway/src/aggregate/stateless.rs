@@ -22,7 +22,7 @@ use tokio::sync::mpsc;
 
 use super::{
     Aggregate, Parties,
-    inner::{self, In, MAX_ANSWER, collect},
+    inner::{self, In},
     list_changes::ListChanges,
     own,
     rewritten::{self, Rewritten},
@@ -30,6 +30,7 @@ use super::{
     viewer::Viewer,
 };
 use crate::{
+    answers::MAX_ANSWER,
     metrics::Outcome,
     noted::Noted,
     refusal::page,
@@ -167,26 +168,12 @@ async fn forwarded(
         let body = Rewritten::new(body, server.clone(), id, catalogue);
         return own::events(GatewayBody::Rewritten(Box::new(body)));
     }
-    let body = collect(body).await;
-    let message = body
-        .as_ref()
-        .ok()
-        .and_then(|body| Message::parse(body).ok());
-    let text = match (&body, message) {
-        (Ok(body), Some(message)) => {
-            rewritten::whole(server, id, &message).map_or(body.clone(), Bytes::from)
-        }
-        (Err(why), _) => {
-            let why = format!("{server}: {why}");
-            return own::error(id, ErrorCode::INTERNAL_ERROR, &why);
-        }
-        (Ok(_), None) => {
-            let status = parts.status.as_u16();
-            let why = format!("{server}: its answer is HTTP {status}");
-            return own::error(id, ErrorCode::INTERNAL_ERROR, &why);
-        }
+    let why = match rewritten::read(server, id, body, &parties.exchange.answers).await {
+        Ok(Some(text)) => return answered(parts.status, text, outcome),
+        Ok(None) => format!("{server}: its answer is HTTP {}", parts.status.as_u16()),
+        Err(why) => format!("{server}: {why}"),
     };
-    answered(parts.status, text, outcome)
+    own::error(id, ErrorCode::INTERNAL_ERROR, &why)
 }
 
 /// An answer as it is.
@@ -318,7 +305,10 @@ impl Subscription {
         }
         let mut body = answer.response.into_body();
         let (mut reader, mut heard) = (sse::Reader::new(MAX_ANSWER), Vec::new());
-        while let Some(Ok(frame)) = body.frame().await {
+        let mut room = self.parties.exchange.answers.room();
+        while room.more(reader.held()).await.is_ok()
+            && let Some(Ok(frame)) = body.frame().await
+        {
             let Ok(piece) = frame.into_data() else {
                 continue;
             };

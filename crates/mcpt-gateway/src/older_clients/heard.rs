@@ -1,15 +1,14 @@
 //! What an older client hears of the answers to its messages, and of what its server says by itself.
 
-use std::{sync::Arc, time::Duration};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
-use bytes::Bytes;
 use http_body_util::BodyExt as _;
 use hyper::{
     Method, Response, StatusCode,
     body::Incoming,
     header::{HeaderValue, WWW_AUTHENTICATE},
 };
-use mcpt_http::client::{self, ExchangeError};
+use mcpt_http::client::ExchangeError;
 use mcpt_protocol::{
     ErrorCode, MalformedMessage, Message, MessageId, Part, error_response,
     handshake::Initialized,
@@ -21,9 +20,8 @@ use serde_json::value::RawValue;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::session::{Head, Sent, Session};
+use crate::answers::{NoRoom, gathered};
 
-/// Longest message, in bytes.
-const MAX_ANSWER: usize = 64 * 1024 * 1024;
 /// How long a stream that has ended is left alone before it is taken up again, if the server does not say so itself.
 const PAUSE: Duration = Duration::from_secs(1);
 /// The shortest and the longest that a server can ask for.
@@ -64,6 +62,17 @@ impl Mark {
             self.quiet.saturating_add(1)
         };
     }
+}
+
+/// What a server says cannot be read.
+#[derive(Debug, thiserror::Error)]
+enum Unheard {
+    /// However often it says it.
+    #[error(transparent)]
+    TooLong(#[from] EventTooLong),
+    /// Now.
+    #[error(transparent)]
+    NoRoom(#[from] NoRoom),
 }
 
 impl Session {
@@ -121,15 +130,16 @@ impl Session {
     /// An answer that is one message, or none.
     async fn whole(&self, answer: Response<Incoming>, id: Option<&RawValue>) {
         let status = answer.status();
-        let body = match client::body(answer, MAX_ANSWER).await {
+        let body = match gathered(answer.into_body(), self.longest(), self.room()).await {
             Ok(body) => body,
-            Err(error) => return self.fail(id, &error.to_string()).await,
+            Err(why) => return self.fail(id, &why.to_string()).await,
         };
         let Some(id) = id else {
             if let (Err(MalformedMessage::Batch), Ok(answers)) =
                 (Message::parse(&body), str::from_utf8(&body))
+                && let Err(why) = self.say_message(answers).await
             {
-                self.say_message(answers).await;
+                tracing::warn!(%why, "answers to an older client are lost");
             }
             return;
         };
@@ -139,7 +149,9 @@ impl Session {
         match Message::parse(&body) {
             Ok(message) if answers(&message) => {
                 self.note_version(&message);
-                self.say_message(message.text()).await;
+                if let Err(why) = self.say_message(message.text()).await {
+                    self.fail(Some(id), &why.to_string()).await;
+                }
             }
             Ok(message) => {
                 let why = message.error().map(|error| error.message);
@@ -213,10 +225,17 @@ impl Session {
                     mark.any = false;
                     match stream {
                         Ok(stream) if is_stream(&stream) => {
-                            if let Err(unreadable) = this.hear(stream, None, &mut mark).await {
-                                // It would come again.
-                                tracing::warn!(%unreadable, "a server is not listened to any more");
-                                return;
+                            match this.hear(stream, None, &mut mark).await {
+                                Ok(()) => {}
+                                // It is asked for again, where its server keeps it.
+                                Err(Unheard::NoRoom(why)) => {
+                                    tracing::warn!(%why, "what a server says has to wait");
+                                }
+                                Err(Unheard::TooLong(why)) => {
+                                    // It would come again.
+                                    tracing::warn!(%why, "a server is not listened to any more");
+                                    return;
+                                }
                             }
                         }
                         // It has nothing to say, or is gone, which the next message shows.
@@ -234,18 +253,22 @@ impl Session {
     /// Passes on what comes on a stream until it ends.
     ///
     /// # Errors
-    /// [`EventTooLong`]: what it says cannot be read, however often it says it.
+    /// [`Unheard`].
     async fn hear(
         &self,
         stream: Response<Incoming>,
         id: Option<&RawValue>,
         mark: &mut Mark,
-    ) -> Result<(), EventTooLong> {
+    ) -> Result<(), Unheard> {
         let awaited = id.and_then(|id| MessageId::of(Part::alone(id)));
-        let (mut reader, mut events) = (sse::Reader::new(MAX_ANSWER), Vec::new());
-        let mut body = stream.into_body();
+        let (mut reader, mut events) = (sse::Reader::new(self.longest()), Vec::new());
+        let (mut body, mut room) = (stream.into_body(), self.room());
         mark.any = false;
-        while let Some(Ok(frame)) = body.frame().await {
+        loop {
+            room.more(reader.held()).await?;
+            let Some(Ok(frame)) = body.frame().await else {
+                return Ok(());
+            };
             let Some(piece) = frame.data_ref() else {
                 continue;
             };
@@ -254,24 +277,42 @@ impl Session {
                 mark.any |= event.id.is_some() || event.data.is_some();
                 mark.retry = event.retry.or(mark.retry);
                 let is_message = event.is_message();
+                let data = event.data.filter(|data| is_message && !data.is_empty());
+                if let Some(data) = data {
+                    self.hear_message(&data, awaited.as_ref(), mark).await?;
+                }
                 mark.event = event.id.or(mark.event.take()).filter(|id| !id.is_empty());
-                let Some(data) = event.data.filter(|data| is_message && !data.is_empty()) else {
-                    continue;
-                };
-                if let (Some(id), Ok(message)) = (&awaited, Message::parse(data.as_bytes()))
-                    && message.answers(id)
-                {
-                    mark.answered = true;
-                    self.note_version(&message);
-                }
-                self.say_message(&data).await;
-                if mark.answered {
-                    // What else the server says on it may come or not.
-                    mark.place = None;
-                }
             }
         }
+    }
+
+    /// Passes on a message of a stream. `awaited`: the request that the stream answers, if there is one.
+    async fn hear_message(
+        &self,
+        data: &str,
+        awaited: Option<&MessageId>,
+        mark: &mut Mark,
+    ) -> Result<(), NoRoom> {
+        let message = Message::parse(data.as_bytes());
+        let answers = match (awaited, &message) {
+            (Some(id), Ok(message)) => message.answers(id),
+            _ => false,
+        };
+        if answers && let Ok(message) = &message {
+            self.note_version(message);
+        }
+        self.say_message(data).await?;
+        if answers {
+            mark.answered = true;
+            // What else the server says on it may come or not.
+            mark.place = None;
+        }
         Ok(())
+    }
+
+    /// Longest message, in bytes: what a client may send.
+    fn longest(&self) -> usize {
+        self.stages.exchange.bodies.max_body()
     }
 
     /// Notes the version that a server has chosen, which each further message names.
@@ -292,17 +333,31 @@ impl Session {
         if let Some(id) = id {
             let id = Some(Part::alone(id));
             let text = error_response(id, ErrorCode::INTERNAL_ERROR, why, None);
-            self.say_message(&text).await;
+            if let Err(why) = self.say_message(&text).await {
+                // What is as short as this always has room.
+                tracing::warn!(%why, "an error for an older client is lost");
+            }
         }
     }
 
-    async fn say_message(&self, text: &str) {
+    /// Says a message to the client, who may be gone.
+    ///
+    /// # Errors
+    /// [`NoRoom`]: it was not said.
+    async fn say_message(&self, text: &str) -> Result<(), NoRoom> {
         // Between two tokens of JSON, where alone line ends stand, a blank means the same.
-        let line = text.replace(['\r', '\n'], " ");
+        let line = if text.contains(['\r', '\n']) {
+            Cow::Owned(text.replace(['\r', '\n'], " "))
+        } else {
+            Cow::Borrowed(text)
+        };
         let event = sse::Frame::new(line.len(), |out| out.extend_from_slice(line.as_bytes()));
-        if self.say(Bytes::from(event.into_event())).await.is_err() {
+        drop(line);
+        let event = self.room().hold(event.into_event()).await?;
+        if self.say(event).await.is_err() {
             self.over.cancel();
         }
+        Ok(())
     }
 }
 

@@ -14,7 +14,7 @@ use hyper::{
     header::{ACCEPT, CONTENT_TYPE, HOST, HeaderValue, WWW_AUTHENTICATE},
     http::request::Parts,
 };
-use mcpt_http::client::ExchangeError;
+use mcpt_http::{Account, client::ExchangeError};
 use mcpt_protocol::{
     ErrorCode, Kind, MalformedMessage, Message, error_response,
     handshake::INITIALIZE,
@@ -28,6 +28,7 @@ use tokio_util::sync::CancellationToken;
 use super::inside;
 use crate::{
     access::{Caller, principal_of},
+    answers::AnswerRoom,
     headers,
     refusal::page,
     relay::GatewayBody,
@@ -67,6 +68,8 @@ pub(super) struct Session {
     owner: Option<[u8; 32]>,
     to_client: mpsc::Sender<Bytes>,
     begun: Mutex<Begun>,
+    /// What it holds of answers.
+    held: Account,
     requests: Arc<Semaphore>,
     others: Arc<Semaphore>,
     pub(super) over: CancellationToken,
@@ -138,6 +141,7 @@ impl Session {
             owner: principal_of(&parts.extensions),
             to_client,
             begun: Mutex::default(),
+            held: stages.exchange.answers.account(),
             requests: Arc::new(Semaphore::new(AT_ONCE as usize)),
             others: Arc::new(Semaphore::new(AT_ONCE as usize)),
             over: CancellationToken::new(),
@@ -282,6 +286,11 @@ impl Session {
     /// When he is gone.
     pub(super) async fn say(&self, piece: Bytes) -> Result<(), mpsc::error::SendError<Bytes>> {
         self.to_client.send(piece).await
+    }
+
+    /// Room for one answer to the client.
+    pub(super) fn room(&self) -> AnswerRoom {
+        self.stages.exchange.answers.room_of(&self.held)
     }
 
     pub(super) fn begun(&self) -> MutexGuard<'_, Begun> {

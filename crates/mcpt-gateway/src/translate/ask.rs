@@ -7,7 +7,7 @@ use mcpt_routing::{InFlight, Server, Work};
 
 use super::messages::{Messages, Unreadable};
 use crate::{
-    exchange::{Exchange, ReadBody, RequestBody, Sendable},
+    exchange::{Exchange, ReadBody, RequestBody, Sendable, Taken},
     refusal::Refusal,
     upstream::Upstream,
 };
@@ -32,7 +32,12 @@ impl Exchange {
             again: repeatable.then(|| post(headers, body)),
         };
         let taken = self.send_to_any(server, sendable, first).await?;
-        Ok(Messages::of(taken, self.bodies.max_body()))
+        Ok(self.messages_of(taken))
+    }
+
+    /// The messages of an answer.
+    pub(super) fn messages_of(&self, taken: Taken) -> Messages {
+        Messages::of(taken, self.bodies.max_body(), self.answers.room())
     }
 
     /// All of a body that may be large, within what all requests together may hold.

@@ -13,7 +13,7 @@ use mcpt_protocol::{Kind, Message, MessageId, header::SESSION_ID, media};
 use mcpt_routing::Server;
 use serde_json::value::RawValue;
 
-use super::{ask, carried, messages::Messages, probe};
+use super::{ask, carried, probe};
 use crate::{
     exchange::{Exchange, ReadBody, RequestClass, Taken},
     headers,
@@ -76,7 +76,7 @@ impl Exchange {
         if let Some(session) = headers.remove(SESSION_ID) {
             probe::end(&endpoint, carried(&discovery.parts.headers), session);
         }
-        let mut messages = Messages::of(taken, self.bodies.max_body());
+        let mut messages = self.messages_of(taken);
         let answer = ask::answer_to(&mut messages, &discovery.id).await;
         drop(messages);
         let found = probe::judged(status, answer.as_deref().ok());

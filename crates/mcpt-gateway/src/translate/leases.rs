@@ -405,7 +405,7 @@ impl Exchange {
                     response,
                     in_flight,
                 };
-                Ok((Messages::of(taken, self.bodies.max_body()), session))
+                Ok((self.messages_of(taken), session))
             }
             Err(SendError::Unreachable { reason, .. }) => {
                 Err(self.unreachable(&in_flight, &reason))

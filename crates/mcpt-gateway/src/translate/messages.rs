@@ -14,6 +14,7 @@ use mcpt_protocol::{
 use mcpt_routing::InFlight;
 
 use crate::{
+    answers::{AnswerRoom, NoRoom},
     exchange::Taken,
     upstream::{ServerBody, Upstream},
 };
@@ -32,6 +33,7 @@ pub(super) struct Messages {
     retry: Option<Duration>,
     /// What has come of an answer that is one message.
     gathered: Vec<u8>,
+    room: AnswerRoom,
     over: bool,
     in_flight: InFlight<Upstream>,
 }
@@ -50,11 +52,13 @@ pub(super) enum Unreadable {
     Broken,
     #[error("a message of the server is too large")]
     TooLarge,
+    #[error(transparent)]
+    NoRoom(#[from] NoRoom),
 }
 
 impl Messages {
     /// Those of an answer, each of at most `max` bytes.
-    pub(super) fn of(taken: Taken, max: usize) -> Self {
+    pub(super) fn of(taken: Taken, max: usize, room: AnswerRoom) -> Self {
         let Taken {
             response,
             in_flight,
@@ -71,6 +75,7 @@ impl Messages {
             last_id: None,
             retry: None,
             gathered: Vec::new(),
+            room,
             over: false,
             in_flight,
         }
@@ -128,6 +133,7 @@ impl Messages {
             if self.over {
                 return Ok(None);
             }
+            self.room.more(reader.held()).await?;
             match self.body.frame().await {
                 Some(Ok(frame)) => {
                     let mut events = Vec::new();
@@ -147,7 +153,11 @@ impl Messages {
         if self.over {
             return Ok(None);
         }
-        while let Some(frame) = self.body.frame().await {
+        loop {
+            self.room.more(self.gathered.len()).await?;
+            let Some(frame) = self.body.frame().await else {
+                break;
+            };
             let frame = frame.map_err(|error| {
                 if error.is::<LengthLimitError>() {
                     Unreadable::TooLarge

@@ -13,7 +13,7 @@ use mcpt_protocol::{
 };
 use mcpt_routing::InFlight;
 
-use super::{ask, carried, messages::Messages};
+use super::{ask, carried};
 use crate::{
     exchange::{Exchange, RequestBody, Taken},
     upstream::{SendError, Stateless, Upstream},
@@ -79,7 +79,7 @@ impl Exchange {
             response,
             in_flight,
         };
-        let mut messages = Messages::of(taken, self.bodies.max_body());
+        let mut messages = self.messages_of(taken);
         let answer = ask::answer_to(&mut messages, &id.into()).await.ok();
         judged(status, answer.as_deref())
     }

@@ -187,7 +187,7 @@ pub(super) async fn exchange(
     request: Request<RequestBody>,
 ) -> Result<Response<ServerBody>, SendError> {
     let (stream, unreached) = adapter.connect();
-    let mut driven = match Driven::over(stream).await {
+    let mut driven = match Driven::over(stream, None).await {
         Ok(driven) => driven,
         Err(error) => return Err(SendError::unreachable(request, io::Error::other(error))),
     };

@@ -15,6 +15,8 @@ use crate::exchange::RequestBody;
 /// How long an unused connection is kept. Servers close theirs after a while, gunicorn's after 2 seconds, Node's and
 /// uvicorn's after 5; a request sent at that very moment would be lost. Another connection costs far less.
 const IDLE_TIMEOUT: Duration = Duration::from_millis(1500);
+/// For how long it is not worth asking whether a connection was closed meanwhile.
+const HEARD_OF: Duration = Duration::from_micros(200);
 /// Most unused connections to one endpoint.
 const MAX_IDLE: usize = 256;
 
@@ -41,12 +43,18 @@ impl Pool {
     pub(super) fn take(&self) -> Option<Driven<RequestBody>> {
         loop {
             let mut last = self.idle().pop()?;
-            if last.since.elapsed() > IDLE_TIMEOUT {
+            let unused = last.since.elapsed();
+            if unused > IDLE_TIMEOUT {
                 // All others are older.
                 self.idle().clear();
                 return None;
             }
-            if last.driven.is_ready() {
+            let ready = if unused > HEARD_OF {
+                last.driven.is_still_ready()
+            } else {
+                last.driven.is_ready()
+            };
+            if ready {
                 return Some(last.driven);
             }
         }

@@ -8,7 +8,7 @@ use rustls::{
     pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject as _},
 };
 use rustls_platform_verifier::BuilderVerifierExt as _;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use super::rotated::{Content, Rotated, UnusableCredentials};
@@ -69,7 +69,10 @@ impl Tls {
     ///
     /// # Errors
     /// [`UnusableCredentials`], or a [`rustls::Error`], in what the handshake says.
-    pub(super) async fn over(&self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
+    pub(super) async fn over<S>(&self, stream: S) -> io::Result<TlsStream<S>>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
         let name = self.name().map_err(io::Error::other)?;
         let connector = self.config.now().map_err(io::Error::other)?;
         let handshake = connector.connect(name, stream);

@@ -8,7 +8,7 @@ use hyper::{
     HeaderMap, Request, Response, Version,
     header::{HOST, HeaderValue},
 };
-use mcpt_http::{Driven, client};
+use mcpt_http::{Driven, Watched, client};
 use mcpt_protocol::is_loopback_host;
 use mcpt_routing::Address;
 use tokio_util::sync::CancellationToken;
@@ -147,12 +147,16 @@ impl Wire {
     async fn connected(&self) -> io::Result<Driven<RequestBody>> {
         let connecting = client::connect(&self.host, self.port);
         let stream = tokio::time::timeout(CONNECT_TIMEOUT, connecting).await??;
+        let stream = Watched::from(stream);
+        let look = Some(stream.look());
         let spoken = match &self.tls {
-            None => Driven::over(stream).await,
+            None => Driven::over(stream, look).await,
             // On the heap: requests to servers without TLS need no room for it.
             Some(tls) => {
-                Box::pin(async { Ok::<_, io::Error>(Driven::over(tls.over(stream).await?).await) })
-                    .await?
+                Box::pin(async {
+                    Ok::<_, io::Error>(Driven::over(tls.over(stream).await?, look).await)
+                })
+                .await?
             }
         };
         spoken.map_err(io::Error::other)

@@ -438,3 +438,54 @@ async fn a_lock_holds_for_them_too() {
     let why = limited["error"]["message"].as_str().unwrap();
     assert!(why.contains("more often"), "{limited}");
 }
+
+/// Waits until the gateway holds so much of answers.
+async fn holds(gateway: &Tellable, so: impl Fn(usize) -> bool) {
+    let held = async {
+        loop {
+            let metrics = gateway.metrics().await;
+            let held = metrics.lines().find_map(|line| {
+                let value = line.strip_prefix("mcpt_gateway_held_answer_bytes ")?;
+                value.parse().ok()
+            });
+            if so(held.unwrap()) {
+                return;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(PATIENCE, held).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn answers_that_they_do_not_read_are_counted_and_given_back() {
+    const LONG: usize = 6 * 1024 * 1024;
+    let gateway = gateway();
+    let text = "x".repeat(LONG);
+    let server = scripted(json!({"tools": {}}), move |asked| match asked.rpc() {
+        "tools/call" => Some(asked.result(&json!({"content": [{"type": "text", "text": text}]}))),
+        _ => None,
+    })
+    .await;
+    with(&gateway, server.address).await;
+    let mut clients = Vec::new();
+    for path in ["/sse/demo", "/sse", "/sse/demo"] {
+        let mut client = OldClient::open(&gateway, path).await;
+        client.begin(&gateway).await;
+        let name = if path == "/sse" { "demo_tool" } else { "tool" };
+        for _ in 0..2 {
+            let posted = client.post(&gateway, &call(name)).await;
+            assert_eq!(posted.status, 202, "{posted:?}");
+        }
+        clients.push(client);
+    }
+    // More than what connections hold of it.
+    holds(&gateway, |held| held > 4 * LONG).await;
+    // One that is read is whole.
+    let mut reader = clients.pop().unwrap();
+    let answer = reader.message().await;
+    let text = answer["result"]["content"][0]["text"].as_str().unwrap();
+    assert_eq!(text.len(), LONG);
+    drop((clients, reader));
+    holds(&gateway, |held| held == 0).await;
+}

@@ -35,6 +35,11 @@ impl Reader {
         }
     }
 
+    /// Bytes that were taken in of the event that is not complete.
+    pub fn held(&self) -> usize {
+        self.taken
+    }
+
     /// Takes the next piece of the stream and appends the events that it completes to `events`. What
     /// is incomplete when the stream ends is no event.
     ///
