@@ -116,6 +116,19 @@ fn a_silent_engine_keeps_nobody_waiting_for_ever() {
         "it has not answered within 3 s",
     ]);
     assert!(listed.stdout.contains("demo"), "{}", listed.stdout);
+    // What may be there is not said to be nowhere.
+    let _ = mcpt
+        .run(&["move", "other", "--to", "process"])
+        .exits(4)
+        .says(&[
+            "cannot move other to process",
+            "cannot look for other in docker",
+            "it has not answered within 1 s",
+        ]);
+    let _ = mcpt
+        .run(&["move", "demo", "--to", "process"])
+        .exits(2)
+        .says(&["it is on this machine already"]);
     drop(silent);
 }
 

@@ -205,6 +205,10 @@ impl Bundle {
             let path = folder.join(&entry.path);
             symlink(&target, &path).map_err(|error| BundleError::Write(path, error))?;
         }
+        // Whoever unpacks another file with this digest takes what is written here.
+        if sha256(&self.file).map_err(BundleError::Read)? != self.sha256 {
+            return Err(BundleError::Changed);
+        }
         Ok(())
     }
 }

@@ -15,8 +15,8 @@ const LARGE_END: &[u8] = b"PK\x06\x06";
 const LOCATOR_SIZE: usize = 20;
 const PLACE: usize = 8;
 const NUMBER: usize = 32;
-/// The most bytes between the place of a large end and its locator: there is room for what programs add.
-const MOST_OF_END: u64 = 64 * 1024;
+/// How many bytes of a large end are looked at.
+const LARGE_SIZE: usize = NUMBER + 8;
 /// How many bytes are looked through at a time.
 const PIECE: usize = 64 * 1024;
 
@@ -25,38 +25,34 @@ const PIECE: usize = 64 * 1024;
 /// # Errors
 /// [`BundleError::TooLarge`], [`BundleError::Read`].
 pub(crate) fn check(file: &File, size: u64) -> Result<(), BundleError> {
+    // Where the last large end is that says too many. A locator may belong to an archive in this one, and its place be counted from
+    // that one's beginning: then it is somewhere before its end.
+    let mut too_large = None;
     let mut at = 0;
     while at < size {
-        // A locator may begin at the end of this piece.
-        let piece = read(file, at, PIECE + LOCATOR_SIZE + END.len())?;
+        // What begins at the end of this piece.
+        let piece = read(file, at, PIECE + LARGE_SIZE)?;
+        let mine = &piece[..piece.len().min(PIECE)];
         let mut begin = 0;
-        while let Some(next) = piece[begin..].iter().position(|byte| *byte == LOCATOR[0]) {
+        while let Some(next) = mine[begin..].iter().position(|byte| *byte == LOCATOR[0]) {
             let offset = begin + next;
-            let pair = piece.get(offset..offset + LOCATOR_SIZE + END.len());
-            if let Some(pair) = pair.filter(|pair| pair.starts_with(LOCATOR) && pair.ends_with(END))
+            let here = at + offset as u64;
+            let rest = &piece[offset..];
+            if rest.starts_with(LARGE_END)
+                && rest.len() >= LARGE_SIZE
+                && number(rest, NUMBER) > MOST_ENTRIES as u64
             {
-                check_large(file, at + offset as u64, number(pair, PLACE))?;
+                too_large = Some(here);
+            }
+            let pair = rest.get(..LOCATOR_SIZE + END.len());
+            if let Some(pair) = pair.filter(|pair| pair.starts_with(LOCATOR) && pair.ends_with(END))
+                && too_large.is_some_and(|end| end >= number(pair, PLACE))
+            {
+                return Err(too_many());
             }
             begin = offset + 1;
         }
         at += PIECE as u64;
-    }
-    Ok(())
-}
-
-/// Looks at whatever may be the large end of a locator.
-fn check_large(file: &File, locator: u64, place: u64) -> Result<(), BundleError> {
-    let length = locator.saturating_sub(place);
-    if length > MOST_OF_END {
-        return Err(BundleError::TooLarge("its end is too long".to_owned()));
-    }
-    let end = read(file, place, usize::try_from(length).unwrap_or_default())?;
-    let starts = end.windows(LARGE_END.len()).enumerate();
-    for (start, _) in starts.filter(|(_, word)| *word == LARGE_END) {
-        let large = end.get(start..).unwrap_or_default();
-        if large.len() >= NUMBER + 8 && number(large, NUMBER) > MOST_ENTRIES as u64 {
-            return Err(too_many());
-        }
     }
     Ok(())
 }

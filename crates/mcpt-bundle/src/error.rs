@@ -25,6 +25,9 @@ pub enum BundleError {
     /// Its file cannot be read.
     #[error("it cannot be read")]
     Read(#[source] io::Error),
+    /// Its file is another one than it was when it was looked through.
+    #[error("it was changed while it was read")]
+    Changed,
     /// It cannot be unpacked here.
     #[error("{} cannot be written", .0.display())]
     Write(PathBuf, #[source] io::Error),

@@ -176,7 +176,10 @@ impl Store {
             return Ok(false);
         }
         let removed = self.remove_folder(bundle)?;
-        self.remove_lock(&bundle.name)?;
+        // That of a bundle which is there has in it whether somebody found it.
+        if !self.is_there(&bundle.name) {
+            self.remove_lock(&bundle.name)?;
+        }
         Ok(removed)
     }
 
@@ -203,9 +206,14 @@ impl Store {
     /// Removes the locks of a bundle that is not there, unless somebody has them.
     fn remove_idle_lock(&self, name: &str) -> io::Result<()> {
         match self.alone(name)? {
-            Some(_alone) if !self.path.join(name).exists() => self.remove_lock(name),
+            Some(_alone) if !self.is_there(name) => self.remove_lock(name),
             _ => Ok(()),
         }
+    }
+
+    /// Whether a bundle is there, of which this may be one that was being unpacked.
+    fn is_there(&self, name: &str) -> bool {
+        self.path.join(whole_name(name)).exists()
     }
 
     /// Removes a bundle that was unpacked for nothing, unless another command has found it there, whose server may run from it.

@@ -31,6 +31,7 @@ impl Deletion {
         DeleteOptions {
             wait: (!self.no_wait).then_some(self.timeout),
             purge_data,
+            keep_work: false,
             delete_namespace: self.and_namespace,
         }
     }

@@ -84,12 +84,14 @@ pub struct Deployed {
 }
 
 /// How to delete.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct DeleteOptions {
     /// Wait until everything is gone, at most this long; `None` returns once deletion was asked for.
     pub wait: Option<Duration>,
     /// Also what was to outlive the server: its volumes with their data. Also after the server itself is gone.
     pub purge_data: bool,
+    /// Not what it has written into a working directory that outlives its runs: the server goes on elsewhere.
+    pub keep_work: bool,
     /// Also its namespace, unless something else is in it.
     pub delete_namespace: bool,
 }

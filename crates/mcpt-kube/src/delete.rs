@@ -433,8 +433,7 @@ mod tests {
         });
         let options = DeleteOptions {
             wait: Some(Duration::from_secs(1)),
-            purge_data: false,
-            delete_namespace: false,
+            ..DeleteOptions::default()
         };
         let name = ServerName::new("demo").unwrap();
         let deleted = delete(&cluster, ReleaseKind::Server, &name, &options, &Silent).await;
@@ -505,6 +504,7 @@ mod tests {
             let options = DeleteOptions {
                 wait: None,
                 purge_data: false,
+                keep_work: false,
                 delete_namespace: true,
             };
             let name = ServerName::new("demo").unwrap();
@@ -585,6 +585,7 @@ mod tests {
             let options = DeleteOptions {
                 wait: None,
                 purge_data: false,
+                keep_work: false,
                 delete_namespace: true,
             };
             let name = ServerName::new("demo").unwrap();

@@ -293,15 +293,22 @@ impl Backend for Processes {
             return Err(self.not_found(name));
         }
         // From here on a deletion that is interrupted goes on: the supervisor sees this file, or the next command does.
-        folder.note_ending().map_err(io_failure)?;
+        folder.note_ending(options.keep_work).map_err(io_failure)?;
         for run in &runs {
             terminate(run).map_err(io_failure)?;
         }
+        let deleted = || -> std::io::Result<Deleted> {
+            let work = format!("working directory {}", folder.work().display());
+            let kept = folder.keeps_work()?.then_some(work);
+            Ok(Deleted {
+                kept: kept.into_iter().collect(),
+            })
+        };
         progress.event(ProgressEvent::Step(format!("ending {name}")));
         match options.wait {
             None => {
                 if runs.iter().any(crate::lock::is_alive) {
-                    return Ok(Deleted::default());
+                    return deleted().map_err(io_failure);
                 }
             }
             Some(_) => progress.event(ProgressEvent::Waiting("waiting for its end".to_owned())),
@@ -311,8 +318,10 @@ impl Backend for Processes {
                 .await
                 .map_err(io_failure)?;
         }
+        // What it wrote while it ended counts.
+        let deleted = deleted().map_err(io_failure)?;
         folder.remove().map_err(io_failure)?;
-        Ok(Deleted::default())
+        Ok(deleted)
     }
 
     async fn restart(
@@ -434,10 +443,59 @@ mod tests {
     use std::thread;
 
     use mcpt_core::Silent;
-    use tokio::runtime::Builder;
 
     use super::*;
     use crate::lock;
+
+    fn delete(state: &StateFolder, name: &ServerName, keep_work: bool) -> Result<Deleted, Failure> {
+        let processes = Processes::in_folder(state.clone());
+        let options = DeleteOptions {
+            wait: Some(Duration::ZERO),
+            purge_data: false,
+            keep_work,
+            delete_namespace: false,
+        };
+        lock::tests::awaited(processes.delete(name, &options, &Silent))
+    }
+
+    /// What a server wrote goes with it, unless it goes on elsewhere.
+    #[test]
+    fn working_data_stays_behind_a_server_that_moves() {
+        let root = tempfile::tempdir().unwrap();
+        let state = StateFolder::new(root.path().to_owned());
+        let name = ServerName::new("demo").unwrap();
+        let folder = state.server(&name);
+        let data = folder.work().join("data.db");
+        let deployed = || {
+            folder.create().unwrap();
+            let run = folder.create_run().unwrap();
+            folder.create_work().unwrap();
+            folder.set_current(&run).unwrap();
+        };
+        deployed();
+        assert_eq!(delete(&state, &name, true).unwrap(), Deleted::default());
+        assert!(!folder.path().exists(), "there was nothing to keep");
+
+        for _ in 0..2 {
+            deployed();
+            std::fs::write(&data, "precious").unwrap();
+            let deleted = delete(&state, &name, true).unwrap();
+            let kept = format!("working directory {}", folder.work().display());
+            assert_eq!(deleted.kept, [kept]);
+            assert_eq!(std::fs::read(&data).unwrap(), b"precious");
+            let processes = Processes::in_folder(state.clone());
+            assert!(processes.find(&name).unwrap().is_none());
+            // The next one of that name has it again, and is none before it is ready.
+            let lock = lock::tests::take_now(&folder).unwrap();
+            let run = folder.create_run().unwrap();
+            assert_eq!(folder.current().unwrap(), None);
+            run.remove().unwrap();
+            drop(lock);
+            assert_eq!(std::fs::read(&data).unwrap(), b"precious");
+        }
+        assert_eq!(delete(&state, &name, false).unwrap(), Deleted::default());
+        assert!(!folder.path().exists());
+    }
 
     #[test]
     fn of_two_deletions_one_finds_nothing() {
@@ -448,16 +506,7 @@ mod tests {
         let first = lock::tests::take_now(&folder).unwrap();
         folder.create_run().unwrap();
         let before = lock::tests::opened(&folder);
-        let second = thread::spawn(move || {
-            let processes = Processes::in_folder(state);
-            let options = DeleteOptions {
-                wait: Some(Duration::ZERO),
-                purge_data: false,
-                delete_namespace: false,
-            };
-            let runtime = Builder::new_current_thread().enable_all().build().unwrap();
-            runtime.block_on(processes.delete(&name, &options, &Silent))
-        });
+        let second = thread::spawn(move || delete(&state, &name, false));
         while lock::tests::opened(&folder) == before && !second.is_finished() {}
         folder.remove().unwrap();
         drop(first);

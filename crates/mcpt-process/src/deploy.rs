@@ -1,6 +1,6 @@
 //! Deploying: start a new run beside the old one, wait until it answers, then let it take over.
 
-use std::{fs, io, time::Duration};
+use std::{io, time::Duration};
 
 use mcpt_core::{
     CommandOption, DeployOptions, Failure, FailureKind, Plan, Progress, ProgressEvent,
@@ -320,7 +320,6 @@ pub(crate) async fn clear_leftovers(
     }
     if doomed {
         folder.remove_data()?;
-        fs::remove_file(folder.ending_file())?;
     }
     Ok(current)
 }

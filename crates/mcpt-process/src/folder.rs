@@ -6,8 +6,8 @@
 //!   bundles/                 unpacked bundles, likewise
 //!   gateways/BACKEND/        the gateway for the servers of a backend: its session keys, and a `servers` like this one's
 //!   servers/NAME/lock        held by the command that changes the server
-//!   servers/NAME/current     number of the run that is the server
-//!   servers/NAME/ending      there once a deletion was asked for
+//!   servers/NAME/current     number of the run that is the server; 0 where only its working data was kept
+//!   servers/NAME/ending      there once a deletion was asked for, with whether the working data stays
 //!   servers/NAME/events      what happened to its process, of which servers/NAME/events.1 has the older part
 //!   servers/NAME/work/       the server's working directory
 //!   servers/NAME/run-N/      alive (process id of the supervisor, which holds it as long as it lives), state.json, server.log, …
@@ -20,6 +20,11 @@ use std::{
 
 use mcpt_core::ServerName;
 use mcpt_workload::own_files;
+
+/// What the file that asks for a deletion says where the working data is to stay.
+const KEEP: &[u8] = b"keep the working data\n";
+/// The number that no run has.
+const NO_RUN: &[u8] = b"0";
 
 /// The state folder of this user.
 #[derive(Debug, Clone)]
@@ -149,9 +154,21 @@ impl ServerFolder {
         own_files::create_folder(&self.work())
     }
 
-    /// Notes that a deletion was asked for.
-    pub(crate) fn note_ending(&self) -> io::Result<()> {
-        own_files::replace(&self.ending_file(), b"")
+    /// Notes that a deletion was asked for, and whether the working data stays.
+    pub(crate) fn note_ending(&self, keep_work: bool) -> io::Result<()> {
+        own_files::replace(&self.ending_file(), if keep_work { KEEP } else { b"" })
+    }
+
+    /// Whether there is working data that the deletion which was asked for leaves.
+    pub(crate) fn keeps_work(&self) -> io::Result<bool> {
+        match own_files::read(&self.ending_file()) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            text => Ok(text? == KEEP && self.has_work()),
+        }
+    }
+
+    fn has_work(&self) -> bool {
+        fs::read_dir(self.work()).is_ok_and(|mut entries| entries.next().is_some())
     }
 
     /// All runs, oldest first.
@@ -256,23 +273,33 @@ impl ServerFolder {
 
     /// Whether removing it would lose something: it was a server once, is not being deleted, and has working data.
     pub(crate) fn holds_data(&self) -> bool {
-        self.current_file().exists()
-            && !self.ending_file().exists()
-            && fs::read_dir(self.work()).is_ok_and(|mut entries| entries.next().is_some())
+        self.current_file().exists() && !self.ending_file().exists() && self.has_work()
     }
 
-    /// Removes what outlives the runs: the working data, and which run was the server.
+    /// Ends a deletion of which the runs are gone: removes what outlives them, the working data unless that stays, and which
+    /// run was the server.
     pub(crate) fn remove_data(&self) -> io::Result<()> {
-        remove_tree(&self.work())?;
-        match fs::remove_file(self.current_file()) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            removed => removed,
+        if self.keeps_work()? {
+            // It still is the data of what was a server once.
+            own_files::replace(&self.current_file(), NO_RUN)?;
+        } else {
+            remove_tree(&self.work())?;
+            remove_file(&self.current_file())?;
         }
+        remove_file(&self.ending_file())
     }
 
-    /// Removes it with all that is in it.
+    /// Removes it with all that is in it, but for working data that stays after the deletion which was asked for.
     pub(crate) fn remove(&self) -> io::Result<()> {
-        remove_tree(&self.path)
+        if !self.keeps_work()? {
+            return remove_tree(&self.path);
+        }
+        for run in self.runs()? {
+            run.remove()?;
+        }
+        remove_file(&self.events_file())?;
+        remove_file(&self.events_file().with_extension("1"))?;
+        self.remove_data()
     }
 }
 
@@ -345,6 +372,13 @@ impl RunFolder {
 
     pub(crate) fn remove(&self) -> io::Result<()> {
         remove_tree(&self.path)
+    }
+}
+
+fn remove_file(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed,
     }
 }
 
@@ -424,7 +458,7 @@ mod tests {
             symlink(&victim, server.path().join(planted)).unwrap();
         }
         server.set_current(&run).unwrap();
-        server.note_ending().unwrap();
+        server.note_ending(false).unwrap();
         assert_eq!(fs::read_to_string(&victim).unwrap(), "precious");
         assert_eq!(server.current().unwrap(), Some(run));
         symlink(root.path(), server.path().join("run-7")).unwrap();

@@ -273,10 +273,12 @@ pub(crate) mod tests {
 
     #[test]
     fn working_data_of_a_server_goes_only_with_a_deletion() {
-        for (was_server, to_be_deleted, kept) in [
-            (false, false, false),
-            (true, false, true),
-            (true, true, false),
+        for (was_server, ending, kept) in [
+            (false, None, false),
+            (true, None, true),
+            (true, Some(false), false),
+            // Who asked for the deletion died; the server goes on elsewhere.
+            (true, Some(true), true),
         ] {
             let root = tempfile::tempdir().unwrap();
             let folder = server(root.path());
@@ -288,12 +290,12 @@ pub(crate) mod tests {
                 folder.set_current(&run).unwrap();
                 run.remove().unwrap();
             }
-            if to_be_deleted {
-                fs::write(folder.ending_file(), "").unwrap();
+            if let Some(keep_work) = ending {
+                folder.note_ending(keep_work).unwrap();
             }
             drop(lock);
             let data = folder.work().join("data.db");
-            assert_eq!(data.exists(), kept, "{was_server} {to_be_deleted}");
+            assert_eq!(data.exists(), kept, "{was_server} {ending:?}");
             assert_eq!(folder.path().exists(), kept);
         }
     }

@@ -1,6 +1,12 @@
 //! What was deployed, as the supervisor of a run wrote it down, and its secrets, which are in the environment of its process alone.
 
-use std::{collections::BTreeMap, io};
+use std::{
+    collections::BTreeMap,
+    ffi::OsString,
+    fs, io,
+    os::unix::ffi::OsStringExt as _,
+    path::{Path, PathBuf},
+};
 
 use mcpt_core::{
     ARGUMENT_VARIABLE, Failure, FailureKind, Recalled, RecordedPlan, Secret, ServerName,
@@ -9,7 +15,7 @@ use mcpt_workload::own_files;
 use nix::unistd::Pid;
 use process_tree::variable_of;
 
-use crate::{deploy::state_failure, folder::RunFolder, state::RunState};
+use crate::{deploy::state_failure, folder::RunFolder, lock, marked, state::RunState};
 
 /// Writes it down in the folder of a run.
 ///
@@ -38,8 +44,10 @@ pub(crate) fn recall(run: &RunFolder, name: &ServerName) -> Result<Recalled, Fai
     let recorded: RecordedPlan =
         serde_json::from_slice(&text).map_err(|error| failed(&error.into()))?;
     let state = RunState::read(run).map_err(|error| failed(&error))?;
+    // The process of a supervisor that was killed may be gone, and its number another one's.
     let process = state.and_then(|state| state.process);
-    let secrets = secrets(recorded.secrets(), process).ok_or_else(|| {
+    let process = process.filter(|_| lock::is_alive(run));
+    let secrets = secrets(recorded.secrets(), run.path(), process).ok_or_else(|| {
         let is_argument = |name: &String| name.starts_with(ARGUMENT_VARIABLE);
         if process.is_some() && recorded.secrets().iter().any(is_argument) {
             // A server that listens itself has taken these out of its environment before it started.
@@ -58,8 +66,8 @@ pub(crate) fn recall(run: &RunFolder, name: &ServerName) -> Result<Recalled, Fai
     })
 }
 
-/// The values of these variables of a process; `None` when it lacks one of them.
-fn secrets(names: &[String], process: Option<u32>) -> Option<BTreeMap<String, Secret>> {
+/// The values of these variables of a process of this run; `None` when it is none, or lacks one of them.
+fn secrets(names: &[String], run: &Path, process: Option<u32>) -> Option<BTreeMap<String, Secret>> {
     if names.is_empty() {
         return Some(BTreeMap::new());
     }
@@ -68,7 +76,19 @@ fn secrets(names: &[String], process: Option<u32>) -> Option<BTreeMap<String, Se
         let value = String::from_utf8(variable_of(process, name)?).ok()?;
         Some((name.clone(), Secret::new(value)))
     };
-    names.iter().map(secret).collect()
+    let secrets = names.iter().map(secret).collect::<Option<_>>()?;
+    // Looked at last: whatever has the number by now had none of these read before.
+    is_of_run(process, run).then_some(secrets)
+}
+
+/// Whether a process was started for a run. The path to its folder may be written in several ways.
+fn is_of_run(process: Pid, run: &Path) -> bool {
+    let mark = variable_of(process, marked::MARK.0);
+    let mark = mark.map(|mark| PathBuf::from(OsString::from_vec(mark)));
+    let (Some(Ok(marked)), Ok(run)) = (mark.map(fs::canonicalize), fs::canonicalize(run)) else {
+        return false;
+    };
+    marked == run
 }
 
 #[cfg(all(test, target_os = "linux"))]
@@ -82,9 +102,11 @@ mod tests {
 
     #[test]
     fn secrets_are_those_of_the_process() {
+        let [run, other] = [(); 2].map(|()| tempfile::tempdir().unwrap());
         let mut process = Command::new("sh")
             .args(["-c", "echo; read forever"])
             .env("TOKEN", "a=b\nc")
+            .env(marked::MARK.0, run.path())
             .env("TOKEN_2", "other")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -96,16 +118,18 @@ mod tests {
         let names = |names: &[&str]| -> Vec<String> {
             names.iter().map(|name| (*name).to_owned()).collect()
         };
-        let of = |wanted: &[&str]| secrets(&names(wanted), Some(process.id()));
-        let found = of(&["TOKEN", "TOKEN_2"]);
-        let missing = of(&["TOKEN", "NO_SUCH"]);
+        let of = |run: &Path, wanted: &[&str]| secrets(&names(wanted), run, Some(process.id()));
+        let found = of(run.path(), &["TOKEN", "TOKEN_2"]);
+        // Whoever has the number of a process that is gone.
+        let of_another = of(other.path(), &["TOKEN"]);
+        let missing = of(run.path(), &["TOKEN", "NO_SUCH"]);
         process.kill().unwrap();
         process.wait().unwrap();
         let found = found.unwrap();
         assert_eq!(found["TOKEN"].expose(), "a=b\nc");
         assert_eq!(found["TOKEN_2"].expose(), "other");
-        assert!(missing.is_none());
-        assert!(secrets(&names(&["TOKEN"]), None).is_none());
-        assert!(secrets(&[], None).unwrap().is_empty());
+        assert!(missing.is_none() && of_another.is_none());
+        assert!(secrets(&names(&["TOKEN"]), run.path(), None).is_none());
+        assert!(secrets(&[], run.path(), None).unwrap().is_empty());
     }
 }

@@ -186,6 +186,75 @@ fn a_bundle_that_another_command_found_is_not_taken_back() {
     assert_eq!(fs::read_dir(parent.path()).unwrap().count(), 0);
 }
 
+/// What is left of a killed command is removed beside a bundle that is there, which keeps who has found it.
+#[test]
+fn what_is_left_beside_a_bundle_takes_no_mark_with_it() {
+    let parent = tempfile::tempdir().unwrap();
+    let store = Store::new(parent.path().to_owned());
+    let bundle = read(&with(&[("server/index.js", b"x")])).unwrap();
+    let first = store.unpack(&bundle).unwrap();
+    drop(store.unpack(&bundle).unwrap());
+    let place = store.place(&bundle);
+    let name = place.file_name().unwrap().to_str().unwrap();
+    let left = Unused {
+        name: format!("{name}.partial-killed"),
+        whole: false,
+    };
+    let lock = parent.path().join(format!("{name}.lock"));
+    let marked = fs::read(&lock).unwrap();
+    assert!(!marked.is_empty());
+    drop(first);
+    fs::create_dir(parent.path().join(&left.name)).unwrap();
+    assert!(store.remove(&left, |_| false).unwrap() && place.is_dir());
+    assert_eq!(fs::read(&lock).unwrap(), marked);
+}
+
+/// What is unpacked is what the digest is of.
+#[test]
+fn a_file_that_is_written_anew_meanwhile_is_not_unpacked() {
+    let parent = tempfile::tempdir().unwrap();
+    let path = parent.path().join("a.mcpb");
+    fs::write(&path, with(&[("server/index.js", b"x")])).unwrap();
+    let bundle = Bundle::open(File::open(&path).unwrap()).unwrap();
+    let store = Store::new(parent.path().join("store"));
+    fs::write(&path, with(&[("server/index.js", b"y")])).unwrap();
+    let error = store.unpack(&bundle).unwrap_err();
+    assert!(matches!(error, BundleError::Changed), "{error}");
+    assert!(!store.place(&bundle).exists());
+}
+
+/// The large end (ZIP64) of so many entries at this place, its locator, and a small end.
+fn large_end(entries: u64, place: u64) -> Vec<u8> {
+    let mut end = b"PK\x06\x06".to_vec();
+    end.extend(44_u64.to_le_bytes());
+    end.extend([0; 12]);
+    end.extend(entries.to_le_bytes());
+    end.extend(entries.to_le_bytes());
+    end.extend([0; 16]);
+    end.extend(b"PK\x06\x07\0\0\0\0");
+    end.extend(place.to_le_bytes());
+    end.extend(1_u32.to_le_bytes());
+    end.extend(b"PK\x05\x06");
+    end.extend([0; 18]);
+    end
+}
+
+/// A stored archive in it counts its places from its own beginning.
+#[test]
+fn an_archive_in_a_bundle_may_have_a_large_end() {
+    let filler = vec![b'x'; 200_000];
+    let inner = large_end(1, 0);
+    let honest = with(&[("a.raw", &filler), ("b.raw.zip", &inner)]);
+    assert!(read(&honest).is_ok());
+    // As many entries as no bundle has, wherever the end is that says so.
+    for place in [0, 150_000, 200_100] {
+        let mut hostile = with(&[("a.raw", &filler)]);
+        hostile.extend(large_end(u64::MAX, place));
+        let refused = read(&hostile).unwrap_err();
+        assert!(matches!(refused, BundleError::TooLarge(_)), "{refused}");
+    }
+}
+
 /// Of commands that come at once one unpacks it, and none waits until another has ended.
 #[test]
 fn commands_at_once_unpack_it_once() {

@@ -225,6 +225,7 @@ impl Gc<'_> {
         DeleteOptions {
             wait: Some(self.options.timeout),
             purge_data: false,
+            keep_work: false,
             delete_namespace: false,
         }
     }

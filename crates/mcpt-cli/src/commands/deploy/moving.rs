@@ -107,10 +107,15 @@ impl Move {
             ));
         }
         let there = place::open_quietly(global, config, target).await?;
-        let source = self.source(global, config, target).await?;
+        let (source, unanswered) = self.source(global, config, target).await?;
         let Some(source) = source else {
             return Err(if there.has(&self.name).await? {
                 refused(FailureKind::Usage).because(format!("it is {} already", there.place()))
+            } else if let Some(mut failure) = unanswered.into_iter().next() {
+                // It may be there.
+                let why = std::mem::replace(&mut failure.what, self.what());
+                failure.why.insert(0, why);
+                failure
             } else {
                 refused(FailureKind::NotFound)
                     .because(format!(
@@ -171,13 +176,14 @@ impl Move {
         })
     }
 
-    /// The backend that it is in: the one that is named, else the only one beside the target that has one of that name.
+    /// The backend that it is in: the one that is named, else the only one beside the target that has one of that name; and why
+    /// others could not be asked, which is told.
     async fn source(
         &self,
         global: &Global,
         config: &UserConfig,
         target: &'static dyn Driver,
-    ) -> Result<Option<Box<dyn Backend>>, Failure> {
+    ) -> Result<(Option<Box<dyn Backend>>, Vec<Failure>), Failure> {
         let refused = |kind| Failure::new(kind, self.what());
         if let Some(name) = &global.backend {
             let driver = global.backends.get(name, "--backend")?;
@@ -195,10 +201,11 @@ impl Move {
                     self.what(),
                 ));
             }
-            return Ok(Some(place::open_quietly(global, config, driver).await?));
+            let named = place::open_quietly(global, config, driver).await?;
+            return Ok((Some(named), Vec::new()));
         }
         let (mut found, failures) = everywhere::that_have(global, config, &self.name, target).await;
-        for failure in failures {
+        for failure in &failures {
             messages::warning(global, &failure.to_string());
         }
         if found.len() > 1 {
@@ -209,7 +216,7 @@ impl Move {
             });
             return Err(failure.hint(format!("add --backend {}", names.join(" or "))));
         }
-        Ok(found.pop())
+        Ok((found.pop(), failures))
     }
 
     /// What is to be deployed there.
@@ -305,6 +312,7 @@ impl Move {
         let options = DeleteOptions {
             wait: Some(self.timeout),
             purge_data: false,
+            keep_work: true,
             delete_namespace: false,
         };
         let deleted = source.delete(&self.name, &options, progress.as_ref()).await;
