@@ -23,7 +23,7 @@ pub(crate) enum Dialect {
 
 /// Where a node stands, which decides the indentation of a sequence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum NodePosition {
     Root,
     Item,
     MapValue,
@@ -38,7 +38,7 @@ pub(crate) fn emit(value: &Value, dialect: Dialect) -> String {
         spaced: true,
         fresh: true,
     };
-    emitter.node(value, None, Place::Root);
+    emitter.node(value, None, NodePosition::Root);
     emitter.line_at(0);
     emitter.out
 }
@@ -56,7 +56,7 @@ struct Emitter {
 
 impl Emitter {
     /// Writes a node whose parent block, if any, stands at `parent`.
-    fn node(&mut self, value: &Value, parent: Option<usize>, place: Place) {
+    fn node(&mut self, value: &Value, parent: Option<usize>, place: NodePosition) {
         let inner = parent.map_or(0, |parent| parent + INDENT);
         match value {
             Value::Object(map) if map.is_empty() => self.empty("{}"),
@@ -64,7 +64,7 @@ impl Emitter {
             Value::Object(map) => self.mapping(map, inner),
             Value::Array(items) => {
                 let level_with_key =
-                    self.dialect == Dialect::V2 && place == Place::MapValue && !self.fresh;
+                    self.dialect == Dialect::V2 && place == NodePosition::MapValue && !self.fresh;
                 let indent = if level_with_key {
                     parent.unwrap_or(0)
                 } else {
@@ -73,7 +73,7 @@ impl Emitter {
                 for item in items {
                     self.line_at(indent);
                     self.mark('-');
-                    self.node(item, Some(indent), Place::Item);
+                    self.node(item, Some(indent), NodePosition::Item);
                 }
             }
             Value::String(text) => {
@@ -109,7 +109,7 @@ impl Emitter {
                 self.line_at(indent);
                 self.mark(':');
             }
-            self.node(value, Some(indent), Place::MapValue);
+            self.node(value, Some(indent), NodePosition::MapValue);
         }
     }
 

@@ -41,12 +41,12 @@ enum State {
     IndentlessEntry,
     BlockKey,
     BlockValue,
-    FlowEntry(Place),
+    FlowEntry(FlowContext),
     /// A pair within a flow sequence.
     PairKey,
     PairValue,
     PairEnd,
-    FlowKey(Place),
+    FlowKey(FlowContext),
     FlowValue,
     FlowEmptyValue,
     End,
@@ -54,7 +54,7 @@ enum State {
 
 /// Where in a flow collection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum FlowContext {
     First,
     Later,
 }
@@ -69,7 +69,7 @@ pub(crate) struct Events {
 }
 
 /// An event with the line where it begins, counted from 0.
-type Found = Result<(Event, usize), Error>;
+type NextEvent = Result<(Event, usize), Error>;
 
 impl Events {
     pub(crate) fn new(text: &str) -> Self {
@@ -82,7 +82,7 @@ impl Events {
     }
 
     /// The next event.
-    pub(crate) fn next(&mut self) -> Found {
+    pub(crate) fn next(&mut self) -> NextEvent {
         match self.state {
             State::ImplicitDocument => self.document_start(true),
             State::Document => self.document_start(false),
@@ -97,12 +97,12 @@ impl Events {
             State::PairKey => self.pair_key(),
             State::PairValue => self.pair_value(),
             State::PairEnd => {
-                self.state = State::FlowEntry(Place::Later);
+                self.state = State::FlowEntry(FlowContext::Later);
                 Ok((Event::End, self.line()?))
             }
             State::FlowKey(place) => self.flow_key(place),
             State::FlowValue => self.flow_value(),
-            State::FlowEmptyValue => self.empty(State::FlowKey(Place::Later)),
+            State::FlowEmptyValue => self.empty(State::FlowKey(FlowContext::Later)),
             State::End => Ok((Event::StreamEnd, self.line()?)),
         }
     }
@@ -137,13 +137,13 @@ impl Events {
     }
 
     /// A node that must be there, and where to go on after it.
-    fn node_then(&mut self, then: State, block: bool, indentless: bool) -> Found {
+    fn node_then(&mut self, then: State, block: bool, indentless: bool) -> NextEvent {
         self.then.push(then);
         self.node(block, indentless)
     }
 
     /// A node that is not there: nothing.
-    fn empty(&mut self, then: State) -> Found {
+    fn empty(&mut self, then: State) -> NextEvent {
         self.state = then;
         let event = Event::Scalar {
             text: String::new(),
@@ -159,7 +159,7 @@ impl Events {
         (Event::End, line)
     }
 
-    fn document_start(&mut self, implicit: bool) -> Found {
+    fn document_start(&mut self, implicit: bool) -> NextEvent {
         if !implicit {
             while self.take(&TokenKind::DocumentEnd)?.is_some() {}
         }
@@ -220,7 +220,7 @@ impl Events {
         Ok(())
     }
 
-    fn document_content(&mut self) -> Found {
+    fn document_content(&mut self) -> NextEvent {
         let is_empty = matches!(
             self.scanner.peek()?.kind,
             TokenKind::Version(..)
@@ -237,7 +237,7 @@ impl Events {
         self.node(true, false)
     }
 
-    fn document_end(&mut self) -> Found {
+    fn document_end(&mut self) -> NextEvent {
         let line = self.line()?;
         self.take(&TokenKind::DocumentEnd)?;
         self.state = State::Document;
@@ -276,7 +276,7 @@ impl Events {
         Ok(marks)
     }
 
-    fn node(&mut self, block: bool, indentless: bool) -> Found {
+    fn node(&mut self, block: bool, indentless: bool) -> NextEvent {
         let line = self.line()?;
         if matches!(self.scanner.peek()?.kind, TokenKind::Alias(_)) {
             self.back();
@@ -304,12 +304,14 @@ impl Events {
                     _ => self.unexpected("did not find expected node content"),
                 };
             }
-            TokenKind::FlowSequenceStart => {
-                (State::FlowEntry(Place::First), Event::SequenceStart(marks))
-            }
-            TokenKind::FlowMappingStart => {
-                (State::FlowKey(Place::First), Event::MappingStart(marks))
-            }
+            TokenKind::FlowSequenceStart => (
+                State::FlowEntry(FlowContext::First),
+                Event::SequenceStart(marks),
+            ),
+            TokenKind::FlowMappingStart => (
+                State::FlowKey(FlowContext::First),
+                Event::MappingStart(marks),
+            ),
             TokenKind::BlockSequenceStart if block => {
                 (State::BlockEntry, Event::SequenceStart(marks))
             }
@@ -333,7 +335,7 @@ impl Events {
         Ok((event, line))
     }
 
-    fn block_entry(&mut self) -> Found {
+    fn block_entry(&mut self) -> NextEvent {
         let line = self.line()?;
         if self.take(&TokenKind::BlockEntry)?.is_some() {
             return if self.sees(&[TokenKind::BlockEntry, TokenKind::BlockEnd])? {
@@ -348,7 +350,7 @@ impl Events {
         self.unexpected("did not find expected '-' indicator")
     }
 
-    fn indentless_entry(&mut self) -> Found {
+    fn indentless_entry(&mut self) -> NextEvent {
         let line = self.line()?;
         if self.take(&TokenKind::BlockEntry)?.is_none() {
             return Ok(self.end(line));
@@ -366,7 +368,7 @@ impl Events {
         }
     }
 
-    fn block_key(&mut self) -> Found {
+    fn block_key(&mut self) -> NextEvent {
         let line = self.line()?;
         if self.take(&TokenKind::Key)?.is_some() {
             let after = [TokenKind::Key, TokenKind::Value, TokenKind::BlockEnd];
@@ -382,7 +384,7 @@ impl Events {
         self.unexpected("did not find expected key")
     }
 
-    fn block_value(&mut self) -> Found {
+    fn block_value(&mut self) -> NextEvent {
         if self.take(&TokenKind::Value)?.is_none() {
             return self.empty(State::BlockKey);
         }
@@ -394,12 +396,12 @@ impl Events {
         }
     }
 
-    fn flow_entry(&mut self, place: Place) -> Found {
+    fn flow_entry(&mut self, place: FlowContext) -> NextEvent {
         let line = self.line()?;
         if self.take(&TokenKind::FlowSequenceEnd)?.is_some() {
             return Ok(self.end(line));
         }
-        if place == Place::Later && self.take(&TokenKind::FlowEntry)?.is_none() {
+        if place == FlowContext::Later && self.take(&TokenKind::FlowEntry)?.is_none() {
             return self.unexpected("did not find expected ',' or ']'");
         }
         let line = self.line()?;
@@ -410,10 +412,10 @@ impl Events {
         if self.take(&TokenKind::FlowSequenceEnd)?.is_some() {
             return Ok(self.end(line));
         }
-        self.node_then(State::FlowEntry(Place::Later), false, false)
+        self.node_then(State::FlowEntry(FlowContext::Later), false, false)
     }
 
-    fn pair_key(&mut self) -> Found {
+    fn pair_key(&mut self) -> NextEvent {
         let after = [
             TokenKind::Value,
             TokenKind::FlowEntry,
@@ -428,7 +430,7 @@ impl Events {
         self.node_then(State::PairValue, false, false)
     }
 
-    fn pair_value(&mut self) -> Found {
+    fn pair_value(&mut self) -> NextEvent {
         if self.take(&TokenKind::Value)?.is_some()
             && !self.sees(&[TokenKind::FlowEntry, TokenKind::FlowSequenceEnd])?
         {
@@ -437,12 +439,12 @@ impl Events {
         self.empty(State::PairEnd)
     }
 
-    fn flow_key(&mut self, place: Place) -> Found {
+    fn flow_key(&mut self, place: FlowContext) -> NextEvent {
         let line = self.line()?;
         if self.take(&TokenKind::FlowMappingEnd)?.is_some() {
             return Ok(self.end(line));
         }
-        if place == Place::Later && self.take(&TokenKind::FlowEntry)?.is_none() {
+        if place == FlowContext::Later && self.take(&TokenKind::FlowEntry)?.is_none() {
             return self.unexpected("did not find expected ',' or '}'");
         }
         if self.take(&TokenKind::Key)?.is_some() {
@@ -464,12 +466,12 @@ impl Events {
         self.node_then(State::FlowEmptyValue, false, false)
     }
 
-    fn flow_value(&mut self) -> Found {
+    fn flow_value(&mut self) -> NextEvent {
         if self.take(&TokenKind::Value)?.is_some()
             && !self.sees(&[TokenKind::FlowEntry, TokenKind::FlowMappingEnd])?
         {
-            return self.node_then(State::FlowKey(Place::Later), false, false);
+            return self.node_then(State::FlowKey(FlowContext::Later), false, false);
         }
-        self.empty(State::FlowKey(Place::Later))
+        self.empty(State::FlowKey(FlowContext::Later))
     }
 }

@@ -8,7 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use helm_chart::{Chart, Constraint, Dependency, Lock, Version};
 
-use crate::pull::{Found, archive, file_name, in_repository};
+use crate::pull::{ArchiveLocation, archive, file_name, in_repository};
 use crate::registry::{Layers, SCHEME, below};
 use crate::repositories::unmanaged_name;
 use crate::{
@@ -387,7 +387,7 @@ impl Dependencies {
             return Ok(Some((format!("{}-{version}.tgz", chart.name()), data)));
         }
         let found = if is_registry(&url) {
-            Found {
+            ArchiveLocation {
                 address: format!("{}:{}", below(&url, &name), dependency.version),
                 repository: url.clone(),
                 access: Access::default(),
@@ -447,7 +447,7 @@ impl Dependencies {
         dependency: &Dependency,
         known: &Repositories,
         indexes: &mut Indexes,
-    ) -> Result<Found, Error> {
+    ) -> Result<ArchiveLocation, Error> {
         let (name, url) = (&dependency.name, &dependency.repository);
         let failed =
             |error: &dyn std::fmt::Display| Error::Refused(format!("could not find : {error}"));
@@ -459,7 +459,7 @@ impl Dependencies {
             let found = in_repository(&repository, name, &dependency.version, &self.http);
             let (address, digest) = found
                 .map_err(|error| failed(&format!("chart {name} not found in {url}: {error}")))?;
-            return Ok(Found {
+            return Ok(ArchiveLocation {
                 address,
                 repository: url.clone(),
                 access: Access::default(),
@@ -480,7 +480,7 @@ impl Dependencies {
         let entry = usable
             .find(|entry| is_it(entry.version()))
             .ok_or_else(|| failed(&"no matching version"))?;
-        Ok(Found {
+        Ok(ArchiveLocation {
             address: address::resolve(url, entry.urls()[0])?,
             repository: url.clone(),
             access: repository.access.clone(),

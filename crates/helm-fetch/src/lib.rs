@@ -21,7 +21,7 @@ pub use index::{Index, IndexEntry};
 use oci_registry::write_whole;
 pub use oci_registry::{Access, Credentials, Http, Reference, Tls};
 pub use places::Places;
-pub use pull::{Fetched, Provenance, Wanted, pull};
+pub use pull::{ChartRequest, Fetched, Provenance, pull};
 pub use registry::{Chosen, Pushed, Registry, is_registry};
 pub use repositories::{ListLock, Repositories, Repository};
 pub use unpack::unpack;

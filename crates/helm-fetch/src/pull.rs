@@ -11,7 +11,7 @@ use oci_registry::hex;
 
 /// Which chart is wanted.
 #[derive(Debug, Clone, Default)]
-pub struct Wanted {
+pub struct ChartRequest {
     /// `repository/chart`, an address, or with `repository` the chart's name.
     pub chart: String,
     /// The version, or a constraint; empty for the newest that is no pre-release.
@@ -51,7 +51,7 @@ pub struct Fetched {
 
 /// Where an archive is.
 #[derive(Debug)]
-pub(crate) struct Found {
+pub(crate) struct ArchiveLocation {
     pub(crate) address: String,
     /// The repository that it belongs to, whose server gets to know the user and the password.
     pub(crate) repository: String,
@@ -66,7 +66,7 @@ pub(crate) struct Found {
 /// When there is no such repository, chart or version, the index is missing or broken, the digest is another, the registry
 /// refuses, or as [`Http::get`].
 pub fn pull(
-    wanted: &Wanted,
+    wanted: &ChartRequest,
     http: &Http,
     places: &Places,
     say: &mut dyn FnMut(&str),
@@ -158,9 +158,9 @@ fn with_provenance(
 }
 
 /// Where a chart's archive is.
-fn find(wanted: &Wanted, http: &Http, places: &Places) -> Result<Found, Error> {
+fn find(wanted: &ChartRequest, http: &Http, places: &Places) -> Result<ArchiveLocation, Error> {
     let (chart, version) = (&wanted.chart, &wanted.version);
-    let at = |address: &str, repository: &str, access: &Access, digest: &str| Found {
+    let at = |address: &str, repository: &str, access: &Access, digest: &str| ArchiveLocation {
         address: address.to_owned(),
         repository: repository.to_owned(),
         access: access.clone(),
@@ -259,7 +259,7 @@ pub(crate) fn in_repository(
 }
 
 /// Fetches an archive over HTTP and holds it against its digest, where there is one.
-pub(crate) fn archive(found: &Found, http: &Http) -> Result<Vec<u8>, Error> {
+pub(crate) fn archive(found: &ArchiveLocation, http: &Http) -> Result<Vec<u8>, Error> {
     let data = http.get(&found.address, &found.repository, &found.access)?;
     let digest = hex(&Sha256::digest(&data));
     if !found.digest.is_empty() && !found.digest.eq_ignore_ascii_case(&digest) {

@@ -45,16 +45,16 @@ type Result<T, E = ActionError> = std::result::Result<T, E>;
 
 /// Receiver of what a command tells while it works.
 #[derive(Clone, Copy)]
-pub struct Told<'a> {
+pub struct Listener<'a> {
     /// Steps and what is waited for.
     pub progress: &'a dyn Progress,
     /// The logs of hooks that say so.
     pub logs: &'a (dyn Fn(&str) + Sync),
 }
 
-impl std::fmt::Debug for Told<'_> {
+impl std::fmt::Debug for Listener<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Told").finish_non_exhaustive()
+        f.debug_struct("Listener").finish_non_exhaustive()
     }
 }
 
@@ -66,7 +66,7 @@ pub struct Action<'a> {
     applier: Applier,
     name: &'a str,
     conduct: &'a Conduct,
-    told: Told<'a>,
+    told: Listener<'a>,
     cancellation: Option<&'a Cancellation>,
 }
 
@@ -77,7 +77,7 @@ impl<'a> Action<'a> {
         tool: Tool,
         name: &'a str,
         conduct: &'a Conduct,
-        told: Told<'a>,
+        told: Listener<'a>,
     ) -> Self {
         let applier = Applier::new(cluster.clone(), name.to_owned())
             .forced(conduct.force_conflicts)

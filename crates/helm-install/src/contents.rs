@@ -19,7 +19,7 @@ const ENDPOINTS_OF_A_SERVICE: &str = "endpoints.kubernetes.io/managed-by";
 
 /// One object of the namespace.
 #[derive(Debug, Clone)]
-pub struct Found {
+pub struct NamespaceObject {
     /// What it is.
     pub object: Object,
     /// Its metadata.
@@ -28,7 +28,7 @@ pub struct Found {
     pub owned: bool,
 }
 
-impl Found {
+impl NamespaceObject {
     /// Whether the cluster itself puts it into every namespace, and puts it back when it is deleted.
     pub fn is_of_every_namespace(&self) -> bool {
         matches!(
@@ -72,7 +72,7 @@ pub async fn of_namespace(
     cluster: &Cluster,
     labels: Option<&str>,
     strict: bool,
-) -> Result<Vec<Found>> {
+) -> Result<Vec<NamespaceObject>> {
     let kinds = kinds(cluster).await;
     let kinds = kinds.map_err(|error| cluster.error(error))?;
     let params = labels.map_or_else(ListParams::default, |labels| {
@@ -103,7 +103,7 @@ pub async fn of_namespace(
             }
         };
         for metadata in all {
-            found.push(Found {
+            found.push(NamespaceObject {
                 object: Object::named(
                     &kind.api_version,
                     &kind.kind,

@@ -34,7 +34,7 @@ const MAX_ROUNDS: usize = 10;
 
 /// What the cluster has, as far as it was asked for.
 #[derive(Debug, Clone, Default)]
-pub struct Found {
+pub struct LookupResults {
     known: BTreeMap<Query, Map<String, Value>>,
     /// How often it was asked.
     rounds: usize,
@@ -43,13 +43,13 @@ pub struct Found {
 /// Answers from what was found, and notes the rest.
 #[derive(Debug)]
 pub struct Answers {
-    found: Found,
+    found: LookupResults,
     missing: RefCell<BTreeSet<Query>>,
 }
 
 impl Answers {
     /// From what was found.
-    pub fn new(found: Found) -> Self {
+    pub fn new(found: LookupResults) -> Self {
         Self {
             found,
             missing: RefCell::default(),
@@ -84,7 +84,7 @@ impl Lookup for Answers {
     }
 }
 
-impl Found {
+impl LookupResults {
     /// Asks the cluster.
     ///
     /// # Errors
@@ -169,7 +169,7 @@ mod tests {
 
     /// Renders as for a cluster that has nothing of what is asked for, until `next` asks for nothing new.
     fn rounds(next: impl Fn(&Answers, usize)) -> Result<usize> {
-        let mut found = Found::default();
+        let mut found = LookupResults::default();
         for round in 0.. {
             let answers = Answers::new(found.clone());
             next(&answers, round);

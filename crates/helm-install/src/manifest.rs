@@ -26,7 +26,7 @@ pub enum ManifestError {
     #[error("{place} is not YAML")]
     Yaml {
         /// Which one.
-        place: Place,
+        place: DocumentRef,
         /// Why.
         source: goyaml::Error,
     },
@@ -34,7 +34,7 @@ pub enum ManifestError {
     #[error("{place} has no {field}")]
     NoObject {
         /// Which one.
-        place: Place,
+        place: DocumentRef,
         /// What it lacks.
         field: &'static str,
     },
@@ -42,7 +42,7 @@ pub enum ManifestError {
     #[error("{place} cannot be written")]
     Write {
         /// Which one.
-        place: Place,
+        place: DocumentRef,
         /// Why.
         source: goyaml::Error,
     },
@@ -50,12 +50,12 @@ pub enum ManifestError {
 
 /// A document of a manifest: its number, from 1, and the template that it is from, if that is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
+pub struct DocumentRef {
     number: usize,
     template: Option<String>,
 }
 
-impl Place {
+impl DocumentRef {
     /// The place of the document with this index, from 0. Helm writes the template before each document.
     pub fn of(index: usize, document: &str) -> Self {
         let mut lines = document.lines().map(str::trim);
@@ -67,7 +67,7 @@ impl Place {
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for DocumentRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.template {
             Some(template) => write!(f, "{template} (document {})", self.number),
@@ -92,7 +92,7 @@ pub struct Object {
 }
 
 impl Object {
-    fn read(place: &Place, body: Value) -> Result<Self, ManifestError> {
+    fn read(place: &DocumentRef, body: Value) -> Result<Self, ManifestError> {
         let text = |pointer: &str, field: &'static str| {
             let value = body
                 .pointer(pointer)
@@ -311,7 +311,7 @@ pub fn is_hook(live: &kube::core::ObjectMeta) -> bool {
 pub fn parse(manifest: &str) -> Result<Vec<Object>, ManifestError> {
     let mut objects = Vec::new();
     for (index, document) in split_documents(manifest).into_iter().enumerate() {
-        let place = Place::of(index, document);
+        let place = DocumentRef::of(index, document);
         let body = match goyaml::from_str_exact(document) {
             Ok(body) => body,
             Err(source) => return Err(ManifestError::Yaml { place, source }),
@@ -469,7 +469,7 @@ spec: {replicas: 2}
     fn objects_that_left_the_manifest_are_pruned() {
         let object = |api: &str, kind: &str, name: &str, annotations: Value| {
             Object::read(
-                &Place::of(0, ""),
+                &DocumentRef::of(0, ""),
                 serde_json::json!({"apiVersion": api, "kind": kind, "metadata": {"name": name, "annotations": annotations}}),
             )
             .unwrap()

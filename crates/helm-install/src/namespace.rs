@@ -22,12 +22,12 @@ use crate::{
 
 /// A namespace as it was seen.
 #[derive(Debug, Clone)]
-pub struct Seen {
+pub struct NamespaceVersion {
     uid: String,
     version: String,
 }
 
-impl Seen {
+impl NamespaceVersion {
     fn of(metadata: &ObjectMeta) -> Option<Self> {
         Some(Self {
             uid: metadata.uid.clone()?,
@@ -44,7 +44,7 @@ pub enum Entered {
     /// It bears a mark that is not this deployment's to answer for. If a server is there in the end, the mark goes.
     Marked,
     /// This deployment counts on it.
-    Counted(Seen),
+    Counted(NamespaceVersion),
     /// Whether it is there is not known, and it was not made, for want of these rights: what is done in it will tell.
     Unknown(Denied),
 }
@@ -83,7 +83,9 @@ pub async fn enter(
             if metadata.deletion_timestamp.is_some() {
                 return Err(InstallError::NamespaceEnding(name.to_owned()));
             }
-            let (Some(mark), Some(seen)) = (Mark::of(&metadata, tool), Seen::of(&metadata)) else {
+            let (Some(mark), Some(seen)) =
+                (Mark::of(&metadata, tool), NamespaceVersion::of(&metadata))
+            else {
                 return Ok(Entered::Unmarked);
             };
             if mark.has(&me) {
@@ -119,7 +121,9 @@ pub async fn enter(
         match cluster.answer(api.create(&params, &namespace)).await {
             Ok(made) => {
                 progress.step(format!("made namespace {name}"));
-                return Ok(Seen::of(&made.metadata).map_or(Entered::Marked, Entered::Counted));
+                return Ok(
+                    NamespaceVersion::of(&made.metadata).map_or(Entered::Marked, Entered::Counted)
+                );
             }
             Err(Error::Api(status)) if status.is_already_exists() => {
                 if unreadable.is_some() {
@@ -147,9 +151,9 @@ async fn write(
     cluster: &Cluster,
     tool: Tool,
     api: &Api<Namespace>,
-    seen: &Seen,
+    seen: &NamespaceVersion,
     mark: Option<&Mark>,
-) -> Result<Option<Seen>, Error> {
+) -> Result<Option<NamespaceVersion>, Error> {
     let body = json!({"metadata": {
         "uid": seen.uid,
         "resourceVersion": seen.version,
@@ -162,7 +166,7 @@ async fn write(
     let patch = Patch::Merge(&body);
     let written = api.patch_metadata(cluster.namespace.as_str(), &params, &patch);
     match cluster.answer(written).await {
-        Ok(now) => Ok(Seen::of(&now.metadata)),
+        Ok(now) => Ok(NamespaceVersion::of(&now.metadata)),
         Err(Error::Api(status)) if status.is_conflict() || status.is_not_found() => Ok(None),
         Err(error) => Err(error),
     }
@@ -187,7 +191,8 @@ pub async fn leave(
         let Some(PartialObjectMeta { metadata, .. }) = found else {
             return Ok(Vec::new());
         };
-        let (Some(mark), Some(seen)) = (Mark::of(&metadata, tool), Seen::of(&metadata)) else {
+        let (Some(mark), Some(seen)) = (Mark::of(&metadata, tool), NamespaceVersion::of(&metadata))
+        else {
             // Another command was done in it: it is there to stay.
             return Ok(Vec::new());
         };
@@ -217,7 +222,7 @@ pub async fn leave(
 pub async fn settle(
     cluster: &Cluster,
     tool: Tool,
-    entered: Option<&Seen>,
+    entered: Option<&NamespaceVersion>,
     progress: &dyn Progress,
 ) {
     let api: Api<Namespace> = Api::all(cluster.client.clone());
@@ -266,7 +271,7 @@ async fn marked(cluster: &Cluster, tool: Tool, api: &Api<Namespace>) -> Option<S
 ///
 /// # Errors
 /// When the API server refuses to tell.
-pub async fn abandoned(cluster: &Cluster, tool: Tool) -> Result<Option<Seen>> {
+pub async fn abandoned(cluster: &Cluster, tool: Tool) -> Result<Option<NamespaceVersion>> {
     let api: Api<Namespace> = Api::all(cluster.client.clone());
     let name = cluster.namespace.as_str();
     match cluster.answer(api.get_metadata_opt(name)).await {
@@ -280,10 +285,10 @@ pub async fn abandoned(cluster: &Cluster, tool: Tool) -> Result<Option<Seen>> {
 }
 
 /// A namespace on which only dead commands count.
-fn left_behind(metadata: &ObjectMeta, tool: Tool, now: Timestamp) -> Option<Seen> {
+fn left_behind(metadata: &ObjectMeta, tool: Tool, now: Timestamp) -> Option<NamespaceVersion> {
     let living = Mark::of(metadata, tool)?.living("", now);
     let going = metadata.deletion_timestamp.is_some();
-    Seen::of(metadata).filter(|_| living.is_none() && !going)
+    NamespaceVersion::of(metadata).filter(|_| living.is_none() && !going)
 }
 
 /// Whether a namespace is there.
@@ -321,7 +326,7 @@ pub async fn exists(cluster: &Cluster) -> Result<Existence> {
 ///
 /// # Errors
 /// When the API server refuses to tell.
-pub async fn look(cluster: &Cluster, tool: Tool) -> Result<Option<(Seen, bool)>> {
+pub async fn look(cluster: &Cluster, tool: Tool) -> Result<Option<(NamespaceVersion, bool)>> {
     let api: Api<Namespace> = Api::all(cluster.client.clone());
     let found = cluster
         .answer(api.get_metadata_opt(cluster.namespace.as_str()))
@@ -330,7 +335,7 @@ pub async fn look(cluster: &Cluster, tool: Tool) -> Result<Option<(Seen, bool)>>
     Ok(found.and_then(|PartialObjectMeta { metadata, .. }| {
         let others =
             Mark::of(&metadata, tool).and_then(|mark| mark.living(&me(), Timestamp::now()));
-        Some((Seen::of(&metadata)?, others.is_some()))
+        Some((NamespaceVersion::of(&metadata)?, others.is_some()))
     }))
 }
 
@@ -353,7 +358,7 @@ pub enum Removed {
 /// When the API server refuses it or does not tell all that is in it, or something in it holds it.
 pub async fn remove(
     cluster: &Cluster,
-    seen: &Seen,
+    seen: &NamespaceVersion,
     timeout: Duration,
     progress: &dyn Progress,
 ) -> Result<Removed> {
@@ -377,7 +382,11 @@ pub async fn remove(
 ///
 /// # Errors
 /// When the API server refuses it, or something in it holds it.
-pub async fn delete(cluster: &Cluster, seen: &Seen, timeout: Option<Duration>) -> Result<bool> {
+pub async fn delete(
+    cluster: &Cluster,
+    seen: &NamespaceVersion,
+    timeout: Option<Duration>,
+) -> Result<bool> {
     let asked = ask(cluster, seen).await?;
     if let Some(timeout) = timeout.filter(|_| asked) {
         gone(cluster, &seen.uid, timeout).await?;
@@ -386,7 +395,7 @@ pub async fn delete(cluster: &Cluster, seen: &Seen, timeout: Option<Duration>) -
 }
 
 /// Asks for its deletion; false when it is gone, or not as it was seen.
-async fn ask(cluster: &Cluster, seen: &Seen) -> Result<bool> {
+async fn ask(cluster: &Cluster, seen: &NamespaceVersion) -> Result<bool> {
     let api: Api<Namespace> = Api::all(cluster.client.clone());
     let conditions = Preconditions {
         uid: Some(seen.uid.clone()),

@@ -49,7 +49,7 @@ impl Limit {
 
 /// What came of asking for the deletion of objects.
 #[derive(Debug, Default)]
-pub struct Asked {
+pub struct DeletionRequests {
     /// Those that go.
     pub going: Vec<(Object, ObjectMeta)>,
     /// Those that stay, though they are the release's.
@@ -77,8 +77,8 @@ pub async fn ask(
     objects: &[Object],
     claims: Claims,
     except: &BTreeSet<String>,
-) -> Result<Asked> {
-    let mut asked = Asked::default();
+) -> Result<DeletionRequests> {
+    let mut asked = DeletionRequests::default();
     let mut failed = Vec::new();
     let mut ordered: Vec<&Object> = objects.iter().collect();
     ordered.sort_by(|a, b| uninstall_order(&a.kind, &b.kind));

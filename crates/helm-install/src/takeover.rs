@@ -43,9 +43,9 @@ pub async fn settled(
             return Ok(all);
         };
         match look(cluster, tool, last, progress).await? {
-            Seen::Busy => return Err(Error::Busy(Box::new(last.clone()))),
-            Seen::Changed => {}
-            Seen::Dead => {
+            HolderState::Busy => return Err(Error::Busy(Box::new(last.clone()))),
+            HolderState::Changed => {}
+            HolderState::Dead => {
                 progress.warning(format!(
                     "revision {} was left {} by a command that was interrupted: taking over",
                     last.release.version, last.release.info.status
@@ -98,10 +98,10 @@ pub async fn is_dead(
     progress: &dyn Progress,
 ) -> Result<bool> {
     let seen = look(cluster, tool, record, progress).await?;
-    Ok(matches!(seen, Seen::Dead))
+    Ok(matches!(seen, HolderState::Dead))
 }
 
-enum Seen {
+enum HolderState {
     Busy,
     Dead,
     /// It is done or gone by now.
@@ -114,7 +114,7 @@ async fn look(
     tool: Tool,
     record: &Record,
     progress: &dyn Progress,
-) -> Result<Seen> {
+) -> Result<HolderState> {
     let first = record.heartbeat(tool);
     let begun = Instant::now();
     let judged = |current: Option<&str>| {
@@ -127,8 +127,8 @@ async fn look(
         )
     };
     match judged(first) {
-        Verdict::Busy => return Ok(Seen::Busy),
-        Verdict::Dead => return Ok(Seen::Dead),
+        Verdict::Busy => return Ok(HolderState::Busy),
+        Verdict::Dead => return Ok(HolderState::Dead),
         Verdict::Watch(_) => {}
     }
     progress.waiting(format!(
@@ -143,18 +143,18 @@ async fn look(
     let status = record.release.info.status.as_str();
     loop {
         let left = match judged(current.as_deref()) {
-            Verdict::Busy => return Ok(Seen::Busy),
-            Verdict::Dead => return Ok(Seen::Dead),
+            Verdict::Busy => return Ok(HolderState::Busy),
+            Verdict::Dead => return Ok(HolderState::Dead),
             Verdict::Watch(left) => left,
         };
         tokio::select! {
             () = tokio::time::sleep(left) => {}
             change = changes.next() => match change {
-                None | Some(Ok(None)) => return Ok(Seen::Changed),
+                None | Some(Ok(None)) => return Ok(HolderState::Changed),
                 Some(Ok(Some(now))) => {
                     let label = now.metadata.labels.as_ref().and_then(|l| l.get("status"));
                     if label.map(String::as_str) != Some(status) {
-                        return Ok(Seen::Changed);
+                        return Ok(HolderState::Changed);
                     }
                     current = now.metadata.annotations.and_then(|mut a| a.remove(tool.heartbeat));
                 }

@@ -6,7 +6,7 @@ use helm_chart::KubeVersion;
 use crate::object::Head;
 
 /// Kinds of one API version with one fate; versions are minor ones of Kubernetes 1.
-struct Given {
+struct Deprecation {
     api_version: &'static str,
     deprecated: u64,
     removed: u64,
@@ -54,8 +54,8 @@ const fn given(
     replacement: &'static str,
     other_kind: &'static str,
     kinds: &'static [&'static str],
-) -> Given {
-    Given {
+) -> Deprecation {
+    Deprecation {
         api_version,
         deprecated,
         removed,
@@ -66,7 +66,7 @@ const fn given(
 }
 
 #[rustfmt::skip]
-const GIVEN: &[Given] = &[
+const GIVEN: &[Deprecation] = &[
     given("admissionregistration.k8s.io/v1alpha1", 35, 38, "", "", &[
         "MutatingAdmissionPolicy", "MutatingAdmissionPolicyBinding", "MutatingAdmissionPolicyBindingList",
         "MutatingAdmissionPolicyList",

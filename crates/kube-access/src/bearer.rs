@@ -11,7 +11,7 @@ use http::{HeaderValue, Request, Response, StatusCode, header::AUTHORIZATION};
 use tokio::sync::Mutex;
 use tower::{BoxError, Service};
 
-use crate::plugin::{Given, Plugin, PluginError};
+use crate::plugin::{Plugin, PluginCredentials, PluginError};
 
 /// A plugin and what it gave last.
 #[derive(Clone)]
@@ -21,14 +21,14 @@ pub(crate) struct PluginToken {
 }
 
 struct Last {
-    given: Given,
+    given: PluginCredentials,
     /// The server did not take it.
     refused: bool,
 }
 
 impl PluginToken {
     /// Of a plugin that was run.
-    pub(crate) fn new(plugin: Plugin, given: Given) -> Self {
+    pub(crate) fn new(plugin: Plugin, given: PluginCredentials) -> Self {
         let last = Last {
             given,
             refused: false,

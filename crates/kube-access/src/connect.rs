@@ -37,7 +37,7 @@ pub struct ConnectOptions {
 }
 
 /// A cluster that was found but not spoken to yet.
-pub struct Target {
+pub struct ClusterTarget {
     /// Client with credentials.
     pub client: Client,
     /// Namespace of the context or of the pod, if one is named there.
@@ -46,9 +46,9 @@ pub struct Target {
     pub address: String,
 }
 
-impl fmt::Debug for Target {
+impl fmt::Debug for ClusterTarget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Target")
+        f.debug_struct("ClusterTarget")
             .field("namespace", &self.namespace)
             .field("address", &self.address)
             .finish_non_exhaustive()
@@ -82,7 +82,7 @@ pub fn namespace_of_context(options: &ConnectOptions) -> Result<Option<String>> 
     Ok(found.namespace)
 }
 
-impl Target {
+impl ClusterTarget {
     /// Finds the cluster and makes a client for it.
     ///
     /// # Errors

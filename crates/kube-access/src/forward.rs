@@ -62,7 +62,7 @@ impl Forward {
 
 /// Pods that a forward may go to.
 #[derive(Debug, Clone)]
-pub struct Target {
+pub struct ForwardTarget {
     cluster: Cluster,
     /// Label selector of the pods.
     selector: String,
@@ -72,7 +72,7 @@ pub struct Target {
     current: Arc<Mutex<Option<(String, u16)>>>,
 }
 
-impl Target {
+impl ForwardTarget {
     /// Ready pods that match a label selector, and the port with one of these names, else their first; `known` is one of
     /// them with its port, if one is known already.
     pub fn new(
@@ -175,7 +175,7 @@ fn refused(error: &Error) -> bool {
 ///
 /// # Errors
 /// When there is no ready pod to connect to, or no port to listen on.
-pub async fn open(target: Target) -> Result<Forward> {
+pub async fn open(target: ForwardTarget) -> Result<Forward> {
     open_at(target, 0).await
 }
 
@@ -183,7 +183,7 @@ pub async fn open(target: Target) -> Result<Forward> {
 ///
 /// # Errors
 /// As [`open`], also when the port is taken.
-pub async fn open_at(target: Target, port: u16) -> Result<Forward> {
+pub async fn open_at(target: ForwardTarget, port: u16) -> Result<Forward> {
     let wanted = port;
     // Whether there is a pod at all is told now, not to the first connection.
     let (_, port) = target.choose(None).await?;
@@ -202,7 +202,11 @@ pub async fn open_at(target: Target, port: u16) -> Result<Forward> {
     })
 }
 
-async fn accept(listener: TcpListener, target: Target, trouble: Arc<Mutex<Option<Trouble>>>) {
+async fn accept(
+    listener: TcpListener,
+    target: ForwardTarget,
+    trouble: Arc<Mutex<Option<Trouble>>>,
+) {
     // Dropped with this task, which ends every connection.
     let mut connections = JoinSet::new();
     loop {

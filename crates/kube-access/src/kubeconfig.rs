@@ -125,7 +125,7 @@ impl Surroundings {
 
 /// A client configuration and what the user said about the namespace.
 #[derive(Debug)]
-pub(crate) struct Found {
+pub(crate) struct LoadedConfig {
     /// How to get in.
     pub(crate) access: Access,
     /// Namespace of the context or of the pod, if one is named there.
@@ -137,7 +137,7 @@ pub(crate) struct Found {
 pub(crate) fn find(
     options: &ConnectOptions,
     surroundings: &Surroundings,
-) -> Result<Found, KubeconfigError> {
+) -> Result<LoadedConfig, KubeconfigError> {
     let files = match (&options.kubeconfig, &surroundings.kubeconfig) {
         (Some(file), _) => Files::Named(vec![file.clone()]),
         (None, Some(list)) => Files::Named(
@@ -160,7 +160,10 @@ pub(crate) fn find(
 }
 
 /// The account of the pod that this process runs in.
-fn of_pod(overrides: &Overrides, proxies: &ProxyVariables) -> Result<Found, KubeconfigError> {
+fn of_pod(
+    overrides: &Overrides,
+    proxies: &ProxyVariables,
+) -> Result<LoadedConfig, KubeconfigError> {
     let unusable = |error: &dyn std::error::Error| KubeconfigError::ServiceAccount(chain(error));
     let mut config = Config::incluster().map_err(|error| unusable(&error))?;
     let namespace = Some(config.default_namespace.clone());
@@ -173,7 +176,7 @@ fn of_pod(overrides: &Overrides, proxies: &ProxyVariables) -> Result<Found, Kube
     let token = file.map(|file| TokenFile::open(file.into())).transpose();
     let token = token.map_err(|error| unusable(&error))?;
     let access = Access { config, token };
-    Ok(Found { access, namespace })
+    Ok(LoadedConfig { access, namespace })
 }
 
 enum Files {
@@ -274,7 +277,7 @@ fn from_kubeconfig(
     kubeconfig: &Kubeconfig,
     options: &ConnectOptions,
     proxies: &ProxyVariables,
-) -> Result<Found, KubeconfigError> {
+) -> Result<LoadedConfig, KubeconfigError> {
     let known = || {
         let mut names: Vec<String> = kubeconfig.contexts.iter().map(|c| c.name.clone()).collect();
         names.sort_unstable();
@@ -301,7 +304,7 @@ fn from_kubeconfig(
         name: name.unwrap_or_default().to_owned(),
         source,
     })?;
-    Ok(Found { access, namespace })
+    Ok(LoadedConfig { access, namespace })
 }
 
 #[cfg(test)]

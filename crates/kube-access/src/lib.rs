@@ -5,9 +5,9 @@
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), kube_access::Error> {
-//! use kube_access::{ConnectOptions, Target};
+//! use kube_access::{ConnectOptions, ClusterTarget};
 //!
-//! let target = Target::find(&ConnectOptions::default()).await?;
+//! let target = ClusterTarget::find(&ConnectOptions::default()).await?;
 //! let namespace = target.namespace.clone().unwrap_or_else(|| "default".to_owned());
 //! let cluster = target.connect(&namespace).await?;
 //! println!("{} is {}", cluster.address, cluster.version.git);
@@ -38,7 +38,7 @@ mod watched;
 
 pub use self::{
     cluster::{Cluster, ServerVersion},
-    connect::{ConnectOptions, Target, is_configured, namespace_of_context},
+    connect::{ClusterTarget, ConnectOptions, is_configured, namespace_of_context},
     context::ContextError,
     error::{Error, ForwardError, Result, chain},
     explain::{ErrorKind, Explanation},

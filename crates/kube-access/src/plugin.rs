@@ -134,7 +134,7 @@ struct Status {
 }
 
 /// What a plugin gave.
-pub(crate) struct Given {
+pub(crate) struct PluginCredentials {
     /// The value of `Authorization`.
     pub(crate) token: Option<HeaderValue>,
     /// Certificate and key in PEM form.
@@ -142,7 +142,7 @@ pub(crate) struct Given {
     expires: Option<Timestamp>,
 }
 
-impl Given {
+impl PluginCredentials {
     /// Whether a token is to be had anew before the next request.
     pub(crate) fn expired(&self) -> bool {
         self.expires
@@ -150,9 +150,9 @@ impl Given {
     }
 }
 
-impl fmt::Debug for Given {
+impl fmt::Debug for PluginCredentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Given").finish_non_exhaustive()
+        f.debug_struct("PluginCredentials").finish_non_exhaustive()
     }
 }
 
@@ -178,7 +178,7 @@ impl Plugin {
     ///
     /// # Errors
     /// When it gives no credentials that can be used.
-    pub(crate) fn run(&self) -> Result<Given, PluginError> {
+    pub(crate) fn run(&self) -> Result<PluginCredentials, PluginError> {
         let exec = &*self.0;
         let program = exec.command.clone().filter(|name| !name.is_empty());
         let program = program.ok_or(PluginError::NoCommand)?;
@@ -238,7 +238,7 @@ impl Plugin {
     ///
     /// # Errors
     /// As [`Plugin::run`].
-    pub(crate) async fn run_aside(&self) -> Result<Given, PluginError> {
+    pub(crate) async fn run_aside(&self) -> Result<PluginCredentials, PluginError> {
         let plugin = self.clone();
         let run = tokio::task::spawn_blocking(move || plugin.run()).await;
         run.unwrap_or_else(|_| {
@@ -261,7 +261,7 @@ fn last_lines(stderr: &[u8]) -> String {
 }
 
 /// Reads what a plugin printed, which was asked in a version.
-fn read(stdout: &[u8], asked: Option<&str>) -> Result<Given, AnswerFault> {
+fn read(stdout: &[u8], asked: Option<&str>) -> Result<PluginCredentials, AnswerFault> {
     let answer: ExecCredential = serde_saphyr::from_slice(stdout).map_err(|_| AnswerFault::Form)?;
     if let (Some(asked), given) = (asked, answer.api_version.unwrap_or_default())
         && asked != given
@@ -289,7 +289,7 @@ fn read(stdout: &[u8], asked: Option<&str>) -> Result<Given, AnswerFault> {
     let expires = expires
         .map(|text| text.parse().map_err(|_| AnswerFault::Time))
         .transpose()?;
-    Ok(Given {
+    Ok(PluginCredentials {
         token,
         identity,
         expires,
@@ -310,7 +310,7 @@ mod tests {
     const V1: &str = "client.authentication.k8s.io/v1";
 
     /// What is read of an answer with this status, in JSON.
-    fn given(status: &str) -> Result<Given, AnswerFault> {
+    fn given(status: &str) -> Result<PluginCredentials, AnswerFault> {
         let text =
             format!(r#"{{"apiVersion": "{V1}", "kind": "ExecCredential", "status": {status}}}"#);
         read(text.as_bytes(), Some(V1))

@@ -15,7 +15,7 @@ use std::{
     thread,
 };
 
-use kube_access::{ConnectOptions, Target};
+use kube_access::{ClusterTarget, ConnectOptions};
 
 /// Serves each connection by itself, as long as the test runs; tells where.
 fn serve(each: impl Fn(TcpStream) -> io::Result<()> + Send + Sync + 'static) -> SocketAddr {
@@ -114,7 +114,7 @@ async fn a_proxy_of_the_kubeconfig_is_gone_through() {
             kubeconfig: Some(file),
             ..ConnectOptions::default()
         };
-        let target = Target::find(&options).await.unwrap();
+        let target = ClusterTarget::find(&options).await.unwrap();
         assert_eq!(target.address.contains("through the proxy"), goes_through);
         let cluster = target.connect("default").await.unwrap();
         assert_eq!(cluster.version.git, "v1.37.2", "{named}");
@@ -139,7 +139,7 @@ async fn a_proxy_that_is_not_there_is_named() {
         kubeconfig: Some(file),
         ..ConnectOptions::default()
     };
-    let target = Target::find(&options).await.unwrap();
+    let target = ClusterTarget::find(&options).await.unwrap();
     let error = target.connect("default").await.unwrap_err().to_string();
     let named = format!("(through the proxy http://127.0.0.1:{port}) cannot be reached");
     assert!(error.contains(&named), "{error}");

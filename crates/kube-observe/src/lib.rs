@@ -24,5 +24,5 @@ pub use self::{
     subjects::{Subject, Subjects},
     tail::tail,
     usage::{PodUsage, usage},
-    wait::{NotReady, WaitError, Wanted, until_rolled_out},
+    wait::{NotReady, WaitError, WaitFor, until_rolled_out},
 };

@@ -18,7 +18,7 @@ const GRAVE_FOR: Duration = Duration::from_secs(7);
 
 /// What to wait for.
 #[derive(Debug, Clone)]
-pub struct Wanted {
+pub struct WaitFor {
     /// The Deployment.
     pub deployment: String,
     /// Generation that was applied; what is older does not count.
@@ -75,7 +75,7 @@ enum Step {
 /// [`WaitError::NotReady`] when the time is over, with what it waited for last, and as soon as it cannot become ready.
 pub async fn until_rolled_out(
     cluster: &Cluster,
-    wanted: &Wanted,
+    wanted: &WaitFor,
     deadline: Instant,
     progress: &dyn Progress,
 ) -> Result<Observed, WaitError> {
@@ -123,7 +123,7 @@ fn not_ready(timed_out: bool, waiting: String, finding: Option<Diagnosis>) -> Wa
     }))
 }
 
-fn step(observed: &Observed, wanted: &Wanted) -> Step {
+fn step(observed: &Observed, wanted: &WaitFor) -> Step {
     let Some(deployment) = &observed.deployment else {
         return Step::Wait(
             format!("deployment {:?} to appear", wanted.deployment),
@@ -216,7 +216,7 @@ mod tests {
 
     #[test]
     fn steps() {
-        let wanted = |generation| Wanted {
+        let wanted = |generation| WaitFor {
             deployment: "demo".into(),
             generation,
             selector: String::new(),

@@ -29,7 +29,7 @@ mod uris;
 pub use self::{
     label::ServerLabel,
     listing::{Entry, ListKind, Listing, Page, UnusablePage},
-    merged::{Merged, Target},
+    merged::{ItemRef, Merged},
     names::{MAX_NAME, exposed_name},
     rewriting::{About, FromServer, about, answer_to_server, from_server, to_server},
     sets::{AtHost, Chosen, InvalidSets, ServerSet, Sets},

@@ -18,7 +18,7 @@ use crate::{
 
 /// A tool, prompt or resource of a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Target {
+pub struct ItemRef {
     /// The server.
     pub server: ServerLabel,
     /// What it calls it.
@@ -29,7 +29,7 @@ pub struct Target {
 #[derive(Debug)]
 pub struct Merged {
     texts: [Arc<str>; 4],
-    targets: [HashMap<Box<str>, Target>; 4],
+    targets: [HashMap<Box<str>, ItemRef>; 4],
 }
 
 /// Of no server.
@@ -64,7 +64,7 @@ impl Merged {
             let exposed = exposed(kind, &all, chosen);
             let (mut text, mut targets) = (String::from("["), HashMap::new());
             for ((server, entry), exposed) in all.into_iter().zip(exposed) {
-                let target = Target {
+                let target = ItemRef {
                     server: server.clone(),
                     own: entry.own.clone(),
                 };
@@ -97,15 +97,15 @@ impl Merged {
     }
 
     /// What a name or URI in a list means.
-    pub fn find(&self, kind: ListKind, exposed: &str) -> Option<&Target> {
+    pub fn find(&self, kind: ListKind, exposed: &str) -> Option<&ItemRef> {
         self.targets[kind as usize].get(exposed)
     }
 
     /// The server that a resource belongs to, and what it calls it: the one that the URI tells, or that lists it.
-    pub fn resource(&self, uri: &str) -> Option<Target> {
+    pub fn resource(&self, uri: &str) -> Option<ItemRef> {
         if let Some((server, own)) = reveal_uri(uri) {
             let own = own.into();
-            return Some(Target { server, own });
+            return Some(ItemRef { server, own });
         }
         if let Some(listed) = self.find(ListKind::Resources, uri) {
             return Some(listed.clone());
@@ -118,7 +118,7 @@ impl Merged {
         });
         let (.., target) = fitting.max_by_key(|(length, template, _)| (*length, *template))?;
         let server = target.server.clone();
-        Some(Target {
+        Some(ItemRef {
             server,
             own: uri.into(),
         })
@@ -228,7 +228,7 @@ mod tests {
             r#"[{"uri":"https://b/x"},{"uri":"mcpt+b+file:///y","name":"y"}]"#
         );
         assert_eq!(&**merged.list(ListKind::Prompts), "[]");
-        let target = |server: &str, own: &str| Target {
+        let target = |server: &str, own: &str| ItemRef {
             server: ServerLabel::new(None, server),
             own: own.into(),
         };

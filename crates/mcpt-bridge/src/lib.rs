@@ -33,7 +33,7 @@ pub use self::{
     adapter::{Adapter, Unreached},
     config::BridgeConfig,
     error::BridgeError,
-    older::{Asked, OlderServer, OlderStream},
+    older::{OlderReply, OlderServer, OlderStream},
 };
 
 /// Serves the command of `config` until `shutdown` completes, then drains: no new sessions, requests in progress

@@ -14,7 +14,7 @@ use mcpt_protocol::header::{LAST_EVENT_ID, METHOD, NAME, PROTOCOL_VERSION, SESSI
 pub(crate) use self::link::{Link, Opened, Unopened, connect, open};
 
 /// What comes of asking such a server.
-pub type Asked<T> = Pin<Box<dyn Future<Output = io::Result<T>> + Send>>;
+pub type OlderReply<T> = Pin<Box<dyn Future<Output = io::Result<T>> + Send>>;
 
 /// The body of the stream of such a server.
 pub type OlderStream = BoxBody<Bytes, hyper::Error>;
@@ -23,11 +23,11 @@ pub type OlderStream = BoxBody<Bytes, hyper::Error>;
 pub trait OlderServer: fmt::Debug + Send + Sync + 'static {
     /// Opens the stream on which the server says all that it has to say. `headers` go with it. An error means that the server
     /// cannot be reached.
-    fn listen(&self, headers: HeaderMap) -> Asked<Response<OlderStream>>;
+    fn listen(&self, headers: HeaderMap) -> OlderReply<Response<OlderStream>>;
 
     /// Posts a message where the server has said by its `endpoint` event, a URL that may be relative to that of the stream;
     /// whether it was taken. `headers` go with it.
-    fn post(&self, endpoint: &str, headers: HeaderMap, message: Bytes) -> Asked<StatusCode>;
+    fn post(&self, endpoint: &str, headers: HeaderMap, message: Bytes) -> OlderReply<StatusCode>;
 }
 
 /// Headers of a client's request that say nothing about who asks: they are of its message or of its connection.

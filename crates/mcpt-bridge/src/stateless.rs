@@ -17,7 +17,7 @@ use self::leases::Leases;
 pub(crate) use self::{
     leases::{Lease, Sharing, Unopened},
     parked::{Parked, Parking},
-    shared::{Shared, Wanted},
+    shared::{ChildRequest, Shared},
     translated::{Beginning, Translated},
 };
 

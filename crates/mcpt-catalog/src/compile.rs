@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 
 pub use self::report::{CompileError, SettingProblem};
 pub(crate) use self::transport::variable as transport_variable;
-use self::{given::Given, report::Report, sink::Sink};
+use self::{given::SortedSettings, report::Report, sink::Sink};
 use crate::{
     schema_error::{plain, shorten},
     settings::Settings,
@@ -32,7 +32,7 @@ use crate::{
 /// [`CompileError`] with all problems at once. It never contains the value of a secret setting.
 pub fn compile(template: &Template, settings: &Settings) -> Result<Plan, CompileError> {
     let mut report = Report::new(template);
-    let given = Given::sort(template, settings, &mut report);
+    let given = SortedSettings::sort(template, settings, &mut report);
     let chosen = transport::choose(template, given.transport, &mut report);
     let values = typed_values(template, &given, &mut report);
     report.check_schema(&values);
@@ -116,7 +116,7 @@ pub fn compile(template: &Template, settings: &Settings) -> Result<Plan, Compile
 /// Values of all settings that have one: as given, or by default.
 fn typed_values(
     template: &Template,
-    given: &Given<'_>,
+    given: &SortedSettings<'_>,
     report: &mut Report<'_>,
 ) -> Map<String, Value> {
     let mut values = Map::new();

@@ -81,17 +81,17 @@ pub struct RegistryEntry {
     pub persistence: Option<Persistence>,
     /// Further chart values, verbatim.
     pub values: Map<String, Value>,
-    place: Place,
+    place: EntryPosition,
 }
 
 /// Where an entry stands, so that what is found later can be told with its line.
 #[derive(Clone)]
-struct Place {
+struct EntryPosition {
     file: PathBuf,
     text: Arc<str>,
 }
 
-impl fmt::Debug for Place {
+impl fmt::Debug for EntryPosition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.file.fmt(f)
     }

@@ -28,7 +28,7 @@ pub(crate) struct McpRegistries {
 }
 
 /// A record, and the registry that has it.
-pub(crate) struct Known {
+pub(crate) struct RegistryRecord {
     pub(crate) registry: String,
     pub(crate) record: Record,
 }
@@ -129,7 +129,7 @@ impl McpRegistries {
 
     /// The server of that name: of the first registry that has it, in its copy, else as the registry itself says. A registry that
     /// cannot be asked ends the search, since one behind it may have another server of that name.
-    pub(crate) fn find(&self, name: &RegistryName) -> Result<Known, Failure> {
+    pub(crate) fn find(&self, name: &RegistryName) -> Result<RegistryRecord, Failure> {
         for registry in &self.all {
             let copy = self.copy(registry)?;
             let found = copy.map(|copy| copy.find(name)).transpose();
@@ -141,7 +141,7 @@ impl McpRegistries {
                     None => continue,
                 },
             };
-            return Ok(Known {
+            return Ok(RegistryRecord {
                 registry: registry.name.clone(),
                 record,
             });
@@ -210,8 +210,8 @@ pub(crate) fn unusable(registry: &McpRegistry, error: &Error) -> Failure {
 }
 
 /// Tells what a registry says against a server.
-pub(crate) fn warn_of_status(global: &Global, known: &Known) {
-    let Known { record, .. } = known;
+pub(crate) fn warn_of_status(global: &Global, known: &RegistryRecord) {
+    let RegistryRecord { record, .. } = known;
     if record.status == mcp_registry::Status::Deprecated {
         let why = record
             .status_message

@@ -41,7 +41,7 @@ pub(crate) fn aside<T: Send + 'static>(
     let outcome = runtime.block_on(async {
         let mut end = std::pin::pin!(termination());
         let (told, mut events) = unbounded_channel();
-        let mut work = tokio::task::spawn_blocking(move || work(&Told(told)));
+        let mut work = tokio::task::spawn_blocking(move || work(&ProgressSender(told)));
         let done = loop {
             tokio::select! {
                 Some(event) = events.recv() => progress.event(event),
@@ -67,9 +67,9 @@ pub(crate) fn aside<T: Send + 'static>(
 }
 
 /// What is told on another thread.
-struct Told(UnboundedSender<ProgressEvent>);
+struct ProgressSender(UnboundedSender<ProgressEvent>);
 
-impl Progress for Told {
+impl Progress for ProgressSender {
     fn event(&self, event: ProgressEvent) {
         // Nobody listens any more to work that was left.
         drop(self.0.send(event));

@@ -46,7 +46,7 @@ async fn page_with(
     headers: &[(HeaderName, &str)],
     timeout: Duration,
 ) -> Result<Page, ClientError> {
-    let target = Target::parse(url)?;
+    let target = HttpTarget::parse(url)?;
     let answer = async {
         let response = target.send(Method::GET, headers, Bytes::new()).await?;
         let ready_state = response.headers().get(ReadyState::HEADER);
@@ -99,7 +99,7 @@ pub async fn http_get_with(
 
 /// Who is asked, and for what.
 #[derive(Debug, Clone)]
-pub(crate) struct Target {
+pub(crate) struct HttpTarget {
     url: Url,
     /// The URL as it is called in messages.
     pub(crate) shown: String,
@@ -109,7 +109,7 @@ pub(crate) struct Target {
     at: Option<IpAddr>,
 }
 
-impl Target {
+impl HttpTarget {
     /// Takes a URL apart.
     ///
     /// # Errors

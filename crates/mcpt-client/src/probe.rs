@@ -25,7 +25,7 @@ use serde_json::value::RawValue;
 use crate::{
     ClientError,
     answer::describe,
-    plain_http::{ANSWER_MAX, Target, own_address},
+    plain_http::{ANSWER_MAX, HttpTarget, own_address},
 };
 
 const NAME: &str = "mcpt-probe";
@@ -61,7 +61,7 @@ pub async fn probe_named(
     host: Option<&str>,
     timeout: Duration,
 ) -> Result<ProbeAnswer, ClientError> {
-    let target = Target::parse(url)?.named(host);
+    let target = HttpTarget::parse(url)?.named(host);
     tokio::time::timeout(timeout, exchange(target))
         .await
         .unwrap_or(Err(ClientError::TimedOut { after: timeout }))
@@ -80,10 +80,10 @@ pub async fn probe_as_others(url: &str, timeout: Duration) -> Result<ProbeAnswer
 }
 
 async fn probe_at(url: &str, own: IpAddr, timeout: Duration) -> Result<ProbeAnswer, ClientError> {
-    let target = Target::parse(url)?.at(own);
+    let target = HttpTarget::parse(url)?.at(own);
     let answer = async {
         match exchange(target).await {
-            Err(ClientError::Connect { .. }) if Target::parse(url)?.is_open().await => {
+            Err(ClientError::Connect { .. }) if HttpTarget::parse(url)?.is_open().await => {
                 Err(ClientError::LoopbackOnly {
                     url: url.to_owned(),
                     own,
@@ -97,7 +97,7 @@ async fn probe_at(url: &str, own: IpAddr, timeout: Duration) -> Result<ProbeAnsw
         .unwrap_or(Err(ClientError::TimedOut { after: timeout }))
 }
 
-async fn exchange(target: Target) -> Result<ProbeAnswer, ClientError> {
+async fn exchange(target: HttpTarget) -> Result<ProbeAnswer, ClientError> {
     let discover = discover_request(ID, NAME, VERSION);
     let headers = [(PROTOCOL_VERSION, MODERN_VERSION), (METHOD, DISCOVER)];
     let (reply, target) = call(target, discover, &headers).await?;
@@ -143,10 +143,10 @@ enum Reply {
 /// Sends one JSON-RPC request on a connection of its own, where redirects within its origin lead, and ends
 /// the session that the answer opened. Gives back where the answer came from.
 async fn call(
-    mut target: Target,
+    mut target: HttpTarget,
     body: String,
     headers: &[(HeaderName, &str)],
-) -> Result<(Reply, Target), ClientError> {
+) -> Result<(Reply, HttpTarget), ClientError> {
     let body = Bytes::from(body);
     let accepted = [(header::ACCEPT, BOTH), (header::CONTENT_TYPE, JSON)];
     let headers = [accepted.as_slice(), headers].concat();
@@ -187,7 +187,7 @@ async fn call(
     Err(ClientError::Protocol(why))
 }
 
-async fn read(target: &Target, response: Response<Incoming>) -> Result<Reply, ClientError> {
+async fn read(target: &HttpTarget, response: Response<Incoming>) -> Result<Reply, ClientError> {
     let status = response.status();
     if status.is_success() && media::is_type(response.headers(), EVENT_STREAM) {
         return read_events(target, response).await;
@@ -212,7 +212,10 @@ async fn read(target: &Target, response: Response<Incoming>) -> Result<Reply, Cl
 }
 
 /// The response among the events of a stream; notifications may come before it.
-async fn read_events(target: &Target, response: Response<Incoming>) -> Result<Reply, ClientError> {
+async fn read_events(
+    target: &HttpTarget,
+    response: Response<Incoming>,
+) -> Result<Reply, ClientError> {
     let mut body = response.into_body();
     let mut left = ANSWER_MAX;
     let mut reader = Reader::new(ANSWER_MAX);

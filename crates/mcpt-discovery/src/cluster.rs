@@ -18,7 +18,7 @@ use kube::{
     api::ListParams,
     core::{NamespaceResourceScope, PartialObjectMeta},
 };
-use kube_access::{Surroundings, Target, is_final};
+use kube_access::{ClusterTarget, Surroundings, is_final};
 use mcpt_core::{Namespace, marks::SERVER_LABEL};
 use mcpt_routing::{Change, Discovery, Starter};
 use serde::de::DeserializeOwned;
@@ -31,7 +31,7 @@ const FIRST_LOOK: Duration = Duration::from_secs(5);
 /// A source of the servers of a cluster: those of one namespace or of all.
 #[derive(Debug)]
 pub struct ClusterDiscovery {
-    target: Target,
+    target: ClusterTarget,
     namespace: Namespace,
     all_namespaces: bool,
     starter: Arc<ClusterStarter>,
@@ -57,7 +57,7 @@ impl ClusterDiscovery {
     /// # Errors
     /// Whatever the API server refuses with: bad credentials, no right to list Services or `EndpointSlices`.
     pub async fn of(
-        target: Target,
+        target: ClusterTarget,
         namespace: Namespace,
         all_namespaces: bool,
     ) -> Result<Self, DiscoveryError> {

@@ -30,7 +30,7 @@ const REQUEST: u64 = 600;
 
 /// One place where an engine may be.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Place {
+struct EngineAddress {
     /// `unix:///…` or `tcp://…`.
     address: String,
     /// Who said so: `DOCKER_HOST`; nobody for a default.
@@ -60,17 +60,17 @@ impl Surroundings<'_> {
     }
 
     /// The places to look at, the first that answers is meant.
-    fn places(&self, kind: Kind) -> Result<Vec<Place>, Unknown> {
+    fn places(&self, kind: Kind) -> Result<Vec<EngineAddress>, Unknown> {
         match kind {
             Kind::Docker => self.docker(),
             Kind::Podman => Ok(self.podman()),
         }
     }
 
-    fn docker(&self) -> Result<Vec<Place>, Unknown> {
+    fn docker(&self) -> Result<Vec<EngineAddress>, Unknown> {
         if let Some(address) = (self.variable)("DOCKER_HOST") {
             let by = Some("DOCKER_HOST".to_owned());
-            return Ok(vec![Place { address, by }]);
+            return Ok(vec![EngineAddress { address, by }]);
         }
         let home = self.path("HOME");
         let folder = self
@@ -80,7 +80,7 @@ impl Surroundings<'_> {
             && let Some((context, by)) = self.context(folder)?
         {
             let address = address_of(folder, &context)?;
-            return Ok(vec![Place {
+            return Ok(vec![EngineAddress {
                 address,
                 by: Some(format!("context {context}, named by {by}")),
             }]);
@@ -109,10 +109,10 @@ impl Surroundings<'_> {
         Ok((!name.is_empty() && name != "default").then(|| (name, file.display().to_string())))
     }
 
-    fn podman(&self) -> Vec<Place> {
+    fn podman(&self) -> Vec<EngineAddress> {
         if let Some(address) = (self.variable)("CONTAINER_HOST") {
             let by = Some("CONTAINER_HOST".to_owned());
-            return vec![Place { address, by }];
+            return vec![EngineAddress { address, by }];
         }
         let mut places = vec![default(Path::new("/run/podman/podman.sock"))];
         if let Some(runtime) = self.path("XDG_RUNTIME_DIR") {
@@ -124,9 +124,9 @@ impl Surroundings<'_> {
     }
 }
 
-fn default(socket: &Path) -> Place {
+fn default(socket: &Path) -> EngineAddress {
     let address = format!("unix://{}", socket.display());
-    Place { address, by: None }
+    EngineAddress { address, by: None }
 }
 
 /// The configuration file of the docker command.

@@ -15,7 +15,7 @@ use crate::{
     body::{join, on_loopback, usual_host},
     engine::Engine,
     failure::{failure, is_missing, words},
-    front_end::{Told, ToldReplica},
+    front_end::{FrontConfig, FrontReplica},
     marks::{self, Role},
     own_image,
     unit::{Group, Unit},
@@ -184,7 +184,7 @@ async fn make(engine: &Engine, server: &ServerName, what: &str) -> Result<String
 }
 
 /// What a front shall know of these replicas, of which some end.
-pub(crate) fn told(replicas: &[Unit], ending: &[Unit]) -> Option<Told> {
+pub(crate) fn told(replicas: &[Unit], ending: &[Unit]) -> Option<FrontConfig> {
     let first = replicas.first()?;
     let of = |units: &[Unit], ends: bool| {
         units
@@ -192,7 +192,7 @@ pub(crate) fn told(replicas: &[Unit], ending: &[Unit]) -> Option<Told> {
             .filter_map(|unit| match unit.role {
                 Role::Replica {
                     revision, number, ..
-                } => Some(ToldReplica {
+                } => Some(FrontReplica {
                     id: unit.id.clone(),
                     host: marks::alias(revision, number),
                     ends,
@@ -203,7 +203,7 @@ pub(crate) fn told(replicas: &[Unit], ending: &[Unit]) -> Option<Told> {
     };
     let mut all = of(replicas, false);
     all.extend(of(ending, true));
-    Some(Told {
+    Some(FrontConfig {
         sessions: sessions(first),
         path: first.label(marks::PATH)?.to_owned(),
         port: first.label(marks::PORT)?.parse().ok()?,
@@ -220,14 +220,14 @@ pub(crate) fn sessions(unit: &Unit) -> Sessions {
     }
 }
 
-/// Tells a front where the replicas are, and returns when it heeds it.
+/// Tells a front where the replicas are, and returns when it applies it.
 ///
 /// # Errors
 /// When it does not.
 pub(crate) async fn tell(
     engine: &Engine,
     front: &str,
-    told: &Told,
+    told: &FrontConfig,
     what: &str,
 ) -> Result<(), Failure> {
     let message = serde_json::to_string(told)

@@ -35,16 +35,16 @@ const HEEDED: &str = "ok";
 
 /// Where the replicas are.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Told {
+pub(crate) struct FrontConfig {
     pub(crate) sessions: Sessions,
     pub(crate) path: String,
     pub(crate) port: u16,
-    pub(crate) replicas: Vec<ToldReplica>,
+    pub(crate) replicas: Vec<FrontReplica>,
 }
 
 /// One of them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct ToldReplica {
+pub(crate) struct FrontReplica {
     /// The container's id.
     pub(crate) id: String,
     /// Its name in the network.
@@ -73,7 +73,7 @@ pub enum FrontError {
     Refused(String),
 }
 
-impl Told {
+impl FrontConfig {
     fn spec(&self, key: &ServerKey) -> Result<ServerSpec, InvalidAddress> {
         let endpoints = self.replicas.iter().map(|replica| {
             let address = Address::new(&replica.host, self.port, &self.path)?;
@@ -131,12 +131,12 @@ impl FrontEnd {
     /// What it was told before its last end; nothing at its first start.
     fn before(&self) -> Option<ServerSpec> {
         let text = std::fs::read(&self.kept).ok()?;
-        let told: Told = serde_json::from_slice(&text).ok()?;
+        let told: FrontConfig = serde_json::from_slice(&text).ok()?;
         told.spec(&self.key).ok()
     }
 
     /// Takes one message and answers it.
-    fn heed(
+    fn apply(
         &self,
         mut stream: UnixStream,
         specs: &mpsc::UnboundedSender<ServerSpec>,
@@ -155,7 +155,7 @@ impl FrontEnd {
         line: &str,
         specs: &mpsc::UnboundedSender<ServerSpec>,
     ) -> Result<(), FrontError> {
-        let told: Told = serde_json::from_str(line)?;
+        let told: FrontConfig = serde_json::from_str(line)?;
         let spec = told.spec(&self.key)?;
         let new = self.kept.with_extension("new");
         std::fs::write(&new, line)
@@ -178,7 +178,7 @@ impl Discovery for FrontEnd {
         // Messages are rare and short; a thread of their own keeps them out of the way of requests.
         std::thread::spawn(move || {
             while let Ok((stream, _)) = self.listener.accept() {
-                if let Err(error) = self.heed(stream, &sender) {
+                if let Err(error) = self.apply(stream, &sender) {
                     tracing::warn!(%error, "a message was cut off");
                 }
             }
@@ -191,7 +191,7 @@ impl Discovery for FrontEnd {
     }
 }
 
-/// Tells the front of this container something, and returns when it heeds it.
+/// Tells the front of this container something, and returns when it applies it.
 ///
 /// # Errors
 /// When there is none, or it refuses.
@@ -234,11 +234,11 @@ mod tests {
         let front = FrontEnd::bind(name(), here(), kept.clone()).unwrap();
         let mut changes = Box::new(front).watch();
         assert_eq!(changes.next().await, Some(Change::Snapshot(Vec::new())));
-        let told = Told {
+        let told = FrontConfig {
             sessions: Sessions::Stateful,
             path: "/mcp".to_owned(),
             port: 8080,
-            replicas: vec![ToldReplica {
+            replicas: vec![FrontReplica {
                 id: "one".to_owned(),
                 host: "r1-1".to_owned(),
                 ends: false,
@@ -259,7 +259,7 @@ mod tests {
                 "{refused:?}"
             );
         }
-        let again: Told = serde_json::from_slice(&std::fs::read(&kept).unwrap()).unwrap();
+        let again: FrontConfig = serde_json::from_slice(&std::fs::read(&kept).unwrap()).unwrap();
         assert_eq!(again, told);
     }
 }

@@ -284,7 +284,7 @@ async fn said(engine: &Engine, id: &str, what: &str) -> Result<String, Failure> 
 
 /// A failure as the installer tells it.
 #[derive(Deserialize)]
-struct Told {
+struct InstallerFailure {
     error: ToldError,
 }
 
@@ -298,7 +298,7 @@ struct ToldError {
 /// What the end of an installer means.
 fn read(said: &str, what: &str, code: i64) -> Failure {
     let told = said.lines().rev().find_map(|line| {
-        let told: Told = serde_json::from_str(line).ok()?;
+        let told: InstallerFailure = serde_json::from_str(line).ok()?;
         Some(told.error)
     });
     if let Some(told) = told {

@@ -12,7 +12,7 @@ use mcpt_workload::{Endpoint, Event, News, Readiness};
 
 use crate::engine::Engine;
 
-type Told = BoxStream<'static, Result<EventMessage, bollard::errors::Error>>;
+type EngineEvents = BoxStream<'static, Result<EventMessage, bollard::errors::Error>>;
 
 /// A replica that was started.
 struct Trial {
@@ -21,7 +21,7 @@ struct Trial {
     endpoint: Endpoint,
     /// Port in the container.
     port: u16,
-    told: Told,
+    told: EngineEvents,
     /// While it runs.
     readiness: Option<Readiness>,
     /// Whether it was ended for want of memory since its last start.

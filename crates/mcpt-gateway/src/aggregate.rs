@@ -31,7 +31,7 @@ use hyper::{
     http::{Extensions, request::Parts},
 };
 use mcpt_aggregate::{
-    About, ListKind, ServerLabel, ServerSet, Tag, Target, about, answer_to_server, to_server,
+    About, ItemRef, ListKind, ServerLabel, ServerSet, Tag, about, answer_to_server, to_server,
 };
 use mcpt_core::Namespace;
 use mcpt_protocol::{
@@ -348,7 +348,7 @@ impl Aggregate {
         &self,
         message: &Message<'_>,
         viewer: &Viewer,
-    ) -> Result<Target, (ErrorCode, String)> {
+    ) -> Result<ItemRef, (ErrorCode, String)> {
         let method = message.method().unwrap_or_default();
         let Some(about) = about(message) else {
             return Err(if needs_subject(method) {
@@ -379,7 +379,7 @@ impl Aggregate {
     }
 
     /// What is known of what a request is about.
-    fn found(&self, about: &About, viewer: &Viewer) -> Option<Target> {
+    fn found(&self, about: &About, viewer: &Viewer) -> Option<ItemRef> {
         let seen = self.parties.catalogue.seen_by(viewer);
         let merged = &seen.merged;
         match about {

@@ -28,7 +28,7 @@ use crate::{
     metrics::Metrics,
     metrics_api::{self, MetricsApiError},
     older_clients::OlderClients,
-    pages::{Pages, Told},
+    pages::{Pages, PeerReport},
     passing::MOST_PASSED,
     peers::{self, PeerAddresses},
     sets::KnownSets,
@@ -237,7 +237,7 @@ async fn serve_pages(
     let service = service_fn(move |request: Request<Incoming>| {
         let (pages, access) = (Arc::clone(&pages), Arc::clone(&access));
         async move {
-            let told = Told::at(request.uri().path()).is_some();
+            let told = PeerReport::at(request.uri().path()).is_some();
             let told = told && request.method() == Method::POST;
             Ok::<_, Infallible>(if told {
                 pages.take(&access, request).await

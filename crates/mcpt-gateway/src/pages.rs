@@ -102,7 +102,7 @@ impl Page {
 
 /// What other replicas of the gateway tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Told {
+pub(crate) enum PeerReport {
     /// Sessions that they have.
     Legs,
     /// How much their callers may still call.
@@ -115,7 +115,7 @@ pub(crate) enum Told {
     OlderSession,
 }
 
-impl Told {
+impl PeerReport {
     /// What is told at a path.
     pub(crate) fn at(path: &str) -> Option<Self> {
         let all = [
@@ -182,20 +182,22 @@ impl Pages {
         if let Err(refused) = access.check(&request) {
             return Refusal::Access(refused).response(None);
         }
-        let told = Told::at(request.uri().path());
+        let told = PeerReport::at(request.uri().path());
         let most = match told {
-            Some(Told::Shares) => MAX_SHARES,
-            Some(Told::Round) => MAX_ROUND,
-            Some(Told::Older) => MAX_MESSAGE,
-            Some(Told::OlderSession) => MAX_SESSION_REQUEST,
-            Some(Told::Legs) => MAX_TOLD,
+            Some(PeerReport::Shares) => MAX_SHARES,
+            Some(PeerReport::Round) => MAX_ROUND,
+            Some(PeerReport::Older) => MAX_MESSAGE,
+            Some(PeerReport::OlderSession) => MAX_SESSION_REQUEST,
+            Some(PeerReport::Legs) => MAX_TOLD,
             None => 0,
         };
         // What a client may send grows at most so much as text in JSON, sealed.
         let message = self.bodies.max_body().saturating_mul(3);
         let most = match told {
-            Some(Told::Round | Told::Older | Told::OlderSession) => most.max(message),
-            Some(Told::Shares | Told::Legs) | None => most,
+            Some(PeerReport::Round | PeerReport::Older | PeerReport::OlderSession) => {
+                most.max(message)
+            }
+            Some(PeerReport::Shares | PeerReport::Legs) | None => most,
         };
         let body = std::pin::pin!(request.into_body());
         let body = match gathered(body, most, self.exchange.answers.room()).await {
@@ -207,14 +209,14 @@ impl Pages {
         };
         let text = |text: String| page(StatusCode::OK, "text/plain", text);
         let answer = match told {
-            Some(Told::Shares) => {
+            Some(PeerReport::Shares) => {
                 let shares = self.shares.as_ref();
                 shares.and_then(|shares| shares.give(&body)).map(text)
             }
-            Some(Told::Round) => self.exchange.next_round(&body).await,
-            Some(Told::Older) => self.older_clients.passed(&body).await,
-            Some(Told::OlderSession) => self.exchange.asked_elsewhere(&body).await,
-            Some(Told::Legs) => {
+            Some(PeerReport::Round) => self.exchange.next_round(&body).await,
+            Some(PeerReport::Older) => self.older_clients.passed(&body).await,
+            Some(PeerReport::OlderSession) => self.exchange.asked_elsewhere(&body).await,
+            Some(PeerReport::Legs) => {
                 let taken = self.replicas.take(&body, self.directory.now());
                 taken.map(|()| text("ok\n".to_owned()))
             }

@@ -69,7 +69,7 @@ pub struct InvalidPeers;
 
 /// What is known of the addresses of peers.
 #[derive(Debug)]
-enum Found {
+enum Resolved {
     /// They are there.
     At(BTreeSet<SocketAddr>),
     /// Nobody is there: as long as no replica is, its name is not known.
@@ -79,13 +79,13 @@ enum Found {
 }
 
 impl Peers {
-    async fn look_up(&self) -> Found {
+    async fn look_up(&self) -> Resolved {
         let asked = tokio::net::lookup_host((self.host.as_str(), self.port));
         match tokio::time::timeout(PATIENCE, asked).await {
-            Ok(Ok(addresses)) => Found::At(addresses.collect()),
-            Ok(Err(error)) if is_about_now(&error) => Found::Unknown(error),
-            Ok(Err(error)) => Found::Nobody(error),
-            Err(late) => Found::Unknown(late.into()),
+            Ok(Ok(addresses)) => Resolved::At(addresses.collect()),
+            Ok(Err(error)) if is_about_now(&error) => Resolved::Unknown(error),
+            Ok(Err(error)) => Resolved::Nobody(error),
+            Err(late) => Resolved::Unknown(late.into()),
         }
     }
 }
@@ -135,13 +135,13 @@ pub(crate) async fn exchange(
         turns.tick().await;
         let before = known.alive();
         let found = peers.look_up().await;
-        let unknown = matches!(found, Found::Unknown(_));
+        let unknown = matches!(found, Resolved::Unknown(_));
         let mut there = before.clone();
         if unknown {
             there.extend(known.silent());
         }
         let asked = ask_all(found, &there, &mut reports).await;
-        let Asked {
+        let PeerCheck {
             alive,
             silent,
             refused,
@@ -191,7 +191,7 @@ impl Missed {
 
 /// What came of asking.
 #[derive(Debug, PartialEq, Eq)]
-struct Asked {
+struct PeerCheck {
     /// All that answer.
     alive: Vec<SocketAddr>,
     /// All others where somebody may be.
@@ -203,13 +203,13 @@ struct Asked {
 /// Asks those that the name has, and those that are there already: a name tells of new ones late, and whoever tells of
 /// names may be away.
 async fn ask_all(
-    found: Found,
+    found: Resolved,
     there: &[SocketAddr],
     reports: &mut BTreeMap<SocketAddr, Sightings>,
-) -> Asked {
+) -> PeerCheck {
     let mut addresses = match found {
-        Found::At(addresses) => addresses,
-        Found::Nobody(error) | Found::Unknown(error) => {
+        Resolved::At(addresses) => addresses,
+        Resolved::Nobody(error) | Resolved::Unknown(error) => {
             tracing::debug!(%error, "no addresses of peers");
             BTreeSet::new()
         }
@@ -236,7 +236,7 @@ async fn ask_all(
             }
         }
     }
-    Asked {
+    PeerCheck {
         alive,
         refused: silent.is_empty(),
         silent,
@@ -293,9 +293,9 @@ mod tests {
     async fn replicas_go_on_to_know_each_other_while_no_name_can_be_looked_up() {
         let (one, other) = (replica().await, replica().await);
         let mut reports = BTreeMap::new();
-        let found = Found::At(BTreeSet::from([one]));
+        let found = Resolved::At(BTreeSet::from([one]));
         assert_eq!(ask_all(found, &[], &mut reports).await.alive, [one]);
-        for away in [Found::Unknown, Found::Nobody] {
+        for away in [Resolved::Unknown, Resolved::Nobody] {
             let found = away(io::Error::other("x"));
             let mut alive = ask_all(found, &[one, other], &mut reports).await.alive;
             alive.sort_unstable();
@@ -314,8 +314,8 @@ mod tests {
         let mut reports = BTreeMap::new();
         let mut missed = Missed::default();
         let mut turn = async |address| {
-            let found = Found::At(BTreeSet::from([address]));
-            let Asked { alive, refused, .. } = ask_all(found, &[], &mut reports).await;
+            let found = Resolved::At(BTreeSet::from([address]));
+            let PeerCheck { alive, refused, .. } = ask_all(found, &[], &mut reports).await;
             missed.is_gone(&alive, refused)
         };
         assert!(!turn(late).await);
@@ -334,7 +334,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let slow = listener.local_addr().unwrap();
         let mut reports = BTreeMap::new();
-        let found = Found::At(BTreeSet::from([there, slow]));
+        let found = Resolved::At(BTreeSet::from([there, slow]));
         let asked = ask_all(found, &[], &mut reports).await;
         assert_eq!(asked.alive, [there]);
         assert_eq!((asked.silent, asked.refused), (vec![slow], false));

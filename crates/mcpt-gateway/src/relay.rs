@@ -13,7 +13,7 @@ use hyper::{
     header::{CONTENT_TYPE, HeaderValue},
 };
 use mcpt_protocol::sse::Boundary;
-use mcpt_routing::{EndpointId, InFlight, Place};
+use mcpt_routing::{EndpointId, InFlight, Permit};
 use serde_json::value::RawValue;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
@@ -44,7 +44,7 @@ pub(crate) struct Kept {
     /// Counts it as going on.
     pub(crate) held: Option<Held>,
     /// The place that it takes at its server, where nothing else of the exchange holds that.
-    pub(crate) place: Option<Place>,
+    pub(crate) place: Option<Permit>,
 }
 
 impl Kept {
@@ -73,7 +73,7 @@ impl Answer {
     }
 
     /// The same, to a request that takes a place at its server until the answer is over.
-    pub(crate) fn holding(self, place: Option<Place>) -> Self {
+    pub(crate) fn holding(self, place: Option<Permit>) -> Self {
         let kept = place.map(|place| {
             Box::new(Kept {
                 place: Some(place),

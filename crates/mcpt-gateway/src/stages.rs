@@ -22,6 +22,7 @@ use crate::{
     access_log::AccessLog,
     aggregate::Aggregate,
     audit::{AuditLog, Call},
+    destination::{Called, Destination},
     exchange::Exchange,
     metrics::{Metrics, Outcome},
     noted::Noted,
@@ -29,7 +30,6 @@ use crate::{
     older_clients::{self, OlderClients},
     outer::OuterUrl,
     pages::Pages,
-    place::{Called, Place},
     protected,
     refusal::Refusal,
     relay::Answer,
@@ -178,12 +178,12 @@ impl Stages {
         let Called { place, host } = Called::by(&inside, &self.sets);
         let request = self.recognised(host.as_ref(), request).await?;
         let found = match place {
-            Place::Together(_) => Ok(()),
-            Place::Server(named) => {
+            Destination::Together(_) => Ok(()),
+            Destination::Server(named) => {
                 let found = self.targets.find(named.namespace.as_deref(), &named.name);
                 found.map(drop)
             }
-            Place::Metadata(_) | Place::MetadataTogether | Place::Nothing => {
+            Destination::Metadata(_) | Destination::MetadataTogether | Destination::Nothing => {
                 Err(Refusal::UnknownPath)
             }
         };
@@ -201,17 +201,17 @@ impl Stages {
             let fault = CredentialFault::Missing;
             return self.unrecognised(fault, host.as_ref(), request).await;
         }
-        let about = matches!(place, Place::Metadata(_));
+        let about = matches!(place, Destination::Metadata(_));
         let target = match place {
-            Place::Together(set) => return self.aggregated(request, set, noted).await,
+            Destination::Together(set) => return self.aggregated(request, set, noted).await,
             // What a server says of a login, no client of a locked gateway can act on.
-            Place::Metadata(_) | Place::MetadataTogether if self.lock.is_locked() => {
+            Destination::Metadata(_) | Destination::MetadataTogether if self.lock.is_locked() => {
                 return self.metadata(host.as_ref(), request).await;
             }
-            Place::Server(named) | Place::Metadata(named) => {
+            Destination::Server(named) | Destination::Metadata(named) => {
                 self.targets.find(named.namespace.as_deref(), &named.name)
             }
-            Place::MetadataTogether | Place::Nothing => Err(Refusal::UnknownPath),
+            Destination::MetadataTogether | Destination::Nothing => Err(Refusal::UnknownPath),
         };
         match target {
             Ok(server) => {

@@ -18,7 +18,7 @@ use mcpt_package::{
 use oci_image::{Base, Compression, Image, Layer, Settings, Tree};
 
 pub use self::native::Misfit;
-use self::place::Place;
+use self::place::PackageDestination;
 use crate::own::{PROGRAM, USER};
 
 /// The port at which an image with a bridge serves.
@@ -107,7 +107,7 @@ impl PackageImage {
         progress.event(ProgressEvent::Step(format!("looking into {}", base.name())));
         let (wanted, machine) = (package.clone(), architecture.to_owned());
         let looking = aside(move || {
-            let place = Place::of(&wanted, &mut base, &machine)?;
+            let place = PackageDestination::of(&wanted, &mut base, &machine)?;
             Ok((place, base))
         });
         let (place, base) = looking.await?;
@@ -178,7 +178,7 @@ struct Packing {
     tree: PathBuf,
     node: Option<String>,
     root: PathBuf,
-    place: Place,
+    place: PackageDestination,
     bridge: Option<Vec<u8>>,
 }
 

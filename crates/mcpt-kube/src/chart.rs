@@ -3,7 +3,7 @@
 use helm_chart::{Capabilities, Chart, Values, process_dependencies, values_for_rendering};
 use helm_install::{
     Record, capabilities,
-    lookup::{Answers, Found, Query},
+    lookup::{Answers, LookupResults, Query},
 };
 use helm_release::{ChartRecord, Release, as_helm_reads};
 use helm_render::{Limits, ReleaseOptions, Sources};
@@ -304,7 +304,7 @@ impl Prepared {
     ) -> Result<Rendered, Failure> {
         let first = When::Install { revision: 1 };
         let capabilities = Capabilities::default();
-        let found = Found::default();
+        let found = LookupResults::default();
         let (rendered, _) = self.render(first, namespace, limits, &capabilities, found);
         rendered
     }
@@ -320,7 +320,7 @@ impl Prepared {
     ) -> Result<Rendered, Failure> {
         let can = capabilities::of(cluster, &self.chart, &self.values).await;
         let can = can.or_fail(cluster, &self.what)?;
-        let mut found = Found::default();
+        let mut found = LookupResults::default();
         loop {
             let Cluster {
                 namespace, limits, ..
@@ -341,7 +341,7 @@ impl Prepared {
         namespace: &Namespace,
         limits: Limits,
         capabilities: &Capabilities,
-        found: Found,
+        found: LookupResults,
     ) -> (Result<Rendered, Failure>, BTreeSet<Query>) {
         let answers = Rc::new(Answers::new(found));
         let sources = Sources {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use helm_render::Limits;
 use http::HeaderValue;
-use kube_access::Target;
+use kube_access::ClusterTarget;
 use mcpt_core::{CommandOption, Failure, FailureKind, Namespace};
 use mcpt_discovery::ClusterDiscovery;
 
@@ -75,8 +75,8 @@ fn access_options(options: &ConnectOptions) -> kube_access::ConnectOptions {
 }
 
 /// The cluster, not spoken to yet, and the namespace of the options, else of the context or the pod, else the default one.
-async fn find(options: &ConnectOptions) -> Result<(Target, Namespace), Failure> {
-    let target = Target::find(&access_options(options)).await;
+async fn find(options: &ConnectOptions) -> Result<(ClusterTarget, Namespace), Failure> {
+    let target = ClusterTarget::find(&access_options(options)).await;
     let target = target.map_err(|error| failure(CANNOT_CONNECT, &error))?;
     let namespace = match (&options.namespace, &target.namespace) {
         (Some(namespace), _) => namespace.clone(),

@@ -46,5 +46,5 @@ pub use self::{
     driver::KubernetesDriver,
     gateway::{GATEWAY, Gateway, GatewayPages, InstalledGateway, gateway_dry_run},
     options::ClusterOptions,
-    rights::{Given, ObjectKind, Use, Wanted, roles},
+    rights::{GrantedRights, ObjectKind, RequestedRights, Use, roles},
 };

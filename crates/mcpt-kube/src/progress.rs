@@ -3,9 +3,9 @@
 use mcpt_core::{Progress, ProgressEvent};
 
 /// Takes what the crates below tell.
-pub(crate) struct Told<'a>(pub(crate) &'a dyn Progress);
+pub(crate) struct ProgressAdapter<'a>(pub(crate) &'a dyn Progress);
 
-impl kube_access::Progress for Told<'_> {
+impl kube_access::Progress for ProgressAdapter<'_> {
     fn step(&self, text: String) {
         self.0.event(ProgressEvent::Step(text));
     }

@@ -1,6 +1,6 @@
 //! Manifests as they may be shown: without the values of Secrets and without secrets elsewhere. Pure.
 
-use helm_install::manifest::{ManifestError, Place};
+use helm_install::manifest::{DocumentRef, ManifestError};
 use helm_render::split_documents;
 use mcpt_core::{REDACTED, Secret};
 use serde_json::{Map, Value};
@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 pub(crate) fn redact(manifest: &str, secrets: &[Secret]) -> Result<String, ManifestError> {
     let mut shown = String::new();
     for (index, document) in split_documents(manifest).into_iter().enumerate() {
-        let place = Place::of(index, document);
+        let place = DocumentRef::of(index, document);
         shown.push_str("---\n");
         let mut body = match goyaml::from_str_exact(document) {
             Ok(body) => body,

@@ -8,7 +8,7 @@ use kube::{
     Api, ResourceExt,
     api::{Patch, PatchParams},
 };
-use kube_observe::{Wanted, until_rolled_out};
+use kube_observe::{WaitFor, until_rolled_out};
 use mcpt_core::{
     ChangeOptions, CommandOption, Failure, FailureKind, Progress, ProgressEvent, Server, ServerName,
 };
@@ -21,7 +21,7 @@ use crate::{
     cluster::Cluster,
     exchange::{self, Question},
     operation::{Conduct, Operation},
-    progress::Told,
+    progress::ProgressAdapter,
     release_kind::ReleaseKind,
     secrecy,
     server::PATH_ANNOTATION,
@@ -109,14 +109,14 @@ async fn wait(
 ) -> Result<(), Failure> {
     progress.event(ProgressEvent::Step("waiting for the pods".to_owned()));
     let selector = selector_of(patched);
-    let wanted = Wanted {
+    let wanted = WaitFor {
         deployment: patched.name_any(),
         generation: patched.metadata.generation.unwrap_or(0),
         selector: selector.clone(),
         since: ordered(patched),
         reads_probe,
     };
-    let told = Told(progress);
+    let told = ProgressAdapter(progress);
     let observed = match until_rolled_out(cluster, &wanted, deadline, &told).await {
         Ok(observed) => observed,
         Err(error) => {

@@ -177,13 +177,13 @@ impl ObjectKind {
 
 /// What is asked for.
 #[derive(Debug, Clone, Default)]
-pub struct Wanted {
+pub struct RequestedRights {
     /// The uses.
     pub uses: BTreeSet<Use>,
     /// Kinds of the objects that are to be made, where they are known: only these, instead of the usual ones of a server.
     pub kinds: BTreeSet<ObjectKind>,
     /// Rules of the roles and of the cluster roles among these objects: nobody gives by a role what he has not himself.
-    pub given: Given,
+    pub given: GrantedRights,
     /// Name of the roles.
     pub name: String,
     /// Namespace that they are for; `None` leaves it to who applies them.
@@ -196,7 +196,7 @@ pub struct Wanted {
 
 /// What roles in a manifest give.
 #[derive(Debug, Clone, Default)]
-pub struct Given {
+pub struct GrantedRights {
     /// Rules of roles.
     pub in_namespace: Vec<Value>,
     /// Rules of cluster roles.
@@ -208,7 +208,7 @@ type Rights = BTreeMap<(String, String), BTreeSet<&'static str>>;
 
 /// The roles, each an object of Kubernetes: one for the namespace, and one for what is in none, if anything is.
 #[must_use]
-pub fn roles(wanted: &Wanted) -> Vec<Value> {
+pub fn roles(wanted: &RequestedRights) -> Vec<Value> {
     let (mut rights, mut everywhere) = (Rights::new(), Rights::new());
     for one in &wanted.uses {
         add_use(&mut rights, &mut everywhere, *one, &wanted.kinds);
@@ -217,7 +217,7 @@ pub fn roles(wanted: &Wanted) -> Vec<Value> {
         let verbs = ["get", "create", "patch", "delete"];
         add(&mut everywhere, "", "namespaces", &verbs);
     }
-    let Given {
+    let GrantedRights {
         in_namespace,
         everywhere: given,
     } = &wanted.given;
@@ -303,7 +303,7 @@ fn role(kind: &str, metadata: &Value, rights: &Rights, given: &[Value]) -> Value
 mod tests {
     use super::*;
 
-    fn rules(wanted: &Wanted) -> Vec<String> {
+    fn rules(wanted: &RequestedRights) -> Vec<String> {
         let roles = roles(wanted);
         let rules = roles[0]["rules"].as_array().unwrap().iter();
         rules
@@ -323,9 +323,9 @@ mod tests {
 
     #[test]
     fn uses_add_up() {
-        let wanted = |uses: &[Use]| Wanted {
+        let wanted = |uses: &[Use]| RequestedRights {
             uses: uses.iter().copied().collect(),
-            ..Wanted::default()
+            ..RequestedRights::default()
         };
         let call = rules(&wanted(&[Use::Call]));
         assert_eq!(
@@ -352,10 +352,10 @@ mod tests {
             api_version: version.to_owned(),
             kind: kind.to_owned(),
         });
-        let wanted = Wanted {
+        let wanted = RequestedRights {
             uses: BTreeSet::from([Use::Chart]),
             kinds: kinds.into(),
-            ..Wanted::default()
+            ..RequestedRights::default()
         };
         let rules = rules(&wanted);
         for expected in [
@@ -370,11 +370,11 @@ mod tests {
 
     #[test]
     fn namespaces_are_of_the_whole_cluster() {
-        let wanted = Wanted {
+        let wanted = RequestedRights {
             name: "team".to_owned(),
             namespace: Some("tools".to_owned()),
             namespaces: true,
-            ..Wanted::default()
+            ..RequestedRights::default()
         };
         let roles = roles(&wanted);
         assert_eq!(
@@ -383,7 +383,7 @@ mod tests {
         );
         assert_eq!(roles[1]["kind"], "ClusterRole");
         assert_eq!(roles[1]["metadata"], json!({"name": "team-cluster"}));
-        let all = super::roles(&Wanted {
+        let all = super::roles(&RequestedRights {
             cluster: true,
             ..wanted
         });
@@ -405,15 +405,15 @@ mod tests {
         });
         let rule =
             |resource: &str| json!({"apiGroups": [""], "resources": [resource], "verbs": ["get"]});
-        let wanted = Wanted {
+        let wanted = RequestedRights {
             uses: BTreeSet::from([Use::Chart]),
             kinds: kinds.into(),
-            given: Given {
+            given: GrantedRights {
                 in_namespace: vec![rule("endpoints")],
                 everywhere: vec![rule("nodes")],
             },
             name: "x".to_owned(),
-            ..Wanted::default()
+            ..RequestedRights::default()
         };
         let roles = roles(&wanted);
         let resources = |role: &Value| -> Vec<String> {

@@ -2,7 +2,7 @@
 
 use kube_access::{
     Error, Result,
-    forward::{self, Forward, Target},
+    forward::{self, Forward, ForwardTarget},
 };
 
 use crate::cluster::Cluster;
@@ -45,6 +45,6 @@ pub(crate) async fn open_at(
     known: Option<(String, u16)>,
     port: u16,
 ) -> Result<Tunnel, Error> {
-    let target = Target::new(cluster.access.clone(), selector, &PORT_NAMES, known);
+    let target = ForwardTarget::new(cluster.access.clone(), selector, &PORT_NAMES, known);
     forward::open_at(target, port).await.map(Tunnel)
 }

@@ -20,7 +20,7 @@ const FIRST_LINE: u64 = 255;
 
 /// What a tree is made for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Target {
+pub struct ImageTarget {
     /// The processor, as images call it: `amd64`, `arm64`.
     pub architecture: String,
     /// Whether its C library is musl, and not glibc.
@@ -70,7 +70,7 @@ impl ImageTree {
     }
 }
 
-impl Target {
+impl ImageTarget {
     /// What npm is told of it.
     pub(crate) fn npm_flags(&self) -> Vec<String> {
         let libc = if self.musl { "musl" } else { "glibc" };
@@ -123,7 +123,7 @@ impl Target {
 /// [`PackageError`] with what went wrong in words of the field, and what mends it.
 pub async fn tree_for_image(
     package: &Package,
-    target: &Target,
+    target: &ImageTarget,
     place: &Path,
     progress: &dyn Progress,
 ) -> Result<ImageTree, PackageError> {
@@ -137,7 +137,7 @@ pub async fn tree_for_image(
         })
 }
 
-async fn made(package: &Package, target: &Target, place: &Path) -> Result<ImageTree, Cause> {
+async fn made(package: &Package, target: &ImageTarget, place: &Path) -> Result<ImageTree, Cause> {
     let parent = workshop::folder("image-")?;
     let folder = tree::begin(package, parent.path(), "tree-")?;
     let (command, node) = match package.ecosystem {
@@ -176,7 +176,7 @@ async fn made(package: &Package, target: &Target, place: &Path) -> Result<ImageT
 /// How Node.js runs the program of a package: by itself, since images need not have `env`.
 fn node_command(
     package: &Package,
-    target: &Target,
+    target: &ImageTarget,
     folder: &Path,
     place: &Path,
 ) -> Result<Vec<String>, Cause> {
@@ -297,7 +297,7 @@ mod tests {
 
     #[test]
     fn what_the_tools_are_told() {
-        let target = |architecture: &str, musl| Target {
+        let target = |architecture: &str, musl| ImageTarget {
             architecture: architecture.to_owned(),
             musl,
             interpreter: "/usr/bin/node".to_owned(),

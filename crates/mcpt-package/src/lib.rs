@@ -22,7 +22,7 @@ mod workshop;
 
 pub use self::{
     error::{Cause, Doing, PackageError},
-    for_image::{ImageTree, Target, tree_for_image},
+    for_image::{ImageTarget, ImageTree, tree_for_image},
     lock_file::{LockFault, read_lock},
     request::{PackageSource, ResolveOptions},
     runtime::{NoRuntime, Runtimes},

@@ -14,7 +14,7 @@ use self::lock::Lock;
 use crate::{
     entry_points,
     error::Cause,
-    for_image::Target,
+    for_image::ImageTarget,
     node_range,
     request::ResolveOptions,
     tool::{Ran, Tool},
@@ -201,7 +201,7 @@ pub(crate) fn check_engine(package: &Package, identity: &str) -> Result<(), Caus
 pub(crate) async fn install(
     package: &Package,
     folder: &Path,
-    target: Option<&Target>,
+    target: Option<&ImageTarget>,
 ) -> Result<(), Cause> {
     let npm = Tool::find("npm")?;
     let lock = Lock::read(package.lock.get(LOCK).map_or("", String::as_str))?;
@@ -217,9 +217,9 @@ pub(crate) async fn install(
     if package.install_scripts.is_empty() {
         arguments.push("--ignore-scripts");
     }
-    let flags = target.map(Target::npm_flags).unwrap_or_default();
+    let flags = target.map(ImageTarget::npm_flags).unwrap_or_default();
     arguments.extend(flags.iter().map(String::as_str));
-    let mut variables = target.map(Target::npm_variables).unwrap_or_default();
+    let mut variables = target.map(ImageTarget::npm_variables).unwrap_or_default();
     // An image has a Node.js of its own.
     if target.is_none()
         && !package.install_scripts.is_empty()

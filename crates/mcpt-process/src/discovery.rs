@@ -32,7 +32,7 @@ pub struct ProcessDiscovery {
     processes: Processes,
     servers: PathBuf,
     namespace: Namespace,
-    known: Known,
+    known: LastLook,
 }
 
 impl Processes {
@@ -42,7 +42,7 @@ impl Processes {
             servers: self.state().path().join("servers"),
             processes: self,
             namespace: namespace.clone(),
-            known: Known::default(),
+            known: LastLook::default(),
         }
     }
 }
@@ -160,7 +160,7 @@ impl ProcessDiscovery {
 
 /// What was found at the last look.
 #[derive(Debug, Default)]
-struct Known {
+struct LastLook {
     specs: BTreeMap<ServerName, ServerSpec>,
     /// Servers that could not be read.
     unreadable: BTreeSet<ServerName>,
@@ -168,7 +168,7 @@ struct Known {
     blind: bool,
 }
 
-impl Known {
+impl LastLook {
     /// Takes what was found of each server. What cannot be read stays as it was known; tells which those are that could be read
     /// before, and why they cannot now.
     fn take(
@@ -314,7 +314,7 @@ mod tests {
     #[test]
     fn what_cannot_be_read_is_told_once() {
         let name = || ServerName::new("demo").unwrap();
-        let mut known = Known::default();
+        let mut known = LastLook::default();
         let spoilt = || vec![(name(), Err(Unread::NoAddress("spoilt".to_owned())))];
         for (looks, told) in [
             (spoilt(), 1),

@@ -28,7 +28,7 @@ use tokio::time::{Instant, sleep};
 pub(crate) use self::renewal::{NotRenewed, RenewalOrder};
 use self::{
     child::Server,
-    control::{Control, Voice, Wish},
+    control::{Control, Instruction, Reporter},
     renewal::Renewal,
 };
 use crate::{
@@ -55,16 +55,16 @@ pub fn supervise() -> io::Result<()> {
         .build()?;
     runtime.block_on(async {
         let mut control = Control::new()?;
-        let voice = Voice::new()?;
+        let reporter = Reporter::new()?;
         let spec = control.spec().await?;
         let run = spec.run.clone();
-        match Supervisor::new(spec, control, &voice) {
+        match Supervisor::new(spec, control, &reporter) {
             Ok(supervisor) => {
-                supervisor.run(&voice).await;
+                supervisor.run(&reporter).await;
                 Ok(())
             }
             Err(error) => {
-                voice.tell(&Event::Failed {
+                reporter.tell(&Event::Failed {
                     why: in_words(&error, &run),
                 });
                 Err(error)
@@ -98,7 +98,7 @@ struct Supervisor {
 }
 
 impl Supervisor {
-    fn new(spec: Spec, control: Control, voice: &Voice) -> io::Result<Self> {
+    fn new(spec: Spec, control: Control, reporter: &Reporter) -> io::Result<Self> {
         let folder = |path: PathBuf| {
             RunFolder::at(path).ok_or_else(|| io::Error::other("the spec names no folder of a run"))
         };
@@ -112,7 +112,7 @@ impl Supervisor {
                 "port {wanted} is taken by now: the new one is {}",
                 forward.port()
             );
-            voice.tell(&Event::Waiting { why });
+            reporter.tell(&Event::Waiting { why });
         }
         if let Some(plan) = &spec.plan {
             recall::record(&run, plan)?;
@@ -132,72 +132,72 @@ impl Supervisor {
         })
     }
 
-    /// Keeps the server running until a wish ends it.
-    async fn run(mut self, voice: &Voice) {
+    /// Keeps the server running until a instruction ends it.
+    async fn run(mut self, reporter: &Reporter) {
         let mut backoff = Backoff::default();
         let last_wish = loop {
             let began = Instant::now();
             let how = match Server::start(&self.spec, &self.run) {
                 Err(error) => {
                     let why = format!("cannot be started: {}", in_words(&error, self.run.path()));
-                    voice.tell(&Event::Failed { why: why.clone() });
+                    reporter.tell(&Event::Failed { why: why.clone() });
                     why
                 }
-                Ok(mut server) => match self.attend(&mut server, voice).await {
+                Ok(mut server) => match self.attend(&mut server, reporter).await {
                     Attended::Ended(how) => {
                         server.note(&format!("it {how}"));
-                        voice.tell(&Event::Exited { why: how.clone() });
+                        reporter.tell(&Event::Exited { why: how.clone() });
                         if self.renewal.is_some() {
-                            match self.await_renewal(voice).await {
-                                Some(wish) => break wish,
+                            match self.await_renewal(reporter).await {
+                                Some(instruction) => break instruction,
                                 None => continue,
                             }
                         }
                         how
                     }
-                    Attended::Told(Wish::Renew) => {
+                    Attended::Told(Instruction::Renew) => {
                         server.note("stopping, to be started anew");
                         self.forward.set_target(None);
                         server.stop().await;
                         self.begin_renewal();
-                        match self.await_renewal(voice).await {
-                            Some(wish) => break wish,
+                        match self.await_renewal(reporter).await {
+                            Some(instruction) => break instruction,
                             None => continue,
                         }
                     }
-                    Attended::Told(Wish::StandAside) => {
+                    Attended::Told(Instruction::StandAside) => {
                         server.note("stopping, to make room for an update");
                         server.stop().await;
-                        match self.stand_aside(voice).await {
-                            Some(wish) => break wish,
+                        match self.stand_aside(reporter).await {
+                            Some(instruction) => break instruction,
                             None => continue,
                         }
                     }
-                    Attended::Told(wish) => {
+                    Attended::Told(instruction) => {
                         self.forward.close();
                         server.note("stopping");
                         server.stop().await;
-                        break wish;
+                        break instruction;
                     }
                 },
             };
             let pause = backoff.after(began.elapsed());
             let reason = format!("it {how}; starts so far: {}", self.state.restarts + 1);
             self.enter(Phase::Restarting, Some(reason), None);
-            match self.pause(pause, voice).await {
+            match self.pause(pause, reporter).await {
                 None => self.state.restarts += 1,
-                Some(Wish::StandAside) => {
-                    if let Some(wish) = self.stand_aside(voice).await {
-                        break wish;
+                Some(Instruction::StandAside) => {
+                    if let Some(instruction) = self.stand_aside(reporter).await {
+                        break instruction;
                     }
                 }
-                Some(Wish::Renew) => {
+                Some(Instruction::Renew) => {
                     self.begin_renewal();
-                    if let Some(wish) = self.await_renewal(voice).await {
-                        break wish;
+                    if let Some(instruction) = self.await_renewal(reporter).await {
+                        break instruction;
                     }
                 }
-                Some(wish) => break wish,
+                Some(instruction) => break instruction,
             }
         };
         self.renewal = None;
@@ -205,7 +205,7 @@ impl Supervisor {
     }
 
     /// Stays with the running server: probes it until it is ready, and carries out wishes.
-    async fn attend(&mut self, server: &mut Server, voice: &Voice) -> Attended {
+    async fn attend(&mut self, server: &mut Server, reporter: &Reporter) -> Attended {
         self.state.started = Some(now());
         self.state.server_port = Some(server.port());
         self.enter(
@@ -214,7 +214,7 @@ impl Supervisor {
             Some(server.pid()),
         );
         self.happened(false, "Started", Some(server.pid()), "it was started");
-        voice.tell(&Event::Started);
+        reporter.tell(&Event::Started);
         // Whom the last start had may be somebody else's by now.
         self.forward.set_target(None);
         let mut readiness = Readiness::new(self.spec.server.endpoint.clone(), server.port());
@@ -227,18 +227,18 @@ impl Supervisor {
                         News::Ready => {
                             self.state.served = true;
                             self.enter(Phase::Ready, None, Some(server.pid()));
-                            voice.tell(&Event::Ready);
+                            reporter.tell(&Event::Ready);
                         }
-                        News::Waiting(why) => self.not_ready(Phase::Starting, why, server, voice),
-                        News::Refusing(why) => self.not_ready(Phase::Refusing, why, server, voice),
+                        News::Waiting(why) => self.not_ready(Phase::Starting, why, server, reporter),
+                        News::Refusing(why) => self.not_ready(Phase::Refusing, why, server, reporter),
                     }
                 }
                 why = renewal::failed(&mut self.renewal) => self.not_renewed(why),
-                wish = self.control.next() => match self.heed(wish, voice) {
+                instruction = self.control.next() => match self.carry_out(instruction, reporter) {
                     None => {}
                     // Beside this server, unless it has the only port.
-                    Some(Wish::Renew) if !self.has_the_only_port() => self.begin_renewal(),
-                    Some(wish) => return Attended::Told(wish),
+                    Some(Instruction::Renew) if !self.has_the_only_port() => self.begin_renewal(),
+                    Some(instruction) => return Attended::Told(instruction),
                 }
             }
         }
@@ -270,8 +270,8 @@ impl Supervisor {
         drop(self.state.write(&self.run));
     }
 
-    /// Waits, without a server, until a start anew has failed; gives the wish that ends the waiting for good.
-    async fn await_renewal(&mut self, voice: &Voice) -> Option<Wish> {
+    /// Waits, without a server, until a start anew has failed; gives the instruction that ends the waiting for good.
+    async fn await_renewal(&mut self, reporter: &Reporter) -> Option<Instruction> {
         let reason = "it is started anew".to_owned();
         self.enter(Phase::StandingAside, Some(reason), None);
         loop {
@@ -280,8 +280,8 @@ impl Supervisor {
                     self.not_renewed(why);
                     return None;
                 }
-                wish = self.control.next() => match self.heed(wish, voice) {
-                    None | Some(Wish::StandAside | Wish::Renew) => {}
+                instruction = self.control.next() => match self.carry_out(instruction, reporter) {
+                    None | Some(Instruction::StandAside | Instruction::Renew) => {}
                     told => return told,
                 }
             }
@@ -289,34 +289,34 @@ impl Supervisor {
     }
 
     /// Writes down and tells why the server is not ready, when that has changed.
-    fn not_ready(&mut self, phase: Phase, why: String, server: &Server, voice: &Voice) {
+    fn not_ready(&mut self, phase: Phase, why: String, server: &Server, reporter: &Reporter) {
         if self.state.phase == phase && self.state.reason.as_ref() == Some(&why) {
             return;
         }
         self.enter(phase, Some(why.clone()), Some(server.pid()));
-        voice.tell(&if phase == Phase::Refusing {
+        reporter.tell(&if phase == Phase::Refusing {
             Event::Refused { why }
         } else {
             Event::Waiting { why }
         });
     }
 
-    /// Waits before the next start; gives the wish that ends the waiting for good.
-    async fn pause(&mut self, pause: Duration, voice: &Voice) -> Option<Wish> {
+    /// Waits before the next start; gives the instruction that ends the waiting for good.
+    async fn pause(&mut self, pause: Duration, reporter: &Reporter) -> Option<Instruction> {
         let over = sleep(pause);
         tokio::pin!(over);
         loop {
             tokio::select! {
                 () = &mut over => return None,
-                wish = self.control.next() => if let Some(wish) = self.heed(wish, voice) {
-                    return Some(wish);
+                instruction = self.control.next() => if let Some(instruction) = self.carry_out(instruction, reporter) {
+                    return Some(instruction);
                 }
             }
         }
     }
 
-    /// Waits, without a server, until the command that asked for it is done or gone; gives the wish that ends the waiting for good.
-    async fn stand_aside(&mut self, voice: &Voice) -> Option<Wish> {
+    /// Waits, without a server, until the command that asked for it is done or gone; gives the instruction that ends the waiting for good.
+    async fn stand_aside(&mut self, reporter: &Reporter) -> Option<Instruction> {
         // The new one may have the server's port by now, and is on trial.
         self.forward.set_target(None);
         let reason = "it makes room for an update".to_owned();
@@ -332,32 +332,32 @@ impl Supervisor {
                     drop(unchanged);
                     return None;
                 }
-                wish = self.control.next() => match self.heed(wish, voice) {
-                    None | Some(Wish::StandAside | Wish::Renew) => {}
+                instruction = self.control.next() => match self.carry_out(instruction, reporter) {
+                    None | Some(Instruction::StandAside | Instruction::Renew) => {}
                     told => return told,
                 }
             }
         }
     }
 
-    /// Carries a wish out; gives it back when the server must be ended.
-    fn heed(&mut self, wish: Wish, voice: &Voice) -> Option<Wish> {
-        if wish != Wish::Commit {
-            return Some(wish);
+    /// Carries a instruction out; gives it back when the server must be ended.
+    fn carry_out(&mut self, instruction: Instruction, reporter: &Reporter) -> Option<Instruction> {
+        if instruction != Instruction::Commit {
+            return Some(instruction);
         }
         match self.commit() {
             Ok(()) => {
                 self.committed = true;
                 let said = "it is the server from now on";
                 self.happened(false, "Deployed", self.state.process, said);
-                voice.tell(&Event::Committed);
+                reporter.tell(&Event::Committed);
                 None
             }
             Err(error) => {
-                voice.tell(&Event::Failed {
+                reporter.tell(&Event::Failed {
                     why: format!("cannot take over: {}", in_words(&error, self.run.path())),
                 });
-                Some(Wish::Undo)
+                Some(Instruction::Undo)
             }
         }
     }
@@ -403,12 +403,12 @@ impl Supervisor {
         drop(self.state.write(&self.run));
     }
 
-    /// The server is ended: leaves what the last wish wants to be left.
-    async fn leave(mut self, wish: Wish) {
+    /// The server is ended: leaves what the last instruction wants to be left.
+    async fn leave(mut self, instruction: Instruction) {
         self.enter(Phase::Stopped, None, None);
         let folder = self.run.server();
         let deleted = folder.ending_file().exists();
-        if wish == Wish::Undo || !self.committed || deleted {
+        if instruction == Instruction::Undo || !self.committed || deleted {
             // Whoever changes the server next removes what could not be removed.
             drop(self.run.remove());
             lock::remove_empty(&folder).await;
@@ -419,7 +419,7 @@ impl Supervisor {
 /// How attending the server ended.
 enum Attended {
     Ended(String),
-    Told(Wish),
+    Told(Instruction),
 }
 
 /// Asks the supervisor of a run to end its server. Nothing happens when it is gone.

@@ -13,7 +13,7 @@ const MAX_STATE: usize = 64 * 1024;
 
 /// Where in an answer it is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-enum Place {
+enum Expecting {
     /// Somewhere.
     #[default]
     Anywhere,
@@ -26,7 +26,7 @@ enum Place {
 /// A reader of an answer that comes in pieces.
 #[derive(Debug, Clone, Default)]
 pub struct RequestStates {
-    place: Place,
+    place: Expecting,
     /// The end of the last piece, as far as it may be the beginning of the field's name.
     carried: Vec<u8>,
 }
@@ -42,30 +42,30 @@ impl RequestStates {
         }
         while !rest.is_empty() {
             rest = match &mut self.place {
-                Place::Anywhere => {
+                Expecting::Anywhere => {
                     let Some(at) = memmem::find(rest, FIELD) else {
                         self.carried = beginning_of_field(rest).to_vec();
                         return;
                     };
-                    self.place = Place::BeforeValue;
+                    self.place = Expecting::BeforeValue;
                     &rest[at + FIELD.len()..]
                 }
-                Place::BeforeValue => {
+                Expecting::BeforeValue => {
                     let blank = |b: &u8| matches!(b, b' ' | b'\t' | b'\r' | b'\n' | b':');
                     let begin = rest.iter().take_while(|b| blank(b)).count();
                     match rest.get(begin) {
                         None => &[],
                         Some(b'"') => {
-                            self.place = Place::Value(vec![b'"']);
+                            self.place = Expecting::Value(vec![b'"']);
                             &rest[begin + 1..]
                         }
                         Some(_) => {
-                            self.place = Place::Anywhere;
+                            self.place = Expecting::Anywhere;
                             &rest[begin..]
                         }
                     }
                 }
-                Place::Value(text) => {
+                Expecting::Value(text) => {
                     let end = rest.iter().position(|b| *b == b'"');
                     let taken = end.map_or(rest.len(), |end| end + 1);
                     text.extend_from_slice(&rest[..taken]);
@@ -78,7 +78,7 @@ impl RequestStates {
                         found(&value);
                     }
                     if ends || too_long {
-                        self.place = Place::Anywhere;
+                        self.place = Expecting::Anywhere;
                     }
                     &rest[taken..]
                 }

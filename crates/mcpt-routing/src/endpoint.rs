@@ -9,7 +9,7 @@ use std::{
     },
 };
 
-use crate::{Address, EndpointId, EndpointSpec, Place};
+use crate::{Address, EndpointId, EndpointSpec, Permit};
 
 /// How long an endpoint is passed over after its first failed connection; doubled for each further one.
 const FIRST_PAUSE_MS: u64 = 250;
@@ -154,7 +154,7 @@ impl<L> Endpoint<L> {
 pub struct InFlight<L> {
     endpoint: Arc<Endpoint<L>>,
     begins: bool,
-    place: Option<Place>,
+    place: Option<Permit>,
 }
 
 impl<L> InFlight<L> {
@@ -164,12 +164,12 @@ impl<L> InFlight<L> {
     }
 
     /// Keeps a place taken for as long as the request is in progress.
-    pub fn hold(&mut self, place: Option<Place>) {
+    pub fn hold(&mut self, place: Option<Permit>) {
         self.place = place;
     }
 
     /// Gives that place to whoever goes on with the request.
-    pub fn release(&mut self) -> Option<Place> {
+    pub fn release(&mut self) -> Option<Permit> {
         self.place.take()
     }
 

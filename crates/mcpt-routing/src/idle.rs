@@ -5,7 +5,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use crate::{Address, RoutingTable, Server, ServerKey, place::Demand};
+use crate::{Address, RoutingTable, Server, ServerKey, permit::Demand};
 
 /// When the servers were last in use that are stopped once nobody has called them for long enough.
 ///

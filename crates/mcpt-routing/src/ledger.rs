@@ -26,13 +26,13 @@ pub struct SessionLedger<L> {
 
 #[derive(Debug)]
 struct Shard<L> {
-    seen: HashMap<u64, Seen<L>>,
+    seen: HashMap<u64, LedgerEntry<L>>,
     /// When those ended that are over, for others that have seen them too.
     ended: HashMap<u64, u64>,
 }
 
 #[derive(Debug)]
-struct Seen<L> {
+struct LedgerEntry<L> {
     endpoint: Arc<Endpoint<L>>,
     last: u64,
 }
@@ -68,7 +68,7 @@ impl<L> SessionLedger<L> {
             Entry::Occupied(mut seen) => seen.get_mut().last = now,
             Entry::Vacant(place) => {
                 endpoint.session_began();
-                place.insert(Seen {
+                place.insert(LedgerEntry {
                     endpoint: Arc::clone(endpoint),
                     last: now,
                 });

@@ -12,8 +12,8 @@ mod handling;
 mod idle;
 mod joined;
 mod ledger;
+mod permit;
 mod pick;
-mod place;
 mod rounds;
 mod seal;
 mod sightings;
@@ -31,8 +31,8 @@ pub use self::{
         InvalidJoinedId, JOINED_PARTS, Joined, JoinedId, JoinedLeg, JoinedSessions, ToldSession,
     },
     ledger::SessionLedger,
+    permit::{Asker, Permit},
     pick::{Policy, Work, key_of},
-    place::{Asker, Place},
     rounds::{InvalidRoundKey, RoundKey, Rounds},
     seal::{
         Carried, Leg, MAX_SEALED, MAX_UPSTREAM_SESSION, SealError, SessionKeys, SessionKeysError,

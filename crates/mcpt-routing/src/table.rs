@@ -11,9 +11,9 @@ use arc_swap::ArcSwap;
 use mcpt_core::Sessions;
 
 use crate::{
-    Address, Asker, Change, Conditions, Endpoint, EndpointId, Handling, Place, ServerKey,
+    Address, Asker, Change, Conditions, Endpoint, EndpointId, Handling, Permit, ServerKey,
     ServerSpec,
-    place::{Busy, Demand},
+    permit::{Busy, Demand},
 };
 
 /// Servers by namespace and name. `L` is what the transport keeps per endpoint.
@@ -91,13 +91,13 @@ impl<L> Server<L> {
     }
 
     /// Takes one of so many places for requests in progress.
-    pub fn place(&self, most: NonZeroU32, asker: Asker) -> Option<Place> {
+    pub fn place(&self, most: NonZeroU32, asker: Asker) -> Option<Permit> {
         self.busy.take(most, asker)
     }
 
     /// A place for what is in progress without being one of the requests that a server may have at once: it keeps the server
     /// in use, as if it were asked all the time.
-    pub fn keep(&self, asker: Asker) -> Place {
+    pub fn keep(&self, asker: Asker) -> Permit {
         self.busy.keep(asker)
     }
 

@@ -11,7 +11,7 @@ mod places;
 use mcpt_core::sounds_secret;
 use serde_json::{Map, Value};
 
-use self::places::Place;
+use self::places::EntryRef;
 use crate::{
     PastedError, Recipe, client_entry,
     draft::{self, Draft},
@@ -23,14 +23,14 @@ pub struct ClientFile {
     /// Where in the file servers were found, as people call it: `mcpServers`, `services`.
     pub format: &'static str,
     /// The servers.
-    pub servers: Vec<Found>,
+    pub servers: Vec<FileEntry>,
     /// What is odd about the file: keys that are given twice.
     pub notes: Vec<String>,
 }
 
 /// One server of a file.
 #[derive(Debug)]
-pub struct Found {
+pub struct FileEntry {
     /// What it is called there.
     pub name: String,
     /// Where it stands: `mcpServers.github`.
@@ -113,7 +113,7 @@ pub fn read(text: &str, grammar: Option<Grammar>) -> Result<ClientFile, ClientFi
     })
 }
 
-fn found(place: Place<'_>, inputs: &[Map<String, Value>]) -> Found {
+fn found(place: EntryRef<'_>, inputs: &[Map<String, Value>]) -> FileEntry {
     let mut draft = Draft::default();
     draft.name = Some(place.name.clone());
     let source = match place.entry {
@@ -128,7 +128,7 @@ fn found(place: Place<'_>, inputs: &[Map<String, Value>]) -> Found {
         describe(&mut recipe, inputs);
         Box::new(recipe)
     });
-    Found {
+    FileEntry {
         name: place.name,
         place: place.path,
         recipe,

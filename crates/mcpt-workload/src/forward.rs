@@ -29,7 +29,7 @@ const RESERVE: u64 = 64;
 const SHORTAGE_PAUSE: Duration = Duration::from_millis(100);
 
 /// Where connections are handed to; none while there is no server.
-type Target = Arc<Mutex<Option<SocketAddr>>>;
+type ForwardTo = Arc<Mutex<Option<SocketAddr>>>;
 
 /// A port of this machine whose connections are handed to the server's own.
 #[derive(Debug)]
@@ -37,7 +37,7 @@ pub struct Forward {
     socket: Option<TcpSocket>,
     port: u16,
     most: usize,
-    target: Target,
+    target: ForwardTo,
     /// Ends to let clients in.
     closing: Option<Arc<Notify>>,
 }
@@ -58,7 +58,7 @@ impl Forward {
             socket: Some(socket),
             port,
             most: most_connections(getrlimit(Resource::Nofile).current),
-            target: Target::default(),
+            target: ForwardTo::default(),
             closing: None,
         })
     }
@@ -133,14 +133,14 @@ async fn accept(listener: TcpListener, mut clients: Clients, closing: Arc<Notify
 /// As many as there may be. Whoever comes when all places are taken gets that of the connection that has been silent the
 /// longest; one that has spoken keeps its place.
 struct Clients {
-    target: Target,
+    target: ForwardTo,
     places: Arc<Semaphore>,
     silent: Arc<Silent>,
     number: u64,
 }
 
 impl Clients {
-    fn of(target: Target, most: usize) -> Self {
+    fn of(target: ForwardTo, most: usize) -> Self {
         Self {
             target,
             places: Arc::new(Semaphore::new(most)),
@@ -197,7 +197,7 @@ impl Silent {
 }
 
 /// An error ends the connection, which is how either side learns of it.
-async fn hand_over(mut client: TcpStream, target: &Target) {
+async fn hand_over(mut client: TcpStream, target: &ForwardTo) {
     let target = *target.lock().unwrap_or_else(PoisonError::into_inner);
     let Some(target) = target else { return };
     let Ok(mut server) = TcpStream::connect(target).await else {

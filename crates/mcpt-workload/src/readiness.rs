@@ -90,7 +90,7 @@ pub enum News {
 }
 
 /// What one look shows.
-enum Seen {
+enum ProbeResult {
     /// Its port is closed.
     Closed,
     /// Its port is open; it was not asked anything.
@@ -102,7 +102,7 @@ enum Seen {
     Refused(String),
 }
 
-type Look = Pin<Box<dyn Future<Output = Seen> + Send>>;
+type Look = Pin<Box<dyn Future<Output = ProbeResult> + Send>>;
 
 /// Looks at a server, one after the other.
 pub struct Readiness {
@@ -158,14 +158,14 @@ impl Readiness {
         }
     }
 
-    fn take(&mut self, seen: Seen) -> Option<News> {
+    fn take(&mut self, seen: ProbeResult) -> Option<News> {
         let (news, next): (_, Look) = match seen {
-            Seen::Ready => return Some(News::Ready),
-            Seen::Closed => (
+            ProbeResult::Ready => return Some(News::Ready),
+            ProbeResult::Closed => (
                 Some(News::Waiting("nothing listens on its port yet".to_owned())),
                 Box::pin(port_look(self.port, PAUSE)),
             ),
-            Seen::Open(address) => {
+            ProbeResult::Open(address) => {
                 let before = self.listens.replace(address);
                 let said = "it listens on its port, but has not answered yet";
                 (
@@ -174,11 +174,11 @@ impl Readiness {
                     Box::pin(answer_look(self.endpoint.clone(), address)),
                 )
             }
-            Seen::NotYet(why) => (
+            ProbeResult::NotYet(why) => (
                 Some(News::Waiting(why)),
                 Box::pin(port_look(self.port, PAUSE)),
             ),
-            Seen::Refused(why) => {
+            ProbeResult::Refused(why) => {
                 self.refusals += 1;
                 let news = if self.refusals >= self.endpoint.patience() {
                     News::Refusing(why)
@@ -193,17 +193,17 @@ impl Readiness {
     }
 }
 
-async fn port_look(port: u16, pause: Duration) -> Seen {
+async fn port_look(port: u16, pause: Duration) -> ProbeResult {
     sleep(pause).await;
     for address in loopback(port) {
         if TcpStream::connect(address).await.is_ok() {
-            return Seen::Open(address);
+            return ProbeResult::Open(address);
         }
     }
-    Seen::Closed
+    ProbeResult::Closed
 }
 
-async fn answer_look(endpoint: Endpoint, address: SocketAddr) -> Seen {
+async fn answer_look(endpoint: Endpoint, address: SocketAddr) -> ProbeResult {
     match endpoint {
         Endpoint::Stdio => bridge(address).await,
         Endpoint::Http { .. } => server(&endpoint.url(address)).await,
@@ -211,41 +211,41 @@ async fn answer_look(endpoint: Endpoint, address: SocketAddr) -> Seen {
     }
 }
 
-async fn server(url: &str) -> Seen {
+async fn server(url: &str) -> ProbeResult {
     match mcpt_client::probe(url, TIMEOUT).await {
-        Ok(_) => Seen::Ready,
-        Err(ClientError::Connect { reason, .. }) => Seen::NotYet(format!(
+        Ok(_) => ProbeResult::Ready,
+        Err(ClientError::Connect { reason, .. }) => ProbeResult::NotYet(format!(
             "it listens on its port, but ends connections: {reason}"
         )),
-        Err(error @ ClientError::TimedOut { .. }) => Seen::NotYet(error.to_string()),
-        Err(error) => Seen::Refused(error.to_string()),
+        Err(error @ ClientError::TimedOut { .. }) => ProbeResult::NotYet(error.to_string()),
+        Err(error) => ProbeResult::Refused(error.to_string()),
     }
 }
 
 /// The gateway says so when it knows the servers that are there.
-async fn gateway(address: SocketAddr) -> Seen {
+async fn gateway(address: SocketAddr) -> ProbeResult {
     let url = format!("http://{address}/readyz");
     match mcpt_client::http_get(&url, TIMEOUT).await {
-        Ok(_) => Seen::Ready,
-        Err(error) => Seen::NotYet(error.to_string()),
+        Ok(_) => ProbeResult::Ready,
+        Err(error) => ProbeResult::NotYet(error.to_string()),
     }
 }
 
 /// The bridge has asked its server for itself, and says what came of it. Its first line is the reason, the others are in
 /// the log.
-async fn bridge(address: SocketAddr) -> Seen {
+async fn bridge(address: SocketAddr) -> ProbeResult {
     let url = format!("http://{address}/readyz");
     match mcpt_client::http_page(&url, TIMEOUT).await {
-        Ok(page) if page.status == 200 => Seen::Ready,
+        Ok(page) if page.status == 200 => ProbeResult::Ready,
         Ok(page) => {
             let reason = page.text.lines().next().unwrap_or_default().to_owned();
             if page.ready_state == Some(ReadyState::Starting) {
-                Seen::NotYet(reason)
+                ProbeResult::NotYet(reason)
             } else {
-                Seen::Refused(reason)
+                ProbeResult::Refused(reason)
             }
         }
-        Err(error) => Seen::NotYet(error.to_string()),
+        Err(error) => ProbeResult::NotYet(error.to_string()),
     }
 }
 
@@ -269,7 +269,7 @@ mod tests {
     }
 
     /// Answers one request with this, and gives what a look makes of it.
-    async fn look_at(answer: &str) -> Seen {
+    async fn look_at(answer: &str) -> ProbeResult {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let answered = async {
@@ -294,17 +294,17 @@ mod tests {
             )
         };
         let starting = answer("503 No", ReadyState::Starting.name(), "any words\nmore");
-        assert!(matches!(look_at(&starting).await, Seen::NotYet(why) if why == "any words"));
+        assert!(matches!(look_at(&starting).await, ProbeResult::NotYet(why) if why == "any words"));
         let failing = answer(
             "503 No",
             ReadyState::Failing.name(),
             "the server is starting",
         );
         assert!(
-            matches!(look_at(&failing).await, Seen::Refused(why) if why == "the server is starting")
+            matches!(look_at(&failing).await, ProbeResult::Refused(why) if why == "the server is starting")
         );
         let ready = answer("200 OK", ReadyState::Ready.name(), "any");
-        assert!(matches!(look_at(&ready).await, Seen::Ready));
+        assert!(matches!(look_at(&ready).await, ProbeResult::Ready));
     }
 
     #[tokio::test]
@@ -335,11 +335,11 @@ mod tests {
     async fn wrong_answers_are_forgiven_until_they_are_too_many() {
         let mut readiness = Readiness::new(http(1), 1);
         for _ in 0..9 {
-            let news = readiness.take(Seen::Refused("no".to_owned()));
+            let news = readiness.take(ProbeResult::Refused("no".to_owned()));
             assert_eq!(news, Some(News::Waiting("no".to_owned())));
         }
-        let news = readiness.take(Seen::Refused("no".to_owned()));
+        let news = readiness.take(ProbeResult::Refused("no".to_owned()));
         assert_eq!(news, Some(News::Refusing("no".to_owned())));
-        assert_eq!(readiness.take(Seen::Ready), Some(News::Ready));
+        assert_eq!(readiness.take(ProbeResult::Ready), Some(News::Ready));
     }
 }

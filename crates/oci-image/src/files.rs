@@ -60,7 +60,7 @@ enum Kind {
 
 /// What one layer says.
 #[derive(Debug, Default)]
-struct Told {
+struct LayerEntries {
     files: Vec<(String, Kind)>,
     gone: Vec<String>,
     all_gone: Vec<String>,
@@ -155,7 +155,7 @@ impl Files {
         layer: impl Read,
         broken: &dyn Fn(&io::Error) -> Error,
     ) -> Result<(), Error> {
-        let mut told = Told::default();
+        let mut told = LayerEntries::default();
         let mut unpacked = layer.take(MOST_UNPACKED - self.unpacked);
         let archive = tar::Archive::new(&mut unpacked);
         let most = self.most;
@@ -242,7 +242,7 @@ impl Files {
     }
 }
 
-impl Told {
+impl LayerEntries {
     fn add(&mut self, what: &str, file: FileEntry, most: usize) -> Result<(), Error> {
         let FileEntry {
             path, target, kind, ..

@@ -29,7 +29,7 @@ pub fn translation(data: &[u8]) {
         if let Some(initialized) = old::initialize_result(result.get(), &client) {
             Object::read(&initialized).expect("a result");
         }
-        let wanted = old::Wanted::default();
+        let wanted = old::Subscription::default();
         if let Some(request) = old::listen_request(7, &client, result.get(), &wanted) {
             one(&request.body);
         }

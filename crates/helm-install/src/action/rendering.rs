@@ -13,7 +13,7 @@ use kube_access::Cluster;
 use super::{PostRenderer, Result};
 use crate::{
     Error, capabilities,
-    lookup::{Answers, Found},
+    lookup::{Answers, LookupResults},
 };
 
 /// A chart with the values of the user.
@@ -89,7 +89,7 @@ impl Source {
             return self.changed(rendered, &chart, release, &can, &self.sources());
         };
         let can = capabilities::of(cluster, &chart, &self.values).await?;
-        let mut found = Found::default();
+        let mut found = LookupResults::default();
         loop {
             let missing = {
                 let answers = Rc::new(Answers::new(found.clone()));

@@ -9,7 +9,7 @@ use kube::api::PropagationPolicy;
 use super::{Action, ActionError, Result, Wait, install::done};
 use crate::{
     Heartbeat, Object, Record, Work, manifest,
-    removal::{self, Asked, Claims},
+    removal::{self, Claims, DeletionRequests},
     revisions,
 };
 
@@ -153,7 +153,7 @@ impl Uninstall {
             Cascade::Orphan => PropagationPolicy::Orphan,
         });
         let asked = removal::ask(&applier, &objects, Claims::ByPolicy, &BTreeSet::new()).await;
-        let Asked {
+        let DeletionRequests {
             going,
             kept,
             foreign,

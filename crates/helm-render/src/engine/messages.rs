@@ -47,26 +47,26 @@ fn reworded(path: &str, error: &gotmpl::Error) -> Option<String> {
         let said = &rest[start + WARN_START.len()..end];
         return Some(format!("execution error at ({location}): {said}"));
     }
-    let mut places: Vec<Place> = Vec::new();
+    let mut places: Vec<ErrorLink> = Vec::new();
     for error in chain() {
-        let place = Place::read(&error.to_string())?;
+        let place = ErrorLink::read(&error.to_string())?;
         if places.last() != Some(&place) {
             places.push(place);
         }
     }
-    let text: String = places.iter().map(Place::text).collect();
+    let text: String = places.iter().map(ErrorLink::text).collect();
     Some(text.trim().to_owned())
 }
 
 /// One error of a chain, taken apart.
 #[derive(Debug, PartialEq, Eq)]
-struct Place {
+struct ErrorLink {
     location: String,
     executing: String,
     message: String,
 }
 
-impl Place {
+impl ErrorLink {
     fn read(message: &str) -> Option<Self> {
         let rest = message.strip_prefix("template: ")?;
         let own = |text: &str| text.split(" template:").next().unwrap_or(text).to_owned();

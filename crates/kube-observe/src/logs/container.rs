@@ -45,16 +45,16 @@ impl Run {
     }
 
     /// Where its lines are now.
-    pub(super) fn place(&self, pod: Option<&Pod>, container: &str) -> Place {
+    pub(super) fn place(&self, pod: Option<&Pod>, container: &str) -> LogOf {
         let Some(pod) = pod.filter(|pod| pod.metadata.uid.as_ref() == Some(&self.pod)) else {
-            return Place::Gone;
+            return LogOf::Gone;
         };
         let Some(status) = status(pod, container) else {
-            return Place::Gone;
+            return LogOf::Gone;
         };
         let state = status.state.clone().unwrap_or_default();
         if status.restart_count == self.restarts {
-            return Place::Present {
+            return LogOf::Present {
                 goes_on: state.running.is_some(),
             };
         }
@@ -64,8 +64,8 @@ impl Run {
                 running: None,
                 terminated: None,
                 ..
-            } => Place::Overwritten,
-            _ => Place::Previous {
+            } => LogOf::Overwritten,
+            _ => LogOf::Previous {
                 restarts: status.restart_count,
             },
         }
@@ -74,7 +74,7 @@ impl Run {
 
 /// As which log of its pod the lines of a run can be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum LogOf {
     /// The present one.
     Present {
         /// Whether more may come.
@@ -89,7 +89,7 @@ pub(super) enum Place {
     Gone,
 }
 
-impl Place {
+impl LogOf {
     /// Whether what was opened when they were here is theirs, as they are there now.
     pub(super) fn is_still(self, now: Self) -> bool {
         match (self, now) {
@@ -147,8 +147,8 @@ pub(super) mod tests {
     #[test]
     fn where_the_lines_of_a_run_are() {
         let ended = json!({"terminated": {"exitCode": 0}});
-        let present = |goes_on| Place::Present { goes_on };
-        let previous = |restarts| Place::Previous { restarts };
+        let present = |goes_on| LogOf::Present { goes_on };
+        let previous = |restarts| LogOf::Previous { restarts };
         let run = Run {
             pod: "u".to_owned(),
             restarts: 1,
@@ -159,31 +159,31 @@ pub(super) mod tests {
             (json!({"waiting": {}}), 1, present(false)),
             (json!({"running": {}}), 2, previous(2)),
             (ended, 2, previous(2)),
-            (json!({"waiting": {}}), 2, Place::Overwritten),
+            (json!({"waiting": {}}), 2, LogOf::Overwritten),
             (json!({"running": {}}), 3, previous(3)),
         ] {
             let now = run.place(Some(&pod(state.clone(), restarts)), "server");
             assert_eq!(now, place, "{state} {restarts}");
         }
-        assert_eq!(run.place(None, "server"), Place::Gone);
+        assert_eq!(run.place(None, "server"), LogOf::Gone);
         let mut other = pod(json!({"running": {}}), 1);
         other.metadata.uid = Some("other".to_owned());
-        assert_eq!(run.place(Some(&other), "server"), Place::Gone);
+        assert_eq!(run.place(Some(&other), "server"), LogOf::Gone);
     }
 
     #[test]
     fn what_was_opened_is_theirs_only_while_nothing_took_its_place() {
-        let present = |goes_on| Place::Present { goes_on };
-        let previous = |restarts| Place::Previous { restarts };
+        let present = |goes_on| LogOf::Present { goes_on };
+        let previous = |restarts| LogOf::Previous { restarts };
         for (opened, now, theirs) in [
             (present(true), present(true), true),
             (present(true), present(false), true),
             (present(true), previous(1), false),
-            (present(false), Place::Overwritten, false),
-            (present(true), Place::Gone, true),
+            (present(false), LogOf::Overwritten, false),
+            (present(true), LogOf::Gone, true),
             (previous(1), previous(1), true),
             (previous(1), previous(2), false),
-            (previous(1), Place::Overwritten, false),
+            (previous(1), LogOf::Overwritten, false),
         ] {
             assert_eq!(opened.is_still(now), theirs, "{opened:?} {now:?}");
         }

@@ -23,14 +23,14 @@ pub(super) fn text(bytes: &[u8]) -> String {
 
 /// How far a log was told: by time, since a log that is read again begins with a whole second.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Told {
+pub(super) struct LogPosition {
     /// The latest time of a line.
     pub(super) last: Option<Timestamp>,
     /// Pieces of lines of this time that were told.
     pieces: u32,
 }
 
-impl Told {
+impl LogPosition {
     /// The time to read from: a whole second, since that is what a request carries, and the one before it, since the `kube` crate
     /// rounds to the nearest and would leave out what was not told.
     pub(super) fn since(&self) -> Option<Timestamp> {
@@ -103,11 +103,11 @@ mod tests {
             ("2026-11-23T12:00:00Z", "2026-11-23T12:00:00Z"),
             ("2026-11-23T12:00:00.999999999Z", "2026-11-23T12:00:00Z"),
         ] {
-            let mut so_far = Told::default();
-            assert!(so_far.is_new(told.parse().ok(), &mut Told::default()));
+            let mut so_far = LogPosition::default();
+            assert!(so_far.is_new(told.parse().ok(), &mut LogPosition::default()));
             assert_eq!(so_far.since(), since.parse().ok(), "{told}");
         }
-        assert_eq!(Told::default().since(), None);
+        assert_eq!(LogPosition::default().since(), None);
     }
 
     #[test]
@@ -120,9 +120,9 @@ mod tests {
             (&[], &[1], &[1]),
         ] {
             let time = |second: &i64| Timestamp::from_second(*second).ok();
-            let mut told = Told::default();
+            let mut told = LogPosition::default();
             for second in first {
-                assert!(told.is_new(time(second), &mut Told::default()));
+                assert!(told.is_new(time(second), &mut LogPosition::default()));
             }
             let mut before = told;
             let again = second.iter().copied();
@@ -131,6 +131,6 @@ mod tests {
                 .collect();
             assert_eq!(again, new, "{first:?} {second:?}");
         }
-        assert!(Told::default().is_new(None, &mut Told::default()));
+        assert!(LogPosition::default().is_new(None, &mut LogPosition::default()));
     }
 }

@@ -13,8 +13,8 @@ use tokio::{
 
 use super::{
     LogError, LogLine, LogOptions,
-    container::{Place, Run},
-    line::{Told, text, timed},
+    container::{LogOf, Run},
+    line::{LogPosition, text, timed},
 };
 
 /// Bytes of a line that are told at once: a line may be as long as a server likes.
@@ -59,9 +59,9 @@ impl Reader {
         let read = if self.options.follow {
             self.follow().await
         } else {
-            let place = Place::Present { goes_on: false };
-            match self.read(place, &mut Told::default()).await {
-                Err(trouble) if trouble.gone && matches!(self.place().await, Ok(Place::Gone)) => {
+            let place = LogOf::Present { goes_on: false };
+            match self.read(place, &mut LogPosition::default()).await {
+                Err(trouble) if trouble.gone && matches!(self.place().await, Ok(LogOf::Gone)) => {
                     return Some(trouble.error);
                 }
                 read => read.map(drop).map_err(|trouble| trouble.error),
@@ -76,12 +76,12 @@ impl Reader {
 
     /// Reads the run to its end, from wherever its lines are by then.
     async fn follow(&mut self) -> Result<(), LogError> {
-        let mut place = Place::Present { goes_on: true };
-        let mut told = Told::default();
+        let mut place = LogOf::Present { goes_on: true };
+        let mut told = LogPosition::default();
         let mut superseded = false;
         loop {
             match self.read(place, &mut told).await {
-                Ok(Read::ToTheEnd) if place != (Place::Present { goes_on: true }) => return Ok(()),
+                Ok(Read::ToTheEnd) if place != (LogOf::Present { goes_on: true }) => return Ok(()),
                 Ok(Read::ReaderGone) => return Ok(()),
                 // The API server ends streams that are long open, whatever the container does.
                 Ok(Read::ToTheEnd | Read::Moved) => {}
@@ -97,7 +97,7 @@ impl Reader {
                     _ended = self.newer.changed(), if !superseded => superseded = true,
                 }
                 match self.place().await {
-                    Ok(Place::Overwritten | Place::Gone) => return Ok(()),
+                    Ok(LogOf::Overwritten | LogOf::Gone) => return Ok(()),
                     Ok(place) => break place,
                     Err(trouble) if trouble.may_pass(self.opened) => {
                         tracing::debug!(error = %trouble.error, "log interrupted");
@@ -109,8 +109,8 @@ impl Reader {
     }
 
     /// Reads what was not told yet of the log in this place.
-    async fn read(&mut self, place: Place, told: &mut Told) -> Result<Read, Trouble> {
-        let follow = self.options.follow && place == (Place::Present { goes_on: true });
+    async fn read(&mut self, place: LogOf, told: &mut LogPosition) -> Result<Read, Trouble> {
+        let follow = self.options.follow && place == (LogOf::Present { goes_on: true });
         let api: Api<Pod> = self.cluster.api();
         let mut tail = self.options.tail.filter(|_| told.last.is_none());
         let mut since_seconds = None;
@@ -125,7 +125,7 @@ impl Reader {
             follow,
             tail_lines: tail.map(i64::from),
             since_seconds,
-            previous: self.options.previous || matches!(place, Place::Previous { .. }),
+            previous: self.options.previous || matches!(place, LogOf::Previous { .. }),
             // By these it is known where to go on.
             timestamps: self.options.follow,
             // Where it went on before, if it was read already. The API server takes one of the two.
@@ -196,7 +196,7 @@ impl Reader {
     }
 
     /// Where the lines of the run are now.
-    async fn place(&self) -> Result<Place, Trouble> {
+    async fn place(&self) -> Result<LogOf, Trouble> {
         let api: Api<Pod> = self.cluster.api();
         let pod = self.cluster.answer(api.get_opt(&self.pod)).await;
         let pod = pod.map_err(|error| self.trouble(error))?;

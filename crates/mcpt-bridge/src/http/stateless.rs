@@ -25,7 +25,7 @@ use crate::{
     session::{GivenUpWithThis, Session, Takes},
     sessions::NewSession,
     sse,
-    stateless::{Beginning, Kind, Sharing, Translated, Unopened, Wanted},
+    stateless::{Beginning, ChildRequest, Kind, Sharing, Translated, Unopened},
 };
 
 /// Answers one message.
@@ -68,7 +68,7 @@ pub(super) async fn answer(bridge: &Arc<Bridge>, headers: HeaderMap, read: ReadB
             } else {
                 Takes::Nothing
             };
-            let wanted = Wanted {
+            let wanted = ChildRequest {
                 log: takes == Takes::Log,
                 state: state.as_deref(),
             };

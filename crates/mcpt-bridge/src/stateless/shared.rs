@@ -32,7 +32,7 @@ pub(crate) struct Shared {
 
 /// What a request wants of its child.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Wanted<'a> {
+pub(crate) struct ChildRequest<'a> {
     /// Log messages.
     pub(crate) log: bool,
     /// What was handed out with the questions that it answers.
@@ -47,7 +47,7 @@ impl Shared {
     pub(crate) async fn child(
         &self,
         sessions: &Arc<Sessions>,
-        wanted: Wanted<'_>,
+        wanted: ChildRequest<'_>,
     ) -> Result<Arc<NewSession>, NoSession> {
         if let Some(child) = self.pick(wanted, false) {
             return Ok(child);
@@ -82,7 +82,7 @@ impl Shared {
         }
     }
 
-    fn pick(&self, wanted: Wanted<'_>, any: bool) -> Option<Arc<NewSession>> {
+    fn pick(&self, wanted: ChildRequest<'_>, any: bool) -> Option<Arc<NewSession>> {
         let asked_by = wanted.state.and_then(|state| self.who_asked(state));
         let mut children = locked(&self.children);
         children.retain(|child| child.over().is_none());

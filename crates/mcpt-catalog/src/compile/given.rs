@@ -7,7 +7,7 @@ use super::{report::Report, transport};
 use crate::{settings::Settings, template::Template};
 
 /// The user's settings, sorted by what they are for.
-pub(super) struct Given<'a> {
+pub(super) struct SortedSettings<'a> {
     /// Texts of the template's settings, by name.
     pub(super) settings: IndexMap<&'a str, &'a str>,
     /// Variables that belong to no setting.
@@ -16,7 +16,7 @@ pub(super) struct Given<'a> {
     pub(super) transport: Option<&'a str>,
 }
 
-impl<'a> Given<'a> {
+impl<'a> SortedSettings<'a> {
     pub(super) fn sort(
         template: &'a Template,
         settings: &'a Settings,

@@ -11,7 +11,7 @@ use super::holds_secret;
 use crate::settings::Settings;
 
 /// A variable, its value, and whether that is secret.
-pub(super) type Told = (RemoteVariable, String, bool);
+pub(super) type RemoteSetting = (RemoteVariable, String, bool);
 
 /// The variables for a server elsewhere. Headers are secret all of them, and so is a URL with a query.
 pub(super) fn told(
@@ -20,7 +20,7 @@ pub(super) fn told(
     settings: &Settings,
     filled: impl Fn(&Text) -> Option<String>,
     problems: &mut Vec<String>,
-) -> Vec<Told> {
+) -> Vec<RemoteSetting> {
     if !recipe.args.is_empty() || !settings.env.is_empty() {
         problems.push("it runs elsewhere: arguments and variables cannot reach it".to_owned());
     }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use helm_chart::{Chart, Constraint, Version};
-use helm_fetch::{Http, Places, Reference, Wanted, pull};
+use helm_fetch::{ChartRequest, Http, Places, Reference, pull};
 
 use super::{ChartLocation, ChartRef};
 use crate::{
@@ -12,13 +12,13 @@ use crate::{
 };
 
 /// A chart that was found, and fits.
-pub(super) struct Found {
+pub(super) struct ServerChart {
     pub(super) chart: Chart,
     /// What a backend needs of one that is not built in.
     pub(super) source: Option<ChartSource>,
 }
 
-impl Found {
+impl ServerChart {
     /// Whether it takes the values of the built-in chart: that one itself, or another version of it.
     pub(super) fn is_of_servers(&self) -> bool {
         self.chart.name() == SERVER_CHART
@@ -82,7 +82,7 @@ fn named(path: &Path, error: &helm_chart::Error) -> String {
 }
 
 /// Finds the chart.
-pub(super) fn find(reference: &ChartRef) -> Result<Found, ChartFault> {
+pub(super) fn find(reference: &ChartRef) -> Result<ServerChart, ChartFault> {
     let chart =
         match &reference.source {
             ChartLocation::BuiltIn => {
@@ -127,7 +127,7 @@ pub(super) fn find(reference: &ChartRef) -> Result<Found, ChartFault> {
             endpoint_known: true,
         }),
     };
-    Ok(Found { chart, source })
+    Ok(ServerChart { chart, source })
 }
 
 /// Fetches a chart from a registry of charts, with the logins that helm and docker keep: by its tag or digest, else the newest
@@ -136,10 +136,10 @@ fn fetch(address: &str, version: Option<&str>) -> Result<Chart, helm_fetch::Erro
     let said = Reference::parse(address)?;
     let is_exact = !said.tag.is_empty() || !said.digest.is_empty();
     let version = version.filter(|_| !is_exact).unwrap_or_default();
-    let wanted = Wanted {
+    let wanted = ChartRequest {
         chart: address.to_owned(),
         version: version.to_owned(),
-        ..Wanted::default()
+        ..ChartRequest::default()
     };
     let places = Places::of_environment(|name| std::env::var_os(name));
     // What helm says of it tells no more than the release does.

@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 
 use super::{
     ChartLocation, EntryError, EnvValue, Faults, RegistryEntry,
-    chart::{self, Found},
+    chart::{self, ServerChart},
     expression::{self, Unrendered},
     values,
 };
@@ -499,7 +499,7 @@ impl<'a> Attempt<'a> {
     }
 
     /// Plan and values for the chart of somebody else.
-    fn foreign(&mut self, found: Found) -> Option<CompiledEntry> {
+    fn foreign(&mut self, found: ServerChart) -> Option<CompiledEntry> {
         let entry = self.entry;
         let given = &self.choices.settings;
         let chart = found.chart.name().to_owned();

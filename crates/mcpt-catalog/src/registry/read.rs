@@ -14,8 +14,8 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::{
-    ChartLocation, ChartRef, EntryService, EntryTransport, EnvValue, Persistence, Place, Registry,
-    RegistryEntry, RegistryError, Scaling, expression,
+    ChartLocation, ChartRef, EntryPosition, EntryService, EntryTransport, EnvValue, Persistence,
+    Registry, RegistryEntry, RegistryError, Scaling, expression,
 };
 use crate::{
     chart::SERVER_CHART,
@@ -98,7 +98,7 @@ impl Registry {
     /// [`FormatError`] with all problems at once, each with its place.
     pub fn parse(file: &Path, text: &str) -> Result<Self, FormatError> {
         let (value, mut report) = FORMAT.check(file, text)?;
-        let place = Place {
+        let place = EntryPosition {
             file: file.to_owned(),
             text: Arc::from(text),
         };
@@ -146,7 +146,7 @@ impl Check<'_> {
         self.report.add(&pointer, message);
     }
 
-    fn entry(&mut self, name: &str, raw: Raw, place: &Place) -> Option<RegistryEntry> {
+    fn entry(&mut self, name: &str, raw: Raw, place: &EntryPosition) -> Option<RegistryEntry> {
         let name = ServerName::new(name)
             .map_err(|error| self.add("", error.to_string()))
             .ok();

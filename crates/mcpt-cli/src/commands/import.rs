@@ -9,7 +9,7 @@ use mcpt_catalog::{Imported, ImportedEntry};
 use mcpt_core::{Failure, FailureKind, near, shell_word};
 use mcpt_source::{
     Note, Recipe, Source,
-    client_file::{self, ClientFile, Found, Grammar},
+    client_file::{self, ClientFile, FileEntry, Grammar},
     is_secret_value,
 };
 use serde_json::{Value, json};
@@ -55,7 +55,7 @@ pub(crate) struct Import {
 
 /// A server of the file and what became of it.
 struct Line<'a> {
-    found: &'a Found,
+    found: &'a FileEntry,
     entry: Option<ImportedEntry>,
     why: Option<String>,
 }
@@ -121,7 +121,7 @@ impl Import {
     }
 
     /// The servers that are asked for.
-    fn chosen<'a>(&self, file: &'a ClientFile) -> Result<Vec<&'a Found>, Failure> {
+    fn chosen<'a>(&self, file: &'a ClientFile) -> Result<Vec<&'a FileEntry>, Failure> {
         let names = || file.servers.iter().map(|found| found.name.as_str());
         for name in &self.only {
             if !names().any(|known| known == name) {
@@ -139,7 +139,7 @@ impl Import {
     /// The values of `--set`, by server.
     fn settings<'a>(
         &'a self,
-        chosen: &[&Found],
+        chosen: &[&FileEntry],
     ) -> Result<BTreeMap<&'a str, BTreeMap<String, String>>, Failure> {
         let mut settings: BTreeMap<&str, BTreeMap<String, String>> = BTreeMap::new();
         for line in &self.set {
@@ -266,7 +266,7 @@ fn known(recipe: &Recipe, given: Option<&BTreeMap<String, String>>) -> BTreeMap<
     known
 }
 
-fn notes(found: &Found) -> &[Note] {
+fn notes(found: &FileEntry) -> &[Note] {
     found.recipe.as_ref().map_or(&[], |recipe| &recipe.notes)
 }
 

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, path::PathBuf};
 use clap::{Args, ValueEnum};
 use helm_install::manifest;
 use mcpt_core::{Failure, FailureKind};
-use mcpt_kube::{Given, ObjectKind, Use, Wanted, roles};
+use mcpt_kube::{GrantedRights, ObjectKind, RequestedRights, Use, roles};
 use serde_json::{Value, json};
 
 use crate::{
@@ -83,7 +83,7 @@ impl Rbac {
     pub(crate) fn run(&self, global: &Global) -> Result<(), Ending> {
         let (kinds, given) = match &self.manifest {
             Some(file) => kinds_of(&deploy::read(file)?)?,
-            None => (BTreeSet::new(), Given::default()),
+            None => (BTreeSet::new(), GrantedRights::default()),
         };
         if kinds.is_empty() && self.uses.contains(&UseWord::Chart) {
             let failure = Failure::new(FailureKind::Usage, "cannot tell the rights for a chart");
@@ -92,7 +92,7 @@ impl Rbac {
                 .hint("mcpt chart template NAME CHART | mcpt rbac chart -f -")
                 .into());
         }
-        let roles = roles(&Wanted {
+        let roles = roles(&RequestedRights {
             uses: self.uses.iter().map(|word| word.meant()).collect(),
             kinds,
             given,
@@ -124,10 +124,10 @@ impl Rbac {
 }
 
 /// The kinds of the objects in a manifest, and what its roles give and its bindings bind.
-fn kinds_of(manifest: &str) -> Result<(BTreeSet<ObjectKind>, Given), Failure> {
+fn kinds_of(manifest: &str) -> Result<(BTreeSet<ObjectKind>, GrantedRights), Failure> {
     let what = "cannot read the manifest";
     let unread = |error: goyaml::Error| Failure::new(FailureKind::Usage, what).caused_by(&error);
-    let (mut kinds, mut given) = (BTreeSet::new(), Given::default());
+    let (mut kinds, mut given) = (BTreeSet::new(), GrantedRights::default());
     let mut objects = Vec::new();
     for document in goyaml::documents(manifest).map_err(unread)? {
         let document = goyaml::from_str_exact(document).map_err(unread)?;

@@ -36,7 +36,7 @@ pub(crate) struct Search {
 
 /// A server that can be deployed.
 #[derive(Debug, Clone, Serialize)]
-pub(crate) struct Found {
+pub(crate) struct SearchHit {
     /// What `mcpt deploy` takes.
     name: String,
     version: String,
@@ -64,7 +64,7 @@ impl Search {
             }
         })?;
         best(&mut found, most);
-        let found: Vec<Found> = found.into_iter().map(|(_, server)| server).collect();
+        let found: Vec<SearchHit> = found.into_iter().map(|(_, server)| server).collect();
         show(global, &found)?;
         for name in without {
             messages::hint(
@@ -79,7 +79,7 @@ impl Search {
 }
 
 /// Keeps the best. Among equals what came first, which is from where counts more.
-fn best(found: &mut Vec<(Match, Found)>, most: usize) {
+fn best(found: &mut Vec<(Match, SearchHit)>, most: usize) {
     found.sort_by(|(one, _), (other, _)| other.cmp(one));
     found.truncate(most);
 }
@@ -91,7 +91,7 @@ pub(crate) fn each(
     global: &Global,
     config: &UserConfig,
     only: &[String],
-    take: &mut dyn FnMut(Found),
+    take: &mut dyn FnMut(SearchHit),
 ) -> Result<Vec<String>, Ending> {
     if only.is_empty() {
         local(global, config, take)?;
@@ -111,7 +111,7 @@ pub(crate) fn each(
             {
                 continue;
             }
-            take(Found {
+            take(SearchHit {
                 name: entry.name,
                 version: entry.version,
                 from: registry.name.clone(),
@@ -154,10 +154,14 @@ fn is_hidden(before: &mut [Before], name: &str) -> Result<bool, Ending> {
     Ok(false)
 }
 
-fn local(global: &Global, config: &UserConfig, take: &mut dyn FnMut(Found)) -> Result<(), Ending> {
+fn local(
+    global: &Global,
+    config: &UserConfig,
+    take: &mut dyn FnMut(SearchHit),
+) -> Result<(), Ending> {
     for entry in commands::templates(config).list().entries {
         match entry.template {
-            Ok(template) => take(Found {
+            Ok(template) => take(SearchHit {
                 name: template.id.to_string(),
                 version: template.version,
                 from: "template".to_owned(),
@@ -172,7 +176,7 @@ fn local(global: &Global, config: &UserConfig, take: &mut dyn FnMut(Found)) -> R
         }
     }
     for entry in Registries::open(&[], config)?.entries() {
-        take(Found {
+        take(SearchHit {
             name: entry.name.to_string(),
             version: String::new(),
             from: entry.file().display().to_string(),
@@ -185,7 +189,7 @@ fn local(global: &Global, config: &UserConfig, take: &mut dyn FnMut(Found)) -> R
 }
 
 /// Shows servers in the form that is asked for.
-pub(crate) fn show(global: &Global, found: &[Found]) -> Result<(), Ending> {
+pub(crate) fn show(global: &Global, found: &[SearchHit]) -> Result<(), Ending> {
     match global.output {
         Format::Json => output::json(&found),
         Format::Yaml => output::yaml(&found),

@@ -65,7 +65,7 @@ pub(super) fn is_safe(url: &Url) -> bool {
 
 /// What is known of an issuer's keys.
 #[derive(Debug, Clone, Default)]
-struct Known {
+struct IssuerKeys {
     keys: Option<Arc<KeySet>>,
     /// When they were asked for last, whatever came of it.
     asked: Option<Instant>,
@@ -77,7 +77,7 @@ struct Known {
 #[derive(Debug)]
 pub(super) struct Issuer {
     pub(super) url: IssuerUrl,
-    known: watch::Receiver<Known>,
+    known: watch::Receiver<IssuerKeys>,
     wanted: Arc<Notify>,
 }
 
@@ -85,14 +85,14 @@ pub(super) struct Issuer {
 #[derive(Debug)]
 pub(crate) struct Follower {
     url: IssuerUrl,
-    known: watch::Sender<Known>,
+    known: watch::Sender<IssuerKeys>,
     wanted: Arc<Notify>,
     client: Arc<Client>,
 }
 
 impl Issuer {
     pub(super) fn new(url: IssuerUrl, client: Arc<Client>) -> (Self, Follower) {
-        let (sender, known) = watch::channel(Known::default());
+        let (sender, known) = watch::channel(IssuerKeys::default());
         let wanted = Arc::<Notify>::default();
         let follower = Follower {
             url: url.clone(),

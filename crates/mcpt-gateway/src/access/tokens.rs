@@ -213,7 +213,7 @@ mod tests {
     use mcpt_core::Namespace;
 
     use super::*;
-    use crate::{place::Called, sets::KnownSets};
+    use crate::{destination::Called, sets::KnownSets};
 
     /// What tokens may be for, that are sent with a request.
     fn accepted(tokens: &Tokens, sets: &KnownSets, headers: &[(&str, &str)]) -> Vec<String> {

@@ -58,21 +58,21 @@ type View = (Option<Arc<ServerSet>>, Vec<Permission>);
 pub(super) struct State {
     /// Another one with each change.
     version: u64,
-    servers: BTreeMap<ServerLabel, Known>,
+    servers: BTreeMap<ServerLabel, ServerLists>,
     pub(super) merged: Arc<Merged>,
     /// The set that it is of; `None`: all servers.
     pub(super) set: Option<Arc<ServerSet>>,
 }
 
 /// What somebody may know of that.
-pub(super) enum Seen<'a> {
+pub(super) enum VisibleServers<'a> {
     /// All of it. To be let go of before anything is awaited.
     All(watch::Ref<'a, State>),
     /// A part.
     Part(Arc<State>),
 }
 
-impl Deref for Seen<'_> {
+impl Deref for VisibleServers<'_> {
     type Target = State;
 
     fn deref(&self) -> &State {
@@ -85,7 +85,7 @@ impl Deref for Seen<'_> {
 
 /// What is known of a server.
 #[derive(Debug, Clone)]
-struct Known {
+struct ServerLists {
     key: ServerKey,
     since: Instant,
     /// Whether its first lists have come, or failed to.
@@ -130,12 +130,12 @@ impl Catalogue {
     }
 
     /// What somebody may know of what is known now.
-    pub(super) fn seen_by(&self, viewer: &Viewer) -> Seen<'_> {
+    pub(super) fn seen_by(&self, viewer: &Viewer) -> VisibleServers<'_> {
         let state = self.state.borrow();
         if viewer.sees_all() {
-            return Seen::All(state);
+            return VisibleServers::All(state);
         }
-        Seen::Part(self.part_of(&state, viewer))
+        VisibleServers::Part(self.part_of(&state, viewer))
     }
 
     /// What somebody may know of the lists, as of a moment at which they were others.
@@ -146,7 +146,7 @@ impl Catalogue {
     /// The part that somebody may know of: made once for all who may the same.
     fn part_of(&self, state: &State, viewer: &Viewer) -> Arc<State> {
         let caller = viewer.caller.as_ref();
-        let permission = |known: &Known| match caller {
+        let permission = |known: &ServerLists| match caller {
             Some(caller) => caller.permission(&known.key),
             None => Permission::Everything,
         };
@@ -259,7 +259,8 @@ impl Catalogue {
             for key in keys {
                 let label = self.label(key);
                 if let Entry::Vacant(place) = state.servers.entry(label.clone()) {
-                    let known = place.insert(Known::new(key.clone(), self.closing.child_token()));
+                    let known =
+                        place.insert(ServerLists::new(key.clone(), self.closing.child_token()));
                     new.push((label, Arc::clone(&known.again), known.gone.clone()));
                     changed = true;
                 }
@@ -357,7 +358,7 @@ pub(super) fn differences(now: &Merged, before: &Merged) -> BTreeSet<&'static st
     changed.map(ListKind::changed).collect()
 }
 
-impl Known {
+impl ServerLists {
     /// What a set has of it.
     fn chosen_of<'s>(&self, set: &'s ServerSet) -> Option<&'s Chosen> {
         set.of_server(self.key.namespace.as_str(), self.key.name.as_str())

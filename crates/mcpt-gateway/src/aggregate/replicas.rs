@@ -34,7 +34,7 @@ const AT_ONCE: usize = 2000;
 
 /// What one replica tells another.
 #[derive(Debug, Default, Serialize, Deserialize)]
-struct Told {
+struct PeerMessage {
     /// Who says it: a number that each draws for itself.
     by: u64,
     /// Where its own pages are, if it is new and has to be told of sessions from now on.
@@ -149,10 +149,10 @@ impl Replicas {
     pub(crate) async fn leave(&self) {
         let left = *self.own.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(text) = left.and_then(|left| {
-            self.sealed_told(&Told {
+            self.sealed_told(&PeerMessage {
                 by: self.by,
                 left: Some(left),
-                ..Told::default()
+                ..PeerMessage::default()
             })
         }) else {
             return;
@@ -231,7 +231,7 @@ impl Replicas {
     /// Takes in what another replica says; `None` when it is not one with the same keys.
     pub(crate) fn take(&self, sealed: &[u8], now: u64) -> Option<()> {
         let text = self.keys.open_carried(Carried::Legs, sealed)?;
-        let told: Told = serde_json::from_slice(&text).ok()?;
+        let told: PeerMessage = serde_json::from_slice(&text).ok()?;
         for session in told.sessions {
             self.sessions.merge(session, now);
         }
@@ -259,7 +259,7 @@ impl Replicas {
     }
 
     fn sealed(&self, at: Option<SocketAddr>, sessions: Vec<ToldSession>) -> Option<String> {
-        self.sealed_told(&Told {
+        self.sealed_told(&PeerMessage {
             by: self.by,
             at,
             left: None,
@@ -267,7 +267,7 @@ impl Replicas {
         })
     }
 
-    fn sealed_told(&self, told: &Told) -> Option<String> {
+    fn sealed_told(&self, told: &PeerMessage) -> Option<String> {
         let text = serde_json::to_vec(told).ok()?;
         match self.keys.seal_carried(Carried::Legs, &text) {
             Ok(sealed) => Some(sealed),
@@ -381,10 +381,10 @@ mod tests {
         for address in addresses {
             one.others.met(address);
         }
-        let left = Told {
+        let left = PeerMessage {
             by: other.by,
             left: Some(addresses[0]),
-            ..Told::default()
+            ..PeerMessage::default()
         };
         let told = other.sealed_told(&left).unwrap();
         assert_eq!(one.take(told.as_bytes(), 0), Some(()));

@@ -7,7 +7,7 @@ use mcpt_protocol::{
     Kind, Message,
     header::{LAST_EVENT_ID, METHOD},
 };
-use mcpt_routing::{Balance, InFlight, Place, Policy, Server, key_of};
+use mcpt_routing::{Balance, InFlight, Permit, Policy, Server, key_of};
 
 use super::{
     Exchange,
@@ -45,7 +45,7 @@ impl Exchange {
         server: &Server<Upstream>,
         parts: &Parts,
         class: &RequestClass,
-    ) -> Result<Option<Place>, Refusal> {
+    ) -> Result<Option<Permit>, Refusal> {
         let listens = matches!(class.purpose, Purpose::Modern { listens: true })
             || parts
                 .headers
@@ -66,7 +66,7 @@ impl Exchange {
         &self,
         server: &Server<Upstream>,
         body: Incoming,
-    ) -> Result<(RequestBody, Option<Place>), Refusal> {
+    ) -> Result<(RequestBody, Option<Permit>), Refusal> {
         let busy = match self.place(server) {
             Ok(place) => return Ok((RequestBody::unread(self.bodies.limited(body)?), place)),
             Err(busy) => busy,
@@ -86,7 +86,7 @@ impl Exchange {
         server: &Server<Upstream>,
         method: &Method,
         read: &ReadBody<B>,
-    ) -> Result<Option<Place>, Refusal> {
+    ) -> Result<Option<Permit>, Refusal> {
         match read {
             _ if method != Method::POST => Ok(None),
             ReadBody::Whole(body) if !asks(body) => Ok(None),
@@ -96,7 +96,7 @@ impl Exchange {
 
     /// What keeps a server running, if it may be stopped, for what is in progress and takes no place of a request: a call that
     /// waits for its client.
-    pub(crate) fn kept_running(&self, server: &Server<Upstream>) -> Option<Place> {
+    pub(crate) fn kept_running(&self, server: &Server<Upstream>) -> Option<Permit> {
         let may_be_stopped = server.handling().idle_timeout.is_some();
         may_be_stopped.then(|| server.keep(self.asker))
     }
@@ -107,12 +107,12 @@ impl Exchange {
         server: &Server<Upstream>,
         method: &Method,
         headers: &HeaderMap,
-    ) -> Option<Place> {
+    ) -> Option<Permit> {
         let resumed = method == Method::GET && headers.contains_key(LAST_EVENT_ID);
         resumed.then(|| self.kept_running(server)).flatten()
     }
 
-    fn place(&self, server: &Server<Upstream>) -> Result<Option<Place>, Refusal> {
+    fn place(&self, server: &Server<Upstream>) -> Result<Option<Permit>, Refusal> {
         let handling = server.handling();
         let Some(most) = handling.max_requests.or(self.handling.max_requests) else {
             // Where there may be any number it is only of interest whether there are any.

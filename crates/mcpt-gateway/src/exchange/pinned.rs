@@ -17,7 +17,7 @@ use mcpt_protocol::{
     means_unknown_session,
     translate::Client,
 };
-use mcpt_routing::{Endpoint, InFlight, Leg, Pinned, Place, Server, Work};
+use mcpt_routing::{Endpoint, InFlight, Leg, Permit, Pinned, Server, Work};
 
 use super::{
     Exchange, Stream, Taken, body_budget::ReadBody, elsewhere, request_body::RequestBody,
@@ -307,7 +307,7 @@ impl Exchange {
         server: &Server<Upstream>,
         request: Request<Incoming>,
         own_id: HeaderValue,
-    ) -> Result<(Request<RequestBody>, Option<Place>), Refusal> {
+    ) -> Result<(Request<RequestBody>, Option<Permit>), Refusal> {
         let (mut parts, body) = request.into_parts();
         let (body, place) = if parts.method == Method::POST {
             self.place_inside(server, body).await?

@@ -37,7 +37,7 @@ impl Account {
         }
     }
 
-    /// Lets come what has come anew since, and heeds how many replicas there are now.
+    /// Lets come what has come anew since, and takes into account how many replicas there are now.
     pub(super) fn turn(&mut self, rate: Rate, replicas: usize, now: u64) {
         let replicas = replicas.max(1) as f64;
         if replicas > self.replicas {

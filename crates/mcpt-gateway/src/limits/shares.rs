@@ -55,7 +55,7 @@ struct Question {
 
 /// What it gets.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-struct Given {
+struct Grant {
     amount: f64,
     in_flight: u32,
 }
@@ -63,14 +63,14 @@ struct Given {
 /// The accounts of this replica.
 #[derive(Debug)]
 pub(crate) struct Shares {
-    accounts: Mutex<HashMap<AccountId, Known>>,
+    accounts: Mutex<HashMap<AccountId, CallerAccount>>,
     keys: Arc<SessionKeys>,
     replicas: Arc<Replicas>,
     started: Instant,
 }
 
 #[derive(Debug)]
-struct Known {
+struct CallerAccount {
     account: Account,
     rate: Option<Rate>,
 }
@@ -229,7 +229,7 @@ impl Shares {
         }
         let known = match accounts.entry(id) {
             Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(place) => place.insert(Known {
+            Entry::Vacant(place) => place.insert(CallerAccount {
                 account: Account::new(rate, others + 1, now),
                 rate,
             }),
@@ -244,7 +244,7 @@ impl Shares {
     }
 
     /// Asks all others at once. Who does not answer in time has nothing.
-    async fn ask(&self, others: &[SocketAddr], ask: &Ask, wanted: f64) -> Vec<Given> {
+    async fn ask(&self, others: &[SocketAddr], ask: &Ask, wanted: f64) -> Vec<Grant> {
         let question = Question {
             account: ask.account,
             rate: ask.rate.map(|rate| (rate.per_second, rate.burst)),
@@ -266,7 +266,7 @@ impl Shares {
         join_all(asked).await.into_iter().flatten().collect()
     }
 
-    async fn ask_one(&self, address: SocketAddr, sealed: String) -> Option<Given> {
+    async fn ask_one(&self, address: SocketAddr, sealed: String) -> Option<Grant> {
         let request = Request::post(SHARES_PATH).header(HOST, address.to_string());
         let request = request.body(Full::new(Bytes::from(sealed))).ok()?;
         let host = address.ip().to_string();
@@ -293,7 +293,7 @@ impl Shares {
             if let Some(rate) = rate {
                 account.turn(rate, others + 1, now);
             }
-            Given {
+            Grant {
                 amount: account.give(question.wanted),
                 in_flight: account.in_flight,
             }
@@ -306,12 +306,12 @@ impl Shares {
         self.started.elapsed().as_millis() as u64
     }
 
-    fn accounts(&self) -> MutexGuard<'_, HashMap<AccountId, Known>> {
+    fn accounts(&self) -> MutexGuard<'_, HashMap<AccountId, CallerAccount>> {
         self.accounts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn sweep(accounts: &mut HashMap<AccountId, Known>, replicas: usize, now: u64) {
+fn sweep(accounts: &mut HashMap<AccountId, CallerAccount>, replicas: usize, now: u64) {
     accounts.retain(|_, known| {
         if let Some(rate) = known.rate {
             known.account.turn(rate, replicas, now);

@@ -17,16 +17,16 @@ const SEEK_AGAIN: Duration = Duration::from_millis(200);
 
 /// Where the replicas are, as of the last time that was asked.
 #[derive(Debug, Default)]
-pub(crate) struct PeerAddresses(ArcSwap<Known>);
+pub(crate) struct PeerAddresses(ArcSwap<PeerState>);
 
 #[derive(Debug, Clone, Default)]
-struct Known {
+struct PeerState {
     alive: Vec<SocketAddr>,
     /// Those that did not answer, although it is not certain that nobody is there.
     silent: Vec<SocketAddr>,
 }
 
-impl Known {
+impl PeerState {
     fn without(&self, address: SocketAddr) -> Self {
         let mut known = self.clone();
         known.alive.retain(|known| *known != address);
@@ -62,7 +62,7 @@ impl PeerAddresses {
         self.0.rcu(|known| {
             let new = known.alive.iter().filter(|known| !before.contains(known));
             let new = new.filter(|new| !alive.contains(new) && !silent.contains(new));
-            Known {
+            PeerState {
                 alive: alive.iter().chain(new).copied().collect(),
                 silent: silent.to_vec(),
             }

@@ -10,7 +10,7 @@ use mcpt_protocol::{
         new::{Call, Filter, Said},
     },
 };
-use mcpt_routing::Place;
+use mcpt_routing::Permit;
 use serde_json::json;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
@@ -61,7 +61,7 @@ struct InSession {
     id: u64,
     questions: Questions,
     /// Keeps its server running since it has waited for its client.
-    place: Option<Place>,
+    place: Option<Permit>,
     /// After which event its stream was last taken up again, and how often after that one.
     resumed: Option<(String, u32)>,
 }

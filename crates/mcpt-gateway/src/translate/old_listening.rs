@@ -8,7 +8,7 @@ use mcpt_protocol::{
     Message,
     translate::{
         Client,
-        old::{self, Wanted},
+        old::{self, Subscription},
     },
 };
 use mcpt_routing::Server;
@@ -110,7 +110,7 @@ impl Listening {
             .exchange
             .discovered(&self.server, &self.headers, &self.client, None);
         let (discovered, _) = asked.await.ok()?;
-        let wanted = Wanted {
+        let wanted = Subscription {
             resources: self.session.resources(),
         };
         let id = self.exchange.translation.next_id();

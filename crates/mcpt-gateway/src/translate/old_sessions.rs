@@ -30,14 +30,14 @@ pub(super) const MOST_RESOURCES: usize = 1024;
 /// All of them, by their sealed ids.
 #[derive(Debug)]
 pub(super) struct OldSessions {
-    by_id: Mutex<HashMap<Vec<u8>, Known>>,
+    by_id: Mutex<HashMap<Vec<u8>, KeptSession>>,
     /// What ids of questions begin with: no two replicas ask by the same one.
     tag: u64,
     questions: AtomicU64,
 }
 
 #[derive(Debug)]
-struct Known {
+struct KeptSession {
     session: Arc<OldSession>,
     used: Instant,
 }
@@ -93,7 +93,7 @@ impl OldSessions {
             all.remove(&oldest);
         }
         let session = Arc::<OldSession>::default();
-        let known = Known {
+        let known = KeptSession {
             session: Arc::clone(&session),
             used: now,
         };

@@ -14,7 +14,7 @@ use std::{
 };
 
 use mcpt_protocol::translate::Questions;
-use mcpt_routing::{Carried, Place, SealError, SessionKeys};
+use mcpt_routing::{Carried, Permit, SealError, SessionKeys};
 
 use super::{leases::Lease, messages::Messages, old_sessions::locked};
 
@@ -78,7 +78,7 @@ pub(super) struct Parked {
     pub(super) subject: String,
     pub(super) questions: Questions,
     /// Keeps its server running.
-    pub(super) place: Option<Place>,
+    pub(super) place: Option<Permit>,
 }
 
 /// All of them.

@@ -20,7 +20,7 @@ use hyper::{
     HeaderMap, Method, Request, Response, StatusCode, Uri,
     header::{ACCEPT, ACCEPT_ENCODING, HeaderValue},
 };
-use mcpt_bridge::{Adapter, Asked, OlderServer, OlderStream};
+use mcpt_bridge::{Adapter, OlderReply, OlderServer, OlderStream};
 use mcpt_protocol::{header::SESSION_ID, media, sse::Reader};
 use tokio::sync::Mutex;
 use url::Url;
@@ -41,7 +41,7 @@ const SHORT: usize = 64 * 1024;
 
 /// What was found out about an endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Found {
+enum EndpointTransport {
     Nothing,
     /// It answers POSTs.
     Streamable,
@@ -72,29 +72,29 @@ impl Default for Older {
 }
 
 impl Older {
-    fn found(&self) -> Found {
+    fn found(&self) -> EndpointTransport {
         let known = self.known.load(Relaxed);
         let believed = match known & 3 {
-            0 => return Found::Nothing,
-            1 => return Found::Streamable,
+            0 => return EndpointTransport::Nothing,
+            1 => return EndpointTransport::Streamable,
             2 => BELIEVED_MS,
             _ => DISBELIEVED_MS,
         };
         if self.now().saturating_sub(known >> 2) > believed {
-            Found::Nothing
+            EndpointTransport::Nothing
         } else if known & 3 == 2 {
-            Found::Older
+            EndpointTransport::Older
         } else {
-            Found::Neither
+            EndpointTransport::Neither
         }
     }
 
-    fn note(&self, found: Found) {
+    fn note(&self, found: EndpointTransport) {
         let bits = match found {
-            Found::Nothing => 0,
-            Found::Streamable => 1,
-            Found::Older => 2,
-            Found::Neither => 3,
+            EndpointTransport::Nothing => 0,
+            EndpointTransport::Streamable => 1,
+            EndpointTransport::Older => 2,
+            EndpointTransport::Neither => 3,
         };
         self.known.store((self.now() << 2) | bits, Relaxed);
     }
@@ -113,7 +113,7 @@ impl Older {
 
     /// Whether the answer to this request may show that the endpoint is of the older transport.
     pub(super) fn may_be(&self, request: &Request<RequestBody>) -> bool {
-        request.method() == Method::POST && self.found() == Found::Nothing
+        request.method() == Method::POST && self.found() == EndpointTransport::Nothing
     }
 
     /// Takes in the status of an answer to a POST; whether it is one that servers of the older transport give.
@@ -122,10 +122,10 @@ impl Older {
             return false;
         }
         let found = self.found();
-        if status.is_success() && found != Found::Streamable {
-            self.note(Found::Streamable);
+        if status.is_success() && found != EndpointTransport::Streamable {
+            self.note(EndpointTransport::Streamable);
         }
-        found == Found::Nothing && matches!(status.as_u16(), 400 | 404 | 405)
+        found == EndpointTransport::Nothing && matches!(status.as_u16(), 400 | 404 | 405)
     }
 
     /// What takes this request, if the endpoint is of the older transport: sessions stay with what began them.
@@ -133,9 +133,11 @@ impl Older {
         let adapter = self.adapter.load();
         let adapter = adapter.as_ref()?;
         let takes = match self.found() {
-            Found::Older => true,
-            Found::Nothing | Found::Neither => request.headers().contains_key(SESSION_ID),
-            Found::Streamable => request
+            EndpointTransport::Older => true,
+            EndpointTransport::Nothing | EndpointTransport::Neither => {
+                request.headers().contains_key(SESSION_ID)
+            }
+            EndpointTransport::Streamable => request
                 .headers()
                 .get(SESSION_ID)
                 .and_then(|session| session.to_str().ok())
@@ -158,15 +160,15 @@ impl Older {
     ) -> Option<Arc<Adapter>> {
         let _alone = self.looking.lock().await;
         let mut found = self.found();
-        if found == Found::Nothing {
+        if found == EndpointTransport::Nothing {
             let looked = tokio::time::timeout(PATIENCE, server.looks_older(headers.clone()));
             // Servers of the older transport say at once where messages go.
-            found = looked.await.unwrap_or(Found::Neither);
+            found = looked.await.unwrap_or(EndpointTransport::Neither);
             tracing::debug!(?found, "looked whether a server is of the older transport");
-            if found != Found::Nothing {
+            if found != EndpointTransport::Nothing {
                 self.note(found);
             }
-            if found == Found::Older && self.adapter.load().is_none() {
+            if found == EndpointTransport::Older && self.adapter.load().is_none() {
                 tracing::info!(
                     path = server.uri.path(),
                     "a server speaks the older transport (HTTP+SSE)"
@@ -176,7 +178,7 @@ impl Older {
             }
         }
         let adapter = self.adapter.load_full();
-        adapter.filter(|_| found == Found::Older)
+        adapter.filter(|_| found == EndpointTransport::Older)
     }
 }
 
@@ -217,19 +219,19 @@ pub(super) struct OlderEndpoint {
 
 impl OlderEndpoint {
     /// What its answer to a GET says.
-    async fn looks_older(&self, mut headers: HeaderMap) -> Found {
+    async fn looks_older(&self, mut headers: HeaderMap) -> EndpointTransport {
         headers.insert(ACCEPT, HeaderValue::from_static(media::EVENT_STREAM));
         let Ok(response) = self.listen(headers).await else {
-            return Found::Nothing;
+            return EndpointTransport::Nothing;
         };
         let status = response.status();
         if !status.is_success() || !media::is_type(response.headers(), media::EVENT_STREAM) {
             // A login that is wanted and a fault of the server say nothing.
             let nothing = matches!(status.as_u16(), 401 | 403 | 407 | 408 | 421 | 429 | 500..);
             return if nothing {
-                Found::Nothing
+                EndpointTransport::Nothing
             } else {
-                Found::Neither
+                EndpointTransport::Neither
             };
         }
         let mut body = response.into_body();
@@ -239,18 +241,18 @@ impl OlderEndpoint {
             if let Some(piece) = frame.data_ref()
                 && reader.read(piece, &mut events).is_err()
             {
-                return Found::Neither;
+                return EndpointTransport::Neither;
             }
             if let Some(first) = events.first() {
                 let says_where = first.name.as_deref() == Some("endpoint");
                 return if says_where {
-                    Found::Older
+                    EndpointTransport::Older
                 } else {
-                    Found::Neither
+                    EndpointTransport::Neither
                 };
             }
         }
-        Found::Nothing
+        EndpointTransport::Nothing
     }
 
     /// Where messages go: never to another address, whatever the server says.
@@ -302,7 +304,7 @@ fn in_short(error: SendError) -> io::Error {
 }
 
 impl OlderServer for OlderEndpoint {
-    fn listen(&self, mut headers: HeaderMap) -> Asked<Response<OlderStream>> {
+    fn listen(&self, mut headers: HeaderMap) -> OlderReply<Response<OlderStream>> {
         // It is read here.
         headers.remove(ACCEPT_ENCODING);
         let (wire, uri) = (Arc::clone(&self.wire), self.uri.clone());
@@ -319,7 +321,7 @@ impl OlderServer for OlderEndpoint {
         })
     }
 
-    fn post(&self, endpoint: &str, headers: HeaderMap, message: Bytes) -> Asked<StatusCode> {
+    fn post(&self, endpoint: &str, headers: HeaderMap, message: Bytes) -> OlderReply<StatusCode> {
         let (wire, uri) = (Arc::clone(&self.wire), self.endpoint(endpoint));
         Box::pin(async move {
             let message = RequestBody::whole(message);

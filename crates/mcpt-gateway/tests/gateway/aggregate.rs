@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 use crate::{
     harness::{Demo, PATIENCE, Tellable, demo, gateway, gateway_like, mortal},
-    scripted::{Asked, Said, Scripted, event, scripted},
+    scripted::{ReceivedRequest, Said, Scripted, event, scripted},
     wire::{Answer, Wire},
 };
 
@@ -160,7 +160,7 @@ pub(crate) fn response(answer: &Answer) -> Value {
 }
 
 /// What a server is asked next, of this method.
-pub(crate) async fn asked(server: &mut Scripted, method: &str) -> Asked {
+pub(crate) async fn asked(server: &mut Scripted, method: &str) -> ReceivedRequest {
     let found = timeout(PATIENCE, async {
         loop {
             let asked = server.asked.recv().await.unwrap();
@@ -339,7 +339,7 @@ async fn questions_within_a_call_are_answered_and_uris_are_rewritten() {
 
 /// Servers refuse in the name of no request, or of one that they have made up, what they have not read; and a connection that
 /// breaks names none either.
-pub(crate) fn unnamed(asked: &Asked) -> Option<Said> {
+pub(crate) fn unnamed(asked: &ReceivedRequest) -> Option<Said> {
     let error = |id: Value| {
         let error = json!({"code": -32600, "message": "not now", "data": [id]});
         Some(Said::Json(

@@ -21,7 +21,7 @@ use tokio::{
 use crate::{
     aggregate::{Client, ready, servers},
     harness::{KEY, PATIENCE, Tellable, demo, gateway, gateway_like},
-    scripted::{Asked, Said, scripted},
+    scripted::{ReceivedRequest, Said, scripted},
     wire::Wire,
 };
 
@@ -60,7 +60,7 @@ async fn a_session_is_over_whose_client_leaves_before_it_hears_of_it() {
     // Another replica, which takes its time once it knows this one.
     let late = Arc::new(AtomicBool::new(false));
     let is_late = Arc::clone(&late);
-    let mut other = scripted(json!({}), move |asked: &Asked| {
+    let mut other = scripted(json!({}), move |asked: &ReceivedRequest| {
         Some(match (&*asked.method, &*asked.target) {
             ("GET", "/api/v1/sessions") => Said::Json(json!(Sightings::default()).to_string()),
             ("POST", "/api/v1/legs") if is_late.load(SeqCst) => Said::Silence,

@@ -5,13 +5,13 @@ use serde_json::json;
 use crate::{
     aggregate::{Client, asked, response, servers},
     harness::gateway,
-    scripted::{Asked, scripted},
+    scripted::{ReceivedRequest, scripted},
 };
 
 #[tokio::test]
 async fn each_server_of_a_session_hears_of_its_level() {
     let server = async || {
-        let script = |asked: &Asked| match asked.rpc() {
+        let script = |asked: &ReceivedRequest| match asked.rpc() {
             "tools/call" | "logging/setLevel" => Some(asked.result(&json!({"content": []}))),
             _ => None,
         };

@@ -15,7 +15,7 @@ use tokio::{
 use crate::{
     aggregate::{Client, servers},
     harness::{PATIENCE, Tellable, call, demo, gateway, gateway_like, modern},
-    scripted::{Asked, Said, scripted},
+    scripted::{ReceivedRequest, Said, scripted},
     wire::Wire,
 };
 
@@ -31,7 +31,10 @@ async fn send(gateway: &Tellable, tool: &str) -> Wire {
 }
 
 /// Waits for a request.
-async fn comes(asked: &mut UnboundedReceiver<Asked>, wanted: impl Fn(&Asked) -> bool) -> Asked {
+async fn comes(
+    asked: &mut UnboundedReceiver<ReceivedRequest>,
+    wanted: impl Fn(&ReceivedRequest) -> bool,
+) -> ReceivedRequest {
     let found = async {
         loop {
             let asked = asked.recv().await.unwrap();
@@ -44,7 +47,7 @@ async fn comes(asked: &mut UnboundedReceiver<Asked>, wanted: impl Fn(&Asked) -> 
 }
 
 /// A server with sessions alone: what the calls of its tool `tool` get.
-fn sessions_only(asked: &Asked, called: &Said) -> Option<Said> {
+fn sessions_only(asked: &ReceivedRequest, called: &Said) -> Option<Said> {
     match asked.rpc() {
         "server/discover" => Some(Said::Status(404)),
         "tools/call" => Some(called.clone()),
@@ -105,7 +108,9 @@ async fn an_answer_that_does_not_begin_is_given_up_in_a_translated_call() {
 }
 
 /// A server that begins sessions when it is let.
-fn slow_to_begin(let_through: &Arc<Semaphore>) -> impl Fn(&Asked) -> Option<Said> + use<> {
+fn slow_to_begin(
+    let_through: &Arc<Semaphore>,
+) -> impl Fn(&ReceivedRequest) -> Option<Said> + use<> {
     let let_through = Arc::clone(let_through);
     move |asked| match asked.rpc() {
         "initialize" => {
@@ -118,14 +123,14 @@ fn slow_to_begin(let_through: &Arc<Semaphore>) -> impl Fn(&Asked) -> Option<Said
     }
 }
 
-fn ends_it(asked: &Asked) -> bool {
+fn ends_it(asked: &ReceivedRequest) -> bool {
     asked.method == "DELETE" && asked.header("mcp-session-id") == Some("own")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_session_that_nobody_waits_for_any_more_is_ended() {
     let let_through = Arc::new(Semaphore::new(0));
-    let initialize = |asked: &Asked| asked.rpc() == "initialize";
+    let initialize = |asked: &ReceivedRequest| asked.rpc() == "initialize";
     // A client that goes away, and one that is told that it takes too long.
     for limit in [None, Some(Duration::from_millis(50))] {
         let mut server = scripted(json!({}), slow_to_begin(&let_through)).await;

@@ -23,7 +23,7 @@ use crate::{
 
 /// What it has seen.
 #[derive(Default)]
-struct Seen {
+struct VisibleServers {
     connections: AtomicUsize,
     requests: AtomicUsize,
     /// Requests that stood in the body of another one.
@@ -34,10 +34,10 @@ struct Seen {
 
 /// A server that reads the body of a request only when it cannot answer without: a message that nobody refuses by its
 /// head. What it leaves is the beginning of the next request to it.
-async fn lazy_server() -> (SocketAddr, Arc<Seen>) {
+async fn lazy_server() -> (SocketAddr, Arc<VisibleServers>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let seen = Arc::new(Seen::default());
+    let seen = Arc::new(VisibleServers::default());
     let counted = Arc::clone(&seen);
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
@@ -48,7 +48,7 @@ async fn lazy_server() -> (SocketAddr, Arc<Seen>) {
     (address, seen)
 }
 
-async fn serve(mut stream: TcpStream, seen: Arc<Seen>) {
+async fn serve(mut stream: TcpStream, seen: Arc<VisibleServers>) {
     let mut unread = Vec::new();
     while let Some(head) = head(&mut stream, &mut unread).await {
         seen.requests.fetch_add(1, Relaxed);

@@ -22,7 +22,7 @@ use crate::{
     aggregate::Client,
     handling::held,
     harness::{PATIENCE, Tellable, call, demo, gateway_like, modern},
-    scripted::{Asked, Said, event, scripted},
+    scripted::{ReceivedRequest, Said, event, scripted},
     wire::Wire,
 };
 
@@ -283,7 +283,7 @@ async fn a_call_in_progress_keeps_its_server_running_at_all_replicas() {
 async fn calls_that_wait_for_their_client_and_streams_taken_up_again_keep_servers_running() {
     let question = json!({"jsonrpc": "2.0", "id": 0, "method": "elicitation/create",
         "params": {"message": "Who?"}});
-    let script = move |asked: &Asked| match (asked.rpc(), &*asked.method) {
+    let script = move |asked: &ReceivedRequest| match (asked.rpc(), &*asked.method) {
         ("tools/call", _) => Some(Said::Open(vec![event(&question)])),
         ("server/discover", _) => Some(Said::Status(404)),
         // Any other GET is refused: how the gateway looks at a server is not what this is about.

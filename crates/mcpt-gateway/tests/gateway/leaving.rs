@@ -7,7 +7,7 @@ use tokio::time::timeout;
 
 use crate::{
     harness::{PATIENCE, Tellable, gateway_like, modern},
-    limits::{Place, User, configured, users},
+    limits::{Destination, User, configured, users},
     scripted::{Said, Scripted, scripted},
     wire::Wire,
 };
@@ -57,7 +57,7 @@ async fn a_call_whose_client_leaves_before_the_answer_is_recorded_and_frees_its_
     let folder = tempfile::tempdir().unwrap();
     let users = users(["alice"]);
     let [alice] = &users;
-    let (recorded, said) = (Place::default(), Place::default());
+    let (recorded, said) = (Destination::default(), Destination::default());
     let options = AuditOptions {
         arguments: true,
         required: true,
@@ -92,7 +92,7 @@ async fn a_call_whose_client_leaves_before_the_answer_is_recorded_and_frees_its_
                 leave_without_session(both, alice, (path, tool)).await;
             }
             left += 1;
-            let cancelled = |place: &Place, field: &str| {
+            let cancelled = |place: &Destination, field: &str| {
                 let lines = place.lines().into_iter();
                 let cancelled = lines.filter(|line| line[field] == "cancelled");
                 cancelled.collect::<Vec<_>>()

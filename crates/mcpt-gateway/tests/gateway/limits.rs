@@ -295,9 +295,9 @@ async fn shown((admin, sample): (std::net::SocketAddr, String)) {
 
 /// A place for lines, which may be full.
 #[derive(Clone, Default)]
-pub(crate) struct Place(Arc<Mutex<(Vec<u8>, bool)>>);
+pub(crate) struct Destination(Arc<Mutex<(Vec<u8>, bool)>>);
 
-impl Write for Place {
+impl Write for Destination {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let mut place = self.0.lock().unwrap();
         if place.1 {
@@ -312,7 +312,7 @@ impl Write for Place {
     }
 }
 
-impl Place {
+impl Destination {
     pub(crate) fn lines(&self) -> Vec<Value> {
         let text = String::from_utf8(self.0.lock().unwrap().0.clone()).unwrap();
         let lines = text.lines().filter(|line| !line.is_empty());
@@ -341,7 +341,7 @@ async fn who_called_what_is_recorded() {
     let folder = tempfile::tempdir().unwrap();
     let users = users(["alice"]);
     let limits = "limits: [{who: ['*'], servers: [demo], tools: [counter], rate: 1/day}]";
-    let place = Place::default();
+    let place = Destination::default();
     let options = AuditOptions {
         arguments: true,
         required: false,
@@ -414,7 +414,7 @@ async fn who_called_what_is_recorded() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_must_be_recorded_and_cannot_is_not_done() {
-    let place = Place::default();
+    let place = Destination::default();
     let options = AuditOptions {
         arguments: false,
         required: true,

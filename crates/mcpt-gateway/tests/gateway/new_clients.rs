@@ -10,7 +10,7 @@ use tokio::{sync::oneshot, time::timeout};
 
 use crate::{
     harness::{PATIENCE, Tellable, gateway, gateway_until, modern},
-    recorded::{Asked, Recorded, Reply},
+    recorded::{ReceivedRequest, Recorded, Reply},
     scripted::{Said, scripted},
     wire::{Answer, Wire},
 };
@@ -21,7 +21,7 @@ async fn server(forgets: &'static AtomicUsize) -> Recorded {
     Recorded::start(move |asked| answer(asked, &sessions, forgets)).await
 }
 
-fn answer(asked: &Asked, sessions: &AtomicUsize, forgets: &AtomicUsize) -> Reply {
+fn answer(asked: &ReceivedRequest, sessions: &AtomicUsize, forgets: &AtomicUsize) -> Reply {
     let id = asked.message["id"].clone();
     let result = |result: Value| {
         Reply::json(
@@ -446,7 +446,7 @@ async fn a_stream_that_its_server_closes_is_taken_up_again() {
 
 /// The answer to a `server/discover`, and the server that was asked.
 async fn discovered_by(
-    answer: impl Fn(&Asked) -> Reply + Send + Sync + 'static,
+    answer: impl Fn(&ReceivedRequest) -> Reply + Send + Sync + 'static,
 ) -> (Answer, Recorded) {
     let (gateway, server) = (gateway(), Recorded::start(answer).await);
     gateway.endpoints(&[("a", server.address, Conditions::READY)]);

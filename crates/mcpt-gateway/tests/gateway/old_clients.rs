@@ -5,12 +5,12 @@ use serde_json::{Value, json};
 
 use crate::{
     harness::{Tellable, gateway},
-    recorded::{Asked, Recorded, Reply},
+    recorded::{ReceivedRequest, Recorded, Reply},
     wire::{Answer, Wire},
 };
 
 /// A server that knows no sessions.
-fn answer(asked: &Asked) -> Reply {
+fn answer(asked: &ReceivedRequest) -> Reply {
     let id = asked.message["id"].clone();
     let result = |mut result: Value| {
         result["resultType"] = json!("complete");
@@ -297,7 +297,7 @@ async fn what_the_gateway_reads_is_not_compressed() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_one_client_does_wrong_changes_no_session_of_others() {
     // It knows both eras, and is particular about what it begins a session by.
-    let both = |asked: &Asked| {
+    let both = |asked: &ReceivedRequest| {
         if asked.what() != "initialize" {
             return answer(asked);
         }

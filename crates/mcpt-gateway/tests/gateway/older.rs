@@ -19,7 +19,7 @@ use tokio::{
 use crate::{
     aggregate::ready,
     harness::{PATIENCE, Tellable, call, gateway, gateway_beside},
-    scripted::{Asked, Said, read, scripted},
+    scripted::{ReceivedRequest, Said, read, scripted},
     wire::Wire,
 };
 
@@ -41,7 +41,7 @@ struct Sessions {
 pub(crate) struct Older {
     pub(crate) address: SocketAddr,
     sessions: Arc<Mutex<Sessions>>,
-    pub(crate) asked: UnboundedReceiver<Asked>,
+    pub(crate) asked: UnboundedReceiver<ReceivedRequest>,
     /// Sessions whose clients have gone away.
     left: UnboundedReceiver<String>,
     serving: JoinHandle<()>,
@@ -153,7 +153,12 @@ async fn listened(
 }
 
 /// Takes a message; its answer goes to the stream.
-async fn posted(mut stream: TcpStream, asked: &Asked, sessions: &Mutex<Sessions>, beside: &str) {
+async fn posted(
+    mut stream: TcpStream,
+    asked: &ReceivedRequest,
+    sessions: &Mutex<Sessions>,
+    beside: &str,
+) {
     let status = {
         let mut sessions = sessions.lock().unwrap();
         let id = asked.target.strip_prefix(beside);
@@ -406,7 +411,7 @@ async fn a_server_with_a_silent_stream_is_looked_at_once() {
     .await;
 }
 
-async fn looked_at_once(script: fn(&Asked) -> Said) {
+async fn looked_at_once(script: fn(&ReceivedRequest) -> Said) {
     let gateway = gateway();
     let mut server = scripted(json!({}), move |asked| Some(script(asked))).await;
     gateway.endpoints(&[("a", server.address, Conditions::READY)]);

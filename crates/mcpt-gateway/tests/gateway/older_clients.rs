@@ -12,7 +12,7 @@ use crate::{
         PATIENCE, Tellable, call, demo, gateway, gateway_beside, gateway_like, gateway_until,
     },
     limits::{configured, users},
-    scripted::{Asked, Said, Scripted, event, scripted},
+    scripted::{ReceivedRequest, Said, Scripted, event, scripted},
     wire::{Answer, Wire},
 };
 
@@ -126,7 +126,7 @@ async fn with(gateway: &Tellable, server: std::net::SocketAddr) {
     gateway.shows("condition=\"ready\"} 1").await;
 }
 
-async fn is_asked(server: &mut Scripted, so: impl Fn(&Asked) -> bool) -> Asked {
+async fn is_asked(server: &mut Scripted, so: impl Fn(&ReceivedRequest) -> bool) -> ReceivedRequest {
     let found = async {
         loop {
             let asked = server.asked.recv().await.unwrap();

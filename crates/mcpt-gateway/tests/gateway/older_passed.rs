@@ -13,7 +13,7 @@ use crate::{
     },
     limits::{configured, users},
     older::{Older, beside, text},
-    scripted::Asked,
+    scripted::ReceivedRequest,
     wire::Wire,
 };
 
@@ -22,7 +22,7 @@ async fn knows(gateway: &Tellable, server: &Older) {
     gateway.shows("condition=\"ready\"} 1").await;
 }
 
-async fn called(server: &mut Older) -> Asked {
+async fn called(server: &mut Older) -> ReceivedRequest {
     let called = async {
         loop {
             let asked = server.asked.recv().await.unwrap();

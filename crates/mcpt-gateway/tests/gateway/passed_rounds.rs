@@ -6,7 +6,7 @@ use tokio::time::timeout;
 
 use crate::{
     harness::{PATIENCE, Tellable, gateway, gateway_beside, modern},
-    scripted::{Asked, Said, Scripted, event, scripted},
+    scripted::{ReceivedRequest, Said, Scripted, event, scripted},
     wire::{Answer, Wire},
 };
 
@@ -77,7 +77,7 @@ async fn answer(mut wire: Wire) -> Answer {
 }
 
 impl Scripted {
-    async fn is_asked(&mut self, so: impl Fn(&Asked) -> bool) -> Asked {
+    async fn is_asked(&mut self, so: impl Fn(&ReceivedRequest) -> bool) -> ReceivedRequest {
         let found = async {
             loop {
                 let asked = self.asked.recv().await.unwrap();
@@ -138,7 +138,7 @@ async fn trap_12_a_round_goes_on_whichever_replica_it_comes_to() {
         }
         // The server asks once more.
         let again = send(&gateways[then], &next(&key, &state), &[]).await;
-        let told = |asked: &Asked| asked.message["result"].is_object();
+        let told = |asked: &ReceivedRequest| asked.message["result"].is_object();
         let answered = server.is_asked(told).await;
         assert_eq!(answered.message["id"], 0);
         assert_eq!(answered.message["result"]["content"]["name"], "Ada");

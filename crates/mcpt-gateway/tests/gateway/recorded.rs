@@ -23,14 +23,14 @@ use crate::harness::PATIENCE;
 
 /// What it was asked.
 #[derive(Debug, Clone)]
-pub(crate) struct Asked {
+pub(crate) struct ReceivedRequest {
     pub(crate) method: Method,
     pub(crate) headers: HeaderMap,
     /// `null` when there was no body.
     pub(crate) message: Value,
 }
 
-impl Asked {
+impl ReceivedRequest {
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).map(|value| value.to_str().unwrap())
     }
@@ -104,14 +104,16 @@ impl Reply {
 #[derive(Clone)]
 pub(crate) struct Recorded {
     pub(crate) address: SocketAddr,
-    asked: Arc<Mutex<Vec<Asked>>>,
+    asked: Arc<Mutex<Vec<ReceivedRequest>>>,
     changes: watch::Sender<usize>,
     /// Open streams that were given up.
     left: watch::Sender<usize>,
 }
 
 impl Recorded {
-    pub(crate) async fn start(answer: impl Fn(&Asked) -> Reply + Send + Sync + 'static) -> Self {
+    pub(crate) async fn start(
+        answer: impl Fn(&ReceivedRequest) -> Reply + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let server = Self {
             address: listener.local_addr().unwrap(),
@@ -137,11 +139,11 @@ impl Recorded {
     async fn answer(
         &self,
         request: Request<Incoming>,
-        answer: &(impl Fn(&Asked) -> Reply + Sync),
+        answer: &(impl Fn(&ReceivedRequest) -> Reply + Sync),
     ) -> Response<Body> {
         let (parts, body) = request.into_parts();
         let body = body.collect().await.unwrap().to_bytes();
-        let asked = Asked {
+        let asked = ReceivedRequest {
             method: parts.method,
             headers: parts.headers,
             message: serde_json::from_slice(&body).unwrap_or_default(),
@@ -182,18 +184,18 @@ impl Recorded {
     }
 
     /// All that it was asked.
-    pub(crate) fn asked(&self) -> Vec<Asked> {
+    pub(crate) fn asked(&self) -> Vec<ReceivedRequest> {
         self.asked.lock().unwrap().clone()
     }
 
     /// What it was asked by messages of this method.
-    pub(crate) fn asked_for(&self, what: &str) -> Vec<Asked> {
+    pub(crate) fn asked_for(&self, what: &str) -> Vec<ReceivedRequest> {
         let asked = self.asked().into_iter();
         asked.filter(|asked| asked.what() == what).collect()
     }
 
     /// Waits until something that it was asked is so.
-    pub(crate) async fn is_asked(&self, so: impl Fn(&Asked) -> bool) -> Asked {
+    pub(crate) async fn is_asked(&self, so: impl Fn(&ReceivedRequest) -> bool) -> ReceivedRequest {
         let mut changes = self.changes.subscribe();
         let found = async {
             loop {

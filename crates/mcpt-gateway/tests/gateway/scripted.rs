@@ -14,7 +14,7 @@ use tokio::{
 
 /// What came to a server.
 #[derive(Debug, Clone)]
-pub(crate) struct Asked {
+pub(crate) struct ReceivedRequest {
     pub(crate) method: String,
     /// Its path and query.
     pub(crate) target: String,
@@ -24,7 +24,7 @@ pub(crate) struct Asked {
     pub(crate) message: Value,
 }
 
-impl Asked {
+impl ReceivedRequest {
     /// The value of a header, its name in lower case.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let mut found = self.headers.iter().filter(|(other, _)| other == name);
@@ -66,7 +66,7 @@ pub(crate) enum Said {
 pub(crate) struct Scripted {
     pub(crate) address: SocketAddr,
     /// What came to it.
-    pub(crate) asked: UnboundedReceiver<Asked>,
+    pub(crate) asked: UnboundedReceiver<ReceivedRequest>,
     /// What it says on streams that are open.
     pub(crate) say: tokio::sync::broadcast::Sender<String>,
 }
@@ -75,7 +75,7 @@ pub(crate) struct Scripted {
 /// given; it begins sessions with the id `own`.
 pub(crate) async fn scripted(
     capabilities: Value,
-    script: impl Fn(&Asked) -> Option<Said> + Send + Sync + 'static,
+    script: impl Fn(&ReceivedRequest) -> Option<Said> + Send + Sync + 'static,
 ) -> Scripted {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -106,7 +106,7 @@ pub(crate) async fn scripted(
     }
 }
 
-fn usual(asked: &Asked, capabilities: &Value) -> Said {
+fn usual(asked: &ReceivedRequest, capabilities: &Value) -> Said {
     match asked.rpc() {
         "initialize" => asked.result(&json!({
             "protocolVersion": asked.message["params"]["protocolVersion"],
@@ -119,7 +119,7 @@ fn usual(asked: &Asked, capabilities: &Value) -> Said {
     }
 }
 
-pub(crate) async fn read(stream: &mut BufReader<TcpStream>) -> Option<Asked> {
+pub(crate) async fn read(stream: &mut BufReader<TcpStream>) -> Option<ReceivedRequest> {
     let mut line = String::new();
     stream.read_line(&mut line).await.ok()?;
     let mut words = line.split(' ').map(str::to_owned);
@@ -137,7 +137,7 @@ pub(crate) async fn read(stream: &mut BufReader<TcpStream>) -> Option<Asked> {
     let length = length.map_or(0, |(_, length)| length.parse().unwrap());
     let mut body = vec![0; length];
     stream.read_exact(&mut body).await.ok()?;
-    Some(Asked {
+    Some(ReceivedRequest {
         method,
         target,
         headers,

@@ -5,22 +5,24 @@ use serde_json::{Value, json};
 
 use crate::{
     harness::{Tellable, gateway, modern},
-    recorded::{Asked, Recorded, Reply},
+    recorded::{ReceivedRequest, Recorded, Reply},
 };
 
-async fn ready(answer: impl Fn(&Asked) -> Reply + Send + Sync + 'static) -> (Tellable, Recorded) {
+async fn ready(
+    answer: impl Fn(&ReceivedRequest) -> Reply + Send + Sync + 'static,
+) -> (Tellable, Recorded) {
     let (gateway, server) = (gateway(), Recorded::start(answer).await);
     gateway.endpoints(&[("a", server.address, Conditions::READY)]);
     gateway.shows("condition=\"ready\"} 1").await;
     (gateway, server)
 }
 
-fn result(asked: &Asked, result: &Value) -> Reply {
+fn result(asked: &ReceivedRequest, result: &Value) -> Reply {
     let id = &asked.message["id"];
     Reply::json(200, json!({"jsonrpc": "2.0", "id": id, "result": result}))
 }
 
-fn error(asked: &Asked, status: u16, code: i32, message: &str) -> Reply {
+fn error(asked: &ReceivedRequest, status: u16, code: i32, message: &str) -> Reply {
     let (id, error) = (
         &asked.message["id"],
         json!({"code": code, "message": message}),
@@ -28,7 +30,7 @@ fn error(asked: &Asked, status: u16, code: i32, message: &str) -> Reply {
     Reply::json(status, json!({"jsonrpc": "2.0", "id": id, "error": error}))
 }
 
-fn begun(asked: &Asked) -> Reply {
+fn begun(asked: &ReceivedRequest) -> Reply {
     result(
         asked,
         &json!({"protocolVersion": "2025-06-18", "capabilities": {"tools": {}},

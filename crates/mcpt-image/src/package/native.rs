@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use mcpt_package::{ImageTree, Target};
+use mcpt_package::{ImageTarget, ImageTree};
 
 use crate::elf::{self, Platform, ReadAt};
 
@@ -84,7 +84,7 @@ pub(super) enum Unfit {
 }
 
 /// Looks at all that was built, with install scripts that ran on this version of Node.js.
-pub(super) fn check(tree: &Path, node: Option<&str>, target: &Target) -> Result<(), Unfit> {
+pub(super) fn check(tree: &Path, node: Option<&str>, target: &ImageTarget) -> Result<(), Unfit> {
     let mut folders = vec![tree.to_owned()];
     while let Some(folder) = folders.pop() {
         let unread = |error| Unfit::Unread(folder.clone(), error);
@@ -156,7 +156,12 @@ fn c_library(read: ReadAt<'_>) -> Option<&'static str> {
 }
 
 /// `node` is the version that an addon for one of them was built for.
-fn fits(file: &str, read: ReadAt<'_>, node: Option<&str>, target: &Target) -> Result<(), Misfit> {
+fn fits(
+    file: &str,
+    read: ReadAt<'_>,
+    node: Option<&str>,
+    target: &ImageTarget,
+) -> Result<(), Misfit> {
     let foreign = |has: String, wanted: &str| Misfit::Processor {
         file: file.to_owned(),
         has,
@@ -208,8 +213,8 @@ mod tests {
     use super::*;
     use crate::elf::tests::{at, module};
 
-    fn target(version: Option<&str>) -> Target {
-        Target {
+    fn target(version: Option<&str>) -> ImageTarget {
+        ImageTarget {
             architecture: "amd64".to_owned(),
             musl: false,
             interpreter: "/usr/bin/x".to_owned(),
@@ -217,7 +222,12 @@ mod tests {
         }
     }
 
-    fn found(file: &str, module: &[u8], node: Option<&str>, target: &Target) -> Result<(), String> {
+    fn found(
+        file: &str,
+        module: &[u8],
+        node: Option<&str>,
+        target: &ImageTarget,
+    ) -> Result<(), String> {
         fits(file, &at(module), node, target).map_err(|misfit| misfit.to_string())
     }
 
@@ -252,7 +262,7 @@ mod tests {
     #[test]
     fn what_was_built_needs_the_c_library_that_is_there() {
         let file = "node_modules/a/build/Release/a.node";
-        let musl = Target {
+        let musl = ImageTarget {
             musl: true,
             ..target(None)
         };

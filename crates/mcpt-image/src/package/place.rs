@@ -1,7 +1,7 @@
 //! What a base has for a package: its interpreter, its C library, a home.
 
 use mcpt_core::{Ecosystem, Package};
-use mcpt_package::Target;
+use mcpt_package::ImageTarget;
 use oci_image::{Base, Files};
 
 use super::{BuildError, HOME, interpreter};
@@ -11,14 +11,14 @@ const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 
 /// Where a package will be.
 #[derive(Debug, Clone)]
-pub(super) struct Place {
-    pub(super) target: Target,
+pub(super) struct PackageDestination {
+    pub(super) target: ImageTarget,
     /// The search path.
     pub(super) path: String,
     pub(super) has_home: bool,
 }
 
-impl Place {
+impl PackageDestination {
     pub(super) fn of(
         package: &Package,
         base: &mut Base,
@@ -42,7 +42,7 @@ impl Place {
         })?;
         let musl = has_musl(&files);
         Ok(Self {
-            target: Target {
+            target: ImageTarget {
                 architecture: architecture.to_owned(),
                 musl,
                 interpreter,

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use helm_install::{
-    contents::{self, Found},
+    contents::{self, NamespaceObject},
     manifest,
-    namespace::{self, Removed, Seen},
+    namespace::{self, NamespaceVersion, Removed},
 };
 use mcpt_core::{Failure, FailureKind};
 use tokio::time::Instant;
@@ -14,7 +14,7 @@ use super::Gc;
 use crate::{
     cluster::TOOL,
     failure::{OrFail as _, not_installed},
-    progress::Told,
+    progress::ProgressAdapter,
     server::SERVER_LABEL,
 };
 
@@ -32,7 +32,14 @@ impl Gc<'_> {
         } else {
             let timeout = self.deadline.saturating_duration_since(Instant::now());
             let what = &self.what;
-            match namespace::remove(self.cluster, &seen, timeout, &Told(self.progress)).await {
+            match namespace::remove(
+                self.cluster,
+                &seen,
+                timeout,
+                &ProgressAdapter(self.progress),
+            )
+            .await
+            {
                 Ok(Removed::Yes) => Ok(()),
                 Ok(Removed::InUse(others)) => Err(Failure {
                     why: contents::it_has(&others),
@@ -47,7 +54,10 @@ impl Gc<'_> {
         self.note(object, reason, done);
     }
 
-    async fn abandoned(&self, removed: &BTreeSet<String>) -> Result<Option<Seen>, Failure> {
+    async fn abandoned(
+        &self,
+        removed: &BTreeSet<String>,
+    ) -> Result<Option<NamespaceVersion>, Failure> {
         let seen = namespace::abandoned(self.cluster, TOOL).await;
         let Some(seen) = seen.or_fail(self.cluster, &self.what)? else {
             return Ok(None);
@@ -62,7 +72,7 @@ impl Gc<'_> {
 }
 
 /// Whether an object goes with what is removed. What holds data, or is told to outlive its release, does not.
-fn goes(found: &Found, removed: &BTreeSet<String>) -> bool {
+fn goes(found: &NamespaceObject, removed: &BTreeSet<String>) -> bool {
     if found.object.is_claim() || manifest::kept_alive(&found.metadata) {
         return false;
     }
@@ -93,7 +103,7 @@ mod tests {
         ] {
             let metadata =
                 json!({"labels": {"mcpt.io/server": server}, "annotations": annotations});
-            let found = Found {
+            let found = NamespaceObject {
                 object: Object::named("v1", kind, "x"),
                 metadata: serde_json::from_value(metadata).unwrap(),
                 owned,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use helm_install::{
     Object,
-    contents::Found,
+    contents::NamespaceObject,
     manifest::{self, MANAGED_BY},
     removal::Claims,
     takeover,
@@ -22,12 +22,12 @@ use crate::{delete::End, failure::OrFail as _, release_kind::ReleaseKind, server
 
 /// Objects with all the marks of a release of which there is no record, by its name.
 fn orphans(
-    found: &[Found],
+    found: &[NamespaceObject],
     releases: &Releases,
     namespace: &str,
 ) -> BTreeMap<ServerName, Vec<Object>> {
     let mut orphans = BTreeMap::<ServerName, Vec<Object>>::new();
-    for Found {
+    for NamespaceObject {
         object,
         metadata,
         owned,
@@ -71,7 +71,7 @@ struct Ended {
 
 impl Gc<'_> {
     /// Removes objects whose release has no record and is not in use.
-    pub(super) async fn orphans(&mut self, found: &[Found], releases: &Releases) {
+    pub(super) async fn orphans(&mut self, found: &[NamespaceObject], releases: &Releases) {
         let namespace = self.cluster.namespace.as_str();
         let orphans = orphans(found, releases, namespace);
         if orphans.is_empty() {
@@ -241,8 +241,8 @@ mod tests {
 
     use super::*;
 
-    fn found(kind: &str, metadata: Value, owned: bool) -> Found {
-        Found {
+    fn found(kind: &str, metadata: Value, owned: bool) -> NamespaceObject {
+        NamespaceObject {
             object: Object::named("v1", kind, "x"),
             metadata: serde_json::from_value(metadata).unwrap(),
             owned,

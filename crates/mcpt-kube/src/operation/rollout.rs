@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use helm_install::{
     Expected, Object, Record,
-    removal::{self, Asked, Claims, Limit},
+    removal::{self, Claims, DeletionRequests, Limit},
 };
 use k8s_openapi::api::{apps::v1::Deployment, core::v1::Service};
 use kube::{Resource, api::DynamicObject};
-use kube_observe::{Observed, Wanted, until_rolled_out};
+use kube_observe::{Observed, WaitFor, until_rolled_out};
 use mcpt_core::{Failure, FailureKind, ProgressEvent};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -20,7 +20,7 @@ use crate::{
     change::Change,
     exchange::{self, Question},
     failure::OrFail as _,
-    progress::Told,
+    progress::ProgressAdapter,
     release_kind::ReleaseKind,
     server::{DEFAULT_PATH, PATH_ANNOTATION},
     trouble::{not_rolled_out, reads_probe},
@@ -141,7 +141,7 @@ impl Operation<'_> {
                 timeout: self.conduct.timeout,
                 deadline: self.deadline,
             },
-            &Told(self.progress),
+            &ProgressAdapter(self.progress),
         )
         .await
         .or_fail(self.cluster, &self.what)?;
@@ -216,9 +216,13 @@ impl Operation<'_> {
     }
 
     /// Asks for the deletion of objects that the new revision does not have any more.
-    async fn prune(&self, gone: &[Object], rolled_out: &RolledOut) -> Result<Asked, Failure> {
+    async fn prune(
+        &self,
+        gone: &[Object],
+        rolled_out: &RolledOut,
+    ) -> Result<DeletionRequests, Failure> {
         if gone.is_empty() {
-            return Ok(Asked::default());
+            return Ok(DeletionRequests::default());
         }
         self.step(format!(
             "deleting {} of earlier revisions",
@@ -252,7 +256,7 @@ impl Operation<'_> {
         record: &Record,
         change: &Change,
     ) -> Result<Observed, Failure> {
-        let wanted = Wanted {
+        let wanted = WaitFor {
             deployment: deployment.metadata.name.clone().unwrap_or_default(),
             generation: deployment.metadata.generation.unwrap_or(0),
             selector: selector_of(deployment),
@@ -260,7 +264,7 @@ impl Operation<'_> {
             reads_probe,
         };
         let timeout = self.conduct.timeout;
-        let progress = Told(self.progress);
+        let progress = ProgressAdapter(self.progress);
         match until_rolled_out(self.cluster, &wanted, self.deadline, &progress).await {
             Ok(observed) => Ok(observed),
             Err(error) => {

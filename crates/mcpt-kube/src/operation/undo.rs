@@ -11,7 +11,7 @@ use helm_release::Status;
 use mcpt_core::{Failure, Revision};
 
 use super::{Conduct, Operation, Reached};
-use crate::{change::Change, progress::Told};
+use crate::{change::Change, progress::ProgressAdapter};
 
 impl Operation<'_> {
     /// Ends a failed operation; returns the failure to report, with what undoing it did.
@@ -114,7 +114,13 @@ impl Operation<'_> {
         let asked = self.told(asked)?;
         // What failed is undone even when the time of the command is over.
         let limit = Limit::from_now(self.conduct.timeout);
-        let gone = removal::gone(&self.applier, &asked.going, limit, &Told(self.progress)).await;
+        let gone = removal::gone(
+            &self.applier,
+            &asked.going,
+            limit,
+            &ProgressAdapter(self.progress),
+        )
+        .await;
         self.told(gone)
     }
 

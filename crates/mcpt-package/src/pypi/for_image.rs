@@ -5,7 +5,7 @@ use std::{fs, os::unix::fs::symlink, path::Path};
 use mcpt_core::Package;
 
 use super::{LOCK, PROGRAMS, Uv, failure, pythons::Pythons, write};
-use crate::{error::Cause, for_image::Target};
+use crate::{error::Cause, for_image::ImageTarget};
 
 /// What uv's list of installed files calls the programs, from the packages on.
 const LISTED_PROGRAMS: &str = "../../../bin/";
@@ -16,7 +16,7 @@ const LONG_END: &str = "\n' '''\n";
 /// Installs a lock into a folder that has its file; the tree will be at `place`.
 pub(crate) async fn install(
     package: &Package,
-    target: &Target,
+    target: &ImageTarget,
     folder: &Path,
     place: &Path,
 ) -> Result<(), Cause> {
@@ -66,7 +66,12 @@ fn is_version(version: &str, wanted: &str) -> bool {
 }
 
 /// Makes a virtual environment of what uv has put there: around the image's interpreter, and at its place in the image.
-fn environment(target: &Target, version: &str, folder: &Path, place: &Path) -> Result<(), Cause> {
+fn environment(
+    target: &ImageTarget,
+    version: &str,
+    folder: &Path,
+    place: &Path,
+) -> Result<(), Cause> {
     let venv = folder.join("venv");
     let failed = || Cause::io(format!("{} cannot be finished", venv.display()));
     let lib = venv.join("lib");

@@ -14,7 +14,7 @@ use crate::wire::{Order, Spec};
 
 /// Something to be done now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Wish {
+pub(crate) enum Instruction {
     /// Become the server.
     Commit,
     /// The command is gone or changed its mind: leave nothing behind.
@@ -60,13 +60,13 @@ impl Control {
         serde_json::from_str(&line).map_err(io::Error::other)
     }
 
-    /// The next wish. Can be dropped and asked again without loss.
-    pub(crate) async fn next(&mut self) -> Wish {
+    /// The next instruction. Can be dropped and asked again without loss.
+    pub(crate) async fn next(&mut self) -> Instruction {
         let Some(orders) = &mut self.orders else {
             return tokio::select! {
-                _ = self.terminate.recv() => Wish::Terminate,
-                _ = self.stand_aside.recv() => Wish::StandAside,
-                _ = self.renew.recv() => Wish::Renew,
+                _ = self.terminate.recv() => Instruction::Terminate,
+                _ = self.stand_aside.recv() => Instruction::StandAside,
+                _ = self.renew.recv() => Instruction::Renew,
             };
         };
         tokio::select! {
@@ -75,24 +75,24 @@ impl Control {
                 match order {
                     Some(Order::Commit) => {
                         self.orders = None;
-                        Wish::Commit
+                        Instruction::Commit
                     }
                     // The end of the input, or nothing that this version understands.
-                    None => Wish::Undo,
+                    None => Instruction::Undo,
                 }
             }
-            _ = self.terminate.recv() => Wish::Terminate,
+            _ = self.terminate.recv() => Instruction::Terminate,
         }
     }
 }
 
-/// The supervisor's voice: tells the command that waits, if one still does.
+/// The supervisor's reporter: tells the command that waits, if one still does.
 #[derive(Debug)]
-pub(crate) struct Voice {
+pub(crate) struct Reporter {
     output: pipe::Sender,
 }
 
-impl Voice {
+impl Reporter {
     /// Takes standard output over.
     pub(crate) fn new() -> io::Result<Self> {
         let output = io::stdout().as_fd().try_clone_to_owned()?;

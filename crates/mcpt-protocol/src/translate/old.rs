@@ -300,7 +300,7 @@ pub fn initialize_result(discovered: &str, client: &Client) -> Option<String> {
 
 /// What a client wants to hear of without having asked.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Wanted {
+pub struct Subscription {
     /// URIs of resources that it has subscribed to.
     pub resources: Vec<String>,
 }
@@ -311,7 +311,7 @@ pub fn listen_request(
     id: u64,
     client: &Client,
     discovered: &str,
-    wanted: &Wanted,
+    wanted: &Subscription,
 ) -> Option<Request> {
     let discovered = Object::read(discovered)?;
     let capabilities = discovered.object("capabilities")?;

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 pub(super) const COMPOSE: &str = "services";
 
 /// One entry, and where it stands.
-pub(super) struct Place<'a> {
+pub(super) struct EntryRef<'a> {
     pub(super) format: &'static str,
     pub(super) name: String,
     pub(super) path: String,
@@ -34,7 +34,7 @@ const AROUND: [&str; 3] = [
 ];
 
 /// All entries of a document.
-pub(super) fn all(document: &Value) -> Vec<Place<'_>> {
+pub(super) fn all(document: &Value) -> Vec<EntryRef<'_>> {
     let mut found = Vec::new();
     let Value::Object(top) = document else {
         if let Value::Array(items) = document {
@@ -83,7 +83,7 @@ pub(super) fn all(document: &Value) -> Vec<Place<'_>> {
     }
     if found.is_empty() && is_entry(top) {
         let name = top.get("name").and_then(Value::as_str).unwrap_or("server");
-        found.push(Place {
+        found.push(EntryRef {
             format: "one server",
             name: name.to_owned(),
             path: String::new(),
@@ -93,7 +93,7 @@ pub(super) fn all(document: &Value) -> Vec<Place<'_>> {
     found
 }
 
-fn below<'a>(members: &'a Map<String, Value>, prefix: &str, found: &mut Vec<Place<'a>>) {
+fn below<'a>(members: &'a Map<String, Value>, prefix: &str, found: &mut Vec<EntryRef<'a>>) {
     for key in KEYS {
         // Only the top of a compose file has services, and of Goose's file extensions.
         if !prefix.is_empty() && matches!(key, COMPOSE | "extensions") {
@@ -112,7 +112,7 @@ fn named<'a>(
     format: &'static str,
     place: &str,
     servers: &'a Map<String, Value>,
-    found: &mut Vec<Place<'a>>,
+    found: &mut Vec<EntryRef<'a>>,
 ) {
     for (name, entry) in servers {
         // These belong to the client itself.
@@ -120,7 +120,7 @@ fn named<'a>(
         if format == "extensions" && matches!(kind, Some("builtin" | "platform" | "frontend")) {
             continue;
         }
-        found.push(Place {
+        found.push(EntryRef {
             format,
             name: name.clone(),
             path: format!("{place}.{name}"),
@@ -130,10 +130,10 @@ fn named<'a>(
 }
 
 /// Entries that have their names in them.
-fn list<'a>(format: &'static str, place: &str, items: &'a [Value], found: &mut Vec<Place<'a>>) {
+fn list<'a>(format: &'static str, place: &str, items: &'a [Value], found: &mut Vec<EntryRef<'a>>) {
     for (index, entry) in items.iter().enumerate() {
         let name = entry.get("name").and_then(Value::as_str);
-        found.push(Place {
+        found.push(EntryRef {
             format,
             name: name.map_or_else(|| format!("server-{}", index + 1), str::to_owned),
             path: format!("{place}[{index}]"),

@@ -6,12 +6,12 @@ use std::collections::VecDeque;
 use serde_json::Value;
 
 use super::{
-    PastedError, carriers::Found, in_text, is_line, is_runner, javascript, options::Known, refused,
-    start,
+    PastedError, carriers::RemoteOptions, in_text, is_line, is_runner, javascript,
+    options::OptionSet, refused, start,
 };
 use crate::{RemoteKind, Source, client_entry, draft::Draft};
 
-const ADD: Known = Known {
+const ADD: OptionSet = OptionSet {
     program: "mcp add",
     flags: &["trust", "no-trust", "all", "force", "disabled"],
     values: &[
@@ -42,7 +42,7 @@ const ADD: Known = Known {
 };
 
 /// What programs know that write a server into the files of clients.
-const INSTALL: Known = Known {
+const INSTALL: OptionSet = OptionSet {
     program: "the installer",
     flags: &[
         "g", "global", "y", "yes", "f", "force", "all", "local", "project",
@@ -163,8 +163,8 @@ pub(super) fn installer(
 
 /// A command that adds a server, while it is read.
 struct Adding {
-    known: &'static Known,
-    found: Found,
+    known: &'static OptionSet,
+    found: RemoteOptions,
     name: Option<String>,
     command: Option<String>,
     args: Vec<String>,
@@ -173,10 +173,10 @@ struct Adding {
 }
 
 impl Adding {
-    fn new(known: &'static Known) -> Self {
+    fn new(known: &'static OptionSet) -> Self {
         Self {
             known,
-            found: Found::default(),
+            found: RemoteOptions::default(),
             name: None,
             command: None,
             args: Vec::new(),

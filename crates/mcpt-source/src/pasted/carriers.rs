@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::{PastedError, in_text, is_address, options::Known, refused, start};
+use super::{PastedError, in_text, is_address, options::OptionSet, refused, start};
 use crate::{RemoteKind, Source, draft::Draft};
 
-const MCP_REMOTE: Known = Known {
+const MCP_REMOTE: OptionSet = OptionSet {
     program: "mcp-remote",
     flags: &["allow-http", "debug", "enable-proxy", "silent", "verbose"],
     values: &[
@@ -21,7 +21,7 @@ const MCP_REMOTE: Known = Known {
     ],
 };
 
-const SUPERGATEWAY: Known = Known {
+const SUPERGATEWAY: OptionSet = OptionSet {
     program: "supergateway",
     flags: &["cors", "stateful", "healthEndpoint", "help"],
     values: &[
@@ -43,7 +43,7 @@ const SUPERGATEWAY: Known = Known {
     ],
 };
 
-const MCP_PROXY: Known = Known {
+const MCP_PROXY: OptionSet = OptionSet {
     program: "mcp-proxy",
     flags: &[
         "pass-environment",
@@ -83,7 +83,7 @@ const MCP_PROXY: Known = Known {
     ],
 };
 
-const MCPO: Known = Known {
+const MCPO: OptionSet = OptionSet {
     program: "mcpo",
     flags: &["hot-reload", "strict-auth"],
     values: &[
@@ -108,7 +108,7 @@ const MCPO: Known = Known {
     ],
 };
 
-const INSPECTOR: Known = Known {
+const INSPECTOR: OptionSet = OptionSet {
     program: "the MCP inspector",
     flags: &["cli", "web"],
     values: &[
@@ -173,7 +173,7 @@ pub(super) fn address(
 }
 
 fn mcp_remote(mut words: VecDeque<String>, draft: &mut Draft) -> Result<Source, PastedError> {
-    let mut found = Found::default();
+    let mut found = RemoteOptions::default();
     loop {
         if let Some(given) = MCP_REMOTE.next(&mut words)? {
             match given.name {
@@ -200,7 +200,7 @@ fn supergateway(
     draft: &mut Draft,
     depth: usize,
 ) -> Result<Source, PastedError> {
-    let mut found = Found::default();
+    let mut found = RemoteOptions::default();
     let mut inner = None;
     while !words.is_empty() {
         let Some(given) = SUPERGATEWAY.next(&mut words)? else {
@@ -235,7 +235,7 @@ fn mcp_proxy(
     draft: &mut Draft,
     depth: usize,
 ) -> Result<Source, PastedError> {
-    let mut found = Found::default();
+    let mut found = RemoteOptions::default();
     let mut named = Vec::new();
     while let Some(given) = MCP_PROXY.next(&mut words)? {
         match given.name {
@@ -278,12 +278,12 @@ fn in_a_file(program: &'static str) -> PastedError {
 
 /// A carrier whose command follows its own options.
 fn behind(
-    known: &'static Known,
+    known: &'static OptionSet,
     mut words: VecDeque<String>,
     draft: &mut Draft,
     depth: usize,
 ) -> Result<Source, PastedError> {
-    let mut found = Found::default();
+    let mut found = RemoteOptions::default();
     while let Some(given) = known.next(&mut words)? {
         given.note_unknown(known, draft);
         match given.name {
@@ -344,13 +344,13 @@ fn kind(transport: &str) -> Option<RemoteKind> {
 
 /// What is known of a remote server.
 #[derive(Default)]
-pub(super) struct Found {
+pub(super) struct RemoteOptions {
     pub(super) url: Option<String>,
     pub(super) headers: Vec<String>,
     pub(super) kind: Option<RemoteKind>,
 }
 
-impl Found {
+impl RemoteOptions {
     pub(super) fn end(
         self,
         program: &'static str,

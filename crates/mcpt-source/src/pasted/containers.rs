@@ -6,12 +6,12 @@ use mcpt_core::Image;
 
 use super::{
     PastedError, carriers,
-    options::{Known, UNKNOWN},
+    options::{OptionSet, UNKNOWN},
     refuse_blank, refused,
 };
 use crate::{InvalidSource, SharedFolder, Source, SourceKind, Text, Transport, draft::Draft};
 
-const RUN: Known = Known {
+const RUN: OptionSet = OptionSet {
     program: "docker run",
     flags: &[
         "i",
@@ -139,7 +139,7 @@ const RUN: Known = Known {
 };
 
 /// Options before the word that says what an engine is to do.
-const ENGINE: Known = Known {
+const ENGINE: OptionSet = OptionSet {
     program: "docker",
     flags: &["D", "debug", "tls", "tlsverify", "remote", "r"],
     values: &[

@@ -2,10 +2,12 @@
 
 use std::collections::VecDeque;
 
-use super::{PastedError, adders, carriers, options::Known, refuse_blank, refused, start, words};
+use super::{
+    PastedError, adders, carriers, options::OptionSet, refuse_blank, refused, start, words,
+};
 use crate::{NpmPackage, Source, draft::Draft};
 
-const NPX: Known = Known {
+const NPX: OptionSet = OptionSet {
     program: "npx",
     flags: &[
         "y",
@@ -61,7 +63,7 @@ const NPX: Known = Known {
     ],
 };
 
-const BUNX: Known = Known {
+const BUNX: OptionSet = OptionSet {
     program: "bunx",
     flags: &[
         "bun",
@@ -79,19 +81,19 @@ const BUNX: Known = Known {
     values: &["p", "package"],
 };
 
-const PNPM: Known = Known {
+const PNPM: OptionSet = OptionSet {
     program: "pnpm dlx",
     flags: &["silent", "s", "c", "shell-mode", "quiet", "y", "yes"],
     values: &["package", "p", "allow-build", "registry", "reporter"],
 };
 
-const YARN: Known = Known {
+const YARN: OptionSet = OptionSet {
     program: "yarn dlx",
     flags: &["q", "quiet", "y", "yes"],
     values: &["p", "package"],
 };
 
-const DENO: Known = Known {
+const DENO: OptionSet = OptionSet {
     program: "deno run",
     flags: &[
         "A",
@@ -156,7 +158,7 @@ pub(super) fn source(
         "yarn" => &YARN,
         _ => &DENO,
     };
-    let mut asked = Asked::default();
+    let mut asked = PackageOptions::default();
     if matches!(program, "npm" | "pnpm" | "yarn" | "deno") {
         // These take options before the word that says what they do, too.
         asked.take(known, &mut words, draft)?;
@@ -203,16 +205,16 @@ pub(super) fn source(
 
 /// What options say of a package.
 #[derive(Default)]
-struct Asked {
+struct PackageOptions {
     packages: Vec<NpmPackage>,
     call: Option<String>,
 }
 
-impl Asked {
+impl PackageOptions {
     /// Takes the options before the first word that is none.
     fn take(
         &mut self,
-        known: &Known,
+        known: &OptionSet,
         words: &mut VecDeque<String>,
         draft: &mut Draft,
     ) -> Result<(), PastedError> {
@@ -235,8 +237,8 @@ impl Asked {
 }
 
 fn run(
-    known: &Known,
-    asked: Asked,
+    known: &OptionSet,
+    asked: PackageOptions,
     mut words: VecDeque<String>,
     draft: &mut Draft,
     depth: usize,

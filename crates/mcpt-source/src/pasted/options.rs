@@ -10,7 +10,7 @@ pub(super) const UNKNOWN: &str = "";
 
 /// What a program knows, without dashes; names of one letter are short options.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Known {
+pub(super) struct OptionSet {
     /// How the program is called in messages.
     pub(super) program: &'static str,
     /// Options without a value.
@@ -21,20 +21,23 @@ pub(super) struct Known {
 
 /// One option as it was given.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Given {
+pub(super) struct ParsedOption {
     /// Its name without dashes.
     pub(super) name: &'static str,
     /// Its value; empty for a flag.
     pub(super) value: String,
 }
 
-impl Known {
+impl OptionSet {
     /// The next option before the first word that is none; `None` at that word, or behind the sign that no more follow. One that
     /// the program is not known to have, but that has its value behind a `=`, is [`UNKNOWN`].
     ///
     /// # Errors
     /// [`PastedError`] for an option of which nobody knows whether a value follows, or one without its value.
-    pub(super) fn next(&self, words: &mut VecDeque<String>) -> Result<Option<Given>, PastedError> {
+    pub(super) fn next(
+        &self,
+        words: &mut VecDeque<String>,
+    ) -> Result<Option<ParsedOption>, PastedError> {
         let Some(word) = words.front() else {
             return Ok(None);
         };
@@ -62,15 +65,15 @@ impl Known {
                 program: self.program,
                 option: name,
             })?;
-            return Ok(Some(Given { name, value }));
+            return Ok(Some(ParsedOption { name, value }));
         }
         if let Some(name) = find(self.flags, name) {
             let value = value.unwrap_or_default();
-            return Ok(Some(Given { name, value }));
+            return Ok(Some(ParsedOption { name, value }));
         }
         if long.is_some() {
             return match value {
-                Some(_) => Ok(Some(Given {
+                Some(_) => Ok(Some(ParsedOption {
                     name: UNKNOWN,
                     value: name.chars().take(40).collect(),
                 })),
@@ -81,26 +84,26 @@ impl Known {
     }
 
     /// Several short options in one word (`-it`), or one with its value behind it (`-p8080:80`).
-    fn short(&self, word: &str, words: &mut VecDeque<String>) -> Option<Given> {
+    fn short(&self, word: &str, words: &mut VecDeque<String>) -> Option<ParsedOption> {
         let letters = word.strip_prefix('-')?;
         let first = letters.get(..1)?;
         let rest = letters.get(1..)?;
         if let Some(name) = find(self.values, first) {
             let value = rest.strip_prefix('=').unwrap_or(rest).to_owned();
-            return Some(Given { name, value });
+            return Some(ParsedOption { name, value });
         }
         let name = find(self.flags, first)?;
         words.push_front(format!("-{rest}"));
-        Some(Given {
+        Some(ParsedOption {
             name,
             value: String::new(),
         })
     }
 }
 
-impl Given {
+impl ParsedOption {
     /// Says that an option of which nothing is known is left out.
-    pub(super) fn note_unknown(&self, known: &Known, draft: &mut Draft) {
+    pub(super) fn note_unknown(&self, known: &OptionSet, draft: &mut Draft) {
         if self.name == UNKNOWN {
             draft.note(format!(
                 "{} is given the option {:?}, of which nothing is known here: it is left out",

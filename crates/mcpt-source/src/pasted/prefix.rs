@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use super::{
     PastedError, name_of,
-    options::Known,
+    options::OptionSet,
     refused, starters,
     words::{Shell, Words},
 };
@@ -13,7 +13,7 @@ use crate::draft::Draft;
 /// Options of shells, without dashes, that say nothing of what they run.
 const OF_SHELLS: [&str; 4] = ["login", "norc", "noprofile", "posix"];
 
-const SUDO: Known = Known {
+const SUDO: OptionSet = OptionSet {
     program: "sudo",
     flags: &[
         "E",

@@ -5,7 +5,7 @@ mod known;
 use std::{collections::VecDeque, path::Path};
 
 use self::known::{PIPX, PYTHON, UV_RUN, UV_RUN_OWN, UVX};
-use super::{PastedError, carriers, options::Known, refuse_blank, refused};
+use super::{PastedError, carriers, options::OptionSet, refuse_blank, refused};
 use crate::{PypiPackage, Source, draft::Draft};
 
 /// What a command of one of these programs starts.
@@ -111,13 +111,13 @@ fn take_module(words: &mut VecDeque<String>) -> Option<String> {
 
 /// What options say of a package.
 #[derive(Default)]
-struct Asked {
+struct PackageOptions {
     from: Option<String>,
     with: Vec<PypiPackage>,
     python: Option<String>,
 }
 
-impl Asked {
+impl PackageOptions {
     fn take(
         &mut self,
         program: &'static str,
@@ -183,12 +183,12 @@ fn uvx(words: VecDeque<String>, draft: &mut Draft, depth: usize) -> Result<Sourc
 /// What a program runs that makes a place for a package and runs it there.
 fn runner(
     name: &'static str,
-    options: &Known,
+    options: &OptionSet,
     mut words: VecDeque<String>,
     draft: &mut Draft,
     depth: usize,
 ) -> Result<Source, PastedError> {
-    let mut asked = Asked::default();
+    let mut asked = PackageOptions::default();
     while let Some(given) = options.next(&mut words)? {
         given.note_unknown(options, draft);
         asked.take(name, given.name, given.value, draft)?;
@@ -199,7 +199,7 @@ fn runner(
 /// A script of a package that is made for running: the first word is both, unless the package was said before.
 fn tool(
     program: &'static str,
-    asked: Asked,
+    asked: PackageOptions,
     mut words: VecDeque<String>,
     draft: &mut Draft,
     depth: usize,
@@ -306,7 +306,7 @@ fn uv(mut words: VecDeque<String>, draft: &mut Draft, depth: usize) -> Result<So
             });
         }
     }
-    let mut asked = Asked::default();
+    let mut asked = PackageOptions::default();
     let mut module = None;
     loop {
         // These are known to `uv run` alone.

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::{PastedError, is_runner, options::Known, refused};
+use super::{PastedError, is_runner, options::OptionSet, refused};
 use crate::draft::Draft;
 
 /// What a starter gives to what it starts.
@@ -18,7 +18,7 @@ enum Gives {
 
 /// One of them.
 struct Starter {
-    known: Known,
+    known: OptionSet,
     /// Its own words before the command, of which one must be there; none when it has no such words.
     verbs: &'static [&'static str],
     /// How many words of its own follow: a duration, the name of a profile.
@@ -34,7 +34,7 @@ const fn starter(
     values: &'static [&'static str],
 ) -> Starter {
     Starter {
-        known: Known {
+        known: OptionSet {
             program,
             flags,
             values,

@@ -5,7 +5,7 @@ use mcpt_core::chain;
 use serde_json::{Map, Value};
 
 use super::{
-    super::chart::{self, Found},
+    super::chart::{self, ServerChart},
     Attempt,
 };
 
@@ -13,7 +13,7 @@ impl Attempt<'_> {
     /// The profile's values, those of the entry's fields over them, and its `values` over all.
     pub(super) fn layered(
         &mut self,
-        found: &Found,
+        found: &ServerChart,
         own: Map<String, Value>,
     ) -> Option<Map<String, Value>> {
         let mut overrides = Overrides::default();

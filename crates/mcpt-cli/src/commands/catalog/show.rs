@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::{
     args::{Format, Global},
     ending::Ending,
-    mcp_registries::{Known, McpRegistries, unusable},
+    mcp_registries::{McpRegistries, RegistryRecord, unusable},
     output,
     table::{self, Table},
 };
@@ -30,7 +30,7 @@ pub(super) fn run(
 }
 
 /// The versions that the copy of its registry has; none when it is not in there.
-fn versions(registries: &McpRegistries, known: &Known) -> Result<Vec<Entry>, Failure> {
+fn versions(registries: &McpRegistries, known: &RegistryRecord) -> Result<Vec<Entry>, Failure> {
     let registry = registries
         .all()
         .iter()
@@ -46,8 +46,8 @@ fn versions(registries: &McpRegistries, known: &Known) -> Result<Vec<Entry>, Fai
     Ok(versions.unwrap_or_default())
 }
 
-fn document(known: &Known, versions: &[Entry]) -> Value {
-    let Known { registry, record } = known;
+fn document(known: &RegistryRecord, versions: &[Entry]) -> Value {
+    let RegistryRecord { registry, record } = known;
     json!({
         "name": record.name,
         "version": record.version,
@@ -61,8 +61,8 @@ fn document(known: &Known, versions: &[Entry]) -> Value {
     })
 }
 
-fn text(known: &Known, versions: &[Entry]) -> Result<String, Failure> {
-    let Known { registry, record } = known;
+fn text(known: &RegistryRecord, versions: &[Entry]) -> Result<String, Failure> {
+    let RegistryRecord { registry, record } = known;
     let status = (record.status != Status::Active).then(|| {
         let status = match record.status {
             Status::Deleted => "deleted",

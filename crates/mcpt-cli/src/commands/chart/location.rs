@@ -4,7 +4,7 @@ use std::path::Path;
 
 use clap::Args;
 use helm_chart::Chart;
-use helm_fetch::{Http, Wanted, pull};
+use helm_fetch::{ChartRequest, Http, pull};
 
 use super::{
     dependency, failed,
@@ -86,13 +86,13 @@ impl ChartFlags {
                 return Err(failed(format!("path {chart:?} not found")).into());
             }
         }
-        let wanted = Wanted {
+        let wanted = ChartRequest {
             chart: chart.to_owned(),
             version: version(self.version.as_deref(), self.devel),
             repository: self.repo.clone(),
             access: self.access.access(),
             plain_http: self.plain.plain_http,
-            ..Wanted::default()
+            ..ChartRequest::default()
         };
         let places = self.places.places();
         let fetched = pull(&wanted, &Http::default(), &places, &mut messages::line)

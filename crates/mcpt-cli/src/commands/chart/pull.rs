@@ -7,7 +7,7 @@ use std::{
 
 use clap::Args;
 use helm_chart::Chart;
-use helm_fetch::{Provenance, Wanted, pull, unpack};
+use helm_fetch::{ChartRequest, Provenance, pull, unpack};
 
 use super::{
     failed,
@@ -66,7 +66,7 @@ impl Pull {
     }
 
     fn fetch(&self, chart: &str) -> Result<(), Ending> {
-        let wanted = Wanted {
+        let wanted = ChartRequest {
             chart: chart.to_owned(),
             version: version(self.version.as_deref(), self.devel),
             repository: self.repo.clone(),

@@ -17,11 +17,11 @@ use crate::{
 #[derive(Debug, Args)]
 pub(crate) struct Search {
     #[command(subcommand)]
-    place: Place,
+    place: SearchIn,
 }
 
 #[derive(Debug, Subcommand)]
-enum Place {
+enum SearchIn {
     /// Find charts in the repositories that were added
     Repo(Box<repo::InRepositories>),
     /// Find charts at a hub, Artifact Hub or one that has its way of searching
@@ -32,8 +32,8 @@ impl Search {
     /// Finds them.
     pub(super) fn run(&self, global: &Global) -> Result<(), Ending> {
         match &self.place {
-            Place::Repo(repo) => repo.run(global),
-            Place::Hub(hub) => hub.run(global),
+            SearchIn::Repo(repo) => repo.run(global),
+            SearchIn::Hub(hub) => hub.run(global),
         }
     }
 }

@@ -2,9 +2,9 @@
 
 use std::io::{self, IsTerminal as _};
 
-use helm_install::action::{Action, ActionError, Cancellation, Conduct, Told};
+use helm_install::action::{Action, ActionError, Cancellation, Conduct, Listener};
 use http::HeaderValue;
-use kube_access::{Cluster, ConnectOptions, Error, Progress, Target, chain};
+use kube_access::{Cluster, ClusterTarget, ConnectOptions, Error, Progress, chain};
 use mcpt_core::{Failure, FailureKind, Progress as Display, ProgressEvent};
 use mcpt_kube::TOOL;
 
@@ -16,7 +16,7 @@ const USER_AGENT: &str = concat!("mcpt/", env!("CARGO_PKG_VERSION"));
 
 /// The cluster, with the namespace to work in: the context's or `default` when nobody says.
 pub(super) async fn connect(global: &Global) -> Result<Cluster, Ending> {
-    let target = Target::find(&options(global)).await;
+    let target = ClusterTarget::find(&options(global)).await;
     let target = target.map_err(|error| unreachable(&error))?;
     let of_context = target.namespace.clone();
     let namespace = global.namespace.as_ref().map(ToString::to_string);
@@ -91,7 +91,7 @@ impl<'a> Teller<'a> {
         name: &'w str,
         conduct: &'w Conduct,
     ) -> Action<'w> {
-        let told = Told {
+        let told = Listener {
             progress: self,
             logs: &messages::line,
         };

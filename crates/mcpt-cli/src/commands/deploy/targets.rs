@@ -29,7 +29,7 @@ use crate::{
 };
 
 /// What a name means.
-enum Target<'a> {
+enum NameMeaning<'a> {
     Template(&'a str),
     Package(Box<Recipe>),
     Entry(&'a RegistryEntry),
@@ -58,8 +58,8 @@ impl Deploy {
         let entries: Vec<&RegistryEntry> = targets
             .iter()
             .filter_map(|target| match target {
-                Target::Entry(entry) => Some(*entry),
-                Target::Template(_) | Target::Package(_) => None,
+                NameMeaning::Entry(entry) => Some(*entry),
+                NameMeaning::Template(_) | NameMeaning::Package(_) => None,
             })
             .collect();
         self.refuse_arguments(&targets)?;
@@ -73,11 +73,11 @@ impl Deploy {
         let mut faults = Vec::new();
         for target in &targets {
             let job = match target {
-                Target::Template(name) => {
+                NameMeaning::Template(name) => {
                     self.template_job(name, &catalog, &settings, global, config)
                 }
-                Target::Package(recipe) => self.package_job(recipe, &settings, global, config),
-                Target::Entry(entry) => {
+                NameMeaning::Package(recipe) => self.package_job(recipe, &settings, global, config),
+                NameMeaning::Entry(entry) => {
                     self.entry_job(entry, &catalog, &settings, &user, global, config)
                 }
             };
@@ -103,17 +103,17 @@ impl Deploy {
         global: &Global,
         config: &UserConfig,
         bundles: &Bundles<'_>,
-    ) -> Result<Vec<Target<'a>>, Failure> {
+    ) -> Result<Vec<NameMeaning<'a>>, Failure> {
         if self.all {
             // Each name means one, as it must when it is named.
             let named = registries
                 .entries()
                 .map(|entry| registries.get(entry.name.as_str()));
-            return named.map(|entry| entry.map(Target::Entry)).collect();
+            return named.map(|entry| entry.map(NameMeaning::Entry)).collect();
         }
         if self.names.is_empty() {
             let recipe = packages::pasted(global, &self.arguments)?;
-            return Ok(vec![Target::Package(Box::new(recipe))]);
+            return Ok(vec![NameMeaning::Package(Box::new(recipe))]);
         }
         let mut seen = BTreeSet::new();
         let mut targets = Vec::new();
@@ -125,7 +125,7 @@ impl Deploy {
                 ));
             }
             if let Some(recipe) = packages::named(name, &self.arguments, config, global, bundles)? {
-                targets.push(Target::Package(Box::new(recipe)));
+                targets.push(NameMeaning::Package(Box::new(recipe)));
                 continue;
             }
             let entry = if name.contains('/') && self.registry.is_empty() {
@@ -133,7 +133,7 @@ impl Deploy {
             } else {
                 registries.meant(name, catalog)?
             };
-            targets.push(entry.map_or(Target::Template(name), Target::Entry));
+            targets.push(entry.map_or(NameMeaning::Template(name), NameMeaning::Entry));
         }
         Ok(targets)
     }
@@ -166,13 +166,13 @@ impl Deploy {
     }
 
     /// `-f` and `--set` are values of the chart for a template, and values of expressions for an entry.
-    fn refuse_mixture(&self, targets: &[Target<'_>]) -> Result<(), Failure> {
+    fn refuse_mixture(&self, targets: &[NameMeaning<'_>]) -> Result<(), Failure> {
         let templates: Vec<String> = targets
             .iter()
             .filter_map(|target| match target {
-                Target::Template(name) => Some((*name).to_owned()),
-                Target::Package(recipe) => Some(recipe.source.shown()),
-                Target::Entry(_) => None,
+                NameMeaning::Template(name) => Some((*name).to_owned()),
+                NameMeaning::Package(recipe) => Some(recipe.source.shown()),
+                NameMeaning::Entry(_) => None,
             })
             .collect();
         if templates.is_empty() || (self.values.is_empty() && self.set.is_empty()) {
@@ -190,7 +190,7 @@ impl Deploy {
     }
 
     /// Arguments of a template are its settings, and those of an entry are in its file.
-    fn refuse_arguments(&self, targets: &[Target<'_>]) -> Result<(), Failure> {
+    fn refuse_arguments(&self, targets: &[NameMeaning<'_>]) -> Result<(), Failure> {
         let at_an_address: Vec<&str> = [
             ("--header", !self.headers.is_empty()),
             ("--ca-file", self.ca_file.is_some()),
@@ -198,7 +198,7 @@ impl Deploy {
         .into_iter()
         .filter_map(|(option, given)| given.then_some(option))
         .collect();
-        let packages = matches!(targets, [Target::Package(_)]);
+        let packages = matches!(targets, [NameMeaning::Package(_)]);
         if !at_an_address.is_empty() && !packages {
             return Err(Failure::new(
                 FailureKind::Usage,
@@ -206,7 +206,7 @@ impl Deploy {
             )
             .because("only a server at an address is asked by mcpt itself"));
         }
-        if self.arguments.is_empty() || matches!(targets, [Target::Package(_)]) {
+        if self.arguments.is_empty() || matches!(targets, [NameMeaning::Package(_)]) {
             return Ok(());
         }
         Err(Failure::new(
@@ -322,7 +322,7 @@ impl Deploy {
 }
 
 /// Refuses two jobs for the same server: they would run at the same time.
-fn refuse_same(jobs: &[(&Target<'_>, Job)]) -> Result<(), Failure> {
+fn refuse_same(jobs: &[(&NameMeaning<'_>, Job)]) -> Result<(), Failure> {
     for (index, (target, job)) in jobs.iter().enumerate() {
         let mut before = jobs.iter().take(index);
         let Some((first, _)) = before.find(|(_, other)| job.same(other)) else {
@@ -337,13 +337,15 @@ fn refuse_same(jobs: &[(&Target<'_>, Job)]) -> Result<(), Failure> {
             .into_iter()
             .fold(failure, |failure, target| {
                 failure.because(match target {
-                    Target::Template(template) => {
+                    NameMeaning::Template(template) => {
                         format!("it is the server of template {template}")
                     }
-                    Target::Package(recipe) => {
+                    NameMeaning::Package(recipe) => {
                         format!("it is the server of {}", recipe.source.shown())
                     }
-                    Target::Entry(entry) => format!("it is an entry of {}", entry.file().display()),
+                    NameMeaning::Entry(entry) => {
+                        format!("it is an entry of {}", entry.file().display())
+                    }
                 })
             }));
     }

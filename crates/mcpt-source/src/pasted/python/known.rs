@@ -1,8 +1,8 @@
 //! The options of runners of Python packages.
 
-use crate::pasted::options::Known;
+use crate::pasted::options::OptionSet;
 
-pub(super) const UVX: Known = Known {
+pub(super) const UVX: OptionSet = OptionSet {
     program: "uvx",
     flags: &[
         "q",
@@ -93,7 +93,7 @@ pub(super) const UVX: Known = Known {
     ],
 };
 
-pub(super) const UV_RUN: Known = Known {
+pub(super) const UV_RUN: OptionSet = OptionSet {
     program: "uv run",
     flags: &[
         "q",
@@ -131,7 +131,7 @@ pub(super) const UV_RUN: Known = Known {
 /// Options with a value that `uv run` has alone.
 pub(super) const UV_RUN_OWN: [&str; 6] = ["m", "module", "extra", "package", "group", "only-group"];
 
-pub(super) const PIPX: Known = Known {
+pub(super) const PIPX: OptionSet = OptionSet {
     program: "pipx run",
     flags: &[
         "no-cache",
@@ -154,7 +154,7 @@ pub(super) const PIPX: Known = Known {
     ],
 };
 
-pub(super) const PYTHON: Known = Known {
+pub(super) const PYTHON: OptionSet = OptionSet {
     program: "python",
     flags: &[
         "u", "B", "I", "E", "s", "S", "O", "OO", "q", "v", "b", "x", "P", "d", "i",

@@ -30,12 +30,12 @@ pub(super) struct AtHub {
 #[serde(default)]
 struct Answer {
     #[serde(deserialize_with = "empty_of_null")]
-    data: Vec<Option<Found>>,
+    data: Vec<Option<HubChart>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-struct Found {
+struct HubChart {
     #[serde(deserialize_with = "empty_of_null")]
     id: String,
     #[serde(deserialize_with = "empty_of_null")]
@@ -59,12 +59,12 @@ struct Attributes {
     #[serde(deserialize_with = "empty_of_null")]
     description: String,
     #[serde(deserialize_with = "empty_of_null")]
-    repo: Place,
+    repo: HubRepository,
 }
 
 #[derive(Debug, Default, Clone, Deserialize, Serialize)]
 #[serde(default)]
-struct Place {
+struct HubRepository {
     #[serde(deserialize_with = "empty_of_null")]
     url: String,
     #[serde(deserialize_with = "empty_of_null")]
@@ -100,7 +100,7 @@ struct Element {
     version: String,
     app_version: String,
     description: String,
-    repository: Place,
+    repository: HubRepository,
 }
 
 impl AtHub {
@@ -120,7 +120,7 @@ impl AtHub {
         let answer: Option<Answer> =
             serde_json::from_slice(&answer).map_err(|error| refused(&error))?;
         let answer = answer.unwrap_or_default();
-        let of_hub = |found: &Found| match found.artifact_hub.package_url.as_str() {
+        let of_hub = |found: &HubChart| match found.artifact_hub.package_url.as_str() {
             "" => format!("{endpoint}/charts/{}", found.id),
             url => url.to_owned(),
         };

@@ -1,4 +1,4 @@
-//! [`Place`]: where a request goes: by its path, and by the host that it calls.
+//! [`Destination`]: where a request goes: by its path, and by the host that it calls.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ const SET: &str = "set";
 
 /// Where a request goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Place {
+pub(crate) enum Destination {
     /// To several servers as one: those of a set, or all.
     Together(Option<Arc<ServerSet>>),
     /// To one server.
@@ -39,7 +39,7 @@ pub(crate) struct Named {
 /// Whom a request has called. It is found once for each request: sets may change while it is looked at.
 #[derive(Debug)]
 pub(crate) struct Called {
-    pub(crate) place: Place,
+    pub(crate) place: Destination,
     /// The host of the file of sets by which it was called, which is a name of the gateway's own.
     pub(crate) host: Option<NamedHost>,
 }
@@ -49,15 +49,15 @@ impl Called {
     pub(crate) fn by<B>(request: &Request<B>, sets: &KnownSets) -> Self {
         let path = request.uri().path();
         let (host, shown) = sets.called(request).unzip();
-        let at_host = shown.and_then(|shown| Place::at_host(shown, path));
+        let at_host = shown.and_then(|shown| Destination::at_host(shown, path));
         Self {
-            place: at_host.unwrap_or_else(|| Place::at(path, sets)),
+            place: at_host.unwrap_or_else(|| Destination::at(path, sets)),
             host,
         }
     }
 }
 
-impl Place {
+impl Destination {
     /// That of a path.
     fn at(path: &str, sets: &KnownSets) -> Self {
         let set = |namespace: Option<&str>, name| {
@@ -141,32 +141,40 @@ mod tests {
         let well_known = "/.well-known/oauth-protected-resource";
         let here = one(Some("other"), "one");
         for (host, path, place) in [
-            ("a.example", "/mcp", Place::Together(None)),
-            ("a.example", "/mcp/set/team", Place::Together(team.clone())),
+            ("a.example", "/mcp", Destination::Together(None)),
+            (
+                "a.example",
+                "/mcp/set/team",
+                Destination::Together(team.clone()),
+            ),
             (
                 "a.example",
                 "/mcp/set/none",
-                Place::Server(one(Some("set"), "none")),
+                Destination::Server(one(Some("set"), "none")),
             ),
-            ("a.example", "/mcp/x", Place::Server(one(None, "x"))),
-            ("a.example", "/", Place::Nothing),
-            ("team.example:80", "/", Place::Together(team.clone())),
-            ("Team.example", "/mcp", Place::Together(team)),
-            ("team.example", "/mcp/x", Place::Server(one(None, "x"))),
-            ("one.example", "/mcp/", Place::Server(here.clone())),
-            ("one.example", "/", Place::Server(here.clone())),
-            ("one.example", "/x", Place::Nothing),
+            ("a.example", "/mcp/x", Destination::Server(one(None, "x"))),
+            ("a.example", "/", Destination::Nothing),
+            ("team.example:80", "/", Destination::Together(team.clone())),
+            ("Team.example", "/mcp", Destination::Together(team)),
+            (
+                "team.example",
+                "/mcp/x",
+                Destination::Server(one(None, "x")),
+            ),
+            ("one.example", "/mcp/", Destination::Server(here.clone())),
+            ("one.example", "/", Destination::Server(here.clone())),
+            ("one.example", "/x", Destination::Nothing),
         ] {
             let request = Request::get(path).header("host", host).body(()).unwrap();
             assert_eq!(Called::by(&request, &sets).place, place, "{host}{path}");
         }
         for (host, path, place) in [
-            ("a.example", "/mcp", Place::MetadataTogether),
-            ("a.example", "", Place::Nothing),
-            ("a.example", "/mcp/set/team", Place::MetadataTogether),
-            ("team.example", "", Place::MetadataTogether),
-            ("one.example", "", Place::Metadata(here.clone())),
-            ("one.example", "/mcp", Place::Metadata(here)),
+            ("a.example", "/mcp", Destination::MetadataTogether),
+            ("a.example", "", Destination::Nothing),
+            ("a.example", "/mcp/set/team", Destination::MetadataTogether),
+            ("team.example", "", Destination::MetadataTogether),
+            ("one.example", "", Destination::Metadata(here.clone())),
+            ("one.example", "/mcp", Destination::Metadata(here)),
         ] {
             let path = format!("{well_known}{path}");
             let request = Request::get(&path).header("host", host).body(()).unwrap();

@@ -1,4 +1,4 @@
-//! [`Place`]: one of the requests that a server may have in progress at once, and what it is in use for.
+//! [`Permit`]: one of the requests that a server may have in progress at once, and what it is in use for.
 
 use std::{
     num::NonZeroU32,
@@ -38,7 +38,7 @@ pub(crate) struct Demand {
 
 /// A place that is taken until it is dropped.
 #[derive(Debug)]
-pub struct Place {
+pub struct Permit {
     busy: Busy,
     asker: Asker,
     /// Whether it is one of so many.
@@ -47,14 +47,14 @@ pub struct Place {
 
 impl Busy {
     /// Takes a place if one of so many is free.
-    pub(crate) fn take(&self, most: NonZeroU32, asker: Asker) -> Option<Place> {
+    pub(crate) fn take(&self, most: NonZeroU32, asker: Asker) -> Option<Permit> {
         let before = self.0.all.fetch_add(1, Relaxed);
         if asker == Asker::Client {
             self.0.of_clients.fetch_add(1, Relaxed);
             self.0.begun.fetch_add(1, Relaxed);
         }
         // Given back when it is one too many.
-        let place = Place {
+        let place = Permit {
             busy: self.clone(),
             asker,
             counts: true,
@@ -63,12 +63,12 @@ impl Busy {
     }
 
     /// A place that is none of so many.
-    pub(crate) fn keep(&self, asker: Asker) -> Place {
+    pub(crate) fn keep(&self, asker: Asker) -> Permit {
         if asker == Asker::Client {
             self.0.of_clients.fetch_add(1, Relaxed);
             self.0.begun.fetch_add(1, Relaxed);
         }
-        Place {
+        Permit {
             busy: self.clone(),
             asker,
             counts: false,
@@ -83,7 +83,7 @@ impl Busy {
     }
 }
 
-impl Drop for Place {
+impl Drop for Permit {
     fn drop(&mut self) {
         let counters = &self.busy.0;
         if self.counts {
