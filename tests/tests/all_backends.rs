@@ -123,7 +123,7 @@ fn a_silent_engine_keeps_nobody_waiting_for_ever() {
         .says(&[
             "cannot move other to process",
             "cannot look for other in docker",
-            "it has not answered within 1 s",
+            "it has not answered within 3 s",
         ]);
     let _ = mcpt
         .run(&["move", "demo", "--to", "process"])
