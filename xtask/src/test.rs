@@ -227,14 +227,20 @@ fn suites(features: &[&str]) -> Vec<String> {
         .map(|name| format!("mcpt-tests/{name}"))
         .collect();
     let features = features.join(",");
-    ["test", "--workspace", "--features", &features]
-        .map(str::to_owned)
-        .to_vec()
+    [
+        "test",
+        "--workspace",
+        "--no-fail-fast",
+        "--features",
+        &features,
+    ]
+    .map(str::to_owned)
+    .to_vec()
 }
 
 /// Everything that needs no cluster.
 fn workspace(can: &dyn Fn(Need) -> bool) -> anyhow::Result<Command> {
-    let mut command = cargo(&["test", "--workspace"]);
+    let mut command = cargo(&["test", "--workspace", "--no-fail-fast"]);
     let mut features = Vec::new();
     if can(Need::Helm) {
         features.push("mcpt-tests/helm");
