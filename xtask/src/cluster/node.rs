@@ -144,7 +144,8 @@ resolvConf: {NODE_FOLDER}/resolv.conf
 imageGCHighThresholdPercent: 100
 # An image that one test pulls with a login has the digest of one that was loaded: it stays everybody's.
 imagePullCredentialsVerificationPolicy: NeverVerify
-evictionHard: {{nodefs.available: "1%", imagefs.available: "1%", memory.available: "50Mi"}}
+# Nor when the disk is nearly full, of which a hundredth can be gigabytes.
+evictionHard: {{nodefs.available: 50Mi, imagefs.available: 50Mi, memory.available: 50Mi}}
 "#,
         pki = pki.display(),
         cgroup = layout.cgroup(node),
