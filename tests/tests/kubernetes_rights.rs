@@ -216,3 +216,32 @@ fn deploys_take_no_more_than_is_printed() {
         drop(admin.run(&["delete", "demo"]));
     });
 }
+
+/// A server whose record is gone is found and removed; by an administrator it would not be while other namespaces have a server
+/// of that name, which are seen then.
+#[test]
+fn cleaning_up_takes_no_more_than_is_printed() {
+    let namespace = TestNamespace::new("cleanrights");
+    let account = Account::new(&namespace, "cleaner");
+    let role = account.printed(&["gc"]);
+    account.may(&role);
+    let before = namespace.objects();
+    let _ = admin(&namespace)
+        .run(&["deploy", "demo", "--replicas", "0"])
+        .ok();
+    let records = ["secret", "--selector=owner=helm,name=demo"];
+    kubectl(&[&["delete", "-n", namespace.name()], &records[..]].concat());
+
+    let gc: &[&[&str]] = &[&["gc"]];
+    let list: Verb = ["batch", "jobs", "list"].map(str::to_owned).into();
+    account.may(&without(&role, &list));
+    let said = account.fails(gc).expect("a failure");
+    assert!(said.contains("no right to list jobs.batch"), "{said}");
+    account.may(&role);
+    assert_eq!(account.fails(gc), None, "{role}");
+    eventually(PATIENCE, || {
+        let left = namespace.objects();
+        let gone = left.is_subset(&before);
+        gone.then_some(()).ok_or_else(|| format!("{left:?}"))
+    });
+}

@@ -22,6 +22,8 @@ pub enum Use {
     Top,
     /// Make, change and delete servers: deploy, scale, restart, rollback, delete.
     Deploy,
+    /// Remove what commands that died left behind: gc.
+    Gc,
     /// Run a gateway for servers of the cluster from anywhere.
     Gateway,
     /// Install, change and remove releases of charts, of which the kinds of objects are given.
@@ -100,6 +102,18 @@ const DEPLOY: &[Right] = &[
     right("", "services", &["list"]),
     right("autoscaling", "horizontalpodautoscalers", &["list"]),
 ];
+
+/// Where Helm may keep records too, what serves, and what tests of charts leave.
+const GC: &[Right] = &[
+    right("", "configmaps", &["list"]),
+    right("", "pods", &["list", "delete"]),
+    right("apps", "deployments", &["list"]),
+    right("apps", "statefulsets", &["list"]),
+    right("batch", "jobs", &["list", "delete"]),
+];
+
+/// Each of these is found by its labels and removed by its name, which is waited for.
+const REMOVED: &[&str] = &["get", "list", "watch", "delete"];
 
 /// Each of these is read, made, applied and removed by its name; what is to be removed is found by its labels, and waited for
 /// where it is not gone at once.
@@ -242,26 +256,31 @@ pub fn roles(wanted: &RequestedRights) -> Vec<Value> {
 }
 
 fn add_use(rights: &mut Rights, everywhere: &mut Rights, one: Use, kinds: &BTreeSet<ObjectKind>) {
-    let own: &[(&str, &str)] = if one == Use::Deploy { OF_SERVER } else { &[] };
+    let (own, verbs): (&[(&str, &str)], _) = match one {
+        Use::Deploy => (OF_SERVER, OBJECT),
+        Use::Gc => (OF_SERVER, REMOVED),
+        _ => (&[], OBJECT),
+    };
     let lists: &[&[Right]] = match one {
         Use::View => &[VIEW],
         Use::Call => &[CALL],
         Use::Exec => &[EXEC],
         Use::Top => &[TOP],
         Use::Deploy => &[RECORDS, ROLLOUT, CALL, DEPLOY],
+        Use::Gc => &[RECORDS, GC],
         Use::Gateway => &[GATEWAY],
         Use::Chart => &[RECORDS, ROLLOUT],
     };
     for right in lists.iter().copied().flatten() {
         add(rights, right.group, right.resource, right.verbs);
     }
-    let writes = matches!(one, Use::Deploy | Use::Chart);
-    if !writes {
+    let changes = matches!(one, Use::Deploy | Use::Gc | Use::Chart);
+    if !changes {
         return;
     }
     if kinds.is_empty() {
         for (group, resource) in own {
-            add(rights, group, resource, OBJECT);
+            add(rights, group, resource, verbs);
         }
     }
     for kind in kinds {
@@ -270,7 +289,7 @@ fn add_use(rights: &mut Rights, everywhere: &mut Rights, one: Use, kinds: &BTree
         } else {
             &mut *rights
         };
-        add(rights, kind.group(), &resource_of(kind), OBJECT);
+        add(rights, kind.group(), &resource_of(kind), verbs);
     }
 }
 

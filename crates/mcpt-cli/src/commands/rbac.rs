@@ -58,6 +58,8 @@ enum UseWord {
     Top,
     /// deploy, scale, restart, rollback, delete
     Deploy,
+    /// gc; with -f also for what is left of servers with extras
+    Gc,
     /// gateway run, for the servers of the cluster
     Gateway,
     /// chart install, upgrade, rollback, uninstall; with -f for the kinds of the chart
@@ -72,6 +74,7 @@ impl UseWord {
             Self::Exec => Use::Exec,
             Self::Top => Use::Top,
             Self::Deploy => Use::Deploy,
+            Self::Gc => Use::Gc,
             Self::Gateway => Use::Gateway,
             Self::Chart => Use::Chart,
         }
