@@ -28,7 +28,7 @@ use crate::{
     failure::{OrFail as _, failure},
     gc, history, logs,
     options::DeployOptions,
-    progress::ProgressAdapter,
+    progress::AsProgress,
     recall,
     release_kind::ReleaseKind,
     restart, rollback, scale,
@@ -190,7 +190,7 @@ impl Backend for Kubernetes {
         for options in options {
             create_namespace |= DeployOptions::of(options, what)?.create_namespace;
         }
-        let told = ProgressAdapter(progress);
+        let told = AsProgress(progress);
         let entered = namespace::enter(&self.cluster, TOOL, create_namespace, &told).await;
         entered.map(drop).or_fail(&self.cluster, what)
     }
@@ -202,7 +202,7 @@ impl Backend for Kubernetes {
     ) -> Result<(), Failure> {
         let name = &self.cluster.namespace;
         let what = format!("namespace {name} was not removed");
-        let left = namespace::leave(&self.cluster, TOOL, timeout, &ProgressAdapter(progress)).await;
+        let left = namespace::leave(&self.cluster, TOOL, timeout, &AsProgress(progress)).await;
         left.map(drop).or_fail(&self.cluster, &what)
     }
 

@@ -22,7 +22,7 @@ use crate::{
     backend,
     cluster::{Cluster, TOOL},
     failure::OrFail as _,
-    progress::ProgressAdapter,
+    progress::AsProgress,
     release_kind::ReleaseKind,
     server::SERVER_LABEL,
 };
@@ -67,7 +67,7 @@ pub(crate) async fn delete(
         end.namespace().await?;
     } else {
         // A deploy that made it and died does not take what comes into it from now on.
-        namespace::settle(cluster, TOOL, None, &ProgressAdapter(progress)).await;
+        namespace::settle(cluster, TOOL, None, &AsProgress(progress)).await;
     }
     Ok(deleted)
 }
@@ -94,8 +94,7 @@ impl End<'_> {
     pub(crate) async fn release(&self) -> Result<Deleted, Failure> {
         let what = &self.what;
         let records = self.records();
-        let settled =
-            takeover::settled(self.cluster, &records, &ProgressAdapter(self.progress)).await;
+        let settled = takeover::settled(self.cluster, &records, &AsProgress(self.progress)).await;
         let history = settled.or_fail(self.cluster, what)?;
         if history.is_empty() {
             let left = self.claims().await?;
@@ -255,7 +254,7 @@ impl End<'_> {
             "waiting until they are gone".to_owned(),
         ));
         let limit = Limit { timeout, deadline };
-        let gone = removal::gone(&applier, &going, limit, &ProgressAdapter(progress)).await;
+        let gone = removal::gone(&applier, &going, limit, &AsProgress(progress)).await;
         let gone = gone.or_fail(self.cluster, what);
         gone.map_err(|failure| match failure.kind {
             FailureKind::TimedOut => failure.hint("run the same command again to go on waiting"),

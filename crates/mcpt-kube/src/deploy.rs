@@ -22,7 +22,7 @@ use crate::{
     failure::{OrFail as _, not_installed},
     operation::{Conduct, Operation, Reached},
     options::DeployOptions,
-    progress::ProgressAdapter,
+    progress::AsProgress,
     redaction,
     release_kind::ReleaseKind,
     server::{SERVER_LABEL, TEMPLATE_LABEL},
@@ -248,7 +248,7 @@ impl<'a> Deploy<'a> {
             cluster, progress, ..
         } = self.operation;
         let create = self.options.create_namespace;
-        let entered = namespace::enter(cluster, TOOL, create, &ProgressAdapter(progress)).await;
+        let entered = namespace::enter(cluster, TOOL, create, &AsProgress(progress)).await;
         let entered = self.operation.told(entered)?;
         if let Entered::Unknown(denied) = &entered {
             self.operation.denied = Some(denied.clone());
@@ -257,7 +257,7 @@ impl<'a> Deploy<'a> {
         let result = self.perform(prepared, &mut reached).await;
         match result {
             Err(mut failure) if self.may_remove_namespace(reached) => {
-                let told = ProgressAdapter(progress);
+                let told = AsProgress(progress);
                 let left: OptionFuture<_> = matches!(entered, Entered::Counted(_))
                     .then(|| namespace::leave(cluster, TOOL, self.options.timeout, &told))
                     .into();
@@ -276,11 +276,10 @@ impl<'a> Deploy<'a> {
             other => {
                 match &entered {
                     Entered::Counted(seen) => {
-                        namespace::settle(cluster, TOOL, Some(seen), &ProgressAdapter(progress))
-                            .await;
+                        namespace::settle(cluster, TOOL, Some(seen), &AsProgress(progress)).await;
                     }
                     Entered::Marked if other.is_ok() => {
-                        namespace::settle(cluster, TOOL, None, &ProgressAdapter(progress)).await;
+                        namespace::settle(cluster, TOOL, None, &AsProgress(progress)).await;
                     }
                     _ => {}
                 }

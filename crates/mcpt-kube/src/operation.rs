@@ -18,7 +18,7 @@ use crate::{
     change::Change,
     cluster::{Cluster, TOOL},
     failure::{OrFail as _, not_installed},
-    progress::ProgressAdapter,
+    progress::AsProgress,
     release_kind::ReleaseKind,
     server::{self, ReleaseFacts},
 };
@@ -109,7 +109,7 @@ impl<'a> Operation<'a> {
     /// # Errors
     /// When another command does.
     pub(crate) async fn settled(&self) -> Result<Vec<Record>, Failure> {
-        let told = ProgressAdapter(self.progress);
+        let told = AsProgress(self.progress);
         let settled = takeover::settled(self.cluster, &self.records, &told);
         Box::pin(self.in_time(settled)).await
     }

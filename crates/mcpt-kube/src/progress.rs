@@ -3,9 +3,9 @@
 use mcpt_core::{Progress, ProgressEvent};
 
 /// Takes what the crates below tell.
-pub(crate) struct ProgressAdapter<'a>(pub(crate) &'a dyn Progress);
+pub(crate) struct AsProgress<'a>(pub(crate) &'a dyn Progress);
 
-impl kube_access::Progress for ProgressAdapter<'_> {
+impl kube_access::Progress for AsProgress<'_> {
     fn step(&self, text: String) {
         self.0.event(ProgressEvent::Step(text));
     }

@@ -21,7 +21,7 @@ use crate::{
     cluster::Cluster,
     exchange::{self, Question},
     operation::{Conduct, Operation},
-    progress::ProgressAdapter,
+    progress::AsProgress,
     release_kind::ReleaseKind,
     secrecy,
     server::PATH_ANNOTATION,
@@ -116,7 +116,7 @@ async fn wait(
         since: ordered(patched),
         reads_probe,
     };
-    let told = ProgressAdapter(progress);
+    let told = AsProgress(progress);
     let observed = match until_rolled_out(cluster, &wanted, deadline, &told).await {
         Ok(observed) => observed,
         Err(error) => {

@@ -118,7 +118,7 @@ fn kubelet_yaml(layout: &Layout, node: Node) -> String {
     let pki = layout.pki();
     let name = node.name();
     format!(
-        r#"apiVersion: kubelet.config.k8s.io/v1beta1
+        r"apiVersion: kubelet.config.k8s.io/v1beta1
 kind: KubeletConfiguration
 authentication:
   anonymous: {{enabled: false}}
@@ -146,7 +146,7 @@ imageGCHighThresholdPercent: 100
 imagePullCredentialsVerificationPolicy: NeverVerify
 # Nor when the disk is nearly full, of which a hundredth can be gigabytes.
 evictionHard: {{nodefs.available: 50Mi, imagefs.available: 50Mi, memory.available: 50Mi}}
-"#,
+",
         pki = pki.display(),
         cgroup = layout.cgroup(node),
     )

@@ -14,7 +14,7 @@ use super::Gc;
 use crate::{
     cluster::TOOL,
     failure::{OrFail as _, not_installed},
-    progress::ProgressAdapter,
+    progress::AsProgress,
     server::SERVER_LABEL,
 };
 
@@ -32,13 +32,7 @@ impl Gc<'_> {
         } else {
             let timeout = self.deadline.saturating_duration_since(Instant::now());
             let what = &self.what;
-            match namespace::remove(
-                self.cluster,
-                &seen,
-                timeout,
-                &ProgressAdapter(self.progress),
-            )
-            .await
+            match namespace::remove(self.cluster, &seen, timeout, &AsProgress(self.progress)).await
             {
                 Ok(Removed::Yes) => Ok(()),
                 Ok(Removed::InUse(others)) => Err(Failure {

@@ -14,7 +14,7 @@ use crate::{
     cluster::{Cluster, TOOL},
     delete::End,
     failure::OrFail as _,
-    progress::ProgressAdapter,
+    progress::AsProgress,
     release_kind::ReleaseKind,
     server::ReleaseFacts,
 };
@@ -126,8 +126,7 @@ impl Gc<'_> {
         }) else {
             return Ok(None);
         };
-        let dead =
-            takeover::is_dead(self.cluster, TOOL, last, &ProgressAdapter(self.progress)).await;
+        let dead = takeover::is_dead(self.cluster, TOOL, last, &AsProgress(self.progress)).await;
         let dead = dead.or_fail(self.cluster, &self.what)?;
         Ok(dead.then_some(history))
     }

@@ -20,7 +20,7 @@ use crate::{
     change::Change,
     exchange::{self, Question},
     failure::OrFail as _,
-    progress::ProgressAdapter,
+    progress::AsProgress,
     release_kind::ReleaseKind,
     server::{DEFAULT_PATH, PATH_ANNOTATION},
     trouble::{not_rolled_out, reads_probe},
@@ -141,7 +141,7 @@ impl Operation<'_> {
                 timeout: self.conduct.timeout,
                 deadline: self.deadline,
             },
-            &ProgressAdapter(self.progress),
+            &AsProgress(self.progress),
         )
         .await
         .or_fail(self.cluster, &self.what)?;
@@ -264,7 +264,7 @@ impl Operation<'_> {
             reads_probe,
         };
         let timeout = self.conduct.timeout;
-        let progress = ProgressAdapter(self.progress);
+        let progress = AsProgress(self.progress);
         match until_rolled_out(self.cluster, &wanted, self.deadline, &progress).await {
             Ok(observed) => Ok(observed),
             Err(error) => {

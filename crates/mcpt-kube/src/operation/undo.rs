@@ -11,7 +11,7 @@ use helm_release::Status;
 use mcpt_core::{Failure, Revision};
 
 use super::{Conduct, Operation, Reached};
-use crate::{change::Change, progress::ProgressAdapter};
+use crate::{change::Change, progress::AsProgress};
 
 impl Operation<'_> {
     /// Ends a failed operation; returns the failure to report, with what undoing it did.
@@ -118,7 +118,7 @@ impl Operation<'_> {
             &self.applier,
             &asked.going,
             limit,
-            &ProgressAdapter(self.progress),
+            &AsProgress(self.progress),
         )
         .await;
         self.told(gone)
