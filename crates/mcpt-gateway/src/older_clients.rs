@@ -128,7 +128,7 @@ impl OlderClients {
                 };
                 match body {
                     Ok(body) if id.replica == self.replica => self.take(id, parts, body).await,
-                    Ok(body) => self.pass_on(id, &parts.uri, &sent, &body).await,
+                    Ok(body) => self.pass_on(id, &parts.uri, &sent, body).await,
                     Err(refusal) => refusal.response(None),
                 }
             }

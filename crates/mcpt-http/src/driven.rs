@@ -85,7 +85,9 @@ where
         let Self {
             sender, connection, ..
         } = self;
-        let mut sending = std::pin::pin!(sender.try_send_request(request));
+        // Out of turns it would ask for another one by what is quiet here, and nobody would come back.
+        let sending = tokio::task::unconstrained(sender.try_send_request(request));
+        let mut sending = std::pin::pin!(sending);
         std::future::poll_fn(|context| {
             // Nobody but the connection, which is driven here, has anything to say to it.
             let quiet = &mut Context::from_waker(Waker::noop());

@@ -96,10 +96,10 @@ impl Exchange {
         replica: u64,
         server: &Server<Upstream>,
         parts: &Parts,
-        message: &Bytes,
+        message: Bytes,
     ) -> Result<Answer, Refusal> {
         let unsealable = |error: &dyn Error| Refusal::Unsealable(error.to_string());
-        let message = str::from_utf8(message).map_err(|_| Refusal::NoMessage)?;
+        let text = str::from_utf8(&message).map_err(|_| Refusal::NoMessage)?;
         let key = server.key();
         let request = SessionRequest {
             namespace: key.namespace.to_string(),
@@ -112,11 +112,15 @@ impl Exchange {
                 .map(|(name, value)| (name.to_string(), value.as_bytes().to_vec()))
                 .collect(),
             caller: told_as(&parts.extensions, key),
-            message: message.to_owned(),
+            message: text.to_owned(),
         };
+        // The call may take long; the message is in what goes there.
+        drop(message);
         let text = serde_json::to_vec(&request).map_err(|error| unsealable(&error))?;
+        drop(request);
         let sealed = self.keys.seal_carried(Carried::OlderRequest, &text);
         let sealed = sealed.map_err(|error| unsealable(&error))?;
+        drop(text);
         let stream = parts.method == Method::GET;
         let limit = self.answer_within(server).filter(|_| !stream);
         let to_pass = ToPass {

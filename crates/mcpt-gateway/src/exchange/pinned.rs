@@ -111,7 +111,7 @@ impl Exchange {
                     Err(refusal) => Err(refusal),
                 };
                 return match body {
-                    Ok(body) => self.passed_on(replica, server, &parts, &body, noted).await,
+                    Ok(body) => self.passed_on(replica, server, &parts, body, noted).await,
                     Err(refusal) => Answer::refusal(&refusal, None),
                 };
             }
@@ -162,7 +162,8 @@ impl Exchange {
                 return answer.await.holding(place);
             }
             Some(Opened::Elsewhere(replica)) => {
-                let passed = self.passed_on(replica, server, &parts, &message, noted);
+                drop(read);
+                let passed = self.passed_on(replica, server, &parts, message, noted);
                 return passed.await.holding(place);
             }
             None => return refused(Refusal::UnknownSession),
@@ -183,12 +184,13 @@ impl Exchange {
         replica: u64,
         server: &Server<Upstream>,
         parts: &Parts,
-        message: &Bytes,
+        message: Bytes,
         noted: &Noted,
     ) -> Answer {
-        noted.note_body(message);
+        noted.note_body(&message);
+        let id = request_id(&message);
         let asked = self.ask_elsewhere(replica, server, parts, message).await;
-        asked.unwrap_or_else(|refusal| Answer::refusal(&refusal, request_id(message).as_deref()))
+        asked.unwrap_or_else(|refusal| Answer::refusal(&refusal, id.as_deref()))
     }
 
     /// The server once it can be asked, where a session needs none of its instances in particular. That of another session is

@@ -53,7 +53,7 @@ impl OlderClients {
         id: OlderId,
         uri: &Uri,
         headers: &HeaderMap,
-        body: &Bytes,
+        body: Bytes,
     ) -> Response<GatewayBody> {
         let passed = self.answer_elsewhere(id, uri, headers, body).await;
         passed.unwrap_or_else(|refusal| refusal.response(None))
@@ -64,10 +64,10 @@ impl OlderClients {
         id: OlderId,
         uri: &Uri,
         headers: &HeaderMap,
-        body: &Bytes,
+        body: Bytes,
     ) -> Result<Response<GatewayBody>, Refusal> {
         let unsealable = |error: &dyn std::error::Error| Refusal::Unsealable(error.to_string());
-        let body = str::from_utf8(body).map_err(|_| Refusal::NoMessage)?;
+        let message = str::from_utf8(&body).map_err(|_| Refusal::NoMessage)?;
         let passed = Passed {
             uri: uri
                 .path_and_query()
@@ -77,9 +77,12 @@ impl OlderClients {
                 .iter()
                 .map(|(name, value)| (name.to_string(), value.as_bytes().to_vec()))
                 .collect(),
-            body: body.to_owned(),
+            body: message.to_owned(),
         };
+        // It may wait there for long, and is in what goes there.
+        drop(body);
         let text = serde_json::to_vec(&passed).map_err(|error| unsealable(&error))?;
+        drop(passed);
         let sealed = self.keys.seal_carried(Carried::OlderMessage, &text);
         let sealed = sealed.map_err(|error| unsealable(&error))?;
         let to_pass = ToPass {
