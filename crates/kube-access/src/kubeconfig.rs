@@ -147,7 +147,16 @@ pub(crate) fn find(
         ),
         (None, None) => Files::Default(surroundings.home.as_ref().map(|h| h.join(".kube/config"))),
     };
-    match files.read()? {
+    let kubeconfig = match files.read() {
+        // What the environment names is not needed once a server is named, as with helm.
+        Err(KubeconfigError::NamedAbsent { .. })
+            if options.kubeconfig.is_none() && options.overrides.server.is_some() =>
+        {
+            None
+        }
+        kubeconfig => kubeconfig?,
+    };
+    match kubeconfig {
         Some(kubeconfig) => from_kubeconfig(&kubeconfig, options, &surroundings.proxies),
         None if options.overrides.server.is_some() => {
             from_kubeconfig(&Kubeconfig::default(), options, &surroundings.proxies)
@@ -358,10 +367,12 @@ users:
             groups: vec!["some".to_owned(), "more".to_owned()],
             ..Overrides::default()
         };
-        for kubeconfig in [None, Some(file.as_path())] {
+        let lost = surroundings(folder.path(), Some("/nowhere"));
+        let explicit = Some(file.as_path());
+        for (kubeconfig, around) in [(None, &nowhere), (None, &lost), (explicit, &nowhere)] {
             let mut options = options(kubeconfig, None);
             options.overrides = overrides.clone();
-            let config = find(&options, &nowhere).unwrap().access.config;
+            let config = find(&options, around).unwrap().access.config;
             assert_eq!(config.cluster_url, "https://other:7");
             assert!(config.accept_invalid_certs);
             assert_eq!(config.tls_server_name.as_deref(), Some("name"));
