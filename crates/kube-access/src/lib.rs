@@ -5,7 +5,7 @@
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), kube_access::Error> {
-//! use kube_access::{ConnectOptions, ClusterTarget};
+//! use kube_access::{ClusterTarget, ConnectOptions};
 //!
 //! let target = ClusterTarget::find(&ConnectOptions::default()).await?;
 //! let namespace = target.namespace.clone().unwrap_or_else(|| "default".to_owned());
