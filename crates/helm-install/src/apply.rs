@@ -72,6 +72,11 @@ impl Applier {
         }
     }
 
+    /// The kinds that the cluster serves.
+    pub(crate) fn kinds(&self) -> &Kinds {
+        &self.kinds
+    }
+
     /// Owns the number of a workload's pods that it says, as Helm does. Else it is nobody's once it was said, so that whoever
     /// scales the workload meets no conflict later.
     #[must_use]

@@ -156,7 +156,9 @@ pub(crate) fn variables(text: &str) -> Vec<String> {
     let is_part = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
     let mut names: Vec<String> = Vec::new();
     for word in text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_') {
+        // Node's errors have such names too.
         let is_name = word.starts_with(|c: char| c.is_ascii_uppercase())
+            && !word.starts_with("ERR_")
             && word.contains('_')
             && word.chars().all(is_part);
         if is_name && !names.iter().any(|name| name == word) {
@@ -168,17 +170,17 @@ pub(crate) fn variables(text: &str) -> Vec<String> {
 
 /// The variables that a server says it can be given by its environment, wherever it says so.
 pub(crate) fn asked_for(log: &str) -> Vec<String> {
-    const SAID_SO: [&str; 5] = [
-        "environment variable",
-        "env var",
-        "export ",
-        "please set ",
-        "set the ",
-    ];
+    const SAID_SO: [&str; 4] = ["environment variable", "env var", "please set ", "set the "];
+    // A shell's `export NAME=…`, not the `export const NAME` of a line of code.
+    let exports = |line: &str| {
+        let (_, behind) = line.split_once("export ")?;
+        let (name, _) = behind.split_once('=')?;
+        (!name.contains(char::is_whitespace)).then_some(())
+    };
     let mut names: Vec<String> = Vec::new();
     for line in said(log) {
         let lower = line.to_lowercase();
-        if SAID_SO.iter().any(|words| lower.contains(words)) {
+        if SAID_SO.iter().any(|words| lower.contains(words)) || exports(line).is_some() {
             names.extend(variables(line));
         }
     }
@@ -190,14 +192,27 @@ pub(crate) fn asked_for(log: &str) -> Vec<String> {
 
 /// Whether a Python program misses what version 2 of the MCP library does not have any more.
 pub(crate) fn wants_older_sdk(log: &str) -> bool {
-    let gone = [
-        "No module named 'mcp.",
-        "from 'mcp",
-        "AttributeError: 'Server' object has no attribute '",
+    let gone = ["No module named 'mcp.", "from 'mcp"];
+    // What its class of this name had and has not any more.
+    let decorators = [
+        "list_tools",
+        "call_tool",
+        "list_resources",
+        "list_resource_templates",
+        "read_resource",
+        "subscribe_resource",
+        "list_prompts",
+        "get_prompt",
+        "completion",
+        "set_logging_level",
+        "request_context",
     ];
-    said(log)
-        .iter()
-        .any(|line| gone.iter().any(|text| line.contains(text)))
+    said(log).iter().any(|line| {
+        let attribute = line.split_once("AttributeError: 'Server' object has no attribute '");
+        let attribute = attribute.and_then(|(_, rest)| rest.split('\'').next());
+        gone.iter().any(|text| line.contains(text))
+            || attribute.is_some_and(|name| decorators.contains(&name))
+    })
 }
 
 /// The last lines that a server wrote itself, without those of the bridge around it and without empty ones.

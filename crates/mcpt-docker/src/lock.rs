@@ -28,6 +28,8 @@ const CLEANED: Duration = Duration::from_mins(2);
 const LOOK: Duration = Duration::from_secs(1);
 /// How long a lock's name may be given away without a lock: an engine makes one, or removes it.
 const UNSEEN: Duration = Duration::from_secs(2);
+/// How long an engine may refuse to give a dead command's lock another name.
+const REFUSED: Duration = Duration::from_secs(20);
 /// Between two looks at that.
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -135,6 +137,7 @@ impl Lock {
     ) -> Result<Option<Self>, Failure> {
         let begun = Instant::now();
         let mut seen = begun;
+        let mut refused = None;
         let mut told = false;
         loop {
             if let Some(id) = make(engine, server, intent, image, what).await? {
@@ -151,7 +154,17 @@ impl Lock {
             match &group.lock {
                 Some(lock) if !group.is_being_changed() => {
                     seen = Instant::now();
-                    set_aside(engine, &group, lock, what).await?;
+                    match set_aside(engine, &group, lock, what).await? {
+                        SetAside::Done => refused = None,
+                        // Others are at it, or the engine is; its own words once that lasts.
+                        SetAside::Refused(error) => {
+                            let since: &mut Instant = refused.get_or_insert_with(Instant::now);
+                            if since.elapsed() > REFUSED {
+                                return Err(failure(what, &error));
+                            }
+                            sleep(PAUSE).await;
+                        }
+                    }
                 }
                 Some(lock) if Intent::of(lock) == Intent::Clean && begun.elapsed() < CLEANED => {
                     seen = Instant::now();
@@ -236,9 +249,22 @@ async fn make(
     }
 }
 
+/// What came of [`set_aside`].
+enum SetAside {
+    /// It is out of the way.
+    Done,
+    /// The engine does not do it now.
+    Refused(bollard::errors::Error),
+}
+
 /// Takes the lock of a dead command out of the way. It is kept by another name, unless it says no more than one that is kept
 /// already. Others may do the same at that moment: by its id it is this one in any case, whatever it is called by now.
-async fn set_aside(engine: &Engine, group: &Group, dead: &Unit, what: &str) -> Result<(), Failure> {
+async fn set_aside(
+    engine: &Engine,
+    group: &Group,
+    dead: &Unit,
+    what: &str,
+) -> Result<SetAside, Failure> {
     let kept = group.dead_lock.as_ref();
     let says_more = match Intent::of(dead) {
         // What it was to finish is said by the lock that it found.
@@ -247,7 +273,8 @@ async fn set_aside(engine: &Engine, group: &Group, dead: &Unit, what: &str) -> R
         Intent::Delete => kept.is_none_or(|kept| Intent::of(kept) != Intent::Delete),
     };
     if !says_more {
-        return engine.remove(&[&dead.id], what).await;
+        engine.remove(&[&dead.id], what).await?;
+        return Ok(SetAside::Done);
     }
     if let Some(kept) = kept {
         engine.remove(&[&kept.id], what).await?;
@@ -255,9 +282,13 @@ async fn set_aside(engine: &Engine, group: &Group, dead: &Unit, what: &str) -> R
     let name = Role::DeadLock.name(&group.name);
     let options = RenameContainerOptions { name };
     match engine.api.rename_container(&dead.id, options).await {
-        // Gone, or it has that name: others were faster.
-        Err(error) if is_missing(&error) || is_taken(&error) => Ok(()),
-        Err(error) if status(&error) == Some(400) => Ok(()),
-        renamed => renamed.map_err(|error| failure(what, &error)),
+        Ok(()) => Ok(SetAside::Done),
+        // Others were faster.
+        Err(error) if is_missing(&error) => Ok(SetAside::Done),
+        // It has that name, or another one has; it is being removed.
+        Err(error) if is_taken(&error) || status(&error) == Some(400) => {
+            Ok(SetAside::Refused(error))
+        }
+        Err(error) => Err(failure(what, &error)),
     }
 }

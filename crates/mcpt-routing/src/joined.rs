@@ -182,10 +182,12 @@ impl JoinedSessions {
         Some(entry.take(server, leg))
     }
 
-    /// Notes from which level on its client wants log messages, said at `at`, in milliseconds since 1970; the last word counts.
+    /// Notes from which level on its client wants log messages, said at `at`, in milliseconds since 1970. It is the last word, also
+    /// when the clock of the replica that took the one before is ahead.
     pub fn set_level(&self, id: JoinedId, level: &str, at: u64) {
         if let Some(entry) = self.shard(id).get_mut(&id) {
-            entry.level = entry.level.take().max(Some((at, level.to_owned())));
+            let before = entry.level.as_ref().map_or(0, |(at, _)| *at);
+            entry.level = Some((at.max(before.saturating_add(1)), level.to_owned()));
         }
     }
 

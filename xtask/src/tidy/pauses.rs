@@ -3,6 +3,11 @@
 /// Pauses that wait for nothing that could be awaited: file, how many, why.
 pub(super) const PAUSES: &[(&str, usize, &str)] = &[
     (
+        "crates/helm-install/src/action/crds.rs",
+        1,
+        "an API server that begins to tell of a kind says it to those alone who ask",
+    ),
+    (
         "crates/helm-install/src/heartbeat.rs",
         1,
         "an API server that failed is asked again",
@@ -49,8 +54,8 @@ pub(super) const PAUSES: &[(&str, usize, &str)] = &[
     ),
     (
         "crates/mcpt-docker/src/lock.rs",
-        1,
-        "an engine gives a name away before there is a container that it could tell of",
+        2,
+        "an engine gives a name away before there is a container that it could tell of, and refuses names for a moment",
     ),
     (
         "crates/mcpt-docker/src/making.rs",

@@ -26,7 +26,10 @@ pub(crate) fn unreached(log: &str) -> Option<String> {
     said(log).into_iter().rev().find_map(|line| {
         let named = OF_HOSTS.iter().find_map(|(before, ends)| {
             let (_, rest) = line.split_once(before)?;
-            rest.split(*ends).next()
+            let host = rest.split(*ends).next()?;
+            // Those that are plain English are followed by any word.
+            let is_plain = before.starts_with("Couldn't") || before.starts_with("Failed");
+            (!is_plain || host.contains(['.', ':'])).then_some(host)
         });
         let dialled = || {
             // Go: `dial tcp 127.0.0.1:9: connect: connection refused`.
@@ -90,9 +93,12 @@ pub(crate) fn missing_module(log: &str) -> Option<Module> {
         if let Some(name) = of_node {
             let is_name = |c: char| c.is_ascii_alphanumeric() || "-._@/".contains(c);
             let scopes = usize::from(name.starts_with('@'));
-            let alone = !name.starts_with(['.', '/'])
-                && name.matches('/').count() == scopes
-                && name.chars().all(is_name);
+            let is_path = name.starts_with(['.', '/']) || name.starts_with("file:");
+            if is_path {
+                // A file of the server's own that is not there says nothing of what it depends on.
+                return name.contains("/node_modules/").then_some(Module::Part);
+            }
+            let alone = name.matches('/').count() == scopes && name.chars().all(is_name);
             return Some(if alone {
                 Module::Npm(name.to_owned())
             } else {
@@ -156,6 +162,12 @@ mod tests {
                 "Failed to connect to Neo4j: Couldn't connect to localhost:7687 (resolved to ('127.0.0.1:7687',)):",
                 Some("localhost:7687"),
             ),
+            ("Couldn't connect to the database", None),
+            (
+                "curl: (7) Failed to connect: Couldn't connect to server",
+                None,
+            ),
+            ("Failed to resolve 'lodash/get' from main.js", None),
             ("getaddrinfo ENOTFOUND \n", None),
             ("dial tcp is a function of Go: see there", None),
         ] {
@@ -217,6 +229,8 @@ mod tests {
                 "SyntaxError: The requested module 'zod' does not provide an export named 'z4'",
                 Some(Module::Part),
             ),
+            ("Error: Cannot find module '/srv/x/dist/index.js'", None),
+            ("Error: Cannot find module './x'", None),
             ("all modules found", None),
         ] {
             assert_eq!(missing_module(log), expected, "{log}");

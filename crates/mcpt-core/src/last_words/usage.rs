@@ -18,7 +18,11 @@ const WAYS_TO_SERVE: [&str; 9] = [
 /// The command or option in a usage that has a program serve MCP.
 pub(crate) fn way_to_serve(log: &str) -> Option<&'static str> {
     let lines = said(log);
-    if lines.iter().any(|line| is_one_of_modes(line)) {
+    // From the word on: what is said before is no usage.
+    let usage = lines
+        .iter()
+        .skip_while(|line| !line.to_lowercase().contains("usage:"));
+    if usage.clone().any(|line| is_one_of_modes(line)) {
         return Some("stdio");
     }
     let listed = |way: &&&str| {
@@ -40,7 +44,8 @@ fn is_one_of_modes(line: &str) -> bool {
     };
     let choices = rest.split('}').next().unwrap_or_default();
     let word = before.trim_end_matches('[').split_whitespace().next_back();
-    let of_option = word.is_some_and(|word| word.trim_start_matches('[').starts_with('-'));
+    let of_option = word
+        .is_some_and(|word| word.trim_start_matches('[').starts_with('-') || word.ends_with('='));
     !of_option && choices.split(',').any(|choice| choice.trim() == "stdio")
 }
 

@@ -157,8 +157,8 @@ impl Exchange {
     ) -> Sendable {
         let (policy, key) = self.balance(server, &parts);
         headers::for_upstream(&mut parts.headers);
-        if class.may_be_asked && server.endpoints().len() > 1 {
-            // What the instance asks for is looked for in the answer that passes by.
+        if class.discovers || (class.may_be_asked && server.endpoints().len() > 1) {
+            // What the server speaks, or what the instance asks for, is looked for in the answer that passes by.
             parts.headers.remove(ACCEPT_ENCODING);
         }
         let work = match class.purpose {

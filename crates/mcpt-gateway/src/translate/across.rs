@@ -7,6 +7,7 @@ use hyper::{HeaderMap, Method, body::Incoming, http::request::Parts};
 use mcpt_protocol::{Era, Message, era_of_version, media, translate::Client};
 use mcpt_routing::{InFlight, Server, Work};
 
+use super::discovery::Discovery;
 use crate::{
     access::principal_of,
     exchange::{Exchange, Purpose, ReadBody, RequestClass, Taken},
@@ -98,7 +99,8 @@ impl Exchange {
             return Across::Within(read, None);
         };
         let known = || endpoint.link().eras().stateless(self.directory.now());
-        if class.discovers && known() == Stateless::NotAsked {
+        let is_sound = || Discovery::of(class, parts, &read).is_some();
+        if class.discovers && known() == Stateless::NotAsked && is_sound() {
             // Its answer says it.
             return Across::Within(read, Some(endpoint));
         }

@@ -9,7 +9,9 @@ use hyper::{
     header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderValue},
     http::request::Parts,
 };
-use mcpt_protocol::{Kind, Message, MessageId, header::SESSION_ID, media};
+use mcpt_protocol::{
+    Kind, Message, MessageId, SPOKEN, header::SESSION_ID, media, translate::new::Call,
+};
 use mcpt_routing::Server;
 use serde_json::value::RawValue;
 
@@ -32,7 +34,7 @@ pub(crate) struct Discovery {
 }
 
 impl Discovery {
-    /// That of a request, if it is one.
+    /// That of a request, if it is one, and as it must be: what a server says to another says nothing of what it speaks.
     pub(crate) fn of<B>(class: &RequestClass, parts: &Parts, read: &ReadBody<B>) -> Option<Self> {
         let (true, ReadBody::Whole(body)) = (class.discovers, read) else {
             return None;
@@ -41,6 +43,14 @@ impl Discovery {
         let Kind::Request { id, .. } = message.kind() else {
             return None;
         };
+        let accepts = |essence| media::accepts(&parts.headers, essence);
+        let is_sound = Call::checked(&message, &parts.headers, &SPOKEN).is_ok()
+            && media::is_type(&parts.headers, media::JSON)
+            && accepts(media::JSON)
+            && accepts(media::EVENT_STREAM);
+        if !is_sound {
+            return None;
+        }
         Some(Self {
             parts: parts.clone(),
             body: body.clone(),

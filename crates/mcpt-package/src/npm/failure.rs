@@ -130,6 +130,15 @@ const TELLING: [&str; 11] = [
     "find python",
 ];
 
+/// Whether a line is one of a stack trace of Node: `at f (file:1:2)`, `at file:1:2`.
+fn is_frame(line: &str) -> bool {
+    let place = line.strip_prefix("at ").map(|at| at.trim_end_matches(')'));
+    place.is_some_and(|at| {
+        let last = at.rsplit(':').next();
+        at.ends_with("<anonymous>") || last.is_some_and(|last| last.parse::<u64>().is_ok())
+    })
+}
+
 /// Why the program of a package failed, as it says itself, with the name of the package that it belongs to.
 fn last_words(stderr: &str, summary: &str) -> String {
     const MOST: usize = 6;
@@ -139,7 +148,7 @@ fn last_words(stderr: &str, summary: &str) -> String {
         .map(|line| line.trim_start_matches("npm error").trim())
         .filter(|line| !line.is_empty() && !SURROUNDINGS.iter().any(|part| line.contains(part)))
         // Where in its code a script was, and who ran it.
-        .filter(|line| !line.starts_with("at ") && !line.starts_with("Node.js v"))
+        .filter(|line| !is_frame(line) && !line.starts_with("Node.js v"))
         .collect();
     let of = lines.iter().find_map(|line| {
         let (_, name) = line.strip_prefix("path ")?.rsplit_once("node_modules/")?;

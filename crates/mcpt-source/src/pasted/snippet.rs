@@ -43,11 +43,16 @@ fn grammar(text: &str) -> Option<Grammar> {
         return Some(Grammar::Json);
     }
     let is_table = |line: &str| {
-        let name = line.trim().trim_start_matches('[');
-        line.trim().ends_with(']')
-            && ["mcp_servers", "mcp.", "mcp]"]
-                .iter()
-                .any(|start| name.starts_with(start))
+        let name = line.trim().trim_start_matches(['[', '"', '\'']);
+        let starts = [
+            "mcp_servers",
+            "mcpServers",
+            "mcp-servers",
+            "mcp.",
+            "mcp]",
+            "projects.",
+        ];
+        line.trim().ends_with(']') && starts.iter().any(|start| name.starts_with(start))
     };
     let one_of_toml = first.starts_with('[') || first.contains(" = ");
     if one_of_toml

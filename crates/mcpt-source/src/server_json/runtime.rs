@@ -170,7 +170,10 @@ pub(super) fn apply(
             "--mount" => mount(recipe, settings, &value),
             "--entrypoint" => {
                 let default = |name: &str| settings.all.get(name)?.default.as_deref();
-                recipe.entrypoint = decoded(&value).fill(default).ok();
+                match decoded(&value).fill(default) {
+                    Ok(program) => recipe.entrypoint = Some(program),
+                    Err(_) => left.push(name),
+                }
             }
             "-p" | "--publish" | "--name" | "--pull" => {}
             _ => left.push(name),
