@@ -114,8 +114,11 @@ async fn a_command_that_is_gone_for_a_while_is_tried_again() {
     assert_eq!(reply.status, 502);
     assert!(reply.text.contains("does not exist"), "{}", reply.text);
     fs::rename(&aside, &program).unwrap();
-    bridge.until_ready().await;
-    bridge.session().await;
+    // What is known of the failure may be told for a moment yet.
+    until("a session begins again", async || {
+        bridge.client().initialize("2025-11-25").await.status == 200
+    })
+    .await;
 }
 
 #[tokio::test]
